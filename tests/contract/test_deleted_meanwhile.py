@@ -46,7 +46,7 @@ def test_a_run_that_is_removed_for_good_goes_on_and_says_so(store):
     store.delete(run.reference, force=True)
     store.collect_garbage(older_than=AT_ONCE)
 
-    with pytest.warns(StoreWarning, match="removed for good while it went on"):
+    with pytest.warns(StoreWarning, match="permanently deleted while it was running"):
         record_all(run)
 
     assert store.list().items == ()
@@ -61,7 +61,7 @@ def test_undo_never_takes_back_what_is_older_than_what_is_gone(store):
     store.delete("e#2")
     store.collect_garbage(older_than=AT_ONCE)
 
-    with pytest.raises(ConflictError, match=r"e_2_.*removed for good") as caught:
+    with pytest.raises(ConflictError, match=r"e_2_.*permanently deleted") as caught:
         store.undo()
     assert "undo RUN" in caught.value.hint
     with pytest.raises(ConflictError):
@@ -105,9 +105,9 @@ def test_the_record_of_a_run_in_the_trash_is_readable_in_its_program(store):
         store.get(run)
 
     store.collect_garbage(older_than=AT_ONCE)
-    with pytest.raises(RunNotFoundError, match="removed for good"):
+    with pytest.raises(RunNotFoundError, match="deleted permanently"):
         _ = run.record
-    with pytest.warns(StoreWarning, match="removed for good"):
+    with pytest.warns(StoreWarning, match="permanently deleted"):
         run.finish()
 
 
@@ -143,5 +143,5 @@ def test_points_and_output_of_a_run_that_is_removed_for_good_go_with_it(store, l
     with pytest.warns(StoreWarning) as said:
         run.finish()
 
-    assert ["end is not kept" in str(one.message) for one in said] == [True]
+    assert ["end was not recorded" in str(one.message) for one in said] == [True]
     assert store.check() == ()

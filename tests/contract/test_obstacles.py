@@ -159,7 +159,7 @@ def test_no_disk_at_all_is_one_warning_and_no_end(location, tmp_path):
     (location / "objects").write_text("a file in the way")
     (tmp_path / "state").write_text("another")
 
-    with pytest.warns(StoreWarning, match=r"'model\.bin' could not be kept"):
+    with pytest.warns(StoreWarning, match=r"'model\.bin' could not be saved"):
         assert run.save("model.bin", b"weights") == ()
 
     run.finish()

@@ -510,7 +510,7 @@ def test_a_direction_is_kept_with_the_store(unknown):
     assert runstore("direction", "rm", "wobble", cwd=unknown).returncode == 0
     gone = runstore("direction", "rm", "wobble", cwd=unknown)
     assert gone.returncode
-    assert "No direction of 'wobble' is kept." in messages(gone)[0]
+    assert "No direction is set for 'wobble'." in messages(gone)[0]
     assert asked(unknown, "-m", "val/wobble")["winner"] is None
 
 

@@ -91,7 +91,7 @@ def test_a_file_of_points_that_was_moved_away_is_said(store):
     for path in (store.path / "spool").iterdir():
         path.rename(store.path / path.name)
 
-    with pytest.warns(StoreWarning, match="was moved away.*is not there any more"):
+    with pytest.warns(StoreWarning, match="was moved.*no longer exists"):
         run.finish()
 
     assert run.record.status is runstore.Status.COMPLETE
@@ -119,7 +119,7 @@ def test_points_of_a_run_that_was_removed_are_removed(store):
     store.delete([run.reference], force=True)
     store.collect_garbage(older_than=0)
 
-    with pytest.warns(StoreWarning, match="removed for good"):
+    with pytest.warns(StoreWarning, match="permanently deleted"):
         run.finish()
 
     assert spooled(store) == []
@@ -134,5 +134,5 @@ def test_a_store_that_was_removed_is_said_to_be_gone(store):
         run.finish()
 
     texts = [str(one.message) for one in said]
-    assert any("is not there any more" in text for text in texts)
+    assert any("no longer exists" in text for text in texts)
     assert not any("are kept in the spool of the store" in text for text in texts)

@@ -274,7 +274,7 @@ def test_a_full_disk_for_the_output_ends_nothing(folder):
     ended = runstore("exec", "--", "echo", "shown", cwd=folder, env=nowhere)
 
     assert (ended.stdout, ended.returncode) == ("shown\n", 0)
-    assert "6 bytes of output could not be kept" in messages(ended)[0]
+    assert "6 bytes of output were lost" in messages(ended)[0]
 
 
 def test_on_a_terminal_the_command_has_one(folder):

@@ -78,7 +78,7 @@ def test_a_first_point_at_last_is_said_or_kept(tmp_path):
     opened = python(BEGIN + START + "last = Last(late)", tmp_path)
     ended = python(BEGIN + START + "run.finish()\nlast = Last(late)", tmp_path)
 
-    assert "nobody ended x_1" in opened.stderr
+    assert "without finishing x_1" in opened.stderr
     assert "Points of x_2" in ended.stderr
     with Store.open(tmp_path / "store") as store:
         assert list(store.get("x#1").metric("a").values) == [1.0]

@@ -60,7 +60,7 @@ def test_a_child_ends_the_run_of_a_parent_that_is_gone(tmp_path, program):
     ended = python(BEGIN + code, tmp_path)
 
     assert "StoreWarning" not in ended.stderr
-    assert ("nobody ended daemon_1" in ended.stderr) is (expected is Status.LOST)
+    assert ("without finishing daemon_1" in ended.stderr) is (expected is Status.LOST)
     with Store.open(tmp_path / "store") as store:
         # The last child has closed its files, and may be there for a moment.
         deadline = time.monotonic() + 30

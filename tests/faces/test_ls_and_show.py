@@ -166,8 +166,8 @@ def test_silence_of_another_host_is_shown_as_silence(folder):
 
     listed = runstore("ls", cwd=folder).stdout.splitlines()[1].split("\t")
 
-    assert listed[1:4:2] == ["running", "no sign for 2 h 10 min"]
-    assert "no sign for 2 h 10 min" in runstore("show", cwd=folder).stdout
+    assert listed[1:4:2] == ["running", "silent for 2 h 10 min"]
+    assert "silent for 2 h 10 min" in runstore("show", cwd=folder).stdout
 
 
 def test_a_patch_is_raw_in_a_pipe_and_harmless_on_a_terminal(tmp_path):

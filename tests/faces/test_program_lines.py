@@ -119,7 +119,7 @@ def test_lines_that_are_not_understood_end_nothing(tmp_path, newest):
     ended = executed(tmp_path, script)
 
     assert ended.returncode == 0
-    assert "2 lines were not taken in" in messages(ended)[0]
+    assert "2 lines were not imported" in messages(ended)[0]
     assert "'nonsense'" in messages(ended)[0]
     assert newest().metrics["a"].count == 1
 
@@ -193,7 +193,7 @@ def test_what_is_written_after_the_end_is_taken_in_at_the_next_opening(tmp_path,
     with Path(ended.stdout.strip()).open("a") as file:
         file.write("late=2\nnonsense\n")
 
-    with pytest.warns(UserWarning, match="1 line was not taken in"):
+    with pytest.warns(UserWarning, match="1 line was not imported"):
         run = newest()
 
     assert {key: one.last for key, one in run.metrics.items()} == {"a": 1.0, "late": 2.0}

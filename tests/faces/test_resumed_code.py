@@ -97,7 +97,7 @@ def test_a_run_resumed_on_other_code_is_not_taken_for_its_own(folder):
 
         remarks = runstore("diff", "x#1", "x#2", cwd=folder)
 
-    assert "it went on with other code" in remarks.stdout + remarks.stderr
+    assert "it continued with other code" in remarks.stdout + remarks.stderr
 
 
 def test_without_capture_nothing_is_traced(folder):

@@ -153,7 +153,7 @@ class TestScripts:
         code, _, err = script(tmp_path, "run = runstore.start_run('m')\n")
 
         assert code == 0
-        assert "nobody ended" in err
+        assert "without finishing m_1" in err
         assert only_run(tmp_path).status is Status.LOST
 
     def test_a_run_can_end_with_its_process(self, tmp_path):

@@ -1,1 +1,1 @@
-"""Finding runs and reading what they hold."""
+"""Finding runs and reading their data."""

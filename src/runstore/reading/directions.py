@@ -1,4 +1,4 @@
-"""Directions of metrics that are kept in the store: whether small or large values are better."""
+"""Directions of metrics in the store: whether lower or higher values are better."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 
 class Directions(KeptByName[Direction]):
-    """`min` or `max` by the key of a metric, in alphabetical order; changes are durable at once.
+    """`min` or `max` by metric key, in alphabetical order; changes are durable at once.
 
-    The direction of `fid` counts for `val/fid` as well.
+    The direction of `fid` applies to `val/fid` as well.
     """
 
     _state = "directions"
@@ -38,5 +38,5 @@ class Directions(KeptByName[Direction]):
 
     def _missing(self, name: str, kept: dict[str, Direction]) -> NotFoundError:
         return NotFoundError(
-            f"No direction of {name!r:.60} is kept.", hint=hint_of(name, list(kept))
+            f"No direction is set for {name!r:.60}.", hint=hint_of(name, list(kept))
         )

@@ -1,4 +1,4 @@
-"""Finding runs by a filter: the page of a query, and a run as a query sees it."""
+"""Finding runs by a filter: the pages of a query."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from runstore.storage.query.sorted import Place
 
 Found = TypeVar("Found")
-# Fields that evidence may change, and that are settled before they are asked for.
+# Fields that evidence may change, and that are updated before a query.
 _SETTLED = frozenset({"status", "ended_at", "duration"})
 
 
@@ -52,7 +52,7 @@ def found_page(backend: Backend, query: Query, limit: int | None, after: str | N
 
 
 def _rest(backend: Backend, query: Query, after: str) -> Iterator[tuple[Run, ...]]:
-    """Yield the runs behind those of a page, some at a time; they are sorted once."""
+    """Yield the runs after a page, in parts; they are sorted once."""
     is_settled = settle(backend, query.fields())
     place = _place(after, query)
     ids = _with_texts(backend, query, None, partial(_ids, Finder(backend.database), place))
@@ -68,12 +68,12 @@ def _ids(
 
 
 def count_of(backend: Backend, query: Query, most: int) -> int | None:
-    """Return how many runs a query accepts, up to `most`; None if their texts decide.
+    """Return the number of runs that match a query, up to `most`; None if it searches texts.
 
     Args:
         backend: The store.
-        query: The filter, after a page of it was read.
-        most: Runs that are counted at most.
+        query: The filter, after reading a page of it.
+        most: Maximum number of runs to count.
     """
     if any(one.namespace is Namespace.OUTPUT for one in query.fields()):
         return None
@@ -81,7 +81,7 @@ def count_of(backend: Backend, query: Query, most: int) -> int | None:
 
 
 def shown_runs(backend: Backend, runs: Sequence[Run], *, is_settled: bool) -> tuple[Run, ...]:
-    """Return runs that were just read as they are now.
+    """Return runs that were just read, with their current status.
 
     Args:
         backend: The store.
@@ -92,7 +92,7 @@ def shown_runs(backend: Backend, runs: Sequence[Run], *, is_settled: bool) -> tu
 
 
 def hints_of(backend: Backend, query: Query, after: str | None) -> tuple[str, ...]:
-    """Return what the first page says of names that no run has."""
+    """Return the hints of the first page about names that no run has."""
     return unknown_names(backend, query) if after is None and query.fields() else ()
 
 
@@ -108,14 +108,14 @@ def found_runs(
     after: str | None,
     check_of: Callable[[RunTexts], Check] | None = None,
 ) -> FoundPage:
-    """Return the runs of a page, and where the next one begins; after `settle`.
+    """Return the runs of a page and the cursor of the next; after `settle`.
 
     Args:
         backend: The store.
-        query: What is wanted.
+        query: The filter.
         limit: Runs per page; None for all.
-        after: `next` of the page before.
-        check_of: Makes one more condition, on texts.
+        after: `next` of the previous page.
+        check_of: Creates an additional condition on texts.
     """
     limit = page_limit(limit)
     finder = Finder(backend.database)
@@ -133,7 +133,7 @@ def _with_texts(
     check_of: Callable[[RunTexts], Check] | None,
     find: Callable[[Query, TextConditions | None], Found],
 ) -> Found:
-    """Return the result of a search; of one in texts, with the conditions on them."""
+    """Return the result of a search, including conditions on texts."""
     if check_of is None and not any(one.namespace is Namespace.OUTPUT for one in query.fields()):
         return find(query, None)
 
@@ -147,21 +147,22 @@ def _with_texts(
 
 
 def _place(after: str, query: Query) -> Place:
-    """Return the place that a cursor of this query holds."""
+    """Return the position in a cursor of this query."""
     place = read_cursor(after, order_name(query.order))
     keys = len(sort_keys(query.order, Condition(lambda _: ()))) or 1
     if len(place) != keys + 1 or not all(isinstance(one, int) for one in place[-1:]):
         raise UsageError(
-            f"{after!r:.80} is not the `next` of a page.", hint="Leave it out to begin anew."
+            f"{after!r:.80} is not the `next` of a page.",
+            hint="Omit it to start from the first page.",
         )
     return place
 
 
 def settle(backend: Backend, fields: Iterable[Field]) -> bool:
-    """Bring what fields ask for up to date: whether runs still go on, and what they logged.
+    """Update the data of these fields: the status of active runs, and their logged points.
 
     Returns:
-        Whether every run has the status that it has now, so that none is to be looked at again.
+        Whether the status of every run is current, so that none has to be checked again.
     """
     fields = tuple(fields)
     if any(one.namespace is Namespace.METRIC for one in fields):
@@ -173,7 +174,7 @@ def settle(backend: Backend, fields: Iterable[Field]) -> bool:
 
 
 def query_of(backend: Backend, where: str | Query | None, experiment: str | None) -> Query:
-    """Return the query of a text, for the runs of one experiment where one is named."""
+    """Return the query of a text, limited to an experiment if one is named."""
     if where is None:
         where = ""
     if not isinstance(where, (str, Query)):

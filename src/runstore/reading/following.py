@@ -1,4 +1,4 @@
-"""Following what a run prints while it goes on."""
+"""Following the output of an active run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runstore.storage.files.safe_files import UnsafeFileError
 
 
 class Follower:
-    """Follows what a run prints, until it has ended.
+    """Follows the output of a run until its end.
 
     Args:
         backend: The store.
@@ -27,12 +27,12 @@ class Follower:
         self._tails: dict[str, Tail] = {}
 
     def poll(self) -> tuple[list[OutputLine], OutputLine | None, bool]:
-        """Return new whole lines, a line that is open, and whether the run has ended."""
-        # Asked first: what was printed before the end is found then.
+        """Return new complete lines, an incomplete line, and whether the run has ended."""
+        # Checked first, so that all output before the end is found.
         has_ended = run_named(self._backend, self._uid).status.is_final
         for path in self._paths():
             if path.name not in self._tails:
-                with suppress(FileNotFoundError, UnsafeFileError):  # taken in this moment
+                with suppress(FileNotFoundError, UnsafeFileError):  # just imported
                     self._tails[path.name] = Tail(path)
         whole: list[OutputLine] = []
         last: OutputLine | None = None
@@ -51,6 +51,6 @@ class Follower:
                     self._tails[one.part] = Tail(kept)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         for tail in self._tails.values():
             tail.close()

@@ -1,4 +1,4 @@
-"""Looking for a text in what runs noted, failed with and printed."""
+"""Searching the notes, errors and output of runs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from runstore.model.query.tree import Query
     from runstore.storage.backend import Backend
 
-# An error is the last line of its traceback: who asks for one asks for both.
+# An error is the last line of its traceback, so both are searched together.
 PLACES = {NOTES: (NOTES,), ERROR: (ERROR, TRACEBACK), OUTPUT: (OUTPUT,)}
 CONTEXT_LIMIT = 1000
 
 
 class GrepOptions(NamedTuple):
-    """What is looked for, and what is shown of it; see `Store.grep` for each field."""
+    """Options of a search and its results; see `Store.grep` for each field."""
 
     text: str
     fields: Sequence[str] = (NOTES, ERROR, OUTPUT)
@@ -37,8 +37,8 @@ class GrepOptions(NamedTuple):
 def found_texts(
     backend: Backend, asked: GrepOptions, query: Query, *, limit: int | None, after: str | None
 ) -> Page[FoundTexts]:
-    """Return one page of runs whose texts hold something; see `Store.grep`."""
-    if not isinstance(asked.text, str):  # what is looked for is not cleaned
+    """Return one page of runs whose texts contain a match; see `Store.grep`."""
+    if not isinstance(asked.text, str):  # the needle is not cleaned
         raise arguments.refused(asked.text, "text", "text", "out of memory")
     needle = Needle(asked.text, is_regexp=asked.regexp, ignores_case=asked.ignore_case)
     places = _places(arguments.texts(asked.fields, "fields", OUTPUT))
@@ -69,9 +69,7 @@ def _places(fields: Sequence[str]) -> tuple[str, ...]:
     unknown = [one for one in fields if one not in PLACES]
     if unknown or not fields:
         raise UsageError(
-            f"There are no texts called {unknown[0]!r}."
-            if unknown
-            else "There is no place named.",
+            f"There is no field {unknown[0]!r}." if unknown else "No field was named.",
             hint=f"There are {', '.join(PLACES)}.",
         )
     return tuple(place for name, places in PLACES.items() if name in fields for place in places)

@@ -1,4 +1,4 @@
-"""Runs in groups, as rows of a table."""
+"""Groups of runs, as rows of a table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SPREAD = ("min", "mean", "max")
 def group_runs(
     backend: Backend, by: str, where: str | Query, experiment: str | None, metrics: Sequence[str]
 ) -> tuple[RunGroup, ...]:
-    """Return runs in groups; see `Store.group`."""
+    """Return groups of runs; see `Store.group`."""
     field = field_of_text(by)
     metrics = arguments.texts(metrics, "metrics", "val/loss")
     query = query_of(backend, where, experiment)
@@ -45,15 +45,15 @@ class Groups(tuple[RunGroup, ...]):  # noqa: SLOT001 - it has attributes
     """Groups of runs, shown as a table.
 
     Attributes:
-        by: What the runs are grouped by.
-        metrics: Keys of the metrics that were summed up.
+        by: The field that the runs are grouped by.
+        metrics: Keys of the summarized metrics.
     """
 
     by: str
     metrics: tuple[str, ...]
 
     def __new__(cls, groups: Iterable[RunGroup], by: str, metrics: Iterable[str] = ()) -> Groups:
-        """Return groups that know what they are grouped by."""
+        """Return groups with the field that they are grouped by."""
         made = super().__new__(cls, groups)
         made.by, made.metrics = by, tuple(metrics)
         return made
@@ -76,7 +76,7 @@ class Groups(tuple[RunGroup, ...]):  # noqa: SLOT001 - it has attributes
         return text_table(*self._table(), title=title, total=len(self))
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; it calls this by itself."""
+        """Return the groups as HTML; notebooks call this."""
         from runstore.model.display.html import html_paragraphs, html_table
 
         if not self:
@@ -100,7 +100,7 @@ def _cell(value: Any) -> str:
 
 
 def field_of_text(by: str) -> Field:
-    """Return the field that runs are grouped by: what they have an order by, but for times."""
+    """Return the field to group by: any sortable field except for times."""
     from runstore.model.query.parse import parse_query
 
     order = parse_query(f"order by {by}").order
@@ -110,7 +110,7 @@ def field_of_text(by: str) -> Field:
 
 
 def checked_field(field: Field, by: str) -> Field:
-    """Return a field that runs can be grouped by.
+    """Return the field, if runs can be grouped by it.
 
     Raises:
         UsageError: They cannot.
@@ -136,7 +136,7 @@ class GroupsTable(Table):
     """Groups as columns: the value, counts by status, the last run, and spreads of metrics.
 
     Args:
-        by: What the runs are grouped by.
+        by: The field that the runs are grouped by.
         groups: The groups, in the order of the rows.
         metrics: Keys of the metrics.
     """
@@ -166,7 +166,7 @@ def _counts(by: str, groups: Sequence[RunGroup]) -> Iterator[tuple[str, Column]]
 
 
 def _values(groups: Sequence[RunGroup]) -> Column:
-    """Return the column of what tells groups apart: of one type, or else as texts."""
+    """Return the column of group values: of a single type, or else as texts."""
     values: list[Any] = [one.value for one in groups]
     kinds = {type(one) for one in values if one is not None}
     if kinds == {bool}:

@@ -1,4 +1,4 @@
-"""Short texts that a store keeps by name, as mappings that write through."""
+"""Short texts by name in a store, as mappings that save assignments."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class KeptByName(MutableMapping[str, V]):
 
     @abstractmethod
     def _checked_name(self, name: object) -> str:
-        """Return a name as it is kept.
+        """Return a name in its stored form.
 
         Raises:
-            UsageError: It is no text.
+            UsageError: The name is not a text.
         """
 
     @abstractmethod
     def _checked(self, name: str, value: object) -> V:
-        """Return a value as it is kept.
+        """Return a value in its stored form.
 
         Raises:
-            InvalidValueError: It cannot be kept under this name.
+            InvalidValueError: The value is not valid for this name.
         """
 
     @abstractmethod
     def _missing(self, name: str, kept: dict[str, V]) -> NotFoundError:
-        """Return the error about a name that is not kept."""
+        """Return the error for an unknown name."""
 
     def _kept(self) -> dict[str, V]:
         kept: dict[str, Any] = self._backend.database.mapping(self._state)
@@ -52,7 +52,7 @@ class KeptByName(MutableMapping[str, V]):
         """Return the value of a name.
 
         Raises:
-            NotFoundError: There is none; the hint has the nearest name.
+            NotFoundError: There is no such name; the hint has the nearest one.
         """
         name, kept = self._checked_name(name), self._kept()
         if name not in kept:

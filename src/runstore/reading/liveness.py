@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def settled(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Return the runs; one whose process is provably gone is lost from now on."""
+    """Return the runs, after marking those as lost whose process is provably gone."""
     if all(run.status.is_final for run in runs):
         return tuple(runs)
     from runstore.capture.machine.process import is_gone
@@ -33,11 +33,11 @@ def settled(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
     if gone:
         from runstore.inflight import take_in
 
-        # What a run said last counts more than what its silence says.
+        # The last data of a run is stronger evidence than its silence.
         take_in(backend)
         signs = {uid: _last_sign(backend, run, now) for uid, run in gone.items()}
         if _may_mark(backend):
-            # What others hold now is told the next time.
+            # Runs locked by others are updated next time.
             with suppress(StoreLockedError):
                 backend.database.mark_lost([(run, signs[uid]) for uid, run in gone.items()])
     return tuple(
@@ -48,7 +48,7 @@ def settled(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
 def _last_sign(backend: Backend, run: Run, now: datetime) -> int | None:
     """Return the time of the last point, sample or line of a run; None without any.
 
-    The regular sign of life is written every ten seconds only. Times that a program gave to its
+    The regular heartbeat is only written every ten seconds. Times that a program set for its
     points count if they are between the start of the run and now.
     """
     from runstore.reading.output.whole import last_printed
@@ -62,12 +62,12 @@ def _last_sign(backend: Backend, run: Run, now: datetime) -> int | None:
 
 
 def settle_all(backend: Backend) -> bool:
-    """Mark every run as lost whose process is provably gone, before a filter asks.
+    """Mark every run as lost whose process is provably gone, before a query.
 
-    Runs of other machines are not read: nothing can be proved of them here.
+    Runs of other machines are not checked: nothing can be proved about them here.
 
     Returns:
-        Whether that was possible.
+        Whether the store could be updated.
     """
     from runstore.capture.machine.process import marks_of_here
     from runstore.storage.query.finder import Finder
@@ -84,7 +84,7 @@ def _may_mark(backend: Backend) -> bool:
 
 
 def _as_lost(backend: Backend, seen: Run, last_sign: int | None) -> Run:
-    """Return the run as it is now; if the store could not be told, as it should be."""
+    """Return the run as it is now; if the store cannot be updated, as it should be."""
     from dataclasses import replace
 
     run = backend.database.run_by_uid(seen.uid) or seen

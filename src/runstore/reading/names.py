@@ -1,4 +1,4 @@
-"""Which runs answer to a name that a person typed."""
+"""Finding runs by the names that people type."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _CANDIDATES_SHOWN = 10
-IN_TRASH = "List the trash with: runstore trash"  # the hint for a name that is not in it
+IN_TRASH = "List the trash with: runstore trash"  # the hint for an unknown name
 
 
 def run_name(run: object) -> str:
-    """Return the name or the uid by which a run is looked up.
+    """Return the name or the uid to look up a run by.
 
     Args:
-        run: A run, kept or executed here, or any name of one.
+        run: A run, recorded or active, or any name of a run.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: The value is neither.
     """
     name = run if isinstance(run, str) else getattr(run, "uid", None)
     if not isinstance(name, str):
@@ -49,21 +49,21 @@ def run_name(run: object) -> str:
 
 
 def each_of(wanted: object) -> tuple[object, ...]:
-    """Return runs or their names, of which one may stand alone.
+    """Return runs or their names as a list, also for a single one.
 
     Raises:
-        UsageError: It is neither a run, nor a name, nor several of them.
+        UsageError: The value is not a run or a name, or several of these.
     """
     if isinstance(wanted, str) or isinstance(getattr(wanted, "uid", None), str):
         return (wanted,)
     if isinstance(wanted, bytes) or not isinstance(wanted, Iterable):
-        run_name(wanted)  # the error that names it
+        run_name(wanted)  # the error for it
         return ()
     return tuple(wanted)
 
 
 def runs_named(database: Lookups, text: str) -> Sequence[Run]:
-    """Return the runs that a name may mean; see `Store.get` for the kinds of names."""
+    """Return the runs that match a name; see `Store.get` for the kinds of names."""
     return runs_called(database, text) or _begun(database, text)
 
 
@@ -73,7 +73,7 @@ def _begun(database: Lookups, text: str) -> Sequence[Run]:
 
 
 def runs_called(database: Lookups, text: str) -> Sequence[Run]:
-    """Return the runs that have this name as a whole, not as the beginning of one."""
+    """Return the runs with exactly this name, not those with this prefix."""
     name = names.parse_run_name(clean_text(text))
     if isinstance(name, names.Latest):
         newest = database.latest_run()
@@ -82,7 +82,7 @@ def runs_called(database: Lookups, text: str) -> Sequence[Run]:
         return database.runs_by_number(name.experiment_name, name.number)
     if isinstance(name, names.Bare):
         return _numbered_so(database, name.number)
-    # No uid of ours has the form of a reference, which is what most people have.
+    # Most names are references, and no uid has the form of one.
     found = database.runs_by_reference(name.text) if names.parse_reference(name.text) else []
     if not found:
         by_uid = database.run_by_uid(name.text)
@@ -95,7 +95,7 @@ def runs_called(database: Lookups, text: str) -> Sequence[Run]:
 
 
 def _numbered_so(database: Lookups, number: int) -> list[Run]:
-    """Return runs of this number in any experiment; of many, enough to show that it is many."""
+    """Return runs of this number in any experiment; a few if there are many."""
     found: list[Run] = []
     for experiment in database.experiment_names():
         found += database.runs_by_number(experiment, number)
@@ -105,11 +105,11 @@ def _numbered_so(database: Lookups, number: int) -> list[Run]:
 
 
 def run_named(backend: Backend, name: object) -> Run:
-    """Return the one run of this name, as it is now; see `Store.get`.
+    """Return the run with this name, as it is now; see `Store.get`.
 
     Raises:
-        RunNotFoundError: No run answers to it.
-        AmbiguousReferenceError: Several do; the error lists them.
+        RunNotFoundError: No run matches.
+        AmbiguousReferenceError: Several runs match; the error lists them.
     """
     text = run_name(name)
     found = settled(backend, runs_named(backend.database, text))
@@ -124,10 +124,10 @@ def run_named(backend: Backend, name: object) -> Run:
 
 
 def record_of(backend: Backend, uid: str) -> Run:
-    """Return a run, also while it is in the trash.
+    """Return a run, even if it is in the trash.
 
     Raises:
-        RunNotFoundError: It was permanently removed.
+        RunNotFoundError: The run was permanently deleted.
     """
     try:
         return run_named(backend, uid)
@@ -141,14 +141,14 @@ def record_of(backend: Backend, uid: str) -> Run:
 
 
 def run_of(backend: Backend, run: object) -> Run:
-    """Return a run as it was read, or the one of a name; see `run_named`."""
+    """Return a run as it was read, or the run with a name; see `run_named`."""
     from runstore.model.run import Run
 
     return run if isinstance(run, Run) else run_named(backend, run)
 
 
 def runs_of(backend: Backend, wanted: object) -> tuple[Run, ...]:
-    """Return each run once, of one or several runs or names of runs; see `run_named`."""
+    """Return the runs for runs or names, each once; see `run_named`."""
     runs = [run_of(backend, one) for one in each_of(wanted)]
     return tuple({run.uid: run for run in runs}.values())
 
@@ -157,7 +157,7 @@ def kept_run(backend: Backend, uid: str) -> Run:
     """Return a run that was just written.
 
     Raises:
-        RunNotFoundError: It was deleted meanwhile.
+        RunNotFoundError: The run was deleted meanwhile.
     """
     run = backend.database.run_by_uid(uid)
     if run is None:
@@ -166,7 +166,7 @@ def kept_run(backend: Backend, uid: str) -> Run:
 
 
 def with_source(backend: Backend, runs: Iterable[Run]) -> tuple[Run, ...]:
-    """Let runs that were built for this caller read their products from the store."""
+    """Set the source of newly read runs, so that they can read their data."""
     from runstore.model.run import read_from
 
     source = backend.part(Source)
@@ -174,23 +174,23 @@ def with_source(backend: Backend, runs: Iterable[Run]) -> tuple[Run, ...]:
 
 
 def as_now(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Return runs that were just read as they are now, such that they read their products."""
+    """Return newly read runs with their current status, and with their source."""
     return with_source(backend, settled(backend, runs))
 
 
 def children_of(backend: Backend, uid: str) -> tuple[Run, ...]:
-    """Return the runs that were started inside this one, oldest first."""
+    """Return the child runs of a run, oldest first."""
     return as_now(backend, backend.database.children(uid))
 
 
 def readers_of(backend: Backend, uid: str) -> tuple[Run, ...]:
-    """Return the runs that read what this one saved, oldest first."""
+    """Return the runs that used artifacts of this run, oldest first."""
     found = [backend.database.run_by_uid(one) for one in backend.artifacts.readers_of(uid)]
     return as_now(backend, [run for run in found if run])
 
 
 def what_became_of(backend: Backend, name: str) -> RunNotFoundError | None:
-    """Return the error that tells what became of a run that is not kept; None if nothing did."""
+    """Return the error for a deleted run, with its state; None if there was no such run."""
     if name == "latest":
         return None
     import shlex
@@ -222,8 +222,8 @@ def the_one(
     """Return the only run found; the hint is for a name without one.
 
     Raises:
-        RunNotFoundError: There is none.
-        AmbiguousReferenceError: There are several; the error lists them.
+        RunNotFoundError: There is no run.
+        AmbiguousReferenceError: There are several runs; the error lists them.
     """
     if not found:
         raise RunNotFoundError(
@@ -249,10 +249,10 @@ def _ambiguous(name: str, found: Sequence[Run]) -> AmbiguousReferenceError:
 
 
 def check_experiment(database: Database, name: str, place: Path) -> None:
-    """Refuse the name of an experiment that there is not.
+    """Check that an experiment exists.
 
     Raises:
-        NotFoundError: There is no such experiment; the nearest name is told.
+        NotFoundError: There is no such experiment; the message suggests the nearest name.
     """
     name = arguments.text(name, "experiment", "mnist")
     known = database.experiment_names()
@@ -265,7 +265,7 @@ def check_experiment(database: Database, name: str, place: Path) -> None:
 
 
 def author_named(author: object) -> str:
-    """Return who makes an edit: the author who is named, else the user of this process.
+    """Return the author of an edit: the named author, or else the user of this process.
 
     Raises:
         UsageError: The author is not a text.

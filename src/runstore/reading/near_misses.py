@@ -12,9 +12,9 @@ from runstore.storage.database import Database
 
 _LIST = "List the runs with: runstore ls"
 _FIELDS = ("params.", "metrics.", "tags.")
-# Words of other programs for the newest run.
+# Other programs' words for the newest run.
 _NEWEST = frozenset({"last", "newest", "recent", "head", "current", "@"})
-# Words that people use for a status, beside its own name.
+# Common words for a status, in addition to its name.
 _STATUSES = {
     **{one.value: one.value for one in Status},
     "failed": "error",
@@ -31,7 +31,7 @@ _STATUSES = {
 
 
 def hint_for_run(database: Database, text: str) -> str:
-    """Return the run that a wrong name may mean, or how to list them all."""
+    """Return a hint with the likely run for a wrong name, or the command to list runs."""
     if text.lower() in _NEWEST:
         return "The newest run is called: latest"
     if hint := _of_field(text):
@@ -50,7 +50,7 @@ def hint_for_run(database: Database, text: str) -> str:
 
 
 def _of_number(database: Database, experiment: str, known: Collection[str]) -> str:
-    """Return a hint about a number that an experiment does not have."""
+    """Return a hint for a number that an experiment does not have."""
     if experiment not in known:
         near = nearest(experiment, known)
         return f"There is no experiment {experiment!r}. Did you mean {near!r}?" if near else ""
@@ -65,7 +65,7 @@ def _run(experiment: str, number: int) -> str:
 
 
 def hint_for_experiment(name: str, known: Collection[str]) -> str:
-    """Return the experiment or the filter that a wrong name may mean."""
+    """Return a hint with the likely experiment or filter for a wrong name."""
     status = _STATUSES.get(name.lower())
     if status is not None:
         return f"For a status, write the filter: 'status = {status}'"

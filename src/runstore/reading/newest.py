@@ -42,7 +42,7 @@ def newest_page(
 
 
 def _all(backend: Backend, experiment_name: str | None, after: str | None) -> Page[Run]:
-    """Return all runs, of which those beyond the first are read when they are needed."""
+    """Return all runs; those after the first part are read on demand."""
     first = newest_page(backend, experiment_name, FIRST_PART, after)
     if first.next is None:
         return first

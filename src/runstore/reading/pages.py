@@ -1,4 +1,4 @@
-"""Page: a list of runs or part of it, and the cursor that leads to the next part."""
+"""Page: a list of runs or part of it, with the cursor of the next part."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-# Without a limit, so many items are read at once: those that people look at, then the others.
+# Without a limit, items are read in parts of this size: first those to show, then the others.
 FIRST_PART, PART = 50, 1_000
 
 
@@ -34,13 +34,13 @@ FIRST_PART, PART = 50, 1_000
 class Page(Generic[T]):
     """Runs or other items in order: a part of a list, or all of it.
 
-    Without a limit, a page has all items and reads them as they are needed: iterating reads them
-    part by part and keeps none, while `items`, `len` and negative indexes read and keep all.
+    Without a limit, a page has all items and reads them on demand: iterating reads them in parts
+    and keeps none in memory, while `items`, `len` and negative indexes read and keep all.
 
     Attributes:
-        next: Pass it as `after` to get the page that follows; None at the end.
-        hints: Of a filter's first page: names in it that no run has, each in a sentence with the
-            nearest name that there is.
+        next: Pass it as `after` to get the next page; None at the end.
+        hints: On the first page of a filter, a sentence for each name that no run has, with the
+            nearest existing name.
     """
 
     _first: tuple[T, ...]
@@ -51,7 +51,7 @@ class Page(Generic[T]):
 
     @property
     def items(self) -> tuple[T, ...]:
-        """All items; those that were not needed so far are read now."""
+        """All items; those not yet read are read now."""
         if self._rest is None:
             return self._first
         if not self._whole:
@@ -59,7 +59,7 @@ class Page(Generic[T]):
         return self._whole[0]
 
     def parts(self) -> Iterator[tuple[T, ...]]:
-        """Yield all items in tuples of up to 1,000, each read when its turn comes."""
+        """Yield all items in tuples of up to 1,000, each read on demand."""
         if self._whole:
             yield self._whole[0]
             return
@@ -69,7 +69,7 @@ class Page(Generic[T]):
 
     @property
     def has_more(self) -> bool:
-        """Whether there are items beyond those that were read first."""
+        """Whether there are more items than those read first."""
         return self.next is not None or self._rest is not None
 
     def __iter__(self) -> Iterator[T]:
@@ -111,7 +111,7 @@ class Page(Generic[T]):
         """Return the runs as a `pandas.DataFrame`: fields, `params.…`, `metrics.…`, `tags.…`.
 
         Args:
-            sets: A row for each parameter set of a run, instead of one for each run.
+            sets: Whether to add a row for each parameter set, instead of one for each run.
 
         Raises:
             MissingExtraError: pandas is not installed.
@@ -133,7 +133,7 @@ class Page(Generic[T]):
         return RunsTable(self._parts_with_values(), sets=sets)
 
     def _parts_with_values(self) -> Iterator[tuple[list[Run], Any]]:
-        """Yield some runs and their last values at a time."""
+        """Yield runs and their last values, in parts."""
         for part in self.parts():
             runs: list[Run] = [one for one in part if isinstance(one, Run)]
             source: Any = next((run.source for run in runs if run.source is not None), None)
@@ -148,20 +148,20 @@ class Page(Generic[T]):
         level: float = 0.95,
         by_code: bool = False,
     ) -> Ranking:
-        """Return which settings are best, and which cannot be told apart from them.
+        """Return the best setting, and the settings that are not significantly worse.
 
         Runs that differ only in a seed are repeats of one setting.
 
         Args:
-            metric: `acc`, or one value of its series: `acc.max`, `.min`, `.first`, `.mean`,
-                `.count`; the last value by default.
-            over: Keys in which repeats may differ, at any depth; None for what is called like a
+            metric: `acc` for the last value, or another value of the series: `acc.max`, `.min`,
+                `.first`, `.mean` or `.count`.
+            over: Keys in which repeats may differ, at any depth; None for keys named like a
                 seed.
-            direction: `max` or `min`, whether large or small values are good; None goes by
+            direction: `max` if higher is better, `min` if lower is; None to use
                 `Store.directions` and the metric's name. If neither is known, the groups are
-                ranked and none wins.
-            level: With which the decision holds, from 0.5 to 0.999.
-            by_code: Whether runs of different commits are kept apart.
+                ranked without a winner.
+            level: Confidence level of the decision, from 0.5 to 0.999.
+            by_code: Whether to separate runs of different commits.
 
         Raises:
             NotFoundError: No run is complete, or none has the metric.
@@ -181,9 +181,9 @@ class Page(Generic[T]):
         level: float = 0.95,
         by_code: bool = False,
     ) -> RepeatsTable:
-        """Return the mean of each setting's repeats, and a test between each two of them.
+        """Return the mean of each setting's repeats, and a test for each pair of settings.
 
-        Args and errors are those of `best`.
+        Arguments and errors are the same as for `best`.
         """
         from runstore.repeats.table import compare_over
 
@@ -204,7 +204,7 @@ class Page(Generic[T]):
         return page_text(self._first, self.hints, has_more=self.has_more)
 
     def _repr_html_(self) -> str:
-        """Return the page as a notebook shows it."""
+        """Return the page as HTML; notebooks call this."""
         from runstore.reading.shown.page import page_html
 
         more = "" if not self.has_more else "More runs follow."
@@ -214,10 +214,10 @@ class Page(Generic[T]):
 
 
 def page_limit(limit: object) -> int | None:
-    """Return how many runs a page has at most; None for all.
+    """Return the maximum number of runs on a page; None for all.
 
     Raises:
-        UsageError: It is not a number of 1 or more.
+        UsageError: The limit is not a number of 1 or more.
     """
     return None if limit is None else arguments.count(limit, "limit", 1)
 
@@ -226,7 +226,7 @@ BY_START, BY_NUMBER = "start", "number"
 
 
 def order_name(order: Sequence[Order]) -> str:
-    """Return what a cursor calls the order of its page."""
+    """Return the name of a page's order in its cursor."""
     if not order:
         return BY_START
     shown = repr(order).encode("utf-8", "surrogatepass")
@@ -234,15 +234,15 @@ def order_name(order: Sequence[Order]) -> str:
 
 
 def read_cursor(after: str, order: str) -> tuple[Any, ...]:
-    """Return the place that `write_cursor` put into a text.
+    """Return the position in a cursor from `write_cursor`.
 
     Raises:
-        UsageError: The text is no cursor, or one of a page in another order.
+        UsageError: The text is not a cursor, or is from a page in another order.
     """
     if not isinstance(after, str):
         raise UsageError(
             f"Expected after as the `next` of a page, got {after!r:.60}.",
-            hint="Pass page.next, or None to begin anew.",
+            hint="Pass page.next, or None for the first page.",
         )
     import base64
 
@@ -252,18 +252,19 @@ def read_cursor(after: str, order: str) -> tuple[Any, ...]:
         place = tuple(json.loads(text))
     except (ValueError, TypeError, zlib.error, RecursionError):
         raise UsageError(
-            f"{after!r:.80} is not the `next` of a page.", hint="Leave it out to begin anew."
+            f"{after!r:.80} is not the `next` of a page.",
+            hint="Omit it to start from the first page.",
         ) from None
     if named != order:
         raise UsageError(
             "The cursor belongs to a page in another order.",
-            hint="Repeat the order of that page, or leave the cursor out to begin anew.",
+            hint="Repeat the order of that page, or omit the cursor to start from the first page.",
         )
     return place
 
 
 def newest_place(after: str, order: str) -> tuple[int, int]:
-    """Return the place in a list of the newest runs that a cursor holds."""
+    """Return the position in a cursor of the newest runs."""
     place = read_cursor(after, order)
     if len(place) != 2 or not all(type(one) is int for one in place):  # noqa: PLR2004 - key and id
         raise UsageError(f"{after!r:.80} is not the `next` of a page.")
@@ -271,7 +272,7 @@ def newest_place(after: str, order: str) -> tuple[int, int]:
 
 
 def write_cursor(place: Sequence[Any], order: str) -> str:
-    """Return the place of a page's last run as text; it holds what the run was sorted by."""
+    """Return the cursor for a page's last run, with the values that it was sorted by."""
     import base64
 
     packed = zlib.compress(json.dumps(place).encode())

@@ -1,4 +1,4 @@
-"""Runs as one wide table, a row each, for data frames."""
+"""Runs as one wide table with a row per run, for data frames."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 class Type(Enum):
-    """What the values of a column are: for pandas, polars and arrow.
+    """The type of a column, for pandas, polars and arrow.
 
-    Numbers that neither 64 bits nor a double hold are `EXACT`: texts to what has no such numbers.
+    Numbers that fit neither 64 bits nor a double are `EXACT`: text in libraries without such
+    numbers.
     """
 
     TEXT = ("string", "String", "string")
@@ -40,8 +41,8 @@ class Column:
     """One column.
 
     Attributes:
-        type: Of its values.
-        values: One per row; None where a run has none.
+        type: The type of its values.
+        values: One per row; None if a run has none.
     """
 
     type: Type
@@ -158,9 +159,9 @@ class RunsTable(Table):
     """Runs as columns: their fields, then parameters, metrics (the last value) and tags.
 
     Args:
-        parts: Some runs at a time, in the order of the rows, and their last values by uid.
-        sets: Whether there is a row for each parameter set, instead of one for each run. A row of
-            a run with several sets has the parameters that all sets agree on.
+        parts: Runs in parts, in the order of the rows, with their last values by uid.
+        sets: Whether there is a row for each parameter set, instead of one for each run. With a
+            row per run, it has the parameters that are equal in all sets.
 
     Attributes:
         columns: By name, in order: `params.lr`, `metrics.loss`, `tags.phase` …
@@ -194,7 +195,7 @@ class RunsTable(Table):
             self.columns[f"tags.{key}"] = Column(Type.TEXT, cells)
 
 
-# Most parameters of many runs are numbers, which need half the memory by themselves.
+# Most parameters of many runs are numbers, which need half the memory on their own.
 def _packed(cell: Cell) -> Cell | float:
     number, text = cell
     return number if number is not None and text is None else cell
@@ -205,7 +206,7 @@ def _unpacked(cell: Cell | float | None) -> Cell | None:
 
 
 class _Cells:
-    """The cells of columns that not every row has, by key, in the order they are met."""
+    """The cells of optional columns, by key, in order of appearance."""
 
     def __init__(self) -> None:
         self._columns: dict[str, list[Any]] = {}
@@ -218,7 +219,7 @@ class _Cells:
             column.append(cell)
 
     def of_all(self, rows: int) -> Iterator[tuple[str, list[Any]]]:
-        """Yield each key and its column of so many rows."""
+        """Yield each key and its column, with this number of rows."""
         for key, column in self._columns.items():
             yield key, column + [None] * (rows - len(column))
 
@@ -232,7 +233,7 @@ def _rows(runs: Iterable[Run], *, sets: bool) -> Iterator[tuple[Run, int | None]
 
 
 def params_of(run: Run, at: int | None = None) -> dict[str, Cell]:
-    """Return the parameters of one set of a run; without one, those that all its sets share."""
+    """Return the parameters of a set of a run; without a set, those shared by all sets."""
     chosen = run.parameter_sets if at is None else run.parameter_sets[at : at + 1]
     found = [{key: (number, text) for key, number, text in one.flat()} for one in chosen]
     if len(found) < 2:  # noqa: PLR2004 - several
@@ -247,7 +248,7 @@ def params_of(run: Run, at: int | None = None) -> dict[str, Cell]:
 def metrics_of(
     run: Run, at: int | None, values: Mapping[tuple[str | None, str], float]
 ) -> dict[str, float]:
-    """Return last values by name; a metric of the set at `at` comes before one of the run."""
+    """Return last values by name; metrics of the set at `at` override those of the run."""
     own = None if at is None else run.parameter_sets[at].name
     if at is None:
         return dict(zip(names_of(list(values)), values.values(), strict=True))
@@ -256,7 +257,7 @@ def metrics_of(
 
 
 def _column(cells: Sequence[Cell | None]) -> Column:
-    """Return a parameter's column: numbers or truth values where all are, else texts."""
+    """Return a parameter's column: numbers or booleans if all values are, else texts."""
     known = [cell for cell in cells if cell is not None and cell != (None, None)]
     if known and all(cell[0] is not None and cell[1] in TRUTH for cell in known):
         return Column(Type.FLAG, [None if cell is None else cell[1] == TRUTH[1] for cell in cells])
@@ -275,7 +276,7 @@ def _number(cell: Cell) -> float | None:
 
 
 def number_column(values: Sequence[float | None]) -> Column:
-    """Return numbers as a column that keeps each of them: int beyond a double stays whole."""
+    """Return a lossless column of numbers: integers beyond a double stay exact."""
     whole = [one for one in values if isinstance(one, int)]
     if not whole:
         return Column(Type.NUMBER, values)
@@ -286,7 +287,7 @@ def number_column(values: Sequence[float | None]) -> Column:
 
 
 def _as_kept(column: Column) -> list[Any]:
-    """Return values for libraries whose numbers have no such size."""
+    """Return values for libraries without numbers of this size."""
     if column.type is not Type.EXACT:
         return list(column.values)
     return [None if one is None else str(one) for one in column.values]  # noqa: PD011 - no array

@@ -1,4 +1,4 @@
-"""Filters that are kept in the store under a name."""
+"""Filters saved in the store by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = re.compile(r"\w[\w.-]{0,99}")
 class SavedQueries(KeptByName[str]):
     """Filters by name, in alphabetical order; changes are durable at once.
 
-    A name has letters, digits, `-`, `_` and `.`; a text that is no filter is a `FilterError`.
+    A name has letters, digits, `-`, `_` and `.`; an invalid filter is a `FilterError`.
     """
 
     _state = "queries"

@@ -1,4 +1,4 @@
-"""Where a run reads its metrics, artifacts and output."""
+"""The source of a run's metrics, artifacts and output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """Reads the products of runs of one store; see `model.run.RunSource`.
+    """Reads the data of runs in one store; see `model.run.RunSource`.
 
     Args:
         backend: The store.
@@ -31,7 +31,7 @@ class Source:
         self.backend = backend
 
     def metrics_of(self, run: Run) -> tuple[MetricSummary, ...]:
-        """Return a summary of each series, without touching its points."""
+        """Return a summary of each series, without reading its points."""
         from runstore.model.metrics import summary_with
         from runstore.model.results.lists import Summaries
         from runstore.reading.metrics.summaries import summaries
@@ -48,7 +48,7 @@ class Source:
         return summaries_of_all(self.backend.metrics, self.backend.spool, runs)
 
     def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
-        """Return the points of one metric, up to the last one logged."""
+        """Return the points of a metric, including the latest ones."""
         from runstore.model import arguments
         from runstore.reading.metrics.summaries import series
 
@@ -65,7 +65,7 @@ class Source:
         begin: object,
         end: object,
     ) -> SeriesOutline:
-        """Return what a plot shows of one metric; see `Run.outline`."""
+        """Return the outline of a metric for a plot; see `Run.outline`."""
         from runstore.model import arguments
         from runstore.reading.metrics.outlines import outline, scope_of
 
@@ -93,7 +93,7 @@ class Source:
         return SavedFiles(self._artifacts.of_run(run))
 
     def inputs_of(self, run: Run) -> tuple[Input, ...]:
-        """Return the data that it read."""
+        """Return the declared inputs."""
         from runstore.model.results.lists import Inputs
 
         return Inputs(self.backend.artifacts.inputs_of(run.uid))
@@ -116,30 +116,30 @@ class Source:
         return self._artifacts.download(run, path, to, link=link)
 
     def output_of(self, run: Run) -> Output:
-        """Return the lines that it printed."""
+        """Return the output."""
         from runstore.model.text.kept_output import Output
         from runstore.reading.output.whole import lines_of
 
         return Output(partial(lines_of, self.backend, run))
 
     def html_of(self, run: Run) -> str:
-        """Return what a notebook shows of a run."""
+        """Return a run as HTML for a notebook."""
         from runstore.reading.shown.run import run_html
 
         return run_html(run)
 
     def text_of_output(self, run: Run) -> str | None:
-        """Return all that it printed as one text; None for nothing."""
+        """Return the whole output as one text; None if there is none."""
         from runstore.reading.output.whole import text_of
 
         return text_of(self.backend, run)
 
     def document(self, run: Run, name: str) -> str | None:
-        """Return a captured text, such as `packages`; None without it."""
+        """Return a captured text, such as `packages`; None if there is none."""
         return self.backend.database.document(run.uid, name)
 
     def directions(self) -> dict[str, Direction]:
-        """Return whether small or large values of metrics are better, as far as that is kept."""
+        """Return the saved directions of metrics."""
         from runstore.reading.directions import Directions
 
         return dict(Directions(self.backend))

@@ -1,4 +1,4 @@
-"""Names in a filter that no run of the store has, each with the nearest one there is."""
+"""Names in a filter that no run of the store has, each with the nearest existing name."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def unknown_names(backend: Backend, query: Query, *more: Field) -> tuple[str, ..
 
     Args:
         backend: The store.
-        query: The filter and its order; a name that is asked to be missing may be unknown.
-        more: Further fields, such as the one that runs are grouped by.
+        query: The filter and its order; names in a test for missing values may be unknown.
+        more: Further fields, such as the field of a grouping.
     """
     asked = [one.field for one in leaves(query.where) if not isinstance(one, Missing)]
     fields = dict.fromkeys([*asked, *(key.field for key in query.order), *more])
@@ -57,7 +57,7 @@ def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
 
 
 def _of_other_kinds(names: StoredNames, query: Query) -> Iterable[str]:
-    """Yield a sentence for each parameter that is compared with a value of a kind it never has."""
+    """Yield a sentence for each parameter compared with a value of a type that it never has."""
     for one in dict.fromkeys(leaves(query.where)):
         if isinstance(one, Missing) or one.field.namespace is not Namespace.PARAM:
             continue
@@ -86,13 +86,13 @@ def _is_number(text: str) -> bool:
 
 
 def _parts(field: Field, known: Iterable[str]) -> list[str]:
-    """Return the parameters within a list or an object."""
+    """Return the parameters inside a list or an object."""
     begins = f"{field.key}.", f"{field.key}["
     return [one for one in known if field.namespace is Namespace.PARAM and one.startswith(begins)]
 
 
 def is_known_column(backend: Backend, name: str) -> bool:
-    """Return whether a run of the store may have a column such as `metrics.loss`."""
+    """Check whether any run of the store may have a column such as `metrics.loss`."""
     namespace_name, _, key = name.partition(".")
     namespaces = {"params": Namespace.PARAM, "metrics": Namespace.METRIC, "tags": Namespace.TAG}
     if namespace_name not in namespaces or not key:
@@ -100,17 +100,17 @@ def is_known_column(backend: Backend, name: str) -> bool:
     namespace, names = namespaces[namespace_name], StoredNames(backend.database.driver)
     if namespace is not Namespace.METRIC:
         return key in names.every(namespace)
-    # A column of a parameter set's metric is called by the set and the key.
+    # A column of a parameter set's metric is named by the set and the key.
     ends = [key, *(key[at + 1 :] for at, sign in enumerate(key) if sign == "/")]
     known = set(names.every(namespace))
     return any(end in known for end in ends)
 
 
 def with_namespaces(backend: Backend, keys: str) -> str:
-    """Return sort keys with the namespaces that were left out: `loss desc` is `metrics.loss desc`.
+    """Return sort keys with omitted namespaces added: `metrics.loss desc` for `loss desc`.
 
     Raises:
-        UsageError: A key is the name of a parameter and of a metric.
+        UsageError: A key is the name of both a parameter and a metric.
     """
     return ", ".join(_with_namespace(backend, key.strip()) for key in keys.split(","))
 

@@ -1,4 +1,4 @@
-"""The runs that this process executes: signs of life, and what happens to them at its end."""
+"""The runs that this process executes: their heartbeats, and their end with the process."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from runstore.capture.machine.system import SystemProbe
 
 HEARTBEAT_S = 10.0
-# How long Ctrl-C waits for what is being written.
+# How long Ctrl-C waits for a write.
 PATIENCE_S = 3.0
-# How long the end of the process waits for threads that are in the middle of something.
+# How long the end of the process waits for threads to finish their work.
 _THREADS_PATIENCE_S = 1.0
-# What a signal that ends the process by default does to a run: it is recorded as interrupted.
+# Signals that end the process by default: the run is recorded as interrupted.
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(SystemExit):
-    """A signal asked the process to end; passes through the program as `sys.exit` does."""
+    """A signal requested the end of the process; raised in the program, as by `sys.exit`."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
         self.signal_number = number
 
     def __reduce__(self) -> tuple[type[Terminated], tuple[int]]:
-        return type(self), (self.signal_number,)  # the exit status is no argument of ours
+        return type(self), (self.signal_number,)  # the exit status is not our argument
 
 
 class LiveRun(Protocol):
@@ -53,48 +53,48 @@ class LiveRun(Protocol):
     ends_with_process: bool
 
     def heartbeat(self) -> None:
-        """Write a sign of life."""
+        """Write a heartbeat."""
 
     def make_ready(self) -> None:
-        """Load what finalizers may use when the interpreter loads nothing any more."""
+        """Load the modules that finalizers may need when the interpreter can load no more."""
 
     def take_over(self) -> bool:
-        """Execute a run here whose process has ended; return whether this process does."""
+        """Continue a run whose process has ended; return whether this process executes it."""
 
     def end_with_process(self, error: BaseException | None) -> None:
-        """Write the end, because the process ends: by this exception, or in good order."""
+        """Write the end as the process ends, with this exception or without an error."""
 
     @property
     def wants_samples(self) -> bool:
-        """Whether what the machine does is kept with it."""
+        """Whether system metrics are recorded."""
 
     def log_sample(self, values: Mapping[str, float]) -> None:
-        """Keep what the machine did."""
+        """Record a sample of system metrics."""
 
 
 class ExitCalls:
-    """Calls of `sys.exit`, `exit` and `quit`, which nothing else tells at the end of a process.
+    """Calls of `sys.exit`, `exit` and `quit`, which are otherwise unknown at a process's end.
 
-    They are watched as long as a run goes on. `raise SystemExit(3)` is not seen, but that the
-    program did not reach its last line is.
+    They are watched while a run is active. `raise SystemExit(3)` cannot be seen, but it can be
+    seen that the program did not reach its last line.
     """
 
     def __init__(self) -> None:
         self.last: SystemExit | None = None
         self._program: FrameType | None = None
-        # What replaces each function, made once; and those that are replaced now.
+        # The replacement of each function, created once; and the functions replaced now.
         self._made: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
         self._watched: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
 
     def watch(self) -> None:
-        """Notice calls from now on; at a prompt, they are none of the end."""
+        """Watch calls from now on; at a prompt, they do not end the process."""
         if self._watched or hasattr(sys, "ps1"):
             return
         frame = _frame_of_main_thread()
         while frame is not None:
             self._program, frame = frame, frame.f_back
         for owner, name, known, _ in self._made:
-            if getattr(owner, name, None) is not known:  # somebody else has replaced it since
+            if getattr(owner, name, None) is not known:  # other code has replaced it since
                 self._made.clear()
                 break
         if not self._made:
@@ -107,8 +107,8 @@ class ExitCalls:
             setattr(owner, name, noting)
 
     def unwatch(self) -> None:
-        """Give the functions back, unless somebody else has replaced them since."""
-        # Whoever has the frame keeps all that the program has, which nothing would finalize.
+        """Restore the functions, unless other code has replaced them since."""
+        # A reference to the frame would keep all objects of the program from being finalized.
         self._program = None
         while self._watched:
             owner, name, original, noting = self._watched.pop()
@@ -117,12 +117,12 @@ class ExitCalls:
 
     @property
     def is_caught(self) -> bool:
-        """Whether the program went on to its last line, whatever was raised before."""
+        """Whether the program reached its last line, even if an exit was raised before."""
         if self._program is None or self._program.f_lasti < 0:
             return True
         import opcode
 
-        # A frame that has ended stands at its last instruction.
+        # A finished frame is at its last instruction.
         last = self._program.f_code.co_code[self._program.f_lasti]
         return opcode.opname[last].startswith("RETURN")
 
@@ -149,7 +149,7 @@ class _Registry:
     def __init__(self, parent: _Registry | None = None) -> None:
         self.pid = os.getpid()
         self.runs: dict[str, LiveRun] = {}
-        # Those of the process that this one was forked from: a daemon goes on with them.
+        # The runs of the process that this one was forked from: a daemon continues them.
         self.inherited: dict[str, LiveRun] = (
             {} if parent is None else {**parent.runs, **parent.inherited}
         )
@@ -167,7 +167,7 @@ class _Registry:
         self.exits.watch()
         self._end_with_worker()
         keep_reserve()
-        # A container that allows no more threads costs the signs of life alone.
+        # In a container that allows no more threads, only the heartbeats are lost.
         self._ticker.start()
 
     def remove(self, run: LiveRun) -> None:
@@ -177,7 +177,7 @@ class _Registry:
             self.exits.unwatch()
 
     def end_all(self, error: BaseException | None) -> None:
-        """End every run, because the process ends."""
+        """End every run, as the process ends."""
         for run in list(self.runs.values()):
             run.end_with_process(error)
         background.wait_until_done()
@@ -191,7 +191,7 @@ class _Registry:
         error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
         if self.terminated_by is not None:
             error = Terminated(self.terminated_by)
-        if self._ends_with_worker:  # its program, copied from its parent, never gets to an end
+        if self._ends_with_worker:  # its program, copied from its parent, never reaches its end
             error = error or _exit_of_forked_worker() or self.exits.last
         elif error is None:
             reached_its_end = self.exits.is_caught
@@ -203,11 +203,11 @@ class _Registry:
         self.is_over = True
 
     def _leave_open(self, *, but_those_that_end: bool) -> None:
-        """Write no end for runs that nobody ended, and say so.
+        """Leave unfinished runs without an end, with a message.
 
         Args:
-            but_those_that_end: Whether runs that end with their process are left out. It is not
-                known how it ends after `raise SystemExit(n)`, which does not reveal n.
+            but_those_that_end: Whether to exclude runs that end with their process. Its exit
+                status is unknown after `raise SystemExit(n)`, which does not reveal n.
         """
         runs = [one for one in self.runs.values() if one.status is not Status.LIVE]
         if but_those_that_end:
@@ -217,13 +217,13 @@ class _Registry:
                 run.heartbeat()
                 run.make_ready()
             del self.runs[run.uid]
-        if not runs or sys.stderr is None:  # Python's word for one that is closed
+        if not runs or sys.stderr is None:  # None is Python's value for a closed stream
             return
         names = [visible(run.reference) for run in runs]
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004 - a line's worth
         with suppress(OSError, ValueError):
             sys.stderr.write(
-                f"runstore: the process ends, but nobody ended {shown}; recorded as lost."
+                f"runstore: the process ended without finishing {shown}; recorded as lost."
                 " Call run.finish(), use `with`, or set run.ends_with_process = True.\n"
             )
 
@@ -249,14 +249,14 @@ class _Registry:
 
     def _heartbeat(self) -> None:
         for run in list(self.runs.values()):
-            # A missed sign of life harms nothing: the process itself is the evidence.
+            # A missed heartbeat is harmless: the process itself is evidence.
             with suppress(RunstoreError, OSError, ImportError):
                 run.heartbeat()
-        with suppress(OSError, ImportError):  # no descriptors are left to read it
+        with suppress(OSError, ImportError):  # no descriptors left to read it
             self._sample()
 
     def _sample(self) -> None:
-        """Let the runs know what this process and its children use."""
+        """Pass the resource usage of this process and its children to the runs."""
         wanting = [run for run in list(self.runs.values()) if run.wants_samples]
         if not wanting:
             return
@@ -270,7 +270,7 @@ class _Registry:
                 run.log_sample(values)
 
     def take_signals(self) -> None:
-        """Handle signals that nobody else handles; only the main thread may ask for them."""
+        """Handle signals that have no handler; only the main thread can do this."""
         if threading.current_thread() is not threading.main_thread():
             return
         if self._handled:
@@ -279,18 +279,18 @@ class _Registry:
             if signal.getsignal(number) is signal.SIG_DFL:
                 try:
                     signal.signal(number, _terminate)
-                except ValueError:  # the main thread of an interpreter beside the main one
+                except ValueError:  # the main thread of a subinterpreter
                     return
                 self._handled.append(number)
 
     def give_back_signals(self) -> None:
-        """Let them do again what they do by default."""
+        """Restore the default action of signals."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in list(self._handled):
             handler = signal.getsignal(number)
             if is_waiting(handler):
-                continue  # until the block ends, which asks again
+                continue  # until the block ends, which tries again
             self._handled.remove(number)
             if handler is _terminate:
                 signal.signal(number, signal.SIG_DFL)
@@ -300,7 +300,7 @@ _registry = _Registry()
 
 
 def _current() -> _Registry:
-    """Return this process's registry; a forked child has none of its parent's runs."""
+    """Return this process's registry; a forked child starts with an empty one."""
     global _registry  # noqa: PLW0603 - one per process, whatever forked
     if _registry.pid != os.getpid():
         _registry = _Registry(_registry)
@@ -308,7 +308,7 @@ def _current() -> _Registry:
 
 
 class Undisturbed(Uninterrupted):
-    """Let signals wait while the end of a run is written."""
+    """Defer signals while the end of a run is written."""
 
     def __init__(self, numbers: tuple[int, ...] | None = None) -> None:
         super().__init__(numbers, patience_s=PATIENCE_S)
@@ -323,10 +323,10 @@ class Undisturbed(Uninterrupted):
 
 
 class Beginning(Undisturbed):
-    """Let signals that end the process wait until the run that begins is watched over.
+    """Defer signals that end the process until a new run is registered.
 
-    Also those that nobody handles: by default they would end the process at once, and leave a run
-    that is in the database without an end.
+    This includes signals without a handler: by default they would end the process at once, and
+    leave a run without an end in the database.
     """
 
     def __init__(self) -> None:
@@ -339,14 +339,14 @@ class Beginning(Undisturbed):
 
 
 def begin(run: LiveRun) -> None:
-    """Watch over a run that this process executes."""
+    """Register a run that this process executes."""
     _current().add(run)
 
 
 def adopt(run: LiveRun) -> None:
-    """Watch over a run whose process has ended, in a child that goes on with it.
+    """Register a run whose process has ended, in a child that continues it.
 
-    A worker of multiprocessing is no such child: that it ends in order says nothing of the run.
+    This excludes workers of multiprocessing: their end says nothing about the run.
     """
     process = sys.modules.get("multiprocessing.process")
     if process is None or process.parent_process() is None:
@@ -354,7 +354,7 @@ def adopt(run: LiveRun) -> None:
 
 
 def end(run: LiveRun) -> None:
-    """Stop watching over a run that has ended."""
+    """Remove a run that has ended."""
     _current().remove(run)
 
 
@@ -364,14 +364,14 @@ def running(uid: str) -> LiveRun | None:
 
 
 def forget(is_meant: Callable[[LiveRun], bool]) -> None:
-    """Stop watching over runs whose store was closed; evidence speaks for them."""
+    """Remove runs whose store was closed; other processes judge them by evidence."""
     registry = _current()
     for run in [one for one in registry.runs.values() if is_meant(one)]:
         registry.remove(run)
 
 
 def wait_for_background(patience_s: float = background.PATIENCE_S) -> None:
-    """Wait until facts that are being captured are written, or the time is over."""
+    """Wait until facts that are being captured are written, or until a time limit."""
     background.wait_until_done(patience_s)
 
 
@@ -379,7 +379,7 @@ _WORKERS_FORGET = (3, 13)
 
 
 def _exit_of_forked_worker() -> SystemExit | None:
-    """Return how a forked worker ends: from Python 3.13 on, its exception is gone by now.
+    """Return the end of a forked worker: since Python 3.13, its exception is gone by now.
 
     Source: CPython 3.13, `multiprocessing.popen_fork.Popen._launch`.
     """
@@ -393,10 +393,10 @@ def _exit_of_forked_worker() -> SystemExit | None:
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
-    """Unwind the program, so that its run is recorded.
+    """Unwind the program, so that the end of its run is recorded.
 
-    End as by default in a forked child, and if no run is left: one that was ended by another
-    thread could not give the signal back.
+    In a forked child, and if no run is left, end as by default: a run that was ended by another
+    thread could not restore the signal handler.
     """
     if _registry.pid != os.getpid() or not _registry.runs:
         signal.signal(number, signal.SIG_DFL)
@@ -413,7 +413,7 @@ def exit_status_by_signal() -> int | None:
 
 
 def is_over() -> bool:
-    """Tell whether the runs of this process have been ended because it ends."""
+    """Check whether the runs of this process were ended because it is ending."""
     return _current().is_over
 
 
@@ -428,6 +428,6 @@ def _at_exit() -> None:
         stop_all(_THREADS_PATIENCE_S)
 
 
-# A signal may come before they are kept from it, so it is asked for more than once.
+# A signal may arrive before they are protected from it, so this is repeated.
 for _ in range(3):
     atexit.register(_at_exit)

@@ -104,7 +104,7 @@ class MediaLog:
 def _text(given: Any) -> tuple[bytes, str]:
     if not isinstance(given, str):
         raise InvalidValueError(
-            f"A {type(given).__name__} is no text.", hint="Pass a text, or a list of texts."
+            f"A {type(given).__name__} is not a text.", hint="Pass a text, or a list of texts."
         )
     return clean_text(given).encode(), ".txt"
 
@@ -115,7 +115,7 @@ def _image(given: Any) -> tuple[Any, str]:
         found = (one for begin, one in _SIGNATURES.items() if given.startswith(begin))
         suffix = next(found, None)
         if suffix is None:
-            raise InvalidValueError("These bytes are no image of a known kind.")
+            raise InvalidValueError("These bytes are not an image of a known format.")
         return given, suffix
     if isinstance(given, (str, os.PathLike)):
         return given, Path(os.fspath(given)).suffix.lower() or ".png"

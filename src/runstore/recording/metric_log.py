@@ -1,4 +1,4 @@
-"""What a run logs: each point into the spool at once, and from there into the database."""
+"""The points that a run logs: at once into the spool, and from there into the database."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ if TYPE_CHECKING:
     from runstore.storage.driver import Connection
 
 OF_RUN = -1
-# A key of so many parts is rather an object that holds itself.
+# More parts indicate an object that contains itself.
 _DEEPEST = 20
 # Found at once by the inner loop.
 pack_into, now_ns = QUICK_RECORD.pack_into, clock.time_ns
-# Every log of this process: a forked child goes on in files of its own.
+# Every log of this process: a forked child continues in separate files.
 _logs: weakref.WeakSet[PointLog] = weakref.WeakSet()
 _TEND_EVERY_S = 1.0
-# Of the time that the database needs to take points in, so much is left to other writers.
+# Pause after each import, relative to its duration, to let other writers in.
 _SHARE_OF_OTHERS = 50
-# How long the end waits for the thread; what both do at once is done once all the same.
+# How long the end waits for the thread; work that both do takes effect only once.
 _THREAD_PATIENCE_S = 5.0
 _HELD_AT_MOST = 1_000_000
 _NOTHING: Mapping[str, Any] = {}
@@ -69,31 +69,31 @@ _NOWHERE = object()
 
 
 class Executing(Protocol):
-    """A run that points are logged to."""
+    """A run that can log points."""
 
     def take_over(self) -> bool:
-        """Execute the run here if its process has ended; return whether this process does."""
+        """Continue a run whose process has ended; return whether this process executes it."""
 
     def channel(self, set_index: int) -> Channel:
-        """Return what logs for the run (-1) or for one of its parameter sets."""
+        """Return the channel of the run (-1) or of one of its parameter sets."""
 
 
 class PointLog:
-    """Every point that this process logs for one run.
+    """All points that this process logs for one run.
 
-    A call takes no lock of the database and waits for no reader: it copies a record into a file
-    that is mapped into memory. A thread of its own brings the file to the disk every second, and
-    the points into the database by and by; `finish` does the rest.
+    A call needs no database lock and waits for no reader: it copies a record into a
+    memory-mapped file. A separate thread flushes the file to the disk every second, and gradually
+    imports the points into the database; `finish` imports the rest.
 
-    Signal handlers, finalizers and other threads may call anything here in the middle of anything
-    else, so nothing here holds a lock: what two could do at once is decided by single steps of
-    the interpreter (`setdefault`, `pop`, `next`), which only one of them wins.
+    Signal handlers, finalizers and other threads can call any function here at any time, so
+    nothing here holds a lock: races are decided by atomic steps of the interpreter (`setdefault`,
+    `pop`, `next`), which only one caller wins.
 
     Args:
         backend: The store.
         uid: The run.
         reference: Its name, for messages.
-        is_new: Whether the run was started here, so that nothing was logged to it before.
+        is_new: Whether the run was started here, and so has no points yet.
     """
 
     def __init__(
@@ -104,17 +104,17 @@ class PointLog:
         self._uid = uid
         self._reference = reference
         self._channels: dict[int, Channel] = {}
-        self.run: Executing | None = None  # whose it is, for copies in other processes
-        # Is asked whether a run that has ended takes points again.
+        self.run: Executing | None = None  # the owner, for copies in other processes
+        # Called to check whether an ended run can log points again.
         self.reopen_run: Callable[[], bool] = bool
         self._was_refused = False
         self._is_ended = False
         self._said: set[str] = set()
         self._numbers: dict[KeyOf, int] = {}
         self._next_number = count()
-        # A run that was resumed counts its steps on, in files that come after those it had.
+        # A resumed run continues counting steps, in files that follow the earlier ones.
         self.first_steps, self._newest = ({}, 0) if is_new else self._go_on_with()
-        # What is taken in with the end of the run.
+        # The points imported together with the end of the run.
         self._last: Path | None = None
         self._taken: TakenIn | OSError | None = None
         self._begin_in_this_process()
@@ -123,7 +123,7 @@ class PointLog:
     def _begin_in_this_process(self) -> None:
         self.pid = os.getpid()
         self.file: PointFile | None = None
-        # The first file, as `PointFile.following` has the others.
+        # The first file, like `PointFile.following` for the others.
         self._following: dict[str, PointFile | None] = {}
         self.held: deque[tuple[Known, int, int, float]] = deque()
         self._written: list[Path] = []
@@ -142,33 +142,33 @@ class PointLog:
         return {}, 0
 
     def channel(self, set_index: int) -> Channel:
-        """Return what logs for the run (`OF_RUN`) or for one of its sets."""
+        """Return the channel of the run (`OF_RUN`) or of one of its sets."""
         return self._channels.setdefault(set_index, Channel(self, set_index))
 
     # Writing
 
     def after_fork(self) -> None:
-        """Begin a file of this process's own: a forked child shares its parent's memory map."""
+        """Start a separate file: a forked child shares its parent's memory map."""
         self._begin_behind_what_is_written()
         if self._is_ended:
             self._following[""] = None
 
     def number_of(self, series: KeyOf) -> int:
-        """Return the number that stands for a series in this process's files."""
+        """Return the number of a series in this process's files."""
         return self._numbers.setdefault(series, next(self._next_number))
 
     def append(self, known: Known, step: int, time: int, value: float) -> None:
         """Write a point, into the next file if this one is full.
 
         Raises:
-            RunFinishedError: Nothing is logged any more.
+            RunFinishedError: The run has ended.
         """
-        # What came before it and is held stands before it.
+        # Held points were logged earlier, so they come first.
         if self.held or not self._write(known, step, time, value):
             self._hold(known, step, time, value)
 
     def _write(self, known: Known, step: int, time: int, value: float) -> bool:
-        """Write a point; False if no disk takes it."""
+        """Write a point; return False if no disk can be written."""
         file = self.file or self._file_after(None)
         try:
             while file is not None and not (
@@ -184,7 +184,7 @@ class PointLog:
         """Write many points of one series, in as many files as they need.
 
         Raises:
-            RunFinishedError: Nothing is logged any more.
+            RunFinishedError: The run has ended.
         """
         begin, file = 0, None if self.held else self.file or self._file_after(None)
         try:
@@ -199,20 +199,20 @@ class PointLog:
             self._hold(known, step, time, value)
 
     def _is_said(self, known: Known, file: PointFile) -> bool:
-        """Say in a file which series follows, unless it says so already; False if it is full."""
+        """Declare a series in a file, unless it is declared; return False if the file is full."""
         if known.said_in is not file:
             if not file.say_series(known.series, known.number):
                 return False
             known.said_in = file
-            # While points are held, others have to queue behind them.
+            # While points are held, new ones have to queue after them.
             known.quick_file = _NOWHERE if file.memory is None or self.held else file
         return True
 
     def _file_after(self, old: PointFile | None) -> PointFile | None:
-        """Return the file that follows one that is full; None if no disk takes one.
+        """Return the file that follows a full one; None if no disk can be written.
 
         Raises:
-            RunFinishedError: Nothing is logged any more.
+            RunFinishedError: The run has ended.
         """
         following = self._following if old is None else old.following
         if "" not in following:
@@ -222,7 +222,7 @@ class PointLog:
             if following.setdefault("", made) is made:
                 self._written.append(made.path)
             else:
-                made.discard()  # another thread was quicker
+                made.discard()  # another thread was faster
         new = following[""]
         if new is None:
             if self.is_strict or not self.reopen_run():
@@ -237,12 +237,12 @@ class PointLog:
 
     def _new_file(self, old: PointFile | None) -> PointFile | None:
         self._room = next_room(self._room)
-        # The clock may stand still or go back; files are taken in in the order of their names.
+        # The clock may stand still or jump back; files are imported in the order of their names.
         after = self._newest if old is None else _made_at(old.path.name)
         name = f"{self._uid}.{max(clock.time_ns(), after + 1):020d}"
 
         def made(folder: Path) -> PointFile:
-            # Nobody made a file of this name before: what was taken in is known by its name.
+            # The name must be new: imported files are known by their names.
             path = folder / f"{name}-{os.urandom(4).hex()}{POINTS_SUFFIX}"
             return PointFile(path, self._room, mapped=not is_network_disk(folder))
 
@@ -258,7 +258,7 @@ class PointLog:
         self.say(f"Points of {self._reference} are held in memory: {reason}.")
 
     def _hold(self, known: Known, step: int, time: int, value: float) -> None:
-        """Keep a point in memory until a disk takes it."""
+        """Keep a point in memory until a disk can be written."""
         if self._is_ended:
             raise self._finished()
         if len(self.held) < _HELD_AT_MOST:
@@ -269,7 +269,7 @@ class PointLog:
             self._release_held()
 
     def _release_held(self) -> None:
-        """Write what is held, as far as a disk takes it by now."""
+        """Write held points, as many as the disk now accepts."""
         while self.held:
             try:
                 point = self.held.popleft()
@@ -280,7 +280,7 @@ class PointLog:
                 return
 
     def _begin_again(self) -> None:
-        """Log again after the end, in files that come after those that there were."""
+        """Log again after the end, in files that follow the earlier ones."""
         if self._is_ended:
             self._is_ended = self._was_refused = False
             self._begin_behind_what_is_written()
@@ -296,14 +296,14 @@ class PointLog:
         )
 
     def complain(self, troubles: Mapping[str, RunstoreError]) -> None:
-        """Warn of what could not be logged, once of each kind; raise it if the run is strict."""
+        """Warn about values that were not logged, once per kind; raise if the run is strict."""
         if self.is_strict:
             raise next(iter(troubles.values()))
         for about, error in troubles.items():
             self.say(str(error), about)
 
     def say(self, message: str, about: str | None = None) -> None:
-        """Warn once of each trouble; an experiment logs in a loop."""
+        """Warn once about each problem, as experiments log in loops."""
         about = about or message
         if about not in self._said:
             self._said.add(about)
@@ -324,39 +324,40 @@ class PointLog:
                 self._absorb_some(file)
 
     def _absorb_some(self, current: PointFile | None) -> None:
-        """Take in files that are full, and what the current one has by now."""
+        """Import full files, and the points that the current file has so far."""
         full = takewhile(lambda path: current is None or path != current.path, self._written)
         for path in list(full):
             began = clock.monotonic()
             if not self._absorbed(path):
-                return  # what comes after it would stand before it
-            # Packing takes the interpreter's time; the experiment gets the larger part of it.
+                return  # later points would come before it
+            # Packing takes interpreter time, most of which belongs to the experiment.
             if self._ticker.rests(4 * (clock.monotonic() - began)):
                 return
         began = clock.monotonic()
         if current is not None and began >= self._absorb_at:
             self._backend.metrics.absorb(current.path)
             now = clock.monotonic()
-            # One run is followed by the second; many that wait for each other make room.
+            # A single run is imported every second; many runs at once take turns.
             self._absorb_at = now + _SHARE_OF_OTHERS * (now - began)
 
     def _absorbed(self, path: Path, *, is_over: bool = False) -> bool:
-        """Take a file in; tell whether it is in by now, whoever did it."""
+        """Import a file; return whether it is now imported, by this process or another."""
         table = self._backend.metrics
         if path.exists():
             table.absorb(path, is_over=is_over)
         elif not table.has_seen(path):
             return False
         if not path.exists():
-            with suppress(ValueError):  # another thread was quicker
+            with suppress(ValueError):  # another thread was faster
                 self._written.remove(path)
         return True
 
     def hand_in(self, *, is_last: bool = False) -> None:
-        """Take in what this process logged so far; if that fails, it stays in the spool.
+        """Import the points logged so far; if that fails, they stay in the spool.
 
         Args:
-            is_last: Whether this process logs no more to the run; its files can go.
+            is_last: Whether this process will log no more to the run, so that its files can be
+                removed.
         """
         if is_last:
             self._end()
@@ -365,7 +366,7 @@ class PointLog:
                 self._absorbed(path)
 
     def rewind(self, step: int) -> int:
-        """Remove the points of all series from a step on; see `ActiveRun.rewind`."""
+        """Delete the points of all series from a step onwards; see `ActiveRun.rewind`."""
         from runstore.config import current_author
         from runstore.storage.metrics.rewinding import remove_points
 
@@ -374,11 +375,11 @@ class PointLog:
         self._release_held()
         if self.held:
             raise StoreError(
-                f"The points of {self._reference} cannot be written to the disk now.",
+                f"The points of {self._reference} could not be written to the disk.",
                 kept="They are held in memory, and nothing was removed.",
             )
         with self._backend.database.driver.hurried(END_PATIENCE_S):
-            # What a killed process left behind comes first, then what this one has logged.
+            # First the points left by a killed process, then those of this one.
             for path in self._backend.spool.point_files(self._uid, is_to_take=True):
                 self._absorbed(path, is_over=is_abandoned(path))
             removed = remove_points(self._backend.database, self._uid, step, current_author())
@@ -388,14 +389,14 @@ class PointLog:
         return removed
 
     def finish(self, *, with_end: bool = False) -> bool:
-        """Take the rest in; where that fails, say where it is kept. Nothing is logged after.
+        """Import the rest; if that fails, warn with its location. No more can be logged.
 
         Args:
-            with_end: Whether the end of the run is written next, and the last file with it: see
+            with_end: Whether the end of the run is written next, together with the last file; see
                 `take_in_last`.
 
         Returns:
-            Whether the database took it.
+            Whether the database could be written.
         """
         if self.pid != os.getpid():
             return True
@@ -406,11 +407,11 @@ class PointLog:
         self._absorb_all(with_end=with_end)
         lost = len(self.held) + self._dropped
         if lost:
-            warn(f"{lost:,} points of {self._reference} could not be kept: no disk took them.")
+            warn(f"{lost:,} points of {self._reference} were lost: no disk could be written.")
         return not self._was_refused
 
     def _end(self) -> None:
-        """Let no file follow the last one; who comes too late is told that the run has ended."""
+        """Create no more files; later calls report that the run has ended."""
         self._is_ended = True
         file: PointFile | None = None
         following = self._following
@@ -423,7 +424,7 @@ class PointLog:
             self._absorb_all()
 
     def take_in_last(self, connection: Connection) -> None:
-        """Take in the last file, within the transaction that writes the end of the run."""
+        """Import the last file, in the transaction that writes the end of the run."""
         path, self._taken = self._last, None
         if path is None:
             return
@@ -431,35 +432,37 @@ class PointLog:
             self._taken = self._backend.metrics.take_in(connection, path, is_over=True)
         except StoreError:
             raise
-        except OSError as error:  # the end is written all the same
+        except OSError as error:  # the end is written anyway
             self._taken = error
 
     def has_taken_last(self) -> None:
-        """Be done with the last file: what `take_in_last` did is durable now."""
+        """Discard the last file, as the import of `take_in_last` is durable now."""
         path, self._last = self._last, None
         if path is None or self._taken is None:
             return
         if isinstance(self._taken, OSError):
             self._refuse(self._taken)
         elif self._taken.is_done:
-            with suppress(OSError):  # it was taken in; the next reader removes it
+            with suppress(OSError):  # it was imported; the next reader removes it
                 remove_file(path)
             with suppress(ValueError):
                 self._written.remove(path)
-        elif not self._taken.is_there and path in self._written:  # else made in vain by a thread
-            self._refuse(FileNotFoundError(f"{path} was moved away."))
+        elif (
+            not self._taken.is_there and path in self._written
+        ):  # otherwise a thread would create it needlessly
+            self._refuse(FileNotFoundError(f"{path} was moved."))
 
     def take_in_rest(self) -> None:
-        """Take in the last file by itself: the end was not written."""
+        """Import the last file separately, as the end was not written."""
         if self._last is not None:
             self._last = None
             self._absorb_all()
 
     def leave_last(self, error: Exception) -> bool:
-        """Leave the last file in the spool: the database did not take it; False if there is none.
+        """Leave the last file in the spool, as its import failed; return False if there is none.
 
         Args:
-            error: Why.
+            error: The reason.
         """
         is_one = self._last is not None
         self._last = None
@@ -468,7 +471,7 @@ class PointLog:
         return is_one
 
     def drop_last(self) -> None:
-        """Remove the last file, as its run was removed for good."""
+        """Remove the last file, as its run was permanently deleted."""
         path, self._last = self._last, None
         if path is not None:
             with suppress(OSError):
@@ -480,14 +483,14 @@ class PointLog:
         warn(
             f"{getattr(error, 'what', error)} The last points of {self._reference} "
             + (
-                "are kept in the spool of the store; they are taken in when it is opened next."
+                "are kept in the spool; they are imported when the store is next opened."
                 if is_kept
-                else "were in its spool, which is not there any more."
+                else "were in its spool, which no longer exists."
             )
         )
 
     def _absorb_all(self, *, with_end: bool = False) -> None:
-        """Take every file in, forked children's too, in the order of their making."""
+        """Import every file, including those of forked children, in order of creation."""
         files = {*self._written, *self._backend.spool.point_files(self._uid, is_to_take=True)}
         if not files:
             return
@@ -501,30 +504,30 @@ class PointLog:
                 if with_end:
                     self._last = in_order.pop()
                 if in_order and self._backend.database.is_purged(self._uid):
-                    for path in in_order:  # as the warning about the end says
+                    for path in in_order:  # as in the warning about the end
                         path.unlink(missing_ok=True)
                     return
                 for path in in_order:
-                    # One that was only found there may be another thread's, made in vain.
+                    # Otherwise the file may have been created needlessly by another thread.
                     is_in = with_room(functools.partial(self._absorbed, path, is_over=True))
                     if not is_in and path in self._written:
-                        raise FileNotFoundError(f"{path} was moved away.")
+                        raise FileNotFoundError(f"{path} was moved.")
         except OSError as error:  # every StoreError is one
-            self._last = None  # it would stand before those that were refused
+            self._last = None  # it would come before the rejected ones
             self._refuse(error)
 
 
 class Known:
-    """A series of this process, and what counts its steps.
+    """A series of this process, with its step counter.
 
     Attributes:
-        series: Which it is.
+        series: The series.
         number: Its number in the files.
         kind: The last eight bytes of its points, as one number.
-        said_in: The file that says so last.
-        quick_file: The same, if points can be copied into its memory at once.
-        steps: Gives the next step; each is given once, whatever thread asks.
-        given: The step that was given last, if counting is to go on behind it.
+        said_in: The last file that declares the series.
+        quick_file: The same file, if points can be copied directly into its memory.
+        steps: Counter of steps, each used once across threads.
+        given: The last explicit step, if counting continues after it.
     """
 
     __slots__ = ("given", "kind", "number", "quick_file", "said_in", "series", "steps")
@@ -570,14 +573,14 @@ class Channel:
 
         Args:
             metrics: Values by key.
-            others: Nothing; a call such as `log("loss", 0.3)` is a warning too.
-            step: The step; by default each key counts its own, from 0.
+            others: Unused, so that a call such as `log("loss", 0.3)` is only a warning.
+            step: The step; by default counted from 0 for each key.
             time: Seconds since 1970, or an aware datetime; by default now.
-            more: Values whose keys are names.
+            more: Values as keyword arguments.
 
-        A value that cannot be logged is a `StoreWarning`, the others are logged, and the program
-        goes on; if the run is strict, it is an `InvalidValueError`, or a `RunFinishedError` after
-        the end.
+        If a value cannot be logged, a `StoreWarning` is shown, the others are logged, and the
+        program continues; if the run is strict, an `InvalidValueError` is raised, or a
+        `RunFinishedError` after the end.
         """
         log, series = self._log, self._series
         troubles: Troubles | None = None
@@ -605,8 +608,8 @@ class Channel:
                 if known is None or known.quick_file is not file:
                     troubles = self._log_one(key, step, at, number, troubles)
                     continue
-                # What `_log_one` does, in place: each place and each step is given once, and a
-                # file that is full or was let go of is noticed.
+                # `_log_one`, inlined: each place and each step is used once, and a
+                # file that is full or released is noticed.
                 if step is not None:
                     at_step = known.given = step
                 elif known.given is None:
@@ -618,7 +621,7 @@ class Channel:
                     if place:
                         pack_into(file.memory, place, at_step, at, number, known.kind)
                         continue
-                except (TypeError, struct.error):  # it was let go of, or the step is too large
+                except (TypeError, struct.error):  # it was released, or the step is too large
                     pass
                 troubles = self._log_one(key, at_step, at, number, troubles, is_counted=True)
             if step is not None and not metrics and metrics is more:
@@ -632,7 +635,7 @@ class Channel:
                 log.complain(troubles)
 
     def log_sample(self, values: Mapping[str, float]) -> None:
-        """Log what this machine did; once the run has ended, nothing is said of it."""
+        """Log a sample of system metrics; silently ignored once the run has ended."""
         at = clock.time_ns() // 1000
         for key, value in values.items():
             self._log_one(key, None, at, value, None)
@@ -647,7 +650,7 @@ class Channel:
         *,
         is_counted: bool = False,
     ) -> Troubles | None:
-        """Log a point as it comes; return what there is to complain of by now."""
+        """Log a point; return the problem so far, if any."""
         with afterwards():
             try:
                 known = self._series.get(key) or self._numbered(key)
@@ -672,7 +675,7 @@ class Channel:
         error: InvalidValueError,
         troubles: Troubles | None,
     ) -> Troubles | None:
-        """Log the numbers within a mapping as `key/name`; complain of anything else."""
+        """Log the numbers in a mapping as `key/name`; reject other values."""
         if not isinstance(value, Mapping) or str(key).count("/") > _DEEPEST:
             self._log.complain({f"value of {shown(key)}": error})
             return troubles
@@ -695,7 +698,7 @@ class Channel:
         return self._series.setdefault(series.key, known)
 
     def count_from(self, first_steps: Mapping[KeyOf, int]) -> None:
-        """Let each series count on from another step; from 0 if it is not among them."""
+        """Set the next step of each series; 0 for series not listed."""
         for known in list(self._series.values()):
             known.given = first_steps.get(known.series, 0) - 1
 
@@ -736,7 +739,7 @@ class Channel:
                 f"The metric {key!r} got {length} values, {len(at)} times and"
                 f" {length if given is None else len(given)} steps.",
                 kept="Nothing was logged.",
-                hint="Give as many steps and times as values.",
+                hint="Pass as many steps and times as values.",
             )
         known = self._series.get(key) or self._numbered(key)
         if given is None:
@@ -755,7 +758,7 @@ class Channel:
 
 
 def _channel_of(run: Executing, set_index: int) -> Channel:
-    """Return a copy of a channel: `run.log` travels to other processes as the run does."""
+    """Return a copy of a channel: `run.log` can be sent to other processes, like the run."""
     return run.channel(set_index)
 
 
@@ -768,6 +771,6 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _made_at(name: str) -> int:
-    """Return the number that a file of points has in its name, which grows; 0 for another."""
+    """Return the increasing number in the name of a file of points; 0 for other files."""
     digits = name.partition(".")[2][:20]
     return int(digits) if digits.isascii() and digits.isdigit() else 0

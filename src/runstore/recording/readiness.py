@@ -1,7 +1,7 @@
-"""Work without interruption: loading what recording needs, and writing what must be written.
+"""Uninterrupted work: loading the modules that recording needs, and necessary writes.
 
-A module that is being imported cannot be used by whoever interrupts its import. So what recording
-loads late, to start quickly, is loaded at once and without interruption: handlers that are due
+Code that interrupts the import of a module cannot use that module. So modules that are loaded
+late, to keep starts fast, are loaded together and without interruption: signal handlers due
 meanwhile are called afterwards.
 """
 
@@ -23,7 +23,7 @@ from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
 
-# What logging needs, which most runs do.
+# The modules for logging, which most runs need.
 POINTS = (
     "json",
     "runstore.recording.metric_log",
@@ -55,38 +55,38 @@ EVERYTHING = (
     "runstore.storage.trust.own_places",
     "runstore.recording.mappings",
 )
-# What few runs do.
+# Modules that few runs need.
 STREAMS = ("runstore.recording.output.streams",)
 OUTPUT = ("runstore.recording.output.keeper",)
 LOGGING = (*EVERYTHING, *STREAMS, *OUTPUT, "logging", "runstore.recording.output.records")
 MEDIA = (*EVERYTHING, "runstore.recording.media_log")
-# With what `traceback` itself loads when it prints.
+# Including the modules that `traceback` loads when it prints.
 TRACEBACKS = ("traceback", "ast", "tokenize", "unicodedata")
 MASKING = ("runstore.capture.secrets.text",)
 _PAUSES_S = (0.01, 0.1, 0.3)
-# Python's own, which does nothing: the event loop hears of the signal in another way.
+# Python's own, which does nothing: the event loop is notified in another way.
 _OF_THE_LOOP = "_sighandler_noop"
-# What people and systems end a program with.
+# The signals by which people and systems end a program.
 ENDING = (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP))
-# Those with names; real-time signals, which hardly any program handles, would take as long again.
+# Named signals only; real-time signals are rarely handled and would double the time.
 _EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
 
 
 def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
-    """Load what a part of recording needs; quick when that was done.
+    """Load the modules for a part of recording; fast if they are loaded.
 
     Args:
         needed: `POINTS` for logging, which starts quickly, `EVERYTHING`, or another of these.
 
     Raises:
-        OSError: It cannot be read; the program has used all its descriptors, and the reserve.
+        OSError: A module cannot be read; the program has used all descriptors and the reserve.
         ImportError: The interpreter is being shut down.
     """
     if needed in _loaded:
         return
     # A child that is forked while another thread imports could never import the same.
     with inside_the_engine(), Uninterrupted(), _Uncollected():
-        # Logging and printing do not wait: what comes is held.
+        # Logging and printing do not wait: values are held.
         _loaded_soon(needed, () if needed in {POINTS, OUTPUT} else _PAUSES_S)
     _loaded.append(needed)
 
@@ -108,11 +108,11 @@ _loaded: list[tuple[str, ...]] = []
 
 
 class Later:
-    """Holds what is logged in memory, as long as what logging needs cannot be loaded.
+    """Holds logged values in memory while the modules for logging cannot be loaded.
 
     Args:
         reference: The run, for messages.
-        channel: Returns what logs, once that can be loaded.
+        channel: Returns the channel, once its modules can be loaded.
     """
 
     def __init__(self, reference: str, channel: Callable[[], Any]) -> None:
@@ -134,7 +134,7 @@ class Later:
         self._hold("log_points", (key, list(values)), more)
 
     def log_sample(self, values: Mapping[str, float]) -> None:
-        """Log nothing: what this machine did is not worth the memory."""
+        """Log nothing: samples of system metrics are not worth the memory."""
 
     def _hold(self, name: str, arguments: tuple[Any, ...], more: dict[str, Any]) -> None:
         self._calls.append((name, arguments, more))
@@ -145,7 +145,7 @@ class Later:
             warn(f"Points of {self._reference} are held in memory: {reason}.")
 
     def release(self) -> Exception | None:
-        """Log what is held; return what is in the way, if something still is."""
+        """Log the held values; return the remaining obstacle, if any."""
         try:
             be_ready(POINTS)
         except (OSError, ImportError) as why:
@@ -160,14 +160,14 @@ class Later:
         return None
 
     def give_up(self) -> None:
-        """Log what is held for the last time, and say what cannot be kept."""
+        """Log the held values a last time, and warn about values that are lost."""
         if self.release() is not None and self._calls:
             lost = len(self._calls)
-            warn(f"{lost:,} calls that logged to {self._reference} could not be kept.")
+            warn(f"{lost:,} calls that logged to {self._reference} were lost.")
 
 
 class _Uncollected:
-    """Let the garbage collector wait for the end of a block: finalizers may be anybody's code."""
+    """Defers garbage collection to the end of a block, as finalizers may run any code."""
 
     def __enter__(self) -> None:
         self._collects = gc.isenabled()
@@ -179,17 +179,17 @@ class _Uncollected:
 
 
 def is_waiting(handler: object) -> bool:
-    """Tell whether a handler is that of an `Uninterrupted` block."""
+    """Check whether a handler is that of an `Uninterrupted` block."""
     return getattr(handler, "__func__", None) is Uninterrupted._wait  # noqa: SLF001 - of this file
 
 
 class Uninterrupted:
-    """Let Python's signal handlers wait for the end of a block; they are called afterwards.
+    """Defers Python's signal handlers to the end of a block.
 
     Args:
-        numbers: Which signals; None is all but real-time signals.
-        patience_s: How long they wait. Then the first one that comes interrupts, once: whoever
-            presses Ctrl-C again need not wait for a database that does not answer.
+        numbers: The signals; None for all except real-time signals.
+        patience_s: Seconds to defer them. After that, the first signal interrupts the block, once:
+            a second Ctrl-C need not wait for a database that does not respond.
     """
 
     def __init__(
@@ -201,27 +201,27 @@ class Uninterrupted:
         self._handlers: dict[int, Callable[..., Any]] = {}
 
     def __enter__(self) -> Uninterrupted:
-        """Replace the handlers; only the main thread is ever interrupted by one."""
+        """Replace the handlers; signals only interrupt the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return self
         self._began = time.monotonic()
         try:
             numbers = self._numbers or _EVERY
             for number, handler in zip(numbers, map(signal.getsignal, numbers), strict=True):
-                if type(handler) is int or handler is None:  # most have none of Python's
+                if type(handler) is int or handler is None:  # most have no Python handler
                     continue
                 if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
                     self._handlers[number] = handler
                     signal.signal(number, self._wait)
         except ValueError:  # the main thread of a subinterpreter gets no signals
             self._handlers.clear()
-        except BaseException:  # of a signal that came before its handler was replaced
+        except BaseException:  # of a signal received before its handler was replaced
             self._give_back()
             raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Give the handlers back, and call those that are due."""
+        """Restore the handlers, and call those that are due."""
         handlers = dict(self._handlers)
         self._give_back()
         while self._due:
@@ -229,7 +229,7 @@ class Uninterrupted:
             handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
 
     def drop(self, *handlers: Callable[..., Any]) -> None:
-        """Forget signals that came and have one of these handlers."""
+        """Discard received signals that have one of these handlers."""
         self._due = [one for one in self._due if self._handlers.get(one) not in handlers]
 
     def _wait(self, number: int, frame: FrameType | None) -> None:
@@ -247,5 +247,5 @@ class Uninterrupted:
                 signal.signal(number, handler)
                 self._handlers.pop(number, None)
         finally:
-            if self._handlers:  # one was called as soon as it was there again
+            if self._handlers:  # a handler was called as soon as it was restored
                 self._give_back()

@@ -1,4 +1,4 @@
-"""Functions whose every call is a run: plain ones, coroutines, and generators of both kinds."""
+"""Functions whose calls are runs: plain functions, coroutines and both kinds of generators."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Begin = Callable[[], AbstractContextManager[Any]]
 
 
 def run_per_call(function: Any, begin: Begin) -> Any:
-    """Return a function whose body is executed within a run.
+    """Return a function whose body is executed in a run.
 
-    A coroutine or a generator begins its run when it begins to execute, and ends it with its body.
+    The run of a coroutine or a generator starts and ends with the execution of its body.
 
     Args:
         function: The function; a static or class method may be wrapped already.
         begin: Starts a run.
 
     Raises:
-        UsageError: It cannot be called.
+        UsageError: The object is not callable.
     """
     if isinstance(function, (staticmethod, classmethod)):
         return type(function)(run_per_call(function.__func__, begin))
@@ -51,7 +51,7 @@ def _plain(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         with ExitStack() as block:
             run = block.enter_context(begin())
             result = function(*args, **kwargs)
-            # A decorator may hide that the function makes a coroutine.
+            # A decorator may hide that the function returns a coroutine.
             if isinstance(result, Coroutine) and not run.status.is_final:
                 block.pop_all()
                 current.leave(run.execution)
@@ -81,7 +81,7 @@ def _generator(
                     item = resume(given)
                 except StopIteration as ended:
                     return ended.value
-                # Who takes the item is outside of the run. As `yield from`, but for that.
+                # As `yield from`, but the consumer of the item is outside the run.
                 current.leave(run.execution)
                 go_on = _suspended(run)
                 try:
@@ -102,7 +102,7 @@ def _generator(
 
 
 def _suspended(run: Any) -> Callable[[], None]:
-    """Let the run end as that of a closed generator if its process ends; return what undoes it."""
+    """End the run like that of a closed generator if the process ends; return an undo."""
     execution = run.execution
     before, execution.ends_with_process = execution.ends_with_process, True
 

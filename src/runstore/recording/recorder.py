@@ -1,4 +1,4 @@
-"""What runs of this process write into their store; what it refuses is kept aside."""
+"""Writing the data of this process's runs; data that cannot be written is spooled."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Recorder:
 
     @once
     def deferred(self) -> Deferred:
-        """Keeps aside what the database refuses, and takes it in later."""
+        """Spools data that the database cannot accept, and imports it later."""
         be_ready()
         from runstore.inflight.deferred import Deferred
 
@@ -44,7 +44,7 @@ class Recorder:
 
     @once
     def artifacts(self) -> Artifacts:
-        """Keeps artifacts and inputs."""
+        """Stores artifacts and inputs."""
         be_ready()
         from runstore.artifacts.artifacts import Artifacts
 
@@ -61,14 +61,14 @@ class Recorder:
         answers: bool,
         points: PointLog | None = None,
     ) -> bool:
-        """Write the end of a run of this process; if that fails, keep it aside and say so.
+        """Write the end of a run of this process; if that fails, spool it with a warning.
 
         Args:
             uid: The run.
             reference: Its name, for messages.
-            ending: As `Database.finish_run` takes it.
-            answers: Whether the database answered just now; who was refused has waited enough.
-            points: What was logged last, which is taken in within the same transaction.
+            ending: The arguments of `Database.finish_run`.
+            answers: Whether the database has just responded; if not, do not wait again.
+            points: The last logged points, imported in the same transaction.
 
         Returns:
             Whether the database can be written.
@@ -85,16 +85,19 @@ class Recorder:
                 points.take_in_rest()
             kept = backend.database.run_by_uid(uid)
             if kept is not None and kept.ended_at == from_micros(ending["ended_at"]):
-                return True  # it was written before, and interrupted after that
+                return True  # it was already written, then interrupted
             warn(f"{error} The end reported now, {ending['status']}, was not written.")
         except (StoreError, NotFoundError) as refused:
             if isinstance(refused, NotFoundError) and backend.database.is_purged(uid):
                 if points is not None:
                     points.drop_last()
-                warn(f"{reference} was removed for good while it went on; its end is not kept.")
+                warn(
+                    f"{reference} was permanently deleted while it was running; "
+                    "its end was not recorded."
+                )
                 return True
             if points is not None and points.leave_last(refused):
-                # It may be the points that it does not take.
+                # The points may be the reason.
                 return self.write_ending(uid, reference, ending, answers=False)
             self.deferred.end(uid, reference, ending, refused)
             return isinstance(refused, NotFoundError)
@@ -103,15 +106,15 @@ class Recorder:
         return True
 
     def reopen(self, uid: str, process: ProcessIdentity, author: str) -> None:
-        """Continue a run of this process that has ended; leaves an event."""
+        """Continue an ended run of this process, with an event."""
         with self.backend.database.driver.hurried(END_PATIENCE_S):
             self.backend.database.resume_run(uid, Status.RUNNING, process, author)
 
     def withdraw(self, uid: str) -> None:
-        """Undo a start that nobody has seen yet.
+        """Undo a start before it is used.
 
         Raises:
-            ConflictError: The run has ended, or something was recorded with it; it is kept.
+            ConflictError: The run has ended or has recorded data; it is kept.
         """
         if self.backend.spool.point_files(uid) or self.backend.spool.output_files(uid):
             raise not_withdrawn(uid)
@@ -125,21 +128,21 @@ class Recorder:
             self.backend.part(sync_of).write_anew_or_warn()
 
     def take_back(self) -> None:
-        """Take in what this process kept aside, as far as that is possible now."""
+        """Import the data that this process spooled, as far as possible."""
         if self.backend.spool.has_kept and self.backend.database.is_writable:
             self.deferred.take_records()
 
     # While it is executed
 
     def tag(self, uid: str, changes: Mapping[str, str | None], author: str) -> None:
-        """Change tags of a run; if that fails, keep them aside."""
+        """Change tags of a run; if that fails, spool the change."""
         self.deferred.unless(
             lambda: self.backend.edits.set_tags([uid], changes, author, or_trashed=True),
             lambda error: self.deferred.tags(uid, changes, author, error),
         )
 
     def note(self, uid: str, notes: str | None, author: str) -> None:
-        """Replace the notes of a run; if that fails, keep them aside."""
+        """Replace the notes of a run; if that fails, spool them."""
         self.deferred.unless(
             lambda: self.backend.edits.set_notes([uid], notes, author, or_trashed=True),
             lambda error: self.deferred.notes(uid, notes, author, error),
@@ -154,10 +157,10 @@ class Recorder:
         *,
         is_replacing: bool = False,
     ) -> tuple[ParameterSet, ...] | None:
-        """Add parameters to a run; if that fails, keep them aside.
+        """Add parameters to a run; if that fails, spool them.
 
         Returns:
-            The sets that the run has now; None if the database has not taken them yet.
+            The current sets of the run; None if the change was spooled.
         """
         from runstore.storage.late_params import add_params
 
@@ -180,25 +183,25 @@ class Recorder:
         return now[0] if now else None
 
     def replace_params(self, uid: str, sets: tuple[ParameterSet, ...]) -> None:
-        """Replace the parameter sets of a run; if that fails, they stay."""
+        """Replace the parameter sets of a run; if that fails, they are unchanged."""
         from runstore.storage.late_params import replace_params
 
         try:
             replace_params(self.backend.database, uid, sets)
         except StoreError as error:
-            warn(f"{error} The parameters that were read from the command line stay.")
+            warn(f"{error} The parameters from the command line were kept.")
 
     # Facts
 
     def keep_late_modules(self, uid: str, loading: Loading) -> None:
-        """Note the modules that the program of a run has loaded since it began."""
+        """Record the modules that the program of a run has loaded since its start."""
         from runstore.capture import late_facts
 
         with self.backend.database.driver.hurried(END_PATIENCE_S):
             self._attach(uid, lambda: late_facts(loading), "modules that the run {} loaded")
 
     def keep_cells(self, uid: str) -> None:
-        """Add what a notebook or prompt has executed by now to a run that was captured."""
+        """Record the cells that a notebook or prompt has executed so far, with capture."""
         from runstore.capture import session_facts
 
         self._attach(uid, session_facts, "cells that the run {} executed")

@@ -1,4 +1,4 @@
-"""The code and the place that a resumed run goes on with, kept beside those of its start.
+"""The code and surroundings of a resumed run, kept in addition to those of its start.
 
 The facts of the n-th resumption are `resumed.n.git.commit` and so on, its texts `resumed.n.patch`.
 """
@@ -31,14 +31,14 @@ _DOCUMENTS = (*CODE_DOCUMENTS, "packages")
 
 
 def trace_resumption(backend: Backend, run: Run) -> Loading | None:
-    """Note what a run goes on with; durable on return, what takes long is read in the background.
+    """Record the code of a resumed run; durable on return, slow facts follow in the background.
 
     Args:
         backend: The store.
-        run: The run as it was before; one without captured facts is left alone.
+        run: The run as it was before; skipped if it has no captured facts.
 
     Returns:
-        What watches the modules that its program loads from now on.
+        The watcher of the modules that its program loads from now on.
     """
     if not run.facts.values:
         return None
@@ -60,7 +60,7 @@ def trace_resumption(backend: Backend, run: Run) -> Loading | None:
 
 
 class _Resumption(NamedTuple):
-    """What a resumed run goes on with, as far as it takes long to know."""
+    """The slow facts about a resumed run."""
 
     backend: Backend
     run: Run
@@ -69,11 +69,11 @@ class _Resumption(NamedTuple):
     where: Surroundings
 
     def is_like(self, _: object) -> bool:
-        """Tell whether doing one does the other; each resumption has its own."""
+        """Check whether both can be done as one; each resumption is separate."""
         return False
 
     def do_with(self, _: Sequence[_Resumption]) -> None:
-        """Read the facts, and keep them."""
+        """Read and store the facts."""
         _trace_the_rest(*self)
 
 
@@ -85,7 +85,7 @@ def _trace_the_rest(
     facts = quick.merged(capture.environment_facts(where))
     facts = facts.merged(capture.code_facts(quick, where))
     first = {name: backend.database.document(run.uid, name) for name in _DOCUMENTS}
-    # Where the start was killed before its changes were read, nothing tells them apart.
+    # If the start was killed before its changes were read, the code cannot be compared.
     is_known = "git.remote" in {*run.facts.values, *run.facts.unknown}
     is_other = facts.values.get("git.commit") != run.facts.values.get("git.commit") or (
         is_known and any(facts.documents.get(name) != first[name] for name in CODE_DOCUMENTS)
@@ -95,7 +95,7 @@ def _trace_the_rest(
     texts = {name: one for name, one in facts.documents.items() if first.get(name) != one}
     named = _under(Facts(values=facts.values, documents=texts), f"{_PREFIX}{number}.")
     if is_other:
-        told = f"it went on with other code: {_shown(facts.values)}"
+        told = f"it continued with other code: {_shown(facts.values)}"
         named = named.merged(Facts(unknown={RESUMED_CODE: told}))
     elif MODULES in facts.unknown:
         named = named.merged(Facts(unknown={RESUMED_CODE: facts.unknown[MODULES]}))

@@ -1,4 +1,4 @@
-"""Starting a run: what is asked, checked, captured and written, in this order."""
+"""Starting a run: request, validation, capture and writing, in this order."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from runstore.capture import Surroundings
     from runstore.model.params.parameter_set import ParameterSet
 
-# The tag that holds what people call a run.
+# The tag with the display name of a run.
 NAME = "name"
 
 
 class StartRequest(NamedTuple):
-    """A run that is to be started; see `Store.start` for each field."""
+    """A request to start a run; see `Store.start` for each field."""
 
     experiment_name: str
     params: Any = None
@@ -63,8 +63,8 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
 
     Args:
         backend: The store.
-        asked: What is asked for.
-        store: Its `Store`, which the run hands out.
+        asked: The request.
+        store: Its `Store`, for the run's attribute.
     """
     name = names.check_experiment_name(asked.experiment_name)
     sets, tags = _sets_of(asked), tags_of(asked)
@@ -100,7 +100,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         tags=tags,
     )
     try:
-        # Once it is there, its end is cared for, also if a warning is an error.
+        # Once it exists, its end is ensured, even if a warning is an error.
         with afterwards(), live_runs.Beginning():
             run = _taken_over(backend, new, asked, store)
             if run is None:
@@ -135,7 +135,7 @@ def _sets_of(asked: StartRequest) -> tuple[ParameterSet, ...]:
     """Return the parameter sets of a run, with its seed in each.
 
     Raises:
-        UsageError: One of them has another seed.
+        UsageError: A set already has a different seed.
     """
     from runstore.model.params.build import parameter_set, parameter_sets
 
@@ -156,7 +156,7 @@ def _sets_of(asked: StartRequest) -> tuple[ParameterSet, ...]:
 
 
 def tags_of(asked: StartRequest) -> dict[str, str]:
-    """Return the tags that a run begins with; its name is one of them."""
+    """Return the initial tags of a run, including its name."""
     if asked.tags is None and asked.name is None:
         return {}
     from runstore.artifacts.masking import tags_to_keep
@@ -168,9 +168,9 @@ def tags_of(asked: StartRequest) -> dict[str, str]:
 
 
 def end_unreturned(backend: Backend, uid: str, error: BaseException) -> None:
-    """Write the end of a run that nobody gets: an exception came while it began.
+    """Write the end of a run that is not returned, because an exception interrupted its start.
 
-    That may be any exception of a signal handler. A store that refused the run has none.
+    It can be any exception of a signal handler. If the store rejected the run, there is no run.
     """
     from runstore.capture.machine.process import current_process
 
@@ -187,7 +187,7 @@ def end_unreturned(backend: Backend, uid: str, error: BaseException) -> None:
 def _capture_later(
     backend: Backend, uid: str, facts: Facts, where: Surroundings, code: Facts | None
 ) -> None:
-    """Read the rest in the background; a run that has started is not hurt if that fails."""
+    """Read the rest in the background; a failure does not affect the run."""
     try:
         with_room(lambda: import_module("runstore.recording.captures"))
         from runstore.recording.captures import Capture
@@ -198,7 +198,7 @@ def _capture_later(
 
 
 def check_command(argv: object) -> None:
-    """Refuse arguments of a command that are not several.
+    """Check that the arguments of a command are a sequence.
 
     Raises:
         UsageError: They are not.
@@ -208,7 +208,7 @@ def check_command(argv: object) -> None:
 
 
 def _quick_facts(backend: Backend, asked: StartRequest) -> tuple[Surroundings | None, Facts]:
-    """Return where the run starts, and what is quick to know of that; nothing without capture."""
+    """Return the surroundings and the quick facts of a new run; empty without capture."""
     if not asked.capture:
         return None, Facts()
     from runstore import capture
@@ -226,10 +226,10 @@ def _not_done_before(
     facts: Facts,
     where: Surroundings | None,
 ) -> Earlier:
-    """Return what was run before, unless that is the same and must not be run again.
+    """Return the earlier runs of the same work.
 
     Raises:
-        AlreadyRanError: It is.
+        AlreadyRanError: The same was run before, and must not be repeated.
     """
     from runstore.analysis.reruns.identity import has_values
     from runstore.analysis.reruns.lookup import look_up, stop_or_warn
@@ -253,17 +253,17 @@ def _parent_uid(backend: Backend, parent: Any, experiment_name: str) -> str | No
 
 
 def _is_parent(backend: Backend, run: current.Executed, experiment_name: str) -> bool:
-    """Tell whether a run of an experiment that begins now belongs to one that goes on."""
+    """Check whether an active run is the parent of a run that starts now."""
     if run.status.is_final or run.store_path != backend.path:
         return False
-    # A notebook's cell that is executed again starts a sibling; nobody ended the first one.
+    # A notebook cell that is executed again starts a sibling; the first run is unfinished.
     return run.is_block or run.experiment_name != experiment_name
 
 
 def _taken_over(
     backend: Backend, new: NewRun, asked: StartRequest, store: Any
 ) -> ActiveRun | None:
-    """Return the run of this command, which `runstore exec` began; None if this is another."""
+    """Return the run of this command, if `runstore exec` started it; else None."""
     is_plain = asked.argv is None and asked.cli is None and not (asked.full_store or asked.live)
     if current.COMMAND_VARIABLE not in os.environ or asked.parent is not None or not is_plain:
         return None
@@ -281,13 +281,13 @@ def _taken_over(
     run = ActiveRun(backend, kept, store=store)
     if new.tags:
         run.tags.update(new.tags)
-    # It ends with the command in any case.
+    # It always ends with the command.
     run.execution.ends_with_process = True
     run.execution.command_run = outer
     run.execution.has_read_params = not has_values(new.parameter_sets)
     if asked.seed is not None and asked.params is None:
         run.add_params(seed=asked.seed)
-    # `runstore exec` takes samples.
+    # `runstore exec` samples system metrics.
     run.execution.__dict__["wants_samples"] = False
     return run
 

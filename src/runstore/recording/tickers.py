@@ -1,7 +1,7 @@
-"""Threads that do something again and again, and are not there while the program forks.
+"""Threads for periodic work, which are stopped while the program forks.
 
-A thread does not exist in a forked child, but what it held at that moment stays held there; Python
-warns of that from 3.12 on. So our threads end before a fork, and begin again after it.
+A thread does not exist in a forked child, but locks that it held stay locked there; Python warns
+about that since 3.12. So our threads end before a fork, and start again after it.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from typing import Any
 from runstore import background
 from runstore.storage.sqlite import forks  # noqa: F401 - its hooks come first
 
-# How long a fork waits for our threads; after that it goes on, and Python may warn.
+# How long a fork waits for our threads; after that it continues, and Python may warn.
 _FORK_PATIENCE_S = 1.0
 _TASKS = "/proc/self/task"
 
 
 class Ticker:
-    """Does something every few seconds in a thread of its own.
+    """Calls a function every few seconds in a separate thread.
 
-    Signal handlers and finalizers may call it in the middle of anything else, so it has no locks
-    that these could wait for.
+    Signal handlers and finalizers may call it at any time, so it has no locks that could block
+    them.
 
     Args:
-        work: What to do.
-        every_s: Returns the seconds from one time to the next.
+        work: The function.
+        every_s: Returns the seconds between calls.
     """
 
     def __init__(self, work: Callable[[], object], every_s: Callable[[], float]) -> None:
         self._work = work
         self._every_s = every_s
         self._thread = 0
-        self._go_on = _thread.allocate_lock()  # free: the thread is asked to end
+        self._go_on = _thread.allocate_lock()  # free: the thread should end
         self._is_running = _thread.allocate_lock()
 
     def start(self) -> bool:
@@ -48,9 +48,9 @@ class Ticker:
             return True
         self._go_on.acquire(blocking=False)
         try:
-            # `threading` has locks of its own, which whoever is interrupted may hold.
+            # `threading` has its own locks, which the interrupted code may hold.
             self._thread = _thread.start_new_thread(self._run, ())
-        except RuntimeError:  # no new thread is possible here, or not now
+        except RuntimeError:  # no new thread is possible here or now
             self._is_running.release()
             return False
         _tickers.add(self)
@@ -63,26 +63,26 @@ class Ticker:
                 self._work()
         finally:
             self._is_running.release()
-            if self._go_on.locked() and self in _tickers:  # it was asked to end, and then not to
+            if self._go_on.locked() and self in _tickers:  # the request to end was withdrawn
                 self.start()
 
     def rests(self, seconds: float) -> bool:
-        """Wait; return whether the thread is asked to end."""
+        """Wait; return whether the thread should end."""
         if not self._go_on.acquire(timeout=seconds):
             return False
         self._go_on.release()  # seen again by the loop
         return True
 
     def stop(self, patience_s: float) -> bool:
-        """End the thread; return whether it has ended, or is the one that asks."""
+        """End the thread; return whether it has ended or is the calling thread."""
         _tickers.discard(self)
         return self.pause(patience_s)
 
     def pause(self, patience_s: float) -> bool:
-        """End the thread for now; return whether it has ended, or is the one that asks."""
-        with suppress(RuntimeError):  # it is asked already
+        """End the thread for now; return whether it has ended or is the calling thread."""
+        with suppress(RuntimeError):  # it was already requested
             self._go_on.release()
-        # When the interpreter is shut down, other threads get no further.
+        # When the interpreter shuts down, other threads stop.
         if self._thread == _thread.get_ident() or sys.is_finalizing():
             return True
         if not self._is_running.acquire(timeout=patience_s):
@@ -98,10 +98,10 @@ class Ticker:
 
 
 def stop_all(patience_s: float) -> None:
-    """End every thread, because the process ends.
+    """End every thread, as the process ends.
 
-    One that has just been started would meet an interpreter that is no longer there: up to
-    Python 3.12, that is a crash.
+    A thread that has just been started would use an interpreter that no longer exists: up to
+    Python 3.12, this is a crash.
 
     Args:
         patience_s: How long to wait for all of them.
@@ -132,10 +132,10 @@ def _before_fork() -> None:
 
 
 class _NoWarning:
-    """Ignores Python's warning of threads at a fork that met none.
+    """Suppresses Python's warning about threads during a fork, if there were none.
 
-    From 3.13 on, Python counts them after the fork, when ours are there again. Other warnings,
-    and forks beside threads of others, are not touched.
+    Since 3.13, Python counts them after the fork, when ours exist again. Other warnings, and
+    forks during threads of other code, are not affected.
     """
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ class _NoWarning:
         self.filter: Any = ("ignore", self, DeprecationWarning, None, 0)
 
     def match(self, message: str) -> bool:
-        """Tell whether a message is the one, as the pattern of a filter does."""
+        """Check whether a message matches, like the pattern of a warning filter."""
         is_it = self.is_due and "is multi-threaded, use of fork" in message
         if is_it:
             self.is_due = False
@@ -164,14 +164,14 @@ def _after_fork_in_child() -> None:
 
 
 def _tasks() -> set[int]:
-    """Return the system's numbers of all threads of the process; empty if it does not say."""
+    """Return the system's ids of all threads of the process; empty if they are unknown."""
     try:
         return {int(one) for one in os.listdir(_TASKS)}  # noqa: PTH208 - names alone
     except OSError:
         return set()
 
 
-# What is registered last comes first before a fork: our threads end before the engine closes.
+# The last registered is called first before a fork: our threads end before the engine closes.
 os.register_at_fork(
     before=_before_fork,
     after_in_parent=_after_fork_in_parent,

@@ -44,7 +44,7 @@ def heading(run: Run, width: int) -> Iterator[str]:
     status = run.status_text
     about = [ago_text(run.started_at, datetime.now(timezone.utc))]
     if lifetime := lifetime_text(run):
-        is_silent = lifetime.startswith("no sign")
+        is_silent = lifetime.startswith("silent")
         word = "" if is_silent else "took " if run.status.is_final else "so far "
         about.append(f"{word}{lifetime}")
     name = output.terminal_safe(short_name(run.reference, "#"))

@@ -1,1 +1,1 @@
-"""What a page shows of one run, beside its record."""
+"""Details of a run for its page, in addition to its record."""

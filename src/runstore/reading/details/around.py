@@ -1,4 +1,4 @@
-"""The runs around one: before and after it in its experiment, above and below it."""
+"""The runs related to a run: neighbours in its experiment, parent and children."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from runstore.storage.backend import Backend
 
 
 class Around(NamedTuple):
-    """The runs around one.
+    """The runs related to a run.
 
     Attributes:
-        previous: With the next lower number in its experiment.
-        next: With the next higher number.
-        parent: The run that it was started in, also from the trash; None if it is not known.
-        children: The runs that were started in it, oldest first.
-        sources: The runs whose artifacts it read, by uid.
-        readers: The runs that read what it saved, oldest first.
+        previous: The run with the next lower number in its experiment.
+        next: The run with the next higher number.
+        parent: The parent run, even if it is in the trash; None if unknown.
+        children: The child runs, oldest first.
+        sources: The runs whose artifacts it used, by uid.
+        readers: The runs that used its artifacts, oldest first.
     """
 
     previous: Run | None
@@ -31,7 +31,7 @@ class Around(NamedTuple):
 
 
 def runs_around(backend: Backend, run: Run) -> Around:
-    """Return the runs around one."""
+    """Return the runs related to a run."""
     beside = (
         backend.database.run_beside(run, is_before=True),
         backend.database.run_beside(run, is_before=False),

@@ -1,7 +1,7 @@
-"""A look at an artifact: what it is by its contents, and the beginning of it.
+"""Previews of artifacts: the type of the contents, and their beginning.
 
-A file is shown as what its contents are, whatever its name or its type says: what claims to be a
-picture and is none is not shown as one.
+The type is detected from the contents, regardless of name and media type: a file that only claims
+to be a picture is not shown as one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CELL_CHARACTERS = 500
 _TEXT_BYTES = 1 << 18
 _TABLE_BYTES = 1 << 22  # of a csv file, which has no index
 _JSON_BYTES = 1 << 21
-# The first bytes of a file say what it is. Source: the formats' own specifications.
+# Magic bytes of file formats. Source: the specifications of the formats.
 _MAGIC: tuple[tuple[bytes, int, bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", 0, b"", "image/png"),
     (b"\xff\xd8\xff", 0, b"", "image/jpeg"),
@@ -50,7 +50,7 @@ _DELIMITERS = {"text/csv": ",", "text/tab-separated-values": "\t"}
 _PARQUET = "application/vnd.apache.parquet"
 _COLUMNAR = {_PARQUET, "application/vnd.apache.arrow.file"}
 _NOT_SHOWN = "Files of this kind are not shown here; download it to open it."
-# More is not unpacked for a look at it.
+# Maximum size to unpack for a preview.
 _COLUMNAR_BYTES, _ROW_GROUP_BYTES = 1 << 30, 1 << 29
 SVG, HTML = "image/svg+xml", "text/html"
 _TEXTS = {SVG: "svg", HTML: "html", "text/markdown": "markdown"}
@@ -59,19 +59,19 @@ _OBJECTS = {"application/json", "application/x-ipynb+json"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What is seen of an artifact.
+    """A preview of an artifact.
 
     Attributes:
         kind: `image`, `audio`, `video`, `svg`, `html`, `table`, `json`, `markdown`, `text`,
-            or `none` for what cannot be shown.
-        media_type: What the contents are.
+            or `none` if it cannot be shown.
+        media_type: The type of the contents.
         text: The beginning of a text; empty for other kinds.
         columns: The names of a table's columns.
         rows: Its first rows.
-        row_count: How many rows it has; None if nobody counted.
-        column_count: How many columns it has.
+        row_count: The number of its rows; None if unknown.
+        column_count: The number of its columns.
         is_cut: Whether there is more.
-        why: Why it cannot be shown; empty if it can.
+        why: The reason if it cannot be shown; else empty.
     """
 
     kind: str
@@ -86,9 +86,9 @@ class Look:
 
 
 def type_by_contents(file: BinaryIO, artifact: Artifact) -> str:
-    """Return what contents are: a type that they have the marks of, or text, or unknown.
+    """Return the type of contents by their magic bytes, or text, or unknown.
 
-    The file stands at its beginning before and afterwards.
+    The file is at its beginning before and afterwards.
     """
     begin = file.read(_MAGIC_BYTES)
     file.seek(0)
@@ -100,7 +100,7 @@ def type_by_contents(file: BinaryIO, artifact: Artifact) -> str:
     if b"\0" in some:
         return UNKNOWN_TYPE
     named = artifact.media_type.partition(";")[0].strip().lower()
-    # A table may be written in another code than UTF-8; what has no such name must be clear text.
+    # A table may have an encoding other than UTF-8; files without such a name must be text.
     if is_text_type(named):
         return named
     return "text/plain" if _is_utf8(some) else UNKNOWN_TYPE
@@ -118,7 +118,7 @@ def artifact_named(run: Run, path: str) -> Artifact:
     """Return an artifact of a run by its path.
 
     Raises:
-        NotFoundError: It has no such artifact.
+        NotFoundError: The run has no such artifact.
     """
     known = run.artifacts
     if path not in known:
@@ -128,11 +128,11 @@ def artifact_named(run: Run, path: str) -> Artifact:
 
 
 def look_at(backend: Backend, artifact: Artifact) -> Look:
-    """Return what is seen of an artifact.
+    """Return a preview of an artifact.
 
     Raises:
-        NotFoundError: The contents are gone.
-        StoreCorruptError: They were changed or damaged.
+        NotFoundError: The contents are missing.
+        StoreCorruptError: The contents were changed or damaged.
     """
     with backend.objects.opened(artifact.digest, artifact.size_bytes) as file:
         media_type = type_by_contents(file, artifact)
@@ -163,7 +163,7 @@ def _text(file: BinaryIO, artifact: Artifact, kind: str, media_type: str) -> Loo
 def _json(file: BinaryIO, artifact: Artifact, media_type: str) -> Look:
     text = file.read().decode(errors="replace")
     try:
-        # Numbers stay as they are written: 1.0 is not 1, and 64 bits stay 64.
+        # Numbers are shown as written: 1.0 is not 1, and 64-bit integers are exact.
         value = json.loads(text, parse_float=_Literal, parse_int=_Literal, parse_constant=_Literal)
         text = _indented(value)
     except (ValueError, RecursionError):
@@ -175,7 +175,7 @@ def _json(file: BinaryIO, artifact: Artifact, media_type: str) -> Look:
 
 
 class _Literal(str):
-    """A number as it is written."""
+    """A number as written."""
 
     __slots__ = ()
 
@@ -218,7 +218,7 @@ def _csv(file: BinaryIO, artifact: Artifact, media_type: str) -> Look:
 
 
 def _columnar(backend: Backend, artifact: Artifact, file: BinaryIO, media_type: str) -> Look:
-    """Return the first rows of a file that pyarrow reads, or of the preview made with it."""
+    """Return the first rows of a file that pyarrow can read, or of a saved preview."""
     try:
         import pyarrow as pa
     except ImportError:
@@ -228,7 +228,7 @@ def _columnar(backend: Backend, artifact: Artifact, file: BinaryIO, media_type: 
         if artifact.size_bytes > _COLUMNAR_BYTES:
             return _from_preview(backend, artifact, media_type)
         rows, columns, count = read(file)
-    # What it raises for a file that anybody made.
+    # The errors that it raises for invalid files.
     except (
         pa.ArrowException,
         ArithmeticError,

@@ -1,4 +1,4 @@
-"""A run as a query sees it: the values of each field."""
+"""A run as the subject of a query: the values of each field."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class RunSubject:
-    """A run as a query sees it, for `query_match.matches`.
+    """A run as the subject of a query, for `query_match.matches`.
 
     Args:
-        run: A run that came from a store.
-        set_name: Only this parameter set of it; None for all.
+        run: A run from a store.
+        set_name: Only this parameter set; None for all.
     """
 
     def __init__(self, run: Run, set_name: str | None = None) -> None:
@@ -48,7 +48,7 @@ class RunSubject:
             yield value
 
     def of_sets(self, field: Field) -> Iterator[Value]:
-        """Yield what parameter sets are called."""
+        """Yield the names of parameter sets."""
         for one in self._sets(field):
             value = getattr(one, field.key)
             if value is not None:
@@ -84,7 +84,7 @@ class RunSubject:
         yield from cells(self.run.facts.values.get(field.key))
 
     def output(self, _field: Field) -> Iterator[Value]:
-        """Yield what the run printed."""
+        """Yield the output of the run."""
         source: Any = self.run.source
         text = source.text_of_output(self.run) if source else None
         if text is not None:
@@ -99,12 +99,12 @@ class RunSubject:
             yield version
 
     def artifacts(self, field: Field) -> Iterator[Value]:
-        """Yield what is asked of artifacts."""
+        """Yield the cells of artifacts."""
         words = {"path": "path", "size": "size_bytes", "type": "media_type", "digest": "digest"}
         yield from _told(self.run.artifacts.values(), "path", words[field.part], field)
 
     def inputs(self, field: Field) -> Iterator[Value]:
-        """Yield what is asked of inputs."""
+        """Yield the cells of inputs."""
         words = {"path": "name", "size": "size_bytes", "source": "source_uid"}
         word = words.get(field.part, field.part)
         yield from _told(self.run.inputs, "name", word, field)

@@ -1,1 +1,1 @@
-"""What a grid of many runs shows: their order, some rows, some columns, what changed."""
+"""Grids of many runs: their order, windows of rows, columns and changes."""

@@ -1,4 +1,4 @@
-"""The columns of a grid: what their names mean, which there are, which tell runs apart."""
+"""The columns of a grid: parsing their names, listing them, and finding those that differ."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _KINDS = {
 
 
 class GridColumn(NamedTuple):
-    """A column that was asked for.
+    """A requested column.
 
     Attributes:
-        name: As it was asked for.
-        field: What it shows.
-        step: Of a metric, the step whose value it shows; None for a part of its summary.
+        name: The name as requested.
+        field: The field.
+        step: For a metric, the step of the value; None for a value of its summary.
     """
 
     name: str
@@ -46,10 +46,10 @@ class KnownColumn(NamedTuple):
     """A column that a grid may have.
 
     Attributes:
-        name: As the filter language spells it.
+        name: Its name in the filter language.
         kind: `field`, `param`, `metric`, `tag` or `fact`.
-        runs: How many runs have it; `None` for one that all have.
-        is_at_least: Whether there may be more, which were not counted.
+        runs: The number of runs that have it; `None` if all have it.
+        is_at_least: Whether there may be more runs, which were not counted.
     """
 
     name: str
@@ -59,16 +59,16 @@ class KnownColumn(NamedTuple):
 
 
 def columns_of(backend: Backend, names: str) -> list[GridColumn]:
-    """Return the columns that a text names, as `order by` takes keys: `params.lr, metrics.a.min`.
+    """Return the columns in a text, in the syntax of `order by`: `params.lr, metrics.a.min`.
 
     Raises:
-        FilterError: It names none.
+        FilterError: The text has no columns.
     """
     if not names.strip():
         return []
     fields = parse_fields(names)
     if any(one.namespace is Namespace.OUTPUT for one in fields):
-        raise FilterError("What a run printed is no column.", hint="Leave `output` out.")
+        raise FilterError("The output of a run cannot be a column.", hint="Remove `output`.")
     known = StoredNames(backend.database.driver)
     return [_column(known, one) for one in fields]
 
@@ -86,13 +86,13 @@ def _column(known: StoredNames, field: Field) -> GridColumn:
 def known_columns(
     backend: Backend, *, search: str = "", offset: int = 0, limit: int = 100
 ) -> tuple[int, list[KnownColumn]]:
-    """Return how many columns there are whose name has a text, and some of them.
+    """Return the number of columns that match a search, and some of them.
 
     Args:
         backend: The store.
-        search: Words that the name has, in any order; case is ignored.
-        offset: Columns to skip.
-        limit: Columns to return.
+        search: Words in the name, in any order; case is ignored.
+        offset: Number of columns to skip.
+        limit: Number of columns to return.
     """
     words = search.casefold().split()
     found = [one for one in _every(backend) if all(word in one[2].casefold() for word in words)]
@@ -104,7 +104,7 @@ def known_columns(
 
 
 def _every(backend: Backend) -> Iterator[tuple[Namespace, str, str]]:
-    """Yield namespace, key and spelling of each name, in the order people look for them."""
+    """Yield namespace, key and spelling of each name, the most wanted first."""
     names = StoredNames(backend.database.driver)
     for namespace in (
         Namespace.PARAM,
@@ -122,14 +122,14 @@ def _every(backend: Backend) -> Iterator[tuple[Namespace, str, str]]:
 
 
 def differing_columns(backend: Backend, ids: Sequence[int], limit: int) -> list[str]:
-    """Return the columns that tell runs apart, the most telling ones first.
+    """Return the columns in which runs differ, the most informative first.
 
-    Of many runs, a sample is read.
+    If there are many runs, a sample is read.
 
     Args:
         backend: The store.
         ids: The rows of the runs, in order.
-        limit: Columns at most.
+        limit: Maximum number of columns.
     """
     from runstore.reading.grid.differing import ranked
 

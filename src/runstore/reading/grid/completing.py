@@ -1,4 +1,4 @@
-"""What may follow in a filter that is being typed: names, signs and values that the store has."""
+"""Completion of a filter while it is typed: operators, and names and values in the store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMESPACES = {
     Namespace.FACT: "fact",
     Namespace.PACKAGE: "package",
 }
-# Those that people type the beginning of a key for, without the namespace.
+# Namespaces whose keys people type without the namespace.
 _BY_KEY = (Namespace.PARAM, Namespace.METRIC, Namespace.TAG)
 _USUAL = ("status", "experiment", "started", "notes")
 _COMPARED = ("=", "!=", "<", "<=", ">", ">=")
@@ -58,15 +58,15 @@ _TIMES = (
 
 
 class Completion(NamedTuple):
-    """One way to go on.
+    """A completion.
 
     Attributes:
-        text: What stands there then.
+        text: The text to insert.
         kind: `field`, `param`, `metric`, `tag`, `fact`, `package`, `operator`, `value` or
             `keyword`.
-        start: Where the text begins that it replaces.
-        end: Where that ends.
-        detail: What it is, in a few words; empty if the kind says it.
+        start: Start of the text to replace.
+        end: End of the text to replace.
+        detail: A short description; empty if the kind is enough.
     """
 
     text: str
@@ -77,12 +77,12 @@ class Completion(NamedTuple):
 
 
 def completions(backend: Backend, text: str, at: int) -> list[Completion]:
-    """Return what may stand at a place, the likeliest first; nothing behind a mistake.
+    """Return the completions at a position, the likeliest first; none after an error.
 
     Args:
         backend: The store, whose names and values are offered.
-        text: The filter, as far as it is typed.
-        at: The place of the caret, from 0.
+        text: The filter, as typed so far.
+        at: The position of the caret, from 0.
     """
     place = place_at(text, at)
     found = [*_fields(backend, place), *_values(backend, place), *_signs(place), *_words(place)]
@@ -96,7 +96,7 @@ Offer = tuple[str, str, str]
 
 
 def _matching(offers: Iterable[Offer], word: str) -> list[Offer]:
-    """Return those that begin with a word, then those that have it."""
+    """Return the names that start with a word, then those that contain it."""
     wanted = word.casefold()
     having = [one for one in offers if wanted in one[0].casefold()]
     return sorted(having, key=lambda one: not one[0].casefold().startswith(wanted))
@@ -116,7 +116,7 @@ def _fields(backend: Backend, place: CaretPlace) -> Iterator[Offer]:
         yield from _named(names, namespace, word)
         return
     own = [(name, RUN_FIELDS[name][1]) for name in dict.fromkeys((*_USUAL, *RUN_FIELDS))]
-    # Runs have no order by what they printed.
+    # Runs cannot be sorted by their output.
     others = (OUTPUT, *SET_FIELDS) if "LPAR" in place.kinds else SET_FIELDS
     own += [(name, Kind.TEXT) for name in others]
     offers = [(name, "field", kind.value) for name, kind in own]
@@ -135,7 +135,7 @@ def _named(names: StoredNames, namespace: Namespace, word: str) -> list[Offer]:
 
 
 def _stats(names: StoredNames, word: str) -> Iterator[Offer]:
-    """Yield the parts of a metric's summary once its name stands there with a dot."""
+    """Yield the values of a metric's summary, after its name and a dot."""
     name, dot, begun = word.partition(".")[2].rpartition(".")
     if (
         dot

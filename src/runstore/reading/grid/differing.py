@@ -1,4 +1,4 @@
-"""Which parameters, metrics and tags tell the runs of a grid apart."""
+"""The parameters, metrics and tags in which the runs of a grid differ."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from runstore.storage.grid.values import KeyValues
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
-# Of more runs, so many are looked at: the first ones, and others from all over the list.
+# Of more runs, a sample of this size is read: the first ones, and others across the list.
 _SAMPLE = 600
 _FIRST = 200
 _VALUES_AT_MOST = 200_000
 _SHOWN = 12
 _METRICS_AT_LEAST = 4
-_RARE = 20  # a key that less than one run in so many has
+_RARE = 20  # a key of fewer than one in this many runs
 _OF_MACHINE = "system/"
 
 
 def ranked(backend: Backend, ids: Sequence[int]) -> list[tuple[Namespace, str]]:
-    """Return what tells runs apart, the most telling ones first.
+    """Return the keys in which runs differ, the most informative first.
 
-    Parameters whose values several runs share come before those of which each run has its own,
-    and before those that few runs have; metrics follow the first parameters; samples of the
-    machine come last.
+    Parameters with values shared by several runs come before those with a different value in each
+    run, and before those of few runs; metrics follow the first parameters; system metrics come
+    last.
 
     Args:
         backend: The store.
@@ -71,13 +71,13 @@ def _differing(values: KeyValues, namespace: Namespace, ids: Sequence[int]) -> l
 def differing_keys(
     values: Iterable[tuple[int, str, object]], count: int, *, is_any_shared: bool = False
 ) -> list[str]:
-    """Return the keys that not all runs have with the same value, the most telling first.
+    """Return the keys whose values differ or are missing in some runs, best first.
 
     Args:
         values: Run, key and value.
-        count: Runs.
-        is_any_shared: Whether keys of which each run has a value of its own come before others
-            as well.
+        count: Number of runs.
+        is_any_shared: Whether keys with a different value in each run come before others as
+            well.
     """
     found: dict[str, dict[int, set[object]]] = {}
     for row_id, key, value in values:
@@ -87,7 +87,7 @@ def differing_keys(
         return len({frozenset(one) for one in found[key].values()})
 
     def rank(key: str) -> tuple[bool, bool, bool, int, str]:
-        # Those of a few odd runs say nothing about the others.
+        # Keys of a few unusual runs say nothing about the others.
         is_rare = len(found[key]) * _RARE < count
         is_shared = is_any_shared or different(key) <= max(2, len(found[key]) // 2)
         is_constant = different(key) == 1  # some runs lack it, and the others agree

@@ -1,4 +1,4 @@
-"""Experiments as a page shows them: counts by status, and the last run."""
+"""Experiments for a page: counts by status, and the last run."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WantedBest:
-    """What the best run of an experiment is the best by.
+    """The criterion for the best run of an experiment.
 
     Attributes:
-        metric: The metric, and which of its numbers.
-        direction: Whether small or large numbers are good; None if nobody knows.
-        is_kept: Whether the store keeps the direction, so that it is not guessed by the name.
+        metric: The metric and its value, such as `last`.
+        direction: Whether lower or higher is better; None if unknown.
+        is_kept: Whether the direction is saved in the store, and not derived from the name.
     """
 
     metric: Metric
@@ -37,15 +37,15 @@ class WantedBest:
 
 
 def wanted_best(backend: Backend, text: str, direction: Direction | None) -> WantedBest:
-    """Return what a text such as `val/acc.max` means.
+    """Return the criterion in a text such as `val/acc.max`.
 
     Args:
         backend: The store.
-        text: The key of a metric, with a number of it.
-        direction: What is good; None for what the store keeps, or the name says.
+        text: The key of a metric, with one of its values.
+        direction: The better direction; None to use the store's, or the metric's name.
 
     Raises:
-        UsageError: It names no metric.
+        UsageError: The text is not a metric.
     """
     metric = read_metric(text, (text,) if has_metric(backend.database, text) else ())
     kept = kept_for(dict(Directions(backend)), metric.key)
@@ -53,11 +53,11 @@ def wanted_best(backend: Backend, text: str, direction: Direction | None) -> Wan
 
 
 def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[dict[str, Any]]:
-    """Return all experiments that have runs, the most recently run first.
+    """Return all experiments with runs, the most recently run first.
 
     Args:
         backend: The store.
-        wanted: What the best complete run of each is the best by; None for no best ones.
+        wanted: The criterion for the best complete run of each; None for no best runs.
     """
     settle(backend, (field_of_text("status"),))
     groups = backend.part(_GroupsOfExperiments).groups()
@@ -85,7 +85,7 @@ class _CountedGroups(NamedTuple):
 
 
 class _GroupsOfExperiments:
-    """The runs of a store by experiment; counted again once any of them changed.
+    """The runs of a store by experiment; counted again after any change.
 
     Args:
         backend: The store.

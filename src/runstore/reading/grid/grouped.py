@@ -1,4 +1,4 @@
-"""The runs of a grid in groups: those with the same values of some fields, side by side."""
+"""Groups of the runs of a grid, by the values of some fields."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class GridGroup(NamedTuple):
     """Runs with the same values.
 
     Attributes:
-        values: Of each field, in the order of the fields; several of one run as one text.
+        values: The value of each field, in their order; several of one run as one text.
         ids: The rows of the runs, in their order.
     """
 
@@ -34,11 +34,11 @@ class GridGroup(NamedTuple):
 
 
 def group_fields(names: str) -> tuple[Field, ...]:
-    """Return the fields that a text names, to group runs by: `params.lr, status`.
+    """Return the fields in a text, to group runs by: `params.lr, status`.
 
     Raises:
-        FilterError: The text names no fields.
-        UsageError: Runs cannot be grouped by one of them, or they are too many.
+        FilterError: The text has no fields.
+        UsageError: Runs cannot be grouped by one of the fields, or there are too many.
     """
     fields = tuple(checked_field(one, names) for one in parse_fields(names))
     if len(fields) > FIELDS_AT_MOST:
@@ -47,15 +47,15 @@ def group_fields(names: str) -> tuple[Field, ...]:
 
 
 def grouped(backend: Backend, ids: Sequence[int], fields: Sequence[Field]) -> list[GridGroup]:
-    """Return runs in groups, in the order in which the first run of each group stands.
+    """Return groups of runs, in the order of the first run of each group.
 
     Args:
         backend: The store.
         ids: The rows of the runs, in order.
-        fields: What they are grouped by.
+        fields: The fields to group by.
 
     Raises:
-        UsageError: There are more groups than anybody looks at.
+        UsageError: There are too many groups to show.
     """
     values = [Grouping(backend.database, field).values() for field in fields]
     found: dict[tuple[Value, ...], list[int]] = {}
@@ -65,7 +65,7 @@ def grouped(backend: Backend, ids: Sequence[int], fields: Sequence[Field]) -> li
         if len(found) > GROUPS_AT_MOST:
             raise UsageError(
                 f"There would be more than {GROUPS_AT_MOST:,} groups.",
-                hint="GridGroup by something that more runs share.",
+                hint="Group by a field with fewer values.",
             )
     return [GridGroup(*one) for one in found.items()]
 
@@ -77,7 +77,7 @@ def _joined(values: Sequence[Value]) -> Value:
 
 
 def field_name(field: Field) -> str:
-    """Return the name of a field, as the filter language has it."""
+    """Return the name of a field in the filter language."""
     if field.namespace in {Namespace.PARAM, Namespace.TAG, Namespace.FACT, Namespace.PACKAGE}:
         return spelled(field.namespace, field.key)
     return field.key

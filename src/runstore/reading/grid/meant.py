@@ -1,4 +1,4 @@
-"""Filters meant by a text that is none: names without their namespace, plain words."""
+"""Suggested filters for an invalid one: names without their namespace, plain words."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ STATUS_WORDS = {
 
 
 def meant_filters(backend: Backend, text: str, error: FilterError) -> list[str]:
-    """Return filters that may have been meant by a text that is none, the likeliest first.
+    """Return suggested filters for an invalid filter, the likeliest first.
 
     Args:
-        backend: The store, whose names are offered.
-        text: What was typed.
-        error: The mistake in it.
+        backend: The store with the names to suggest.
+        text: The text as typed.
+        error: Its error.
     """
     names = StoredNames(backend.database.driver)
     begun = _with_namespaces(names, text, error)
@@ -59,7 +59,7 @@ def meant_filters(backend: Backend, text: str, error: FilterError) -> list[str]:
 
 
 def _repaired(names: StoredNames, text: str) -> str | None:
-    """Return the text without the mistakes that are left in it; None if one cannot be repaired."""
+    """Return the text with its remaining errors corrected; None if one cannot be."""
     for _ in range(_REPAIRS_AT_MOST):
         try:
             parse_query(text)
@@ -89,7 +89,7 @@ def _with_namespaces(names: StoredNames, text: str, error: FilterError) -> Itera
 
 
 def _from_words(backend: Backend, names: StoredNames, text: str) -> Iterator[str]:
-    """Yield a filter that asks for words such as `failed bert yesterday`."""
+    """Yield a filter for words such as `failed bert yesterday`."""
     words = text.split() if len(text) <= _CHARACTERS_AT_MOST else []
     if not 0 < len(words) <= _WORDS_AT_MOST or not all(map(_PLAIN_WORD.fullmatch, words)):
         return
@@ -120,7 +120,7 @@ def _condition(word: str, names: StoredNames, experiments: list[str]) -> str:
 
 
 def _of_experiments(word: str, having: list[str]) -> str:
-    """Return the condition that names one experiment, or all that have the word."""
+    """Return the condition for the experiment of this name, or those containing the word."""
     exact = [name for name in having if name.casefold() == word.casefold()]
     if len(exact or having) == 1:
         return f"experiment = {spelled_value((exact or having)[0])}"

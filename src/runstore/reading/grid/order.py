@@ -1,4 +1,4 @@
-"""Which runs a grid has, and in what order: row ids, so that any window of it can be asked for."""
+"""The runs of a grid and their order: row ids, from which any window can be read."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class RunOrder(NamedTuple):
-    """The runs that a filter accepts.
+    """The runs that match a filter.
 
     Attributes:
-        changed: The last change of any run that is surely seen here.
+        changed: The last change that is certainly included.
         ids: The rows of the runs, in order.
     """
 
@@ -30,17 +30,17 @@ class RunOrder(NamedTuple):
 def run_order(
     backend: Backend, where: str = "", experiment: str | None = None, *, is_trash: bool = False
 ) -> RunOrder:
-    """Return all runs of a filter, newest first or as it says.
+    """Return all runs that match a filter, newest first or in its order.
 
     Args:
         backend: The store.
         where: The filter.
         experiment: Only runs of this experiment.
-        is_trash: Whether runs in the trash are meant, instead of those that are kept; by default
-            the one that was deleted last comes first.
+        is_trash: Whether to return runs in the trash instead of the others, by default the last
+            deleted first.
 
     Raises:
-        FilterError: The text is no filter.
+        FilterError: The filter is invalid.
         NotFoundError: There is no such experiment.
     """
     query = query_of(backend, where, experiment)
@@ -50,7 +50,7 @@ def run_order(
 
 
 def uids_of(backend: Backend, ids: Sequence[int]) -> dict[int, str]:
-    """Return the uids of rows, in their order; rows that are gone are left out."""
+    """Return the uids of rows, in their order, without deleted rows."""
     return Finder(backend.database).uids(ids)
 
 
@@ -67,7 +67,7 @@ def _ids(backend: Backend, query: Query, newest: list[int], *, is_trash: bool) -
 
 
 class _NewestFirst:
-    """All runs of a store, the newest first; read again once any of them changed.
+    """All runs of a store, newest first; read again after any change.
 
     Args:
         backend: The store.

@@ -1,4 +1,4 @@
-"""All that is kept of one run, as one JSON object."""
+"""The full record of a run, as one JSON object."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from runstore.storage.backend import Backend
 
 
 def full_record(backend: Backend, run: Run) -> dict[str, Any]:
-    """Return a run with all that it recorded, but for points and contents.
+    """Return a run with all its data except for points and contents.
 
     Args:
         backend: The store.
-        run: The run, as it was read from the store.
+        run: The run, as read from the store.
     """
     return {
         **run_as_json(run),

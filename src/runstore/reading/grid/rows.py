@@ -1,4 +1,4 @@
-"""Some rows of a grid: the runs, and of each the cells of the columns that are shown."""
+"""Rows of a grid: runs with the cells of the shown columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
 Row = dict[str, Any]
-_SHOWN_VALUES = 3  # of a field that has several in one run
+_SHOWN_VALUES = 3  # of a field with several values in one run
 
 
 def rows_of_uids(
@@ -37,14 +37,14 @@ def rows_of_uids(
 
 
 def rows_of(backend: Backend, ids: Sequence[int], columns: Sequence[GridColumn]) -> list[Row]:
-    """Return the rows of runs as they are now, in the order asked for.
+    """Return the rows of runs as they are now, in the requested order.
 
-    Runs in the trash are among them; those that are gone are left out.
+    Runs in the trash are included; permanently deleted runs are skipped.
 
     Args:
         backend: The store.
         ids: The rows.
-        columns: What is shown of each.
+        columns: The columns of each row.
     """
     found = backend.database.runs_by_id(ids, among=sql.EVERY)
     runs = dict(zip(found, as_now(backend, list(found.values())), strict=True))
@@ -102,7 +102,7 @@ def _of_run(value: Any) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """Return a value of a field as JSON has it; of a number beyond the doubles, its digits."""
+    """Return a value of a field for JSON; a number beyond a double as its digits."""
     if isinstance(value, tuple):
         cell: Cell = value
         if cell[1] in TRUTH and cell[0] is not None:
@@ -120,7 +120,7 @@ def _as_text(value: Any) -> str:
 
 
 def _value_at(run: Run, field: Field, step: int) -> float | None:
-    """Return the value that was logged last at a step; None without one."""
+    """Return the last value logged at a step; None if there is none."""
     try:
         series = run.metric(field.key, field.set_name)
     except NotFoundError:
@@ -133,7 +133,7 @@ def _value_at(run: Run, field: Field, step: int) -> float | None:
 
 
 def _place_in_order(steps: Any, step: int) -> int | None:
-    """Return the last place of a step; most series are in order."""
+    """Return the last index of a step; most series are sorted."""
     place = bisect_left(steps, step + 1) - 1
     if place >= 0 and steps[place] == step:
         return place
@@ -141,18 +141,18 @@ def _place_in_order(steps: Any, step: int) -> int | None:
 
 
 class _Metrics:
-    """Summaries of some metrics of some runs, with what is still in flight."""
+    """Summaries of some metrics of some runs, including points in flight."""
 
     def __init__(self, backend: Backend, runs: Mapping[int, Run], keys: Collection[str]) -> None:
         self._stored = Cells(backend.database).summaries(list(runs), set(keys)) if keys else {}
-        # What waits in the spool is not in the database yet.
+        # Points in the spool are not in the database yet.
         waiting = {uid_of(path) for path in backend.spool.point_files()} if keys else set()
         self._in_flight = {
             run.uid: tuple(run.metrics.values()) for run in runs.values() if run.uid in waiting
         }
 
     def value(self, row_id: int, run: Run, field: Field) -> float | None:
-        """Return one number of a metric; that of the run itself rather than that of a set."""
+        """Return a value of a metric, preferably of the run itself rather than of a set."""
         for one in self._in_flight.get(run.uid, ()):
             if one.key == field.key and field.set_name in {None, one.set_name}:
                 return float(getattr(one, field.part))

@@ -1,4 +1,4 @@
-"""Columns of values of many runs, as compact as plots of them need."""
+"""Columns of values of many runs, in a compact form for plots."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class ValueColumn(NamedTuple):
 
     Attributes:
         kind: `number`, `time` (seconds since 1970) or `category`.
-        values: A double per run, or the place of its category, 0xFFFF if it has no value.
-        categories: Texts, numbers first; the last one may stand for all others.
-        missing: The places of runs without a value.
-        others: How many categories the last one stands for; 0 for none.
+        values: A double per run, or the index of its category, 0xFFFF if it has no value.
+        categories: Texts, numbers first; the last one may combine all others.
+        missing: The indexes of runs without a value.
+        others: The number of categories that the last one combines; 0 for none.
     """
 
     kind: ValueKind
@@ -48,7 +48,7 @@ def value_columns(
 
     Args:
         backend: The store.
-        fields: What is read.
+        fields: The fields to read.
         ids: The rows of the runs, in order.
     """
     settle(backend, fields)
@@ -59,7 +59,7 @@ def value_columns(
 def _column(field: Field, cells: Mapping[int, Cell], ids: Sequence[int]) -> ValueColumn:
     is_cell = field.kind in {Kind.CELL, Kind.VERSION}
     if is_cell:
-        # Beside numbers, None is no category of its own.
+        # Among numbers, None is not a separate category.
         known = {row_id: one for row_id, one in cells.items() if one != (None, None)}
         if known and all(map(_is_number, known.values())):
             return _numbers("number", [_number(known.get(one)) for one in ids], _gaps(known, ids))
@@ -81,7 +81,7 @@ def _numbers(kind: ValueKind, values: Iterable[float], missing: array[int]) -> V
 
 
 def _number(cell: Cell | None) -> float:
-    """Return a number; NaN as well for what is missing, which is told apart by its place."""
+    """Return a number, or NaN for a missing value, which is marked by its index."""
     return float(cell[0]) if cell is not None and isinstance(cell[0], (int, float)) else math.nan
 
 
@@ -103,7 +103,7 @@ def _text(field: Field, cell: Cell) -> str:
 
 
 def _categories(texts: Sequence[str | None], missing: array[int]) -> ValueColumn:
-    """Return texts as places in a list; if there are too many, the rarest share one place."""
+    """Return texts as indexes in a list; if there are too many, the rarest share one."""
     counts = Counter(one for one in texts if one is not None)
     kept = [one for one, _ in counts.most_common(CATEGORIES_AT_MOST)]
     others = len(counts) - len(kept)

@@ -1,4 +1,4 @@
-"""Watching a store: which runs changed since the last look, and which have new points."""
+"""Watching a store for changed runs and new points."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.storage.backend import Backend
 
-# More runs than this are not named one by one: whoever listens asks again.
+# More runs than this are not listed: listeners read them all again.
 NAMED_AT_MOST = 1_000
-# So many of the newest runs that go on are looked at for new points.
+# The number of newest active runs to check for new points.
 _FOLLOWED_AT_MOST = 100
-# Whether processes are still there is asked less often than what they wrote.
+# The existence of processes is checked less often than their data.
 _SETTLED_EVERY_S = 5.0
 
 
@@ -30,7 +30,7 @@ class NewPoints:
     Attributes:
         row_id: Its row.
         uid: Its uid.
-        counts: Points of each of its metrics that has new ones, by name.
+        counts: Number of points of each metric with new ones, by name.
     """
 
     row_id: int
@@ -40,13 +40,13 @@ class NewPoints:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one look found.
+    """The changes found by one look.
 
     Attributes:
-        changed: The last change that was seen.
-        ids: Rows of runs that changed, or are in the store again.
-        gone: Rows of runs that were deleted.
-        is_many: Whether there were too many to name them all.
+        changed: The last change.
+        ids: Rows of runs that changed or were restored.
+        gone: Rows of deleted runs.
+        is_many: Whether there were too many to list.
         points: Runs with new points.
     """
 
@@ -67,8 +67,8 @@ def changes_since(backend: Backend, change: int) -> Seen:
 
     Args:
         backend: The store.
-        change: The number of the change; one that the store does not have yet belongs to another
-            store, of which nothing is known.
+        change: The number of the change; a number that the store does not have yet belongs to
+            another store, and all runs may have changed.
     """
     changes = Changes(backend.database)
     last = changes.last()
@@ -83,7 +83,7 @@ def changes_since(backend: Backend, change: int) -> Seen:
 
 
 class Watcher:
-    """Looks at a store again and again; one thread at a time.
+    """Watches a store; for one thread at a time.
 
     Args:
         backend: The store.
@@ -94,10 +94,10 @@ class Watcher:
         self._change = Changes(backend.database).last()
         self._counts: dict[str, dict[str, int]] = {}
         self._settled_at = 0.0
-        self._points()  # those that are there already are not new
+        self._points()  # existing points are not new
 
     def look(self) -> Seen:
-        """Return what is new since the look before.
+        """Return the changes since the previous look.
 
         Raises:
             StoreError: The store cannot be read.
@@ -112,7 +112,7 @@ class Watcher:
         return Seen(seen.changed, seen.ids, seen.gone, seen.is_many, points)
 
     def _points(self, changed: Collection[int] = ()) -> list[NewPoints]:
-        """Return what was logged since the look before; a last time when a run has ended."""
+        """Return the new points since the previous look, and once more when a run has ended."""
         going_on = Changes(self.backend.database).going_on(_FOLLOWED_AT_MOST)
         rows = dict.fromkeys([*going_on, *changed])
         runs = self.backend.database.runs_by_id(list(rows))

@@ -1,4 +1,4 @@
-"""Chunks of points as arrays of numpy, where it is installed."""
+"""Chunks of points as numpy arrays, if numpy is installed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from runstore.storage.metrics.chunks import EACH, GAPS, Layout, Numbers, count_i
 
 
 def whole_arrays(chunks: Sequence[bytes], count: int) -> tuple[Any, Any, Any]:
-    """Return steps, times in seconds, and values of chunks, in arrays with room behind them.
+    """Return steps, times in seconds, and values of chunks, in arrays with room at the end.
 
     Args:
         chunks: The chunks, in their order.
-        count: Room for so many points more.
+        count: Number of additional points to leave room for.
 
     Raises:
-        StoreCorruptError: One of them cannot be read.
+        StoreCorruptError: A chunk cannot be read.
     """
     import numpy as np
 
-    # Each chunk is decompressed into its place: what is still in the processor's cache is quick.
+    # Each chunk is decompressed in place, which is fast while it is in the processor's cache.
     room = count + sum(count_in(chunk) for chunk in chunks)
     steps, times, values = np.empty(room, np.int64), np.empty(room), np.empty(room)
     at = 0
@@ -35,7 +35,7 @@ def whole_arrays(chunks: Sequence[bytes], count: int) -> tuple[Any, Any, Any]:
 
 
 def numbers_of(numbers: Numbers, count: int) -> Any:
-    """Return a column of whole numbers."""
+    """Return a column of integers."""
     import numpy as np
 
     if numbers.difference is not None:

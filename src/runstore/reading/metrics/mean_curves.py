@@ -30,22 +30,22 @@ _MICROS = 1e6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanCurve:
-    """The mean of a metric over the runs of a group, place by place.
+    """The mean curve of a metric over the runs of a group.
 
-    At each place, each run counts with what it logged last until then, from its first point to
-    its last one. So a curve depends on the runs of its group alone.
+    At each position, each run has its last value logged until then, from its first point to its
+    last. So a curve only depends on the runs of its group.
 
     Attributes:
         key: The metric's key.
         set_name: The parameter set; None for the run itself.
-        identity: The same for the same settings, whichever other groups there are.
-        label: What distinguishes the group from the others: `lr=0.1 layers=2`.
+        identity: The same for the same settings, independent of other groups.
+        label: The values that distinguish the group from the others: `lr=0.1 layers=2`.
         runs: The uids of the runs that have the metric.
-        x: Places: steps or seconds.
-        mean: Mean of the values; NaN and infinite ones are left out.
-        low: Where its interval (Student's) begins; NaN for one run of several alone.
-        high: Where it ends.
-        n: How many values each mean is of.
+        x: Positions: steps or seconds.
+        mean: Mean of the values, without NaN and infinite ones.
+        low: Lower end of its interval (Student's); NaN if only one of several runs has a value.
+        high: Upper end of its interval.
+        n: Number of values of each mean.
     """
 
     key: str
@@ -65,9 +65,9 @@ class MeanCurves:
     """Means over groups of runs.
 
     Attributes:
-        level: Of the intervals.
-        curves: By group, the one with the oldest run first, and there by key.
-        left_out: Runs that do not count, and why.
+        level: Confidence level of the intervals.
+        curves: By group, the group with the oldest run first, then by key.
+        left_out: Excluded runs, with the reasons.
     """
 
     level: float
@@ -78,13 +78,13 @@ class MeanCurves:
 def mean_curves(
     backend: Backend, runs: Iterable[Run], keys: Sequence[str], scope: Scope
 ) -> MeanCurves:
-    """Return the means of metrics over runs that differ in nothing but their seed.
+    """Return the means of metrics over runs that differ only in their seed.
 
     Args:
         backend: The store.
-        runs: In any order; runs that failed or go on count as far as they came.
+        runs: The runs, in any order; failed and active runs count as far as they went.
         keys: The metrics.
-        scope: What of them.
+        scope: The scope of the curves.
     """
     repeats = group_repeats(runs, or_incomplete=True)
     files, damaged = files_by_run(backend), list[LeftOut]()
@@ -140,7 +140,7 @@ def _curve(
 def _outline(
     backend: Backend, member: Member, key: str, scope: Scope, files: Mapping[str, list[Path]]
 ) -> tuple[KeyOf, SeriesOutline] | None:
-    """Return the series of a member, that of its set if the run has several, and its outline."""
+    """Return the series of a member, that of its set if there are several, and its outline."""
     names = [one.name for one in member.run.parameter_sets]
     wanted = [] if len(names) > 1 else [KeyOf(OF_RUN, key)]
     if member.set_name is not None:
@@ -152,7 +152,7 @@ def _outline(
 
 
 def _places(found: Sequence[SeriesOutline], scope: Scope) -> list[int]:
-    """Return where a mean is taken: at all points if they are few, else at even distances."""
+    """Return the positions of means: all points if they are few, else evenly spaced."""
     scale = 1 if scope.axis == STEP else _MICROS
     if all(one.is_exact for one in found):
         xs = sorted({round(x * scale) for one in found for x in one.x})
@@ -165,7 +165,7 @@ def _places(found: Sequence[SeriesOutline], scope: Scope) -> list[int]:
 
 
 def _means(columns: Sequence[Sequence[float | None]]) -> Iterator[tuple[float, ...]]:
-    """Yield mean, low, high and number of the values at each place."""
+    """Yield mean, low, high and number of the values at each position."""
     for values in zip(*columns, strict=True):
         moments = moments_of(finite([one for one in values if one is not None]))
         if moments.n >= PAIR:

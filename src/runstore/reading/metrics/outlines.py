@@ -1,4 +1,4 @@
-"""Outlines of series: what a plot of some width shows of them, read from levels of detail."""
+"""Outlines of series for plots of some width, read from levels of detail."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
-# Others wait no longer for what is added behind their backs.
+# The longest time that others wait for this background work.
 _PATIENCE_S = 0.5
 _SECONDS_AT_ONCE = 1.0
 _ROWS_AT_ONCE = 8
 
 
 class Scope(NamedTuple):
-    """What of a series an outline shows.
+    """The scope of an outline.
 
     Attributes:
         axis: One of `model.outline.AXES`.
-        begin: Where it begins along the axis; None for the first point.
-        end: Where it ends; None for the last point.
-        stretches: No stretch is wider than the so-manieth part of the window.
+        begin: Start on the axis; None for the first point.
+        end: End on the axis; None for the last point.
+        stretches: Each stretch is at most 1/stretches of the window wide.
     """
 
     axis: str
@@ -72,10 +72,10 @@ class Scope(NamedTuple):
 
 
 def scope_of(stretches: object, x: object, begin: object, end: object) -> Scope:
-    """Return the scope that arguments ask for; see `Run.outline`.
+    """Return the scope for arguments; see `Run.outline`.
 
     Raises:
-        UsageError: One of them is out of range.
+        UsageError: An argument is out of range.
     """
     axis = axis_of(x)
     return Scope(
@@ -109,19 +109,19 @@ def outlines_of(
     scope: Scope,
     files: Mapping[str, list[Path]] | None = None,
 ) -> list[tuple[str, str | None, SeriesOutline]]:
-    """Return what a chart shows of some metrics of a run.
+    """Return the outlines of some metrics of a run, for a chart.
 
     Args:
         backend: The store.
         run: The run.
-        keys: Keys; each stands for the metric of the run and for those of its parameter sets, and
-            `<set>/<key>` for that of one set.
-        scope: What of them.
+        keys: Keys; each matches the metric of the run and of its parameter sets, and
+            `<set>/<key>` that of one set.
+        scope: The scope.
         files: Files of points in flight by run, if they were listed for many runs.
 
     Returns:
-        The key that was asked for, the parameter set (None for the run itself) and the outline of
-        each series that there is.
+        The requested key, the parameter set (None for the run itself) and the outline of each
+        existing series.
     """
     names = [one.name for one in run.parameter_sets]
     asked: dict[KeyOf, str] = {}
@@ -150,17 +150,17 @@ def files_by_run(backend: Backend) -> dict[str, list[Path]]:
 def values_at(
     backend: Backend, run: Run, series: KeyOf, axis: str, xs: Sequence[int]
 ) -> list[float | None]:
-    """Return the value that a series of a run had at each of these places.
+    """Return the value of a series of a run at each of these positions.
 
     Args:
         backend: The store.
         run: The run.
-        series: Which of its series.
+        series: The series.
         axis: One of `model.outline.AXES`.
         xs: Steps, or microseconds, in their order.
 
     Returns:
-        What was logged last until then; None before the first point and behind the last.
+        The last value logged until then; None before the first point and after the last.
     """
     origin = to_micros(run.started_at) if axis == RELATIVE else 0
 
@@ -179,7 +179,7 @@ def outlines(
     scope: Scope,
     files: Mapping[str, list[Path]] | None = None,
 ) -> list[SeriesOutline | None]:
-    """Return the outline of each of these series of a run; None for one that it does not have."""
+    """Return the outline of each of these series of a run; None if it does not exist."""
     origin = to_micros(run.started_at) if scope.axis == RELATIVE else 0
     look = functools.partial(backend.metrics.outlined, run.uid, series, _window(scope, origin))
     found = _with_in_flight(backend, run, series[0].key, look, files)
@@ -212,20 +212,20 @@ def _with_in_flight(
     read: Callable[[Callable[[dict[str, int]], Mapping[KeyOf, Columns]]], T],
     files: Mapping[str, list[Path]] | None = None,
 ) -> T:
-    """Return what is read of a run, again if its points in flight are taken in meanwhile."""
+    """Return the result of reading a run, repeated if points in flight are imported meanwhile."""
     listed = None if files is None else files.get(run.uid, [])
     for _ in range(LOOKS):
         some, listed = backend.spool.point_files(run.uid) if listed is None else listed, None
         try:
             return read(functools.partial(in_flight, some))
-        except FileNotFoundError:  # taken in meanwhile
+        except FileNotFoundError:  # imported meanwhile
             continue
         except StoreCorruptError as error:
             raise damaged_series(run.reference, key, error) from error
     raise restless(run)
 
 
-# Blocks side by side
+# Adjacent blocks
 
 
 def _drawn(key: str, scope: Scope, origin: int, found: Outlined) -> SeriesOutline:
@@ -257,13 +257,13 @@ def _seconds(times: array[int], origin: int) -> array[float]:
 
 
 def _without(values: array[float], nothing: Sequence[bool]) -> array[float]:
-    """Return extremes, NaN where there are none."""
+    """Return extremes, or NaN if there are none."""
     both = zip(values, nothing, strict=True)
     return array("d", [math.nan if is_none else one for one, is_none in both])
 
 
 def _sort(found: Outlined) -> None:
-    """Bring blocks that go back, as after a resumption, into the order of their x."""
+    """Sort blocks by x, if they go back, for example after a resumption."""
     places = sorted(range(len(found.low)), key=found.low.__getitem__)
     for name in ("low", "high", "first", "last", "min", "max", "counts"):
         column = getattr(found, name)
@@ -271,7 +271,7 @@ def _sort(found: Outlined) -> None:
 
 
 def _join(found: Outlined, *, is_sorted: bool) -> None:
-    """Join blocks side by side while they are not too wide together."""
+    """Join adjacent blocks while the result is not too wide."""
     low, high, width = found.low, found.high, found.width
     reached = high if is_sorted else array("q", accumulate(high, max))
     begins, at = [], 0
@@ -282,7 +282,7 @@ def _join(found: Outlined, *, is_sorted: bool) -> None:
     spans = list(zip(begins, ends, strict=True))
     if is_sorted:
         lasts = [end - 1 for end in ends]
-    else:  # the last point is in the block that reaches farthest, the later of two
+    else:  # the last point is in the block with the largest end, or the later of two
         lasts = [max(range(*span), key=lambda place: (high[place], place)) for span in spans]
     lowest, highest, counts = found.min.tolist(), found.max.tolist(), found.counts.tolist()
     found.low = array("q", [low[at] for at in begins])
@@ -295,7 +295,7 @@ def _join(found: Outlined, *, is_sorted: bool) -> None:
 
 
 class _AddLevels:
-    """Adds levels of detail that a series lacks, as one of an older store does."""
+    """Adds missing levels of detail to a series, for example in an older store."""
 
     def __init__(
         self, backend: Backend, uid: str, series: KeyOf, missing: list[tuple[int, int]]
@@ -304,11 +304,11 @@ class _AddLevels:
         self.about = (uid, series)
 
     def is_like(self, other: Any) -> bool:
-        """Tell whether another job is about the same series."""
+        """Check whether another job is about the same series."""
         return bool(self.about == other.about)
 
     def do_with(self, alike: Sequence[Any]) -> None:  # noqa: ARG002 - done by this one
-        """Add them, in short transactions; what is left is left to the next reader."""
+        """Add them, in short transactions; the next reader adds the rest."""
         table, until = self._backend.metrics, time.monotonic() + _SECONDS_AT_ONCE
         with suppress(StoreError), table.hurried(_PATIENCE_S):
             for begin in range(0, len(self._missing), _ROWS_AT_ONCE):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from runstore.storage.backend import Backend
 
-# Read at once: as much as is quick, little beside the table itself.
+# Read at once: fast, and little compared to the table itself.
 _POINTS_AT_ONCE = 500_000
 _RUNS_AT_ONCE = 1000
 _KEYS_SHOWN = 10
@@ -69,7 +69,7 @@ def read_points_of(
 
 
 def _chosen(backend: Backend, runs: object) -> dict[str, AnyRun]:
-    """Return each run once, by uid, in the order asked for."""
+    """Return each run once, by uid, in the requested order."""
     found = (
         cast("AnyRun", one) if hasattr(one, "parameter_sets") else run_of(backend, one)
         for one in each_of(runs)
@@ -93,7 +93,7 @@ def _batches(uids: Iterable[str], counts: Mapping[str, int]) -> Iterator[list[st
 def _read(
     backend: Backend, uids: Sequence[str], table: _Building
 ) -> tuple[StoredMany, dict[str, dict[KeyOf, Columns]]]:
-    """Return what the database has of some runs, and what is in flight beyond that."""
+    """Return the points of some runs in the database, and those in flight."""
     for _ in range(LOOKS):
         files: dict[str, list[Path]] = defaultdict(list)
         wanted = set(uids)
@@ -104,20 +104,20 @@ def _read(
         stored = stored_of_runs(backend.database, uids, names, table.is_wanted)
         try:
             return stored, {uid: in_flight(some, stored.marks) for uid, some in files.items()}
-        except FileNotFoundError:  # taken in meanwhile
+        except FileNotFoundError:  # imported meanwhile
             continue
     raise StoreUnavailableError(
-        "The metrics of these runs move faster than they can be read.",
+        "The metrics of these runs changed faster than they could be read.",
         kept="Nothing is lost.",
         hint="Try again.",
     )
 
 
 class _WantedMetrics:
-    """Which metrics were asked for, and which of them there are.
+    """The requested metrics, and those of them that exist.
 
     Args:
-        keys: Keys, `<set>/<key>` for one parameter set; `*` and `?` stand for any text and any
+        keys: Keys, `<set>/<key>` for one parameter set; `*` matches any text, and `?` any
             character. None for all.
     """
 
@@ -128,7 +128,7 @@ class _WantedMetrics:
         self._found: set[str] = set()
 
     def has(self, names: tuple[str, ...]) -> bool:
-        """Tell whether a series was asked for by one of its names."""
+        """Check whether a series was requested by one of its names."""
         if self._patterns is None:
             return True
         if names not in self._seen:
@@ -142,10 +142,10 @@ class _WantedMetrics:
         return self._seen[names]
 
     def check(self) -> None:
-        """Refuse what no run has.
+        """Check that each requested metric exists in a run.
 
         Raises:
-            NotFoundError: The nearest key is told.
+            NotFoundError: A metric does not exist; the message suggests the nearest key.
         """
         for wanted in self._patterns or ():
             if wanted in self._found:
@@ -158,7 +158,7 @@ class _WantedMetrics:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Return what matches a key; brackets stand for themselves, as keys such as `acc[0]` do."""
+    """Return the pattern of a key; brackets are literal, as in `acc[0]`."""
     text = re.escape(name).replace(r"\*", ".*").replace(r"\?", ".")
     return re.compile(text, re.DOTALL)
 
@@ -168,8 +168,8 @@ class _Building:
 
     Args:
         runs: The runs by uid.
-        wanted: Which of their metrics.
-        limit: Points at most of each series.
+        wanted: The requested metrics.
+        limit: Maximum number of points per series.
     """
 
     def __init__(
@@ -187,14 +187,14 @@ class _Building:
             uid: tuple(one.name for one in run.parameter_sets) for uid, run in runs.items()
         }
         times_used = Counter(run.reference for run in runs.values())
-        # A reference may stand for several runs that were imported.
+        # A reference may match several imported runs.
         self._labels = {
             uid: run.reference if times_used[run.reference] == 1 else f"{run.reference} ({uid})"
             for uid, run in runs.items()
         }
 
     def is_wanted(self, uid: str, series: KeyOf) -> bool:
-        """Tell whether a series of a run goes into the table."""
+        """Check whether a series of a run belongs in the table."""
         name = self._set_name(uid, series)
         return self.wanted.has(
             (series.key,) if name is None else (series.key, f"{name}/{series.key}")
@@ -207,7 +207,7 @@ class _Building:
 
         Args:
             uid: The run.
-            chunks: Chunks of the series that are wanted.
+            chunks: Chunks of the requested series.
             waiting: Points in flight, of any series.
         """
         added = [series for series in waiting if self.is_wanted(uid, series)]
@@ -248,7 +248,7 @@ class _Building:
         self._values.frombytes(parts.values)
 
     def _sample(self, begin: int, limit: int) -> None:
-        """Keep of the points from here on what a plot shows."""
+        """Reduce the points from here on to those that a plot shows."""
         values: Any = self._values[begin:]
         if self._has_numpy:
             import numpy as np

@@ -25,11 +25,11 @@ class Point(NamedTuple):
 
     Attributes:
         run: The run's reference.
-        set: The parameter set it belongs to; None for the run itself.
+        set: The parameter set; None for the run itself.
         key: The metric's key.
-        step: Its step.
-        time: When it was logged (UTC).
-        value: Its value.
+        step: The step.
+        time: The time of logging (UTC).
+        value: The value.
     """
 
     run: str
@@ -41,13 +41,13 @@ class Point(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Points that follow one another in a table and belong to one series.
+    """Consecutive points of one series in a table.
 
     Attributes:
         run: The run's reference.
-        set: The parameter set it belongs to; None for the run itself.
+        set: The parameter set; None for the run itself.
         key: The metric's key.
-        points: How many; at least one.
+        points: Number of points, at least one.
     """
 
     run: str
@@ -60,15 +60,15 @@ class PointsTable:
     """The points of many runs, run by run and series by series, in the order of their logging.
 
     Its columns, in each library: `run` (reference), `set` (name, null for the run itself) and
-    `key`, each kept as a dictionary; `step` (int64), `time` (UTC, microseconds), `value`
-    (float64). Iterating gives a `Point` for each row, without any library.
+    `key`, each dictionary-encoded; `step` (int64), `time` (UTC, microseconds), `value`
+    (float64). Iterating yields a `Point` for each row, without any library.
 
-    It takes 24 bytes a point. `Store.points` makes it.
+    It uses 24 bytes per point. `Store.points` returns it.
 
     Attributes:
-        runs: References of the runs that have points here, in the order they were asked for.
-        sets: Names of their parameter sets that have points here.
-        keys: Keys that have points here, sorted.
+        runs: References of the runs with points, in the requested order.
+        sets: Names of their parameter sets with points.
+        keys: Keys with points, sorted.
     """
 
     def __init__(
@@ -100,12 +100,12 @@ class PointsTable:
         )
 
     def to_pandas(self, *, wide: bool = False) -> pd.DataFrame:
-        """Return a `pandas.DataFrame` of its own.
+        """Return a `pandas.DataFrame`, which is a copy.
 
         Args:
-            wide: One row a step and one column a run, for plots. Several keys are a level above
-                the runs, sets one below. A step that was logged twice shows the value logged
-                last; a step that a run has not is NaN.
+            wide: Whether to return one row per step and one column per run, for plots. Several
+                keys are a level above the runs, sets a level below. If a step was logged twice,
+                the last value is used; a missing step is NaN.
 
         Raises:
             MissingExtraError: pandas is not installed.
@@ -142,20 +142,20 @@ class PointsTable:
         rows = _united(parts)
         names = {(one.key, one.run, one.set or ""): None for one in self._stretches}
         columns = {name: place for place, name in enumerate(names)}
-        # Column after column in memory, as pandas has them.
+        # Column by column in memory, like pandas.
         cells = np.full((len(rows), len(columns)), np.nan, order="F")
         for one, part, (begin, end) in zip(self._stretches, parts, self._ends(), strict=True):
             column = cells[:, columns[one.key, one.run, one.set or ""]]
             if np.array_equal(part, rows):
                 column[:] = values[begin:end]
             else:
-                # Of several values for a place numpy keeps the last.
+                # Of several values for an index, numpy keeps the last.
                 column[np.searchsorted(rows, part)] = values[begin:end]
         header = self._header(pandas, list(names))
         return pandas.DataFrame(cells, index=pandas.Index(rows, name="step"), columns=header)
 
     def _header(self, pandas: Any, names: list[tuple[str, str, str]]) -> Any:
-        """Return the columns of a wide table; a level that says nothing is left out."""
+        """Return the columns of a wide table, without levels of a single value."""
         parts = dict(zip(("key", "run", "set"), zip(*names, strict=True), strict=False))
         if len(self.keys) <= 1:
             parts.pop("key", None)
@@ -166,7 +166,7 @@ class PointsTable:
         return pandas.Index(parts.get("run", ()), name="run")
 
     def _ends(self) -> Iterator[tuple[int, int]]:
-        """Yield where each stretch begins and ends."""
+        """Yield the start and end of each stretch."""
         begin = 0
         for one in self._stretches:
             yield begin, begin + one.points
@@ -201,7 +201,7 @@ class PointsTable:
         return frame
 
     def to_arrow(self) -> pa.Table:
-        """Return a `pyarrow.Table`; it shares the numbers with this table, uncopied.
+        """Return a `pyarrow.Table`, which shares the numbers with this table.
 
         Raises:
             MissingExtraError: pyarrow is not installed.
@@ -233,7 +233,7 @@ class PointsTable:
         )
 
     def _coded(self, column: str) -> tuple[list[str], array[int]]:
-        """Return the labels of a column and the place of each point's label; -1 is null."""
+        """Return the labels of a column and the index of each point's label; -1 is null."""
         labels = list({"run": self.runs, "set": self.sets, "key": self.keys}[column])
         places: dict[str | None, int] = {label: place for place, label in enumerate(labels)}
         codes = array(next(kind for kind, room in _CODES if len(labels) <= room))
@@ -244,7 +244,7 @@ class PointsTable:
 
 
 def _viewed(column: array[Any]) -> Any:
-    """Return a column as numpy has it, sharing the memory; as it is where there is no numpy."""
+    """Return a column as a numpy array that shares its memory; unchanged without numpy."""
     if importlib.util.find_spec("numpy") is None:
         return column
     import numpy as np
@@ -253,7 +253,7 @@ def _viewed(column: array[Any]) -> Any:
 
 
 def _united(parts: Sequence[Any]) -> Any:
-    """Return every step of these, sorted, each once; runs mostly have the same ones."""
+    """Return all distinct steps, sorted; most runs have the same ones."""
     import numpy as np
 
     different: list[Any] = []

@@ -1,4 +1,4 @@
-"""Reading metrics: what the database holds, and what is still in flight, as one."""
+"""Reading metrics: the points in the database together with those in flight."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OF_RUN = -1
-# A file may be taken in between two looks; then both are taken anew.
+# A file may be imported between the two reads; then both are repeated.
 LOOKS = 20
-# A search does not wait for writers; it is repeated sooner or later.
+# A search does not wait for writers; it will be repeated.
 _PATIENCE_S = 0.5
 
 
@@ -37,7 +37,7 @@ def summaries(table: MetricTable, spool: Spool, run: Run) -> tuple[MetricSummary
 def summaries_of_all(
     table: MetricTable, spool: Spool, runs: Sequence[Run]
 ) -> dict[str, tuple[MetricSummary, ...]]:
-    """Return the same of many runs, by uid; the spool is looked at once."""
+    """Return the summaries of many runs, by uid; the spool is listed once."""
     waiting = {uid_of(path) for path in spool.point_files()}
     stored = table.totals_of_all([run.uid for run in runs if run.uid not in waiting])
     return {
@@ -72,7 +72,7 @@ def _totals(table: MetricTable, spool: Spool, run: Run) -> dict[KeyOf, tuple[Tot
 
 
 def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str | None) -> Series:
-    """Return the points of one metric of a run, in the order of their logging.
+    """Return the points of a metric of a run, in the order of logging.
 
     Raises:
         NotFoundError: The run has no such metric.
@@ -111,16 +111,16 @@ def _read(table: MetricTable, spool: Spool, run: Run, wanted: KeyOf) -> tuple[St
 
 
 def refresh(table: MetricTable, spool: Spool) -> None:
-    """Take in the points that wait in the spool, so that statements see them.
+    """Import the points in the spool, so that queries include them.
 
-    A database that cannot be written, or is held by others, is read as it is.
+    If the database cannot be written, or is locked, it is read as it is.
     """
     files = spool.point_files(is_to_take=True)
     if not files or not table.is_writable:
         return
     with suppress(StoreError, OSError), table.hurried(_PATIENCE_S):
         for path in files:
-            # The spool of a user also holds files of other stores.
+            # The spool of a user also contains files of other stores.
             if table.has_run_of(path) and (
                 read_points(path, table.position(path), is_over=True).points
             ):
@@ -128,14 +128,14 @@ def refresh(table: MetricTable, spool: Spool) -> None:
 
 
 def in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]:
-    """Return the points beyond the marks.
+    """Return the points after the marks.
 
     Raises:
-        FileNotFoundError: A file was taken in meanwhile.
+        FileNotFoundError: A file was imported meanwhile.
     """
     found: dict[KeyOf, Columns] = {}
     for path in files:
-        with suppress(UnsafeFileError):  # none of ours, as `runstore doctor` says
+        with suppress(UnsafeFileError):  # not ours; `runstore doctor` reports it
             read = read_points(path, marks.get(path.name, 0), is_over=True)
             for one, points in read.points.items():
                 extend(found.setdefault(one, Columns([], [], [])), points)
@@ -143,7 +143,7 @@ def in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]:
 
 
 def candidates(run: Run, key: str, set_name: str | None) -> list[KeyOf]:
-    """Return the series that a key can mean, the likeliest first.
+    """Return the series that a key may refer to, the likeliest first.
 
     Raises:
         NotFoundError: There is no such parameter set.
@@ -163,7 +163,7 @@ def candidates(run: Run, key: str, set_name: str | None) -> list[KeyOf]:
 def named(
     table: MetricTable, spool: Spool, run: Run, key: str, set_name: str | None
 ) -> Iterator[KeyOf]:
-    """Yield the series that has this name in `Run.metrics`, beside another one of its key."""
+    """Yield the series with this name in `Run.metrics`, if its key alone is ambiguous."""
     if set_name is None:
         found = sorted(_totals(table, spool, run))
         names = names_of([(_set_name(run, one), one.key) for one in found])
@@ -197,7 +197,7 @@ def _with_numpy(key: str, chunks: list[bytes], rest: Columns) -> Series:
 
 
 def damaged_series(reference: str, key: str, error: StoreCorruptError) -> StoreCorruptError:
-    """Return the error that says whose points cannot be read."""
+    """Return the error for a series whose points cannot be read."""
     return StoreCorruptError(
         f"The metric {key!r} of {reference} cannot be read. {error.what}",
         kept=error.kept,
@@ -206,9 +206,9 @@ def damaged_series(reference: str, key: str, error: StoreCorruptError) -> StoreC
 
 
 def restless(run: Run) -> StoreUnavailableError:
-    """Return the error for metrics that were taken in again and again while they were read."""
+    """Return the error for metrics that were imported repeatedly while being read."""
     return StoreUnavailableError(
-        f"The metrics of {run.reference} move faster than they can be read.",
+        f"The metrics of {run.reference} changed faster than they could be read.",
         kept="Nothing is lost.",
         hint="Try again.",
     )

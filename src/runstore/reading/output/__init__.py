@@ -1,1 +1,1 @@
-"""Reading what runs printed: whole, by windows, and searched."""
+"""Reading the output of runs: whole, in windows, and by search."""

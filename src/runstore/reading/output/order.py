@@ -1,9 +1,9 @@
-"""The order of what a run printed: where its lines begin, in files of any size.
+"""The order of the output of a run: an index of lines, for files of any size.
 
-A run may have printed to several files, whose lines are read in the order of their times. For
-every 64 KiB or so, an index in memory holds where each file is then, and how many lines of each
-stream came before. So any line is found by reading some kilobytes. A gigabyte takes about a
-second to index; it is done bit by bit, as far as lines are asked for.
+The output of a run may be in several files, whose lines are read in the order of their times. For
+about every 64 KiB, an index in memory has the position in each file and the number of lines of
+each stream before it. So any line is found by reading a few kilobytes. Indexing a gigabyte takes
+about a second; it is done gradually, up to the requested lines.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from runstore.storage.backend import Backend
 from runstore.storage.files.output import LETTERS
 
 STREAMS = (STDOUT, STDERR, LOGGING)
-_KEPT = 32  # runs whose output somebody looks at
+_KEPT = 32  # runs whose output is being viewed
 _LETTERS = tuple(LETTERS[one] for one in STREAMS)
 
 
 class LineMark(NamedTuple):
-    """A place between two lines.
+    """A position between two lines.
 
     Attributes:
-        offsets: Where it is in each file.
-        counts: How many lines of each of `STREAMS` come before.
+        offsets: The position in each file.
+        counts: The number of lines of each of `STREAMS` before it.
     """
 
     offsets: tuple[int, ...]
     counts: tuple[int, ...]
 
     def lines(self, streams: Collection[str]) -> int:
-        """Return how many lines of some streams come before."""
+        """Return the number of lines of some streams before the mark."""
         return sum(
             count for name, count in zip(STREAMS, self.counts, strict=True) if name in streams
         )
 
 
 class OutputOrder:
-    """The index of what one run printed.
+    """The index of the output of a run.
 
     Args:
         names: The names of its parts.
@@ -58,15 +58,15 @@ class OutputOrder:
 
     @property
     def last(self) -> LineMark:
-        """How far the index goes."""
+        """The end of the index so far."""
         return self._marks[-1]
 
     def is_complete(self, parts: Sequence[Part]) -> bool:
-        """Return whether the index goes to the end."""
+        """Check whether the index is complete."""
         return self.last.offsets == tuple(one.size for one in parts)
 
     def refresh(self, parts: Sequence[Part]) -> None:
-        """Forget places that may have moved since: programs write over their last lines."""
+        """Discard positions that may have moved: programs overwrite their last lines."""
         limits = []
         for part, (size, changed, settled) in zip(parts, self._seen, strict=True):
             is_same = (part.size, part.changed) == (size, changed)
@@ -76,19 +76,19 @@ class OutputOrder:
         self._seen = [(one.size, one.changed, one.settled) for one in parts]
 
     def before(self, place: int, streams: Collection[str]) -> LineMark:
-        """Return the last mark with at most so many lines of some streams before it."""
+        """Return the last mark with at most this number of lines of some streams before it."""
         found = bisect_right(self._marks, place, key=lambda mark: mark.lines(streams))
         return self._marks[max(0, found - 1)]
 
     def after(self, mark: LineMark) -> LineMark | None:
-        """Return the mark that follows one; None for the last."""
+        """Return the next mark after a mark; None for the last."""
         at = bisect_right(self._marks, sum(mark.offsets), key=lambda one: sum(one.offsets))
         return self._marks[at] if at < len(self._marks) else None
 
     def extend(
         self, parts: Sequence[Part], is_enough: Callable[[LineMark], bool], patience_s: float
     ) -> None:
-        """Read on until there is enough, or nothing more, or the time is over."""
+        """Continue reading until there is enough, nothing more, or the time is over."""
         until = time.monotonic() + patience_s
         fronts = [_Front(part, at) for part, at in zip(parts, self.last.offsets, strict=True)]
         counts = list(self.last.counts)
@@ -110,7 +110,7 @@ class OutputOrder:
 
 
 class _Front:
-    """What the index has not passed of one part; the next lines are looked at."""
+    """The part of a file after the index, with its next lines."""
 
     def __init__(self, part: Part, offset: int) -> None:
         self._part = part
@@ -122,11 +122,11 @@ class _Front:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing more."""
+        """Whether the end is reached."""
         return self.offset >= self._part.size
 
     def take_block(self, counts: list[int]) -> None:
-        """Pass a block at once: no other part has lines in between."""
+        """Advance by a block at once: no other part has lines in between."""
         data = self._part.block(self.offset)
         found = letters(data)
         for place, letter in enumerate(_LETTERS):
@@ -143,7 +143,7 @@ class _Front:
         return self._keys[self._at]
 
     def take(self, until: int, *, is_first: bool, counts: list[int]) -> None:
-        """Pass lines of this block up to a time: those of the time itself if this is first."""
+        """Advance by lines of this block up to a time, including it if this part is first."""
         at, keys = self._at, self._keys
         most = until if is_first else until - 1
         while at < len(keys) and keys[at] <= most:
@@ -167,7 +167,7 @@ class _Front:
 
 
 def _take_next(fronts: list[_Front], counts: list[int]) -> None:
-    """Pass the next lines of all parts: those of one part that come before all others."""
+    """Advance by the next lines of one part that come before those of all others."""
     there = [(key, place) for place, one in enumerate(fronts) if (key := one.key()) is not None]
     if not there:
         return
@@ -181,7 +181,7 @@ def _take_next(fronts: list[_Front], counts: list[int]) -> None:
 
 
 class OutputOrders:
-    """The indexes of the runs of one store whose output was looked at last.
+    """The indexes of the runs of a store whose output was read recently.
 
     Args:
         backend: The store.
@@ -192,7 +192,7 @@ class OutputOrders:
         self._orders: OrderedDict[str, OutputOrder] = OrderedDict()
 
     def of(self, uid: str, parts: Sequence[Part]) -> OutputOrder:
-        """Return the index of a run, a new one if its parts are others than before."""
+        """Return the index of a run, a new one if its parts have changed."""
         names = tuple(one.name for one in parts)
         with self._lock:
             found = self._orders.pop(uid, None)

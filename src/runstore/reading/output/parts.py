@@ -1,4 +1,4 @@
-"""The files of what a run printed, open for reading at any place."""
+"""The files with the output of a run, open for reading at any position."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from runstore.storage.files.output import (
 from runstore.storage.files.safe_files import UnsafeFileError
 
 BLOCK_BYTES = 1 << 16
-# A longer line is none that was kept; see `storage/files/output.py`.
+# Kept lines are never longer; see `storage/files/output.py`.
 _LONGEST_ROW_BYTES = 1 << 26
-# The line's end before them makes the search several times as fast.
+# Including the preceding line end makes the search several times faster.
 _HEAD = re.compile(rb"\n(\d{1,11})\.(\d{6}) ([oel])")
 _LETTER = re.compile(rb"\n\d{1,11}\.\d{6} ([oel])")
 _MICROS = 1_000_000
@@ -33,14 +33,14 @@ _MICROS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of printed lines.
+    """One file of output.
 
     Attributes:
-        name: Its name while the run printed.
-        file: The file, open.
-        size: Bytes of it that are looked at.
-        changed: Changes if the file does.
-        settled: Bytes that stay as they are while the run prints more.
+        name: Its name while the run was active.
+        file: The open file.
+        size: The number of bytes to read.
+        changed: A value that changes if the file does.
+        settled: The number of bytes that will not change with more output.
         is_growing: Whether a process still writes to it.
     """
 
@@ -52,7 +52,7 @@ class Part:
     is_growing: bool
 
     def block(self, offset: int) -> bytes:
-        """Return whole lines from a place on, about `BLOCK_BYTES` of them; empty at the end."""
+        """Return complete lines from a position, about `BLOCK_BYTES`; empty at the end."""
         self.file.seek(offset)
         data = self.file.read(min(BLOCK_BYTES, self.size - offset))
         cut = data.rfind(b"\n") + 1
@@ -63,13 +63,13 @@ class Part:
         return data[: self.size - offset]
 
     def span(self, begin: int, end: int) -> bytes:
-        """Return the bytes from one place to another."""
+        """Return the bytes from one position to another."""
         self.file.seek(begin)
         return self.file.read(end - begin)
 
 
 class Placed(NamedTuple):
-    """A line, and where the next one begins in its file."""
+    """A line, with the position of the next one in its file."""
 
     key: int
     line: OutputLine
@@ -77,7 +77,7 @@ class Placed(NamedTuple):
 
 
 def heads(data: bytes) -> list[re.Match[bytes]]:
-    """Return where lines begin in whole lines: the start of a match is that of its line."""
+    """Return the matches of line heads in complete lines; a match starts with its line."""
     return list(_HEAD.finditer(b"\n" + data))
 
 
@@ -87,12 +87,12 @@ def letters(data: bytes) -> bytes:
 
 
 def key_of(head: re.Match[bytes]) -> int:
-    """Return the time that a line is put in order by, in microseconds."""
+    """Return the sort time of a line, in microseconds."""
     return int(head[1]) * _MICROS + int(head[2])
 
 
 def lines_after(part: Part, offset: int) -> Iterator[Placed]:
-    """Yield the lines of a part from a place on."""
+    """Yield the lines of a part from a position onwards."""
     while offset < part.size:
         data = part.block(offset)
         if not data:
@@ -108,23 +108,23 @@ def lines_after(part: Part, offset: int) -> Iterator[Placed]:
 
 
 def merged(parts: list[Part], offsets: tuple[int, ...]) -> Iterator[Placed]:
-    """Yield the lines of all parts from a place on, in the order that `read_lines` has."""
+    """Yield the lines of all parts from a position onwards, in the order of `read_lines`."""
     each = [lines_after(part, at) for part, at in zip(parts, offsets, strict=True)]
     return merge(*each, key=lambda one: one.key)
 
 
 @contextmanager
 def opened_parts(backend: Backend, run: Run) -> Iterator[list[Part]]:
-    """Open the files of what a run printed, in the order of their making.
+    """Open the files with the output of a run, in order of creation.
 
     Raises:
-        NotFoundError: What was kept is gone.
-        StoreCorruptError: It was changed or damaged.
+        NotFoundError: A file is missing.
+        StoreCorruptError: A file was changed or damaged.
     """
     with ExitStack() as stack:
         try:
             parts = _opened(backend, run, stack.enter_context)
-        except FileNotFoundError:  # a file was taken in among the objects in this moment
+        except FileNotFoundError:  # a file was just imported into the objects
             parts = _opened(backend, run, stack.enter_context)
         yield parts
 
@@ -150,7 +150,7 @@ def _opened(backend: Backend, run: Run, keep: Callable[[BinaryIO], BinaryIO]) ->
         try:
             file = keep(open_output(path))
         except UnsafeFileError:
-            continue  # none of ours, as `runstore doctor` says
+            continue  # not ours; `runstore doctor` reports it
         about = os.fstat(file.fileno())
         size = about.st_size
         settled = _settled(file, size) if is_growing else size
@@ -159,7 +159,7 @@ def _opened(backend: Backend, run: Run, keep: Callable[[BinaryIO], BinaryIO]) ->
 
 
 def _settled(file: BinaryIO, size: int) -> int:
-    """Return where the rows begin that a program may still write over."""
+    """Return the start of the rows that a program may still overwrite."""
     begin, rows = size, 0
     while begin:
         length = min(BLOCK_BYTES, begin)

@@ -1,4 +1,4 @@
-"""Reading what a run printed, whole or while it goes on."""
+"""Reading the whole output of a run, ended or active."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from runstore.storage.rows import to_micros
 
 
 def lines_of(backend: Backend, run: Run) -> Iterator[OutputLine]:
-    """Yield what a run printed, in the order of its printing, up to now.
+    """Yield the output of a run up to now, in order.
 
     Raises:
-        NotFoundError: What was kept is gone.
-        StoreCorruptError: It was changed or damaged.
+        NotFoundError: A file is missing.
+        StoreCorruptError: A file was changed or damaged.
     """
     parts = backend.artifacts.outputs_of(run.uid)
     files = [backend.objects.whole(one.digest, one.size_bytes) for one in parts]
@@ -28,27 +28,27 @@ def lines_of(backend: Backend, run: Run) -> Iterator[OutputLine]:
 
 
 def last_printed(backend: Backend, uid: str, first: int, last: int) -> int | None:
-    """Return the time of the last line that a run printed, in microseconds; None without one.
+    """Return the time of the last line of output, in microseconds; None if there is none.
 
     Args:
         backend: The store.
         uid: The run.
-        first: The earliest time that counts.
-        last: The latest.
+        first: The earliest valid time.
+        last: The latest valid time.
     """
     found: list[int] = []
     with suppress(StoreError, OSError, ValueError):
         files = [backend.objects.path_of(one.digest) for one in backend.artifacts.outputs_of(uid)]
         for path in (*files, *backend.spool.output_files(uid)):
-            with suppress(OSError):  # gone, or none of ours
+            with suppress(OSError):  # missing, or not ours
                 found += (to_micros(line.at) for line in last_lines(path))
     return max((at for at in found if first <= at <= last), default=None)
 
 
 def text_of(backend: Backend, run: Run) -> str | None:
-    """Return all that a run printed as one text, without colours; None for nothing.
+    """Return the output of a run as one text, without colours; None if there is none.
 
-    Files that are gone or damaged are left out.
+    Missing and damaged files are skipped.
     """
     from runstore.model.text.output import plain_text
 

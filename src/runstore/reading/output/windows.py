@@ -1,4 +1,4 @@
-"""What a run printed by windows of lines, and searched, however much it is."""
+"""Windows of the output of a run, and searches in it, for output of any size."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from runstore.reading.output.parts import Part, merged, opened_parts
 from runstore.storage.backend import Backend
 from runstore.storage.fulltext.pieces import texts_in
 
-# Characters that one answer has at most, but for its first line.
+# Maximum characters of one answer, except for its first line.
 _WINDOW_CHARACTERS = 1 << 20
 _PATIENCE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedLine:
-    """A line that a run printed.
+    """A line of output.
 
     Attributes:
         number: Its number among all lines, from 1.
-        line: The line, its text cut to the width that was asked for.
-        length: Characters of the whole text.
+        line: The line, with its text cut to the requested width.
+        length: Number of characters of the whole text.
     """
 
     number: int
@@ -38,14 +38,14 @@ class NumberedLine:
 
 @dataclass(frozen=True, slots=True)
 class OutputWindow:
-    """Some lines of what a run printed.
+    """Some lines of output of a run.
 
     Attributes:
-        lines: The lines; none if they are not reached yet.
-        start: The place of the first of them among the lines of the streams, from 0.
-        counts: How many lines of each stream there are, as far as they are counted.
+        lines: The lines; empty if the index has not reached them yet.
+        start: The index of the first line among the lines of the streams, from 0.
+        counts: The number of lines of each stream, as far as they are counted.
         size_bytes: Size of the output.
-        counted_bytes: How far lines are counted.
+        counted_bytes: The number of bytes whose lines are counted.
         is_growing: Whether a process still writes to it.
     """
 
@@ -64,14 +64,14 @@ class OutputWindow:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A line that was looked for.
+    """A line that matches a search.
 
     Attributes:
-        place: Its place among the lines of the streams, from 0.
+        place: Its index among the lines of the streams, from 0.
         number: Its number among all lines, from 1.
         line: The line.
         text: Its text without colours.
-        spans: Where in that text it is: begins and ends.
+        spans: The starts and ends of the matches in this text.
     """
 
     place: int
@@ -83,11 +83,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Lines that were found.
+    """Lines that match a search.
 
     Attributes:
-        hits: In the order of their printing.
-        after: The number of the line after which to look on; None at the end.
+        hits: The lines, in order.
+        after: The number of the line to continue after; None at the end.
     """
 
     hits: tuple[Hit, ...]
@@ -104,23 +104,23 @@ def window_of(
     width: int = 2000,
     patience_s: float = _PATIENCE_S,
 ) -> OutputWindow:
-    """Return some lines of what a run printed.
+    """Return some lines of the output of a run.
 
-    The cost depends on the lines asked for. Only the first look at an output counts its lines, as
-    long as the patience lasts; the next look goes on.
+    The cost depends on the requested lines. Only the first call counts the lines of an output, up
+    to the time limit; the next call continues.
 
     Args:
         backend: The store.
         run: The run.
-        start: The place of the first line among those of the streams, from 0; -1 is the last one.
-        count: Lines at most.
-        streams: Of `stdout`, `stderr` and `logging`, those that are shown.
-        width: Characters of a line at most.
-        patience_s: Seconds to count lines for.
+        start: The index of the first line among those of the streams, from 0; -1 is the last.
+        count: Maximum number of lines.
+        streams: The streams to show, of `stdout`, `stderr` and `logging`.
+        width: Maximum number of characters per line.
+        patience_s: Time limit for counting lines, in seconds.
 
     Raises:
-        NotFoundError: What was kept is gone.
-        StoreCorruptError: It was changed or damaged.
+        NotFoundError: A file is missing.
+        StoreCorruptError: A file was changed or damaged.
         UsageError: There is no such stream.
     """
     _check(streams)
@@ -158,21 +158,21 @@ def hits_of(
     streams: Collection[str] = STREAMS,
     patience_s: float = _PATIENCE_S,
 ) -> Hits:
-    """Return lines of what a run printed that hold something.
+    """Return lines of the output of a run that match a search.
 
     Args:
         backend: The store.
         run: The run.
-        needle: What is looked for.
-        after: The number of a line; only lines below it are looked at.
-        limit: Lines at most.
-        streams: Of `stdout`, `stderr` and `logging`, those that are looked at.
-        patience_s: Seconds after which to return what was found by then.
+        needle: The text or pattern to find.
+        after: The number of a line; only later lines are searched.
+        limit: Maximum number of lines.
+        streams: The streams to search, of `stdout`, `stderr` and `logging`.
+        patience_s: Time limit in seconds; lines found until then are returned.
 
     Raises:
         FilterError: A regular expression took too long.
-        NotFoundError: What was kept is gone.
-        StoreCorruptError: It was changed or damaged.
+        NotFoundError: A file is missing.
+        StoreCorruptError: A file was changed or damaged.
         UsageError: There is no such stream.
     """
     _check(streams)
@@ -189,7 +189,7 @@ def hits_of(
 
 
 class _Search:
-    """A look for a needle, from mark to mark of an index."""
+    """A search for a needle, from mark to mark of an index."""
 
     def __init__(
         self, order: OutputOrder, parts: list[Part], needle: Needle, streams: Collection[str]
@@ -200,8 +200,8 @@ class _Search:
         self._streams = streams
 
     def next_mark(self, mark: LineMark) -> LineMark | None:
-        """Return the mark after one; the index is extended for it."""
-        # Others read windows of the same output meanwhile.
+        """Return the next mark, extending the index if necessary."""
+        # Other threads read windows of the same output meanwhile.
         with self.order.lock:
             if self.order.last is mark:
                 self.order.extend(self.parts, lambda one: one is not mark, 0)
@@ -274,7 +274,7 @@ def _lines(
 
 
 def _bounded(lines: Iterator[NumberedLine], width: int) -> Iterator[NumberedLine]:
-    """Yield lines, cut to a width, until there are enough characters."""
+    """Yield lines, cut to a width, until a total number of characters."""
     room = _WINDOW_CHARACTERS
     for one in lines:
         text = one.line.text

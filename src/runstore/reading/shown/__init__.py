@@ -1,1 +1,1 @@
-"""How runs, pages and stores show themselves; loaded when they do."""
+"""The display of runs, pages and stores; loaded on demand."""

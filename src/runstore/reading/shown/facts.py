@@ -1,4 +1,4 @@
-"""The facts that people look at first in a run, with the same labels everywhere."""
+"""The main facts of a run, with the same labels everywhere."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from runstore.model.display.formatting import duration_text, local_time, tags_text
 from runstore.model.run import Run
 
-_SILENCE_S = 60  # a sign of life comes every ten seconds
+_SILENCE_S = 60  # a heartbeat is written every ten seconds
 _KERNEL = "ipykernel_launcher"  # the command of every notebook
 _PYTHON = re.compile(r"(?:\S*/)?(python[\d.]*) ")
 
 
 def head_of(run: Run) -> Iterator[tuple[str, str]]:
-    """Yield label and text of each fact; unknown ones are left out."""
+    """Yield label and text of each fact; unknown facts are skipped."""
     yield "run", run.reference
     yield "status", run.status_text
     if run.damaged:
@@ -43,7 +43,7 @@ def head_of(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def command_text(run: Run) -> str:
-    """Return the command of a run as it was typed, as far as that is known."""
+    """Return the command of a run as typed, if it is known."""
     line = run.facts.values.get("command.line")
     if not isinstance(line, str) or not run.cli or not line.endswith(run.cli):
         return run.cli or ""
@@ -62,9 +62,9 @@ def commit_text(run: Run) -> str | None:
 
 
 def lifetime_text(run: Run, now: datetime | None = None) -> str:
-    """Return how long a run took, or takes; empty if its end is not known.
+    """Return the duration of a run, so far if it is active; empty if its end is unknown.
 
-    Silence is shown as silence.
+    If a run has been silent, that is shown.
     """
     if run.duration is not None:
         return duration_text(run.duration)
@@ -73,5 +73,5 @@ def lifetime_text(run: Run, now: datetime | None = None) -> str:
     now = now or datetime.now(timezone.utc)
     silence = run.silent_for(now)
     if silence is not None and silence.total_seconds() > _SILENCE_S:
-        return f"no sign for {duration_text(silence)}"
+        return f"silent for {duration_text(silence)}"
     return duration_text(now - run.started_at)

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from runstore.reading.runs_table import LastValues
 
 METRICS_AT_MOST = 4
-SYSTEM = "system/"  # samples of the machine
+SYSTEM = "system/"  # system metrics
 _CELL = 24
 _NOTES = 200
 _HEADING = 20
 _MICROS = 1e6
-# The columns in which a field of the run can be seen.
+# The columns for the fields of a run.
 _SEEN_IN = {
     "status": "status",
     "started_at": "started",
@@ -45,7 +45,7 @@ _SEEN_IN = {
     "reference": "run",
     "notes": "notes",
 }
-# The last columns to be left out, in turns; behind them are further parameters.
+# The last columns to be omitted, alternating; other parameters are omitted first.
 _SORT_KEY, _PARAMS, _METRICS, _STARTED, _TOOK, _NOTES_RANK, _TAGS = (
     2,
     (3, 6, 9, 12),
@@ -59,7 +59,7 @@ FURTHER = 15
 
 
 class ListRow(NamedTuple):
-    """A run of a list, with the values that its columns show.
+    """A run of a list, with the values of its columns.
 
     Attributes:
         run: The run.
@@ -79,10 +79,10 @@ class ListColumn(NamedTuple):
 
     Attributes:
         name: Its full name, such as `params.lr`.
-        rank: The columns of the highest ranks are left out first.
+        rank: The columns with the highest ranks are omitted first.
         cell: Return the text of a row.
         is_number: Whether its texts are numbers.
-        header: Its heading.
+        header: The heading.
     """
 
     name: str
@@ -97,7 +97,7 @@ def list_rows(runs: Sequence[Run], last_values: LastValues | None = None) -> lis
 
     Args:
         runs: The runs.
-        last_values: The last values of their metrics; without them, the store is asked.
+        last_values: The last values of their metrics; by default, they are read from the store.
     """
     source: Any = next((run.source for run in runs if run.source is not None), None)
     if last_values is None:
@@ -130,12 +130,12 @@ def list_columns(
 ) -> list[ListColumn]:
     """Return the columns of a list, in their order on the screen.
 
-    Parameters with the same value in all runs, and samples of the machine, are left out.
+    Parameters with the same value in all runs and system metrics are omitted.
 
     Args:
-        rows: The runs that the columns are chosen for.
-        order: The keys by which the runs are sorted; each is shown.
-        now: The time from which ages are counted.
+        rows: The runs to choose columns for.
+        order: The sort keys; each is shown.
+        now: The current time, for ages.
     """
     at = now or datetime.now(timezone.utc)
     found = [
@@ -176,7 +176,7 @@ def _end(text: str) -> str:
 
 
 def differing_params(rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> list[str]:
-    """Return the parameters that tell runs of an experiment apart, the most telling first.
+    """Return the parameters in which runs of an experiment differ, most informative first.
 
     If no experiment has two runs that differ, all experiments are compared; the parameters of a
     single run are all returned.
@@ -192,7 +192,7 @@ def differing_params(rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> list[str
         groups.setdefault(name, []).append(params)
     telling = {key for group in groups.values() if len(group) > 1 for key in _differing(group)}
     found = [key for key in every if key in telling] or every
-    return sorted(found, key=_is_seed)  # repeats differ in their seeds, which say little
+    return sorted(found, key=_is_seed)  # repeats differ in their seeds, which are not informative
 
 
 def _is_seed(key: str) -> bool:
@@ -233,7 +233,7 @@ def _has_direction(key: str) -> bool:
 
 
 def is_sample(key: str) -> bool:
-    """Return whether a metric is a sample of the machine."""
+    """Check whether a metric is a system metric."""
     return key.startswith(SYSTEM) or f"/{SYSTEM}" in key
 
 
@@ -294,7 +294,7 @@ def _first_line(text: str) -> str:
 
 
 def column_name(field: Field) -> str:
-    """Return the name of the column in which a field can be seen."""
+    """Return the name of the column for a field."""
     if field.namespace is Namespace.RUN and field.key in _SEEN_IN:
         return _SEEN_IN[field.key]
     if field.namespace is Namespace.PARAM and field.set_name is None:
@@ -305,7 +305,7 @@ def column_name(field: Field) -> str:
 
 
 def _field_text(field: Field) -> str:
-    """Return the name of a field, also of one that is no value of a run."""
+    """Return the name of a field, even if it has no value in a run."""
     from runstore.model.query.spelling import field_name
 
     try:
@@ -319,7 +319,7 @@ def _sort_key(order: Order) -> Callable[[ListRow], str]:
 
 
 def sort_key_text(order: Order, run: Run, *, is_exact: bool = False) -> str:
-    """Return the value by which a run is sorted; of several, the one that counts.
+    """Return the value by which a run is sorted, if there are several the deciding one.
 
     Args:
         order: The sort key.

@@ -1,4 +1,4 @@
-"""Pages as tables: of runs, with their parameters, metrics and tags, or of anything else."""
+"""Pages as tables: of runs, with their parameters, metrics and tags, or of other items."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CELL = 80
 
 
 def page_html(items: Sequence[Any], hints: Sequence[str], *, more: str) -> str:
-    """Return a page as a notebook shows it.
+    """Return a page as HTML for a notebook.
 
     Args:
         items: The first items of the page.
@@ -35,7 +35,7 @@ def page_html(items: Sequence[Any], hints: Sequence[str], *, more: str) -> str:
 
 
 def page_text(items: Sequence[Any], hints: Sequence[str], *, has_more: bool) -> str:
-    """Return a page as an interactive session shows it."""
+    """Return a page as text for an interactive session."""
     more = ", and there are more" if has_more else ""
     noun = "run" if all(isinstance(one, Run) for one in items) else "item"
     title = " ".join([f"<Page of {counted(len(items), noun)}{more}>", *hints])
@@ -43,7 +43,7 @@ def page_text(items: Sequence[Any], hints: Sequence[str], *, has_more: bool) -> 
 
 
 def table_of(items: Sequence[Any]) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
-    """Return the headers and the rows of a few runs or other things."""
+    """Return the headers and rows of runs or other items."""
     runs = [one for one in items if isinstance(one, Run)]
     if len(runs) < len(items):
         return ("",), ((repr(one),) for one in items)
@@ -51,14 +51,14 @@ def table_of(items: Sequence[Any]) -> tuple[Sequence[str], Iterator[Sequence[str
 
 
 def _of_runs(runs: Sequence[Run]) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
-    """Return the columns of a list on the command line, with times that stay true."""
+    """Return the columns of a list on the command line, with absolute times."""
     rows = list_rows(runs, _last_values(runs))
     cells: dict[str, list[str]] = {}
     for one in list_columns(rows):
         is_further = one.rank >= FURTHER + _PARAMETERS_AT_MOST
         read = _started if one.name == "started" else one.cell
         texts = [cropped(read(row), _CELL) for row in rows]
-        # A column without anything in it only takes room.
+        # Empty columns are omitted.
         if not is_further and any(texts):
             cells[one.header] = texts
     return list(cells), zip(*cells.values(), strict=True)

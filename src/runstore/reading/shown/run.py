@@ -1,4 +1,4 @@
-"""A run as a notebook shows it: facts, parameters, metrics with their course, and artifacts."""
+"""A run in a notebook: facts, parameters, metrics with curves, and artifacts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runstore.reading.shown.facts import commit_text, head_of
 
 
 def run_html(run: Run) -> str:
-    """Return a run as tables; a part that cannot be read is a sentence that says so."""
+    """Return a run as tables, with a message in place of any part that cannot be read."""
     facts = dict(head_of(run))
     if text := commit_text(run):
         facts["commit"] = text
@@ -44,7 +44,7 @@ def _part(title: str, read: Callable[[], Any]) -> str:
 
 
 def flattened(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the dotted key and the text of each value, those of nested mappings one by one."""
+    """Yield the dotted key and the text of each value, including nested mappings."""
     for key, value in values.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:

@@ -1,4 +1,4 @@
-"""A store as a notebook shows it: its experiments and its newest runs."""
+"""A store in a notebook: its experiments and its newest runs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Runs that another process executes, or has begun."""
+"""Runs that another process executes or has started."""

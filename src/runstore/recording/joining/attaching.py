@@ -16,15 +16,15 @@ from runstore.user_warnings import warn
 if TYPE_CHECKING:
     from runstore.model.run import Run
 
-# A process that lives writes a sign of life every ten seconds.
+# A live process writes a heartbeat every ten seconds.
 _ALIVE_S = 60.0
 
 
 def attach(backend: Backend, run: Run, store: Any) -> ActiveRun:
-    """Return an object that logs to a run of another process; see `Store.attach`.
+    """Return an object to log to a run of another process; see `Store.attach`.
 
     Raises:
-        RunFinishedError: It has ended.
+        RunFinishedError: The run has ended.
     """
     if run.status.is_final:
         raise RunFinishedError(
@@ -37,7 +37,7 @@ def attach(backend: Backend, run: Run, store: Any) -> ActiveRun:
 
 
 def is_executed_elsewhere(run: Run) -> bool:
-    """Check whether another process is executing a run; warn unless that one started this one."""
+    """Check whether another process executes a run; warn unless it started this process."""
     process = run.process
     if run.status.is_final or process is None or process == current_process():
         return False
@@ -56,7 +56,7 @@ def surrounding_run() -> str:
     """Return the uid of the run that this process was started in.
 
     Raises:
-        UsageError: It was not started in one.
+        UsageError: This process was not started in a run.
     """
     uid = os.environ.get(PARENT_VARIABLE)
     if not uid:

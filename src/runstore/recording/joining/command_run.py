@@ -1,7 +1,7 @@
 """The run of a command under `runstore exec`, which its program takes over.
 
-A Python program that starts a run there is the command: one run has the output, the parameters and
-the metrics.
+If a Python program under `runstore exec` starts a run, it continues the run of the command: a
+single run has the output, the parameters and the metrics.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 class CommandRun(NamedTuple):
-    """The run of the command that this process is, recorded by `runstore exec`.
+    """The run of this process's command, started by `runstore exec`.
 
     Attributes:
-        run: The run as it is kept.
+        run: The run as recorded.
         given: Parameters that the user named; others were read from the command line.
         keeps_experiment: Whether the user named the experiment.
         offer: The value of `COMMAND_VARIABLE`.
@@ -49,16 +49,16 @@ class CommandRun(NamedTuple):
 
 
 def offer(uid: str, given: dict[str, Any], *, keeps_experiment: bool) -> str:
-    """Return the value of `COMMAND_VARIABLE` by which a program can take over a run."""
+    """Return the value of `COMMAND_VARIABLE` that allows a program to take over a run."""
     told = {"run": uid, "params": given, "keeps_experiment": keeps_experiment}
     return json.dumps(told, default=str)
 
 
 def run_of_this_command(backend: Backend) -> CommandRun | None:
-    """Return the run of the command that this process is; None if it cannot be taken over.
+    """Return the run of this process's command; None if it cannot be taken over.
 
-    It is taken over by the program that the command names, not by the programs which that one
-    starts, and not by a fork of it: these are runs of their own.
+    Only the program named in the command takes it over. Its forks and the programs that it starts
+    have separate runs.
     """
     try:
         told = json.loads(os.environ[COMMAND_VARIABLE])
@@ -82,11 +82,11 @@ def run_of_this_command(backend: Backend) -> CommandRun | None:
 
 
 def take_over(backend: Backend, new: NewRun, outer: CommandRun) -> Run | None:
-    """Let this process execute the run of a command, under the name that its program chose.
+    """Continue the run of a command in this process, under the name that its program chose.
 
     Args:
         backend: The store.
-        new: The run that the program wants to start.
+        new: The run that the program starts.
         outer: The run of the command.
 
     Returns:
@@ -108,7 +108,7 @@ def take_over(backend: Backend, new: NewRun, outer: CommandRun) -> Run | None:
 
 
 def hand_back(backend: Backend, outer: CommandRun) -> None:
-    """Let a later call take over the run of the command: this one only decorates a function."""
+    """Offer the run of the command to a later call, as this one only decorates a function."""
     if outer.run.process is not None:
         backend.database.take_over(outer.run.uid, current_process(), outer.run.process)
     os.environ[COMMAND_VARIABLE] = outer.offer
@@ -126,13 +126,13 @@ def _with_given(sets: tuple[ParameterSet, ...], given: dict[str, Any]) -> tuple[
 
 
 def _program(target: tuple[str, str]) -> tuple[str, str]:
-    """Return the part that all command lines of a program have in common."""
+    """Return the common part of all command lines of a program."""
     kind, what = target
     return ("file", PurePath(what).name) if kind in {"script", "program"} else (kind, what)
 
 
 def _runs_itself(command: Sequence[str]) -> tuple[str, str] | None:
-    """Return the program that an interpreter runs without a launcher in between."""
+    """Return the program that an interpreter runs directly, without a launcher."""
     if not command or not is_python(command[0]):
         return None
     return _program(python_target(command[1:])[:2])

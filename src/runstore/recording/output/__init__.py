@@ -1,1 +1,1 @@
-"""What a run prints: kept while it is shown, masked on request, and read from programs."""
+"""The output of runs: kept while it is shown, masked on request, and read from programs."""

@@ -1,4 +1,4 @@
-"""What a run prints: kept on a disk that takes it, and read again."""
+"""Writing the output of a run to a disk that accepts it, and reading it again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runstore.user_warnings import warn
 if TYPE_CHECKING:
     from runstore.recording.output.masked import LineMasker
 
-# What waits in memory while no disk takes it.
+# Maximum output in memory while no disk can be written.
 _HELD_BYTES = 1 << 22
 _RETRY_S = 1.0
 # How long the end waits for a thread that is writing.
@@ -31,15 +31,15 @@ _keepers: weakref.WeakSet[OutputKeeper] = weakref.WeakSet()
 
 
 def new_output_path(place: Path, uid: str) -> Path:
-    """Return the name of a new file of printed lines; later ones come later in order."""
+    """Return the name of a new output file; later names sort after it."""
     return place / f"{uid}.{time.time_ns():020d}{OUTPUT_SUFFIX}"
 
 
 def masked_by_settings(here: str | None = None) -> bool:
-    """Return whether the settings want secrets in the output masked, or cannot be read.
+    """Return whether the settings enable masking of output, or cannot be read.
 
     Args:
-        here: The folder whose project counts; None for the working directory.
+        here: The folder whose project is used; None for the working directory.
     """
     from runstore.config import wants_masked_output
 
@@ -51,7 +51,7 @@ def masked_by_settings(here: str | None = None) -> bool:
 
 
 def wanted_by_settings(here: str | None = None) -> bool:
-    """Return whether the settings want the output of scripts kept, or cannot be read."""
+    """Return whether the settings enable the recording of output, or cannot be read."""
     from runstore.config import wants_output
 
     try:
@@ -62,14 +62,14 @@ def wanted_by_settings(here: str | None = None) -> bool:
 
 
 class OutputKeeper:
-    """Keeps what this process prints for a run, on whatever disk takes it.
+    """Records the output of this process for a run, on any disk that accepts it.
 
     Args:
-        spool: Where it is kept while the run goes on.
+        spool: The spool, which has the output while the run is active.
         uid: The run.
-        is_masked: Whether secrets are masked; None for what the project's settings say.
-        is_wanted: Whether anything is kept.
-        here: The folder whose project's settings count; None for the working directory.
+        is_masked: Whether secrets are masked; None to use the project's settings.
+        is_wanted: Whether output is kept.
+        here: The folder whose project's settings are used; None for the working directory.
     """
 
     _masker: LineMasker | None
@@ -93,7 +93,7 @@ class OutputKeeper:
         _keepers.add(self)
 
     def decide(self, *, is_wanted: bool, is_masked: bool | None = None) -> None:
-        """Decide whether anything is kept, and how; what is kept or masked by now stays so."""
+        """Set whether and how output is kept; output received so far is not affected."""
         if is_masked is None and is_wanted and not self._is_wanted:
             is_masked = masked_by_settings(self._here)
         if is_masked and is_wanted and self._masker is None:
@@ -110,15 +110,15 @@ class OutputKeeper:
         self._held_bytes = 0
         self._retry_at = 0.0
         self._is_closed = False
-        # What came while a file was being written, by another thread or before an interruption,
-        # is written by whoever holds the turn: nobody waits here.
+        # Output received during a write, by another thread or before an interruption,
+        # is written by the current writer: no thread waits here.
         self._coming: deque[tuple[bytes, bytes]] = deque()
         self._turn: dict[str, tuple[int]] = {}
         self._path: Path | None = None
         self._masker = None if self._masker_class is None else self._masker_class()
 
     def after_fork(self) -> None:
-        """Write to a file of this process's own."""
+        """Write to a separate file in a forked child."""
         if self._file is not None:
             self._file.leave_to_parent()
         is_closed = self._is_closed
@@ -126,13 +126,13 @@ class OutputKeeper:
         self._is_closed = is_closed
 
     def feed(self, stream: str, data: bytes) -> None:
-        """Keep what a stream printed; never an error."""
+        """Keep output of a stream; it never fails."""
         if self._is_wanted and not self._is_closed:
             self._coming.append((LETTERS[stream], data))
             self._write_what_came()
 
     def _write_what_came(self) -> bool:
-        """Write all that came, and close if that was asked for; False if another one does."""
+        """Write all received output, and close on request; return False if another thread does."""
         mine = (threading.get_ident(),)
         while True:
             if self._turn.setdefault("", mine) is not mine:
@@ -178,11 +178,11 @@ class OutputKeeper:
         return OutputFile(new_output_path(place, self._uid))
 
     def _let_go(self, error: OSError) -> None:
-        """Leave a file that takes no more; the next one may lie elsewhere."""
+        """Abandon a file that cannot be written; the next may be in another folder."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
-            warn(f"{self._file.path} takes no more output: {error.strerror}.")
+            warn(f"{self._file.path} could not be written: {error.strerror}.")
         self._file = None
 
     def _hold(self, letter: bytes, data: bytes) -> None:
@@ -198,7 +198,7 @@ class OutputKeeper:
             self._feed(letter, data)
 
     def close(self) -> Path | None:
-        """Keep no more, and return the file; None if nothing was printed here."""
+        """Stop recording, and return the file; None if there was no output."""
         if self._pid != os.getpid():
             return None
         self._is_closed = True
@@ -206,7 +206,7 @@ class OutputKeeper:
             if self._write_what_came():
                 break
             if self._turn.get("") == (threading.get_ident(),):
-                break  # this is an interruption: the file is closed when the writing goes on
+                break  # this is an interruption: the file is closed when writing continues
             time.sleep(_LOOK_EVERY_S)
         return self._path
 
@@ -216,7 +216,7 @@ class OutputKeeper:
         lost, file = self._held_bytes, self._file
         self._file, self._held, self._held_bytes = None, [], 0
         if lost:
-            warn(f"{lost:,} bytes of output could not be kept: no disk took them.")
+            warn(f"{lost:,} bytes of output were lost: no disk could be written.")
         if file is not None:
             with suppress(OSError):
                 file.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# The patterns are loaded before anything is printed, when nothing stands in the way of it.
+# The patterns are loaded before any output, when loading is still possible.
 from runstore.capture.secrets.text import MASK, mask_plain
 
 _LONGEST_LINE_BYTES = 1 << 16
@@ -14,19 +14,19 @@ _LINES_OF_KEY = 200
 
 
 class LineMasker:
-    """Masks what a run prints; a line that has no end yet waits in memory."""
+    """Masks output of a run; an incomplete line waits in memory."""
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, bytes] = {}
-        # How many lines of a private key may still come.
+        # How many lines of a private key may still follow.
         self._key_lines: dict[bytes, int] = {}
 
     def passed(self, letter: bytes, data: bytes) -> bytes:
-        """Return the lines that are complete now, masked.
+        """Return the lines that are now complete, masked.
 
         Args:
             letter: The stream.
-            data: What it printed; cut anywhere.
+            data: Its output, in pieces of any size.
         """
         data = self._waiting.pop(letter, b"") + data
         end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
@@ -37,7 +37,7 @@ class LineMasker:
         return self._masked(letter, data[:end])
 
     def rest(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the last lines, which have no end."""
+        """Yield the last, incomplete lines."""
         while self._waiting:
             letter, data = self._waiting.popitem()
             yield letter, self._masked(letter, data)

@@ -1,7 +1,7 @@
 """Lines that programs of any language write for their run: metrics, files, tags.
 
-A program appends lines to the file that `RUNSTORE_LOG` names, and whoever executes the run takes
-them in. The format is documented in `docs/reference/spool.md`.
+A program appends lines to the file named in `RUNSTORE_LOG`, and the process that executes the run
+imports them. The format is documented in `docs/reference/spool.md`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VARIABLE = "RUNSTORE_LOG"
 _POLL_S = 0.2
 _CHUNK_BYTES = 1 << 20
 _LONGEST_LINE_BYTES = 1 << 20
-# The head says how far the lines were taken in; its length never changes.
+# The head has the position up to which lines were imported; its length never changes.
 _HEAD = "# runstore lines, taken in up to byte {:020d}\n"
 _HEAD_BYTES = len(_HEAD.format(0))
 _FOLDER = "# folder "
@@ -44,8 +44,8 @@ class Metrics(NamedTuple):
 
     Attributes:
         values: Numbers by key.
-        step: The step; None counts on.
-        time: Seconds since 1970; None is now.
+        step: The step; None for the next step.
+        time: Seconds since 1970; None for the current time.
     """
 
     values: dict[str, float]
@@ -54,7 +54,7 @@ class Metrics(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """A file to keep, and what it is called in the run; None for its own path."""
+    """A file to save, and its artifact name; None for its own path."""
 
     path: str
     name: str | None = None
@@ -67,13 +67,13 @@ class Tagged(NamedTuple):
 
 
 def parse_line(line: str) -> Metrics | Saved | Tagged | None:
-    """Return what a line asks for; None for an empty line or a comment.
+    """Return the request in a line; None for an empty line or a comment.
 
     `loss=0.3 acc=0.9 step=10`, `{"loss": 0.3, "step": 10}`, `save out/model.bin [NAME]`,
     `tag phase=pilot`.
 
     Raises:
-        UsageError: It asks for nothing that there is.
+        UsageError: The line is not a valid request.
     """
     text = line.strip()
     if not text or text.startswith("#"):
@@ -84,7 +84,7 @@ def parse_line(line: str) -> Metrics | Saved | Tagged | None:
         return _words(text)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(
-            f"{text!r:.200} is no line of {VARIABLE}: {error}.",
+            f"{text!r:.200} is not a valid line of {VARIABLE}: {error}.",
             hint="Write for example: loss=0.3 step=10",
         ) from None
 
@@ -110,7 +110,7 @@ def _metrics(found: Any) -> Metrics:
         raise TypeError("expected an object")
     step, time = (found.get(name) for name in _OPTIONS)
     if isinstance(step, float) and not step.is_integer():
-        raise ValueError("the step is no whole number")
+        raise ValueError("the step is not a whole number")
     values = {key: float(value) for key, value in found.items() if key not in _OPTIONS}
     if not values:
         raise ValueError("there is no metric")
@@ -120,32 +120,32 @@ def _metrics(found: Any) -> Metrics:
 
 
 def text_of(metrics: Metrics) -> str:
-    """Return the line that says this."""
+    """Return the line for a request."""
     options = {"step": metrics.step, "time": metrics.time}
     said = {name: value for name, value in options.items() if value is not None}
     return json.dumps({**metrics.values, **said}) + "\n"
 
 
 class LineFile:
-    """The file that a run's programs append lines to; taken in while it grows.
+    """The file to which a run's programs append lines; imported while it grows.
 
-    The head moves on after each line, so a line is taken in again only if this process is killed
-    between the two.
+    The position in the head is updated after each line, so a line is only imported twice if this
+    process is killed in between.
 
     Args:
-        path: The file; made if it is missing.
-        spool: Where it lies. A file that others may have put there can name no file to save.
-        folder: Where relative paths begin; None goes by what the file says.
+        path: The file; created if it is missing.
+        spool: Its spool. If other users can write there, requests to save files are ignored.
+        folder: The base of relative paths; None to use the one recorded in the file.
 
     Raises:
-        OSError: It cannot be made or opened, or is no plain file.
+        OSError: The file cannot be created or opened, or is not a regular file.
     """
 
     def __init__(self, path: Path, spool: Spool, folder: Path | None = None) -> None:
         self.path = path
         self._spool = spool
-        self._head = -1  # written without O_APPEND, which ignores the place
-        # Not for children: the lock ends with this process.
+        self._head = -1  # written without O_APPEND, which ignores the position
+        # Not inherited: the lock ends with this process.
         flags = os.O_RDWR | os.O_APPEND | (0 if folder is None else os.O_CREAT)
         self._file = open_file(path, flags, is_ours=True)
         self.is_mine = lock_now(self._file) is not False
@@ -163,12 +163,12 @@ class LineFile:
             self._place = max(self._place, _HEAD_BYTES)
 
     def take_in(self, run: ActiveRun, *, is_over: bool = False, at: float | None = None) -> None:
-        """Do what new lines ask for.
+        """Execute the requests in new lines.
 
         Args:
             run: The run.
-            is_over: Whether a last line without an end counts as well.
-            at: The time of lines that have none, in seconds since 1970; None is now.
+            is_over: Whether to include an incomplete last line.
+            at: The time of lines without one, in seconds since 1970; None for now.
         """
         waiting = b""
         while data := os.pread(self._file, _CHUNK_BYTES, self._place + len(waiting)):
@@ -207,22 +207,22 @@ class LineFile:
             self._wrong.append(str(error))
 
     def _save(self, run: ActiveRun, asked: Saved) -> None:
-        """Keep a file that a line names.
+        """Save a file named in a line.
 
         Raises:
-            UsageError: Somebody else may have written the line, to get at a private file.
+            UsageError: Another user may have written the line, to read a private file.
         """
         if not self._spool.vouches(self.path, self._file):
             raise UsageError(
                 f"The line that saves {asked.path!r} was ignored: its file was not made by"
                 " runstore for this user on this machine.",
-                hint=f"If the line is yours, save the file yourself: runstore save {asked.path}",
+                hint=f"If the line is yours, save the file with: runstore save {asked.path}",
             )
         path = Path(self._folder or "", asked.path)
         run.save(asked.path if asked.name is None else asked.name, path)
 
     def end(self, run: ActiveRun) -> None:
-        """Take in the rest, say what was not understood, and remove the file."""
+        """Import the rest, warn about invalid lines, and remove the file."""
         self.take_in(run, is_over=True)
         self.remove()
         self.close()
@@ -234,29 +234,29 @@ class LineFile:
         self._spool.forget(self.path)
 
     def complain(self, reference: str) -> None:
-        """Say which lines could not be taken in."""
+        """Warn about lines that could not be imported."""
         if self._wrong:
             count = len(self._wrong)
             lines = "1 line was" if count == 1 else f"{count:,} lines were"
             first = "" if count == 1 else "The first: "
-            warn(f"{lines} not taken in for {reference}. {first}{self._wrong[0]}")
+            warn(f"{lines} not imported for {reference}. {first}{self._wrong[0]}")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         for descriptor in (self._file, self._head):
             if descriptor >= 0:
                 os.close(descriptor)
 
 
 class LineTaker:
-    """Takes in the lines of a run's programs while they run, in a thread where there may be one.
+    """Imports the lines of a run's programs while they run, in a thread if possible.
 
     Args:
-        spool: Where the file is made.
+        spool: The spool for the file.
         run: The run.
 
     Attributes:
-        path: What programs append to; it leads nowhere if no disk takes a file.
+        path: The file to append to; it does not exist if no disk can be written.
     """
 
     def __init__(self, spool: Spool, run: ActiveRun) -> None:
@@ -264,7 +264,7 @@ class LineTaker:
         name = f"{run.uid}.{clock.time_ns():020d}{LINES_SUFFIX}"
         try:
             folder = Path.cwd()
-        except FileNotFoundError:  # deleted: only absolute paths lead anywhere
+        except FileNotFoundError:  # deleted: only absolute paths are valid
             folder = Path("/")
         self._file: LineFile | None = None
         self._refusal: OSError | None = None
@@ -276,7 +276,7 @@ class LineTaker:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         thread = threading.Thread(target=self._tend, name="runstore-lines", daemon=True)
-        with suppress(RuntimeError):  # no more threads: all is taken in at the end
+        with suppress(RuntimeError):  # no more threads: everything is imported at the end
             thread.start()
             self._thread = thread
 
@@ -286,7 +286,7 @@ class LineTaker:
                 self._file.take_in(self._run)
 
     def end(self) -> None:
-        """Take in the rest."""
+        """Import the rest."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
@@ -301,10 +301,10 @@ class LineTaker:
 
 
 def append(path: Path, metrics: Metrics) -> None:
-    """Append a line to the file of a run; it is on the disk on return.
+    """Append a line to the file of a run; durable on return.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     file = open_file(path, os.O_WRONLY | os.O_APPEND)
     try:
@@ -315,7 +315,7 @@ def append(path: Path, metrics: Metrics) -> None:
 
 
 def take_in_leftover(backend: Backend, path: Path, ended: Run) -> None:
-    """Take in a file that nobody takes in any more, and remove it.
+    """Import a leftover file, and remove it.
 
     Args:
         backend: The store of the run.
@@ -323,7 +323,7 @@ def take_in_leftover(backend: Backend, path: Path, ended: Run) -> None:
         ended: The run, which has ended.
 
     Raises:
-        OSError: It cannot be read, or is no plain file.
+        OSError: The file cannot be read, or is not a regular file.
     """
     from runstore.recording.active import ActiveRun
 

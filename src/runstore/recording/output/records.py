@@ -1,4 +1,4 @@
-"""Records of the `logging` module, kept for a run whether they are shown or not."""
+"""Records of the `logging` module, kept for a run even if they are not shown."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class RecordTaker(Protocol):
-    """Keeps the output of a run.
+    """Records the output of a run.
 
     Attributes:
-        showing: The threads that show a record which is kept already.
+        showing: The threads that are showing a record that is already kept.
     """
 
     showing: list[int]
 
     def feed(self, name: str, data: bytes) -> None:
-        """Keep what came."""
+        """Keep a text."""
 
 
 class _Handler(logging.Handler):
@@ -47,7 +47,7 @@ class KeptRecords:
     """The records that are kept for one run.
 
     Args:
-        output: Keeps them.
+        output: The recorder of the run's output.
     """
 
     def __init__(self, output: RecordTaker) -> None:
@@ -61,11 +61,11 @@ class KeptRecords:
         _listen(self)
 
     def listen_no_more(self) -> None:
-        """Keep no more records."""
+        """Stop keeping records."""
         _listen_no_more(self)
 
     def take(self, logger: logging.Logger, record: logging.LogRecord) -> bool:
-        """Keep a record that this logger passes to handlers; return whether it was asked for."""
+        """Keep a record that a logger passes to handlers; return whether it was requested."""
         asked: logging.Logger | None = logger
         while asked is not None:
             if record.levelno >= self._levels.get(asked, sys.maxsize):
@@ -75,7 +75,7 @@ class KeptRecords:
         return False
 
 
-# A handler of ours among those of a logger would not do: `logging.basicConfig` does nothing while
+# An additional handler would not work: `logging.basicConfig` does nothing while
 # there is one, and every later configuration removes it.
 _listening: list[KeptRecords] = []
 _is_in_place = False
@@ -84,7 +84,7 @@ _call_handlers: Callable[[logging.Logger, logging.LogRecord], None] = logging.Lo
 
 def _call_handlers_and_keep(logger: logging.Logger, record: logging.LogRecord) -> None:
     takers = [one.output for one in tuple(_listening) if one.take(logger, record)]
-    # What no handler takes, logging shows on stderr; this record was taken.
+    # Without a handler, `logging` shows records on stderr; this record was handled.
     if takers and not logger.hasHandlers():
         return
     mine = get_ident()
@@ -110,7 +110,7 @@ def _listen_no_more(records: KeptRecords) -> None:
     global _is_in_place  # noqa: PLW0603 - the same
     if records in _listening:
         _listening.remove(records)
-    # Whoever replaced ours in the meantime calls it, so it stays.
+    # Other code that replaced ours in the meantime calls it, so it stays.
     if not _listening and logging.Logger.callHandlers is _call_handlers_and_keep:
         logging.Logger.callHandlers = _call_handlers  # type: ignore[method-assign,assignment]
         _is_in_place = False

@@ -1,4 +1,4 @@
-"""What Python code of this process prints, kept for its runs while it is shown as ever."""
+"""The output of Python code in this process, kept for its runs and shown as usual."""
 
 from __future__ import annotations
 
@@ -23,55 +23,55 @@ if TYPE_CHECKING:
     from runstore.recording.output.records import KeptRecords
     from runstore.storage.files.spool import Spool
 
-# As `runstore.model.text.output` has them, which takes long to load.
+# As in `runstore.model.text.output`, which is slow to load.
 STDOUT, STDERR = "stdout", "stderr"
 
-# Of what `print` writes in parts, the first one of a line is kept at once.
+# If `print` writes a line in parts, the first part is kept at once.
 _PARTS_WAIT_S = 0.1
 
 
 class _Takers:
-    """The runs that keep what is printed to one stream."""
+    """The runs that keep the output of one stream."""
 
     def __init__(self) -> None:
         self.outputs: tuple[KeptOutput, ...] = ()
 
     def feed(self, name: str, data: bytes) -> None:
-        """Keep what was printed, for the run that prints and those that it belongs to.
+        """Keep output for the current run and its ancestors.
 
-        Runs that go on side by side, in threads or tasks, do not get the output of each other.
+        Parallel runs, in threads or tasks, do not get each other's output.
         """
         run = current.innermost()
         for one in self.outputs:
             of = one.execution
             is_its_own = run is None or of.uid in run.lineage or not of.was_current
-            # A record that is kept as such is not kept again as it is shown.
+            # A kept log record is not kept again when it is shown.
             if is_its_own and not (one.showing and get_ident() in one.showing):
                 one.feed(name, data)
 
 
 class _Shared:
-    """What kept streams of every kind have in common."""
+    """The common base of all kept streams."""
 
     shown: TextIO
     takers: _Takers
 
     def begin(self, output: KeptOutput) -> None:
-        """Keep what is printed for one more run."""
+        """Add a run that keeps the output."""
         self.takers.outputs += (output,)
 
     def end(self, output: KeptOutput) -> None:
-        """Keep no more for a run."""
+        """Remove a run that keeps the output."""
         self.takers.outputs = tuple(one for one in self.takers.outputs if one is not output)
 
 
 class _KeptBytes(io.BufferedIOBase):
-    """The bytes below a kept text stream: passed on, and kept.
+    """The bytes of a kept text stream: passed on, and kept.
 
-    Programs write to `sys.stdout.buffer`, or wrap it anew with another encoding.
+    Programs write to `sys.stdout.buffer`, or wrap it again with another encoding.
 
     Args:
-        shown: The stream of bytes that was there before.
+        shown: The original stream of bytes.
         name: `stdout` or `stderr`.
         takers: The runs that keep the copy.
     """
@@ -83,12 +83,12 @@ class _KeptBytes(io.BufferedIOBase):
         self._encoding = "utf-8"
         self._decoder: IncrementalDecoder | None = None
         self.shows_parts = False  # each part of a line at once
-        # Parts of a line that are shown, but not kept yet.
+        # Parts of a line that are shown but not yet kept.
         self._parts: deque[bytes] = deque()
         self._kept_at = 0.0
 
     def decode_as(self, encoding: str) -> None:
-        """Take what comes as text of this encoding; UTF-8 is what is kept."""
+        """Decode output with this encoding; it is kept as UTF-8."""
         if encoding != self._encoding:
             self._encoding = encoding
             is_utf8 = lookup(encoding).name == "utf-8"
@@ -108,7 +108,7 @@ class _KeptBytes(io.BufferedIOBase):
         return len(data)
 
     def _with_rest(self, view: memoryview, written: int | None) -> bytes:
-        """Write the rest of what an unbuffered stream has written a part of; return it all."""
+        """Write the rest after a partial write of an unbuffered stream; return the whole."""
         count = written
         while count and written is not None and written < len(view):
             count = self._shown.write(view[written:])
@@ -116,7 +116,7 @@ class _KeptBytes(io.BufferedIOBase):
         return bytes(view[: written or 0])
 
     def _keep_in_parts(self, data: bytes) -> None:
-        """Keep what is shown part by part; those of one call of `print` together."""
+        """Keep output that arrives in parts; the parts of one `print` call together."""
         self._parts.append(data)
         now = monotonic()
         if data.endswith(b"\n") or now - self._kept_at > _PARTS_WAIT_S:
@@ -124,7 +124,7 @@ class _KeptBytes(io.BufferedIOBase):
             self.keep_parts()
 
     def keep_parts(self) -> None:
-        """Keep what was shown by now."""
+        """Keep the parts received so far."""
         parts = []
         with suppress(IndexError):  # another thread may take some
             while self._parts:
@@ -138,17 +138,17 @@ class _KeptBytes(io.BufferedIOBase):
         if not self._shown.closed:
             self._shown.flush()
 
-    # Asked at each write: that of the base class takes much longer.
+    # Read at each write: the base class's is much slower.
     closed = False
 
     def close(self) -> None:
-        """Let go; the stream that was there before stays open for those who have it."""
+        """Detach; the original stream stays open for its other users."""
         self.closed = True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._shown, name)
 
-    # What the base class answers for itself.
+    # Attributes that the base class defines itself.
 
     def fileno(self) -> int:
         return int(self._shown.fileno())
@@ -173,13 +173,13 @@ class _KeptBytes(io.BufferedIOBase):
 
 
 class _Lines(io.BufferedIOBase):
-    """What the text above kept bytes writes to: all that a line has at once, at its end.
+    """The target of a text stream on kept bytes: writes each line at once, at its end.
 
     Args:
         kept: The kept bytes.
     """
 
-    # Asked at each write: that of the base class takes much longer.
+    # Read at each write: the base class's is much slower.
     closed = False
 
     def __init__(self, kept: _KeptBytes) -> None:
@@ -189,14 +189,14 @@ class _Lines(io.BufferedIOBase):
         self.shows = False
 
     def flush(self) -> None:
-        """Flush at the end of a line, if the stream did before."""
+        """Flush at the end of a line, if the original stream did."""
         if self.shows:
             self._kept.flush()
 
     def close(self) -> None:
         self.closed = True
 
-    # As the text asks when it is made.
+    # Needed by the text stream when it is created.
 
     def writable(self) -> bool:
         return self._kept.writable()
@@ -221,10 +221,10 @@ class _Lines(io.BufferedIOBase):
 
 
 class _KeptText(_Shared, io.TextIOWrapper):
-    """A text stream of Python's own kind above kept bytes: all that programs do with it works.
+    """A standard text stream on kept bytes, with all its usual functions.
 
     Args:
-        shown: The stream that was there before.
+        shown: The original stream.
         name: `stdout` or `stderr`.
         takers: The runs that keep the copy.
     """
@@ -251,7 +251,7 @@ class _KeptText(_Shared, io.TextIOWrapper):
         self._form = _form_of(shown)
 
     def is_as_new(self, shown: io.TextIOWrapper) -> bool:
-        """Whether it can be used once more for a stream, which nobody has changed since."""
+        """Whether it can be reused for a stream that has not changed since."""
         if self.shown is not shown or self.closed or self._form != _form_of(shown):
             return False
         shown.flush()
@@ -259,8 +259,8 @@ class _KeptText(_Shared, io.TextIOWrapper):
 
     def begin(self, output: KeptOutput) -> None:
         super().begin(output)
-        # Handlers of `logging` that were made before hold the other stream: what they write to
-        # it goes this way too.
+        # Handlers of `logging` created earlier have the original stream: their output to
+        # it is kept here, too.
         self.shown.write = self.write  # type: ignore[method-assign]
 
     def end(self, output: KeptOutput) -> None:
@@ -279,7 +279,7 @@ class _KeptText(_Shared, io.TextIOWrapper):
 
     @property
     def buffer(self) -> Any:
-        """The bytes below it, which are kept as well."""
+        """The underlying bytes, which are kept as well."""
         return super().buffer and self._bytes
 
     def detach(self) -> Any:
@@ -302,7 +302,7 @@ class _KeptText(_Shared, io.TextIOWrapper):
             self._bytes.flush()
 
     def close(self) -> None:
-        """Close the stream, and the one that was there before, as the program asked."""
+        """Close the stream and the original one, as requested by the program."""
         super().close()
         if self.takers.outputs:
             self.shown.close()
@@ -314,15 +314,15 @@ class _KeptText(_Shared, io.TextIOWrapper):
 
 
 def _form_of(stream: io.TextIOWrapper) -> tuple[object, ...]:
-    """Return what makes a stream write as it does, unless its buffer was detached."""
+    """Return the settings of a stream, unless its buffer was detached."""
     return stream.buffer, stream.encoding, stream.errors, stream.line_buffering
 
 
 class _KeptStream(_Shared, io.TextIOBase):
-    """A stream of any other kind, such as a notebook's: passes text on, and keeps a copy.
+    """A stream of any other kind, such as a notebook's: passes text on and keeps a copy.
 
     Args:
-        shown: The stream that was there before.
+        shown: The original stream.
         name: `stdout` or `stderr`.
         takers: The runs that keep the copy.
     """
@@ -333,7 +333,7 @@ class _KeptStream(_Shared, io.TextIOBase):
         self._name = name
 
     def write(self, text: str) -> int:
-        # What is no text is refused there, as it would be without us.
+        # Non-text is rejected there, as it would be without us.
         written = self.shown.write(text)
         self.takers.feed(self._name, text.encode(errors="replace"))
         return written
@@ -342,15 +342,15 @@ class _KeptStream(_Shared, io.TextIOBase):
         self.shown.flush()
 
     def close(self) -> None:
-        """Close the stream that was there before, as the program asked."""
+        """Close the original stream, as requested by the program."""
         if self.takers.outputs:
             self.shown.close()
 
     def __del__(self) -> None:
-        """Leave the other stream open; it has its own life."""
+        """Leave the original stream open."""
 
     def __getattribute__(self, name: str) -> Any:
-        # Programs ask for the encoding, the underlying buffer, what only this kind has …
+        # Programs use the encoding, the underlying buffer, or attributes of this kind only.
         if name in _OWN or name.startswith("__"):
             return super().__getattribute__(name)
         return getattr(super().__getattribute__("shown"), name)
@@ -360,7 +360,7 @@ _OWN = frozenset({"shown", "_name", "takers", "begin", "end", "write", "flush", 
 
 
 class _Forks:
-    """How often this process forked: children keep what they print in files of their own."""
+    """The number of forks of this process: children keep their output in separate files."""
 
     count = 0
 
@@ -369,17 +369,16 @@ _forks = _Forks()
 
 
 class KeptOutput:
-    """What Python code of this process prints and logs, kept for one run from here on.
+    """The output and log records of this process, kept for one run from now on.
 
-    What keeps it is loaded and made when something is printed: a run that prints nothing costs
-    nothing.
+    The recorder is loaded and created on the first output: a run without output costs nothing.
 
     Args:
-        spool: Where it is kept while the run goes on.
+        spool: The spool, which has the output while the run is active.
         execution: The run.
 
     Attributes:
-        showing: The threads that show a record of `logging` which is kept already.
+        showing: The threads that are showing a record of `logging` that is already kept.
     """
 
     def __init__(self, spool: Spool, execution: current.Executed) -> None:
@@ -389,7 +388,7 @@ class KeptOutput:
         # The settings are those of the folder that the run started in.
         self._here = _working_folder()
         self._keeper: OutputKeeper | None = None
-        # What comes while nothing can be loaded.
+        # Output received while nothing can be loaded.
         self._early: list[tuple[str, bytes]] = []
         self._is_beginning = False
         self._forks_before = _forks.count
@@ -397,15 +396,15 @@ class KeptOutput:
         self._records: KeptRecords | None = None
 
     def keep_streams(self) -> None:
-        """Keep what is printed to `sys.stdout` and `sys.stderr`; asking twice changes nothing."""
+        """Keep the output to `sys.stdout` and `sys.stderr`; a repeated call has no effect."""
         if self._streams:
             return
         for name in (STDOUT, STDERR):
             shown = getattr(sys, name, None)
-            if shown is None or shown.closed:  # None is Python's word for a closed one
+            if shown is None or shown.closed:  # None is Python's value for a closed stream
                 continue
             if isinstance(shown, (_KeptText, _KeptStream)):
-                stream = shown  # of a run around this one, or beside it
+                stream = shown  # of an outer or parallel run
             else:
                 stream = _kept(shown, name)
                 setattr(sys, name, stream)
@@ -421,10 +420,10 @@ class KeptOutput:
         self._records.listen(logger, level)
 
     def keep_in_any_case(self, *, is_masked: bool | None = None) -> None:
-        """Keep what is printed whatever the settings say.
+        """Keep the output regardless of the settings.
 
         Args:
-            is_masked: Whether secrets are masked; None for what the settings say.
+            is_masked: Whether secrets are masked; None to use the settings.
         """
         if self._keeper is None:
             self._keeper = self._new_keeper(is_wanted=True, is_masked=is_masked)
@@ -432,7 +431,7 @@ class KeptOutput:
             self._keeper.decide(is_wanted=True, is_masked=is_masked)
 
     def feed(self, name: str, data: bytes) -> None:
-        """Keep what a stream printed; never an error."""
+        """Keep output of a stream; it never fails."""
         keeper = self._keeper
         if keeper is None and not self._is_beginning:  # else this is a warning of the settings
             keeper = self._first_keeper()
@@ -442,7 +441,7 @@ class KeptOutput:
             keeper.feed(name, data)
 
     def _first_keeper(self) -> OutputKeeper | None:
-        """Return what keeps the output; None if it cannot be loaded now."""
+        """Return the recorder of output; None if it cannot be loaded now."""
         self._is_beginning = True
         try:
             be_ready(OUTPUT)
@@ -451,7 +450,7 @@ class KeptOutput:
             return None
         finally:
             self._is_beginning = False
-        # Another thread, or a signal handler, may have been quicker.
+        # Another thread or a signal handler may have been faster.
         first: OutputKeeper = self.__dict__.setdefault("_first", keeper)
         self._keeper = first
         while self._early:
@@ -474,11 +473,11 @@ class KeptOutput:
         )
 
     def close(self) -> bool:
-        """Leave the streams as they were; return whether there is anything to take in."""
+        """Restore the streams; return whether there is output to import."""
         streams, self._streams = self._streams, {}
         for name, stream in streams.items():
             stream.end(self)
-            # Whoever put another one over ours goes on to write through it.
+            # Other code may have wrapped ours, and continues to write through it.
             if getattr(sys, name, None) is stream:
                 setattr(sys, name, _uncovered(stream))
         if self._records is not None:
@@ -502,14 +501,14 @@ def _after_fork_in_parent() -> None:
 os.register_at_fork(after_in_parent=_after_fork_in_parent)
 
 
-# The last stream of each name that is used no more: programs start many runs.
+# The last unused stream of each name, for reuse: programs start many runs.
 _spare: dict[str, _KeptText] = {}
 
 
 def _kept(shown: TextIO, name: str) -> _KeptText | _KeptStream:
-    # Subclasses have ways of their own, which writing past them would leave out.
+    # Subclasses may override methods, which bypassing them would skip.
     if type(shown) is io.TextIOWrapper:
-        # Its buffer was detached, or what it shows cannot be written now.
+        # Its buffer was detached, or its text cannot be written now.
         with suppress(ValueError, OSError):
             spare = _spare.get(name)
             if spare is not None and spare.is_as_new(shown):
@@ -520,7 +519,7 @@ def _kept(shown: TextIO, name: str) -> _KeptText | _KeptStream:
 
 
 def _uncovered(stream: TextIO) -> TextIO:
-    """Return the stream that was there before, and before others that are kept no more."""
+    """Return the original stream, below any streams that are no longer kept."""
     while isinstance(stream, (_KeptText, _KeptStream)) and not stream.takers.outputs:
         stream = stream.shown
     return stream

@@ -1,4 +1,4 @@
-"""The metrics of a run that is over, as a program that imports them has them."""
+"""The metrics of a past run, in the forms that an importing program can pass."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def points_of(
     at: int,
     last_steps: Mapping[KeyOf, int] = _NONE,
 ) -> dict[KeyOf, Columns]:
-    """Return the points of each metric; a metric without any is left out.
+    """Return the points of each metric; metrics without points are skipped.
 
     Args:
         metrics: By key, or by (set name, key): a number, a column of values, a `Series`, or a
             mapping with `values` and, if they are known, `steps` and `times`.
         set_names: Names of the run's parameter sets.
-        at: When points without times were logged, in microseconds.
-        last_steps: The last steps of series that go on.
+        at: The time of points without one, in microseconds.
+        last_steps: The last steps of series that continue.
 
     Raises:
-        InvalidValueError: Something is no number, step or time, or the columns differ in length.
+        InvalidValueError: A number, step or time is invalid, or the columns differ in length.
         UsageError: The run has no such parameter set.
     """
     found: dict[KeyOf, Columns] = {}
@@ -59,7 +59,7 @@ def _series_of(name: Any, set_names: Sequence[str]) -> KeyOf:
     set_name, key = name if len(name) == 2 else (None, None)  # noqa: PLR2004 - a pair
     if set_name not in set_names:
         raise UsageError(
-            f"The metric {shown(name)} is of no parameter set of the run.",
+            f"The run has no parameter set for the metric {shown(name)}.",
             hint=f"Its sets: {', '.join(set_names) or 'none'}. Write: ('baseline', 'loss')",
         )
     return KeyOf(set_names.index(set_name), metric_key(key))
@@ -79,18 +79,18 @@ def _points(key: str, given: Any, at: int, first_step: int) -> Columns:
         raise InvalidValueError(
             f"The metric {key!r} has {len(numbers)} values, {len(at_steps)} steps and"
             f" {len(at_times)} times.",
-            hint="Give as many steps and times as values.",
+            hint="Pass as many steps and times as values.",
         )
     if at_times and not any(map(is_likely_time, at_times)):
         raise InvalidValueError(
-            f"The times of {shown(key)} are of 1970.",
-            hint="Give seconds since 1970, such as time.time(), or datetimes.",
+            f"The times of {shown(key)} are in 1970.",
+            hint="Pass seconds since 1970, such as time.time(), or datetimes.",
         )
     return Columns(at_steps, at_times, numbers)
 
 
 def _columns_of(key: str, given: Any) -> tuple[Any, Any, Any]:
-    """Return values, steps and times; None for columns that are not known."""
+    """Return values, steps and times; None for unknown columns."""
     if isinstance(given, Series):
         return given.values, given.steps, given.times
     if isinstance(given, Mapping):
@@ -100,7 +100,7 @@ def _columns_of(key: str, given: Any) -> tuple[Any, Any, Any]:
                 hint="A mapping has 'values' and, if they are known, 'steps' and 'times'.",
             )
         return given["values"], given.get("steps"), given.get("times")
-    # Scalars of numpy and torch can be told by their shape alone.
+    # Scalars of numpy and torch can only be recognized by their shape.
     is_column = isinstance(given, Iterable) and getattr(given, "shape", None) != ()
     is_text = isinstance(given, (str, bytes, bytearray))
     return (given if is_column and not is_text else [given]), None, None

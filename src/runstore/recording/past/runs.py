@@ -1,4 +1,4 @@
-"""Recording a run after the fact: what was run without runstore, or before it."""
+"""Recording past runs, which ran without runstore or before it was used."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _ENDS_WITH_ZONE = re.compile(r"[t ].*\d ?(?:z|[+-]\d{2}(?::?\d{2})?)$", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
-# Clocks differ, and people take local time for UTC; what is further ahead is a mistake.
+# Clocks differ, and people confuse local time with UTC; anything later is a mistake.
 _AHEAD_AT_MOST = timedelta(days=1)
 _COMMIT_DIGITS = range(4, 65)
 _NOTHING_RECORDED = "Nothing was recorded."
@@ -53,7 +53,7 @@ _NONE: Mapping[KeyOf, int] = {}
 
 
 class PastRequest(NamedTuple):
-    """A run that is over and is to be recorded; see `Store.record` for each field."""
+    """A request to record a past run; see `Store.record` for each field."""
 
     experiment_name: str
     started_at: Any
@@ -73,7 +73,7 @@ class PastRequest(NamedTuple):
 
 
 def past_run(backend: Backend, asked: PastRequest) -> PastRun:
-    """Return a run that is over, checked and ready to be written; see `Store.record`."""
+    """Return a past run, validated and ready to write; see `Store.record`."""
     name = names.check_experiment_name(asked.experiment_name)
     began, ended = _moments(asked.started_at, asked.ended_at)
     sets = parameter_sets(asked.params)
@@ -114,10 +114,10 @@ def past_run(backend: Backend, asked: PastRequest) -> PastRun:
 def write(
     backend: Backend, past: PastRun, artifacts: Mapping[Any, Any] | None, author: str
 ) -> None:
-    """Write a run that is over, its files first; all of it or nothing. Durable on return.
+    """Write a past run, its files first; all of it or nothing. Durable on return.
 
     Raises:
-        StoreError: The store did not take it.
+        StoreError: The store did not accept the run.
     """
     with _kept(backend, past.new.uid, artifacts) as kept:
         write_past_run(backend.database, past._replace(artifacts=kept), author)
@@ -130,8 +130,8 @@ def add(
     artifacts: Mapping[Any, Any] | None,
     author: str,
 ) -> None:
-    """Add metrics and files to a run that is over; see `Store.add`."""
-    refresh(backend.metrics, backend.spool)  # what its program logged comes before
+    """Add metrics and files to an ended run; see `Store.add`."""
+    refresh(backend.metrics, backend.spool)  # the points of its own program come first
     totals, _ = backend.metrics.totals(run.uid)
     last_steps = {series: last_step for series, (_, last_step) in totals.items()}
     set_names = [one.name for one in run.parameter_sets]
@@ -144,7 +144,7 @@ def add(
 def _kept(
     backend: Backend, uid: str, artifacts: Mapping[Any, Any] | None
 ) -> Iterator[list[Noted]]:
-    """Keep the contents of artifacts; within the block they get their place in the database."""
+    """Store the contents of artifacts; the block adds them to the database."""
     wanted = arguments.mapping(
         {} if artifacts is None else artifacts, "artifacts", {"model.pt": "out/model.pt"}
     )
@@ -161,7 +161,7 @@ def _kept(
             raise StoreUnavailableError(
                 f"The artifacts could not be kept: {refused.strerror or refused}.",
                 kept=_NOTHING_RECORDED,
-                hint="Check the folder of the store and the room on its disk, or leave them out.",
+                hint="Check the store's folder and the free space on its disk, or omit them.",
             ) from refused
         yield kept
 
@@ -188,7 +188,7 @@ def _moments(started_at: Any, ended_at: Any) -> tuple[int, int | None]:
 
 
 def _moment(given: Any, name: str) -> int:
-    """Return a moment of the past in microseconds since 1970."""
+    """Return a past time in microseconds since 1970."""
     if isinstance(given, str):
         given = _read(given, name)
     if isinstance(given, datetime):
@@ -199,7 +199,7 @@ def _moment(given: Any, name: str) -> int:
                 hint=f"Pass {name}.astimezone() for local time, or"
                 f" {name}.replace(tzinfo=timezone.utc) for UTC.",
             )
-        # Not its own subtraction: subclasses such as those of pandas return other things.
+        # Not its own subtraction: subclasses, such as those of pandas, return other types.
         at = datetime.__sub__(given, _EPOCH) // _MICROSECOND
     else:
         at = _seconds(given, name)
@@ -208,13 +208,13 @@ def _moment(given: Any, name: str) -> int:
         raise InvalidValueError(
             f"{name} is {when}: {_told(given)}.",
             kept=_NOTHING_RECORDED,
-            hint="Pass when the run took place.",
+            hint="Pass the time of the run.",
         )
     return at
 
 
 def _read(text: str, name: str) -> datetime:
-    """Return the moment of a text that names its time zone."""
+    """Return the time of a text with a time zone."""
     try:
         at = moment(text, from_micros(now_micros())).begin
     except (ValueError, OverflowError):
@@ -237,7 +237,7 @@ def _is_aware(given: datetime, name: str) -> bool:
 
 def _no_time(given: Any, name: str) -> InvalidValueError:
     return InvalidValueError(
-        f"{name} is no time of a run: {shown(given)}.",
+        f"{name} is not a valid time: {shown(given)}.",
         kept=_NOTHING_RECORDED,
         hint="Pass an aware datetime, such as datetime.now().astimezone(), seconds since 1970, or"
         " a text such as '2025-03-01T10:30:00Z'.",
@@ -270,8 +270,8 @@ def _of_commit(commit: str | None) -> Facts:
     digits = commit.strip().lower()
     if len(digits) not in _COMMIT_DIGITS or not set(digits) <= set("0123456789abcdef"):
         raise InvalidValueError(
-            f"commit is no commit of git: {shown(commit)}.",
+            f"commit is not a git commit: {shown(commit)}.",
             kept=_NOTHING_RECORDED,
-            hint="Pass what 'git rev-parse HEAD' prints.",
+            hint="Pass the output of 'git rev-parse HEAD'.",
         )
     return Facts(values={"git.commit": digits})
