@@ -124,6 +124,20 @@ def test_notes_that_were_changed_meanwhile_come_back_by_undo(store):
     asyncio.run(look())
 
 
+def test_notes_control_no_terminal_and_stay_as_they_are_without_an_edit(store):
+    async def look():
+        async with shown(store) as (app, pilot):
+            await pilot.press("n")
+            assert app.screen.query_one(TextArea).text == "[b]\\x1b[2J\\u202e\n\tx"
+            await pilot.press("ctrl+s", "u")
+            await until(pilot, lambda: "Nothing to undo" in screen(app))
+        assert store.get("latest").notes == notes
+
+    notes = "[b]\x1b[2J\u202e\n\tx"
+    store.edit("latest", notes=notes)
+    asyncio.run(look())
+
+
 def test_runs_are_trashed_after_a_question_that_names_them(store):
     async def look():
         async with shown(store) as (app, pilot):

@@ -9,6 +9,7 @@ from functools import partial
 from textual.screen import Screen
 
 from runstore.cli.dialogs import named_in_lines
+from runstore.cli.output import terminal_safe
 from runstore.cli.top.data.edits import SessionEdits, counted, tag_changes
 from runstore.cli.top.data.pace import attempted
 from runstore.cli.top.dialogs.questions import LineDialog, Question, TextDialog
@@ -48,7 +49,8 @@ class Editing:
 
     def write_notes(self, run: Run) -> None:
         """Open the notes of a run in an editor."""
-        before = run.notes or ""
+        # The editor draws characters as they are, so controls must be visible before.
+        before = terminal_safe(run.notes or "", keep_lines=True)
 
         def save(notes: str | None) -> None:
             if notes is not None and notes.strip() != before.strip():
