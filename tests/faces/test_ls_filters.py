@@ -162,6 +162,9 @@ def test_mistakes_with_names_are_told(folder, words, told):
         (["ls", "--filter", "params.lr > 0.1"], "A filter is an argument"),
         (["plot", "--status", "error"], "A filter is an argument"),
         (["show", "fit", "3"], "such as mnist#3"),
+        (["ls", "lr > 0.1"], "Did you mean params.lr?"),
+        (["ls", "params.lr > 0 and loss.min < 1"], "Did you mean metrics.loss.min?"),
+        (["ls", "lrr > 0.1"], "A parameter is params.lrr"),
     ],
 )
 def test_slips_with_filters_and_runs_lead_on(folder, words, hint):

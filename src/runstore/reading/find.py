@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from runstore.errors import UsageError
+from runstore.errors import FilterError, UsageError
 from runstore.model.query.fields import Word, field_of
 from runstore.model.query.tree import All, Compare, Field, Namespace, Op, Query
 from runstore.reading.liveness import settle_all
@@ -21,7 +21,7 @@ from runstore.reading.pages import (
     read_cursor,
     write_cursor,
 )
-from runstore.reading.unknown_names import unknown_names
+from runstore.reading.unknown_names import add_namespaces, unknown_names
 from runstore.storage.query.finder import Finder, FoundPage
 from runstore.storage.query.sort_keys import sort_keys
 from runstore.storage.query.where import Condition
@@ -187,7 +187,12 @@ def query_of(backend: Backend, where: str | Query | None, experiment: str | None
     elif isinstance(where, str):
         from runstore.model.query.parse import parse_query
 
-        where = parse_query(where)
+        text = where
+        try:
+            where = parse_query(text)
+        except FilterError as error:
+            add_namespaces(backend, text, error)
+            raise
     if experiment is None:
         return where
     check_experiment(backend.database, experiment, backend.path)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from runstore.errors import UsageError
+from runstore.errors import FilterError, UsageError
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
@@ -26,6 +26,7 @@ _WORDS = {
 }
 _LISTED = 8
 _BY_KIND = frozenset({Op.EQUAL, Op.BELOW, Op.AT_MOST, Op.ABOVE, Op.AT_LEAST, Op.IN})
+_NAME = re.compile(r"[\w./@:-]+")
 _SORTED_BY = re.compile(r"([\w./@:-]+)((?:\s+(?:asc|desc))?)", re.IGNORECASE)
 
 
@@ -123,16 +124,33 @@ def _with_namespace(backend: Backend, key: str) -> str:
     with suppress(UnknownFieldError):
         field_of([Word(one) for one in name.split(".")])
         return key
-    names = StoredNames(backend.database.driver)
-    spaces = (Namespace.PARAM, Namespace.METRIC, Namespace.TAG)
-    known = [
-        f"{one.value}.{name}"
-        for one in spaces
-        if any(bare in names.every(one) for bare in _without_part(one, name))
-    ]
+    known = _in_namespaces(backend, name)
     if len(known) > 1:
         raise UsageError(f"{name!r} is ambiguous.", hint=f"It is {' or '.join(known)}.")
     return f"{known[0]}{direction}" if known else key
+
+
+def add_namespaces(backend: Backend, text: str, error: FilterError) -> None:
+    """Suggest `params.lr` in the error of a filter that begins a field with `lr`."""
+    found = None if error.position is None else _NAME.match(text, error.position)
+    if found is None or error.suggestions:
+        return
+    with suppress(UnknownFieldError):
+        field_of([Word(one) for one in found[0].split(".")])
+        return
+    if known := _in_namespaces(backend, found[0]):
+        error.suggestions, error.end = tuple(known), found.end()
+        error.hint = f"Did you mean {' or '.join(known)}?"
+
+
+def _in_namespaces(backend: Backend, name: str) -> list[str]:
+    """Return a name with each of the namespaces in which runs have it."""
+    names = StoredNames(backend.database.driver)
+    return [
+        f"{one.value}.{name}"
+        for one in (Namespace.PARAM, Namespace.METRIC, Namespace.TAG)
+        if any(bare in names.every(one) for bare in _without_part(one, name))
+    ]
 
 
 def _without_part(namespace: Namespace, name: str) -> tuple[str, ...]:
