@@ -112,7 +112,7 @@ def test_what_is_interrupted_removes_nothing(store, monkeypatch):
 def test_a_run_that_has_ended_and_what_is_no_step_are_refused(store):
     run = begun(store)
     run.log(loss=1.0)
-    with pytest.raises(InvalidValueError, match="is no step"):
+    with pytest.raises(InvalidValueError, match="is not a step"):
         run.rewind("first")
     run.finish()
 

@@ -135,4 +135,4 @@ def test_a_store_that_was_removed_is_said_to_be_gone(store):
 
     texts = [str(one.message) for one in said]
     assert any("no longer exists" in text for text in texts)
-    assert not any("are kept in the spool of the store" in text for text in texts)
+    assert not any("are kept in the spool" in text for text in texts)

@@ -447,9 +447,7 @@ class PointLog:
                 remove_file(path)
             with suppress(ValueError):
                 self._written.remove(path)
-        elif (
-            not self._taken.is_there and path in self._written
-        ):  # otherwise a thread would create it needlessly
+        elif not self._taken.is_there and path in self._written:  # else created needlessly
             self._refuse(FileNotFoundError(f"{path} was moved."))
 
     def take_in_rest(self) -> None:
