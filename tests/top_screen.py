@@ -54,7 +54,7 @@ def rows(app):
 
 def names(app):
     """Return the runs on the screen, from the top."""
-    return [re.search(r"\w+_\d+", row)[0] for row in rows(app)]
+    return [re.search(r"\w+#\d+", row)[0] for row in rows(app)]
 
 
 def header(app):

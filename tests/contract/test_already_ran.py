@@ -407,7 +407,7 @@ def test_the_nearest_run_differs_in_the_fewest_values(store):
     earlier = store.previous_runs("fit", params={"lr": 0.1, "depth": 2, "width": 4})
 
     assert earlier.nearest.run.uid == near.uid
-    assert str(earlier.nearest) == "fit_2 (complete); differs in width: 3 → 4"
+    assert str(earlier.nearest) == "fit#2 (complete); differs in width: 3 → 4"
 
 
 def test_in_a_new_experiment_nothing_is_near(store):

@@ -398,7 +398,7 @@ def test_what_one_run_does_not_know_is_said(repository):
 
     ended = runstore("diff", "fit#1", "fit#2", cwd=repository)
 
-    assert "packages of fit_2 cannot be compared: they were not captured." in ended.stderr
+    assert "packages of fit#2 cannot be compared: they were not captured." in ended.stderr
     assert "packages" not in ended.stdout
 
 
@@ -435,7 +435,7 @@ def test_a_run_is_the_same_as_itself(repository):
     ended = runstore("diff", "fit#1", "latest", cwd=repository)
 
     assert ended.stdout == ""
-    assert "mean the run fit_1" in ended.stderr
+    assert "mean the run fit#1" in ended.stderr
 
 
 def test_a_live_run_can_be_compared(repository):
@@ -493,7 +493,7 @@ def test_no_run_is_left_out_on_a_narrow_terminal(repository, columns, more):
     )
 
     for number in range(1, 10):
-        assert re.search(rf"\bfit_{number}\b", shown), shown
+        assert re.search(rf"\bfit#{number}\b", shown), shown
     assert max(map(len, shown.splitlines())) <= columns
     # Long values are cut such that they still differ.
     assert [f"xx{lr}'" in shown for lr in range(9)] == [True] * 9

@@ -69,7 +69,7 @@ def test_the_nearest_is_told_with_what_differs(project):
 
     ended = runstore("run", "fit", "--set", "lr=0.3", "--if-done", "warn", cwd=project)
 
-    assert "the nearest earlier run is fit_1 (complete); differs in lr: 0.1 → 0.3" in ended.stderr
+    assert "the nearest earlier run is fit#1 (complete); differs in lr: 0.1 → 0.3" in ended.stderr
 
 
 def test_similar_lists_the_nearest_runs_and_what_differs(project):

@@ -47,14 +47,14 @@ def test_a_pipe_gets_plain_text(folder):
 def test_runs_are_told_apart_by_signs(folder):
     shown = runstore("plot", "fit#1", "fit#2", "-m", "loss", cwd=folder).stdout
 
-    assert shown.splitlines()[-1] == "o fit_1 0.007083  x fit_2 0.08416"
+    assert shown.splitlines()[-1] == "o fit#1 0.007083  x fit#2 0.08416"
 
 
 def test_sets_are_lines_of_their_own(folder):
     shown = runstore("plot", "fit#2", "-m", "acc", cwd=folder).stdout
     one = runstore("plot", "fit#2", "-m", "a/acc", cwd=folder).stdout
 
-    assert [name in shown for name in ("fit_2", " a lr=1 0.495", " b lr=2 0.33")] == [True] * 3
+    assert [name in shown for name in ("fit#2", " a lr=1 0.495", " b lr=2 0.33")] == [True] * 3
     assert "0.33" not in one.splitlines()[-1]
 
 

@@ -62,7 +62,7 @@ def store(tmp_path):
 def test_running_runs_stand_on_top_and_then_the_newest(store):
     async def look():
         async with shown(store) as (app, _):
-            assert names(app) == ["old_1", "fit_2", "fit_1"]
+            assert names(app) == ["old#1", "fit#2", "fit#1"]
             assert "running" in rows(app)[0]
             assert "complete" in rows(app)[1]
 
@@ -76,7 +76,7 @@ def test_a_run_shows_what_is_known_of_it(store):
     async def look():
         async with shown(store, size=(160, 40)) as (app, _):
             told = rows(app)[0]
-            for part in ("fit_2", "complete", "0.25", "█▁", "lr=0.2", "keep", "second try"):
+            for part in ("fit#2", "complete", "0.25", "█▁", "lr=0.2", "keep", "second try"):
                 assert part in told
             assert "layers" not in told  # both runs have as many
 
@@ -164,7 +164,7 @@ def test_cursor_marks_and_view_stay_with_their_runs(store):
             assert [row[:9] for row in rows(app)] == [row[:9] for row in before]
             assert table.current.uid == current
             assert table.scroll_offset.y == top + 2
-            assert [row[3:8] for row in rows(app) if row[0] == "●"] == ["fit_3"]
+            assert [row[3:8] for row in rows(app) if row[0] == "●"] == ["fit#3"]
 
     for _ in range(60):
         record(store, loss=())
@@ -208,19 +208,19 @@ def test_runs_are_sorted_by_a_key_from_a_list_and_reversed(store):
     async def look():
         async with shown(store) as (app, pilot):
             await pilot.press("r")
-            assert names(app) == ["a_1", "b_1", "none_1"]
+            assert names(app) == ["a#1", "b#1", "none#1"]
             for key, expected in (
-                ("status", ["none_1", "a_1", "b_1"]),
-                ("loss", ["a_1", "b_1", "none_1"]),
-                ("lr", ["a_1", "b_1", "none_1"]),
-                ("model", ["none_1", "b_1", "a_1"]),
+                ("status", ["none#1", "a#1", "b#1"]),
+                ("loss", ["a#1", "b#1", "none#1"]),
+                ("lr", ["a#1", "b#1", "none#1"]),
+                ("model", ["none#1", "b#1", "a#1"]),
             ):
                 await sort_by(pilot, key)
                 assert "▼" + key in header(app)
                 assert names(app) == expected
             await sort_by(pilot, "loss")
             await pilot.press("r")
-            assert names(app) == ["b_1", "a_1", "none_1"]
+            assert names(app) == ["b#1", "a#1", "none#1"]
 
     record(store, "a", loss=(3.0, 2.0), params={"lr": 10, "model": "big"})
     run = record(store, "b", loss=(1.0, 0.5), params={"lr": 9.5, "model": "s"}, ended=False)
@@ -236,10 +236,10 @@ def test_a_pause_shows_what_was_read_last(store):
             await until(pilot, lambda: not app.screen._is_reading)
             record(store)
             await pilot.press("down")
-            assert names(app) == ["fit_1"]
+            assert names(app) == ["fit#1"]
             assert "paused" in screen(app)
             await pilot.press("p")
-            await until(pilot, lambda: names(app) == ["fit_2", "fit_1"])
+            await until(pilot, lambda: names(app) == ["fit#2", "fit#1"])
 
     record(store)
     asyncio.run(look())
@@ -262,7 +262,7 @@ def test_all_keys_are_told(store):
             await pilot.press("question_mark")
             await until(pilot, lambda: "Show this page." in screen(app))
             await pilot.press("escape")
-            assert names(app) == ["fit_1"]
+            assert names(app) == ["fit#1"]
 
     record(store)
     asyncio.run(look())
@@ -289,14 +289,14 @@ def test_a_filter_chooses_while_it_is_typed(store):
     async def look():
         async with shown(store) as (app, pilot):
             await pilot.press("slash", *"WARM")
-            await until(pilot, lambda: names(app) == ["fit_1"])
+            await until(pilot, lambda: names(app) == ["fit#1"])
             await pilot.press("enter")
             assert "filter: WARM" in screen(app)
             assert not app.screen.query_one(FilterLine).is_open
             await pilot.press("slash", *"er")
             await until(pilot, lambda: names(app) == [])
             await pilot.press("escape")
-            await until(pilot, lambda: names(app) == ["fit_1"])
+            await until(pilot, lambda: names(app) == ["fit#1"])
             await pilot.press("slash", *["backspace"] * 4, "enter")
             await until(pilot, lambda: len(names(app)) == 3)
 
@@ -309,11 +309,11 @@ def test_a_filter_chooses_while_it_is_typed(store):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("other", ["other_1"]),
-        ("_2_", ["fit_2"]),
-        ("error", ["fit_1"]),
-        ("LR", ["other_1"]),
-        ("params.lr = 0.1", ["other_1"]),
+        ("other", ["other#1"]),
+        ("_2_", ["fit#2"]),
+        ("error", ["fit#1"]),
+        ("LR", ["other#1"]),
+        ("params.lr = 0.1", ["other#1"]),
     ],
 )
 def test_a_filter_looks_at_name_status_notes_and_parameters(store, text, found):
@@ -365,7 +365,7 @@ def test_escape_restores_the_filter_before_a_wrong_one_and_then_q_quits(store):
         async with shown(store) as (app, pilot):
             line = app.screen.query_one(FilterLine)
             await pilot.press("slash", *"keep")
-            await until(pilot, lambda: names(app) == ["fit_1"])
+            await until(pilot, lambda: names(app) == ["fit#1"])
             for wrong in ("=", "=="):  # enter may be quicker than the reading
                 await pilot.press(*wrong, "enter")
                 await until(pilot, lambda: line.is_open and line.problem)
@@ -400,7 +400,7 @@ def test_a_filter_with_an_unknown_name_has_a_hint(store):
             await until(pilot, lambda: "No run has the parameter 'lrr'" in screen(app))
             assert "lr" in screen(app)
             await pilot.press("slash", "ctrl+u")
-            await until(pilot, lambda: names(app) == ["fit_1"])
+            await until(pilot, lambda: names(app) == ["fit#1"])
             assert "No run has" not in screen(app)
 
     record(store, params={"lr": 0.2})
@@ -422,7 +422,7 @@ def test_details_show_everything_about_a_run(store):
             ):
                 assert part in screen(app), part
             await pilot.press("escape")
-            assert names(app) == ["fit_1"]
+            assert names(app) == ["fit#1"]
 
     def fail():
         nonlocal run
@@ -449,7 +449,7 @@ def test_details_follow_a_run_until_it_ends(store):
 
     async def look():
         async with shown(store, size=(100, 30)) as (app, pilot):
-            await until(pilot, lambda: names(app) == ["fit_1"])
+            await until(pilot, lambda: names(app) == ["fit#1"])
             await pilot.press("enter")
             await until(pilot, lambda: "so far" in screen(app))
             # Before the last line has come the end is elsewhere.
@@ -502,7 +502,7 @@ def test_differences_of_marked_runs_are_shown(store):
             table = app.screen.query_one(DataTable)
             cells = [[cell.plain for cell in table.get_row_at(y)] for y in range(table.row_count)]
             assert [column.label.plain for column in table.columns.values()] == [
-                *("", "fit_2", "fit_1"),
+                *("", "fit#2", "fit#1"),
             ]
             assert cells == [
                 ["params.lr", "0.2", "0.1"],
@@ -536,14 +536,14 @@ def test_a_store_that_goes_away_and_comes_back_is_read_again(store, tmp_path):
         async with shown(store) as (app, pilot):
             store.path.rename(tmp_path / "away")
             await until(pilot, lambda: "There is no store at" in screen(app))
-            assert names(app) == ["fit_1"]
+            assert names(app) == ["fit#1"]
             await pilot.press("enter")
             await until(pilot, lambda: "There is no store at" in screen(app))
             await pilot.press("escape")
             with Store.open(tmp_path / "away") as moved:
                 record(moved)
             (tmp_path / "away").rename(store.path)
-            await until(pilot, lambda: names(app) == ["fit_2", "fit_1"])
+            await until(pilot, lambda: names(app) == ["fit#2", "fit#1"])
             assert "There is no store" not in screen(app)
 
     record(store)
@@ -635,7 +635,7 @@ def in_terminal(folder, keys, *arguments):
             assert time.monotonic() < deadline, data
             if select.select([main], [], [], 0.05)[0]:
                 data += os.read(main, 65536)
-            if b"fit_1" in data and not is_pressed:
+            if b"fit#1" in data and not is_pressed:
                 os.write(main, keys)
                 is_pressed = True
         return process.returncode, data.decode(), before == termios.tcgetattr(side)
@@ -668,7 +668,7 @@ def test_a_kept_filter_is_taken_by_its_name(store, tmp_path):
 
     code, printed, _ = in_terminal(tmp_path, b"q", "@good")
 
-    assert (code, "fit_1" in printed, "other_1" in printed) == (0, True, False), printed
+    assert (code, "fit#1" in printed, "other#1" in printed) == (0, True, False), printed
 
 
 @pytest.mark.parametrize("wrong", ["statu = error", "params.lr >", "lr > 'x", "@nope"])

@@ -45,8 +45,8 @@ def test_tags_of_the_run_under_the_cursor_are_changed_and_undone(store):
 def test_marked_runs_are_tagged_together_even_if_a_filter_hides_them(store):
     async def look():
         async with shown(store) as (app, pilot):
-            await pilot.press("space", "space", "slash", *"fit_1", "enter")
-            await until(pilot, lambda: names(app) == ["fit_1"])
+            await pilot.press("space", "space", "slash", *"fit#1", "enter")
+            await until(pilot, lambda: names(app) == ["fit#1"])
             await pilot.press("t")
             assert "Tag 2 runs" in screen(app)
             for run in store.list(limit=2):
@@ -102,7 +102,7 @@ def test_notes_are_edited_and_undone(store):
             await until(pilot, lambda: "Undid the notes" in screen(app))
             assert store.get("latest").notes == "first\nsecond"
             await pilot.press("n", "x", "escape")
-            assert names(app) == ["fit_3", "fit_2", "fit_1"]
+            assert names(app) == ["fit#3", "fit#2", "fit#1"]
         assert store.get("latest").notes == "first\nsecond"
 
     store.edit("latest", notes="first\nsecond")
@@ -146,12 +146,12 @@ def test_runs_are_trashed_after_a_question_that_names_them(store):
             await pilot.press("enter")
             assert "Move fit#3 to the trash?" in screen(app)
             await pilot.press("n", "space", "space", "delete", "y")
-            await until(pilot, lambda: names(app) == ["fit_1"])
+            await until(pilot, lambda: names(app) == ["fit#1"])
             assert "Moved 2 runs to the trash" in screen(app)
             assert "marked" not in screen(app)
             assert [run.run_number for run in store.trash()] == [3, 2]
             await pilot.press("u")
-            await until(pilot, lambda: names(app) == ["fit_3", "fit_2", "fit_1"])
+            await until(pilot, lambda: names(app) == ["fit#3", "fit#2", "fit#1"])
             assert not store.trash()
 
     asyncio.run(look())
@@ -162,7 +162,7 @@ def test_a_running_run_is_not_trashed(store):
         async with shown(store) as (app, pilot):
             await pilot.press("x", "y")
             await until(pilot, lambda: app.screen.query_one("#message").has_class("-problem"))
-            assert "fit_4" in message(app)
+            assert "fit#4" in message(app)
             assert not store.trash()
 
     with store.start("fit", capture=False):

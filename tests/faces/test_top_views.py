@@ -39,7 +39,7 @@ def test_marked_runs_are_drawn_over_each_other(store):
             await pilot.press("m", *"acc", "enter")
             await until(pilot, lambda: "acc (log)" in screen(app))
             await pilot.press("escape")
-            assert names(app) == ["fit_2", "fit_1"]
+            assert names(app) == ["fit#2", "fit#1"]
 
     for lr in (0.1, 0.2):
         run = record(store, params={"lr": lr}, ended=False)
@@ -125,16 +125,16 @@ def test_a_chosen_metric_gets_a_sparkline(store):
 def test_children_are_indented_and_folded(store):
     async def look():
         async with shown(store) as (app, pilot):
-            assert names(app) == ["other_1", "sweep_1", "trial_2", "step_1", "trial_1"]
+            assert names(app) == ["other#1", "sweep_1", "trial_2", "step_1", "trial_1"]
             assert rows(app)[2].split()[:2] == ["└", "trial_2"]
             await pilot.press("down", "down", "f")  # a trial with a child of its own
-            assert names(app) == ["other_1", "sweep_1", "trial_2", "trial_1"]
+            assert names(app) == ["other#1", "sweep_1", "trial_2", "trial_1"]
             assert "trial_2 +1" in rows(app)[2]
             await pilot.press("end", "f")  # a child folds its parent
-            assert names(app) == ["other_1", "sweep_1"]
+            assert names(app) == ["other#1", "sweep_1"]
             assert "sweep_1 +3" in rows(app)[1]
             await pilot.press("f")
-            assert names(app) == ["other_1", "sweep_1", "trial_2", "trial_1"]
+            assert names(app) == ["other#1", "sweep_1", "trial_2", "trial_1"]
             await pilot.press("home", "f")
             await until(pilot, lambda: "neither a parent nor children" in screen(app))
 
@@ -175,7 +175,7 @@ def test_output_is_searched_in_the_details(store):
             await pilot.press("slash", *"zz")
             await until(pilot, lambda: "no line contains 'zz'" in screen(app))
             await pilot.press("escape", "escape")
-            assert names(app) == ["fit_1"]
+            assert names(app) == ["fit#1"]
 
     with store.start("fit", capture=False) as run:
         run.keep_output()

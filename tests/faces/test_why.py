@@ -349,8 +349,8 @@ def test_nothing_that_differs_is_said_with_what_is_not_known(folder):
     assert ended.stdout == ""
     said = "\n".join(messages(ended))
     assert "No recorded difference may explain a result." in said
-    assert "packages of fit_1 and fit_2 could not be compared: they were not captured." in said
-    assert "code of fit_1 and fit_2 could not be compared" in said
+    assert "packages of fit#1 and fit#2 could not be compared: they were not captured." in said
+    assert "code of fit#1 and fit#2 could not be compared" in said
     assert "data it read" not in said
     wanted = runstore("why", "fit#1", "fit#2", "--all", cwd=folder)
     assert "Neither run recorded the data it read; record it with run.use()." in wanted.stderr

@@ -64,7 +64,7 @@ def test_a_server_that_came_back_says_how_to_go_on(server, visit):
 def test_another_store_at_the_same_port_is_shown_from_the_start(server, visit, tmp_path):
     """Nothing of the store before stays on the page."""
     page = visit(server.address, expected_statuses=LOST)
-    expect(line(page, 0)).to_contain_text("mnist_180")
+    expect(line(page, 0)).to_contain_text("mnist#180")
     select(page, 0)
     other = tmp_path / "other"
     with runstore.Store.open(other) as opened:

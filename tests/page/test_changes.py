@@ -73,19 +73,19 @@ def test_tag_and_undo(own, visit):
 def test_trash_and_undo(own, visit):
     """A run that is trashed leaves the grid, is listed in the trash, and comes back."""
     page = visit(own.address)
-    expect(line(page, 1)).to_contain_text("mnist_179")
+    expect(line(page, 1)).to_contain_text("mnist#179")
     cell(page, 1, 2).click()
 
     page.keyboard.press("Delete")
 
     expect(page.locator(".count")).to_have_text("239 runs")
-    expect(line(page, 1)).to_contain_text("mnist_178")
+    expect(line(page, 1)).to_contain_text("mnist#178")
     page.get_by_role("button", name="Trash").first.click()
-    expect(line(page, 0)).to_contain_text("mnist_179")
+    expect(line(page, 0)).to_contain_text("mnist#179")
     page.get_by_role("button", name="Trash").first.click()
     page.keyboard.press("Control+z")
     expect(page.locator(".count")).to_have_text("240 runs")
-    expect(line(page, 1)).to_contain_text("mnist_179")
+    expect(line(page, 1)).to_contain_text("mnist#179")
 
 
 def test_changes_of_others_appear(own, visit):
@@ -93,7 +93,7 @@ def test_changes_of_others_appear(own, visit):
     page, other = visit(own.address), visit(own.address)
     for one in (page, other):
         expect(one.locator(".connection")).to_have_text("Live")
-        expect(line(one, 0)).to_contain_text("mnist_180")
+        expect(line(one, 0)).to_contain_text("mnist#180")
 
     own.command("tag", "mnist#180", "+seen=everywhere")
     for one in (page, other):
@@ -114,8 +114,8 @@ def test_new_run_appears_and_the_selection_stays(own, visit):
 
     own.command("exec", "--experiment", "fresh", "--", "true")
 
-    expect(line(page, 0)).to_contain_text("fresh_1")
-    expect(line(page, 1)).to_contain_text("mnist_180")
+    expect(line(page, 0)).to_contain_text("fresh#1")
+    expect(line(page, 1)).to_contain_text("mnist#180")
     expect(line(page, 1)).to_have_attribute("aria-selected", "true")
     expect(page.locator(".count")).to_have_text(re.compile("^241 runs"))
 

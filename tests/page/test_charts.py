@@ -227,7 +227,7 @@ def test_keys_zoom_move_and_read(address, visit):
     page.keyboard.press("ArrowRight")
     expect(tip).to_contain_text("Step")
     page.keyboard.press("ArrowDown")
-    expect(tip.locator(".near")).to_contain_text("high_1")
+    expect(tip.locator(".near")).to_contain_text("high#1")
     page.keyboard.press("+")
     expect(plot).not_to_have_attribute("data-x", f"{whole[0]:g},{whole[1]:g}")
     zoomed = shown(plot)
@@ -269,7 +269,7 @@ def test_a_chart_is_enlarged_read_as_a_table_and_saved(address, visit, tmp_path)
 
     page.get_by_role("button", name="Enlarge loss").click()
     full = page.get_by_role("dialog", name="loss")
-    expect(full.get_by_role("row").filter(has_text="high_1")).to_be_visible()
+    expect(full.get_by_role("row").filter(has_text="high#1")).to_be_visible()
     page.get_by_role("dialog", name="loss").get_by_role("button", name="More of loss").click()
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download as CSV").click()
@@ -321,7 +321,7 @@ def test_means_of_repeats_do_not_depend_on_what_is_hidden(repeated, visit):
     page.mouse.move(0, 0)
     before = band(plot, LOW, 10), band(plot, HIGH, 10)
 
-    page.get_by_role("button", name="Hide repeats_2").click()
+    page.get_by_role("button", name="Hide repeats#2").click()
     expect(page.locator(".chart-runs")).to_contain_text("1 hidden")
     page.mouse.move(0, 0)
 

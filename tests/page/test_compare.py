@@ -101,7 +101,7 @@ def test_table_shows_what_differs_from_the_baseline(address, visit, uid_of):
     expect(row(page, "model").get_by_role("cell")).to_have_text(["'cnn'", "'mlp'", "'cnn'"])
     expect(row(page, "seed")).to_be_visible()
 
-    page.get_by_role("button", name="Make fit_3 the baseline").click()
+    page.get_by_role("button", name="Make fit#3 the baseline").click()
 
     expect(row(page, "acc").get_by_role("cell").first).to_have_text("0.52★ best")
     assert query_of(page)["baseline"] == uid_of["fit_3"]
@@ -180,7 +180,7 @@ def test_why_ranks_what_differs(address, visit, uid_of, folder):
 
     expect(told).to_have_text([one.difference.name for one in causes])
     expect(page.locator(".why-weight strong")).to_have_text([str(one.weight) for one in causes])
-    expect(page.get_by_label("From")).to_contain_text("fit_1")
+    expect(page.get_by_label("From")).to_contain_text("fit#1")
 
 
 # Plots of many runs
@@ -194,7 +194,7 @@ def test_points_are_found_chosen_and_opened(address, visit, uid_of):
     # 24 seeds with 3 % of air to both sides: the first is at 0.03 / 1.06.
     page.mouse.move(*place_on(page, 0.0283, 0.0283))
 
-    expect(page.locator(".plot-tip")).to_contain_text("fit_1")
+    expect(page.locator(".plot-tip")).to_contain_text("fit#1")
     expect(page.locator(".plot-tip dd")).to_have_text(["0", "0.5"])
     page.mouse.move(*place_on(page, 0.5, 0.2))
     page.mouse.down()
@@ -209,7 +209,7 @@ def test_points_are_found_chosen_and_opened(address, visit, uid_of):
     page.get_by_role("button", name="Clear", exact=True).click()
     expect(page.locator(".plot-count")).to_have_text("24 runs")
     page.mouse.move(*place_on(page, 0.0283, 0.0283))
-    expect(page.locator(".plot-tip")).to_contain_text("fit_1")
+    expect(page.locator(".plot-tip")).to_contain_text("fit#1")
     page.mouse.click(*place_on(page, 0.0283, 0.0283))
     page.wait_for_url(f"**/runs/{uid_of['fit_1']}*")
 
@@ -238,7 +238,7 @@ def test_plots_are_used_by_keyboard_and_axes_by_their_menus(address, visit, uid_
     page.keyboard.press("ArrowDown")
 
     # 1 - 1 / 100 is the largest loss of an mlp that has a rate.
-    expect(page.locator(".plot-tip")).to_contain_text("fit_2")
+    expect(page.locator(".plot-tip")).to_contain_text("fit#2")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/runs/{uid_of['fit_2']}*")
 

@@ -39,12 +39,12 @@ def test_best_runs_are_shown_by_a_metric(address, visit):
     page.get_by_label("Best by").fill("val/acc")
     page.keyboard.press("Enter")
     expect(line).to_contain_text("0.9")
-    expect(line.get_by_role("link", name="mnist_2")).to_be_visible()
+    expect(line.get_by_role("link", name="mnist#2")).to_be_visible()
 
     page.get_by_label("Best is").select_option("min")
-    expect(line.get_by_role("link", name="mnist_1")).to_be_visible()
+    expect(line.get_by_role("link", name="mnist#1")).to_be_visible()
     page.reload()
-    expect(line.get_by_role("link", name="mnist_1")).to_be_visible()
+    expect(line.get_by_role("link", name="mnist#1")).to_be_visible()
 
 
 def test_experiments_are_sorted_and_filtered(address, visit):
@@ -73,7 +73,7 @@ def test_an_experiment_leads_to_its_runs(address, visit):
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_experiments_are_accessible(address, visit, colours):
     page = visit(address, "/experiments?metric=val/acc", color_scheme=colours)
-    expect(page.get_by_role("link", name="mnist_2")).to_be_visible()
+    expect(page.get_by_role("link", name="mnist#2")).to_be_visible()
 
     found = Axe().run(page, options=WCAG).response["violations"]
 

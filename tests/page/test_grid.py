@@ -43,7 +43,7 @@ def test_newest_run_comes_first_with_all_counted(shared, visit):
     """The first view has the runs, how many there are, and says so to screen readers."""
     page = visit(shared)
 
-    expect(line(page, 0)).to_contain_text("mnist_180")
+    expect(line(page, 0)).to_contain_text("mnist#180")
     expect(page.locator(".count")).to_have_text(f"{RUNS} runs")
     expect(page.get_by_role("grid", name="Runs")).to_have_attribute("aria-rowcount", f"{RUNS + 1}")
 
@@ -97,7 +97,7 @@ def test_last_run_is_reached_by_scrolling(shared, visit):
 
     page.locator(".grid").evaluate("grid => { grid.scrollTop = grid.scrollHeight; }")
 
-    expect(line(page, RUNS - 1)).to_contain_text("cifar_1")
+    expect(line(page, RUNS - 1)).to_contain_text("cifar#1")
     assert line(page, RUNS - 1).evaluate(
         """line => line.getBoundingClientRect().bottom
             <= document.querySelector(".grid").getBoundingClientRect().bottom + 1"""
@@ -163,9 +163,9 @@ def test_pinned_runs_stay_on_top(shared, visit):
 
     page.get_by_role("button", name="Pin", exact=True).click()
 
-    expect(page.locator(".grid-head .pin")).to_contain_text("mnist_177")
+    expect(page.locator(".grid-head .pin")).to_contain_text("mnist#177")
     page.reload()
-    expect(page.locator(".grid-head .pin")).to_contain_text("mnist_177")
+    expect(page.locator(".grid-head .pin")).to_contain_text("mnist#177")
 
 
 def test_picker_finds_and_shows_a_column(shared, visit):
@@ -201,7 +201,7 @@ def test_baseline_is_pinned_and_numbers_show_their_difference(shared, visit):
     page.keyboard.press("b")
 
     baseline = page.locator(".grid-head .baseline")
-    expect(baseline).to_contain_text("cifar_60")
+    expect(baseline).to_contain_text("cifar#60")
     expect(cell(page, 0, 2)).to_have_text(re.compile("[+\N{MINUS SIGN}][1-9]"))
     expect(page).to_have_url(re.compile("baseline="))
 
@@ -244,10 +244,10 @@ def test_groups_open_and_close(shared, visit):
     expect(line(page, 0)).to_contain_text("168 runs")
     line(page, 0).click()
     expect(line(page, 0)).to_have_attribute("aria-expanded", "true")
-    expect(line(page, 1)).to_contain_text("mnist_180")
+    expect(line(page, 1)).to_contain_text("mnist#180")
     expect(page.get_by_role("treegrid", name="Runs")).to_have_attribute("aria-rowcount", "172")
     page.reload()
-    expect(line(page, 1)).to_contain_text("mnist_180")
+    expect(line(page, 1)).to_contain_text("mnist#180")
     line(page, 0).click()
 
     expect(line(page, 1)).to_have_class(re.compile("group-line"))
@@ -281,7 +281,7 @@ def test_bad_columns_of_an_address_are_explained(shared, visit):
 
     page.get_by_role("button", name="Show differing columns").click()
 
-    expect(line(page, 0)).to_contain_text("mnist_180")
+    expect(line(page, 0)).to_contain_text("mnist#180")
 
 
 def test_values_that_runs_are_sorted_by_are_shown(shared, visit):
@@ -317,7 +317,7 @@ def test_a_row_is_selected_before_its_values_are_there(shared, visit):
             one.continue_()
 
     expect(page.locator(".action-bar")).to_contain_text("1 run selected")
-    expect(line).to_contain_text("mnist_3")
+    expect(line).to_contain_text("mnist#3")
     expect(line).to_have_attribute("aria-selected", "true")
 
 

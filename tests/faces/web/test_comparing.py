@@ -60,7 +60,7 @@ def test_differences_are_those_of_the_command(repeats, asking):
     rows = [{key: one[key] for key in one if key not in mine} for one in found["differences"]]
     assert rows == told["differences"]
     assert found["unknown"] == told["unknown"]
-    assert [one["name"] for one in found["runs"]] == ["fit_1", "fit_4", "fit_7"]
+    assert [one["name"] for one in found["runs"]] == ["fit#1", "fit#4", "fit#7"]
 
 
 def test_the_best_value_of_a_metric_is_marked_if_its_direction_is_known(repeats, asking):

@@ -90,7 +90,7 @@ export function formatRelative(iso: string | null, now: number): string {
   return (sameYear ? day : dayOfYear).format(time);
 }
 
-/** Return the short form of a reference: `mnist_7` of `mnist_7_2026-11-23-T101500`. */
+/** Return the short form of a reference: `mnist#7` of `mnist_7_2026-11-23-T101500`. */
 export function shortReference(reference: string): string {
-  return reference.replace(/_\d{4}-\d\d-\d\d-T\d{6}$/, "");
+  return reference.replace(/_(\d+)_\d{4}-\d\d-\d\d-T\d{6}$/, "#$1");
 }

@@ -58,7 +58,7 @@ def untold_text(why: str) -> str:
 
 
 def near_text(run: Run, found: tuple[Difference, ...], unknown: tuple[str, ...]) -> str:
-    """Return an earlier run in a line: `mnist_7 (complete), differs in lr: 0.1 → 0.01`."""
+    """Return an earlier run in a line: `mnist#7 (complete), differs in lr: 0.1 → 0.01`."""
     (name,) = short_names([run])
     parts = [f"{name} ({run.status_text})"]
     if found:

@@ -49,7 +49,7 @@ def command(
     """Show the differences between RUNs: a column per run, and a line per difference.
 
     \b
-    runstore compare mnist_1 mnist_2 mnist_5
+    runstore compare mnist#1 mnist#2 mnist#5
     runstore compare mnist "status = complete order by metrics.acc.max desc" -n 4
     runstore compare mnist -m "val/*"
     runstore compare mnist --over seed -m acc.max

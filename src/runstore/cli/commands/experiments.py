@@ -63,7 +63,7 @@ def _cells(group: RunGroup, statuses: Sequence[str]) -> Iterator[str]:
         yield f"{count:,}" if is_terminal else str(count)
     started = group.last_started_at
     if is_terminal:
-        yield short_name(group.last_reference, "#")
+        yield short_name(group.last_reference)
         yield ago_text(started, datetime.now(timezone.utc))
     else:
         yield group.last_reference

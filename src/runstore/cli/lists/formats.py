@@ -106,9 +106,7 @@ def _print_on_terminal(
         if {name, name.partition(".")[2]} & {*wanted} or not _is_dull(name, one)
     }
     if "run" in shown:
-        short = dict(
-            zip((run.uid for run in page), short_names(page.items, sign="#"), strict=True)
-        )
+        short = dict(zip((run.uid for run in page), short_names(page.items), strict=True))
         uids = table.columns["uid"].values
         shown["run"] = Column(Type.TEXT, [short[uid] for uid in uids])
     _print_table(shown, _rows(shown, for_people=True))
@@ -187,7 +185,7 @@ def _print_table(
     is_terminal = output.is_terminal()
     if is_terminal and "last run" in columns:
         place = list(columns).index("last run")
-        rows = ([*row[:place], short_name(row[place], "#"), *row[place + 1 :]] for row in rows)
+        rows = ([*row[:place], short_name(row[place]), *row[place + 1 :]] for row in rows)
     headers = headings(list(columns)) if is_terminal else list(columns)
     shown = [
         output.TableColumn(

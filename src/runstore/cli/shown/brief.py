@@ -47,7 +47,7 @@ def heading(run: Run, width: int) -> Iterator[str]:
         is_silent = lifetime.startswith("silent")
         word = "" if is_silent else "took " if run.status.is_final else "so far "
         about.append(f"{word}{lifetime}")
-    name = output.terminal_safe(short_name(run.reference, "#"))
+    name = output.terminal_safe(short_name(run.reference))
     parts = (
         (name, "bold"),
         (status, output.STATUS_STYLES.get(status, "")),
@@ -145,7 +145,7 @@ def _file(one: Artifact) -> str:
 
 
 def _some(runs: Sequence[Run]) -> str:
-    return some_of([f"{short_name(one.reference, '#')} {one.status_text}" for one in runs])
+    return some_of([f"{short_name(one.reference)} {one.status_text}" for one in runs])
 
 
 def _first_lines(text: str) -> str:

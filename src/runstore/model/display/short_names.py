@@ -11,15 +11,10 @@ from runstore.model.run import Run
 _UID_SHOWN = 13  # of a UUIDv7: its milliseconds, and some more
 
 
-def short_names(runs: Sequence[Run], *, sign: str = "_") -> tuple[str, ...]:
-    """Return `mnist_7` for each run, or its full reference or more if that is ambiguous.
-
-    Args:
-        runs: The runs.
-        sign: The separator of experiment and number, `_` or `#`.
-    """
+def short_names(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return `mnist#7` for each run, or its full reference or more if that is ambiguous."""
     distinct = {run.uid: run for run in runs}
-    short = {uid: short_name(run.reference, sign) for uid, run in distinct.items()}
+    short = {uid: short_name(run.reference) for uid, run in distinct.items()}
     times_short = Counter(short.values())
     times_whole = Counter(run.reference for run in distinct.values())
 
@@ -33,7 +28,7 @@ def short_names(runs: Sequence[Run], *, sign: str = "_") -> tuple[str, ...]:
     return tuple(map(name, runs))
 
 
-def short_name(reference: str, sign: str = "_") -> str:
-    """Return a reference without its timestamp: `mnist_7`."""
+def short_name(reference: str) -> str:
+    """Return a reference without its timestamp: `mnist#7`."""
     parsed = parse_reference(reference)
-    return reference if parsed is None else f"{parsed[0]}{sign}{parsed[1]}"
+    return reference if parsed is None else f"{parsed[0]}#{parsed[1]}"

@@ -107,7 +107,7 @@ def list_rows(runs: Sequence[Run], last_values: LastValues | None = None) -> lis
         ListRow(
             run, name, _with_lists(params_of(run)), metrics_of(run, None, values.get(run.uid, {}))
         )
-        for run, name in zip(runs, short_names(runs, sign="#"), strict=True)
+        for run, name in zip(runs, short_names(runs), strict=True)
     ]
 
 

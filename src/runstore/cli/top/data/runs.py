@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from runstore.model.display.short_names import short_name
 from runstore.model.run import Run
 from runstore.store import Store
 
@@ -38,5 +39,6 @@ def runs_shown(
 
 def _searched(run: Run) -> str:
     parameters = (one.preview() for one in run.parameter_sets)
-    texts = (run.experiment_name, run.reference, run.status_text, run.notes or "", *parameters)
+    names = (run.experiment_name, run.reference, short_name(run.reference))
+    texts = (*names, run.status_text, run.notes or "", *parameters)
     return "\n".join(texts).casefold()
