@@ -311,6 +311,7 @@ def test_a_filter_chooses_while_it_is_typed(store):
     [
         ("other", ["other#1"]),
         ("_2_", ["fit#2"]),
+        ("fit#2", ["fit#2"]),
         ("error", ["fit#1"]),
         ("LR", ["other#1"]),
         ("params.lr = 0.1", ["other#1"]),

@@ -125,16 +125,16 @@ def test_a_chosen_metric_gets_a_sparkline(store):
 def test_children_are_indented_and_folded(store):
     async def look():
         async with shown(store) as (app, pilot):
-            assert names(app) == ["other#1", "sweep_1", "trial_2", "step_1", "trial_1"]
-            assert rows(app)[2].split()[:2] == ["└", "trial_2"]
+            assert names(app) == ["other#1", "sweep#1", "trial#2", "step#1", "trial#1"]
+            assert rows(app)[2].split()[:2] == ["└", "trial#2"]
             await pilot.press("down", "down", "f")  # a trial with a child of its own
-            assert names(app) == ["other#1", "sweep_1", "trial_2", "trial_1"]
-            assert "trial_2 +1" in rows(app)[2]
+            assert names(app) == ["other#1", "sweep#1", "trial#2", "trial#1"]
+            assert "trial#2 +1" in rows(app)[2]
             await pilot.press("end", "f")  # a child folds its parent
-            assert names(app) == ["other#1", "sweep_1"]
-            assert "sweep_1 +3" in rows(app)[1]
+            assert names(app) == ["other#1", "sweep#1"]
+            assert "sweep#1 +3" in rows(app)[1]
             await pilot.press("f")
-            assert names(app) == ["other#1", "sweep_1", "trial_2", "trial_1"]
+            assert names(app) == ["other#1", "sweep#1", "trial#2", "trial#1"]
             await pilot.press("home", "f")
             await until(pilot, lambda: "neither a parent nor children" in screen(app))
 

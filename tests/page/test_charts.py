@@ -250,7 +250,7 @@ def test_a_click_on_a_line_selects_its_run_and_rows_highlight_lines(address, vis
     usual = strength(plot, HIGH)
 
     point_at(page, plot, 85_000, (high - MIDDLE) / (high - low))
-    expect(page.locator(".chart-tip .near")).to_contain_text("middle_1 level=4")
+    expect(page.locator(".chart-tip .near")).to_contain_text("middle#1 level=4")
     expect(run_line(page, "middle")).to_have_class(re.compile("hovered"))
     page.mouse.down()
     page.mouse.up()
@@ -286,7 +286,7 @@ def test_a_chart_is_enlarged_read_as_a_table_and_saved(address, visit, tmp_path)
     with (tmp_path / "loss.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert (
-        max(float(row["max"] or row["value"]) for row in rows if row["run"] == "low_1 level=1")
+        max(float(row["max"] or row["value"]) for row in rows if row["run"] == "low#1 level=1")
         == 7.0
     )
     assert picture.value.suggested_filename == "loss.png"
@@ -298,7 +298,7 @@ def test_the_legend_of_compared_runs_hides_and_highlights_lines(address, visit):
     page.goto(f"{address}/compare?tab=charts&charts=loss&runs={uids}")
     plot = chart(page)
     before, usual = (band(plot, LOW), band(plot, HIGH)), strength(plot, HIGH)
-    middle = page.get_by_role("list", name="Runs").get_by_role("button", name="middle_1 level=4")
+    middle = page.get_by_role("list", name="Runs").get_by_role("button", name="middle#1 level=4")
 
     middle.hover()
     eventually(page, lambda: strength(plot, HIGH) < usual / 2)

@@ -1,1 +1,1 @@
-"""The command line: parse, call the store, print. Rules about runs live further down."""
+"""The command line: parse arguments, call the store, print. Rules about runs are below it."""

@@ -1,4 +1,4 @@
-"""`--if-done`: the choice if the same was run before."""
+"""`--if-done`: the choice if an identical run exists."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if_done_option = click.option(
 
 
 def chosen(given: str | None, default: IfDone) -> IfDone:
-    """Return the choice of the option, else of the project, else the default."""
+    """Return the choice of the option, or else of the project, or else the default."""
     asked = next((one for one in IF_DONE if one == given), None)
     return asked or wanted_if_done() or default
 
 
 @contextmanager
 def skipping(if_done: IfDone) -> Iterator[None]:
-    """Skip work that was run before, and print its run; for `error`, re-raise."""
+    """Skip work that an identical run has done, and print the run; for `error`, re-raise."""
     try:
         yield
     except AlreadyRanError as error:

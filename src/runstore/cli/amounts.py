@@ -1,4 +1,4 @@
-"""Deletions: the runs and the bytes that they free, for people and as JSON."""
+"""Deleted runs and freed bytes, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def freed_text(freed: Freed) -> str:
 
 
 def freed_as_json(freed: Freed) -> dict[str, Any]:
-    """Return the files and bytes of each kind, and of all together."""
+    """Return the files and bytes of each kind, and in total."""
     kinds = {
         "contents": freed.contents,
         "folders": freed.folders,

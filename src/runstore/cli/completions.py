@@ -1,4 +1,4 @@
-"""Completions for a shell: runs, experiments, names of the store; nothing else is printed."""
+"""Completions for a shell: runs, experiments and names of the store; nothing else is printed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _RECENT = 50  # runs that are offered by number
 
 
 def complete_runs(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return experiments and numbered runs that begin so, recent ones first; else references."""
+    """Return matching experiments and numbered runs, newest first, or else references."""
     return _asked(context, lambda store: _runs(store, begun))
 
 
 def complete_words(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return runs and experiments that begin so, or kept filters for `@`."""
+    """Return matching runs and experiments, or kept filters for `@`."""
     if begun.startswith("@"):
         return _asked(context, lambda store: _views(store, begun))
     return complete_runs(context, _parameter, begun)
@@ -34,7 +34,7 @@ def complete_words(context: click.Context, _parameter: click.Parameter, begun: s
 def complete_tag_words(
     context: click.Context, parameter: click.Parameter, begun: str
 ) -> list[str]:
-    """Return changes of tags that begin so, such as `+keep`, or runs and experiments."""
+    """Return matching changes of tags, such as `+keep`, or runs and experiments."""
     if begun.startswith("+"):
         return _asked(
             context,
@@ -48,7 +48,7 @@ def complete_tag_words(
 
 
 def complete_columns(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return columns of runs, with the earlier ones of a list with commas before them."""
+    """Return matching columns, after the earlier columns of a comma-separated list."""
     before, comma, last = begun.rpartition(",")
     return _asked(
         context,
@@ -84,7 +84,7 @@ def _columns(store: Store) -> list[str]:
 
 
 def complete_trash(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return references of deleted runs that begin so, the last deleted one first."""
+    """Return matching references of runs in the trash, the last deleted first."""
     return _asked(
         context,
         lambda store: [run.reference for run in store.trash() if run.reference.startswith(begun)],
@@ -94,7 +94,7 @@ def complete_trash(context: click.Context, _parameter: click.Parameter, begun: s
 def complete_experiments(
     context: click.Context, parameter: click.Parameter, begun: str
 ) -> list[str]:
-    """Return experiments that begin so, the most recently run first, or filters for `@`."""
+    """Return matching experiments, the most recently run first, or filters for `@`."""
     if begun.startswith("@"):
         return complete_words(context, parameter, begun)
     return _asked(
@@ -106,7 +106,7 @@ def complete_experiments(
 def complete_artifacts(
     context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[str]:
-    """Return artifacts of the run named before that begin so."""
+    """Return matching artifacts of the run named earlier."""
     run = context.params.get("run")
     if run is None:
         return []
@@ -117,7 +117,7 @@ def complete_artifacts(
 
 
 def complete_metrics(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return metrics that begin so, of the runs named before; without a run, of the store."""
+    """Return matching metrics of the runs named earlier, or of the store if there are none."""
     given = (context.params.get(name) for name in ("runs", "words", "run", "a", "b"))
     words = [
         word for one in given if one for word in ((one,) if isinstance(one, str) else tuple(one))
@@ -147,7 +147,7 @@ def _asked(context: click.Context, ask: Callable[[Store], list[str]]) -> list[st
 def complete_experiment_modules(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[str]:
-    """Return experiment modules that begin so."""
+    """Return matching experiment modules."""
     from runstore.runner.project import Project, modules_in
 
     with suppress(RunstoreError):
@@ -159,7 +159,7 @@ def complete_experiment_modules(
 def complete_parameter_modules(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[str]:
-    """Return parameter modules that begin so."""
+    """Return matching parameter modules."""
     from runstore.runner.project import Project, modules_in
 
     with suppress(RunstoreError):

@@ -1,4 +1,4 @@
-"""The store of a command, and the run that a program adds to."""
+"""The store of a command, and the run that `metric` and `save` add to."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from runstore.store import Store
 
 
-STORE = "runstore.store"  # what `--store` was given, in the context of click
+STORE = "runstore.store"  # key of the value of `--store` in the context of click
 _MEMORY_BYTES = 300 << 20  # for SQLite; more than any command needs
 
 
 def open_store(*, create: bool = False) -> Store:
-    """Open the store that `--store` names, or else the project's.
+    """Open the store of `--store`, or else of the project.
 
     Args:
         create: Whether to create a missing store; commands that read do not.
@@ -29,8 +29,8 @@ def open_store(*, create: bool = False) -> Store:
     from runstore.store import Store
 
     store = Store.open(store_location(), create=create)
-    if not create:  # else a program of the user may run in this process
-        # A store of a stranger may contain a text that is larger than the memory.
+    if not create:  # otherwise a program of the user can run in this process
+        # A store of another user can contain a text that is larger than the memory.
         store.backend.database.driver.limit_memory(_MEMORY_BYTES)
     return store
 
@@ -43,10 +43,10 @@ def store_location() -> str | None:
 
 @contextmanager
 def run_to_add_to(name: str | None) -> Iterator[tuple[Store, Run | ActiveRun]]:
-    """Yield the store and a run: a finished one as it is kept, another one to log to it.
+    """Yield the store and a run: a `Run` if it has finished, or else an `ActiveRun`.
 
     Args:
-        name: Any name of it; None for the run that started this process, which is not finished.
+        name: The name of the run; None for the unfinished run that started this process.
     """
     from runstore.cli.words import one_run
     from runstore.recording.joining.attaching import surrounding_run
@@ -59,7 +59,7 @@ def run_to_add_to(name: str | None) -> Iterator[tuple[Store, Run | ActiveRun]]:
 
 
 def line_file() -> Path | None:
-    """Return the file that lines for the surrounding run are appended to; None without one."""
+    """Return the file for lines to the surrounding run; None if there is none."""
     from runstore.current import PARENT_VARIABLE
     from runstore.recording.output.program_lines import VARIABLE
 

@@ -1,11 +1,11 @@
-"""What each kind of error means to the shell that called."""
+"""The exit code for each kind of error."""
 
 from __future__ import annotations
 
 from runstore import errors
 
-FAILED = 1  # what was run failed; the command itself did its work
-NOTHING_FOUND = 1  # as grep has it
+FAILED = 1  # the recorded program failed; runstore itself succeeded
+NOTHING_FOUND = 1  # as in grep
 USAGE = 2
 NOT_FOUND = 3
 CONFLICT = 4
@@ -15,7 +15,7 @@ BUG = 70  # EX_SOFTWARE of sysexits.h
 NOT_PRINTED = 74  # EX_IOERR of the same
 INTERRUPTED = 130
 
-# A class of someone else's takes its parent's row; a test asks for a row of each of ours.
+# A subclass defined elsewhere uses the row of its parent; a test checks that ours have one.
 EXIT_CODES: dict[type[errors.RunstoreError], int] = {
     errors.RunstoreError: FAILED,
     errors.UsageError: USAGE,
@@ -44,7 +44,7 @@ EXIT_CODES: dict[type[errors.RunstoreError], int] = {
 
 
 def exit_code_of(error: errors.RunstoreError) -> int:
-    """Return the exit code of an error; a command that cannot be started tells its own."""
+    """Return the exit code of an error; a command that cannot be started has its own."""
     if isinstance(error, errors.CommandNotFoundError):
         return error.exit_code
     return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)

@@ -30,11 +30,11 @@ _COMPLETING = "_RUNSTORE_COMPLETE"  # set by the scripts of `runstore completion
 
 
 class _ReaderWentAwayError(Exception):
-    """Nobody reads stdout any more; click ends the process for a BrokenPipeError itself."""
+    """The reader of stdout has closed it; click itself ends the process for a BrokenPipeError."""
 
 
 class _Commands(click.Group):
-    """Commands by the name of their file; `exec` is a word of Python, so its file is `exec_`."""
+    """Commands by file name; `exec` is a builtin of Python, so its file is `exec_`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         import pkgutil
@@ -110,9 +110,9 @@ class _Commands(click.Group):
 def group() -> None:
     """Record runs of experiments, and find, compare and repeat them.
 
-    RUN is mnist#7 (quote it in zsh) or mnist_7, mnist#-1 (the newest of mnist), latest, a whole
-    reference, or the beginning of one. 7 alone is enough if only one experiment has that number.
-    Wherever a command takes runs, it takes the name of an EXPERIMENT or a FILTER as well, such as
+    RUN is mnist#7 (quote it in zsh) or mnist_7, mnist#-1 (the newest of mnist), latest, a full
+    reference, or a prefix of one. 7 alone is enough if only one experiment has that number.
+    Commands for runs also accept the name of an EXPERIMENT, or a FILTER such as
     "params.lr > 0.01 and status = error". A command for one run then uses the newest.
     """
 
@@ -121,18 +121,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
     _fill_closed_descriptors()
     warnings.showwarning = _show_warning
-    # Where data went is no matter of taste: PYTHONWARNINGS may neither hide it nor make it fatal.
+    # Warnings about the place of data are always shown: PYTHONWARNINGS can neither hide them nor
+    # turn them into errors.
     for kind in _OURS:
         warnings.simplefilter("always", kind)
     if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in sys.stdout.encoding.lower():
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name it cannot say is still told
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a name that cannot be encoded is still shown
     if _COMPLETING in os.environ:
         _answer_in_our_words()
     sys.exit(_exit_code(arguments))
 
 
 def _answer_in_our_words() -> None:
-    """Let click complete with our classes for shells, which quote as each shell needs it."""
+    """Make click complete with our classes for shells, which quote for each shell."""
     from click.shell_completion import add_completion_class
 
     from runstore.cli.grammar.shells import SHELLS
@@ -142,9 +145,9 @@ def _answer_in_our_words() -> None:
 
 
 def _fill_closed_descriptors() -> None:
-    """Lead closed standard streams (`>&-`, cron, daemons) to nowhere.
+    """Redirect closed standard streams (`>&-`, cron, daemons) to the null device.
 
-    The next file that is opened would take their place, and get what is printed.
+    Otherwise the next opened file would get their descriptor, and the printed text.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(descriptor, True)  # noqa: FBT003 - os's own
@@ -154,7 +157,7 @@ def _fill_closed_descriptors() -> None:
 def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one row per kind
     try:
         ended = group.main(arguments, prog_name="runstore", standalone_mode=False)
-        if sys.stdout is not None:  # Python's word for a stdout that is closed
+        if sys.stdout is not None:  # Python's message for a closed stdout
             sys.stdout.flush()
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -173,7 +176,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one r
 
 
 def _usage_error(error: click.ClickException) -> int:
-    """Report a mistake in the command line; a group of commands without one shows its help."""
+    """Report a usage error; a group without a command shows its help."""
     from runstore.cli.grammar.usage_errors import as_ours
 
     if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # of click 8.2
@@ -194,7 +197,7 @@ def _tell(error: RunstoreError) -> None:
 
 
 def _reader_went_away() -> int:
-    """End quietly, as other programs in a pipe do; nothing is left to be flushed at exit."""
+    """Exit quietly, like other programs in a pipe, with nothing left to flush."""
     _print_no_more()
     return 0
 
@@ -204,7 +207,7 @@ def _print_no_more() -> None:
 
 
 def _is_from_printing(error: Exception) -> bool:
-    """Tell whether it was stdout that refused: a full disk behind it, a terminal that is gone."""
+    """Return whether an error came from writing to stdout: a full disk, or a closed terminal."""
     if not isinstance(error, OSError):
         return False
     import traceback
@@ -222,7 +225,7 @@ def _not_printed(error: Exception) -> int:
 
 
 def _bug(error: Exception) -> int:
-    """Say that it is our fault, and keep what is needed to mend it."""
+    """Report a bug of runstore, and write its details to a file."""
     if _COMPLETING in os.environ:
         return BUG
     import traceback
@@ -260,7 +263,7 @@ def _show_warning(
     file: object = None,  # noqa: ARG001 - the signature is the warnings module's
     line: str | None = None,
 ) -> None:
-    """Show what a store worked around as one line; other warnings as Python does."""
+    """Show a warning of a store in one line, and other warnings as Python does."""
     if _COMPLETING in os.environ:
         return
     if issubclass(category, _OURS):

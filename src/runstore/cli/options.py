@@ -39,7 +39,7 @@ runs_argument = click.argument(
 
 
 def _use_store(context: click.Context, _parameter: click.Parameter, given: str | None) -> None:
-    """Keep the location for `open_store`; it may stand before or after the command."""
+    """Keep the location for `open_store`, from before or after the command."""
     if given is not None:
         context.find_root().meta[STORE] = given
 
@@ -56,18 +56,18 @@ store_option = click.option(
     "--store",
     metavar="LOCATION",
     expose_value=False,
-    is_eager=True,  # what other options complete is in it
+    is_eager=True,  # other options complete values from it
     callback=_use_store,
     shell_complete=_complete_folders,
     help="Folder of the store, project with a store, database file or URL"
     " (default: the store of this project).",
 )
-# They neither read a store nor make one.
+# They neither read nor create a store.
 _WITHOUT_STORE = frozenset({"completion", "init", "trust"})
 
 
 def add_store_option(name: str, command: click.Command) -> click.Command:
-    """Let `--store` stand after a command, and after each command within it."""
+    """Add `--store` to a command and its subcommands."""
     if name in _WITHOUT_STORE:
         return command
     if isinstance(command, click.Group):

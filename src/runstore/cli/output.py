@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 terminal_safe = visible
-# Never by colour alone: the word stands beside it.
+# Colours only add to the words of statuses.
 STATUS_STYLES: Mapping[str, str] = {
     Status.COMPLETE: "green",
     Status.PRUNED: "dim",
@@ -32,16 +32,16 @@ STATUS_STYLES: Mapping[str, str] = {
     Status.QUEUED: "blue",
     DAMAGED: "bold red",
 }
-# Of escape sequences these alone may reach a terminal: colours, bold and the like (SGR), but none
-# of those that hide a text or let it blink.
+# The only escape sequences that can reach a terminal: colours, bold and similar (SGR), but not
+# hidden or blinking text.
 _COLOUR = re.compile(r"\x1b\[([0-9;:]*)m")
 _HIDING = frozenset({"5", "6", "8"})
-# What follows these are the parts of a colour: five and a number, or two and three.
+# The numbers after these are parts of a colour: 5 and an index, or 2 and red, green, blue.
 _LONG_COLOURS = {"38": {"5": 2, "2": 4}, "48": {"5": 2, "2": 4}, "58": {"5": 2, "2": 4}}
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
 _USUAL_SIZE = 80, 24
-_END_KEPT = 21  # of a reference: its number and its time
+_END_KEPT = 21  # of a reference: its number and time
 _CODES = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34",
     "magenta": "35", "cyan": "36",
@@ -49,9 +49,9 @@ _CODES = {
 
 
 def say(text: str = "", *, err: bool = False, nl: bool = True, keep_lines: bool = False) -> None:
-    """Print a text that no terminal obeys, as one line unless lines are to be kept.
+    """Print a text without control characters, as one line unless `keep_lines` is set.
 
-    Commands print with this, with `print_table` and the like below, and in no other way.
+    Commands print only with this function and the others of this module.
     """
     click.echo(terminal_safe(text, keep_lines=keep_lines), err=err, nl=nl)
 
@@ -63,7 +63,7 @@ def say_lines(lines: Iterable[str]) -> None:
 
 
 def coloured(text: str) -> str:
-    """Return a text of which a terminal obeys colours, bold and the like, and nothing else."""
+    """Return a text whose only escape sequences are colours, bold and similar."""
     parts: list[str] = []
     begin, is_coloured = 0, False
     for found in _COLOUR.finditer(text):
@@ -76,7 +76,7 @@ def coloured(text: str) -> str:
 
 
 def is_colour(sequence: str) -> bool:
-    """Return whether an escape sequence colours a text, or makes it bold and the like."""
+    """Return whether an escape sequence sets a colour, bold or similar."""
     found = _COLOUR.fullmatch(sequence)
     if found is None:
         return False
@@ -96,21 +96,21 @@ def say_coloured(text: str) -> None:
 
 
 def say_over(text: str) -> None:
-    """Print a line over the one that the cursor is in, and stay in it."""
+    """Overwrite the line of the cursor, without a line end."""
     click.echo(f"\r{coloured(text)}\x1b[K", nl=False)
 
 
 def is_terminal(*, err: bool = False) -> bool:
     """Return whether stdout, or stderr, is a terminal."""
     stream = sys.stderr if err else sys.stdout
-    return stream is not None and stream.isatty()  # None: it is closed
+    return stream is not None and stream.isatty()  # None if it is closed
 
 
 def console(*, err: bool = False) -> Console:
     """Return a console for stdout; it honours NO_COLOR and the width of the terminal."""
     from runstore.cli.safe_console import SafeConsole
 
-    # Without colours there is no bold either: who asks for plain text gets plain text.
+    # Without colours there is no bold either, since the user asked for plain text.
     system = None if os.environ.get("NO_COLOR") else "auto"
     return SafeConsole(color_system=system, stderr=err)
 
@@ -121,13 +121,13 @@ class TableColumn:
 
     Attributes:
         header: Its name.
-        narrowest: Characters that it needs at least; a table too wide for the terminal loses
-            whole columns, the last ones first by `rank`.
-        rank: Which columns get room first, from 0.
-        keeps_end: Whether a text that is too long is cropped before its end, not at it.
-        end: How many characters that end has.
-        is_number: Whether its texts are numbers, which are never cropped and end at one line.
-        styles: The style of a text that stands in it.
+        narrowest: Minimum width; if a table is too wide for the terminal, whole columns are left
+            out, the highest `rank` first.
+        rank: Priority for the available width, from 0.
+        keeps_end: Whether long texts are cropped before their end, not at it.
+        end: Length of that end.
+        is_number: Whether its texts are numbers, which are never cropped and are right-aligned.
+        styles: The style of each text.
     """
 
     header: str
@@ -144,12 +144,12 @@ class TableColumn:
 
 
 def print_table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Print rows: fitted to a terminal, or one per line with tabs between in a pipe.
+    """Print rows: fitted to a terminal, or tab-separated in a pipe.
 
-    Whatever the texts hold, each row stays on its line.
+    Each row is one line in a pipe, even if its texts have line ends.
 
     Returns:
-        The headers of columns that the terminal has no room for.
+        The headers of columns that do not fit on the terminal.
     """
     table = table_of(columns, rows)
     table.print_head()
@@ -174,10 +174,10 @@ def _in_lines(row: Sequence[str]) -> list[str]:
 
 
 class PipeTable:
-    """A table in a pipe: a line per row, with tabs between the cells.
+    """A table in a pipe: one line per row, tab-separated.
 
     Attributes:
-        left_out: The headers of columns that there is no room for.
+        left_out: The headers of columns that do not fit.
     """
 
     left_out: tuple[str, ...] = ()
@@ -195,11 +195,11 @@ class PipeTable:
 
 
 class TerminalTable(PipeTable):
-    """A table on a terminal, whose widths are chosen by its first rows.
+    """A table on a terminal; its first rows determine the widths of columns.
 
     Args:
         columns: Its columns.
-        rows: The rows by which the widths are chosen, as lines that no terminal obeys.
+        rows: The rows that determine the widths, without control characters.
     """
 
     def __init__(self, columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> None:
@@ -230,7 +230,7 @@ class TerminalTable(PipeTable):
 
 
 def terminal_size() -> tuple[int, int]:
-    """Return the columns and the rows of the terminal, as rich and the shell have them."""
+    """Return the columns and rows of the terminal, as rich and the shell determine them."""
     try:
         size = os.get_terminal_size(sys.stdout.fileno())
     except (OSError, ValueError):
@@ -246,12 +246,12 @@ def _from_shell(name: str) -> int:
 
 
 def shown_len(line: str) -> int:
-    """Return how many columns a line with colours takes."""
+    """Return the width of a line with colours, in columns."""
     return cell_len(_COLOUR.sub("", line))
 
 
 def cell_len(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the width of a text on a terminal, in columns."""
     if text.isascii():
         return len(text)
     from rich import cells
@@ -274,7 +274,7 @@ def has_colours() -> bool:
 
 
 def _cropped(text: str, column: TableColumn, width: int) -> str:
-    """Return a text of at most so many columns; an ellipsis is in the place of the rest."""
+    """Return a text cropped to a width, with an ellipsis for the rest."""
     if cell_len(text) <= width:
         return text
     from rich.cells import set_cell_size
@@ -286,7 +286,7 @@ def _cropped(text: str, column: TableColumn, width: int) -> str:
 def _widths(
     columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], room: int
 ) -> dict[int, int]:
-    """Return the width of each column that fits, by its place."""
+    """Return the width of each column that fits, by its index."""
     natural = [
         max([cell_len(column.header), *(cell_len(row[place]) for row in rows)])
         for place, column in enumerate(columns)
@@ -312,7 +312,7 @@ def _widths(
         room -= more
 
     grow(ranked[0], third - widths[ranked[0]])
-    # The rest is shared; columns that need little leave more to the others.
+    # The rest is shared; narrow columns leave more to the others.
     wanting = sorted(widths, key=lambda place: natural[place] - widths[place])
     for served, place in enumerate(wanting):
         grow(place, room // (len(wanting) - served))
@@ -320,11 +320,11 @@ def _widths(
 
 
 def print_raw(text: str) -> None:
-    """Print a text as it is, byte for byte; only a terminal gets it harmless."""
+    """Print a text unchanged, byte for byte; on a terminal, control characters are escaped."""
     if is_terminal():
         click.echo(terminal_safe(text, keep_lines=True), nl=False)
     elif sys.stdout is not None:
-        # click.echo would leave out escape sequences, and a patch without them is another patch.
+        # click.echo would remove escape sequences, which would change a patch.
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode(errors="surrogatepass"))
         sys.stdout.buffer.flush()
@@ -336,7 +336,7 @@ def print_json_line(value: object) -> None:
 
 
 def print_json_parts(name: str, items: Iterable[object], more: Mapping[str, object]) -> None:
-    """Print an object with a list, item by item, so that a list of any length needs no memory.
+    """Print an object with a list, item by item, so that long lists need little memory.
 
     Args:
         name: The key of the list; empty for the list alone.
@@ -357,23 +357,23 @@ def print_json_parts(name: str, items: Iterable[object], more: Mapping[str, obje
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
-    """Print strict JSON, indented; values that JSON does not have are texts."""
+    """Print strict JSON, indented; values without a JSON form become strings."""
     click.echo(json_text(value, indent=indent))
 
 
 def json_text(value: object, *, indent: int | None = 2) -> str:
-    """Return strict JSON that no terminal obeys."""
+    """Return strict JSON without control characters."""
     import json
 
     is_plain = sys.stdout is None or "utf" not in sys.stdout.encoding.lower()
     text = json.dumps(plain(value), indent=indent, ensure_ascii=is_plain, allow_nan=False)
-    # All that JSON leaves unescaped here is within its texts, where an escape means the same.
+    # These characters occur only within JSON strings, where an escape has the same meaning.
     lines = (line if line.isprintable() else _escaped(line) for line in text.split("\n"))
     return "\n".join(lines)
 
 
 def _escaped(line: str) -> str:
-    """Escape in JSON what a terminal would obey."""
+    """Escape control characters in JSON."""
     import json
 
     return "".join(

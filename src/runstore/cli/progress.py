@@ -1,4 +1,4 @@
-"""A progress bar over parameter sets, where there is a terminal and more than one set."""
+"""A progress bar for parameter sets, on a terminal and for more than one set."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class _Silent:
 
     Attributes:
         reference: The run; empty until it is recorded.
-        tells_nearest: Whether the earlier run that differs least is told.
+        tells_nearest: Whether the most similar earlier run is reported.
     """
 
     reference = ""
     tells_nearest = False
 
     def differs(self, reference: str, differences: Sequence[str]) -> None:
-        """List what is not as the run that is repeated recorded it."""
+        """Print the differences from the run that is repeated."""
         if differences:
             told = f"{reference} is not repeated exactly; since it was recorded, this differs:"
             say(f"runstore: {told}", err=True)
@@ -31,7 +31,7 @@ class _Silent:
             say(f"  {one}", err=True)
 
     def started(self, run: ActiveRun) -> None:
-        """Keep the reference, and tell what is near where that is wanted."""
+        """Keep the reference, and report the most similar run if requested."""
         self.reference = run.reference
         if self.tells_nearest and run.earlier is not None and run.earlier.same is None:
             near = run.earlier.nearest
@@ -39,14 +39,14 @@ class _Silent:
             say(f"runstore: {told}.", err=True)
 
     def begin(self, name: str) -> None:
-        """Be told that a set begins."""
+        """Start a set."""
 
     def advance(self) -> None:
-        """Be told that a set is done."""
+        """Finish a set."""
 
 
 class _Bar(_Silent):
-    """Shows the set at work, and how many are done."""
+    """Shows the current set and the number of finished sets."""
 
     def __init__(self, bar: Any, total: int) -> None:
         self._bar = bar
@@ -57,13 +57,13 @@ class _Bar(_Silent):
         self._bar.update(self._task, description=terminal_safe(name[:40]))
 
     def advance(self) -> None:
-        """Show one more as done."""
+        """Advance the bar by one set."""
         self._bar.advance(self._task)
 
 
 @contextmanager
 def shown_on_terminal(total: int) -> Iterator[_Silent]:
-    """Give a progress bar on stderr; what is printed meanwhile stands above it."""
+    """Yield a progress bar on stderr; printed text appears above it."""
     if total < 2 or not sys.stderr.isatty():  # noqa: PLR2004 - one set is no progress
         yield _Silent()
         return
@@ -81,7 +81,7 @@ def shown_on_terminal(total: int) -> Iterator[_Silent]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    # Output that goes to a file or a pipe stays there; only a terminal's is drawn above the bar.
+    # Output to a file or pipe is left alone; output to a terminal is printed above the bar.
     is_shared = sys.stdout.isatty()
     drawn = console(err=True)
     with Progress(*columns, console=drawn, transient=True, redirect_stdout=is_shared) as bar:

@@ -1,4 +1,4 @@
-"""A console of `rich` from which no text reaches a terminal but in a harmless form."""
+"""A console of `rich` that escapes control characters in texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runstore.errors import visible
 
 
 class SafeConsole(Console):
-    """Draws tables and bars; texts have no markup, and control nothing."""
+    """Draws tables and bars; texts have neither markup nor control characters."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, **options)
@@ -20,7 +20,7 @@ class SafeConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Yield what is drawn; only what `rich` itself made may move the cursor."""
+        """Yield segments; only control segments of `rich` itself can move the cursor."""
         for one in super().render(renderable, options):
             if one.control is None:
                 yield Segment(visible(one.text, keep_lines=True), one.style)

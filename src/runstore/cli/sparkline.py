@@ -12,13 +12,13 @@ _GAP = " "
 
 
 def sparkline(values: Iterable[float], width: int = 20) -> str:
-    """Return at most `width` bars, lowest to highest; NaN is a gap, infinities are the extremes.
+    """Return at most `width` bars; NaN is a gap, and infinities are the extremes.
 
-    Each bar stands for a stretch of values, by their mean.
+    Each bar shows the mean of several consecutive values.
 
     Args:
-        values: Numbers, in the order of the line.
-        width: Bars at most.
+        values: Numbers, from left to right.
+        width: Maximum number of bars.
     """
     numbers = [float(value) for value in values]
     count = min(width, len(numbers))

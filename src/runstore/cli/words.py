@@ -1,4 +1,4 @@
-"""The runs that words on the command line name: RUN, EXPERIMENT and FILTER, alike everywhere."""
+"""The runs that arguments refer to: RUN, EXPERIMENT and FILTER, the same in every command."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _COMPARISONS = frozenset({"=", "==", "!=", "<", "<=", ">", ">=", "~", "!~"})
 
 
 def is_filter(store: Store, word: str) -> bool:
-    """Return whether a word is a filter, or the name of one: neither experiment nor run.
+    """Return whether an argument is a filter or the name of one, not an experiment or a run.
 
-    Names may contain spaces and the signs of filters, so names that the store has come first.
+    Names can contain spaces and operators, so names in the store take precedence.
     """
     if word.startswith("@") or not any(sign in word for sign in " =<>~"):
         return word.startswith("@") and not store.has_experiment(word)
@@ -36,22 +36,22 @@ def _is_run(store: Store, word: str) -> bool:
 
 
 def tell_hints(page: Page[Any]) -> None:
-    """Print the hints of a page about names that no run has."""
+    """Print the hints of a page about unknown names."""
     for hint in page.hints:
         say(f"runstore: {hint}", err=True)
 
 
 def filter_text(store: Store, word: str) -> str:
-    """Return a filter; the one kept under the name for `@name`.
+    """Return a filter; for `@name`, the saved filter of that name.
 
     Raises:
-        NotFoundError: No filter is kept under the name.
+        NotFoundError: There is no saved filter of that name.
     """
     return store.queries[word[1:]] if word.startswith("@") else word
 
 
 def one_run(store: Store, word: str) -> Run:
-    """Return the run that a word names; of an experiment or a filter, its newest.
+    """Return the run that an argument names; for an experiment or a filter, its newest.
 
     A choice among several runs is reported on stderr.
 
@@ -92,12 +92,12 @@ def experiment_and_filter(store: Store, words: Sequence[str]) -> tuple[str | Non
 
 
 def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
-    """Return the experiment and the filter of `[EXPERIMENT] [FILTER]`, or the filter of a run.
+    """Return the experiment and filter of `[EXPERIMENT] [FILTER]`; for a run, a filter for it.
 
     Raises:
         FilterError: A filter cannot be read.
-        NotFoundError: There is no such experiment or run, or no filter of the name.
-        UsageError: There is a filter beside the name of a run.
+        NotFoundError: There is no such experiment, run or saved filter.
+        UsageError: There is a filter as well as the name of a run.
     """
     name, where = experiment_and_filter(store, words)
     if name is None:
@@ -126,17 +126,17 @@ def _is_name(store: Store, word: str) -> bool:
 
 
 def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) -> list[Run]:
-    """Return the runs of experiments and of names, or those of them that a filter accepts.
+    """Return the runs of experiments and names, filtered if there is a filter.
 
     Args:
-        store: The store that keeps them.
-        words: `EXPERIMENT`, `RUN`, and at most one filter; without any, all runs are meant.
-        limit: The newest of each experiment, at most this many; None for all.
+        store: The store of the runs.
+        words: `EXPERIMENT`, `RUN`, and at most one filter; none for all runs.
+        limit: Maximum number of runs of each experiment, the newest; None for all.
 
     Raises:
         FilterError: A filter cannot be read.
         NotFoundError: There is no such experiment or run.
-        UsageError: There are several filters, or one beside names of runs.
+        UsageError: There are several filters, or a filter as well as names of runs.
     """
     of_filters = [word for word in words if is_filter(store, word)]
     filters = [filter_text(store, word) for word in of_filters]
@@ -177,9 +177,9 @@ def _of_name(
 
 
 def metrics_meant(wanted: Sequence[str], runs: Sequence[Run]) -> tuple[str, ...]:
-    """Return names of metrics, patterns such as `val/*` replaced by the names that match.
+    """Return names of metrics; patterns such as `val/*` are replaced by matching names.
 
-    The name of a metric is not a pattern, even if it has the signs of one.
+    The name of a metric is not a pattern, even if it has wildcards.
 
     Raises:
         NotFoundError: A pattern matches no metric of these runs.

@@ -24,7 +24,7 @@ class LineNames:
             run.uid: run.parameter_sets[0].name for run in runs if len(run.parameter_sets) == 1
         }
         groups = group_repeats(runs, over=(), or_incomplete=True).groups
-        keys = _telling([dict(one.settings) for one in groups])
+        keys = _shown_keys([dict(one.settings) for one in groups])
         times = Counter(map(_last_part, keys))
         shown = {key: _last_part(key) if times[_last_part(key)] == 1 else key for key in keys}
         self._settings = {
@@ -48,8 +48,8 @@ class LineNames:
         return " ".join(parts)
 
 
-def _telling(settings: Sequence[dict[str, str]]) -> set[str]:
-    """Return a few of the parameters that differ; those that groups share come first."""
+def _shown_keys(settings: Sequence[dict[str, str]]) -> set[str]:
+    """Return a few of the parameters that differ; values shared by several groups come first."""
     keys = list(settings[0]) if settings else []
 
     def is_own(key: str) -> bool:

@@ -29,7 +29,7 @@ def print_remark(sentence: str) -> None:
 
 
 def print_gaps(gaps: Sequence[Gap], runs: Sequence[Run], names: Sequence[str]) -> None:
-    """Print the values that are known for some runs only and so were not compared."""
+    """Print the values that are unknown for some runs and were not compared."""
     for name, some in _by_name(gaps):
         unknown = {gap.place for gap in some}
         if len(unknown) < len({run.uid for run in runs}):
@@ -43,9 +43,9 @@ def _by_name(gaps: Sequence[Gap]) -> Iterator[tuple[str, list[Gap]]]:
 
 
 def distinct_texts(texts: Sequence[str], width: int) -> tuple[str, ...]:
-    """Return texts that still differ if only so many characters are shown.
+    """Return texts that still differ when cropped to a width.
 
-    Words that long texts share are replaced by an ellipsis, or else their common beginning.
+    An ellipsis replaces the words that long texts share, or else their common prefix.
     """
     shown = {text: text for text in texts}
     if _alike(shown, width):
@@ -53,7 +53,7 @@ def distinct_texts(texts: Sequence[str], width: int) -> tuple[str, ...]:
     for _ in shown:
         for group in _alike(shown, width):
             same = _common(group)
-            # A little of the common beginning shows the place in the text.
+            # A part of the common prefix shows the position in the text.
             shown |= {text: "…" + text[max(0, same - width // 3) :] for text in group}
     for group in _alike(shown, width):
         for number, text in enumerate(group, 1):
@@ -70,7 +70,7 @@ def _without_common_words(texts: Sequence[str]) -> dict[str, str]:
     is_same = [len(set(column)) == 1 for column in zip(*lines, strict=True)]
     for place, word in enumerate(lines[0][:-1]):
         if word.startswith("-") and not is_same[place + 1]:
-            is_same[place] = False  # the option of a value that differs
+            is_same[place] = False  # the differing value of an option
     return {
         text: " ".join(
             part
@@ -82,7 +82,7 @@ def _without_common_words(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
-    """Return the texts that look the same, in groups."""
+    """Return groups of texts that look the same."""
     groups: dict[str, list[str]] = defaultdict(list)
     for text, now in shown.items():
         groups[now if len(now) <= width else f"{now[: width - 1]}…"].append(text)
@@ -90,7 +90,7 @@ def _alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
 
 
 def _common(texts: Sequence[str]) -> int:
-    """Return how many characters texts begin with in common."""
+    """Return the length of the common prefix of texts."""
     shortest = min(map(len, texts))
     return next(
         (place for place in range(shortest) if len({text[place] for text in texts}) > 1), shortest
@@ -117,7 +117,7 @@ def print_pairs(found: Sequence[Difference]) -> None:
 
 
 def print_values(found: Sequence[Difference]) -> None:
-    """Print a line `key  old → new` for each, or three if one is too narrow."""
+    """Print a line `key  old → new` for each, or three lines if it does not fit."""
     width = output.console().width
     keys = [output.terminal_safe(one.key) for one in found]
     room = min(_KEY_WIDTH, width // 3, max(map(len, keys)))
@@ -163,7 +163,7 @@ def print_change(
 
 
 def _print_signed(sign: str, text: str, style: str, indent: int) -> None:
-    """Print a value after its sign, its lines below each other."""
+    """Print a value after its sign; further lines are indented."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
@@ -185,7 +185,7 @@ def print_indented(text: str, indent: int) -> None:
 
 
 def counts_text(one: FileChange) -> str:
-    """Return the lines a file gained and lost, `+3 -1`, and a remark."""
+    """Return the numbers of added and removed lines, `+3 -1`, and a remark."""
     counts = (
         "" if one.remark and not (one.added or one.removed) else f"+{one.added} -{one.removed}"
     )
@@ -194,10 +194,10 @@ def counts_text(one: FileChange) -> str:
 
 
 def print_patch(code: CodeChanges) -> None:
-    """Print files as a patch: byte for byte in a pipe, all of them and coloured for people.
+    """Print files as a patch: byte for byte in a pipe, coloured on a terminal.
 
-    In a pipe, files that lines cannot describe are left out with a remark, since `git apply`
-    would refuse the whole patch.
+    In a pipe, files that a text patch cannot describe are left out with a remark, because
+    `git apply` would refuse the whole patch.
     """
     if not output.is_terminal():
         output.print_raw("".join(one.diff for one in code.files if one.is_exact))

@@ -11,7 +11,7 @@ from runstore.cli.completions import complete_metrics
 def _sections(
     _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the sections asked for, each once; all without any."""
+    """Return the requested sections, each once; all if there are none."""
     wanted = [name.strip() for text in given for name in text.split(",") if name.strip()]
     from runstore.analysis.compare.comparison import check_sections
 

@@ -44,8 +44,8 @@ def print_over(
     """Print the mean of each group of repeats, and the differences between the groups.
 
     Args:
-        runs: In any order.
-        over: Keys in which repeats may differ.
+        runs: The runs, in any order.
+        over: Parameters in which repeats can differ.
         metric: Metric to compare, such as `acc.max`.
         level: Confidence level of the intervals.
         as_json: Whether to print JSON.
@@ -63,7 +63,7 @@ def print_over(
     output.print_table(_MEANS, list(table.rows()))
     rows = list(table.difference_rows())
     if rows:
-        # The most certain differences come first; the order of equals stays.
+        # The most certain differences come first, by a stable sort.
         by_p = sorted(range(len(rows)), key=lambda place: _certainty(table, place))
         output.say()
         output.print_table(_DIFFERENCES, [rows[place] for place in by_p[:_PAIRS_SHOWN]])
@@ -72,7 +72,7 @@ def print_over(
 
 
 def the_metric(metrics: Sequence[str]) -> str:
-    """Return the one metric that was requested.
+    """Return the only requested metric.
 
     Raises:
         UsageError: There is none, or several.

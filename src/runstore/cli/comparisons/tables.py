@@ -1,4 +1,4 @@
-"""Tables with more columns than fit: the rest continues below."""
+"""Tables with more columns than fit, printed in blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = tuple[str, Sequence[str]]
 
 
 def print_in_blocks(names: Sequence[str], rows: Sequence[Row], *, transpose: bool) -> None:
-    """Print a table with a column for each name, in as many blocks as a terminal needs.
+    """Print a table with a column for each name, in blocks that fit on the terminal.
 
     Args:
         names: Names of the columns.
@@ -28,7 +28,7 @@ def print_in_blocks(names: Sequence[str], rows: Sequence[Row], *, transpose: boo
     turned_names, turned = _turned(names, rows, transpose=transpose)
     first = min(max(len(name) for name, _ in turned), max(room // 3, _NARROWEST))
     widest = _widest(len(turned_names), room - first)
-    # Texts that are cut still have to differ.
+    # Cropped texts still have to differ.
     apart = [(name, distinct_texts(texts, widest)) for name, texts in rows]
     turned_names, turned = _turned(names, apart, transpose=transpose)
     labels = distinct_texts([name for name, _ in turned], first)
@@ -59,7 +59,7 @@ def _turned(
 def _blocks(
     names: Sequence[str], rows: Sequence[Row], room: int, most: int
 ) -> Iterator[list[int]]:
-    """Yield the places of columns that fit side by side."""
+    """Yield the indices of columns that fit side by side."""
     block: list[int] = []
     taken = 0
     for place, name in enumerate(names):
@@ -78,6 +78,6 @@ def _print_block(
     names: Sequence[str], rows: Sequence[Row], *, width: int | None, most: int = _WIDEST
 ) -> None:
     columns = [TableColumn("", narrowest=width or _NARROWEST)]
-    # None of them may be left out; each fits at this width.
+    # No column can be left out; each fits at this width.
     columns += [TableColumn(terminal_safe(name), narrowest=most, rank=1) for name in names]
     print_table(columns, [(name, *texts) for name, texts in rows])

@@ -1,1 +1,1 @@
-"""The grammar of the command line: names of commands, and mistakes in it."""
+"""The grammar of the command line: names of commands, and usage errors."""

@@ -1,4 +1,4 @@
-"""Names of commands: their groups in the help, other words for them, and hints for a wrong one."""
+"""Names of commands: their groups in the help, aliases, and hints for unknown names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _OTHERS = "More commands"
 
-# Words that are as natural as ours; the help does not list them.
+# Hidden aliases that are as natural as the names of the commands.
 ALIASES: Mapping[str, str] = {"get": "download", "log": "output", "query": "views"}
 
 _LIST = "List runs with: runstore ls"
@@ -29,7 +29,7 @@ _COPY = "A store is a folder without a server. Copy it with: runstore copy"
 _STOP = (
     "runstore does not stop programs: press Ctrl-C in the terminal of the run, or end its process."
 )
-# Words of other programs for something that runstore has under another name, or does not have.
+# Commands of other programs that have another name in runstore, or no equivalent.
 _HINTS: Mapping[str, str] = {
     **dict.fromkeys(("delete", "remove", "del", "unlink"), _DELETE),
     **dict.fromkeys(("list", "runs", "ps", "status", "query-runs"), _LIST),
@@ -91,7 +91,7 @@ def grouped(names: Collection[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def hint_for(word: str, names: Collection[str]) -> str:
-    """Return the command that a wrong one stands for, or the nearest; else the way to all."""
+    """Return a hint for an unknown command: its equivalent, the nearest one, or the help."""
     from runstore.model.display.suggestions import hint_of
 
     lower = word.strip().lower()

@@ -1,4 +1,4 @@
-"""Durations in options, whose unit is never guessed."""
+"""Durations in options; their unit is required."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completion scripts of bash, zsh and fish, and the quoting that bash leaves to a program."""
+"""Completion scripts of bash, zsh and fish, and the quoting that bash expects of a program."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ _BREAKS = frozenset("\"'@><=;|&(:")
 
 
 class Bash(BashComplete):
-    """Completes the line up to the cursor; bash inserts the answers as they are."""
+    """Completes the line up to the cursor; bash inserts the completions unquoted."""
 
     source_template: ClassVar[str] = _BASH
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the words before the one that is being typed, and that word without quotes."""
+        """Return the words before the current one, and the current one without quotes."""
         line = _line()
         typed = _typed(line)
         return shlex.split(line[: len(line) - len(typed)])[1:], _unquoted(typed)
 
     def format_completion(self, item: CompletionItem[str]) -> str:
-        """Return `type,value`, the value quoted as the beginning of the word is."""
+        """Return `type,value`, the value quoted like the typed word."""
         if item.type != "plain":
             return f"{item.type},{item.value}"
         typed = _typed(_line())
         word = os.environ.get("COMP_WORD", "")
-        # bash replaces the part behind the last `=`, `:` or `@`, and nothing before a quote.
+        # bash replaces the part after the last `=`, `:` or `@`, and nothing before a quote.
         part = "" if set(word) <= _BREAKS else word
         before = typed[: len(typed) - len(part)] if typed.endswith(part) else ""
         quote = typed[:1] if typed[:1] in {'"', "'"} else ""
@@ -67,7 +67,7 @@ class Bash(BashComplete):
 
 
 class Fish(FishComplete):
-    """Completes values with commas as well."""
+    """Completes comma-separated values as well."""
 
     source_template: ClassVar[str] = FishComplete.source_template.replace(
         'string split ","', 'string split -m 1 ","'
@@ -78,7 +78,7 @@ SHELLS: Mapping[str, type[ShellComplete]] = {"bash": Bash, "fish": Fish, "zsh": 
 
 
 def _line() -> str:
-    """Return the line up to the cursor, whose place bash counts in bytes."""
+    """Return the line up to the cursor, which bash counts in bytes."""
     line = os.environ.get("COMP_LINE", "")
     try:
         point = int(os.environ.get("COMP_POINT", ""))
@@ -88,7 +88,7 @@ def _line() -> str:
 
 
 def _typed(line: str) -> str:
-    """Return the last word of a line as it was typed, with its quotes and backslashes."""
+    """Return the last word of a line as typed, with its quotes and backslashes."""
     start, quote, is_escaped = 0, "", False
     for place, sign in enumerate(line):
         if is_escaped:
@@ -105,7 +105,7 @@ def _typed(line: str) -> str:
 
 
 def _unquoted(typed: str) -> str:
-    """Return a word without its quotes, whose last one may be missing."""
+    """Return a word without its quotes; the closing one may be missing."""
     for end in ("", "'", '"', "\\"):
         with suppress(ValueError):
             return "".join(shlex.split(f"{typed}{end}"))
@@ -113,11 +113,11 @@ def _unquoted(typed: str) -> str:
 
 
 def _quoted(value: str, quote: str) -> str | None:
-    """Return a value for the inside of these quotes, or with backslashes; None if it cannot be."""
+    """Return a value quoted for these quotes, or with backslashes; None if that is impossible."""
     if quote == "'":
         return None if "'" in value else value
     if quote:
-        if "!" in value:  # the history is looked up, and a backslash would stay
+        if "!" in value:  # bash expands the history, and would keep a backslash
             return None
         return "".join(f"\\{one}" if one in _KEPT_IN_DOUBLE_QUOTES else one for one in value)
     shown = "".join(one if _SAFE.match(one) else f"\\{one}" for one in value)

@@ -1,4 +1,4 @@
-"""Mistakes in a command line, which click finds, in the words and parts of our own errors."""
+"""Usage errors of click, in the form of our own errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILTERING = frozenset({"--filter", "--where", "--status", "--query", "--experim
 
 
 def as_ours(error: click.ClickException) -> UsageError:
-    """Return our error for one of click's: what happened, and the next step."""
+    """Return our error for an error of click: the problem and the next step."""
     if not isinstance(error, click.UsageError):
         return UsageError(_sentence(error.format_message()))
     return UsageError(_what(error), hint=_hint(error))
@@ -46,7 +46,7 @@ def _bad_value(error: click.BadParameter) -> str:
 
 
 def _expected(kind: object) -> str | None:
-    """Return the values that a type of click takes; None if it says so itself."""
+    """Return the values that a type of click accepts; None if its message has them."""
     number = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
     if isinstance(kind, (click.IntRange, click.FloatRange)):
         if kind.max is None:

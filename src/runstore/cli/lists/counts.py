@@ -1,4 +1,4 @@
-"""How many runs a list would have, counted only as far as that is quick."""
+"""The number of runs of a list, if it can be counted quickly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from runstore.model.query.tree import Query
     from runstore.store import Store
 
-# A store counts its runs in no time; a filter has to look at each of them.
+# Counting all runs is quick; a filter has to check each of them.
 _ALL_AT_MOST, _FILTERED_AT_MOST = 10_000, 200
 
 

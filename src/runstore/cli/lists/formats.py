@@ -30,7 +30,7 @@ FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet")
 _USUAL = ("run", "status", "started", "duration")
 _FOR_PEOPLE = frozenset({"table", "markdown"})
 _WHOLE_BELOW = 1e15
-_LINES = 1_000  # printed at once
+_LINES = 1_000  # rows printed at once
 _RUN_END = 6  # of a short name: its number
 _NUMBERS = frozenset({Type.WHOLE, Type.NUMBER, Type.EXACT})
 _NAMESPACES = ("params", "metrics", "tags")
@@ -44,7 +44,7 @@ def print_page(
     Args:
         store: The store of the runs.
         page: The runs.
-        names: Columns; none for all, or for the usual ones where people look.
+        names: Columns; none for all, or on a terminal for the default columns.
         form: The format.
         sets: Whether each parameter set has a row.
     """
@@ -61,9 +61,9 @@ def print_page(
 def chosen(
     table: RunsTable, names: Sequence[str], is_known: Callable[[str], bool]
 ) -> dict[str, Column]:
-    """Return columns by name, in the order asked for; `params` is every parameter.
+    """Return columns by name, in the requested order; `params` is every parameter.
 
-    A column that no run of the page has is empty: each page of a list has the same columns. The
+    A column without values on this page is empty, so that all pages have the same columns. The
     namespace of a name can be left out: `lr` is `params.lr`, unless a metric has the name as well.
 
     Raises:
@@ -99,7 +99,7 @@ def _full_name(name: str, table: RunsTable, is_known: Callable[[str], bool]) -> 
 def _print_on_terminal(
     page: Page[Run], table: RunsTable, columns: Mapping[str, Column], wanted: Sequence[str]
 ) -> None:
-    """Print columns with short names and headings, without those that only take room."""
+    """Print columns with short names and headings, without constants."""
     shown = {
         name: one
         for name, one in columns.items()
@@ -118,7 +118,7 @@ def _print_on_terminal(
 
 
 def _is_dull(name: str, column: Column) -> bool:
-    """Return whether a column that was not named has the same value in each row."""
+    """Return whether a column has the same value in each row, and was not requested."""
     namespace, _, key = name.partition(".")
     if namespace not in _NAMESPACES:
         return False
@@ -135,7 +135,7 @@ def print_table_of(
         table: The table.
         names: Its columns.
         form: The format.
-        ranks: The columns of the highest ranks are the first to be left out on a terminal.
+        ranks: Ranks of the columns; on a terminal the highest are left out first.
     """
     if form == "parquet":
         _print_parquet(table, names)
@@ -155,7 +155,7 @@ def _rows(columns: dict[str, Column], *, for_people: bool) -> Iterator[list[Any]
 
 
 def _plain(value: Any) -> Any:
-    """Return a value for programs: times as text, durations in seconds."""
+    """Return a value for programs: times as strings, durations in seconds."""
     if isinstance(value, datetime):
         return as_utc(value)
     if isinstance(value, timedelta):
@@ -218,7 +218,7 @@ def _print_csv(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
 
 
 def _in_csv(value: Any) -> str:
-    """Return a cell; a bare carriage return ends a row for some readers, and so is quoted too."""
+    """Return a cell; a bare carriage return is quoted, since it ends a row for some readers."""
     if value is None:
         return ""
     text = json.dumps(value) if isinstance(value, bool) else str(value)

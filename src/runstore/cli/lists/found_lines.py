@@ -1,4 +1,4 @@
-"""Lines that were found: under their runs on a terminal, with tabs between in a pipe."""
+"""Matching lines: below their runs on a terminal, tab-separated in a pipe."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from runstore.model.text.matches import FoundLine, FoundTexts
 if TYPE_CHECKING:
     from rich.text import Text
 
-_BEFORE = 30  # characters of a long line in front of what was found
+_BEFORE = 30  # characters of a long line before the match
 _GAP = 2
 
 
 class _ShownLine(NamedTuple):
-    """A line that is shown: one that was found, or one around it."""
+    """A line to show: a match, or a line of its context."""
 
     field: str
     number: int
@@ -25,11 +25,11 @@ class _ShownLine(NamedTuple):
 
 
 def print_found(items: Iterable[FoundTexts], *, has_context: bool, with_times: bool) -> None:
-    """Print what was found.
+    """Print matching lines.
 
     Args:
-        items: Runs with their lines.
-        has_context: Whether lines around them are shown, and so have to be told apart.
+        items: Runs with their matching lines.
+        has_context: Whether lines of context are shown, with another separator.
         with_times: Whether the time of printed lines is shown.
     """
     if output.is_terminal():
@@ -47,7 +47,7 @@ def print_found(items: Iterable[FoundTexts], *, has_context: bool, with_times: b
 
 
 def _rows(lines: Iterable[FoundLine]) -> Iterator[_ShownLine]:
-    """Yield lines with those around them, each once, in the order of each field."""
+    """Yield matches and their context, each line once, in the order of each field."""
     fields: dict[str, dict[int, _ShownLine]] = {}
     for line in lines:
         rows = fields.setdefault(line.field, {})
@@ -96,13 +96,13 @@ def _print_on_terminal(items: Iterable[FoundTexts], *, with_times: bool) -> None
 
 
 def _is_apart(before: _ShownLine, row: _ShownLine) -> bool:
-    """Tell whether lines were left out between two, where there are lines around."""
+    """Return whether lines were left out between two lines, if there is context."""
     has_context = before.found is None or row.found is None
     return has_context and (before.field != row.field or row.number != before.number + 1)
 
 
 def _shown(row: _ShownLine, room: int) -> Text:
-    """Return a line, what was found in it marked; of one that is too long, the part with it."""
+    """Return a line with the match highlighted, cropped around the match if it is long."""
     from rich.text import Text
 
     spans = row.found.spans if row.found else ()

@@ -33,16 +33,16 @@ def print_groups(
 
     Args:
         store: The store of the runs.
-        by: The field that they are grouped by.
+        by: The field to group by.
         experiment: Only runs of this experiment.
         where: Only runs that match this filter.
         sort: A column of the table, with `desc` for the largest first.
         columns: Metrics to summarize: `metrics.loss`.
-        limit: Groups at most; None for all.
+        limit: Maximum number of groups; None for all.
         form: The format.
 
     Raises:
-        UsageError: A column is not a metric, or runs cannot be grouped or sorted so.
+        UsageError: A column is not a metric, or a field cannot group or sort runs.
     """
     wrong = [one for one in columns if not one.startswith(_METRICS)]
     if wrong:
@@ -71,7 +71,7 @@ def print_groups(
 
 
 def _ranks(names: Sequence[str]) -> dict[str, int]:
-    """Return ranks by which the field, the count and the metrics are left out last."""
+    """Return ranks such that the field, the count and the metrics are left out last."""
     first = [*names[:2], *(name for name in names if name.startswith(_METRICS))]
     rest = [name for name in names if name not in first]
     return {name: rank for rank, name in enumerate([*first, *rest])}

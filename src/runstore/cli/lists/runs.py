@@ -1,4 +1,4 @@
-"""Lists of runs: as a table on a terminal, and as lines with tabs between the cells in a pipe."""
+"""Lists of runs: a table on a terminal, tab-separated lines in a pipe."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 _NARROWEST = {"run": 14, "status": 11, "started": 10, "took": 8, "notes": 10, "tags": 8}
 _RUN_END = 6  # of a short name: its number
 _PIPED = ("run", "status", "started", "took", "parameters", "notes")
-_NAMED = 6  # columns that are named when there is no room for them
+_NAMED = 6  # maximum number of left-out columns to name
 
 
 def print_runs(parts: Iterable[Sequence[Run]], order: Sequence[Order] = ()) -> None:
     """Print runs as they are read, so that a list of any length needs little memory.
 
     Args:
-        parts: Some runs at a time.
-        order: The keys by which they are sorted.
+        parts: Batches of runs.
+        order: The sort keys.
     """
     if output.is_terminal():
         _print_on_terminal(iter(parts), order)
@@ -53,13 +53,13 @@ def _row(run: Run) -> tuple[str, ...]:
 
 
 def _parameters(run: Run) -> str:
-    """Return the values of a single set, or the names of several."""
+    """Return the values of a single parameter set, or the names of several."""
     sets = run.parameter_sets
     return sets[0].preview() if len(sets) == 1 else some_of([one.name for one in sets])
 
 
 def _sort_keys(order: Sequence[Order]) -> Iterator[tuple[str, Callable[[Run], str]]]:
-    """Yield the names of sort keys that no other column of a pipe shows, and their texts."""
+    """Yield the names and texts of sort keys that are not in another column of a pipe."""
     if not order:
         return
     from functools import partial
@@ -73,7 +73,7 @@ def _sort_keys(order: Sequence[Order]) -> Iterator[tuple[str, Callable[[Run], st
 
 
 def _print_on_terminal(parts: Iterator[Sequence[Run]], order: Sequence[Order]) -> None:
-    """Print a table whose columns are chosen by the first runs."""
+    """Print a table; its first runs determine the columns."""
     from runstore.reading.shown.listing import list_columns, list_rows
 
     first = list_rows([run for part in islice(parts, 2) for run in part])
@@ -100,7 +100,7 @@ def _as_table_column(one: ListColumn) -> output.TableColumn:
 
 
 def say_left_out(headers: Sequence[str]) -> None:
-    """Report columns that the terminal has no room for."""
+    """Report columns that do not fit on the terminal."""
     if headers:
         count = f"{len(headers)} column{'' if len(headers) == 1 else 's'}"
         names = some_of(headers, _NAMED)

@@ -47,12 +47,12 @@ class Canvas:
             )
 
     def sign(self, x: float, y: float, sign: str, colour: int) -> None:
-        """Put a character over a point."""
+        """Draw a character over a point."""
         place = self.cell(x, y)
         self._signs[place], self._colours[place] = sign, colour
 
     def cell(self, x: float, y: float) -> Place:
-        """Return column and line of a point, from 0 at the left and at the top."""
+        """Return the column and the line of a point, counted from the top left."""
         across, down = self._dot(x, y)
         return across // self._across, down // self._down
 
@@ -71,7 +71,7 @@ class Canvas:
             self._colours[place] = colour
 
     def rows(self) -> Iterable[list[tuple[str, int | None]]]:
-        """Yield each line as texts with their colours; None is a text without one."""
+        """Yield each line as texts with their colours; None is no colour."""
         for line in range(self.height):
             cells = [(column, line) for column in range(self.width)]
             parts = groupby(cells, self._colours.get)

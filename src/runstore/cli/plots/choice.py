@@ -10,7 +10,7 @@ from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.metrics import MetricSummary
 from runstore.model.run import Run
 
-DEFAULT_PANELS = 6  # a run with more metrics needs a choice
+DEFAULT_PANELS = 6  # a run with more metrics needs --metric
 _KEYS_LISTED = 40
 _PANELS_AT_MOST = 24
 _SYSTEM = "system/"
@@ -31,7 +31,7 @@ def summaries_of(runs: Sequence[Run]) -> Known:
 def first_runs(
     runs: Sequence[Run], chosen: Chosen, most: int
 ) -> tuple[Sequence[Run], Chosen, list[str]]:
-    """Return the first runs that have one of the metrics, their part, and remarks on the rest."""
+    """Return the first runs with one of the metrics, and remarks on the others."""
     having = {run.uid for found in chosen.values() for run, _ in found}
     able = [run for run in runs if run.uid in having]
     remarks = []
@@ -50,7 +50,7 @@ def first_runs(
 
 
 def chosen_metrics(known: Known, keys: Sequence[str]) -> Chosen:
-    """Return the metrics that keys and patterns mean, with the runs that have them.
+    """Return the metrics that match keys and patterns, with the runs that have them.
 
     Raises:
         NotFoundError: No run has a metric of a key.
@@ -72,7 +72,7 @@ def chosen_metrics(known: Known, keys: Sequence[str]) -> Chosen:
 
 
 def _expanded(known: Known, keys: Sequence[str]) -> list[str]:
-    """Return the metrics that keys and patterns mean, each once."""
+    """Return the metrics that match keys and patterns, each once."""
     every = [one for _, summaries in known for one in summaries]
     plain = dict.fromkeys(one.key for one in every)
     full = dict.fromkeys(full_key(one) for one in every)
@@ -96,12 +96,12 @@ def _matching(keys: Iterable[str], pattern: str) -> list[str]:
 
 
 def full_key(one: MetricSummary) -> str:
-    """Return the key by which a run knows a series."""
+    """Return the key of a series within its run."""
     return one.key if one.set_name is None else f"{one.set_name}/{one.key}"
 
 
 def _defaults(known: Known) -> list[str]:
-    """Return all metrics, if they are few; those of the machine only if there are no others."""
+    """Return all metrics if they are few; metrics of the machine only if there are no others."""
     found = list(dict.fromkeys(one.key for _, summaries in known for one in summaries))
     keys = [key for key in found if not key.startswith(_SYSTEM)] or found
     if not keys:
@@ -128,7 +128,7 @@ def _no_such_metric(known: Known, key: str) -> NotFoundError:
 
 
 def missing_metrics(runs: Sequence[Run], chosen: Chosen) -> list[str]:
-    """Return a sentence for each run that has some of the metrics and not others."""
+    """Return a sentence for each run that has only some of the metrics."""
     return [
         f"{run.reference} has no metric {key!r}."
         for key, found in chosen.items()

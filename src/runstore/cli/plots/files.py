@@ -16,7 +16,7 @@ _WRITES = {"matplotlib": ".png", "plotly": ".html"}
 
 @contextmanager
 def written_aside(file: Path) -> Iterator[Path]:
-    """Return a path to write to, which is renamed to the file at the end of the block.
+    """Yield a path to write to, which is renamed to the file at the end of the block.
 
     Raises:
         UsageError: The file cannot be written there.

@@ -83,7 +83,7 @@ def _draw_panel(figure: Any, panel: Panel, plot: Plot, row: int, shown: set[int]
     for line in panel.lines:
         if line.smooth is not None:
             _draw(figure, line, line.raw, plot, row, faint(_style(line)))
-        # Each run has one entry in the legend, however many panels it is in.
+        # Each run has one entry in the legend, even if it is in several panels.
         style = {**_style(line), "showlegend": line.place not in shown and len(plot.lines) > 1}
         shown.add(line.place)
         _draw(figure, line, line.shown, plot, row, style)

@@ -18,13 +18,13 @@ X_AXES = ("step", "time", "relative")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """How points are looked at.
+    """The options of a plot.
 
     Attributes:
         x: One of `X_AXES`.
         is_log: Whether the y axis is logarithmic.
         smoothing: Weight of the past in an exponential moving average, 0 to 1; 0 for none.
-        limit: Points per line at most; extremes are kept.
+        limit: Maximum number of points per line; extremes are kept.
     """
 
     x: str = "step"
@@ -40,11 +40,11 @@ class Line:
     Attributes:
         run: The run.
         name: Its name in the legend; any text.
-        summary: The series it comes from.
-        place: Of its run and set among all in the plot: the same look in each panel.
+        summary: The series of its points.
+        place: Its index among the runs and sets of the plot, for the same look in each panel.
         raw: A sample of the points, by x.
-        smooth: The same smoothed; None without smoothing.
-        left_out: Points that cannot be drawn: NaN, infinite, no logarithm.
+        smooth: The smoothed points; None without smoothing.
+        left_out: Number of points that cannot be drawn: NaN, infinite, or without a logarithm.
     """
 
     run: Run
@@ -57,7 +57,7 @@ class Line:
 
     @property
     def shown(self) -> Series:
-        """The points in the foreground: smoothed if there is smoothing."""
+        """The points in the foreground, smoothed if there is smoothing."""
         return self.raw if self.smooth is None else self.smooth
 
     def xs(self, points: Series, x: str) -> list[float]:
@@ -74,7 +74,7 @@ class Panel:
 
     Attributes:
         key: Its key; any text.
-        lines: One per run, and per parameter set that has it.
+        lines: One per run, or per parameter set that has the metric.
     """
 
     key: str
@@ -86,9 +86,9 @@ class Plot:
     """A whole plot.
 
     Attributes:
-        title: The run, or how many.
-        panels: In the order they were asked for.
-        view: How they are looked at.
+        title: The run, or the number of runs.
+        panels: In the requested order.
+        view: The options of the plot.
         missing: Sentences about runs and metrics that are not drawn.
     """
 
@@ -127,7 +127,7 @@ _UNITS_S = (("days", 86_400.0, 3.0), ("hours", 3_600.0, 2.0), ("minutes", 60.0, 
 
 
 def x_label(plot: Plot) -> tuple[str, float]:
-    """Return the label of the x axis, and the unit by which its numbers are divided."""
+    """Return the label of the x axis, and the divisor for its unit."""
     if plot.view.x == "step":
         return "step", 1.0
     if plot.view.x == "time":
@@ -148,8 +148,8 @@ def gather(
         runs: Each once, at least one.
         keys: Metrics of the runs and of their parameter sets, or `<set>/<metric>` of one set, or
             patterns such as `val/*`; none for all metrics, if there are not too many.
-        view: How they are looked at.
-        most: Draw at most so many of the runs that have one of the metrics; None for all.
+        view: The options of the plot.
+        most: Maximum number of runs to draw; None for all with one of the metrics.
 
     Raises:
         NotFoundError: No run has a metric of that key.

@@ -16,7 +16,7 @@ _WIDTH, _HEIGHT = 1200, 500  # pixels; the height is that of a panel
 
 
 def write_picture(plot: Plot, file: Path, width: int | None, height: int | None) -> None:
-    """Write a plot into a file of the kind of its suffix, replacing any file of that name.
+    """Write a plot to a file in the format of its suffix, replacing any file of that name.
 
     Args:
         plot: The plot.
@@ -31,7 +31,7 @@ def write_picture(plot: Plot, file: Path, width: int | None, height: int | None)
     figure = _figure(plot, (width or _WIDTH) / _DPI, (height or _HEIGHT) / _DPI)
     kind = file.suffix.lower()[1:]
     with written_aside(file) as aside:
-        # Without the time of its making, the same plot is the same file.
+        # Without a creation time, the same plot is the same file.
         about = (
             {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else {}
         )

@@ -18,21 +18,21 @@ PANEL_LINES = 16
 NARROWEST, LOWEST = 20, 6
 # Two dots per column; a stretch of one dot has two extremes, and neighbours share the rounding.
 POINTS_PER_COLUMN = 8
-# From the palette of the terminal, which its user can read.
+# From the palette of the terminal, which is readable for its user.
 _COLOURS = (6, 1, 2, 5, 4, 3)
 # Signs in every encoding and font, one column wide.
 _SIGNS = "ox+*#@%&"
 _SIGN_EVERY = 12  # columns
-_FEW_POINTS = 12  # so few have a sign each
+_FEW_POINTS = 12  # at most so many points have a sign each
 _FRAME = 2
-_AXIS_LINES = 2  # the ticks, and their label
+_AXIS_LINES = 2  # the ticks and their labels
 _GAP = "  "
 _ASCII = str.maketrans("┌┐└┘┬┴├┤┼─│…", "+++++++++-|~")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """The place to draw on.
+    """The properties of the output.
 
     Attributes:
         width: Columns.
@@ -61,7 +61,7 @@ def paper(width: int | None, height: int | None) -> Paper:
 
 
 def draw(plot: Plot, on: Paper) -> list[str]:
-    """Return the lines of a plot: the run, each panel with its legend, remarks."""
+    """Return the lines of a plot: the run, each panel with its legend, and remarks."""
     has_signs = len(plot.lines) > 1
     lines = [_cut(plot.title, on.width)] if len(plot.lines) == 1 else []
     for panel in plot.panels:
@@ -129,7 +129,7 @@ def _joined(parts: Sequence[tuple[str, int | None]], on: Paper) -> str:
 
 
 def _spaced(texts: Mapping[int, str], indent: int, width: int) -> str:
-    """Return texts in the middle of their columns; one that would touch another is left out."""
+    """Return texts centered on their columns; a text that would touch another is left out."""
     line = ""
     for column, text in sorted(texts.items()):
         start = min(indent + column - len(text) // 2, width - len(text))
@@ -152,7 +152,7 @@ def _ends(numbers: Iterator[float]) -> tuple[float, float]:
 def _signed(
     xs: Sequence[float], place: int | None, x_range: tuple[float, float], width: int
 ) -> list[int]:
-    """Return the points with a sign: all of a few points, or one every so many columns.
+    """Return the points with a sign: all if there are few, or one at regular columns.
 
     Args:
         xs: In order.
@@ -172,14 +172,14 @@ def _signed(
 
 
 def _legend(panel: Panel, on: Paper) -> list[str]:
-    """Return sign, name and last value of each line, as many beside each other as fit."""
+    """Return the sign, name and last value of each line, side by side if they fit."""
     from rich.cells import cell_len
 
     rows: list[str] = []
     room = 0
     for line in panel.lines:
         sign = _SIGNS[line.place % len(_SIGNS)]
-        # The value stays when a name is long.
+        # A long name is cropped before the value.
         value = f" {line.summary.last:.4g}"
         name = _cut(line.name, on.width - len(value) - 2)
         width = 2 + cell_len(name) + len(value)

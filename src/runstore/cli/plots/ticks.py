@@ -8,7 +8,7 @@ from datetime import datetime
 
 Ticks = Sequence[tuple[float, str]]
 
-_SAME = 1e-12  # a range this small beside its numbers is a single value
+_SAME = 1e-12  # a smaller range, relative to its numbers, is a single value
 _DECIMALS = 6
 _PLAIN_BELOW = 1e7
 # Steps within smaller ranges would be denormal numbers, or nothing at all.
@@ -22,7 +22,7 @@ _TIME_STEPS_S = (
 
 
 def spread(low: float, high: float) -> tuple[float, float]:
-    """Return a range with a width, also around a single value."""
+    """Return a range of positive width, even for a single value."""
     if high - low > _SAME * max(abs(low), abs(high)) and high - low > _SMALLEST:
         return low, high
     half = max(abs(low) / 2, 10 * _SMALLEST) if low else 1.0
@@ -72,7 +72,7 @@ def logarithmic(low: float, high: float, count: int) -> Ticks:
 
 
 def moments(low: float, high: float, count: int) -> Ticks:
-    """Return about `count` round local times between two, in seconds since 1970."""
+    """Return about `count` round local times in a range, in seconds since 1970."""
     rough = (high - low) / max(1, count)
     step = next((one for one in _TIME_STEPS_S if one >= rough), _TIME_STEPS_S[-1])
     offset = datetime.fromtimestamp(low).astimezone().utcoffset()

@@ -1,4 +1,4 @@
-"""The parts of a run that people look for first, such that they fit on a screen."""
+"""The most important parts of a run, on one screen."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _IN_HEAD = frozenset({"damaged", "error"})
 
 
 def heading(run: Run, width: int) -> Iterator[str]:
-    """Yield the short name of a run, its status, age and duration: in one line if they fit."""
+    """Yield the short name of a run, its status, age and duration, in one line if they fit."""
     status = run.status_text
     about = [ago_text(run.started_at, datetime.now(timezone.utc))]
     if lifetime := lifetime_text(run):
@@ -93,7 +93,7 @@ def _parameters(sets: Sequence[ParameterSet], more: list[str]) -> Iterator[PageP
 
 
 def _metrics(run: Run, more: list[str]) -> PagePart:
-    """Return the most telling metrics: a summary of each, and a small picture of its course."""
+    """Return the most important metrics: a summary and a sparkline of each."""
     found = run.metrics
     keys = telling_metrics([{key: one.last for key, one in found.items()}])
     if len(keys) > _METRICS:

@@ -1,4 +1,4 @@
-"""Everything that is known of a run, in sections."""
+"""All recorded facts about a run, in sections."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DIGITS = 6
 _SPARK_WIDTH = 16
 _TEXT_WIDTH = 60
 _SPARK_STRETCHES = 50
-_DRAWN = 50  # metrics; of more, only the numbers
+_DRAWN = 50  # maximum number of metrics with sparklines
 _LEFT_OUT = (
     "command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked", "untracked.",
 )  # fmt: skip
@@ -86,7 +86,7 @@ def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
 
 
 def parent_text(store: Store, run: Run) -> str | None:
-    """Return the name of the run inside which this one was started."""
+    """Return the name of the run that started this one."""
     if run.parent_uid is None:
         return None
     return store.name_of(run.parent_uid) or f"{run.parent_uid} (not in this store)"
@@ -116,7 +116,7 @@ def metric_text(one: MetricSummary) -> str:
 
 
 def _metrics(run: Run, *, has_samples: bool) -> Iterator[tuple[str, str]]:
-    """Yield each metric: a small picture of its course on a terminal, and its summary."""
+    """Yield each metric: its summary, with a sparkline on a terminal."""
     draws = output.is_terminal()
     shown = {key: one for key, one in run.metrics.items() if has_samples or not is_sample(key)}
     for count, (key, one) in enumerate((shown or run.metrics).items()):
@@ -136,7 +136,7 @@ def media_text(one: MediaSeries) -> str:
 
 
 def _last_of(one: MediaSeries) -> str:
-    """Return the beginning of the last text, or a drawing of the last histogram."""
+    """Return the beginning of the last text, or bars of the last histogram."""
     try:
         last = one.read()
     except (NotFoundError, StoreError) as error:
@@ -153,7 +153,7 @@ def _artifact(one: Artifact) -> str:
 
 
 def input_text(store: Store, one: Input) -> str:
-    """Return the size and the digest of data that a run read, and the run that saved it."""
+    """Return the size and the digest of an input, and the run that saved it."""
     size = "" if one.size_bytes is None else size_text(one.size_bytes)
     digest = "" if one.digest is None else one.digest[:12]
     shown = "  ".join(part for part in (size, digest) if part)

@@ -1,4 +1,4 @@
-"""Sections of labels and texts, as lines: side by side on a terminal, plain in a pipe."""
+"""Sections of labels and texts: side by side on a terminal, plain in a pipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from runstore.cli import output
 
 _LABEL_WIDTH = 24
-_LABEL_OF_TEXT = 12  # beside texts of several lines, labels leave more room
+_LABEL_OF_TEXT = 12  # width of labels before texts of several lines
 _GAP = 2
 _BETWEEN = 4  # columns of short pairs
 _LONG_PAIR = 36
@@ -20,10 +20,10 @@ class PagePart(NamedTuple):
     Attributes:
         title: Its title; empty for none.
         lines: Labels and texts.
-        is_short: Whether the texts are so short that a terminal shows several in a line.
+        is_short: Whether several short texts fit on a line of a terminal.
         head: The headings of a table.
-        rows: The rows of a table, which a terminal shows instead of the lines.
-        is_apart: Whether an empty line is above it, though it has no title.
+        rows: The rows of a table; on a terminal they replace the lines.
+        is_apart: Whether an empty line precedes it even without a title.
     """
 
     title: str
@@ -86,11 +86,11 @@ def _cut(text: str, width: int) -> str:
 
 
 def _pairs(section: PagePart, width: int) -> Iterator[str]:
-    """Yield labels with their texts beside them, folded to the width."""
+    """Yield labels with their texts, wrapped to the width."""
     indent = _GAP if section.title else 0
     longest = max(output.cell_len(label) for label, _ in section.lines)
     label_width = min(longest, max(_LABEL_WIDTH, width // 2))
-    # Texts without labels stay whole: a terminal wraps them such that they can be copied.
+    # Texts without labels are not wrapped, so that they can be copied from the terminal.
     if not label_width:
         for _, text in section.lines:
             for line in output.terminal_safe(text, keep_lines=True).split("\n"):
@@ -131,7 +131,7 @@ def folded(text: str, width: int, indent: int = 0) -> Iterator[str]:
 
 
 def _prefix(text: str, width: int) -> int:
-    """Return how many characters of a text fit, at least one."""
+    """Return the number of characters that fit, at least one."""
     if text.isascii():
         return width
     taken = 0
@@ -143,7 +143,7 @@ def _prefix(text: str, width: int) -> int:
 
 
 def _flowing(section: PagePart, width: int) -> Iterator[str] | None:
-    """Return lines with several pairs each, read downwards; None if the texts are too long."""
+    """Return lines with several pairs each, ordered by column; None if the texts are too long."""
     pairs = [
         (output.terminal_safe(label), output.terminal_safe(text)) for label, text in section.lines
     ]
@@ -170,10 +170,10 @@ def _in_columns(
 
 
 def _table(section: PagePart, width: int) -> Iterator[str]:
-    """Yield the rows of a table, its title in the line of the headings.
+    """Yield the rows of a table, with its title in the line of the headings.
 
-    The first column has names, the second one pictures, and the others have numbers. Columns at
-    the right are left out if the terminal is too narrow, and the pictures before the names.
+    The first column has names, the second one sparklines, and the others numbers. If the terminal
+    is too narrow, columns at the right are left out, and sparklines before names.
     """
     head = [section.title, *section.head[1:]]
     rows = [[output.terminal_safe(cell) for cell in row] for row in section.rows]
@@ -202,7 +202,7 @@ def _table(section: PagePart, width: int) -> Iterator[str]:
 
 
 def _end_of(name: str, width: int) -> str:
-    """Return a name, or the end of it: that of a metric says more than its beginning."""
+    """Return a name, or its end, which distinguishes metrics better than the beginning."""
     if output.cell_len(name) <= width:
         return name
     end = name[len(name) - width + 1 :]
