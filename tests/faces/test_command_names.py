@@ -155,7 +155,7 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
             ["--status: expected one of complete, error,", "--help"],
         ),
         (["diff", "a"], ["`runstore diff` needs the argument B.", "Usage: runstore diff"]),
-        (["diff", "a", "b", "c"], ["does not take more arguments: c.", "Usage: runstore diff"]),
+        (["diff", "a", "b", "c"], ["got unexpected arguments: c.", "Usage: runstore diff"]),
         (["note"], ["`runstore note` needs the argument RUN.", "Usage: runstore note"]),
         (["ls", "-n"], ["The option -n needs a value."]),
         (

@@ -348,7 +348,7 @@ def test_nothing_that_differs_is_said_with_what_is_not_known(folder):
 
     assert ended.stdout == ""
     said = "\n".join(messages(ended))
-    assert "No recorded difference may explain a result." in said
+    assert "No recorded difference can explain a different result." in said
     assert "packages of fit#1 and fit#2 could not be compared: they were not captured." in said
     assert "code of fit#1 and fit#2 could not be compared" in said
     assert "data it read" not in said

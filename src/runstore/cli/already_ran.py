@@ -15,7 +15,7 @@ from runstore.errors import AlreadyRanError
 if_done_option = click.option(
     "--if-done",
     type=click.Choice(IF_DONE),
-    help="Choice if a complete run had the same parameters, code and inputs: run it again without"
+    help="Action if a complete run had the same parameters, code and inputs: run it again without"
     " a check, warn and run it again, skip it, or end with an error"
     f" (exit code {EXIT_CODES[AlreadyRanError]}).",
 )

@@ -1,4 +1,4 @@
-"""Questions to a person, and texts from an editor."""
+"""Confirmations, and texts from an editor."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import click
 from runstore.cli.output import say
 from runstore.errors import UsageError
 
-# As git has it: everything below is a comment, and a line above may begin with `#`.
+# As in git: everything below is a comment, and lines above can begin with `#`.
 _SCISSORS = "# ------------------------ >8 ------------------------"
 _COMMENT = "# This line and everything below it are left out."
 
 
 def edited(text: str, title: str) -> str | None:
-    """Return a text as a person left it in $VISUAL or $EDITOR; None if it was not saved.
+    """Edit a text in $VISUAL or $EDITOR, and return it; None if it was not saved.
 
     Lines that begin with `#` are kept: they are headings in Markdown.
 
@@ -34,26 +34,26 @@ def edited(text: str, title: str) -> str | None:
 
 
 def named_in_lines(names: Iterable[str], most: int = 10) -> list[str]:
-    """Return the first names, a line for each, and the number of the others."""
+    """Return a line for each of the first names, and the number of the others."""
     every = list(names)
     more = [f"  and {len(every) - most:,} more"] if len(every) > most else []
     return [*(f"  {name}" for name in every[:most]), *more]
 
 
 def confirm(question: str, lines: Iterable[str], *, kept: str) -> None:
-    """Ask a person on a terminal, and end the command unless the answer is yes.
+    """Ask for confirmation on the terminal, and end the command unless the answer is yes.
 
     Args:
-        question: The question, whose answer is no by default.
-        lines: The things that it is about, shown above it.
+        question: The question; the default answer is no.
+        lines: Lines shown above it.
         kept: A sentence for an answer of no, such as "Nothing was deleted."
 
     Raises:
-        UsageError: There is no terminal for a question.
+        UsageError: There is no terminal to ask on.
     """
     if not sys.stdin.isatty():
         raise UsageError(
-            "This needs a confirmation, and there is no terminal to ask on.",
+            "This needs confirmation, but there is no terminal to ask on.",
             kept=kept,
             hint="Look first with --dry-run, then add -y.",
         )

@@ -236,7 +236,7 @@ def _bug(error: Exception) -> int:
     place = _kept_in_file(details)
     if place is None:
         say(details, err=True, nl=False, keep_lines=True)
-        say("Please report these lines; no temporary file could keep them.", err=True)
+        say("Please report these lines; they could not be saved to a temporary file.", err=True)
     else:
         say(f"The details are in {place}; please report them.", err=True)
     return BUG

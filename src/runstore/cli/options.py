@@ -87,7 +87,7 @@ run_option = click.option(
     "--run",
     metavar="RUN",
     shell_complete=complete_runs,
-    help="The run (default: the one that started this program).",
+    help="Run to add to (default: the run that started this program).",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON output.")
 mask_output_option = click.option(
@@ -96,10 +96,10 @@ mask_output_option = click.option(
     expose_value=False,
     is_eager=True,
     callback=lambda _ctx, _param, wanted: _mask_output() if wanted else None,
-    help="Masked secrets in the kept output.",
+    help="Mask secrets in the recorded output.",
 )
 yes_option = click.option(
-    "-y", "--yes", is_flag=True, help="Yes to all questions; required without a terminal."
+    "-y", "--yes", is_flag=True, help="Answer yes to all questions; required without a terminal."
 )
 
 

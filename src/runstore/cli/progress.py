@@ -35,7 +35,7 @@ class _Silent:
         self.reference = run.reference
         if self.tells_nearest and run.earlier is not None and run.earlier.same is None:
             near = run.earlier.nearest
-            told = f"the nearest earlier run is {near}" if near else "no run was before it"
+            told = f"the nearest earlier run is {near}" if near else "there is no earlier run"
             say(f"runstore: {told}.", err=True)
 
     def begin(self, name: str) -> None:

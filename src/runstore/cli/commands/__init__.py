@@ -1,1 +1,1 @@
-"""One file per command, found by its name and imported when it is called."""
+"""One file per command, found by name and imported when called."""

@@ -27,7 +27,7 @@ _COLUMNS = (
 def command(run: str, *, as_json: bool) -> None:
     """List the artifacts of RUN (default: the newest run).
 
-    `runstore download` writes them into a folder.
+    `runstore download` writes them to a folder.
     """
     with open_store() as store:
         found = one_run(store, run)

@@ -1,4 +1,4 @@
-"""runstore best: settings by rank, and those that are statistically tied with the best."""
+"""runstore best: rank settings by a metric, and list statistical ties."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ _RUNS_LISTED = 8
     "--max/--min",
     "is_max",
     default=None,
-    help="Whether higher or lower is better (default: the direction kept with `runstore"
+    help="Direction: higher or lower is better (default: the direction set with `runstore"
     " direction`, or else that of the metric's name).",
 )
 @level_option
-@click.option("--by-code", is_flag=True, help="Keep runs of different commits apart.")
+@click.option("--by-code", is_flag=True, help="Group runs of different commits separately.")
 @json_option
 def command(
     words: Sequence[str],
@@ -75,10 +75,10 @@ def command(
     runstore best mnist -m acc.max
     runstore best mnist "params.lr < 0.1 and started > '1 week ago'" -m val/loss
 
-    If settings ran once, their runs are ranked by value. Runs that differ only in a seed are one
-    group, ranked by its mean, and groups that are statistically tied with the best are named.
-    Only complete runs count. Without --over, a seed is a parameter called seed, random_state,
-    rng_seed or random_seed, at any depth.
+    If each setting ran once, runs are ranked by value. Runs that differ only in their seed form a
+    group, ranked by its mean, and groups that are statistically tied with the best are listed.
+    Only complete runs count. By default, a seed is a parameter called seed, random_state,
+    rng_seed or random_seed, at any level.
     """  # noqa: D301 - click keeps lines after the mark as they are
     from runstore.repeats.ranking import best
 
@@ -117,8 +117,8 @@ def _only_metric(runs: Sequence[Run], words: Sequence[str]) -> str:
     counts = {key: n for key, n in counts.items() if not key.startswith("system/")} or counts
     if not counts:
         raise NotFoundError(
-            "No complete run of these has a metric." if runs else "No run matches.",
-            hint="A run logs one with: run.log(acc=0.9)",
+            "None of these complete runs has a metric." if runs else "No run matches.",
+            hint="Log one with: run.log(acc=0.9)",
         )
     if len(counts) == 1:
         return next(iter(counts))
@@ -142,7 +142,7 @@ def _print(ranking: Ranking) -> None:
         output.TableColumn(
             name,
             narrowest=4 if name == "rank" else 8,
-            # The value stays when settings have no room.
+            # Values are shown even if settings do not fit.
             rank=ranks.get(name, 1) if at < len(headers) - _settings(ranking) else 4,
         )
         for at, name in enumerate(headers)
@@ -166,8 +166,8 @@ def _remarks(ranking: Ranking, *, is_chosen: bool) -> Iterator[str]:
     key = shlex.quote(ranking.metric.key)
     if direction is None:
         yield (
-            f"Higher values of {ranking.metric.key} come first, as its name does not say which"
-            f" are better. Use --max or --min, or keep it with: runstore direction set {key} max"
+            f"Higher values of {ranking.metric.key} come first, since its name does not suggest a"
+            f" direction. Use --max or --min, or set it with: runstore direction set {key} max"
         )
     elif not is_chosen:
         good, other = ("higher", "--min") if direction == "max" else ("lower", "--max")

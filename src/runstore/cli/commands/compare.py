@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 @full_option
 @only_option
 @metrics_option
-@click.option("--transpose", is_flag=True, help="One line per run instead of one per difference.")
-@limit_option("Number of runs of an experiment or a filter, the newest.", least=2, most=1000)
+@click.option(
+    "--transpose", is_flag=True, help="Print one line per run instead of one per difference."
+)
+@limit_option("Maximum number of runs of an experiment or filter, the newest.", least=2, most=1000)
 @over_option
 @level_option
 @json_option
@@ -46,7 +48,7 @@ def command(
     transpose: bool,
     as_json: bool,
 ) -> None:
-    """Show the differences between RUNs: a column per run, and a line per difference.
+    """Show the differences between RUNs, with a column per run and a line per difference.
 
     \b
     runstore compare mnist#1 mnist#2 mnist#5
@@ -54,9 +56,9 @@ def command(
     runstore compare mnist -m "val/*"
     runstore compare mnist --over seed -m acc.max
 
-    Columns that do not fit on a terminal continue below. `runstore diff` also shows the code of
-    two runs line by line. With --over there is a line for each group of runs that differ only in
-    that parameter, and the differences between groups; see also `runstore best`.
+    Columns that do not fit on the terminal continue below. `runstore diff` also shows the changes
+    of the code. With --over, each line is a group of runs that differ only in that parameter, and
+    the differences between groups follow; see also `runstore best`.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         if over:

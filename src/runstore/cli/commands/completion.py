@@ -12,15 +12,15 @@ from runstore.cli.output import say
 @click.argument("shell", type=click.Choice(sorted(SHELLS)))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print the script by which SHELL completes commands, runs, metrics, columns and tags.
+    """Print the script that completes commands, runs, metrics, columns and tags in a shell.
 
     \b
     bash, in ~/.bashrc:                   eval "$(runstore completion bash)"
     zsh, in ~/.zshrc:                     eval "$(runstore completion zsh)"
     fish, in ~/.config/fish/config.fish:  runstore completion fish | source
 
-    A name such as mnist#7 is quoted as the shell needs it. zsh needs it in quotes with the option
-    extendedglob: 'mnist#7', or write mnist_7.
+    Names such as mnist#7 are quoted if necessary. In zsh with the option extendedglob, write
+    'mnist#7' in quotes, or mnist_7.
     """  # noqa: D301 - click keeps lines after the mark as they are
     root = context.find_root().command
     say(SHELLS[shell](root, {}, "runstore", "_RUNSTORE_COMPLETE").source(), keep_lines=True)

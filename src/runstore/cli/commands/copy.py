@@ -13,14 +13,14 @@ from runstore.cli.context import open_store
 @click.command(short_help="Copy the store to another folder.")
 @click.argument("target", type=click.Path(path_type=Path))
 def command(target: Path) -> None:
-    r"""Copy the store to the new folder TARGET, even while programs record into it.
+    """Copy the store to the new folder TARGET, even while programs record into it.
 
-    The copy has all runs, files, output and points. To use it, name it with --store or
+    The copy has all runs, files, output and metrics. To use it, pass it as --store or
     RUNSTORE_URL, or rename it to .runstore in another project.
 
     \b
     runstore copy /backup/runs-2026-11-27
-    """
+    """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         copied = store.copy(target)
         output.say(f"runstore: copied {store.path} to {copied}.", err=True)

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 @only_option
 @metrics_option
 @click.option(
-    "--stat", "is_stat", is_flag=True, help="Numbers of changed lines of each file only."
+    "--stat",
+    "is_stat",
+    is_flag=True,
+    help="Print the numbers of changed lines of each file, not the patch.",
 )
-@click.option("--no-code", "without_code", is_flag=True, help="No code, which git is asked for.")
+@click.option("--no-code", "without_code", is_flag=True, help="Leave out the code.")
 @json_option
 def command(
     a: str,
@@ -41,10 +44,10 @@ def command(
     without_code: bool,
     as_json: bool,
 ) -> None:
-    """Show the differences from run A to run B, section by section, and the code as a patch.
+    """Show the differences from run A to run B by section, and the changes of the code as a patch.
 
-    The code of a run is its commit, its uncommitted changes and its new files when it started. In
-    a pipe there are tabs between the columns, and the patch can be passed to `git apply`.
+    The code of a run is its commit, with the uncommitted changes and new files at its start. In a
+    pipe, columns are tab-separated, and the patch can be passed to `git apply`.
 
     \b
     runstore diff mnist#1 mnist#2
@@ -124,7 +127,7 @@ def _print(found: Comparison, code: CodeChanges | None) -> None:
         if code is not None:
             print_patch(code)
     elif is_same_run:
-        print_remark(f"Both names mean the run {found.runs[0].reference}.")
+        print_remark(f"Both names refer to run {found.runs[0].reference}.")
     else:
         print_remark("No recorded value differs.")
     for remark in code.remarks if code else ():
@@ -133,7 +136,7 @@ def _print(found: Comparison, code: CodeChanges | None) -> None:
 
 
 def _print_columns(found: Comparison, code: CodeChanges | None) -> None:
-    """Print a line for each difference, with tabs between; the patch follows after a blank one."""
+    """Print a tab-separated line for each difference, then a blank line and the patch."""
     from runstore.analysis.compare.texts import change_of, texts_of
 
     if found.differences:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def command() -> None:
     """Set the direction of a metric: lower or higher is better.
 
-    It is kept in the store. `runstore best` uses it, and guesses from the metric's name otherwise.
+    It is stored and used by `runstore best`, which otherwise guesses from the metric's name.
     The direction of `fid` applies to `val/fid` as well.
 
     \b

@@ -20,17 +20,17 @@ _STYLES = {"damaged": "bold red", "dangling": "red", "orphaned": "yellow", "unus
 
 
 @click.command(short_help="Check the store for damage and leftovers.")
-@click.option("--deep", is_flag=True, help="All contents and the whole database as well.")
+@click.option("--deep", is_flag=True, help="Also check all contents and the whole database.")
 @json_option
 @click.pass_context
 def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
-    """Check the store for damage and leftovers; nothing is changed.
+    """Check the store for damage and leftovers, without changing it.
 
     \b
-    damaged    was changed, or cannot be read
+    damaged    has changed, or cannot be read
     dangling   refers to something that does not exist
     orphaned   exists without its run
-    unused     is in order; `runstore gc` frees it
+    unused     is intact; `runstore gc` deletes it
     unchecked  has no hash, so changes cannot be detected
 
     The exit code is 1 if something is damaged, dangling or orphaned.

@@ -1,4 +1,4 @@
-"""runstore download: write the saved files of a run into a folder."""
+"""runstore download: write the saved files of a run to a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runstore.errors import UsageError
 from runstore.model.run import Run
 
 
-@click.command(short_help="Write the saved files of a run into a folder.")
+@click.command(short_help="Write the saved files of a run to a folder.")
 @run_argument()
 @click.argument("paths", nargs=-1, shell_complete=complete_artifacts)
 @click.option(
@@ -32,13 +32,15 @@ from runstore.model.run import Run
     help="Folder to write to, or - to print one file to stdout (default: here).",
 )
 @click.option(
-    "--link", is_flag=True, help="Links to the read-only files of the store, instead of copies."
+    "--link",
+    is_flag=True,
+    help="Create links to the read-only files of the store instead of copies.",
 )
-@click.option("--overwrite", is_flag=True, help="Permission to replace files that exist.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def command(run: str, paths: Sequence[str], to: str, *, link: bool, overwrite: bool) -> None:
-    """Write the artifacts of RUN into a folder: those at PATHS (default: all).
+    """Write the artifacts of RUN at PATHS (default: all) to a folder.
 
-    A path can be a folder of artifacts. Each file is checked against its digest first.
+    A path can be a folder of artifacts. Each file is first verified by its digest.
 
     \b
     runstore download mnist#7
@@ -66,7 +68,7 @@ def _print(run: Run, paths: Sequence[str]) -> None:
 
 
 def _check_free(run: Run, paths: Sequence[str], folder: Path) -> None:
-    """Check that no file exists yet, before the first one is written."""
+    """Check that no file exists before writing the first one."""
     wanted = [path.strip("/") for path in paths]
     for path in run.artifacts:
         is_meant = not wanted or any(path == one or path.startswith(f"{one}/") for one in wanted)

@@ -1,4 +1,4 @@
-"""runstore exec: run any command, of any language, as a run."""
+"""runstore exec: run a program in any language, and record it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from runstore.errors import UsageError
 if TYPE_CHECKING:
     from runstore.model.run import Run
 
-# How many of the parameters that were read are named.
+# Maximum number of parameters to name.
 _NAMED = 8
 
 
-# What people know these options as elsewhere.
+# Names of these options in other programs.
 _KNOWN_AS = {
     "--name": "--experiment",
     "--project": "--experiment",
@@ -37,7 +37,7 @@ _KNOWN_AS = {
 
 
 class _Exec(click.Command):
-    """A command that suggests its own name for an option."""
+    """A command that suggests its own name of an unknown option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -57,7 +57,7 @@ class _Exec(click.Command):
     "exec",
     cls=_Exec,
     context_settings={"allow_interspersed_args": False},
-    short_help="Run any command as a run.",
+    short_help="Run any command and record it.",
 )
 @click.option("-e", "--experiment", metavar="NAME", help="Experiment (default: the program).")
 @click.option(
@@ -67,10 +67,10 @@ class _Exec(click.Command):
     "settings",
     metavar="KEY=VALUE",
     multiple=True,
-    help="A parameter to record; repeatable.",
+    help="Parameter to record; repeatable.",
 )
 @click.option(
-    "--no-params", is_flag=True, help="Leave out the parameters on the command line of COMMAND."
+    "--no-params", is_flag=True, help="Do not record the options of COMMAND as parameters."
 )
 @click.option(
     "-m",
@@ -80,12 +80,20 @@ class _Exec(click.Command):
     help="Metrics to read from the output, such as 'step {step}: loss {loss}', or json;"
     " repeatable.",
 )
-@click.option("--notes", metavar="TEXT", help="Notes on the run.")
+@click.option("--notes", metavar="TEXT", help="Notes of the run.")
 @click.option(
-    "--use", "uses", metavar="PATH", multiple=True, help="A file or folder that the command reads."
+    "--use",
+    "uses",
+    metavar="PATH",
+    multiple=True,
+    help="File or folder that the command reads; repeatable.",
 )
 @click.option(
-    "--save", "saves", metavar="PATH", multiple=True, help="A file or folder to keep at the end."
+    "--save",
+    "saves",
+    metavar="PATH",
+    multiple=True,
+    help="File or folder to save at the end; repeatable.",
 )
 @mask_output_option
 @if_done_option
@@ -103,7 +111,7 @@ def command(
 ) -> None:
     """Run COMMAND and record its output, parameters, exit code and status.
 
-    The output is shown and kept, signals are passed on, and the exit code is that of COMMAND.
+    The output is shown and recorded, signals are forwarded, and the exit code is that of COMMAND.
     Parameters are read from its options: --lr 0.1, --layers=3, --no-cuda, key=value.
     COMMAND logs metrics and saves files with `runstore metric`, `runstore save`, or lines that it
     appends to the file named by $RUNSTORE_LOG.
@@ -151,7 +159,7 @@ def command(
 
 
 def _say_read(run: Run, names: Sequence[str]) -> None:
-    """Name the parameters that were read, at the first run of an experiment."""
+    """Print the parameters that were read, at the first run of an experiment."""
     if run.run_number == 1:
         some = ", ".join(names[:_NAMED])
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @click.command(short_help="List experiments that have runs.")
 @json_option
 def command(*, as_json: bool) -> None:
-    """List experiments that have runs: how many of each status, and the newest run.
+    """List experiments that have runs, with the number of runs of each status and the newest run.
 
-    The experiment that was run last comes first. For modules that can be run, use
+    The most recently run experiment comes first. To list the modules that can be run, use
     `runstore run --list`.
     """
     with open_store() as store:
@@ -54,7 +54,7 @@ def _columns(statuses: Sequence[str]) -> Iterator[output.TableColumn]:
 
 
 def _cells(group: RunGroup, statuses: Sequence[str]) -> Iterator[str]:
-    """Yield the cells of an experiment; for programs, references and times are whole."""
+    """Yield the cells of an experiment; for programs, with full references and times."""
     is_terminal = output.is_terminal()
     yield str(group.value)
     yield f"{group.runs:,}" if is_terminal else str(group.runs)

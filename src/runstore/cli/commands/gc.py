@@ -28,23 +28,21 @@ _WORTH_SHRINKING_BYTES = 1_000_000
 @click.option(
     "--older-than",
     metavar="AGE",
-    help="Least time of a run in the trash, with its unit: '7 days', 12h (default: 30 days).",
+    help="Minimum time in the trash, with a unit, such as '7 days' or 12h (default: 30 days).",
 )
-@click.option("--trash", is_flag=True, help="All runs in the trash.")
-@click.option("--dry-run", is_flag=True, help="A list of the runs and files; nothing is deleted.")
-@click.option(
-    "--vacuum", is_flag=True, help="A smaller database file as well, without its free space."
-)
+@click.option("--trash", is_flag=True, help="Delete all runs in the trash.")
+@click.option("--dry-run", is_flag=True, help="List the runs and files, and delete nothing.")
+@click.option("--vacuum", is_flag=True, help="Also shrink the database file.")
 @yes_option
 @json_option
 def command(
     older_than: str | None, *, trash: bool, dry_run: bool, vacuum: bool, yes: bool, as_json: bool
 ) -> None:
-    """Permanently delete runs that were in the trash for 30 days, and unreferenced files.
+    """Permanently delete runs that have been in the trash for 30 days, and unreferenced files.
 
-    This cannot be undone; only the names of deleted runs are kept. It needs a confirmation, or
-    -y, if runs are deleted. Contents that other runs use are kept, and so are files that are
-    being saved meanwhile.
+    This cannot be undone; only the names of deleted runs are kept. Deleting runs needs
+    confirmation, or -y. Contents used by other runs are kept, and so are files that are being
+    saved.
 
     \b
     runstore gc --dry-run

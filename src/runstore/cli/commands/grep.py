@@ -42,7 +42,7 @@ def _complete_fields(
     "words", metavar="[EXPERIMENT] [FILTER]", nargs=-1, shell_complete=complete_experiments
 )
 @click.option("-i", "--ignore-case", is_flag=True, help="Ignore case.")
-@click.option("-E", "--regexp", is_flag=True, help="TEXT is a regular expression.")
+@click.option("-E", "--regexp", is_flag=True, help="Treat TEXT as a regular expression.")
 @click.option(
     "--in",
     "fields",
@@ -52,15 +52,15 @@ def _complete_fields(
     shell_complete=_complete_fields,
     help="Texts to search: notes, error (with its traceback), output (default: all).",
 )
-@click.option("-l", "--runs", "only_runs", is_flag=True, help="Names of the runs only.")
-@limit_option("Number of runs, at most.", most=PAGE_LIMIT)
+@click.option("-l", "--runs", "only_runs", is_flag=True, help="Print only the names of the runs.")
+@limit_option("Maximum number of runs.", most=PAGE_LIMIT)
 @click.option(
     "-m",
     "--max-count",
     default=10,
     show_default=True,
     type=click.IntRange(0),
-    help="Number of lines of each run, at most; 0 for all.",
+    help="Maximum number of lines of each run; 0 for all.",
 )
 @click.option(
     "-C",
@@ -68,10 +68,10 @@ def _complete_fields(
     default=0,
     metavar="N",
     type=click.IntRange(0, 1000),
-    help="N lines above and below each line.",
+    help="Number of lines to print before and after each match.",
 )
-@click.option("-t", "--times", is_flag=True, help="The time of each printed line.")
-@click.option("--after", metavar="CURSOR", help="Cursor of the page before.")
+@click.option("-t", "--times", is_flag=True, help="Print the time of each line of output.")
+@click.option("--after", metavar="CURSOR", help="Cursor printed by the previous page.")
 @json_option
 def command(
     text: str,
@@ -88,7 +88,7 @@ def command(
     times: bool,
     as_json: bool,
 ) -> int:
-    """Show lines of notes, errors and output that contain TEXT, of the newest runs first.
+    """Show lines of notes, errors and output that contain TEXT, newest runs first.
 
     \b
     runstore grep "CUDA out of memory"
@@ -96,12 +96,12 @@ def command(
     runstore grep -E "loss: (nan|inf)" "params.lr > 0.01" --in output
     runstore grep -C 3 Traceback latest
 
-    TEXT is literal, and on one line; write -- before one that begins with a dash. The search
-    covers all runs, those of EXPERIMENT, a single run, or those that FILTER accepts.
+    TEXT is a literal text within one line; write -- before a text that begins with a dash. The
+    search covers all runs, the runs of EXPERIMENT, a single run, or the runs that match FILTER.
 
-    In a pipe there is one line per match: run, field, number, text, with tabs between. With -C,
-    a match has a colon behind its number, and the lines around it a dash. The exit code is 1 if
-    nothing is found.
+    In a pipe, each match is one tab-separated line: run, field, number, text. With -C, a match
+    has a colon after its number, and lines of context have a dash. The exit code is 1 if nothing
+    is found.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         experiment, where = place_meant(store, words)

@@ -1,4 +1,4 @@
-"""runstore init: create a small project that runs at once."""
+"""runstore init: create a small example project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from runstore.cli.output import say
 
 
-@click.command(short_help="Create a small project that runs at once.")
+@click.command(short_help="Create a small example project.")
 @click.argument(
     "folder", type=click.Path(path_type=Path, file_okay=False), default=".", required=False
 )

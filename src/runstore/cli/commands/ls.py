@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from runstore.reading.pages import Page
     from runstore.store import Store
 
-_ROWS = 20  # of a table, unless more are asked for
+_ROWS = 20  # default number of runs in a table
 _NOTHING = "runstore: There are no runs yet; record one with: runstore exec -- COMMAND"
 
 
 class _ListRequest(NamedTuple):
-    """The runs that were asked for.
+    """The requested runs.
 
     Attributes:
-        experiment: Only runs of it; None for all.
-        where: A filter, or nothing.
-        sort: A sort key, or nothing.
+        experiment: Experiment of the runs; None for all.
+        where: A filter, or an empty text.
+        sort: A sort key, or an empty text.
     """
 
     experiment: str | None
@@ -55,26 +55,26 @@ class _ListRequest(NamedTuple):
     help="Number of runs, 0 for all (default: 20 in a table, all in other formats).",
 )
 @click.option("--all", "is_all", is_flag=True, help="All runs.")
-@click.option("--after", metavar="CURSOR", help="Cursor of the page before.")
+@click.option("--after", metavar="CURSOR", help="Cursor printed by the previous page.")
 @click.option(
     "--sort",
     metavar="KEY",
     shell_complete=complete_columns,
     help="Sort key, such as metrics.loss.min or 'lr desc'.",
 )
-@click.option("-r", "--reverse", is_flag=True, help="Reverse order: oldest or largest first.")
+@click.option("-r", "--reverse", is_flag=True, help="Reverse the order: oldest or largest first.")
 @click.option(
     "--columns",
     metavar="NAMES",
     shell_complete=complete_columns,
     help="Columns, such as run,params.lr,metrics,tags.phase.",
 )
-@click.option("--sets", is_flag=True, help="A row for each parameter set of a run.")
+@click.option("--sets", is_flag=True, help="One row for each parameter set of a run.")
 @click.option(
     "--group-by",
     metavar="FIELD",
     shell_complete=complete_columns,
-    help="A row for each value of a field, such as experiment, status, params.model; --columns"
+    help="One row for each value of a field, such as experiment, status, params.model; --columns"
     " names the metrics to summarize.",
 )
 @click.option(
@@ -100,7 +100,7 @@ def command(
     sets: bool,
     as_json: bool,
 ) -> None:
-    """List runs, newest first: all, those of EXPERIMENT, or those that match FILTER.
+    """List runs, newest first: all runs, the runs of EXPERIMENT, or the runs that match FILTER.
 
     \b
     runstore ls mnist
@@ -110,12 +110,11 @@ def command(
     runstore ls @good
     runstore ls --group-by experiment --columns metrics.acc
 
-    @good is a filter kept with `runstore views save good "…"`.
+    @good is a filter saved with `runstore views save good "…"`.
 
-    On a terminal, the list shows the parameters that differ, the last values of metrics that most
-    runs have, and the sort key. In a pipe, there is one line per run with tabs between the
-    columns. The formats json, jsonl, csv, markdown and parquet contain all runs unless -n is
-    given.
+    On a terminal, the list shows the parameters that differ, the last values of the most common
+    metrics, and the sort key. In a pipe, the list is tab-separated, with one line per run. The
+    formats json, jsonl, csv, markdown and parquet contain all runs by default.
     """  # noqa: D301 - click keeps lines after the mark as they are
     is_list = form == "table" and not (as_json or sets or columns)
     if as_json and (group_by or columns or sets or form != "table"):
@@ -126,7 +125,9 @@ def command(
     with open_store() as store:
         if group_by is not None:
             if after or sets:
-                raise UsageError("--group-by has neither pages nor sets.", hint="Add -n.")
+                raise UsageError(
+                    "--group-by cannot be combined with --after or --sets.", hint="Add -n."
+                )
             asked = _asked(store, words, _turned(sort) if reverse and sort else sort)
             _print_groups(store, asked, group_by, columns, wanted, form)
             return
@@ -146,7 +147,7 @@ def command(
 
 
 def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:
-    """Return the sort key in the order asked for; without one, the start of the run.
+    """Return the sort key with its direction; by default, the start of the run.
 
     Raises:
         UsageError: The key begins with a minus, as it does in other programs.
@@ -182,7 +183,7 @@ def _asked(store: Store, words: Sequence[str], sort: str | None) -> _ListRequest
 def _found(
     store: Store, asked: _ListRequest, limit: int | None, after: str | None
 ) -> tuple[Query | None, Page[Run]]:
-    """Return the query, if there is a filter or an order, and its runs."""
+    """Return the query (None without filter and order) and its runs."""
     if not asked.text:
         return None, store.list(asked.experiment, limit=limit, after=after)
     from runstore.reading.find import query_of
@@ -230,13 +231,13 @@ def _say_more(
     experiment: str | None,
     after: str | None,
 ) -> None:
-    """Report how many runs are not shown, if there are some."""
+    """Report the number of runs that are not shown."""
     if page.next is None:
         return
     from runstore.cli.lists.counts import count_text
 
     total = "" if after else count_text(store, query, experiment)
-    # A cursor is for programs, and for people who are turning pages.
+    # Cursors are for programs, and for people who already use them.
     cursor = f", or --after {page.next}" if after or not output.is_terminal(err=True) else ""
     output.say(f"Showing {len(page):,}{total}; for more: -n N, --all{cursor}", err=True)
 

@@ -20,8 +20,8 @@ from runstore.cli.options import run_option
 def command(values: Sequence[str], step: int | None, run: str | None) -> None:
     """Log one value of each metric to the run that started this program.
 
-    Programs under `runstore exec` can call it, in any language. On return the values are on the
-    disk. The run of --run can be finished.
+    Programs under `runstore exec` can call it, in any language. When it returns, the values are
+    on disk. With --run, the run may already have finished.
 
     \b
     runstore metric loss=0.31 val/acc=0.9

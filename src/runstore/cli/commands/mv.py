@@ -18,9 +18,7 @@ from runstore.errors import UsageError
     "words", metavar="EXPERIMENT | RUN... | FILTER", nargs=-1, shell_complete=complete_words
 )
 @click.argument("target", shell_complete=complete_words)
-@click.option(
-    "--merge", is_flag=True, help="Permission to rename to the name of another experiment."
-)
+@click.option("--merge", is_flag=True, help="Allow TARGET to be an existing experiment.")
 def command(words: Sequence[str], target: str, *, merge: bool) -> None:
     """Rename EXPERIMENT to TARGET, or move RUNs to the experiment TARGET.
 
@@ -29,8 +27,8 @@ def command(words: Sequence[str], target: str, *, merge: bool) -> None:
     runstore mv mnist#3 mnist#4 pilots
     runstore mv mnist "tags.phase = pilot" pilots
 
-    A renamed experiment keeps its numbers; runs that move get the next ones of TARGET. Old
-    references and numbers still find them, and `runstore undo` undoes it.
+    A renamed experiment keeps its run numbers; moved runs get the next numbers of TARGET. Old
+    references and numbers still work, and `runstore undo` undoes the change.
     """  # noqa: D301 - click keeps lines after the mark as they are
     if not words:
         raise UsageError(

@@ -14,8 +14,10 @@ from runstore.cli.words import one_run
 @click.command(short_help="Write the notes of a run.")
 @run_argument()
 @click.argument("text", nargs=-1)
-@click.option("-a", "--append", is_flag=True, help="TEXT below the notes, instead of new ones.")
-@click.option("--remove", is_flag=True, help="No notes.")
+@click.option(
+    "-a", "--append", is_flag=True, help="Append TEXT to the notes instead of replacing them."
+)
+@click.option("--remove", is_flag=True, help="Remove the notes.")
 def command(run: str, text: tuple[str, ...], *, append: bool, remove: bool) -> None:
     """Replace the notes of RUN with TEXT (default: edit them in $VISUAL or $EDITOR).
 

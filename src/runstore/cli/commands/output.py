@@ -22,15 +22,19 @@ _POLL_S = 0.25
 
 @click.command(short_help="Show the output of a run.")
 @run_argument(default="latest")
-@click.option("-f", "--follow", is_flag=True, help="New lines as they come, until the run ends.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines until the run ends.")
 @click.option(
-    "-n", "--lines", type=click.IntRange(0), metavar="N", help="The last N lines (default: all)."
+    "-n",
+    "--lines",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Number of lines, the last ones (default: all).",
 )
-@click.option("-t", "--times", is_flag=True, help="The time of each line, in front of it.")
+@click.option("-t", "--times", is_flag=True, help="Print the time before each line.")
 @click.option(
     "--stream",
     type=click.Choice([STDOUT, STDERR, LOGGING]),
-    help="Lines of one stream only (default: all).",
+    help="Stream to print (default: all).",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON output, one object per line.")
 def command(
@@ -39,7 +43,7 @@ def command(
     """Show the output of RUN (default: the newest run).
 
     Lines of stdout, stderr and the logging module are in the order in which they were printed;
-    progress bars are reduced to their final state. In a pipe, colours are left out.
+    progress bars are reduced to their final state. In a pipe, colours are removed.
 
     \b
     runstore output
@@ -104,7 +108,7 @@ def _follow(store: Store, uid: str, show: _Shown, stream: str | None, lines: int
 
 
 class _Shown:
-    """Prints lines, and on a terminal the line that is still being written."""
+    """Prints lines, and on a terminal also the unfinished last line."""
 
     def __init__(self, *, with_times: bool, as_json: bool) -> None:
         self._with_times = with_times
@@ -112,7 +116,7 @@ class _Shown:
         self._has_open = False
 
     def line(self, line: OutputLine) -> None:
-        """Print a whole line."""
+        """Print a complete line."""
         if self._has_open:
             output.say_over("")
             self._has_open = False
@@ -124,7 +128,7 @@ class _Shown:
             output.say_coloured(self._text(line))
 
     def open_line(self, line: OutputLine) -> None:
-        """Show how far a line goes by now; only where it can be written over."""
+        """Show an unfinished line, if it can be overwritten later."""
         if self.as_json or not output.is_terminal():
             return
         import shutil
@@ -142,7 +146,7 @@ class _Shown:
 
 
 def shown_text(text: str) -> str:
-    """Return a line for a person: colours on a terminal that wants them, nothing that obeys."""
+    """Return a line without control characters, and with colours only if the terminal has them."""
     keeps_colours = output.is_terminal() and output.console().color_system is not None
     if not keeps_colours:
         return output.terminal_safe(SEQUENCE.sub("", text))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runstore.store import Store
 
 _REDRAWN_EVERY_S = 1.0
-_LOAD_SHARE = 3  # drawing takes at most a third of the time
+_LOAD_SHARE = 3  # drawing uses at most a third of the time
 _SUFFIXES = (".png", ".svg", ".pdf", ".html")
 _FILE_POINTS = 2000
 _LARGEST_SIZE = 10_000
@@ -34,7 +34,7 @@ _RUNS_AT_MOST = 100
 _RUNS_LOOKED_AT = 1000
 
 
-@click.command(short_help="Draw metrics in the terminal or into a file.")
+@click.command(short_help="Draw metrics in the terminal or to a file.")
 @click.argument(
     "words",
     metavar="[RUN | EXPERIMENT]... [FILTER]",
@@ -57,7 +57,7 @@ _RUNS_LOOKED_AT = 1000
     "limit",
     type=click.IntRange(1, _RUNS_AT_MOST),
     metavar="N",
-    help=f"Largest number of runs (default: {_RUNS} of an experiment or filter).",
+    help=f"Maximum number of runs (default: {_RUNS} of an experiment or filter).",
 )
 @click.option(
     "-x",
@@ -82,7 +82,7 @@ _RUNS_LOOKED_AT = 1000
     "--output",
     "file",
     type=click.Path(path_type=Path),
-    help="File to draw into: .png, .svg, .pdf or .html.",
+    help="Output file: .png, .svg, .pdf or .html.",
 )
 @click.option(
     "--width",
@@ -109,7 +109,7 @@ def command(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Draw metrics of runs; without an argument, of the newest run.
+    """Draw metrics of runs (default: the newest run).
 
     \b
     runstore plot digits#7
@@ -117,7 +117,7 @@ def command(
     runstore plot digits "params.lr < 0.1" -m loss
 
     Each metric is a panel, with a line for each run and each parameter set. In a pipe the plot is
-    plain text. Long series are sampled; every extreme is kept.
+    plain text. Long series are sampled, but extremes are kept.
     """  # noqa: D301 - click keeps lines after the mark as they are
     _check(file, follow=follow, as_json=as_json)
     view = View(x=x, is_log=is_log, smoothing=smoothing, limit=_FILE_POINTS)
@@ -142,7 +142,7 @@ class _Wanted:
     Attributes:
         runs: Its runs.
         keys: Its metrics, or patterns of them.
-        view: How points are looked at.
+        view: The options of the plot.
         most: Largest number of runs; None for all.
     """
 
@@ -152,7 +152,7 @@ class _Wanted:
     most: int | None
 
     def plot(self, limit: int | None = None) -> Plot:
-        """Read the points, at most so many of each line."""
+        """Read the points, up to a maximum number for each line."""
         view = self.view if limit is None else replace(self.view, limit=limit)
         return gather(self.runs, self.keys, view, most=self.most)
 
@@ -241,7 +241,7 @@ def _sampled(wanted: _Wanted, on: Paper) -> Plot:
 
 
 def _follow(store: Store, wanted: _Wanted, size: Size) -> None:
-    """Draw on a screen of its own; the last plot stays below the command."""
+    """Draw on the alternate screen, and leave the last plot below the command."""
     from rich.live import Live
     from rich.text import Text
 
@@ -273,7 +273,7 @@ def _follow(store: Store, wanted: _Wanted, size: Size) -> None:
 
 
 def _fitted(wanted: _Wanted, size: Size, room: int) -> list[str]:
-    """Return the lines of a plot that fills the screen; of too many panels, the first ones."""
+    """Return the lines of a plot that fits on the screen; panels that do not fit are left out."""
     from runstore.cli.plots.terminal import LOWEST, draw, paper
 
     width, height = size
@@ -283,4 +283,4 @@ def _fitted(wanted: _Wanted, size: Size, room: int) -> list[str]:
     spare = (room - len(lines)) // len(plot.panels)
     if height is None and spare > 0:
         lines = draw(plot, replace(on, height=on.height + spare))
-    return lines if len(lines) <= room else [*lines[: room - 1], "(more does not fit)"]
+    return lines if len(lines) <= room else [*lines[: room - 1], "(more panels do not fit)"]

@@ -22,24 +22,34 @@ _NOTHING = "Nothing was recorded."
 
 @click.command(short_help="Record a past run.")
 @click.argument("experiment")
-@click.option("--started", required=True, metavar="TIME", help="Time of its start.")
-@click.option("--ended", metavar="TIME", help="Time of its end.")
-@click.option("--took", metavar="DURATION", help="Duration with its unit: 90s, '2 h 30 min'.")
-@click.option("--status", type=_WORDS, help="Status (default: complete, or error with --error).")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="A parameter.")
+@click.option("--started", required=True, metavar="TIME", help="Start time.")
+@click.option("--ended", metavar="TIME", help="End time.")
 @click.option(
-    "--metric", "metrics", metavar="KEY=NUMBER", multiple=True, help="The last value of a metric."
+    "--took", metavar="DURATION", help="Duration with a unit, such as 90s or '2 h 30 min'."
 )
-@click.option("--tag", "tags", metavar="KEY[=VALUE]", multiple=True, help="A tag.")
-@click.option("--notes", metavar="TEXT", help="Notes of the run.")
-@click.option("--save", "saves", metavar="PATH", multiple=True, help="A file or folder to keep.")
-@click.option("--error", metavar="TEXT", help="Its error.")
-@click.option("--exit-code", type=int, metavar="N", help="Its exit status.")
-@click.option("--command", "cli", metavar="TEXT", help="Its command line.")
-@click.option("--commit", metavar="HASH", help="The commit of its code.")
-@click.option("--host", "hostname", metavar="NAME", help="Name of its machine.")
+@click.option("--status", type=_WORDS, help="Status (default: complete, or error with --error).")
 @click.option(
-    "--parent", metavar="RUN", shell_complete=complete_words, help="The run that started it."
+    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Parameter; repeatable."
+)
+@click.option(
+    "--metric",
+    "metrics",
+    metavar="KEY=NUMBER",
+    multiple=True,
+    help="Last value of a metric; repeatable.",
+)
+@click.option("--tag", "tags", metavar="KEY[=VALUE]", multiple=True, help="Tag; repeatable.")
+@click.option("--notes", metavar="TEXT", help="Notes of the run.")
+@click.option(
+    "--save", "saves", metavar="PATH", multiple=True, help="File or folder to save; repeatable."
+)
+@click.option("--error", metavar="TEXT", help="Error message.")
+@click.option("--exit-code", type=int, metavar="N", help="Exit code.")
+@click.option("--command", "cli", metavar="TEXT", help="Command line.")
+@click.option("--commit", metavar="HASH", help="Commit of the code.")
+@click.option("--host", "hostname", metavar="NAME", help="Name of the machine.")
+@click.option(
+    "--parent", metavar="RUN", shell_complete=complete_words, help="Run that started it."
 )
 def command(
     experiment: str,
@@ -61,7 +71,7 @@ def command(
 ) -> None:
     """Record a past run of EXPERIMENT, and print its reference.
 
-    A time is local time unless it names a zone: 2025-03-01, '2025-03-01 10:30',
+    Times are local unless they have a time zone: 2025-03-01, '2025-03-01 10:30',
     2025-03-01T10:30:00Z, '3 days ago'. The run gets the next number of its experiment.
 
     \b

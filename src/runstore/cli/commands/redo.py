@@ -9,11 +9,11 @@ from runstore.cli.lists.edit_lines import print_edits
 
 
 @click.command(short_help="Redo the edit that was undone last.")
-@click.option("--dry-run", is_flag=True, help="A list of the edits; nothing is redone.")
+@click.option("--dry-run", is_flag=True, help="List the edits, and redo nothing.")
 def command(*, dry_run: bool) -> None:
     """Redo the edit that you undid last.
 
-    A second redo redoes the one before it. A new edit ends redoing, as in an editor.
+    A second redo redoes the edit before it. After a new edit there is nothing to redo.
     """
     with open_store() as store:
         found = store.redo(dry=dry_run)

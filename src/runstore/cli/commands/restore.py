@@ -16,12 +16,12 @@ from runstore.errors import UsageError
 
 @click.command(short_help="Restore runs from the trash.")
 @click.argument("runs", metavar="RUN...", nargs=-1, shell_complete=complete_trash)
-@click.option("--all", "everything", is_flag=True, help="All runs in the trash.")
+@click.option("--all", "everything", is_flag=True, help="Restore all runs in the trash.")
 @json_option
 def command(runs: Sequence[str], *, everything: bool, as_json: bool) -> None:
     """Restore RUNs from the trash, with their numbers, metrics and files.
 
-    `latest` is the run that was deleted last. List the trash with `runstore trash`.
+    `latest` is the run that was deleted last. To list the trash, use `runstore trash`.
 
     \b
     runstore restore mnist#3

@@ -26,14 +26,14 @@ _DEPENDENTS_TOLD = 20
 @click.option(
     "--with-children",
     is_flag=True,
-    help="The runs that were started in them as well.",
+    help="Also move the runs that they started.",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="A list of the runs and the space that they use; nothing is deleted.",
+    help="List the runs and their size, and delete nothing.",
 )
-@click.option("--force", is_flag=True, help="Runs that seem to be running as well.")
+@click.option("--force", is_flag=True, help="Also move runs that seem to be running.")
 @yes_option
 @json_option
 def command(
@@ -45,16 +45,16 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Move RUNs to the trash, all runs of an EXPERIMENT, or those that FILTER accepts.
+    """Move RUNs, all runs of an EXPERIMENT, or the runs that match FILTER to the trash.
 
     \b
     runstore rm mnist#3 mnist#4
     runstore rm "status = error and started < '30 days ago'" --dry-run
     runstore rm mnist "metrics.acc.max < 0.5"
 
-    Two runs or more are listed and need a confirmation, or -y. `runstore undo` and `runstore
-    restore` restore them. After 30 days in the trash `runstore gc` deletes them permanently.
-    Their numbers are never used again.
+    Two or more runs are listed and need confirmation, or -y. Restore them with `runstore undo` or
+    `runstore restore`. After 30 days in the trash, `runstore gc` deletes them permanently. Their
+    numbers are never reused.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         runs = runs_meant(store, words)
@@ -79,7 +79,7 @@ def command(
 
 
 def _with_inner(store: Any, runs: Sequence[Any]) -> list[Any]:
-    """Return runs, the runs that were started in them, and so on."""
+    """Return runs, the runs that they started, and so on."""
     found, waiting = {}, list(runs)
     while waiting:
         run = waiting.pop()
@@ -112,7 +112,7 @@ def _summary(deletion: Deletion) -> Iterator[str]:
 
 def _dependent(one: Dependent) -> str:
     if one.how == "read":
-        return f"{one.run.reference} read what {one.of.reference} saved."
+        return f"{one.run.reference} read artifacts of {one.of.reference}."
     return f"{one.run.reference} was started in {one.of.reference}."
 
 

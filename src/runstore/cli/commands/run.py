@@ -1,4 +1,4 @@
-"""runstore run: run an experiment over parameter sets, as one run."""
+"""runstore run: run an experiment over parameter sets and record one run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _INDEX = re.compile(r"\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*")
 
 
 class _ManyWords(click.Command):
-    """A command whose `--names` and `--indices` take several words behind EXPERIMENT."""
+    """A command whose `--names` and `--indices` accept several words after EXPERIMENT."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         with_value = {
@@ -40,9 +40,9 @@ class _ManyWords(click.Command):
 
 
 def _one_word_each(args: Sequence[str], with_value: Collection[str]) -> list[str]:
-    """Repeat an option before each of its words: `--indices 0 2-4` is one index and a range.
+    """Repeat an option before each of its words: `--indices 0 2-4` is an index and a range.
 
-    Before EXPERIMENT an option has one word, so that `--names few pi` leaves `pi`.
+    Before EXPERIMENT an option has one word: in `--names few pi`, `pi` is the experiment.
     """
     spread: list[str] = []
     option, before, has_experiment = "", "", False
@@ -81,7 +81,7 @@ def _one_word_each(args: Sequence[str], with_value: Collection[str]) -> list[str
     "--indices",
     multiple=True,
     metavar="N,…",
-    help="Places of the parameter sets to run, from 0: 0,2-4 (default: all).",
+    help="Indices of the parameter sets to run, from 0, such as 0,2-4 (default: all).",
 )
 @click.option(
     "--set",
@@ -95,20 +95,22 @@ def _one_word_each(args: Sequence[str], with_value: Collection[str]) -> list[str
     is_flag=False,
     flag_value=_EDIT,
     metavar="[TEXT]",
-    help="Notes of the run; your editor if there is no text.",
+    help="Notes of the run; without TEXT, your editor opens.",
 )
-@click.option("--dry-run", is_flag=True, help="The parameter sets only; nothing is executed.")
-@click.option("--no-record", is_flag=True, help="Execution without a record.")
-@click.option("--store-full", is_flag=True, help="A folder of plain files for this run as well.")
+@click.option("--dry-run", is_flag=True, help="Show the parameter sets, and execute nothing.")
+@click.option("--no-record", is_flag=True, help="Run without recording.")
+@click.option(
+    "--store-full", is_flag=True, help="Also write a folder of plain files for this run."
+)
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
     help="Folder of cached files of earlier runs (default: in the store).",
 )
-@click.option("--dry-cache", is_flag=True, help="No new files in the cache, which is only read.")
-@click.option("--overwrite", is_flag=True, help="New files in place of the cached ones.")
-@click.option("--keep-going", is_flag=True, help="The other sets as well if one fails.")
+@click.option("--dry-cache", is_flag=True, help="Read the cache, but write nothing to it.")
+@click.option("--overwrite", is_flag=True, help="Replace cached files.")
+@click.option("--keep-going", is_flag=True, help="Continue with the other sets if one fails.")
 @mask_output_option
 @if_done_option
 @list_options
@@ -126,8 +128,8 @@ def command(
     runstore run digits -p small --dry-run
     runstore run --list
 
-    If the same was run before, a message says so, and it is run again; see --if-done. With
-    --dry-run the modules are loaded, since they define the parameter sets.
+    If an identical run exists, a warning names it, and the experiment runs again; see --if-done.
+    With --dry-run, the modules are still imported, because they define the parameter sets.
     """  # noqa: D301 - click keeps lines after the mark as they are
     from runstore.recording.live_runs import Terminated
     from runstore.runner.experiment import Request, execute, prepare
@@ -177,7 +179,7 @@ def _print_plan(plan: Plan) -> None:
 def _notes(given: str | None) -> str | None:
     if given != _EDIT:
         return given
-    return edited("", "Notes of this run; without any, nothing is noted.") or None
+    return edited("", "Notes of this run; leave them empty for none.") or None
 
 
 def _progress(total: int) -> Any:

@@ -1,4 +1,4 @@
-"""runstore save: keep a file with a run."""
+"""runstore save: save a file to a run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from runstore.cli.options import run_option
 from runstore.cli.output import say
 
 
-@click.command(short_help="Keep a file with a run.")
+@click.command(short_help="Save a file to a run.")
 @click.argument("path")
 @click.argument("name", required=False)
 @run_option
 def command(path: str, name: str | None, run: str | None) -> None:
-    """Keep a file or folder with the run that started this program, as NAME (default: PATH).
+    """Save a file or folder to the run that started this program, as NAME (default: PATH).
 
-    Programs under `runstore exec` can call it, in any language. On return the copy is on the
-    disk. The run of --run can be finished.
+    Programs under `runstore exec` can call it, in any language. When it returns, the copy is on
+    disk. With --run, the run may already have finished.
 
     \b
     runstore save out/model.bin

@@ -20,15 +20,15 @@ _EXIT_LEFT = 1
 
 
 @click.command(short_help="Remove leaked secrets.")
-@click.option("--secret", is_flag=True, help="The secret, typed without echo or read from stdin.")
+@click.option(
+    "--secret", is_flag=True, help="Prompt for the secret without echo, or read it from stdin."
+)
 @click.option(
     "--from", "source", type=click.File(encoding="utf-8"), metavar="FILE",
-    help="File with one secret per line; - is stdin.",
+    help="File with one secret per line, or - for stdin.",
 )  # fmt: skip
-@click.option("--pattern", metavar="REGEX", help="Regular expression for the secret.")
-@click.option(
-    "--dry-run", is_flag=True, help="A list of the places with secrets; nothing is changed."
-)
+@click.option("--pattern", metavar="REGEX", help="Regular expression that matches the secrets.")
+@click.option("--dry-run", is_flag=True, help="List the places with secrets, and change nothing.")
 @yes_option
 @json_option
 def command(
@@ -40,14 +40,14 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Remove secrets from rows, output, artifacts, copies, logs and free pages, permanently.
+    """Permanently remove secrets from rows, output, artifacts, copies, logs and free pages.
 
-    Without a secret, everything is removed that would be masked if it were recorded today;
-    parameters, notes, output and artifacts are kept as they are.
+    By default, everything is removed that would be masked if it were recorded today; parameters,
+    notes, output and artifacts are left unchanged.
 
-    Secrets become ***. Artifacts of text are replaced and get another digest; other artifacts
-    are removed. This cannot be undone. The secret is never an argument, because shells keep
-    those in their history.
+    Secrets are replaced by ***. Text artifacts are rewritten and get a new digest; other
+    artifacts that contain a secret are removed. This cannot be undone. A secret is never passed
+    as an argument, because shells keep arguments in their history.
 
     \b
     runstore scrub --secret
@@ -79,7 +79,7 @@ def _secrets(source: TextIO | None, *, is_asked: bool) -> tuple[str, ...]:
     if is_asked and sys.stdin.isatty():
         found = [click.prompt("Secret", hide_input=True, err=True)]
     elif is_asked:
-        # A key of several lines is one secret.
+        # A key with several lines is one secret.
         found = [sys.stdin.read().strip("\r\n")]
     elif source is not None:
         found = [line.rstrip("\r\n") for line in source]
@@ -106,7 +106,9 @@ def _show(found: Scrubbed, *, as_json: bool) -> None:
     elif found.is_dry:
         output.say("Nothing was changed.", err=True)
     elif not found.left:
-        output.say("Replace these secrets with new ones: others may have seen them.", err=True)
+        output.say(
+            "Revoke these secrets and create new ones: others may have seen them.", err=True
+        )
 
 
 def _line(place: Place, *, is_dry: bool) -> str:

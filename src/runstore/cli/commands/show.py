@@ -20,26 +20,28 @@ from runstore.store import Store
 @run_argument(default="latest")
 @json_option
 @click.option(
-    "--full", is_flag=True, help="Everything: environment, samples of the machine, edits as well."
+    "--full",
+    is_flag=True,
+    help="Show everything, including environment, samples of the machine and edits.",
 )
-@click.option("--history", is_flag=True, help="The edits alone, each with its old value.")
+@click.option("--history", is_flag=True, help="Show only the edits, each with its old value.")
 @click.option(
     "--document",
     metavar="NAME",
-    help="A captured text: patch, packages, untracked, modules, cells.",
+    help="Captured text to print: patch, packages, untracked, modules or cells.",
 )
 @click.option("--patch", "document", flag_value="patch", help="Same as --document patch.")
 @click.option("--packages", "document", flag_value="packages", help="Same as --document packages.")
-@click.option("--no-pager", is_flag=True, help="No pager, even if the terminal is too small.")
+@click.option("--no-pager", is_flag=True, help="Do not use a pager.")
 def command(
     run: str, document: str | None, *, as_json: bool, full: bool, history: bool, no_pager: bool
 ) -> None:
     """Show RUN (default: the newest): status, parameters, metrics, notes, artifacts and code.
 
-    RUN is a reference, a unique prefix of one, mnist#7, mnist#-1 (the newest of mnist), a uid or
-    latest; of an experiment or a filter, the newest run is shown.
+    RUN is mnist#7, mnist#-1 (the newest of mnist), latest, a reference, a unique prefix of one, or
+    a uid. For an experiment or a filter, the newest run is shown.
 
-    If the terminal is too small, the text is shown in $PAGER, or in less.
+    If the text does not fit on the terminal, it is shown in $PAGER or less.
     """
     with open_store() as store:
         found = one_run(store, run)

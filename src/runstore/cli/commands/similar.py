@@ -1,4 +1,4 @@
-"""runstore similar: list the runs of an experiment that are nearest to one of its runs."""
+"""runstore similar: list the runs of an experiment that are most similar to a run."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _COLUMNS = (
 )
 
 
-@click.command(short_help="List the runs that are nearest to a run.")
+@click.command(short_help="List the runs most similar to a run.")
 @run_argument()
-@limit_option("Number of runs, at most.", default=5, most=100)
+@limit_option("Maximum number of runs.", default=5, most=100)
 @json_option
 def command(run: str, limit: int, *, as_json: bool) -> None:
-    """List runs of the same experiment whose parameters differ least from those of RUN.
+    """List the runs of the same experiment with the parameters most similar to RUN.
 
-    The list includes the differences in parameters, code, program and inputs: first the value of
-    the listed run, then that of RUN. It compares the newest 100 runs, and 100 of any age that
-    share rare values.
+    Differences in parameters, code, program and inputs are shown with the value of the listed run
+    first, then the value of RUN. The newest 100 runs are compared, and 100 of any age that share
+    rare values with RUN.
     """
     with open_store() as store:
         meant = one_run(store, run)

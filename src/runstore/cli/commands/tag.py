@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(words: Sequence[str], *, as_json: bool) -> None:
-    """Set and remove tags of RUNs, all runs of an EXPERIMENT, or those that FILTER accepts.
+    """Set and remove tags of RUNs, all runs of an EXPERIMENT, or the runs that match FILTER.
 
     A CHANGE is +keep (set a tag), -draft (remove one) or phase=pilot (set one to a value). All
-    runs get all changes at once, or none; `runstore undo` undoes them. Without a change, the tags
-    are shown.
+    changes are made at once, or none; `runstore undo` undoes them. Without a change, the tags are
+    shown.
 
     \b
     runstore tag latest +keep
@@ -65,7 +65,7 @@ def command(words: Sequence[str], *, as_json: bool) -> None:
 
 
 def _parted(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
-    """Return the words that name runs, and the changes."""
+    """Return the arguments that name runs, and the changes."""
     named: list[str] = []
     changes: dict[str, str | None] = {}
     for word in words:
@@ -77,10 +77,10 @@ def _parted(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
 
 
 def _is_change(word: str, *, is_first: bool) -> bool:
-    """Return whether a word changes tags; a run whose name looks so is named by its uid.
+    """Return whether an argument is a change; a run with such a name can be named by its uid.
 
     Raises:
-        UsageError: The word may be a filter as well.
+        UsageError: The argument can be a filter as well.
     """
     key, sign, _ = word.partition("=")
     if word[:1] in {"+", "-"}:
@@ -106,7 +106,7 @@ def _change(word: str) -> tuple[str, str | None]:
 
 
 def _runs(store: Store, named: Sequence[str]) -> list[Run]:
-    """Return the runs; a word behind the first that names none may be a tag without its sign."""
+    """Return the runs; a later argument that names no run may be a tag without its sign."""
     try:
         return runs_meant(store, named)
     except RunNotFoundError as error:

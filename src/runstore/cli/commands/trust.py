@@ -16,15 +16,15 @@ from runstore.errors import NotFoundError, UsageError
 
 @click.command(short_help="Trust the stores of other users in a folder.")
 @click.argument("folders", nargs=-1, type=click.Path())
-@click.option("--remove", is_flag=True, help="FOLDERS removed from the list.")
+@click.option("--remove", is_flag=True, help="Remove FOLDERS from the list.")
 @json_option
 def command(folders: Sequence[str], *, remove: bool, as_json: bool) -> None:
     """Trust FOLDERS: use the stores and project files of other users in them.
 
     By default, a store of another user above your working directory is not used. In a trusted
-    folder it is used, if it belongs to the owner or group of the folder. `*` means every folder.
-    The variable RUNSTORE_TRUST adds folders, separated by colons. Without FOLDERS, the list is
-    shown.
+    folder, it is used if it belongs to the owner or group of the folder. `*` means all folders.
+    The environment variable RUNSTORE_TRUST adds folders, separated by colons. Without FOLDERS,
+    the list is shown.
 
     \b
     runstore trust /data/team

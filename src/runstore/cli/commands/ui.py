@@ -18,9 +18,9 @@ _LARGEST_PORT = 65_535
     "--port",
     type=click.IntRange(0, _LARGEST_PORT),
     metavar="PORT",
-    help="Port (default: 8642, or any other one if that is in use).",
+    help="Port (default: 8642, or a free one if that is in use).",
 )
-@click.option("--no-browser", is_flag=True, help="The address only, without a browser.")
+@click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -33,9 +33,9 @@ _LARGEST_PORT = 65_535
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="Another name of this machine that browsers can use; repeatable.",
+    help="Additional host name that browsers can use; repeatable.",
 )
-@click.option("--read-only", "is_read_only", is_flag=True, help="A page without edits.")
+@click.option("--read-only", "is_read_only", is_flag=True, help="Disable edits in the page.")
 @click.option(
     "--token",
     envvar="RUNSTORE_UI_TOKEN",
@@ -54,7 +54,7 @@ def command(
 ) -> None:
     """Show the runs of the store in a browser, until Ctrl-C.
 
-    By default, only this machine can reach the page, with the printed address.
+    By default, only this machine can open the page, at the printed address.
     """
     from runstore.web.server import Options, serve
 
@@ -78,14 +78,14 @@ def command(
 
 
 def _has_browser() -> bool:
-    """Return whether a browser would have a window; one in this terminal is of no use."""
+    """Return whether a browser can open a window; a browser in this terminal would block it."""
     if sys.platform in {"darwin", "win32"}:
         return "SSH_CONNECTION" not in os.environ
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _open(address: str) -> None:
-    """Open a browser; beside the server, which may have to answer before this returns."""
+    """Open a browser in a thread, since the server may have to answer before this returns."""
     import threading
     import webbrowser
 

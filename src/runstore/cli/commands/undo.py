@@ -20,14 +20,14 @@ _FRESH = timedelta(hours=1)
 
 @click.command(short_help="Undo the last edit.")
 @click.argument("run", metavar="[RUN]", required=False, shell_complete=complete_words)
-@click.option("--dry-run", is_flag=True, help="A list of the edits; nothing is undone.")
+@click.option("--dry-run", is_flag=True, help="List the edits, and undo nothing.")
 @yes_option
 def command(run: str | None, *, dry_run: bool, yes: bool) -> None:
     """Undo your last edit, or the last edit of RUN by anyone.
 
-    Edits are notes, tags, deletions, and moves to another experiment. The edits of one command
-    are undone at once; a second undo undoes the edit before it. An edit that is older than an
-    hour needs a confirmation, or -y. `runstore redo` redoes it.
+    Edits are changes of notes and tags, deletions, and moves to another experiment. All edits of
+    one command are undone together; a second undo undoes the edits before them. Edits older than
+    an hour need confirmation, or -y. `runstore redo` redoes them.
 
     \b
     runstore undo
@@ -45,7 +45,7 @@ def command(run: str | None, *, dry_run: bool, yes: bool) -> None:
 
 
 def _named(store: Store, word: str) -> str:
-    """Return the uid of a run; the word itself for a run in the trash."""
+    """Return the uid of a run, or the argument itself for a run in the trash."""
     try:
         return one_run(store, word).uid
     except RunNotFoundError:

@@ -1,4 +1,4 @@
-"""runstore views: keep filters under a name, for `runstore ls @name`."""
+"""runstore views: save filters under a name, for `runstore ls @name`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 
 
-@click.group(short_help="Keep filters under a name.")
+@click.group(short_help="Save filters under a name.")
 def command() -> None:
-    """Keep filters under a name in the store.
+    """Save filters under a name in the store.
 
-    `@name` can be used in each command that takes a filter.
+    Use `@name` in place of a FILTER.
 
     \b
     runstore views save good "metrics.acc.max > 0.9"
@@ -25,7 +25,7 @@ def command() -> None:
 @click.argument("name")
 @click.argument("text", metavar="FILTER")
 def save(name: str, text: str) -> None:
-    """Keep FILTER as NAME; replaces a filter of that name."""
+    """Save FILTER as NAME, replacing any filter of that name."""
     with open_store() as store:
         store.queries[name] = text
 
@@ -33,7 +33,7 @@ def save(name: str, text: str) -> None:
 @command.command("ls")
 @json_option
 def list_all(*, as_json: bool) -> None:
-    """List the kept filters."""
+    """List the saved filters."""
     with open_store() as store:
         kept = dict(store.queries)
     if as_json:

@@ -1,4 +1,4 @@
-"""runstore why: differences that may explain another result, ranked."""
+"""runstore why: rank differences that may explain a different result."""
 
 from __future__ import annotations
 
@@ -32,16 +32,22 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
     context.exit()
 
 
-@click.command(short_help="Rank the differences that may explain another result.")
+@click.command(short_help="Rank the differences that may explain a different result.")
 @run_argument("a")
 @run_argument("b")
 @click.option(
-    "-m", "--metric", metavar="KEY", help="Metric to explain (default: the one that differs most)."
+    "-m",
+    "--metric",
+    metavar="KEY",
+    help="Metric to explain (default: the metric that differs most).",
 )
 @click.option(
-    "--all", "everything", is_flag=True, help=f"Show more than {_SHOWN} causes, and all gaps."
+    "--all",
+    "everything",
+    is_flag=True,
+    help=f"Show all causes, not only {_SHOWN}, and all unknown values.",
 )
-@click.option("--no-code", "without_code", is_flag=True, help="Do not ask git for the code.")
+@click.option("--no-code", "without_code", is_flag=True, help="Leave out the code.")
 @click.option(
     "--rules",
     is_flag=True,
@@ -54,7 +60,7 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
 def command(
     a: str, b: str, metric: str | None, *, everything: bool, without_code: bool, as_json: bool
 ) -> None:
-    """Rank the differences between run A and run B by how likely they explain another result.
+    """Rank the differences between runs A and B by how likely they explain a different result.
 
     Each difference has a weight from 0 to 100 and a reason. The weights are rules of thumb, shown
     by --rules; evidence from other runs of the experiment counts more.
@@ -129,7 +135,7 @@ def _print_remarks(found: Explanation, shown: tuple[Cause, ...]) -> None:
             f"{hidden} more with a weight of at most {shown[-1].weight}; --all shows them."
         )
     if not found.causes:
-        print_remark("No recorded difference may explain a result.")
+        print_remark("No recorded difference can explain a different result.")
     if found.metric is None:
         print_remark("The runs have no metric in common, so there is no result to compare.")
     elif found.change is not None and found.change.absolute == 0:

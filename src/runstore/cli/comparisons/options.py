@@ -32,7 +32,7 @@ only_option = click.option(
     metavar="SECTIONS",
     callback=_sections,
     shell_complete=_complete_sections,
-    help=f"Sections, with commas between: {', '.join(SECTIONS)} (default: all).",
+    help=f"Sections to compare, separated by commas: {', '.join(SECTIONS)} (default: all).",
 )
 metrics_option = click.option(
     "-m",
@@ -41,14 +41,14 @@ metrics_option = click.option(
     multiple=True,
     metavar="KEY",
     shell_complete=complete_metrics,
-    help="Metric to compare, even if it is equal, or a pattern such as 'val/*'; repeatable"
+    help="Metric to compare, even if equal, or a pattern such as 'val/*'; repeatable"
     " (default: all).",
 )
 full_option = click.option(
     "--full",
     "everything",
     is_flag=True,
-    help="Equal values as well, durations, extremes of metrics, and samples of the machine.",
+    help="Also show equal values, durations, extremes of metrics and samples of the machine.",
 )
 over_option = click.option(
     "--over",

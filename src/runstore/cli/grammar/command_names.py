@@ -68,7 +68,7 @@ _HINTS: Mapping[str, str] = {
         ("start", "execute", "launch"), "Run a command with: runstore exec -- COMMAND"
     ),
     **dict.fromkeys(("metrics", "params", "config"), "Show them with: runstore show RUN"),
-    **dict.fromkeys(("filter", "filters", "saved"), "Keep a filter with: runstore views save"),
+    **dict.fromkeys(("filter", "filters", "saved"), "Save a filter with: runstore views save"),
     "history": "List runs with `runstore ls`, or the edits of one: runstore show RUN --history",
     **dict.fromkeys(
         ("export", "csv", "table", "pandas"),

@@ -33,7 +33,7 @@ def _what(error: click.UsageError) -> str:
         return f"The option {error.option_name} needs a value."
     extra = _EXTRA.fullmatch(error.message)
     if extra is not None:
-        return f"{_command(error)} does not take more arguments: {extra[1]}."
+        return f"{_command(error)} got unexpected arguments: {extra[1]}."
     return _sentence(error.format_message())
 
 

@@ -20,7 +20,7 @@ def list_options(decorated: Decorated) -> Decorated:
         is_flag=True,
         expose_value=False,
         callback=_list,
-        help="List the modules that can be run, and run nothing.",
+        help="List the modules that can be run.",
     )
     # Read before --list, wherever it is typed.
     as_json = click.option(
@@ -29,7 +29,7 @@ def list_options(decorated: Decorated) -> Decorated:
         is_eager=True,
         expose_value=False,
         callback=_note_json,
-        help="JSON output of --list.",
+        help="JSON output for --list.",
     )
     return of_list(as_json(decorated))
 

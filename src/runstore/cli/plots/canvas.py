@@ -71,7 +71,7 @@ class Canvas:
             self._colours[place] = colour
 
     def rows(self) -> Iterable[list[tuple[str, int | None]]]:
-        """Yield each line as texts with their colours; None is no colour."""
+        """Yield each line as texts with their colours; None for the default."""
         for line in range(self.height):
             cells = [(column, line) for column in range(self.width)]
             parts = groupby(cells, self._colours.get)

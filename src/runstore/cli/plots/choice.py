@@ -107,9 +107,7 @@ def _defaults(known: Known) -> list[str]:
     if not keys:
         who = known[0][0].reference if len(known) == 1 else f"The {len(known)} runs"
         verb = "has" if len(known) == 1 else "have"
-        raise NotFoundError(
-            f"{who} {verb} no metrics.", hint="A run logs one with: run.log(loss=0.3)"
-        )
+        raise NotFoundError(f"{who} {verb} no metrics.", hint="Log one with: run.log(loss=0.3)")
     if len(keys) > DEFAULT_PANELS:
         raise UsageError(
             f"There are {len(keys)} metrics, too many to show all.",
