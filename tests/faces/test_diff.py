@@ -435,7 +435,7 @@ def test_a_run_is_the_same_as_itself(repository):
     ended = runstore("diff", "fit#1", "latest", cwd=repository)
 
     assert ended.stdout == ""
-    assert "refer to run fit#1" in ended.stderr
+    assert "refer to run fit_1" in ended.stderr
 
 
 def test_a_live_run_can_be_compared(repository):
