@@ -65,6 +65,19 @@ def test_another_value_is_a_conflict_and_nothing_is_changed(store, more, name):
     run.finish()
 
 
+def test_parameters_of_a_run_are_those_of_another(store):
+    run = begun(store, params={"inner": {"a": 1}})
+    whole = begun(store, params=run.params)
+    inner = begun(store, params={**run.params, "outer": run.params})
+    run.params.update(copy=run.params["inner"])
+    for one in (run, whole, inner):
+        one.finish()
+
+    assert run.record.params == {"inner": {"a": 1}, "copy": {"a": 1}}
+    assert whole.record.params == {"inner": {"a": 1}}
+    assert inner.record.params == {"inner": {"a": 1}, "outer": {"inner": {"a": 1}}}
+
+
 def test_of_several_sets_one_is_named(store):
     run = begun(store, params=[{"name": "a", "x": 1}, {"name": "b", "x": 2}])
 

@@ -136,6 +136,27 @@ def test_streams_of_other_kinds_keep_what_they_can(run, monkeypatch):
     assert kept(run) == [("stdout", "shown")]
 
 
+def test_a_stream_that_can_only_be_written_to_is_kept(run, monkeypatch):
+    class Pipe:
+        arrived = ""
+
+        def write(self, text):
+            self.arrived += str(text)
+
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stdout", pipe)
+    run.keep_output()
+
+    print("shown")
+    sys.stdout.write(7)
+    sys.stdout.writelines(["\n", "end\n"])
+    run.finish()
+
+    assert sys.stdout is pipe
+    assert pipe.arrived == "shown\n7\nend\n"
+    assert kept(run) == [("stdout", "shown"), ("stdout", "7"), ("stdout", "end")]
+
+
 def test_a_lone_surrogate_is_refused_as_ever(run, take_streams):
     streams = take_streams()
     run.keep_output()

@@ -172,7 +172,9 @@ class ActiveRun:
     @params.setter
     def params(self, params: Params) -> None:
         """Allow `run.params |= {...}`, which has already recorded the values."""
-        if getattr(params, "execution", None) is not self.execution:
+        from runstore.recording.mappings import Params
+
+        if not (isinstance(params, Params) and params.is_of(self.execution)):
             from runstore.model.habits import no_such_assignment
 
             raise no_such_assignment("params", ())

@@ -130,28 +130,33 @@ class Params(dict[str, Any]):
         set_name: str | None = None,
         place: tuple[str, ...] = (),
     ) -> None:
-        self.execution = execution
+        # Not public: such attributes of a mapping count as parameters when it is recorded.
+        self._execution = execution
         self._set_name = set_name
         self._place = place
         super().__init__()
         self._show(values)
 
+    def is_of(self, execution: Parameterized) -> bool:
+        """Check whether these are parameters of this run."""
+        return self._execution is execution
+
     def _show(self, values: Mapping[str, Any]) -> None:
-        is_of_sets = self._set_name is None and len(self.execution.parameter_sets) > 1
+        is_of_sets = self._set_name is None and len(self._execution.parameter_sets) > 1
         for key, value in values.items():
             shown = value
             if is_of_sets:
-                shown = Params(self.execution, value, key)
+                shown = Params(self._execution, value, key)
             elif type(value) is dict:
-                shown = Params(self.execution, value, self._set_name, (*self._place, key))
+                shown = Params(self._execution, value, self._set_name, (*self._place, key))
             super().__setitem__(key, shown)
 
     def _add(self, changes: Mapping[str, Any], *, is_replacing: bool = False) -> None:
         whole: Any = changes
         for key in reversed(self._place):
             whole = {key: whole}
-        self.execution.add_params(whole, self._set_name, is_replacing=is_replacing)
-        values: Any = self.execution.values_of_set(self._set_name)
+        self._execution.add_params(whole, self._set_name, is_replacing=is_replacing)
+        values: Any = self._execution.values_of_set(self._set_name)
         for key in self._place:
             values = values[key]
         self._show(values)

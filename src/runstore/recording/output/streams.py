@@ -18,6 +18,7 @@ from runstore.recording.readiness import OUTPUT, be_ready
 if TYPE_CHECKING:
     import logging
     from codecs import IncrementalDecoder
+    from collections.abc import Iterable
 
     from runstore.recording.output.keeper import OutputKeeper
     from runstore.recording.output.records import KeptRecords
@@ -313,6 +314,11 @@ class _KeptText(_Shared, io.TextIOWrapper):
         return getattr(self.shown, name)
 
 
+def _is_closed(stream: TextIO) -> bool:
+    # Programs replace streams by objects that have only `write`.
+    return bool(getattr(stream, "closed", False))
+
+
 def _form_of(stream: io.TextIOWrapper) -> tuple[object, ...]:
     """Return the settings of a stream, unless its buffer was detached."""
     return stream.buffer, stream.encoding, stream.errors, stream.line_buffering
@@ -333,10 +339,14 @@ class _KeptStream(_Shared, io.TextIOBase):
         self._name = name
 
     def write(self, text: str) -> int:
-        # Non-text is rejected there, as it would be without us.
+        # Non-text is rejected there, or accepted, as it would be without us.
         written = self.shown.write(text)
-        self.takers.feed(self._name, text.encode(errors="replace"))
+        self.takers.feed(self._name, str(text).encode(errors="replace"))
         return written
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]  # as text is
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
         self.shown.flush()
@@ -356,7 +366,9 @@ class _KeptStream(_Shared, io.TextIOBase):
         return getattr(super().__getattribute__("shown"), name)
 
 
-_OWN = frozenset({"shown", "_name", "takers", "begin", "end", "write", "flush", "close"})
+_OWN = frozenset(
+    {"shown", "_name", "takers", "begin", "end", "write", "writelines", "flush", "close"}
+)
 
 
 class _Forks:
@@ -401,7 +413,7 @@ class KeptOutput:
             return
         for name in (STDOUT, STDERR):
             shown = getattr(sys, name, None)
-            if shown is None or shown.closed:  # None is Python's value for a closed stream
+            if shown is None or _is_closed(shown):  # None is Python's value for a closed stream
                 continue
             if isinstance(shown, (_KeptText, _KeptStream)):
                 stream = shown  # of an outer or parallel run
