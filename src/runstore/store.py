@@ -712,11 +712,12 @@ class Store:
 
         Raises:
             ConflictError: The folder is not empty, or is a file.
+            UsageError: The folder is within the store, or is a URL.
             StoreUnavailableError: The copy could not be written; the incomplete one was removed.
         """
         from runstore.maintenance.copying import copy_store
 
-        return copy_store(self.backend, Path(target))
+        return copy_store(self.backend, target)
 
     def check(self, *, deep: bool = False) -> tuple[Finding, ...]:
         """Check the store for damage, missing contents, and orphaned or unused files.

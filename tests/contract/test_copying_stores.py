@@ -9,7 +9,7 @@ import pytest
 
 import runstore
 from runstore import Store
-from runstore.errors import ConflictError, StoreUnavailableError
+from runstore.errors import ConflictError, StoreUnavailableError, UsageError
 
 RECORDS = """
 import itertools, sys, runstore
@@ -118,6 +118,28 @@ def test_nothing_is_overwritten(store, tmp_path, is_folder):
 
     kept = target / "precious" if is_folder else target
     assert kept.read_text() == "data"
+
+
+@pytest.mark.parametrize(
+    "place", ["original", "original/copy", "original/objects/new/copy", "link/copy"]
+)
+def test_a_store_is_not_copied_into_itself(store, tmp_path, place):
+    store.start("mnist", capture=False).finish()
+    (tmp_path / "link").symlink_to(store.path)
+    before = sorted(store.path.rglob("*"))
+
+    with pytest.raises(UsageError, match="within the store"):
+        store.copy(tmp_path / place)
+
+    assert sorted(store.path.rglob("*")) == before
+
+
+def test_a_url_is_no_folder_for_a_copy(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="file:///copy is not a folder"):
+        store.copy("file:///copy")
+
+    assert [one.name for one in tmp_path.iterdir()] == ["original"]
 
 
 def test_an_incomplete_copy_is_removed(store, tmp_path, monkeypatch):

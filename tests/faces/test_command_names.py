@@ -36,6 +36,14 @@ def test_the_help_lists_commands_by_group(tmp_path):
     assert re.search(r"^  download +Write the saved files", shown, re.MULTILINE)
 
 
+@pytest.mark.parametrize("name", sorted(group.list_commands(click.Context(group))))
+def test_examples_in_help_have_lines_of_their_own(name):
+    command = group.get_command(click.Context(group), name)
+
+    assert command is not None
+    assert "\\b" not in (command.help or "")
+
+
 @pytest.mark.parametrize(
     ("other", "name"), [("log", "output"), ("get", "download"), ("query", "views")]
 )

@@ -7,7 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from runstore.errors import ConflictError, StoreError, StoreUnavailableError
+from runstore.errors import ConflictError, StoreError, StoreUnavailableError, UsageError
 from runstore.storage.backend import STORE_JSON, Backend
 from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
 from runstore.storage.sqlite.paths import sync_folder
@@ -20,9 +20,22 @@ _DEEPEST = 40
 _NOT_COPIED = ("runstore.db", "search.db", STORE_JSON, f".{STORE_JSON}.lock", "objects.lock")
 
 
-def copy_store(backend: Backend, target: Path) -> Path:
+def copy_store(backend: Backend, target: str | Path) -> Path:
     """Copy a store into a new folder; see `Store.copy`."""
-    target = target.absolute()
+    if "://" in str(target):
+        raise UsageError(
+            f"{target} is not a folder.",
+            kept="Nothing was copied.",
+            hint="Pass the path of a new folder.",
+        )
+    target = Path(target).absolute()
+    # A copy of the copy would be part of it, and `gc` would remove it.
+    if target.resolve().is_relative_to(backend.path.resolve()):
+        raise UsageError(
+            f"{target} is within the store.",
+            kept="Nothing was copied.",
+            hint=f"Choose a folder outside of {backend.path}.",
+        )
     if os.path.lexists(target) and not _is_empty_folder(target):
         raise ConflictError(
             f"{target} already exists.",

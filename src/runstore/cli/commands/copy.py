@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from runstore.cli import output
@@ -11,8 +9,8 @@ from runstore.cli.context import open_store
 
 
 @click.command(short_help="Copy the store to another folder.")
-@click.argument("target", type=click.Path(path_type=Path))
-def command(target: Path) -> None:
+@click.argument("target", type=click.Path())
+def command(target: str) -> None:
     """Copy the store to the new folder TARGET, even while programs record into it.
 
     The copy has all runs, files, output and metrics. To use it, pass it as --store or
