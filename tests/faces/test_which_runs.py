@@ -78,6 +78,25 @@ def test_odd_names_of_experiments_still_name_them(folder, experiment):
 
 
 @pytest.mark.parametrize(
+    ("experiment", "run"), [("mnist#2", "mnist_2"), ("latest", "mnist_4"), ("2", "mnist_2")]
+)
+def test_an_experiment_named_like_a_run_is_not_deleted_unasked(folder, experiment, run):
+    with Store.open(folder / ".runstore") as store:
+        store.start(experiment, capture=False).finish()
+        store.start("mnist", capture=False).finish()
+
+    refused = runstore("rm", experiment, cwd=folder)
+    looked_at = runstore("rm", experiment, "--dry-run", cwd=folder)
+    deleted = runstore("rm", experiment, "-y", cwd=folder)
+
+    assert refused.returncode == 2
+    assert "Nothing was deleted." in refused.stderr
+    for shown in (looked_at, deleted):
+        assert f"'{experiment}' is the experiment here, and not the run {run}" in shown.stderr
+        assert shown.stdout.startswith(f"{experiment}_1_")
+
+
+@pytest.mark.parametrize(
     ("word", "hint"),
     [
         ("mnist#8", "The newest run of 'mnist' is mnist#3."),

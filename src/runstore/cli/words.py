@@ -154,6 +154,18 @@ def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) 
     return list({run.uid: run for run in found}.values())
 
 
+def other_meanings(store: Store, words: Sequence[str]) -> list[str]:
+    """Return a line for each experiment among the words whose name is that of a run elsewhere."""
+    from runstore.reading.names import runs_called
+
+    lines = []
+    for word in filter(store.has_experiment, words):
+        runs = runs_called(store.backend.database, word)
+        if others := [run.reference for run in runs if run.experiment_name != word]:
+            lines.append(f"{word!r} is the experiment here, and not the run {others[0]}.")
+    return lines
+
+
 def _filter_beside_run(name: str) -> UsageError:
     return UsageError(
         f"A filter searches experiments, and {name!r} is not an experiment.",

@@ -12,7 +12,7 @@ from runstore.cli.amounts import amount_as_json, bytes_text, counted, freed_as_j
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import confirm, named_in_lines
 from runstore.cli.options import json_option, runs_argument, yes_option
-from runstore.cli.words import runs_meant
+from runstore.cli.words import other_meanings, runs_meant
 
 if TYPE_CHECKING:
     from runstore.model.results.deletion import Deletion, Dependent
@@ -52,21 +52,28 @@ def command(
     runstore rm "status = error and started < '30 days ago'" --dry-run
     runstore rm mnist "metrics.acc.max < 0.5"
 
-    Two or more runs are listed and need confirmation, or -y. Restore them with `runstore undo` or
-    `runstore restore`. After 30 days in the trash, `runstore gc` deletes them permanently. Their
-    numbers are never reused.
+    Two or more runs are listed and need confirmation, or -y. So does an experiment whose name is
+    also that of a run. Restore them with `runstore undo` or `runstore restore`. After 30 days in
+    the trash, `runstore gc` deletes them permanently. Their numbers are never reused.
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         runs = runs_meant(store, words)
         if with_children:
             runs = _with_inner(store, runs)
+        others = other_meanings(store, words)
         deletion = store.delete(runs, dry=True)
-        if len(runs) >= _ASKED_FROM and not (dry_run or yes):
+        if (others or len(runs) >= _ASKED_FROM) and not (dry_run or yes):
             confirm(
                 "Move them to the trash?",
-                [*named_in_lines(one.reference for one in deletion.runs), *_summary(deletion)],
+                [
+                    *others,
+                    *named_in_lines(one.reference for one in deletion.runs),
+                    *_summary(deletion),
+                ],
                 kept="Nothing was deleted.",
             )
+        for line in others:
+            output.say(f"runstore: {line}", err=True)
         if not dry_run:
             deletion = store.delete(runs, force=force)
     if as_json:
