@@ -53,6 +53,19 @@ def asked(folder, *arguments):
 # The command
 
 
+@pytest.mark.parametrize("command", [("best", "-m"), ("compare", "--over", "seed", "--metric")])
+def test_a_value_of_zero_is_a_value(tmp_path, command):
+    with Store.open(tmp_path / ".runstore") as store:
+        for lr in (1, 2):
+            for seed in range(3):
+                record(store, params={"lr": lr, "seed": seed}, loss=[float((lr - 1) * seed)])
+
+    ended = runstore(command[0], "fit", *command[1:], "loss", cwd=tmp_path)
+
+    assert ended.returncode == 0
+    assert "Left out" not in ended.stderr
+
+
 def test_the_winner_and_what_cannot_be_told_apart_from_it(folder):
     ended = runstore("best", "-m", "acc.max", cwd=folder)
 

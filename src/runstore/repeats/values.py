@@ -92,7 +92,7 @@ def read_values(
         left_out += [
             LeftOut(one.name, f"has no metric {metric.key!r}")
             for one, value in values
-            if not value
+            if value is None
         ]
         known_values = [(one, value) for one, value in values if value is not None]
         if known_values:
