@@ -370,7 +370,7 @@ def test_a_write_within_a_write_is_refused_at_once_and_kept_aside(store):
 def test_warnings_that_are_errors_lose_nothing(store, monkeypatch):
     """A warning within a call comes when the call has done its work."""
     run = store.start("strict warnings", capture=False)
-    with pytest.raises(StoreWarning, match="no step"):
+    with pytest.raises(StoreWarning, match="not a step"):
         run.log({"a": 1.0, "b": 2.0}, step="three")
     monkeypatch.setattr(store.backend.spool, "in_first_place", _refuses)
     run.execution._points.file.places = iter(())
