@@ -34,6 +34,7 @@ COMMANDS = {
     "artifacts": [["latest"]],
     "best": [["status = complete", "loss"], ["exp", "loss"]],
     "compare": [REFERENCES],
+    "copy": [["copied"]],
     "completion": [["bash"]],
     "diff": [REFERENCES],
     "direction": [["loss"]],
