@@ -84,6 +84,7 @@ COMMANDS = {
         ["output", "latest"], ["grep", "secret"], ["experiments"], ["similar", "latest"],
         ["note", "latest", "warmup"], ["plot"], ["best", "-m", "loss"],
         ["rm", "latest", "--yes"], ["gc", "--yes", "--older-than", "0d"], ["trash"], ["undo"],
+        ["copy", to + "/copy"],
     )
 }  # fmt: skip
 COMMANDS |= {"ManagerStore": listed, "start_run": recorded, "ls again": COMMANDS["ls"]}

@@ -104,6 +104,26 @@ def test_links_and_pipes_are_left_out(store, tmp_path):
     assert list((path / "runs").iterdir()) == []
 
 
+def test_holes_take_no_time_and_no_room(store, tmp_path):
+    store.start("mnist", capture=False).finish()
+    sparse = store.path / "runs" / "sparse"
+    sparse.parent.mkdir(exist_ok=True)
+    with sparse.open("wb") as file:
+        file.write(b"begin")
+        file.seek(2**36)
+        file.write(b"end")
+        file.truncate(2**36 + 2**30)
+
+    path = store.copy(tmp_path / "copy") / "runs" / "sparse"
+
+    assert path.stat().st_size == 2**36 + 2**30
+    assert path.stat().st_blocks * 512 < 2**20
+    with path.open("rb") as file:
+        assert file.read(6) == b"begin\0"
+        file.seek(2**36)
+        assert file.read(4) == b"end\0"
+
+
 @pytest.mark.parametrize("is_folder", [True, False])
 def test_nothing_is_overwritten(store, tmp_path, is_folder):
     target = tmp_path / "taken"
@@ -145,7 +165,7 @@ def test_a_url_is_no_folder_for_a_copy(store, tmp_path, monkeypatch):
 def test_an_incomplete_copy_is_removed(store, tmp_path, monkeypatch):
     with store.start("mnist", capture=False) as run:
         run.save("model.bin", b"weights")
-    monkeypatch.setattr("shutil.copyfileobj", full_disk)
+    monkeypatch.setattr("os.fchmod", full_disk)
 
     with pytest.raises(StoreUnavailableError, match="No space left"):
         store.copy(tmp_path / "copy")
