@@ -75,7 +75,7 @@ def test_another_store_at_the_same_port_is_shown_from_the_start(server, visit, t
     server.start(other)
     server.let_in(page)
 
-    expect(line(page, 0)).to_contain_text("elsewhere_400")
+    expect(line(page, 0)).to_contain_text("elsewhere#400")
     expect(page.locator(".count")).to_have_text("400 runs")
     expect(page.locator(".action-bar")).not_to_contain_text("selected")
 

@@ -1,4 +1,5 @@
 // Which runs are drawn: the selected ones or those in sight, without those that are hidden.
+import { onRunsChanged } from "../api/live";
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { go, href } from "../state/address";
 import { isShown, soloUids } from "../state/hidden";
@@ -113,23 +114,38 @@ interface NamesAnswer {
   names: { uid: string; set_name: string | null; name: string }[];
 }
 
-/** Read the names of the lines of a board whenever its runs change. */
+/**
+ * Read the names of the lines of a board whenever its runs change.
+ *
+ * If that fails, lines have the names of their runs until the server is back; the charts report it.
+ */
 export function followNames(board: Board): () => void {
   let running: AbortController | null = null;
-  return effect(() => {
+  let hasFailed = false;
+  const tries = signal(0);
+  const stopChanges = onRunsChanged((event) => {
+    if (event.many && hasFailed) tries.value++;
+  });
+  const stopReading = effect(() => {
+    void tries.value;
     running?.abort();
     const runs = board.considered.value.slice(0, MOST_NAMED);
     if (!runs.length) return;
     running = new AbortController();
     get<NamesAnswer>("series/names", { runs: joinNames(runs) }, running.signal).then(
       (answer) => {
+        hasFailed = false;
         names.value = new Map(answer.names.map((one) => [markId({ uid: one.uid, setName: one.set_name }), one.name]));
       },
       (error: unknown) => {
-        if (!isAbort(error)) console.warn(error);
+        hasFailed = !isAbort(error);
       },
     );
   });
+  return () => {
+    stopReading();
+    stopChanges();
+  };
 }
 
 /** Return whose mark and name a line has: those of a run, or of one of its sets. */
