@@ -150,7 +150,7 @@ def test_a_plot_leaves_out_points_that_cannot_be_read(store, chunk, capfd):
         words = ("plot", "exp#1", "exp#2", "exp#3", "-m", "loss", "-x", x)
         status, drawn, errors = run_here(capfd, store, *words)
         assert status == 0, errors
-        assert "exp_3" in drawn
+        assert "exp#3" in drawn
 
     assert run_here(capfd, store, "plot", "exp#2", "-m", "loss")[0] in {0, 5}
 

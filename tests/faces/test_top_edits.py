@@ -162,7 +162,7 @@ def test_a_running_run_is_not_trashed(store):
         async with shown(store) as (app, pilot):
             await pilot.press("x", "y")
             await until(pilot, lambda: app.screen.query_one("#message").has_class("-problem"))
-            assert "fit#4" in message(app)
+            assert "The run fit_4_" in message(app)
             assert not store.trash()
 
     with store.start("fit", capture=False):

@@ -53,6 +53,8 @@ def test_a_chart_follows_the_run_under_the_cursor(store):
         async with shown(store) as (app, pilot):
             await pilot.press("g")
             await until(pilot, lambda: "no metrics yet" in screen(app))
+            run.log({"system/memory": 1})
+            await until(pilot, lambda: "system/memory" in screen(app))
             run.log(loss=1)
             await until(pilot, lambda: "1 point" in screen(app))
             run.log(loss=2)

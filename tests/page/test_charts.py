@@ -133,7 +133,7 @@ def eventually(page, is_so):
 
 
 def run_line(page, name):
-    return page.locator(".grid-body").get_by_role("row").filter(has_text=f"{name}_1")
+    return page.locator(".grid-body").get_by_role("row").filter(has_text=f"{name}#1")
 
 
 def point_at(page, plot, x, share_y=0.5):
@@ -321,7 +321,7 @@ def test_means_of_repeats_do_not_depend_on_what_is_hidden(repeated, visit):
     page.mouse.move(0, 0)
     before = band(plot, LOW, 10), band(plot, HIGH, 10)
 
-    page.get_by_role("button", name="Hide repeats#2").click()
+    page.get_by_role("button", name="Hide repeats_2").click()
     expect(page.locator(".chart-runs")).to_contain_text("1 hidden")
     page.mouse.move(0, 0)
 

@@ -100,7 +100,7 @@ def test_data_that_was_not_looked_at_is_named():
 
 def test_a_near_run_is_said_with_what_differs_or_is_not_known(recorded):
     run = recorded("error")
-    name = f"mnist_{run.run_number}"
+    name = f"mnist#{run.run_number}"
 
     assert near_text(run, (), ()) == f"{name} (error); no difference counts"
     assert near_text(run, (parameter("lr", 1, 2),), ("its code is not known",)) == (

@@ -74,8 +74,8 @@ def test_lines_are_named_by_the_parameters_that_differ(store, client):
     assert response.status_code == 200, response.text
     names = {(one["uid"], one["set_name"]): one["name"] for one in response.json()["names"]}
     assert [names[run.uid, None] for run in runs] == [
-        "named_1 model.lr=0.1 same=1",
-        "named_2 model.lr=0.2 same=1",
+        "named#1 model.lr=0.1 same=1",
+        "named#2 model.lr=0.2 same=1",
     ]
-    assert names[swept.uid, None] == "named_3"
-    assert names[swept.uid, "s1"] == "named_3 s1 size=1"
+    assert names[swept.uid, None] == "named#3"
+    assert names[swept.uid, "s1"] == "named#3 s1 size=1"

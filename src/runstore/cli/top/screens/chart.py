@@ -136,8 +136,10 @@ class ChartScreen(Screen[None]):
         self._message(f"{found.problem} Trying again." if found.problem else left_out)
         if found.value is not None:
             self._found = found.value
-            if self._wanted.key is None:
-                self._wanted = self._wanted._replace(key=found.value.wanted.key)
+            key = found.value.wanted.key
+            # Samples of the machine are drawn until the run logs a metric.
+            if self._wanted.key is None and key is not None and not is_of_machine(key):
+                self._wanted = self._wanted._replace(key=key)
             self._draw()
         if not self._is_current(found.value):
             self._read()
@@ -149,7 +151,8 @@ class ChartScreen(Screen[None]):
         if found is None:
             return True
         view = found.wanted.view
-        return (found.wanted.key, view.is_log) == (self._wanted.key, self._wanted.view.is_log)
+        is_same = self._wanted.key in {None, found.wanted.key}
+        return is_same and view.is_log == self._wanted.view.is_log
 
     # Drawing
 
