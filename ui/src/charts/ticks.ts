@@ -38,6 +38,8 @@ function gapOf(values: number[]): number {
   return values.length > 1 ? Math.abs(values[1]! - values[0]!) : Math.abs(values[0] ?? 1) || 1;
 }
 
+const MOST_MARKS = 200;
+
 /** Below so many decades, a log axis has marks at equal distances. */
 const CLOSE = 0.7;
 
@@ -73,12 +75,11 @@ function logText(value: number): string {
 
 /** Return round values between two ends, at most about `count`. */
 export function linearTicks(least: number, most: number, count: number): number[] {
-  const step = niceStep(most / Math.max(1, count) - least / Math.max(1, count));
-  const found: number[] = [];
-  for (let place = Math.ceil(least / step - 1e-9); place * step <= most + step * 1e-9; place++) {
-    found.push(Number((place * step).toPrecision(12)));
-  }
-  return found;
+  // An axis around the largest numbers may end at infinity.
+  const from = Math.max(least, -Number.MAX_VALUE);
+  const to = Math.min(most, Number.MAX_VALUE);
+  const step = niceStep(to / Math.max(1, count) - from / Math.max(1, count));
+  return multiples(from - step * 1e-9, to + step * 1e-9, step);
 }
 
 export function niceStep(least: number): number {
@@ -107,8 +108,10 @@ export function durationTicks(least: number, most: number, count: number): numbe
 
 function multiples(least: number, most: number, step: number): number[] {
   const found: number[] = [];
-  for (let place = Math.ceil(least / step); place * step <= most; place++) {
-    found.push(Number((place * step).toPrecision(12)));
+  // Next to a large number, a small step may not lead to another one.
+  for (let place = Math.ceil(least / step); place * step <= most && found.length < MOST_MARKS; place++) {
+    if (Number.isFinite(place * step)) found.push(Number((place * step).toPrecision(12)));
+    else break;
   }
   return found;
 }
