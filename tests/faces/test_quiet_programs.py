@@ -82,7 +82,7 @@ def test_a_fork_beside_threads_of_the_program_is_still_warned_of(tmp_path):
         import runstore
         over = threading.Event()
         thread = threading.Thread(target=over.wait)
-        with runstore.start_run("fit", store="runs", capture=False):
+        with runstore.Store.open("runs").start("fit", capture=False):
             thread.start()
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always")
