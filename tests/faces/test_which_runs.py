@@ -146,6 +146,14 @@ def test_a_word_that_may_be_tag_or_filter_is_refused(folder, word):
     assert runstore("tag", "mnist#1", f"+{word}", cwd=folder).returncode == 0
 
 
+def test_a_tag_of_two_words_without_its_sign_is_hinted_at(folder):
+    ended = runstore("tag", "mnist#1", "keep me", cwd=folder)
+
+    assert ended.returncode == 2
+    assert "To set a tag, write: '+keep me'" in ended.stderr
+    assert tags_in(folder)[1] == {}
+
+
 def test_a_tag_without_its_sign_is_hinted_at(folder):
     ended = runstore("tag", "mnist#1", "best", cwd=folder)
 

@@ -109,6 +109,15 @@ def _runs(store: Store, named: Sequence[str]) -> list[Run]:
     """Return the runs; a later argument that names no run may be a tag without its sign."""
     try:
         return runs_meant(store, named)
+    except UsageError as error:
+        texts = [word for word in named[1:] if not any(sign in word for sign in "=<>~@")]
+        if type(error) is not UsageError or not texts:
+            raise
+        raise UsageError(
+            error.what,
+            kept="Nothing was changed.",
+            hint=f"{error.hint} To set a tag, write: '+{texts[0]}'",
+        ) from error
     except RunNotFoundError as error:
         wrong = [word for word in named[1:] if f"{word!r}" in error.what]
         if not wrong:

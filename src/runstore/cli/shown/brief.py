@@ -152,14 +152,18 @@ def _first_lines(text: str) -> str:
     lines = text.strip().splitlines()
     hidden = len(lines) - _LINES
     return "\n".join(lines[:_LINES]) + (
-        f"\n… {counted(hidden, 'more line')}" if hidden > 0 else ""
+        f"\n… {counted(hidden, 'more line')}; --full shows all" if hidden > 0 else ""
     )
 
 
 def _traceback(run: Run) -> PagePart:
     lines = (run.traceback or "").rstrip().splitlines()
     hidden = len(lines) - _LINES
-    shown = [f"… {counted(hidden, 'line')}", *lines[-_LINES:]] if hidden > 1 else lines
+    shown = (
+        [f"… {counted(hidden, 'line')} above; --full shows all", *lines[-_LINES:]]
+        if hidden > 1
+        else lines
+    )
     return PagePart("traceback", [("", line) for line in shown])
 
 
