@@ -237,7 +237,7 @@ class _KeptText(_Shared, io.TextIOWrapper):
         self._bytes = _KeptBytes(shown.buffer, name, takers)
         self._lines = _Lines(self._bytes)
         super().__init__(
-            self._lines,  # type: ignore[arg-type]  # a name is none of its business
+            self._lines,  # type: ignore[arg-type]  # it needs no name
             encoding=shown.encoding,
             errors=shown.errors,
             newline="\n",
