@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from runstore.analysis.explain.explanation import Explanation
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.analysis.reruns.subjects import Similar
+    from runstore.exports.dataset import Exported
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
@@ -718,6 +719,34 @@ class Store:
         from runstore.maintenance.copying import copy_store
 
         return copy_store(self.backend, target)
+
+    def export_parquet(
+        self, folder: str | Path, where: str = "", *, experiment: str | None = None
+    ) -> Exported:
+        """Write runs to a dataset of Parquet files, for engines such as DuckDB, Polars and Dask.
+
+        The folder gets a folder per table: `runs`, `params`, `series`, `metrics`, `tags` and
+        `artifacts`, each with files by experiment and run number. A later export to the same
+        folder writes the files whose runs changed, and those of active runs.
+
+        Args:
+            folder: A new or empty folder, or that of an earlier export of the same runs.
+            where: A filter; empty for all runs.
+            experiment: Only runs of this experiment.
+
+        Returns:
+            The numbers of runs, and of written, unchanged and removed files.
+
+        Raises:
+            ConflictError: The folder has something else; nothing was written.
+            FilterError: The filter is invalid.
+            MissingExtraError: pyarrow is not installed.
+            NotFoundError: There is no such experiment.
+            StoreUnavailableError: The dataset could not be written; a later export continues.
+        """
+        from runstore.exports.dataset import export_dataset
+
+        return export_dataset(self.backend, Path(folder).absolute(), where, experiment)
 
     def check(self, *, deep: bool = False) -> tuple[Finding, ...]:
         """Check the store for damage, missing contents, and orphaned or unused files.

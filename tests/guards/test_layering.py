@@ -18,7 +18,7 @@ FLOORS = (
     {"runner"},
     {"curifactory", "lasting", "start", "testing"},
     {"store"},
-    {"recording", "maintenance"},
+    {"recording", "maintenance", "exports"},
     {"analysis"},
     {"reading"},
     {"artifacts", "repeats"},
@@ -54,7 +54,7 @@ THIRD_PARTY = {
     # Saving what a program made with them: it has imported them itself.
     "PIL": {"artifacts"},
     "joblib": {"artifacts"},
-    "pyarrow": {"artifacts", "reading"},
+    "pyarrow": {"artifacts", "exports", "reading"},
     "torch": {"artifacts"},
     "yaml": {"artifacts"},
     "pandas": {"analysis", "model", "reading", "repeats"},

@@ -48,7 +48,7 @@ KEPT = "r.deleted_at IS NULL"
 TRASHED = "r.deleted_at IS NOT NULL AND r.purged_at IS NULL"
 PURGED = "r.purged_at IS NOT NULL"
 EVERY = "r.purged_at IS NULL"
-_UNFINISHED = "('queued', 'running', 'live')"
+UNFINISHED = "('queued', 'running', 'live')"
 # SQLite serialises write transactions, so that change numbers are unique.
 NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
 
@@ -181,7 +181,7 @@ CHILDREN = f"{_RUNS} WHERE r.parent_uid = :uid AND {KEPT} ORDER BY r.id"
 RUNS_BY_ID = f"{_RUNS} WHERE {KEPT} AND r.id IN ({{ids}})"
 # The first condition lets the engine use the small index of runs that are not complete.
 UNFINISHED_RUNS = f"""
-    {_RUNS} WHERE {KEPT} AND r.status <> 'complete' AND r.status IN {_UNFINISHED}
+    {_RUNS} WHERE {KEPT} AND r.status <> 'complete' AND r.status IN {UNFINISHED}
       AND r.pid IS NOT NULL
       AND (r.boot_id LIKE :boot OR (r.hostname = :hostname AND r.boot_id LIKE :machine))
 """
@@ -248,7 +248,7 @@ MARK_LOST = f"""
     UPDATE runs SET status = 'lost', changed = {NEXT_CHANGE},
         ended_at = CASE WHEN :last_sign > coalesce(last_seen_at, started_at)
             THEN :last_sign ELSE coalesce(last_seen_at, started_at) END
-    WHERE uid = :uid AND status IN {_UNFINISHED} AND coalesce(pid, -1) = :pid
+    WHERE uid = :uid AND status IN {UNFINISHED} AND coalesce(pid, -1) = :pid
       AND coalesce(process_started, '') = :process_started
 """
 
@@ -276,7 +276,7 @@ RESUME_RUN = f"""
 
 SEEN_ALIVE = f"""
     UPDATE runs SET last_seen_at = :now
-    WHERE uid = :uid AND status IN {_UNFINISHED} AND coalesce(last_seen_at, 0) < :now
+    WHERE uid = :uid AND status IN {UNFINISHED} AND coalesce(last_seen_at, 0) < :now
 """
 
 # Before a move: the present reference and place become former ones.

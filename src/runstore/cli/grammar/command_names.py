@@ -15,7 +15,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "tag", "note", "mv", "rm", "trash", "restore", "undo", "redo", "gc", "doctor", "verify",
         "scrub",
     ),
-    "Share and set up": ("copy", "trust", "completion"),
+    "Share and set up": ("copy", "export", "trust", "completion"),
 }  # fmt: skip
 _OTHERS = "More commands"
 
@@ -71,9 +71,10 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(("filter", "filters", "saved"), "Save a filter with: runstore views save"),
     "history": "List runs with `runstore ls`, or the edits of one: runstore show RUN --history",
     **dict.fromkeys(
-        ("export", "csv", "table", "pandas"),
+        ("csv", "table", "pandas"),
         "Write a table with: runstore ls --all --format csv",
     ),
+    **dict.fromkeys(("parquet", "duckdb"), "Write a dataset with: runstore export --parquet DIR"),
     "import": "Record a past run with: runstore record",
     "rerun": "Show the command that repeats a run with: runstore show RUN",
     "repeat": "Show the command that repeats a run with: runstore show RUN",

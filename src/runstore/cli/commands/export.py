@@ -1,0 +1,78 @@
+"""runstore export: runs as a dataset of Parquet files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from runstore.cli import output
+from runstore.cli.amounts import counted
+from runstore.cli.context import open_store
+from runstore.cli.words import place_meant
+from runstore.errors import UsageError
+
+
+@click.command(short_help="Write runs to a dataset of Parquet files.")
+@click.argument("words", metavar="[EXPERIMENT] [FILTER]", nargs=-1)
+@click.option(
+    "--parquet",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the dataset; a later export to it writes only what changed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(words: tuple[str, ...], folder: Path | None, *, as_json: bool) -> None:
+    """Write runs, parameters, metrics, tags and artifacts to a dataset of Parquet files.
+
+    DuckDB, Polars, Dask, Spark and other engines read it. Without arguments, it has all runs.
+    Repeat the command to update the dataset.
+
+    \b
+    runstore export --parquet runs
+    runstore export mnist "status = complete" --parquet good-runs
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    if folder is None:
+        raise UsageError(
+            "The format and the folder are missing.",
+            hint="Pass --parquet DIR. For one table, use: runstore ls --all --format csv",
+        )
+    from runstore.exports.dataset import export_dataset
+
+    with open_store() as store, _progress() as tell:
+        experiment, where = place_meant(store, words)
+        done = export_dataset(store.backend, folder.absolute(), where, experiment, tell)
+    if as_json:
+        output.print_json(
+            {
+                "folder": str(done.folder),
+                "runs": done.runs,
+                "written": done.written,
+                "unchanged": done.unchanged,
+                "removed": done.removed,
+            }
+        )
+        return
+    changes = [
+        f"{counted(done.written, 'file')} written",
+        *([f"{done.unchanged:,} up to date"] if done.unchanged else []),
+        *([f"{done.removed:,} removed"] if done.removed else []),
+    ]
+    output.say(f"runstore: {folder} has {counted(done.runs, 'run')} ({', '.join(changes)}).")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that shows how many parts are written, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _all: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=output.console(err=True), transient=True) as bar:
+        task = bar.add_task("export")
+        yield lambda done, everything: bar.update(task, completed=done, total=everything)

@@ -1,0 +1,188 @@
+"""Exporting runs to a dataset of Parquet files, of which later exports write the changed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runstore.errors import StoreUnavailableError
+from runstore.exports.columns import METRICS, rows_of, schema_of
+from runstore.exports.files import written_aside
+from runstore.exports.parts import DatasetPart, Manifest, parts_of
+from runstore.extras import library
+from runstore.reading.grid.order import run_order
+from runstore.reading.liveness import settle_all
+from runstore.reading.metrics.points import read_points_of
+from runstore.reading.metrics.summaries import refresh
+from runstore.reading.names import as_now
+from runstore.storage.files.locks import locked
+from runstore.storage.query.states import RunState, RunStates
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from runstore.model.params.parameter_set import ParameterSet
+    from runstore.model.run import Run
+    from runstore.storage.backend import Backend
+
+_PATIENCE_S = 1.0
+_LOCK = "_runstore.lock"
+# 60 bytes of memory each.
+_POINTS_AT_ONCE = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The result of an export.
+
+    Attributes:
+        folder: The folder of the dataset.
+        runs: Number of runs in the dataset.
+        written: Number of files written, new or changed.
+        unchanged: Number of files that were up to date.
+        removed: Number of files removed, because their runs were deleted or moved.
+    """
+
+    folder: Path
+    runs: int
+    written: int
+    unchanged: int
+    removed: int
+
+
+def export_dataset(
+    backend: Backend,
+    folder: Path,
+    where: str = "",
+    experiment: str | None = None,
+    tell: Callable[[int, int], object] = lambda _done, _all: None,
+) -> Exported:
+    """Write a dataset; see `Store.export_parquet`."""
+    library("pyarrow.parquet", "arrow")  # before anything is written
+    settle_all(backend)
+    refresh(backend.metrics, backend.spool)
+    ids = set(run_order(backend, where, experiment).ids)
+    states = RunStates(backend.database)
+    parts = parts_of(states.of(ids))
+    about = {"store": states.first_uid(), "experiment": experiment, "filter": where}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = Manifest(folder)
+        manifest.check_place()
+        with locked(folder / _LOCK, is_shared=False, patience_s=_PATIENCE_S):
+            manifest.open(about)
+            outdated = [part for part in parts if not manifest.is_current(part)]
+            for done, part in enumerate(outdated):
+                tell(done, len(outdated))
+                _write(backend, folder, part)
+            tell(len(outdated), len(outdated))
+            removed = manifest.close(parts)
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"The dataset cannot be written to {folder}: {error.strerror or error}.",
+            kept="The store is unchanged, and so are the files of the dataset not yet written.",
+            hint="Fix the cause, then export again: it continues from there.",
+        ) from error
+    written = sum(len(part.tables) for part in outdated)
+    files = sum(len(part.tables) for part in parts)
+    return Exported(folder, len(ids), written, files - written, removed)
+
+
+def _write(backend: Backend, folder: Path, part: DatasetPart) -> None:
+    """Write the files of a part."""
+    if part.is_metrics:
+        _write_table(folder, METRICS, part, _points(backend, part.states))
+        return
+    for table, rows in rows_of(backend, _runs(backend, part.states)).items():
+        _write_table(folder, table, part, iter([_as_arrow(table, rows)]))
+
+
+def _write_table(
+    folder: Path, table: str, part: DatasetPart, contents: Iterator[pa.Table]
+) -> None:
+    path = folder / table / part.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet = library("pyarrow.parquet", "arrow")
+    with (
+        written_aside(path) as aside,
+        parquet.ParquetWriter(aside, schema_of(table), compression="zstd") as file,
+    ):
+        for one in contents:
+            file.write_table(one)
+
+
+def _runs(backend: Backend, states: Sequence[RunState]) -> list[Run]:
+    """Return the runs that are still there."""
+    found = backend.database.runs_by_id([one.row_id for one in states])
+    return list(as_now(backend, list(found.values())))
+
+
+def _as_arrow(table: str, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    arrow, schema = library("pyarrow", "arrow"), schema_of(table)
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    return arrow.table(
+        [
+            _array(arrow, values, column.type)
+            for values, column in zip(columns, schema, strict=True)
+        ],
+        schema=schema,
+    )
+
+
+def _array(arrow: Any, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return arrow.array(values, kind)
+    except UnicodeEncodeError:  # half of a character, from an imported file
+        texts = [
+            None if one is None else one.encode("utf-8", "replace").decode() for one in values
+        ]
+        return arrow.array(texts, kind)
+
+
+class _ByUid(NamedTuple):
+    """A run as `read_points_of` takes it, under a name that no other run has."""
+
+    uid: str
+    reference: str
+    parameter_sets: tuple[ParameterSet, ...]
+
+
+def _points(backend: Backend, states: Sequence[RunState]) -> Iterator[pa.Table]:
+    """Yield the points of runs, in tables of about equal size."""
+    arrow, schema = library("pyarrow", "arrow"), schema_of(METRICS)
+    for some in _batches(states):
+        runs = _runs(backend, some)
+        found = read_points_of(
+            backend, [_ByUid(run.uid, run.uid, run.parameter_sets) for run in runs]
+        ).to_arrow()
+        uids = found.column("run").combine_chunks()
+        places = {run.uid: run for run in runs}
+        of_runs = {
+            "uid": list(uids.dictionary.to_pylist()),
+            "run": [places[uid].reference for uid in uids.dictionary.to_pylist()],
+            "experiment": [places[uid].experiment_name for uid in uids.dictionary.to_pylist()],
+            "run_number": [places[uid].run_number for uid in uids.dictionary.to_pylist()],
+        }
+        columns = [
+            *(
+                _array(arrow, values, schema.field(name).type).take(uids.indices)
+                for name, values in of_runs.items()
+            ),
+            *(found.column(name).cast(schema.field(name).type) for name in schema.names[4:]),
+        ]
+        yield arrow.table(columns, schema=schema)
+
+
+def _batches(states: Sequence[RunState]) -> Iterator[list[RunState]]:
+    some: list[RunState] = []
+    points = 0
+    for one in states:
+        if some and points + one.points > _POINTS_AT_ONCE:
+            yield some
+            some, points = [], 0
+        some.append(one)
+        points += one.points
+    if some:
+        yield some
