@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -28,6 +27,7 @@ from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     import logging
+    from datetime import datetime
 
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.model.artifacts import Artifact, Input
@@ -81,22 +81,33 @@ class ActiveRun:
         execution: For internal use; not part of the public API.
     """
 
+    store: Any
+    uid: str
+    reference: str
+    experiment_name: str
+    run_number: int
+    timestamp: str
+    started_at: datetime
+    earlier: Earlier | None
     _execution_class = Execution
 
     def __init__(
         self, backend: Backend, run: Run | StartedRun, *, store: Any = None, is_owner: bool = True
     ) -> None:
-        self.store = store
-        self.uid = run.uid
-        self.reference = run.reference
-        self.experiment_name = run.experiment_name
-        self.run_number = run.run_number
-        self.timestamp = run.timestamp
-        self.started_at: datetime = run.started_at
-        self._notes = run.notes
-        self.earlier: Earlier | None = None
+        # The check of each assignment would take a third of this function's time.
+        self.__dict__.update(
+            store=store,
+            uid=run.uid,
+            reference=run.reference,
+            experiment_name=run.experiment_name,
+            run_number=run.run_number,
+            timestamp=run.timestamp,
+            started_at=run.started_at,
+            earlier=None,
+            _notes=run.notes,
+            _backend=backend,
+        )
         self.execution = self._execution_class(backend, run, self, is_owner=is_owner)
-        self._backend = backend
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; an unknown name is an error, as its value would be lost."""

@@ -110,7 +110,8 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         run.execution.is_first, backend.is_fresh = backend.is_fresh, False
         run.execution.lineage |= current.lineage_of(parent_uid)
         run.execution.loading = loading
-        new = new._replace(uid=run.uid)
+        if run.uid != new.uid:
+            new = new._replace(uid=run.uid)
         if isinstance(asked.params, MutableMapping) and not asked.params:
             run.execution.params_to_come = asked.params
         if asked.capture and asked.argv is None and "IPython" in sys.modules:

@@ -35,6 +35,7 @@ class DatabaseFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._name = os.fspath(path)
         self._identity: tuple[int, int] | None = None
         # While a descriptor is open, no new file gets the inode number of this one.
         self._pin: Files = ()
@@ -54,7 +55,7 @@ class DatabaseFile:
     def is_in_place(self) -> bool:
         """Whether the path still leads to the opened file."""
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - before every statement
+            found = os.stat(self._name)  # noqa: PTH116 - before every statement
         except OSError:
             return False
         return (found.st_dev, found.st_ino) == self._identity

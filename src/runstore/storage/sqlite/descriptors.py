@@ -134,9 +134,11 @@ _reserve: list[tuple[int, tuple[int, int] | None]] = []
 
 def keep_reserve() -> None:
     """Keep descriptors open for `with_room`, if any are left."""
+    if _reserve and identity_of(_reserve[0][0]) != _reserve[0][1]:
+        _reserve.clear()  # the program closed them
+    if len(_reserve) == _IN_RESERVE:  # at each start of a run but the first
+        return
     with suppress(OSError):
-        if _reserve and identity_of(_reserve[0][0]) != _reserve[0][1]:
-            _reserve.clear()  # the program closed them
         if not _reserve:
             reading, writing = os.pipe()
             os.close(writing)
