@@ -51,7 +51,6 @@ YET = {
     "docs/coming-from": Limits(conditions=0),  # tables of calls
     "docs/concepts": Limits(8, 3, 7, 5),
     "docs/decisions": Limits(15, 3, 6, 5),
-    "docs/guides": Limits(8, 4, 10, 5),
     "docs/reference": Limits(7, 6, 5, 1),
     "repeats, strings": Limits(rare=17, conditions=2),
     "runner, strings": Limits(2, 3, 5, 0),
