@@ -16,7 +16,9 @@ REPOSITORY = Path(__file__).parents[2]
 SQL = re.compile(
     r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|FROM|WHERE|JOIN|AND|ORDER BY|PRAGMA)\b"
 )
-CODE = re.compile(r"```.*?```|`[^`]*`|^Source:.*?(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)
+CODE = re.compile(
+    r"```.*?```|`[^`]*`|(?<=\])\([^)]*\)|^Source:.*?(?:\n\n|\Z)", re.DOTALL | re.MULTILINE
+)
 SENTENCE = re.compile(r"(?<=[.:!?])\s+|\n\n|\|")
 # Turns of phrase that a native reader stops at.
 RARE = re.compile(
@@ -60,7 +62,7 @@ YET = {
 
 
 def english_of(text):
-    """Return a text in lower case, without its code and its questions."""
+    """Return a text in lower case, without its code, its links' targets and its questions."""
     sentences = SENTENCE.split(CODE.sub(" x ", text))
     return "\n".join(each for each in sentences if not each.endswith("?")).lower()
 
