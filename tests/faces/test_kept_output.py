@@ -118,6 +118,23 @@ def test_a_stream_that_the_program_closes_is_closed(run, take_streams):
     assert kept(run) == [("stdout", "last words")]
 
 
+def test_the_end_of_the_interpreter_leaves_the_lock_of_the_stream(run, monkeypatch):
+    """A daemon thread may have died with it: a flush by our stream would abort the process."""
+    buffer = io.BufferedWriter(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="utf-8"))
+    run.keep_output()
+    print("printed")
+    kept_stream = sys.stdout
+    run.finish()
+
+    kept_stream.close()  # as when it is collected
+
+    assert buffer.raw.getvalue() == b""
+    print("later")
+    sys.stdout.flush()
+    assert buffer.raw.getvalue() == b"printed\nlater\n"
+
+
 def test_streams_of_other_kinds_keep_what_they_can(run, monkeypatch):
     class Console(io.StringIO):
         colours = 256

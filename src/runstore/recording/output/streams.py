@@ -304,8 +304,14 @@ class _KeptText(_Shared, io.TextIOWrapper):
 
     def close(self) -> None:
         """Close the stream and the original one, as requested by the program."""
+        is_in_use = bool(self.takers.outputs)
+        if not is_in_use:
+            # Collected, perhaps when the interpreter ends: a daemon thread may have died with
+            # the lock of the original stream, and a flush would then abort the process.
+            self._bytes.closed = True
+            self._lines.shows = False
         super().close()
-        if self.takers.outputs:
+        if is_in_use:
             self.shown.close()
 
     def __getattr__(self, name: str) -> Any:
