@@ -50,10 +50,6 @@ YET = {
     "capture, strings": Limits(3, 3, 7, 2),
     "cli, docstrings": Limits(6, 3, 4, 5),  # of the room top
     "docs/benchmarks.md": Limits(4, 3, 3, 0),
-    "docs/coming-from": Limits(conditions=0),  # tables of calls
-    "docs/concepts": Limits(8, 3, 7, 5),
-    "docs/decisions": Limits(15, 3, 6, 5),
-    "docs/reference": Limits(7, 6, 5, 1),
     "repeats, strings": Limits(rare=17, conditions=2),
     "runner, strings": Limits(2, 3, 5, 0),
     "web, docstrings": Limits(22, 4, 10, 3),
