@@ -1,5 +1,7 @@
 """Runs without an end: what becomes of them when somebody reads the store."""
 
+import resource
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -156,6 +158,40 @@ def test_in_a_store_that_cannot_be_written_the_answer_is_the_same(store, run, ju
     assert found.ended_at == run.last_seen_at
     assert status_of(store, run) is Status.RUNNING
     assert liveness.settle_all(store.backend) is False
+
+
+@contextmanager
+def full_disk():
+    """Let every write to a file fail."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_runs_can_be_read_from_a_full_disk(store, run, judged):
+    with full_disk():
+        (found,) = liveness.settled(store.backend, [run])
+        is_settled = liveness.settle_all(store.backend)
+
+    assert found.status is Status.LOST
+    assert is_settled is False
+    assert status_of(store, run) is Status.RUNNING
+
+
+def test_an_end_that_waits_for_room_is_shown(store, run, judged):
+    ended_at = run.started_at + timedelta(seconds=7)
+    ending = {"status": "error", "ended_at": to_micros(ended_at), "error": "boom"}
+    store.backend.spool.keep(run.uid, "end", {**ending, "traceback": None, "exit_code": 3})
+
+    with full_disk():
+        (found,) = liveness.settled(store.backend, [run])
+
+    assert (found.status, found.ended_at) == (Status.ERROR, ended_at)
+    assert (found.error, found.exit_code) == ("boom", 3)
+    assert status_of(store, run) is Status.RUNNING
 
 
 def test_all_unfinished_runs_of_here_are_settled_at_once(store, run, judged):

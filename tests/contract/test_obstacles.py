@@ -1,10 +1,13 @@
 """Obstacles in mid-run: the program goes on, is told once, and everything arrives afterwards."""
 
+import errno
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +50,33 @@ def check_everything_is_there(run):
     assert run.tags == {"keep": "", "phase": "final"}
     assert run.notes == "went well"
     assert list(run.source.backend.spool.records()) == []
+
+
+def test_output_goes_elsewhere_when_the_disk_of_the_store_is_full(location, monkeypatch):
+    store = Store.open(location)
+    run = store.start("talk", capture=False)
+    run.keep_output(mask_output=False)
+    spool = str(location / "spool")
+    write, room = os.pwrite, [100]
+
+    def write_on_a_small_disk(file, data, position):
+        if not str(Path(f"/dev/fd/{file}").resolve()).startswith(spool):
+            return write(file, data, position)
+        data = bytes(data)[: room[0]]
+        room[0] -= len(data)
+        if not data:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data, position)
+
+    monkeypatch.setattr(os, "pwrite", write_on_a_small_disk)
+
+    with pytest.warns(StoreWarning, match="No space left on device") as said:
+        for number in range(200):
+            sys.stdout.write(f"line {number}\n")
+        run.finish()
+
+    assert len(said) == 1
+    assert [line.text for line in run.record.output] == [f"line {one}" for one in range(200)]
 
 
 def test_a_database_that_another_program_holds(location, data, monkeypatch):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runstore.errors import StoreError, StoreLockedError
+from runstore.errors import StoreError, StoreLockedError, StoreUnavailableError
 from runstore.model.status import Status
 from runstore.storage.backend import Backend
 from runstore.storage.rows import from_micros, to_micros
@@ -18,31 +18,51 @@ if TYPE_CHECKING:
 
 def settled(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
     """Return the runs, after marking those as lost whose process is provably gone."""
-    if all(run.status.is_final for run in runs):
+    gone = _gone(runs)
+    if not gone:
         return tuple(runs)
+    signs, is_marked = _mark_lost(backend, gone)
+    ends = {} if is_marked else _waiting_ends(backend, signs)
+    return tuple(
+        _as_ended(backend, run, signs[run.uid], ends.get(run.uid)) if run.uid in signs else run
+        for run in runs
+    )
+
+
+def _gone(runs: Sequence[Run]) -> Sequence[Run]:
+    """Return the runs whose process is provably gone."""
+    if all(run.status.is_final for run in runs):
+        return ()
     from runstore.capture.machine.process import is_gone
 
-    now, gone = datetime.now(timezone.utc), {}
+    now, gone = datetime.now(timezone.utc), []
     for run in runs:
         silence = run.silent_for(now)
         if silence is None or run.process is None:
             continue
         if is_gone(run.process, silent_s=silence.total_seconds()):
-            gone[run.uid] = run
-    signs: dict[str, int | None] = {}
-    if gone:
-        from runstore.inflight import take_in
+            gone.append(run)
+    return gone
 
-        # The last data of a run is stronger evidence than its silence.
-        take_in(backend)
-        signs = {uid: _last_sign(backend, run, now) for uid, run in gone.items()}
-        if _may_mark(backend):
-            # Runs locked by others are updated next time.
-            with suppress(StoreLockedError):
-                backend.database.mark_lost([(run, signs[uid]) for uid, run in gone.items()])
-    return tuple(
-        _as_lost(backend, run, signs[run.uid]) if run.uid in gone else run for run in runs
-    )
+
+def _mark_lost(backend: Backend, gone: Sequence[Run]) -> tuple[Mapping[str, int | None], bool]:
+    """Mark runs as lost.
+
+    Returns:
+        The time of the last point or line of each, by uid; and whether the store was updated.
+    """
+    from runstore.inflight import take_in
+
+    now = datetime.now(timezone.utc)
+    # The last data of a run is stronger evidence than its silence.
+    take_in(backend)
+    signs = {run.uid: _last_sign(backend, run, now) for run in gone}
+    if _may_mark(backend):
+        # Runs locked by others, or on a full disk, are updated next time: reading goes on.
+        with suppress(StoreLockedError, StoreUnavailableError):
+            backend.database.mark_lost([(run, signs[run.uid]) for run in gone])
+            return signs, True
+    return signs, False
 
 
 def _last_sign(backend: Backend, run: Run, now: datetime) -> int | None:
@@ -75,21 +95,32 @@ def settle_all(backend: Backend) -> bool:
     marks = marks_of_here() if _may_mark(backend) else None
     if marks is None:
         return False
-    settled(backend, Finder(backend.database).unfinished(*marks))
-    return True
+    gone = _gone(Finder(backend.database).unfinished(*marks))
+    return not gone or _mark_lost(backend, gone)[1]
 
 
 def _may_mark(backend: Backend) -> bool:
     return backend.database.is_writable and not backend.database.driver.is_writing
 
 
-def _as_lost(backend: Backend, seen: Run, last_sign: int | None) -> Run:
+def _waiting_ends(backend: Backend, uids: Container[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the ends of runs that the database could not accept yet, by uid."""
+    records = backend.spool.records(is_to_take=True)
+    return {one.uid: one.body for one in records if one.kind == "end" and one.uid in uids}
+
+
+def _as_ended(
+    backend: Backend, seen: Run, last_sign: int | None, end: Mapping[str, Any] | None
+) -> Run:
     """Return the run as it is now; if the store cannot be updated, as it should be."""
     from dataclasses import replace
 
     run = backend.database.run_by_uid(seen.uid) or seen
     if run.status.is_final or run.process != seen.process:  # another process resumed it
         return run
+    if end is not None:
+        status, ended_at = Status(end["status"]), from_micros(end["ended_at"])
+        return replace(run, **{**end, "status": status, "ended_at": ended_at})
     ended_at = run.last_seen_at or run.started_at
     if last_sign is not None:
         ended_at = max(ended_at, from_micros(last_sign))

@@ -160,28 +160,36 @@ class OutputKeeper:
             self._hold(letter, data)
             return
         try:
-            self._opened().feed(letter, data)
+            if self._file is not None and self._file.is_open:
+                self._file.feed(letter, data)
+            else:
+                self._begin_file(letter, data)
         except OSError as error:
             self._let_go(error)
             try:
-                self._opened().feed(letter, data)
+                self._begin_file(letter, data)
             except OSError:
                 self._hold(letter, data)
 
-    def _opened(self) -> OutputFile:
-        if self._file is None or not self._file.is_open:
-            self._file = with_room(lambda: self._spool.in_first_place(self._new_file))
-            self._path = self._file.path
-        return self._file
+    def _begin_file(self, letter: bytes, data: bytes) -> None:
+        """Write to a new file, in the first folder with room for the data."""
 
-    def _new_file(self, place: Path) -> OutputFile:
-        return OutputFile(new_output_path(place, self._uid))
+        def begun(place: Path) -> OutputFile:
+            file = OutputFile(new_output_path(place, self._uid))
+            try:
+                file.feed(letter, data)
+            except OSError:
+                file.give_up()
+                raise
+            return file
+
+        self._file = with_room(lambda: self._spool.in_first_place(begun))
+        self._path = self._file.path
 
     def _let_go(self, error: OSError) -> None:
         """Abandon a file that cannot be written; the next may be in another folder."""
         if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
+            self._file.give_up()
             warn(f"{self._file.path} could not be written: {error.strerror}.")
         self._file = None
 

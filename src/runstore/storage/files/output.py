@@ -13,6 +13,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
@@ -145,6 +146,17 @@ class OutputFile:
             unlock(self._file)
             os.close(self._file)
             self._file = -1
+
+    def give_up(self) -> None:
+        """Close the file after a failed write, without the part of a line that arrived."""
+        if self.is_open:
+            with suppress(OSError):
+                os.ftruncate(self._file, self._end)
+            if not self._end:
+                with suppress(OSError):
+                    self.path.unlink()
+        with suppress(OSError):
+            self.close()
 
     def leave_to_parent(self) -> None:
         """Close the copy in a forked child, which would keep the lock after the parent's end."""
