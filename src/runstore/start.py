@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runstore import current
@@ -15,10 +17,15 @@ from runstore.user_warnings import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import CodeType, FrameType
 
     from runstore.model.run import Run
 
 F = TypeVar("F", bound="Callable[..., Any]")
+# Functions before a call that are searched for it: a decorator may contain some itself.
+_NEAREST = 3
+# Lines of decorators before an empty function.
+_DECORATORS_AT_MOST = 20
 
 
 def start_run(
@@ -39,8 +46,8 @@ def start_run(
 ) -> ActiveRun:
     """Start a run in the store of this project, or in another store.
 
-    Use it as a context manager, or as a plain object with `finish()`. To make each call of a
-    function a run, see `recorded`.
+    Use it as a context manager, or as a plain object with `finish()`. As a decorator it starts
+    nothing and makes each call of the function a run, as `recorded` does.
 
     Args:
         experiment_name: The experiment that the run belongs to: any printable text up to 255
@@ -96,7 +103,32 @@ def start_run(
         name=name,
     )
 
+    if resume is None and _is_decorator(sys._getframe().f_back):  # noqa: SLF001 - the documented way
+        return cast("ActiveRun", _per_call(store, request, output=output))
     return _entered(store, request, resume, output=output)
+
+
+def _is_decorator(frame: FrameType | None) -> bool:
+    """Check whether a frame calls `start_run` as a decorator; fast for all other calls."""
+    if frame is None:  # the first function of a thread
+        return False
+    line, code = frame.f_lineno or 0, frame.f_code
+    inside = [one for one in code.co_consts if isinstance(one, type(code))]
+    before = [one for one in inside if one.co_firstlineno <= line]
+    nearest = sorted(before, key=attrgetter("co_firstlineno"))[-_NEAREST:]
+    # The lines of a function begin with its decorators.
+    if not any(line <= _last_line(one) for one in nearest):
+        return False
+    from runstore.capture.program.decorators import is_decorator
+
+    return is_decorator(frame, start_run)
+
+
+def _last_line(code: CodeType) -> int:
+    """Return the last line of a function; with an empty body, one behind its decorators."""
+    first = code.co_firstlineno
+    last = max((number or 0 for _, _, number in code.co_lines()), default=0)
+    return last if last > first else first + _DECORATORS_AT_MOST
 
 
 def _entered(
@@ -215,6 +247,14 @@ def recorded(
         seed=seed,
         name=name,
     )
+
+    return _per_call(store, request, output=output)
+
+
+def _per_call(
+    store: str | os.PathLike[str] | Store | None, request: StartRequest, *, output: bool | None
+) -> Callable[[F], F]:
+    """Return a decorator that makes each call of a function a run."""
 
     def decorate(function: F) -> F:
         from runstore.recording.recorded_functions import run_per_call

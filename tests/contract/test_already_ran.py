@@ -453,16 +453,28 @@ def test_at_a_prompt_nothing_tells_the_program(store, monkeypatch):
         assert call_of(facts).program is None
 
 
-def test_a_decorator_cannot_skip_and_leaves_no_run(store):
+def test_a_run_that_decorates_cannot_skip_and_leaves_no_run(store):
     from runstore import start_run
 
+    run = start_run("fit", store=store, if_done="skip")
     with pytest.raises(UsageError, match=r"within the function"):
-
-        @start_run("fit", store=store, if_done="skip")
-        def train():
-            pass
+        run(len)
 
     assert len(store.list()) == 0
+
+
+def test_a_decorator_skips_a_call_that_was_done(store):
+    from runstore import start_run
+
+    @start_run("fit", store=store, params={"lr": 1}, if_done="skip")
+    def train():
+        return start_run("inner", store=store, capture=False).finish()
+
+    train()
+    with pytest.raises(AlreadyRanError):
+        train()
+
+    assert [run.experiment_name for run in store.list()] == ["inner", "fit"]
 
 
 # Values beside the declared ones

@@ -141,7 +141,9 @@ def test_what_no_block_shows_leaves_the_file_current(shown, change):
 def test_a_start_that_is_withdrawn_is_not_shown_and_does_not_come_back(shown):
     before = blocks(shown)
 
-    @runstore.start_run("late", store=shown, capture=False)
+    run = runstore.start_run("late", store=shown, capture=False)
+
+    @run
     def late():
         """Do nothing."""
 

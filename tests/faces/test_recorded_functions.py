@@ -43,16 +43,17 @@ squares_file = pickled
 
 class TestNothingAtImport:
     @pytest.mark.parametrize("place", ["store=sys.argv[1] + '/new', ", ""])
-    def test_decorating_makes_no_store(self, tmp_path, place):
+    @pytest.mark.parametrize("recorded", ["recorded", "start_run"])
+    def test_decorating_makes_no_store(self, tmp_path, recorded, place):
         (tmp_path / "module.py").write_text(
             "import sys, runstore\n"
-            f"@runstore.recorded('m', {place}params={{'lr': 1}})\n"
+            f"@runstore.{recorded}('m', {place}params={{'lr': 1}})\n"
             "def plain(): pass\n"
-            "@runstore.recorded('m')\n"
+            f"@runstore.{recorded}('m')\n"
             "async def coroutine(): pass\n"
-            "@runstore.recorded('m')\n"
+            f"@runstore.{recorded}('m')\n"
             "def generator(): yield\n"
-            "@runstore.recorded('m')\n"
+            f"@runstore.{recorded}('m')\n"
             "async def asynchronous(): yield\n"
         )
         before = sorted(tmp_path.iterdir())

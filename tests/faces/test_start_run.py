@@ -1,5 +1,6 @@
 """start_run as context manager, decorator and plain object, as a user's script sees it."""
 
+import _thread
 import signal
 import subprocess
 import sys
@@ -104,6 +105,48 @@ class TestDecorator:
         assert [train(5), train(6)] == [(5, 1), (6, 2)]
         assert train.__doc__ == "Train."
         assert [run.status for run in store.list("m")] == [Status.COMPLETE] * 2
+
+    def test_a_decorator_starts_nothing_before_the_call(self, tmp_path, monkeypatch, capsys):
+        """No store is opened, whose folder is no folder here."""
+        (tmp_path / "file").write_text("no store")
+        monkeypatch.setenv("RUNSTORE_URL", str(tmp_path / "file"))
+        handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+
+        class Trainer:
+            @runstore.start_run("m")
+            def train(self):
+                """Train."""
+
+            @staticmethod
+            @runstore.start_run("m", if_done="skip")
+            async def later():
+                """Train."""
+
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+        assert capsys.readouterr() == ("", "")
+        with pytest.raises((runstore.RunstoreError, OSError)):
+            Trainer().train()
+
+    def test_a_thread_may_begin_with_it(self, store):
+        """There is no calling frame then."""
+        deadline = time.monotonic() + 60
+
+        _thread.start_new_thread(runstore.start_run, ("m",), {"store": store, "capture": False})
+        while not store.list() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+        assert [run.run_number for run in store.list("m")] == [1]
+
+    def test_a_run_that_decorates_later_is_removed_without_a_trace(self, store, capsys):
+        run = runstore.start_run("m", store=store, capture=False, params={"lr": 1}, tags=["a"])
+
+        @run
+        def train():
+            return runstore.current_run().run_number
+
+        assert (runstore.current_run(), list(store.list()), store.experiments()) == (None, [], ())
+        assert capsys.readouterr().out == ""
+        assert train() == 1
 
     def test_a_failing_call_is_recorded(self, store):
         @runstore.start_run("m", store=store, capture=False)

@@ -558,8 +558,8 @@ class ActiveRun:
     def __call__(self, function: F) -> F:
         """Make every call of the function a separate run, with the arguments of `start_run`.
 
-        The run that `start_run(...)` has started is removed without a trace. Use `recorded` to
-        avoid starting one when a module is imported.
+        This run is removed without a trace. `@start_run(...)` and `@recorded(...)` do not start
+        one.
         """
         again = self.execution.again
         if not callable(function):
