@@ -37,6 +37,8 @@ class Executed(Protocol):
 PARENT_VARIABLE = "RUNSTORE_PARENT"
 # JSON from `runstore exec` for its program, which may take over the run of its command.
 COMMAND_VARIABLE = "RUNSTORE_COMMAND"
+# Set by `runstore rerun`: an identical run is no reason not to run.
+AGAIN_VARIABLE = "RUNSTORE_AGAIN"
 
 _current: ContextVar[Executed | None] = ContextVar("runstore_current_run", default=None)
 

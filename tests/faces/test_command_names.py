@@ -72,7 +72,7 @@ def test_a_natural_word_is_the_same_command_and_is_not_listed(tmp_path, other, n
         ("kill", "Ctrl-C"),
         ("export", "--format csv"),
         ("import", "runstore record"),
-        ("rerun", "runstore show"),
+        ("repeat", "runstore rerun"),
         ("sync", "copy"),
         ("push", "copy"),
         ("login", "no account"),

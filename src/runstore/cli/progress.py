@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.cli.output import console, say, terminal_safe
 from runstore.recording.active import ActiveRun
+
+if TYPE_CHECKING:
+    from runstore.runner.repeating.differences import Differences
 
 
 class _Silent:
@@ -22,12 +25,13 @@ class _Silent:
     reference = ""
     tells_nearest = False
 
-    def differs(self, reference: str, differences: Sequence[str]) -> None:
+    def differs(self, reference: str, differences: Differences) -> None:
         """Print the differences from the run that is repeated."""
-        if differences:
-            told = f"{reference} is not repeated exactly; since it was recorded, this differs:"
-            say(f"runstore: {told}", err=True)
-        for one in differences:
+        told = [*differences]
+        if told:
+            text = f"{reference} is not repeated exactly; since it was recorded, this differs:"
+            say(f"runstore: {text}", err=True)
+        for one in told:
             say(f"  {one}", err=True)
 
     def started(self, run: ActiveRun) -> None:

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple, Union
 # The value of a captured fact; a tuple if there are several, such as the names of all GPUs.
 FactValue = Union[str, int, float, bool, tuple[str, ...]]
 _NONE: Mapping[str, Any] = {}
+# Facts of a run that `runstore rerun` started: the uid of the run that it repeats; and of one of
+# `runstore exec`: its options.
+REPEATS, EXEC_OPTIONS = "rerun.of", "exec.options"
 
 
 # Named tuples, because loading `dataclasses` takes as long as all other modules of a start.

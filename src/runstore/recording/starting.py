@@ -74,7 +74,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
     _make(backend)
     where, facts = _quick_facts(backend, asked)
     earlier = None
-    if asked.if_done != "run":
+    if asked.if_done != "run" and current.AGAIN_VARIABLE not in os.environ:
         checked_if_done(asked.if_done)
         earlier = _not_done_before(backend, asked, sets, facts, where)
     from runstore.capture.machine.process import current_process

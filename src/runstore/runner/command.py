@@ -24,7 +24,7 @@ from runstore.errors import (
 )
 from runstore.model.code.documents import IMPORTED_MODULES, LATE_MODULES
 from runstore.model.code.launchers import launched
-from runstore.model.facts import Facts
+from runstore.model.facts import Facts, FactValue
 from runstore.model.status import Status
 from runstore.recording.active import ActiveRun
 from runstore.recording.joining.command_run import offer
@@ -113,6 +113,7 @@ def run_command(
     if_done: IfDone = "run",
     uses: Sequence[str] = (),
     saves: Sequence[str] = (),
+    facts: Mapping[str, FactValue] = MappingProxyType({}),
 ) -> Ended:
     """Run a command as a run: its output is shown and kept, signals are passed on.
 
@@ -129,6 +130,7 @@ def run_command(
         if_done: As in `Store.start`; files among the arguments count as its inputs.
         uses: Files and folders that it reads, noted as inputs.
         saves: Files and folders that it writes, kept when it has ended.
+        facts: More facts about the run.
 
     Raises:
         AlreadyRanError: The same was run before, and is not to be run again.
@@ -145,6 +147,8 @@ def run_command(
         is_other_process=True,
         if_done=if_done,
     )
+    if facts:
+        store.backend.database.attach_facts(run.uid, Facts(values=facts))
     for path in uses:
         _unless_refused(run.use, path)
     keeper = OutputKeeper(store.backend.spool, run.uid)

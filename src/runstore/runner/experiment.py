@@ -6,13 +6,14 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from runstore.config import IfDone
 from runstore.current import PARENT_VARIABLE
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
+from runstore.model.facts import REPEATS, Facts
 from runstore.model.params.build import parameter_set
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
@@ -22,7 +23,7 @@ from runstore.recording.outcome import status_of
 from runstore.runner import modules, overrides, own_output, run_folder
 from runstore.runner.experiment_manager import CacheOptions, ExperimentManager
 from runstore.runner.project import Module, Project
-from runstore.runner.reproducing import repeated_run, what_differs
+from runstore.runner.repeating.differences import Differences, repeated_run, what_differs
 from runstore.runner.selection import Candidate, check_names, named_sets, select
 from runstore.store import Store
 
@@ -32,7 +33,10 @@ _ALL_SETS = frozenset({"param_sets", "params_list", "parameter_sets", "argsets",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request to run an experiment; see the options of `runstore run`."""
+    """A request to run an experiment; see the options of `runstore run`.
+
+    `repeats` is the uid of the run that it repeats.
+    """
 
     experiment: str
     files: Sequence[str] = ()
@@ -46,6 +50,7 @@ class Request:
     overwrite: bool = False
     keep_going: bool = False
     if_done: IfDone = "run"
+    repeats: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ class Outcome:
 class Progress(Protocol):
     """Receives the progress of a run."""
 
-    def differs(self, reference: str, differences: Sequence[str]) -> None:
+    def differs(self, reference: str, differences: Differences) -> None:
         """Receive the differences from the run that is repeated."""
 
     def started(self, run: ActiveRun) -> None:
@@ -148,9 +153,19 @@ def prepare(project: Project, request: Request) -> Plan:
     function = modules.function_of(loaded, "run", module, project)
     sets = _gathered(project, module, loaded, request.files)
     chosen = select(sets, request.names, request.indices)
-    if request.settings:
-        chosen = [_changed(one, request.settings) for one in chosen]
-    return Plan(module.name, function, chosen, _takes_all(function, module))
+    plan = Plan(module.name, function, chosen, _takes_all(function, module))
+    return with_settings(plan, request.settings)
+
+
+def with_settings(plan: Plan, settings: Sequence[str]) -> Plan:
+    """Return a plan with other values in all its parameter sets.
+
+    Raises:
+        UsageError: A key does not exist, or a text does not fit its type.
+    """
+    if not settings:
+        return plan
+    return replace(plan, sets=[_changed(one, settings) for one in plan.sets])
 
 
 def _gathered(
@@ -237,7 +252,8 @@ def execute(
     repeated = repeated_run(store, request.cache) if request.dry_cache else None
     if repeated is not None:
         sets = [one.recorded for one in plan.sets]
-        progress.differs(repeated.reference, what_differs(store, repeated, sets, argv))
+        found = what_differs(store, repeated, sets, argv)
+        progress.differs(repeated.reference, found)
     run = store.start(
         plan.experiment,
         params=[one.recorded for one in plan.sets],
@@ -247,6 +263,8 @@ def execute(
         if_done=request.if_done,
         is_told_by_params=True,
     )
+    if request.repeats is not None:
+        store.backend.database.attach_facts(run.uid, Facts(values={REPEATS: request.repeats}))
     progress.started(run)
     outcome = Outcome(run.reference, len(plan.steps))
     with ExitStack() as stack:

@@ -25,6 +25,8 @@ _HASH_ONLY = "(hash)"
 # Documents and facts of other sections; the ids of a batch job always differ.
 _NOT_OF_ENVIRONMENT = (
     "command.",
+    "exec.",
+    "rerun.",
     "resumed.",
     "git.",
     "patch",

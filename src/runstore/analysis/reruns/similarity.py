@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
 _FINGERPRINT = 8
+# Python writes it anew from the source, with other times.
+_BYTECODE = ".pyc"
 
 
 def kept(backend: Backend, run: Run) -> ComparedRun:
@@ -127,7 +129,7 @@ def _changed_marks(before: Mapping[str, str], now: Mapping[str, str]) -> list[Di
     return [
         Difference("code", path, (before.get(path, MISSING), now.get(path, MISSING)))
         for path in sorted(before.keys() | now.keys())
-        if before.get(path) != now.get(path)
+        if before.get(path) != now.get(path) and not path.endswith(_BYTECODE)
     ]
 
 

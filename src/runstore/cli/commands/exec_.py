@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -16,6 +16,8 @@ from runstore.cli.output import say
 from runstore.errors import UsageError
 
 if TYPE_CHECKING:
+    from runstore.config import IfDone
+    from runstore.model.facts import FactValue
     from runstore.model.run import Run
 
 # Maximum number of parameters to name.
@@ -98,17 +100,7 @@ class _Exec(click.Command):
 @mask_output_option
 @if_done_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def command(
-    experiment: str | None,
-    settings: Sequence[str],
-    no_params: bool,  # noqa: FBT001 - click passes it by name
-    metrics: Sequence[str],
-    notes: str | None,
-    uses: Sequence[str],
-    saves: Sequence[str],
-    if_done: str | None,
-    command: Sequence[str],
-) -> None:
+def command(*, if_done: str | None, **options: Any) -> None:
     """Run COMMAND and record its output, parameters, exit code and status.
 
     The output is shown and recorded, signals are forwarded, and the exit code is that of COMMAND.
@@ -121,7 +113,38 @@ def command(
     runstore exec -m 'loss: {loss}' -- ./simulate
     runstore exec -e fit -p seed=1 -- Rscript fit.R data.csv
     """  # noqa: D301 - click keeps lines after the mark as they are
+    execute(if_done=chosen(if_done, "run"), **options)
+
+
+def execute(
+    *,
+    experiment: str | None,
+    settings: Sequence[str],
+    no_params: bool,
+    metrics: Sequence[str],
+    notes: str | None,
+    uses: Sequence[str],
+    saves: Sequence[str],
+    if_done: IfDone,
+    command: Sequence[str],
+    repeats: str | None = None,
+) -> NoReturn:
+    """Run and record a command, and end this process with its exit code.
+
+    Args:
+        repeats: The uid of the run that it repeats.
+        if_done: As in `Store.start`.
+        experiment: See the options of `runstore exec`, as for the others.
+        settings: Parameters.
+        no_params: Whether the words of the command are not parameters.
+        metrics: Patterns.
+        notes: Prose.
+        uses: Inputs.
+        saves: Results.
+        command: The program and its arguments.
+    """
     from runstore.config import wants_command_params
+    from runstore.model.facts import EXEC_OPTIONS, REPEATS
     from runstore.runner import overrides
     from runstore.runner.command import check_command, run_command
     from runstore.runner.programs import metric_lines
@@ -137,8 +160,11 @@ def command(
     if not no_params and wants_command_params():
         read = command_params.read_params(command, Path())
     params = command_params.merged(read, given)
-    wanted = chosen(if_done, "run")
-    with held_back(), open_store(create=True) as store, skipping(wanted):
+    options = _as_words(experiment, settings, metrics, uses, saves, no_params=no_params)
+    facts: dict[str, FactValue] = {EXEC_OPTIONS: options} if options else {}
+    if repeats is not None:
+        facts[REPEATS] = repeats
+    with held_back(), open_store(create=True) as store, skipping(if_done):
         ended = run_command(
             store,
             command,
@@ -147,15 +173,39 @@ def command(
             given=given,
             metrics=metrics,
             notes=notes,
-            if_done=wanted,
+            if_done=if_done,
             uses=uses,
             saves=saves,
+            facts=facts,
         )
     if read and ended.run is not None and ended.run.params == params:
         _say_read(ended.run, [*command_params.leaf_names(read)])
     error = "" if ended.error is None else f": {ended.error}"
     say(f"runstore: recorded as {ended.reference}: {ended.status}{error}", err=True)
     sys.exit(ended.exit_code)
+
+
+def _as_words(
+    experiment: str | None,
+    settings: Sequence[str],
+    metrics: Sequence[str],
+    uses: Sequence[str],
+    saves: Sequence[str],
+    *,
+    no_params: bool,
+) -> tuple[str, ...]:
+    """Return the options that `runstore rerun` needs, with secrets masked."""
+    from runstore.capture.program.command import kept_arguments
+
+    named: list[tuple[str, Sequence[str]]] = [
+        ("-e", [experiment] if experiment else []),
+        ("-p", settings),
+        ("-m", metrics),
+        ("--use", uses),
+        ("--save", saves),
+    ]
+    words = [word for option, values in named for value in values for word in (option, value)]
+    return kept_arguments([*words, *(["--no-params"] if no_params else [])])[0]
 
 
 def _say_read(run: Run, names: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -20,7 +20,7 @@ from runstore.cli.options import mask_output_option
 from runstore.cli.output import TableColumn, print_table, say
 
 if TYPE_CHECKING:
-    from runstore.runner.experiment import Plan
+    from runstore.runner.experiment import Plan, Request
 
 _EDIT = "\0edit"
 _INDEX = re.compile(r"\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*")
@@ -131,10 +131,8 @@ def command(
     If an identical run exists, a warning names it, and the experiment runs again; see --if-done.
     With --dry-run, the modules are still imported, because they define the parameter sets.
     """  # noqa: D301 - click keeps lines after the mark as they are
-    from runstore.recording.live_runs import Terminated
-    from runstore.runner.experiment import Request, execute, prepare
+    from runstore.runner.experiment import Request, prepare
     from runstore.runner.project import Project
-    from runstore.testing import temporary_store
 
     wanted = "run" if no_record else chosen(if_done, "warn")
     asked = None if dry_run else _notes(notes)
@@ -143,22 +141,45 @@ def command(
     if dry_run:
         _print_plan(plan)
         return
-    argv = ["runstore", *sys.argv[1:]]
-    if no_record:
+    record(plan, request, ["runstore", *sys.argv[1:]], is_kept=not no_record, if_done=if_done)
+
+
+def record(
+    plan: Plan,
+    request: Request,
+    argv: Sequence[str],
+    *,
+    is_kept: bool = True,
+    if_done: str | None = None,
+) -> NoReturn:
+    """Run an experiment, and end this process: with 1 if a parameter set failed.
+
+    Args:
+        plan: The experiment and its parameter sets.
+        request: The request.
+        argv: The command, as recorded.
+        is_kept: Whether the run is recorded.
+        if_done: The value of `--if-done`, if it was used.
+    """
+    from runstore.recording.live_runs import Terminated
+    from runstore.runner.experiment import execute
+    from runstore.testing import temporary_store
+
+    if not is_kept:
         say("runstore: Nothing is recorded, because of --no-record.", err=True)
     with (
-        temporary_store() if no_record else open_store(create=True) as store,
+        open_store(create=True) if is_kept else temporary_store() as store,
         _progress(len(plan.steps)) as progress,
-        skipping(wanted),
+        skipping(request.if_done),
     ):
         progress.tells_nearest = if_done == "warn"
         try:
             outcome = execute(plan, store, request, argv=argv, progress=progress)
         except (KeyboardInterrupt, Terminated):
-            ended = _recorded(progress.reference, is_kept=not no_record)
+            ended = _recorded(progress.reference, is_kept=is_kept)
             say(f"runstore: {ended}: interrupted", err=True)
             raise
-    _report(outcome, is_kept=not no_record)
+    _report(outcome, is_kept=is_kept)
     sys.exit(1 if outcome.failures else 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Record runs": ("run", "exec", "record", "metric", "save", "init"),
+    "Record runs": ("run", "exec", "rerun", "record", "metric", "save", "init"),
     "Look at runs": (
         "ls", "show", "output", "artifacts", "download", "plot", "top", "ui", "grep",
         "experiments", "views",
@@ -76,8 +76,10 @@ _HINTS: Mapping[str, str] = {
     ),
     **dict.fromkeys(("parquet", "duckdb"), "Write a dataset with: runstore export --parquet DIR"),
     "import": "Record a past run with: runstore record",
-    "rerun": "Show the command that repeats a run with: runstore show RUN",
-    "repeat": "Show the command that repeats a run with: runstore show RUN",
+    **dict.fromkeys(
+        ("repeat", "reproduce", "restart", "retry", "again"),
+        "Repeat a run with: runstore rerun RUN",
+    ),
     "help": "Show all commands with: runstore --help",
     "version": "Show the version with: runstore --version",
 }

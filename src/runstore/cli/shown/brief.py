@@ -8,7 +8,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from runstore.cli import output
-from runstore.cli.shown.full import input_text, media_text, parent_text
+from runstore.cli.shown.full import (
+    input_text,
+    media_text,
+    parent_text,
+    repeats_of,
+    repeats_text,
+)
 from runstore.cli.shown.layout import PagePart, folded
 from runstore.cli.sparkline import sparkline
 from runstore.model.display.formatting import (
@@ -132,6 +138,8 @@ def _about(store: Store, run: Run) -> Iterator[tuple[str, str]]:
         ("commit", commit),
         ("parent", parent_text(store, run)),
         ("children", _some(store.children(run.uid))),
+        ("repeats", repeats_text(store, run)),
+        ("repeated by", _some(repeats_of(store, run))),
         ("files", str(store.folder_of(run.reference)) if run.full_store else ""),
         ("reproduce", run.reproduce),
         ("reference", run.reference),

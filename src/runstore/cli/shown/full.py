@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from runstore.cli import output
 from runstore.cli.shown.layout import PagePart
@@ -11,6 +11,7 @@ from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError, StoreError
 from runstore.model.artifacts import Artifact, Input
 from runstore.model.display.formatting import brief_number, counted, local_time, size_text
+from runstore.model.facts import REPEATS
 from runstore.model.logged.media import MediaSeries, is_media
 from runstore.model.metrics import MetricSummary
 from runstore.model.results.events import Event, edit_text
@@ -24,9 +25,11 @@ _DIGITS = 6
 _SPARK_WIDTH = 16
 _TEXT_WIDTH = 60
 _SPARK_STRETCHES = 50
+_REPEATS = 20
 _DRAWN = 50  # maximum number of metrics with sparklines
 _LEFT_OUT = (
     "command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked", "untracked.",
+    "rerun.", "exec.",
 )  # fmt: skip
 
 
@@ -54,6 +57,8 @@ def full_sections(store: Store, run: Run, *, is_brief: bool = False) -> Iterator
     yield PagePart("code", list(_code(store, run)))
     children = store.children(run.uid)
     yield PagePart("children", [(child.reference, child.status_text) for child in children])
+    repeats = repeats_of(store, run)
+    yield PagePart("repeated by", [(one.reference, one.status_text) for one in repeats])
     if not is_brief:
         yield from _surroundings(store, run)
     if run.traceback:
@@ -77,6 +82,7 @@ def _head(store: Store, run: Run) -> Iterator[tuple[str, str]]:
     yield from head_of(run)
     for label, text in (
         ("parent", parent_text(store, run)),
+        ("repeats", repeats_text(store, run)),
         ("files", str(store.folder_of(run.reference)) if run.full_store else None),
         ("reproduce", run.reproduce),
         ("uid", run.uid),
@@ -90,6 +96,17 @@ def parent_text(store: Store, run: Run) -> str | None:
     if run.parent_uid is None:
         return None
     return store.name_of(run.parent_uid) or f"{run.parent_uid} (not in this store)"
+
+
+def repeats_text(store: Store, run: Run) -> str | None:
+    """Return the name of the run that this one repeats; see `runstore rerun`."""
+    uid = run.facts.values.get(REPEATS)
+    return None if uid is None else store.name_of(str(uid)) or f"{uid} (not in this store)"
+
+
+def repeats_of(store: Store, run: Run) -> Sequence[Run]:
+    """Return the newest runs that repeat this one."""
+    return tuple(store.find(f"facts.{REPEATS} = '{run.uid}'", limit=_REPEATS))
 
 
 def _code(store: Store, run: Run) -> Iterator[tuple[str, str]]:

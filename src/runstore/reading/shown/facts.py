@@ -47,6 +47,11 @@ def command_text(run: Run) -> str:
     line = run.facts.values.get("command.line")
     if not isinstance(line, str) or not run.cli or not line.endswith(run.cli):
         return run.cli or ""
+    return without_folder_of_python(line)
+
+
+def without_folder_of_python(line: str) -> str:
+    """Return a command line with the name of its interpreter only."""
     found = _PYTHON.match(line)
     return f"{found[1]} {line[found.end() :]}" if found else line
 

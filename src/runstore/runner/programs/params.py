@@ -55,9 +55,9 @@ def read_params(command: Sequence[str], folder: Path) -> dict[str, Any]:
     words = mask_arguments([run.what, *run.arguments[:_ARGUMENTS_AT_MOST]])[1:]
     declared = _declared(folder / run.what) if run.kind == "script" else {}
     found: dict[str, list[Any]] = {}
-    for name, values in _named_values(words, declared):
-        if name not in _NO_PARAMETER and not any(MASK in str(one) for one in values):
-            found.setdefault(name, []).extend(values)
+    for one in _named(words, declared):
+        if one.name not in _NO_PARAMETER and not any(MASK in str(each) for each in one.values):
+            found.setdefault(one.name, []).extend(one.values)
     params: dict[str, Any] = {}
     # A name before those within it: if both have a value, the second keeps its dots.
     for name, values in sorted(found.items(), key=lambda one: one[0].count(".")):
@@ -86,6 +86,48 @@ def leaf_names(params: Mapping[str, Any], start: str = "") -> Iterator[str]:
             yield f"{start}{key}"
 
 
+class NamedParam(NamedTuple):
+    """A parameter on a command line.
+
+    Attributes:
+        name: Its name; with dots for a mapping.
+        values: Its values.
+        begin: Place of the first word of its values, or of the option if it has none.
+        end: Place after the last of these words.
+        prefix: Text before the value in the same word, such as `--lr=`.
+        is_switch: Whether it is an option without a value.
+    """
+
+    name: str
+    values: list[Any]
+    begin: int
+    end: int
+    prefix: str = ""
+    is_switch: bool = False
+
+
+def named_params(words: Sequence[str], folder: Path) -> tuple[list[NamedParam], int]:
+    """Return the parameters that a command line names, and the place of its first argument.
+
+    The places are those in `words`. There are none if the arguments are not words of the command,
+    as in `sh -c "..."`.
+
+    Args:
+        words: The program and its arguments.
+        folder: Where it is started.
+    """
+    run = launched(words)
+    first = len(words) - len(run.arguments)
+    if tuple(words[first:]) != run.arguments:
+        return [], len(words)
+    declared = _declared(folder / run.what) if run.kind == "script" else {}
+    found = [
+        one._replace(begin=one.begin + first, end=one.end + first)
+        for one in _named(run.arguments, declared)
+    ]
+    return found, first
+
+
 class _Declared(NamedTuple):
     """The declaration of an option in a script: whether it takes no value, or several."""
 
@@ -96,10 +138,8 @@ class _Declared(NamedTuple):
 _UNDECLARED = _Declared(is_switch=False, takes_several=False)
 
 
-def _named_values(
-    words: Sequence[str], declared: Mapping[str, _Declared]
-) -> Iterator[tuple[str, list[Any]]]:
-    """Yield names with their values, in the order of the words."""
+def _named(words: Sequence[str], declared: Mapping[str, _Declared]) -> Iterator[NamedParam]:
+    """Yield the parameters, in the order of the words."""
     place = 0
     while place < len(words):
         word = words[place]
@@ -107,21 +147,29 @@ def _named_values(
         if word == "--":
             return
         if joined := _JOINED.fullmatch(word):
-            yield joined[1], [_value(joined[2])]
+            yield _in_word(joined[1], joined[2], place, f"-{joined[1]}")
             continue
         option = None if _NUMBER.fullmatch(word) else _OPTION.fullmatch(word)
         if option is None:
             if pair := _PAIR.fullmatch(word):
-                yield _key(pair[1]), [_value(pair[2])]
+                yield _in_word(_key(pair[1]), pair[2], place, word[: pair.start(2)])
             continue
         if option[2] is not None:
             # Java's -Dkey=value
             name = option[1][1:] if re.match(r"-D[a-z]", word) else option[1]
-            yield _key(name), [_value(option[2])]
+            yield _in_word(_key(name), option[2], place, word[: option.start(2)])
             continue
         taken = _taken(words[place:], declared.get(word, _UNDECLARED))
-        place += len(taken)
-        yield _switched(option[1]) if not taken else (_key(option[1]), [*map(_value, taken)])
+        begin, place = place, place + len(taken)
+        if taken:
+            yield NamedParam(_key(option[1]), [*map(_value, taken)], begin, place)
+        else:
+            yield NamedParam(*_switched(option[1]), begin - 1, place, is_switch=True)
+
+
+def _in_word(name: str, text: str, place: int, prefix: str) -> NamedParam:
+    """Return a parameter whose name and value are one word, the one before a place."""
+    return NamedParam(name, [_value(text)], place - 1, place, prefix)
 
 
 def _taken(following: Sequence[str], declared: _Declared) -> Sequence[str]:

@@ -1,0 +1,202 @@
+"""The recorded code of a run, in a temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from runstore.capture.git.state import GitError, run_git
+from runstore.errors import ConflictError
+from runstore.model.code.documents import IGNORED, OTHER_FILES
+from runstore.model.display.short_names import short_name
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+_TIMEOUT_S = 300.0
+_LIMIT_BYTES = 1 << 26
+_KEPT = "Nothing was started."
+_BYTECODE = ".pyc"
+_CODE = (".py", ".pyw", ".ipynb", _BYTECODE)
+_STORE = ".runstore"
+# No program of a repository runs, not even a hook.
+_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
+
+
+@dataclass(slots=True)
+class Checkout:
+    """A folder with the code of a run.
+
+    Attributes:
+        root: The folder, a repository of its own.
+        linked: Links in it to data files of the original folder, relative to it.
+        is_kept: Whether it has files that the program wrote, and so was not deleted.
+    """
+
+    root: Path
+    linked: list[str] = field(default_factory=list)
+    is_kept: bool = False
+
+    def written(self) -> list[str]:
+        """Return new files in it, except bytecode, relative to it."""
+        listed = _git(["ls-files", "--others", "-z"], self.root)
+        names = os.fsdecode(listed).split("\0")[:-1]
+        return [
+            one
+            for one in names
+            if one not in self.linked
+            and not one.startswith(f"{_STORE}/")
+            and "__pycache__" not in PurePosixPath(one).parts
+        ]
+
+
+@contextmanager
+def checked_out(store: Store, run: Run, root: Path | None) -> Iterator[Checkout]:
+    """Yield the recorded code of a run, in a repository that shares the objects of the original.
+
+    It has the commit, the uncommitted changes and the new files of the run. Data files that git
+    does not track are links to the original ones. When the block ends it is deleted, unless the
+    program has written files to it.
+
+    Args:
+        store: The store of the run.
+        run: The run.
+        root: The repository with its commit.
+
+    Raises:
+        ConflictError: The code was not recorded as a whole, or the commit is missing.
+    """
+    if run.commit is None or root is None:
+        raise _refused(run, "it was not in a git repository")
+    above = Path(tempfile.mkdtemp(prefix="runstore-code-"))
+    checkout = Checkout(above / (root.name or "code"))
+    before: set[str] | None = None
+    try:
+        try:
+            _fill(store, run, root, checkout)
+            before = set(checkout.written())
+        except (GitError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise _refused(run, str(reason)) from error
+        yield checkout
+    finally:
+        with suppress(GitError):
+            checkout.is_kept = before is not None and bool(set(checkout.written()) - before)
+        if not checkout.is_kept:
+            shutil.rmtree(above, ignore_errors=True)
+
+
+def _fill(store: Store, run: Run, root: Path, checkout: Checkout) -> None:
+    place, commit = checkout.root, str(run.commit)
+    _git(
+        [*_SETTINGS, "clone", "--quiet", "--shared", "--no-checkout", str(root), str(place)], root
+    )
+    _git([*_SETTINGS, "checkout", "--quiet", "--detach", commit], place)
+    # The remote is recorded with each run.
+    try:
+        remote = os.fsdecode(_git(["config", "remote.origin.url"], root)).strip()
+        _git(["config", "remote.origin.url", remote], place)
+    except GitError:
+        _git(["remote", "remove", "origin"], place)
+    patch = store.document(run.uid, "patch")
+    if patch:
+        file = place.parent / "changes.patch"
+        file.write_text(patch, encoding="utf-8", errors="surrogateescape")
+        _git(["apply", "--whitespace=nowarn", str(file)], place)
+    for name, text in json.loads(store.document(run.uid, "untracked") or "{}").items():
+        _write(place, name, text)
+    for name in _marked(run):
+        _copy(root, place, name)
+    checkout.linked = list(_link_data(root, place))
+    with (place / ".git" / "info" / "exclude").open("a", encoding="utf-8") as ignored:
+        ignored.writelines(f"/{_escaped(one)}\n" for one in checkout.linked)
+
+
+def _git(words: Sequence[str], folder: Path) -> bytes:
+    return run_git(words, folder, limit_bytes=_LIMIT_BYTES, timeout_s=_TIMEOUT_S)
+
+
+def _marked(run: Run) -> Iterator[str]:
+    """Yield code files of which only fingerprints were recorded."""
+    for fact in (OTHER_FILES, IGNORED):
+        lines = run.facts.values.get(fact)
+        if isinstance(lines, tuple):
+            names = (line.partition(" ")[2] for line in lines)
+            yield from (one for one in names if not one.endswith(_BYTECODE))
+
+
+def _inside(place: Path, name: str) -> Path:
+    """Return a path in the folder.
+
+    Raises:
+        ValueError: The name or a link leads out of it.
+    """
+    file = place / name
+    if not file.parent.resolve().is_relative_to(place.resolve()) or file.is_symlink():
+        raise ValueError(f"{name} is not inside the repository")
+    return file
+
+
+def _write(place: Path, name: str, text: str) -> None:
+    file = _inside(place, name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def _copy(root: Path, place: Path, name: str) -> None:
+    """Copy a file from the original folder; the comparison that follows shows a changed one."""
+    file = _inside(place, name)
+    if (root / name).is_file() and not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, file)
+
+
+def _link_data(root: Path, place: Path) -> Iterator[str]:
+    """Link files and folders that git does not track, except code that the run did not have."""
+    listed = os.fsdecode(_git(["ls-files", "--others", "--directory", "-z"], root))
+    for name in listed.split("\0")[:-1]:
+        yield from _linked(root, place, name.rstrip("/"))
+
+
+def _linked(root: Path, place: Path, name: str) -> Iterator[str]:
+    source, target = root / name, place / name
+    if PurePosixPath(name).name in {_STORE, "__pycache__"} or name.endswith(_CODE):
+        return
+    if not os.path.lexists(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source)
+        yield name
+    elif source.is_dir() and not source.is_symlink() and not target.is_symlink():
+        for inner in sorted(source.iterdir()):
+            yield from _linked(root, place, f"{name}/{inner.name}")
+
+
+def _escaped(name: str) -> str:
+    """Return a name as a pattern of git that matches only it."""
+    return "".join(f"\\{sign}" if sign in "*?[]\\#! " else sign for sign in name)
+
+
+def _refused(run: Run, why: str) -> ConflictError:
+    return ConflictError(
+        f"The recorded code of {short_name(run.reference)} cannot be restored: {why}.",
+        kept=_KEPT,
+        hint=f"Recorded texts are shown by: runstore show {short_name(run.reference)} --full",
+    )
+
+
+def import_first(root: Path) -> None:
+    """Make programs import the packages in a checkout, not those of an editable installation."""
+    folders = [str(root / "src")] if (root / "src").is_dir() else []
+    if (root / "pyproject.toml").is_file() or (root / "setup.py").is_file():
+        folders.append(str(root))
+    if folders:
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *([before] if before else [])])

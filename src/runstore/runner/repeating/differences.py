@@ -1,0 +1,184 @@
+"""The differences between a recorded run and the same command now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from runstore import capture
+from runstore.analysis.compare.descriptions import describe_packages
+from runstore.analysis.compare.differences import MISSING, Difference
+from runstore.analysis.compare.texts import texts_of
+from runstore.analysis.reruns.lookup import look_up
+from runstore.analysis.reruns.texts import difference_text
+from runstore.capture.git.snapshot import program_alone
+from runstore.capture.git.source_files import is_code
+from runstore.errors import NotFoundError, UsageError
+from runstore.model.code.documents import OTHER_FILES
+from runstore.model.facts import Facts
+from runstore.runner.run_folder import ARTIFACTS
+
+if TYPE_CHECKING:
+    from runstore.model.params.parameter_set import ParameterSet
+    from runstore.model.run import Run
+    from runstore.store import Store
+
+_UNTRACKED, _PACKAGES = "untracked", "packages"
+_PACKAGES_SHOWN = 6
+_SETTINGS = (".yaml", ".yml", ".toml", ".cfg", ".ini", ".conf", ".gin")
+# Facts that are compared apart from code and inputs, with their labels.
+_SURROUNDINGS = {"python.version": "Python", "host.name": "host", "command.user": "user"}
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """The differences from a recorded run.
+
+    Attributes:
+        decisive: Parameters, code, program and inputs that differ, as phrases.
+        others: Packages, Python and host that differ, and parts that cannot be compared.
+    """
+
+    decisive: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.decisive, *self.others))
+
+
+def repeated_run(store: Store, cache: Path | None) -> Run | None:
+    """Return the run whose own artifacts are the cache; None if it is another folder."""
+    if cache is None or cache.name != ARTIFACTS:
+        return None
+    folder = cache.absolute().parent
+    for name in dict.fromkeys((folder.name, unquote(folder.name))):
+        try:
+            run = store.get(name)
+        except (NotFoundError, UsageError):
+            continue
+        if store.folder_of(run.reference).resolve() == folder.resolve():
+            return run
+    return None
+
+
+def what_differs(
+    store: Store,
+    run: Run,
+    sets: Sequence[ParameterSet],
+    argv: Sequence[str],
+    *,
+    is_other_process: bool = False,
+) -> Differences:
+    """Return the differences from the record of a run.
+
+    Args:
+        store: The store of the run.
+        run: The run that is to be repeated.
+        sets: The parameter sets as they are now.
+        argv: The command, as started in the working directory.
+        is_other_process: Whether another process runs it.
+    """
+    where = capture.Surroundings.here(
+        argv=argv, store=store.path, is_other_process=is_other_process
+    )
+    facts = capture.quick_facts(where, argv=argv)
+    earlier = look_up(
+        store.backend, run.experiment_name, tuple(sets), facts, exactly=False, where=where
+    )
+    found = earlier.compared_with(run)
+    new = _untracked(earlier.code or Facts()) | _untracked(run.facts, _kept_texts(store, run))
+    decisive: list[str] = []
+    others: list[str] = []
+    for one in found.differences:
+        is_new = one.key in new and one.values[0] is MISSING
+        matters = one.section != "code" or one.key not in new or _matters(one.key, argv)
+        if not is_new:
+            (decisive if matters else others).append(_text(one))
+        elif matters:  # the recorded code cannot need it; other new files are mostly results
+            others.append(f"{one.key} is new")
+    # The command is the recorded one.
+    unknown = [one for one in found.unknown if not one.startswith("the program ")]
+    if run.commit is None and "git.commit" not in facts.values:
+        before = _kept_texts(store, run)
+        decisive += _changed_texts(before, where)
+        if before:
+            unknown = [one for one in unknown if not one.startswith("its code is not known")]
+    others += _of_surroundings(store, run, facts.merged(capture.environment_facts(where)))
+    others += unknown
+    others += [f"{name} may have changed" for name in found.unchecked]
+    return Differences(tuple(dict.fromkeys(decisive)), tuple(dict.fromkeys(others)))
+
+
+def _changed_texts(before: Mapping[str, str], where: capture.Surroundings) -> Iterator[str]:
+    """Yield files of a program outside of git that changed since they were recorded."""
+    root = Path(where.scripts[0]).parent if where.scripts else where.folder
+    if root is None:
+        return
+    now = _texts(program_alone(root, [str(root / path) for path in before]))
+    for path in sorted(before):
+        if path not in now:
+            yield f"{path} is missing" if not (root / path).is_file() else f"{path} changed"
+        elif before[path] != now[path]:
+            yield f"{path} changed"
+
+
+def _untracked(code: Facts, texts: Collection[str] = ()) -> set[str]:
+    """Return the files that git does not track."""
+    marks = code.values.get(OTHER_FILES)
+    others = marks if isinstance(marks, tuple) else ()
+    return {*_texts(code), *texts, *(line.partition(" ")[2] for line in others)}
+
+
+def _matters(path: str, argv: Sequence[str]) -> bool:
+    """Return whether a file that git does not track is code, settings, or named in the command.
+
+    Others are mostly results.
+    """
+    is_input = is_code(path) or path.endswith(_SETTINGS)
+    return is_input or any(word.rpartition("=")[2].endswith(path) for word in argv)
+
+
+def _text(one: Difference) -> str:
+    """Return a difference in a line: `commit: 3f2a… → 88ac…`, `train.py changed`."""
+    if one.section != "code":
+        return difference_text(one)
+    if one.key != "commit":
+        return f"{one.key} changed"
+    old, new = texts_of(one)
+    return f"commit: {old} → {new}"
+
+
+def _kept_texts(store: Store, run: Run) -> dict[str, Any]:
+    return dict(json.loads(store.document(run.uid, _UNTRACKED) or "{}"))
+
+
+def _texts(facts: Facts) -> dict[str, Any]:
+    return dict(json.loads(facts.documents.get(_UNTRACKED, "{}")))
+
+
+def _of_surroundings(store: Store, run: Run, now: Facts) -> Iterator[str]:
+    for name, label in _SURROUNDINGS.items():
+        old, new = run.facts.values.get(name), now.values.get(name)
+        if old is not None and new is not None and old != new:
+            yield f"{label}: {old} → {new}"
+    before = store.document(run.uid, _PACKAGES)
+    if before is not None and _PACKAGES in now.documents:
+        yield from _changed_packages(
+            describe_packages(before), describe_packages(now.documents[_PACKAGES])
+        )
+
+
+def _changed_packages(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield packages with another version, or that are missing; new ones change nothing."""
+    changed = [
+        f"{name}: {version} → {now.get(name, 'not installed')}"
+        for name, version in sorted(before.items())
+        if now.get(name) != version
+    ]
+    yield from changed[:_PACKAGES_SHOWN]
+    if len(changed) > _PACKAGES_SHOWN:
+        yield f"{len(changed) - _PACKAGES_SHOWN} more packages"

@@ -1,0 +1,286 @@
+"""`runstore rerun`: repeating a recorded run as a new run."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands import git, messages, runstore
+from runstore import Status, Store
+
+TRAIN = """\
+import argparse, runstore, helper
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.5)
+parser.add_argument("--data")
+options = parser.parse_args()
+with runstore.start_run("toy", params={"lr": options.lr}, notes="mine") as run:
+    if options.data:
+        run.use(options.data)
+    run.log(loss=helper.f(options.lr))
+    open("model.bin", "wb").write(b"x")
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A repository with a script; its data and results are not tracked."""
+    folder = tmp_path / "project"
+    (folder / "data").mkdir(parents=True)
+    (folder / "train.py").write_text(TRAIN)
+    (folder / "helper.py").write_text("def f(x):\n    return x\n")
+    (folder / "data" / "x.csv").write_text("1\n")
+    (folder / ".gitignore").write_text("data/\n*.bin\n__pycache__\n.runstore\n")
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "one")
+    return folder
+
+
+@pytest.fixture
+def read():
+    """Return the runs of a folder, oldest first."""
+
+    def runs(folder):
+        store = Store.open(folder)
+        opened.append(store)
+        return sorted(store.list(), key=lambda run: run.uid)
+
+    opened = []
+    yield runs
+    for store in opened:
+        store.close()
+
+
+def python(folder, *words):
+    subprocess.run([sys.executable, *words], cwd=folder, check=True, capture_output=True)
+
+
+def listed(ended):
+    return [line.strip() for line in ended.stderr.splitlines() if line.startswith("  ")]
+
+
+def test_a_script_is_repeated_as_a_new_run_that_names_the_old(project, read):
+    python(project, "train.py", "--lr", "0.25", "--data", "data/x.csv")
+
+    ended = runstore("rerun", "toy#1", cwd=project / "data")
+
+    first, again = read(project)
+    assert ended.returncode == 0, ended.stderr
+    assert listed(ended) == []
+    assert again.status is Status.COMPLETE
+    assert (again.experiment_name, again.run_number) == ("toy", 2)
+    assert (again.params, again.metrics["loss"].last) == (first.params, 0.25)
+    assert again.facts.values["rerun.of"] == first.uid
+    assert again.facts.values["command.cwd"] == str(project)
+    assert "repeats    toy_1_" in runstore("show", "toy#2", cwd=project).stdout
+    assert "repeated by\n  toy_2_" in runstore("show", "toy#1", cwd=project).stdout
+
+
+def test_a_parameter_of_the_command_is_changed(project, read):
+    python(project, "train.py", "--lr", "0.25")
+
+    ended = runstore("rerun", "toy#1", "--set", "lr=2", "--notes", "twice", cwd=project)
+
+    assert ended.returncode == 0, ended.stderr
+    assert read(project)[-1].params == {"lr": 2.0}
+
+
+def test_other_code_is_refused_and_the_recorded_code_is_run_on_request(project, read):
+    (project / "helper.py").write_text("def f(x):\n    return 10 * x\n")
+    (project / "new.py").write_text("")
+    (project / "todo.txt").write_text("of then")
+    python(project, "train.py", "--lr", "0.25", "--data", "data/x.csv")
+    git(project, "checkout", "-q", "helper.py")
+    (project / "data" / "result.txt").write_text("new")
+    (project / "notes.txt").write_text("of mine")
+    (project / "todo.txt").unlink()
+    (project / "later.py").write_text("")
+    (project / "model.bin").unlink()
+
+    refused = runstore("rerun", "toy#1", cwd=project)
+    dry = runstore("rerun", "toy#1", "--dry-run", cwd=project)
+    as_json = json.loads(runstore("rerun", "toy#1", "--dry-run", "--json", cwd=project).stdout)
+
+    told = ["helper.py changed", "later.py is new", "todo.txt changed"]
+    assert refused.returncode == dry.returncode + 4 == 4
+    assert listed(refused) == listed(dry) == told
+    assert messages(refused)[-2] == "Nothing was started."
+    assert messages(refused)[-1].endswith("To run the recorded code, add --recorded-code.")
+    assert dry.stdout.strip().endswith("train.py --lr 0.25 --data data/x.csv")
+    assert (as_json["differences"], as_json["folder"]) == (["helper.py changed"], str(project))
+    assert len(read(project)) == 1
+
+    restored = runstore("rerun", "toy#1", "--recorded-code", cwd=project)
+    present = runstore("rerun", "toy#1", "--anyway", cwd=project)
+
+    assert (restored.returncode, present.returncode) == (0, 0), restored.stderr
+    _, recorded, now = read(project)
+    assert recorded.metrics["loss"].last == 2.5
+    assert now.metrics["loss"].last == 0.25
+    kept = messages(restored)[-1].rpartition(" ")[2]
+    assert "the run wrote files" in messages(restored)[-1]
+    assert (Path(kept) / "model.bin").is_file()
+    shutil.rmtree(Path(kept).parent)
+    with Store.open(project) as store:
+        assert store.document(recorded.uid, "patch") == store.document("toy#1", "patch")
+
+
+@pytest.mark.parametrize("change", ["written", "missing"])
+def test_other_inputs_are_refused(project, read, change):
+    python(project, "train.py", "--data", "data/x.csv")
+    if change == "written":
+        (project / "data" / "x.csv").write_text("2, 3\n")
+    else:
+        (project / "data" / "x.csv").unlink()
+
+    ended = runstore("rerun", "toy#1", cwd=project)
+
+    assert ended.returncode == 4
+    assert listed(ended)[0].startswith("data/x.csv: 2 bytes")
+    assert len(read(project)) == 1
+
+
+def test_a_copy_of_the_repository_is_used_when_it_is_the_working_directory(project, read):
+    python(project, "train.py", "--lr", "0.25")
+    moved = project.rename(project.with_name("moved"))
+
+    elsewhere = runstore("--store", str(moved), "rerun", "toy#1", cwd=moved.parent)
+    there = runstore("rerun", "toy#1", cwd=moved)
+
+    assert elsewhere.returncode == 3
+    assert "which does not exist" in elsewhere.stderr
+    assert there.returncode == 0, there.stderr
+    assert read(moved)[-1].facts.values["command.cwd"] == str(moved)
+
+
+def test_options_of_exec_are_repeated(tmp_path, read):
+    code = "print('loss: 0.5'); open('out.txt', 'w').write('x'); raise SystemExit(3)"
+    options = ("-e", "sim", "-p", "seed=1", "-m", "loss: {loss}", "--save", "out.txt")
+    runstore("exec", *options, "--", sys.executable, "-c", code, "--n", "4", cwd=tmp_path)
+    runstore("mv", "sim", "wind", cwd=tmp_path)
+
+    ended = runstore("rerun", "wind#1", "--set", "seed=2", "--set", "n=5", cwd=tmp_path)
+
+    again = read(tmp_path)[-1]
+    assert ended.returncode == 3, ended.stderr
+    assert (again.experiment_name, again.run_number) == ("wind", 2)
+    assert again.params == {"seed": 2, "n": 5}
+    assert again.metrics["loss"].last == 0.5
+    assert list(again.artifacts) == ["out.txt"]
+
+
+def test_an_experiment_is_repeated_with_its_parameters(tmp_path, read):
+    runstore("init", cwd=tmp_path)
+    words = ("run", "pi", "-p", "darts", "--names", "few", "--set", "seed=4", "--notes", "first")
+    runstore(*words, cwd=tmp_path)
+
+    same = runstore("rerun", "pi#1", "--set", "darts=9", "--notes", "again", cwd=tmp_path)
+    file = tmp_path / "params" / "darts.py"
+    file.write_text(file.read_text().replace("darts=100)", "darts=7777)"))
+    refused = runstore("rerun", "pi#1", cwd=tmp_path)
+
+    first, again = read(tmp_path)
+    assert same.returncode == 0, same.stderr
+    assert (again.params["darts"], again.params["seed"], again.notes) == (9, 4, "again")
+    assert again.facts.values["rerun.of"] == first.uid
+    assert refused.returncode == 4
+    assert "darts: 100 → 7777" in listed(refused)
+
+
+def test_a_script_that_skips_finished_runs_is_run_again(tmp_path, read):
+    script = tmp_path / "t.py"
+    script.write_text(
+        "import runstore\nwith runstore.start_run('t', params={'a': 1}, if_done='skip'): pass\n"
+    )
+    python(tmp_path, "t.py")
+
+    ended = runstore("rerun", "t#1", cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    assert [run.status for run in read(tmp_path)] == [Status.COMPLETE] * 2
+
+
+def test_outside_of_git_the_recorded_files_are_compared(tmp_path, read):
+    (tmp_path / "h.py").write_text("x = 1\n")
+    (tmp_path / "t.py").write_text(
+        "import runstore, h\nwith runstore.start_run('t') as run: run.log(x=h.x)\n"
+    )
+    python(tmp_path, "t.py")
+    (tmp_path / "h.py").write_text("x = 22\n")
+
+    changed = runstore("rerun", "t#1", cwd=tmp_path)
+    (tmp_path / "h.py").unlink()
+    missing = runstore("rerun", "t#1", cwd=tmp_path)
+
+    assert (changed.returncode, missing.returncode) == (4, 4)
+    assert (listed(changed), listed(missing)) == (["h.py changed"], ["h.py is missing"])
+    assert len(read(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({}, "was not recorded as a whole: train.py"),
+        ({"command.argv": ("python", "t.py", "--token", "***")}, "contains a secret"),
+        ({"command.argv": ("python",)}, "from a prompt or from standard input"),
+        ({"command.argv": ("python", "-m", "ipykernel_launcher", "-f", "k.json")}, "a notebook"),
+        (
+            {"command.argv": ("python", "-c", "from multiprocessing.spawn import spawn_main")},
+            "a worker process",
+        ),
+        (
+            {"command.argv": ("./a",), "exec.options": ("-p", "key=***"), "command.cwd": "/"},
+            "its options contain a secret",
+        ),
+        ({"command.argv": ("./a",), "command.cwd": "/nowhere/at/all"}, "does not exist"),
+    ],
+)
+def test_a_command_that_cannot_be_repeated_is_refused_with_the_reason(tmp_path, facts, told):
+    from dataclasses import replace
+
+    from runstore.errors import ConflictError, NotFoundError
+    from runstore.model.facts import Facts
+    from runstore.runner.repeating.recorded import recorded_command
+
+    with Store.open(tmp_path / "store", create=True) as store:
+        with store.start("t", capture=False) as run:
+            pass
+        kept = replace(run.record, cli="train.py", facts=Facts(values=facts))
+
+        with pytest.raises((ConflictError, NotFoundError), match=told) as refused:
+            recorded_command(kept)
+
+    assert refused.value.kept == "Nothing was started."
+
+
+def test_a_signal_reaches_a_program_in_a_copy_of_its_code(project, read):
+    (project / "train.py").write_text(
+        "import os, runstore, time\n"
+        "with runstore.start_run('slow'):\n"
+        "    print('begun', flush=True)\n"
+        "    time.sleep(int(os.environ.get('LONG', '0')))\n"
+    )
+    git(project, "commit", "-qam", "two")
+    python(project, "train.py")
+    (project / "train.py").write_text("")
+    words = [sys.executable, "-m", "runstore", "rerun", "slow#1", "--recorded-code"]
+    command = subprocess.Popen(
+        words,
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LONG": "60"},
+    )
+    assert command.stdout.readline() == "begun\n"
+    command.send_signal(signal.SIGTERM)
+    _, told = command.communicate(timeout=30)
+
+    assert command.returncode == 128 + signal.SIGTERM, told
+    assert read(project)[-1].status is Status.INTERRUPTED
