@@ -49,7 +49,6 @@ YET = {
     "capture, docstrings": Limits(2, 3, 4, 5),
     "capture, strings": Limits(3, 3, 7, 2),
     "cli, docstrings": Limits(6, 3, 4, 5),  # of the room top
-    "docs/benchmarks.md": Limits(4, 3, 3, 0),
     "repeats, strings": Limits(rare=17, conditions=2),
     "runner, strings": Limits(2, 3, 5, 0),
     "web, docstrings": Limits(22, 4, 10, 3),
