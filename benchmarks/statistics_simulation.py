@@ -203,7 +203,7 @@ class Outcome:
     Attributes:
         decided_wrongly: A winner was declared alone although another group is as good.
         decided_rightly: The one best group was declared the winner.
-        kept: The first of the best groups was among the winner and what cannot be told apart.
+        kept: The first of the best groups was the winner, or statistically tied with it.
         any_worse: Some group that is equally the best was called worse.
         covered: The interval of the winner's mean, as chosen, covers the true one.
         covered_naively: The interval of the winner's mean by itself does.

@@ -236,13 +236,12 @@ def rest_page():
 REST = """\
 `runstore ui` serves this API beside the [page](../guides/look-at-runs-in-a-browser.md).
 Programs present the token of `RUNSTORE_UI_TOKEN` in the header `Authorization: Bearer`.
-The same is described for programs by `/api/v1/openapi.json`, as OpenAPI 3.1.
+For programs, the API is also described by `/api/v1/openapi.json`, as OpenAPI 3.1.
 
 Times are ISO 8601 in UTC.
 NaN and infinities are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`.
-A run is named as everywhere: by its uid, its reference, `mnist#7` (`mnist%237` in an address) or \
-`latest`.
-Answers have an `ETag`: ask again with `If-None-Match`, and what did not change is not sent again.
+A run can be named by its uid, its reference, `mnist#7` (`mnist%237` in an address) or `latest`.
+Answers have an `ETag`: with `If-None-Match`, an unchanged answer is not sent again.
 An error has an HTTP status and a JSON object with the [code](errors.md) of its class:
 
 ```json
@@ -251,8 +250,8 @@ An error has an HTTP status and a JSON object with the [code](errors.md) of its 
 
 An order vector is little-endian: the letters `RSO1`, the number of runs (uint32), the number of \
 the last change (uint64), and the row id of each run (uint32).
-Points of series are the length of a JSON head (uint32), the head, and columns of float64, whose \
-places the head names.
+Points of series consist of the length of a JSON head (uint32), the head, and columns of float64; \
+the head contains their positions.
 """
 
 

@@ -76,10 +76,10 @@ def test_the_winner_and_what_cannot_be_told_apart_from_it(folder):
         ("2", "lr=0.1", "5"),
         ("3", "lr=1", "5"),
     ]
-    assert [one[5] for one in groups] == ["best mean", "cannot be told apart", "worse (p < 0.001)"]
+    assert [one[5] for one in groups] == ["best mean", "statistically tied", "worse (p < 0.001)"]
     told = messages(ended)
     assert told[0].startswith(
-        "runstore: lr=0.3 has the largest mean of acc.max; 1 group cannot be told apart from it."
+        "runstore: lr=0.3 has the largest mean of acc.max; 1 group is statistically tied with it."
     )
     assert "options.seed" in told[1]
     assert told[3] == "runstore: Assuming higher is better; use --min to change it."
@@ -329,7 +329,7 @@ def test_values_without_spread_decide_nothing(tmp_path, seeds, effect, reason):
 
     ended = runstore("best", "-m", "acc", cwd=tmp_path)
 
-    assert rows(ended)[2][5] == f"cannot be told apart ({reason}: cannot be tested)"
+    assert rows(ended)[2][5] == f"statistically tied ({reason}: cannot be tested)"
 
 
 def test_runs_that_did_not_complete_are_told(folder):
@@ -420,7 +420,7 @@ def test_a_ranking_answers_questions(store):
     assert repr(ranking).startswith("<Ranking of 'acc.max': lr=0.3 has the largest mean")
     assert [name for name, *_ in ranking.__rich_repr__()] == ["metric", "lr=0.3", "lr=0.1", "lr=1"]
     frame = ranking.to_pandas()
-    assert frame["verdict"].tolist() == ["best mean", "cannot be told apart", "worse"]
+    assert frame["verdict"].tolist() == ["best mean", "statistically tied", "worse"]
     assert frame["n"].tolist() == [5, 5, 5]
 
 

@@ -126,7 +126,7 @@ def test_the_best_cell_and_its_equals_are_marked(store):
 
     marks = [one.mark for one in store.pivot("acc", "params.lr").cells]
 
-    assert marks == ["cannot be told apart", "best", ""]
+    assert marks == ["statistically tied", "best", ""]
 
 
 def test_without_a_direction_nothing_is_best(store):

@@ -318,7 +318,7 @@ def test_the_only_group_is_not_declared_best():
 def test_without_spread_nobody_is_worse():
     best = best_of([sample(2, 2, 2), sample(1, 1, 1)])
 
-    assert best.standings[1].verdict == "cannot be told apart"
+    assert best.standings[1].verdict == "statistically tied"
     assert (best.standings[1].remark, best.is_decided) == (NO_SPREAD, False)
 
 

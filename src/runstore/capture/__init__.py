@@ -54,7 +54,7 @@ class Surroundings(NamedTuple):
         """Return the current surroundings of this process.
 
         Args:
-            argv: The arguments of the program, if they are not those of this process.
+            argv: The arguments of the program (default: those of this process).
             store: The folder of the store.
             is_other_process: Whether another process, started from here, runs the program.
         """
@@ -88,8 +88,8 @@ def quick_facts(where: Surroundings | None = None, *, argv: Sequence[str] | None
     """Return the facts that are read before a run is recorded: git's head, the command, the host.
 
     Args:
-        where: The surroundings of the run; None for those of this process.
-        argv: The exact arguments, if they are not those of this process.
+        where: The surroundings of the run (default: this process).
+        argv: The exact arguments (default: the arguments of this process).
     """
     from runstore.capture.machine.environment import scheduler_facts
     from runstore.capture.machine.host import host_basics
@@ -120,7 +120,7 @@ def environment_facts(where: Surroundings | None = None) -> Facts:
     """Return Python, its packages and the hardware. Safe in a background thread.
 
     Args:
-        where: The surroundings of the run; None for those of this process.
+        where: The surroundings of the run (default: this process).
     """
     from runstore.capture.machine.host import host_details
 
@@ -199,7 +199,7 @@ def _repository(quick: Facts, where: Surroundings) -> Facts:
 def _program_alone(where: Surroundings) -> Facts:
     """Return a program outside any repository: its script, and its own modules.
 
-    These are the loaded modules and those that their code imports. Names are relative to the
+    These are the loaded modules and their imports. Names are relative to the
     folder of the script; names of modules elsewhere begin with `..`.
     """
     from runstore.capture.git.snapshot import program_alone

@@ -14,7 +14,7 @@ from runstore.repeats.selection import best_of
 from runstore.repeats.statistics import Mean, mean_of
 from runstore.repeats.values import Metric, RankedGroup
 
-Mark = Literal["best", "cannot be told apart", ""]
+Mark = Literal["best", "statistically tied", ""]
 Several = Literal["best", "all"]
 SEVERAL: tuple[Several, ...] = ("best", "all")
 NONE = "(none)"
@@ -235,6 +235,6 @@ def _marks(samples: Sequence[Sample], direction: Direction | None, level: float)
     for one in best_of(samples, direction=direction, level=level).standings:
         if one.rank == 1:
             marks[one.place] = "best"
-        elif one.verdict == "cannot be told apart":
-            marks[one.place] = "cannot be told apart"
+        elif one.verdict == "statistically tied":
+            marks[one.place] = "statistically tied"
     return marks

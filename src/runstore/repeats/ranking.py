@@ -72,7 +72,7 @@ class Ranking(RepeatsSummary):
         return tuple(
             self.groups[one.place].group
             for one in self.best.standings
-            if one.verdict == "cannot be told apart"
+            if one.verdict == "statistically tied"
         )
 
     @property
@@ -126,10 +126,10 @@ class Ranking(RepeatsSummary):
             yield f"{label} is the only group, so there is nothing to compare it with."
         else:
             count = len(self.contenders)
-            others = "1 group" if count == 1 else f"{count} groups"
+            others = "1 group is" if count == 1 else f"{count} groups are"
             yield (
-                f"{label} has the {extreme} mean of {self.metric}; {others} cannot be told apart"
-                " from it."
+                f"{label} has the {extreme} mean of {self.metric}; {others} statistically tied"
+                " with it."
             )
         if best.winner_interval is not None and judged > 1:
             yield (

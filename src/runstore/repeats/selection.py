@@ -23,7 +23,7 @@ from runstore.repeats.student import t_quantile
 _UNEQUAL = 1.7  # ratio of spreads from which skewness matters
 # How a group compares with the others; the last two if no direction is known.
 Verdict = Literal[
-    "best", "best mean", "cannot be told apart", "worse", "not judged", "largest mean", "smaller"
+    "best", "best mean", "statistically tied", "worse", "not judged", "largest mean", "smaller"
 ]
 
 
@@ -206,7 +206,7 @@ class _Among:
             place=place,
             rank=rank,
             mean=self.means[place],
-            verdict=behind if is_worse else "cannot be told apart",
+            verdict=behind if is_worse else "statistically tied",
             p=p,
             gap=gap.difference,
             gap_interval=interval,

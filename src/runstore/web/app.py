@@ -30,7 +30,7 @@ _RETRY_AFTER_S = 1
 
 
 class Application:
-    """The application behind its gate.
+    """The application, protected by its gate.
 
     Attributes:
         live: The clients of live events.

@@ -1,4 +1,4 @@
-"""Answers as bytes: strict JSON or binary, with an ETag, compressed where the client takes it."""
+"""Answers as bytes: strict JSON or binary, with an ETag, compressed if the client accepts it."""
 
 from __future__ import annotations
 

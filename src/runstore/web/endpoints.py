@@ -251,7 +251,7 @@ class Endpoint:
         body: The schema of the JSON object that has to be sent; None for none.
         result: The schema of the answer; for another media type, see `media_type`.
         media_type: Media type of the answer.
-        statuses: Errors that it may answer with, beside those that every endpoint has.
+        statuses: Possible errors, in addition to the errors of every endpoint.
         is_write: Whether it changes the store.
     """
 
@@ -291,7 +291,9 @@ class Endpoint:
         """
         wrong = mismatch(value, self.body or {})
         if wrong or not isinstance(value, dict):
-            raise _bad(f"The JSON that was sent does not fit: {wrong or 'it is no object'}.", "")
+            raise _bad(
+                f"The JSON in the request is invalid: {wrong or 'it is not an object'}.", ""
+            )
         return value
 
 

@@ -41,7 +41,7 @@ class Gate:
     """Refuses requests that come from neither this page nor a program with a token.
 
     Args:
-        app: The application behind it.
+        app: The protected application.
         access: Names, tokens and cookies that are accepted.
         is_read_only: Whether nothing may be changed.
     """

@@ -1,4 +1,4 @@
-"""The files of the built page; every address that is no file is a view of the page."""
+"""The files of the built page; all other addresses are views of the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runstore.web.notices import OF_NOTICES, page
 
 STATIC = Path(__file__).parent / "static"
 INDEX = "index.html"
-# What a machine has in its tables of types must not decide what browsers do.
+# The machine's tables of types must not affect browsers.
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -67,7 +67,7 @@ class Pages:
         return response_to(request, Answer(*index))
 
     def _file(self, parts: list[str]) -> tuple[bytes, str] | None:
-        """Return a file and its type; None if it is none of those that were built."""
+        """Return a file and its type; None if it is not a built file."""
         # Built files have plain names; nothing else is looked for on the disk.
         if not parts or not all(map(_is_plain, parts)):
             return None

@@ -22,7 +22,7 @@ _EDIT_PATIENCE_S = 5.0
 
 
 class _ServedStore(LastingStore):
-    """A store of which nothing that somebody put into it can take all memory."""
+    """A store whose contents cannot use up the memory, even if they are hostile."""
 
     def __init__(self, store: Store, *, is_read_only: bool) -> None:
         super().__init__(store)

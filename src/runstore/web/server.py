@@ -64,7 +64,7 @@ class Serving:
     Attributes:
         access: Names, tokens and cookies that are accepted.
 
-    Args and errors are those of `serve`.
+    It has the arguments and errors of `serve`.
     """
 
     def __init__(self, store: Store, options: Options, started: Callable[[str], object]) -> None:
@@ -132,7 +132,7 @@ def listening_socket(options: Options) -> socket.socket:
             )
     raise UsageError(
         f"The page cannot listen to port {ports[-1]} of {options.host}: {last.strerror or last}.",
-        hint="Leave out --port for one that is free.",
+        hint="Leave out --port to use a free one.",
     ) from last
 
 

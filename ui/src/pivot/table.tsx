@@ -21,7 +21,7 @@ interface Setting extends Mean {
 export interface PivotCell extends Mean {
   row: number;
   column: number;
-  mark: "best" | "cannot be told apart" | "";
+  mark: "best" | "statistically tied" | "";
   settings: Setting[];
   more_settings: number;
 }

@@ -106,9 +106,7 @@ def _changes(ask: Asker, but: Sequence[str], unknown: dict[str, str]) -> tuple[s
             return empty, _raw(ask, empty, but)
         if " filter " not in str(error):
             raise
-        unknown["patch.filters"] = (
-            f"{error}; what passes through filters is kept as it is on the disk"
-        )
+        unknown["patch.filters"] = f"{error}; filtered files are recorded as they are on the disk"
         ask.options = (*ask.options, *_without_filters(ask))
         return "HEAD", _raw(ask, "HEAD", but)
 

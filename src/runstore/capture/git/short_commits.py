@@ -18,7 +18,7 @@ def whole_commits(short: Collection[str], folders: Iterable[Path]) -> dict[str, 
         folders: Folders to search for a repository; the first one with the commit counts.
 
     Returns:
-        Full hash by abbreviation, without those that no repository knows.
+        Full hash by abbreviation; abbreviations unknown to all repositories are left out.
     """
     found: dict[str, str] = {}
     for folder in dict.fromkeys(folders):

@@ -164,7 +164,9 @@ def _untracked(
     hidden = hidden_changes(ask, tracked)
     files.read(hidden, PROGRAM_LIMIT_BYTES)
     if any(shown(one) not in files.texts for one in hidden):
-        unknown["patch.hidden"] = "git was told not to see changes of files that were not kept"
+        unknown["patch.hidden"] = (
+            "changes of some files are hidden from git, and the files were not recorded"
+        )
     loaded = [one for one in own.inside if one in set(names)]
     files.read((*loaded, *sorted(names, key=_worth)[:_FILES_AT_MOST]), FILE_LIMIT_BYTES)
     if len(names) > _FILES_AT_MOST:

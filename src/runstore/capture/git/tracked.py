@@ -1,4 +1,4 @@
-"""The tracked files: those of the commit, or of the next one.
+"""The tracked files, of the commit or of the next one.
 
 Source: git-ls-files(1) 2.39, -v.
 """

@@ -43,7 +43,7 @@ def host_details() -> Facts:
     unknown: dict[str, str] = {}
     cores = os.cpu_count()
     if cores is None:
-        unknown["host.cpu_count"] = "the system does not tell"
+        unknown["host.cpu_count"] = "the system does not provide it"
     else:
         values["host.cpu_count"] = cores
     if hasattr(os, "sched_getaffinity"):
@@ -52,10 +52,10 @@ def host_details() -> Facts:
     if model:
         values["host.cpu_model"] = model
     else:
-        unknown["host.cpu_model"] = "the system does not tell"
+        unknown["host.cpu_model"] = "the system does not provide it"
     memory = _memory_bytes()
     if memory is None:
-        unknown["host.memory_bytes"] = "the system does not tell"
+        unknown["host.memory_bytes"] = "the system does not provide it"
     else:
         values["host.memory_bytes"] = memory
     limit = _memory_limit_bytes()

@@ -129,7 +129,7 @@ def asked(interpreter: str, code: str, words: Sequence[str], folder: Path | None
     except subprocess.TimeoutExpired:
         raise AskError(f"{interpreter} did not answer within {_TIMEOUT_S:g} s") from None
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
-        raise AskError(f"{interpreter} did not tell: {error}"[:300]) from None
+        raise AskError(f"{interpreter} failed: {error}"[:300]) from None
 
 
 def _unknown(why: str) -> Facts:

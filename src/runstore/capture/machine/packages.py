@@ -32,7 +32,7 @@ def python_values() -> dict[str, str]:
 
 
 def distributions() -> tuple[list[str], list[str]]:
-    """Return `name==version` of importable distributions, and those that could not be read.
+    """Return `name==version` of importable distributions, and the names of unreadable ones.
 
     If a name occurs more than once, the first one on the path counts.
     """

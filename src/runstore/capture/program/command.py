@@ -48,7 +48,7 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     """Return `command.argv` (masked), `command.line`, `command.cwd` and `command.user`.
 
     Args:
-        argv: The arguments; None for those of this process, beginning with its interpreter.
+        argv: The arguments (default: those of this process, starting with its interpreter).
     """
     import getpass
 

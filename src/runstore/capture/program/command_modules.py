@@ -36,7 +36,7 @@ def modules_of_command(root: Path, command: Command, is_kept: IsKept) -> Facts:
     Args:
         root: The top folder of the work tree.
         command: The command.
-        is_kept: Returns those of the given paths of the work tree that are kept in another way.
+        is_kept: Returns the given paths of the work tree that are recorded otherwise.
     """
     files: dict[str, str] = {}
     run = launched(command.words)

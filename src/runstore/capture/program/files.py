@@ -32,7 +32,7 @@ def scripts(argv: Sequence[str] | None = None, cwd: str | None = None) -> tuple[
     """Return the absolute paths of candidates for the program's main script, likeliest first.
 
     Args:
-        argv: The arguments, if they are not those of this process.
+        argv: The arguments (default: the arguments of this process).
         cwd: Base of relative paths; None for the working directory.
     """
     for word in _words(argv):
@@ -104,10 +104,12 @@ def _facts_of(
     if program:
         values["command.program"] = kept_arguments((program,))[0][0]
     else:
-        unknown["command.program"] = "it is no file: a prompt, or a worker of other programs"
+        unknown["command.program"] = (
+            "there is no script: it is a prompt, or a worker of other programs"
+        )
     arguments, why = kept_arguments(words[1:])
     if is_of_a_pool or not program or not _has_own_arguments(scripts, words, main):
-        why = "another process says what this one works on"
+        why = "another process assigns the work of this one"
     if why:
         unknown["command.arguments"] = why
     else:

@@ -114,7 +114,7 @@ def _documents(name: str, entries: Mapping[str, tuple[str, str]]) -> dict[str, s
 def files_of(
     modules: Mapping[str, LoadedModule], scripts: Sequence[str]
 ) -> tuple[dict[str, str], str]:
-    """Return the files of loaded modules and of those that their code imports, by name.
+    """Return the files of loaded modules and of their imports, by name.
 
     And the reason, as part of a sentence, if some imports are unknown: child processes may load
     other modules than this one.
@@ -141,7 +141,7 @@ def modules_at_start(
         root: The top folder of the work tree.
         modules: The program's own modules that are loaded.
         scripts: Its main script, which is kept as well.
-        is_kept: Returns those of the given paths of the work tree that are kept in another way.
+        is_kept: Returns the given paths of the work tree that are recorded otherwise.
     """
     files, why = files_of(modules, scripts)
     loaded = [one.file for one in modules.values()]
@@ -160,7 +160,7 @@ def marked(
         name: Name of the document.
         root: The top folder of the work tree.
         files: Their files, by name.
-        is_kept: Returns those of the given paths of the work tree that are kept in another way.
+        is_kept: Returns the given paths of the work tree that are recorded otherwise.
         problem: Reason if some are missing, or may not be the loaded ones.
     """
     marks = Marks()

@@ -157,7 +157,7 @@ def _unquoted(word: str) -> str:
 
 
 def _quoted_as(raw: str, masked: str) -> str:
-    """Return a masked word with its original quotes, or those that a shell needs."""
+    """Return a masked word with its original quotes, or with quotes for a shell."""
     import shlex
 
     quote = raw[0] if raw[0] in "\"'" and raw[-1] == raw[0] else ""

@@ -38,7 +38,7 @@ class Editing:
         self._turn = asyncio.Lock()
 
     def tag(self, runs: Sequence[Run]) -> None:
-        """Ask for tags, and change those of runs."""
+        """Ask for tags, and change the tags of runs."""
 
         def change(changes: dict[str, str | None] | None) -> None:
             if changes is not None:

@@ -29,7 +29,7 @@ class Key:
         action: Textual's name of its action.
         sign: Its label.
         does: Its action in a word.
-        told: Its action in a sentence for the page of keys; empty to leave it out there.
+        help: Its action in a sentence for the page of keys; empty to leave it out there.
         is_first: Whether its action ends before the next key is handled.
     """
 
@@ -37,7 +37,7 @@ class Key:
     action: str
     sign: str
     does: str
-    told: str = ""
+    help: str = ""
     is_first: bool = False
 
     def binding(self) -> Binding:
@@ -121,7 +121,7 @@ class KeysPage(Screen[None]):
 
     def __init__(self, keys: Sequence[Key]) -> None:
         super().__init__()
-        self._keys = [key for key in keys if key.told]
+        self._keys = [key for key in keys if key.help]
 
     def compose(self) -> ComposeResult:
         """Build the page."""
@@ -134,5 +134,5 @@ class KeysPage(Screen[None]):
         table.add_column(style="bold", no_wrap=True, justify="right")
         table.add_column(overflow="fold", ratio=1)
         for key in self._keys:
-            table.add_row(Text(key.sign), Text(key.told))
+            table.add_row(Text(key.sign), Text(key.help))
         return table

@@ -85,10 +85,10 @@ ENDPOINTS = (
     _write(
         "/trash",
         _trash,
-        "Put runs into the trash; with force, also those that seem to be executed.",
+        "Move runs to the trash; with force, also runs that seem to be running.",
         record({"runs": _RUNS}, {"force": FLAG}),
     ),
-    _write("/restore", _restore, "Take runs out of the trash.", record({"runs": _RUNS})),
+    _write("/restore", _restore, "Restore runs from the trash.", record({"runs": _RUNS})),
     _write(
         "/undo",
         _undo,

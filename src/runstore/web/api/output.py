@@ -19,12 +19,12 @@ from runstore.web.schemas import FLAG, TEXT, TIME, WHOLE, listed, mapped, option
 
 _LINES_AT_MOST = 2000
 _SENT_BYTES = 1 << 16
-# A request is short: a search that takes longer goes on with the next one.
+# A request is short: a longer search continues with the next one.
 _REGEX_TIME_S = 5.0
 _LINE = {"number": WHOLE, "at": TIME, "stream": TEXT, "text": TEXT}
 _STREAMS = Listed(
     "streams",
-    "Of stdout, stderr and logging, those that are shown; all by default.",
+    "Streams to show: stdout, stderr, logging; all by default.",
     len(STREAMS),
     {"type": "string", "enum": list(STREAMS)},
 )
@@ -127,16 +127,16 @@ ENDPOINTS = (
         path="/runs/{name}/output",
         answer=_window,
         about="Return some lines of the output of a run, by position; the first request for a long"
-        " output counts its lines for some time, and the next one goes on.",
+        " output may end before all lines are counted, and the next request continues.",
         parameters=(
             Whole(
                 "start",
-                "Place of the first line among those of the streams, from 0; -1 is the last one.",
+                "Index of the first line in the selected streams, from 0; -1 is the last one.",
                 0,
                 least=-(2**53),
             ),
-            Whole("lines", "Lines at most.", 200, least=1, most=_LINES_AT_MOST),
-            Whole("width", "Characters of a line at most.", 2000, least=1, most=1 << 20),
+            Whole("lines", "Maximum number of lines.", 200, least=1, most=_LINES_AT_MOST),
+            Whole("width", "Maximum number of characters per line.", 2000, least=1, most=1 << 20),
             _STREAMS,
         ),
         result=record(
@@ -161,8 +161,8 @@ ENDPOINTS = (
             Text("text", "A part of a line, or a regular expression.", is_required=True),
             Flag("regexp", "Whether the text is a regular expression."),
             Flag("ignore_case", "Whether to ignore case."),
-            Whole("after", "Number of a line; only lines below it are looked at.", 0),
-            Whole("limit", "Lines at most.", 1000, least=1, most=_LINES_AT_MOST),
+            Whole("after", "Number of a line; only later lines are searched.", 0),
+            Whole("limit", "Maximum number of lines.", 1000, least=1, most=_LINES_AT_MOST),
             _STREAMS,
         ),
         result=record(
@@ -176,7 +176,7 @@ ENDPOINTS = (
     Endpoint(
         path="/runs/{name}/output/text",
         answer=_text,
-        about="Return all that a run printed as a text file, without colours.",
+        about="Return the output of a run as a text file, without colours.",
         parameters=(_STREAMS,),
         result=TEXT,
         media_type="text/plain",

@@ -29,10 +29,14 @@ _MEANS = ("x", "mean", "low", "high", "n")
 _BLOCKS = ("x", "first", "min", "max", "last", "x_last")
 RUNS = Listed("runs", "Names of runs.", _RUNS_AT_MOST, least=1)
 KEYS = Listed("keys", "Keys of metrics.", _KEYS_AT_MOST, least=1)
-X = Choice("x", "Quantity on the x axis; the relative time is since the start.", AXES)
-FROM = Real("from", "Where the window begins along x, in steps or seconds; all by default.")
-TO = Real("to", "Where the window ends.")
-POINTS = Whole("points", "No block is wider than this part of the window.", 600, 4, 10_000)
+X = Choice("x", "Quantity on the x axis; the relative time is the time since the start.", AXES)
+FROM = Real(
+    "from", "Start of the window on the x axis, in steps or seconds; unlimited by default."
+)
+TO = Real("to", "End of the window; unlimited by default.")
+POINTS = Whole(
+    "points", "Blocks are at most as wide as the window divided by this.", 600, 4, 10_000
+)
 
 
 def scope_asked(call: Call) -> Scope:
@@ -42,10 +46,10 @@ def scope_asked(call: Call) -> Scope:
 
 
 def runs_there(call: Call) -> list[Run]:
-    """Return the runs that a request names, without those that were deleted meanwhile.
+    """Return the runs named in a request; if a run was deleted meanwhile, it is left out.
 
     Raises:
-        RunNotFoundError: None of them is there.
+        RunNotFoundError: None of them exists.
     """
     found: dict[str, Run] = {}
     missing: RunNotFoundError | None = None
@@ -166,7 +170,7 @@ ENDPOINTS = (
     Endpoint(
         path="/series",
         answer=_series,
-        about="Return metrics of some runs in blocks, or point by point where there are few.",
+        about="Return metrics of some runs in blocks, or point by point if there are few points.",
         parameters=(RUNS, KEYS, X, FROM, TO, POINTS),
         media_type=MEDIA_TYPE,
         result={"type": "string", "format": "binary"},
@@ -175,7 +179,7 @@ ENDPOINTS = (
     Endpoint(
         path="/series/groups",
         answer=_groups,
-        about="Return means, with intervals, over runs that differ in nothing but their seed.",
+        about="Return means, with intervals, over runs that differ only in their seed.",
         parameters=(RUNS, KEYS, X, FROM, TO, POINTS),
         media_type=MEDIA_TYPE,
         result={"type": "string", "format": "binary"},
@@ -184,11 +188,11 @@ ENDPOINTS = (
     Endpoint(
         path="/sparklines",
         answer=_sparklines,
-        about="Return the course of a metric in a few numbers, by row id.",
+        about="Return a few values of a metric for a sparkline, by row id.",
         parameters=(
             Listed("ids", "Row ids, from an order vector.", _LINES_AT_MOST, ID),
             Text("key", "Key of the metric.", is_required=True),
-            Whole("points", "Numbers of each run at most.", 32, 4, 1000),
+            Whole("points", "Maximum number of values for each run.", 32, 4, 1000),
         ),
         result=record({"sparklines": mapped(listed(REAL))}),
     ),

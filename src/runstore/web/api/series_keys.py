@@ -46,7 +46,7 @@ ENDPOINTS = (
     Endpoint(
         path="/series/keys",
         answer=_keys,
-        about="Return the metrics that some runs have, those of most of the runs first.",
+        about="Return the metrics of some runs, the most common first.",
         parameters=(
             RUNS,
             Text("search", "Words that the key has, in any order.", longest=1000),

@@ -18,7 +18,7 @@ ENDPOINTS = (
         path="/tokens",
         method="POST",
         answer=_token,
-        about="Return an address that lets one more browser in, once.",
+        about="Return an address that admits one more browser, once.",
         body=record({}),
         result=record({"address": TEXT}),
     ),

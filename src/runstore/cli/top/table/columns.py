@@ -132,7 +132,7 @@ def columns_of(
 
 
 def _names(placed: Sequence[PlacedRow]) -> TopColumn:
-    """Return the names of runs, those of children indented."""
+    """Return the names of runs, with children indented."""
     names = short_names([one.row.run for one in placed])
     cells = {
         one.uid: Text(

@@ -120,7 +120,7 @@ ENDPOINTS = (
         parameters=(
             A,
             B,
-            Whole("file", "Place of the file in /diff/code.", 0),
+            Whole("file", "Index of the file in /diff/code.", 0),
             Whole("from", "Lines to skip.", 0),
             Whole("limit", "Lines to return.", _LINES, least=1, most=_LINES_AT_MOST),
         ),

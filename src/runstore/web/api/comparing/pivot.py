@@ -101,7 +101,7 @@ ENDPOINTS = (
             Text("rows", "Fields of the rows: params.lr, tags.phase.", is_required=True),
             Text("columns", "Fields of the columns; none for a single column."),
             Listed("over", "Keys in which repeats differ; seeds by default.", 20),
-            Choice("direction", "Which values are better.", ("known", "min", "max")),
+            Choice("direction", "Direction of better values.", ("known", "min", "max")),
             Choice("several", "Values shown in a cell with several settings.", SEVERAL),
         ),
         result=record(

@@ -88,7 +88,7 @@ ENDPOINTS = (
             FILTER,
             EXPERIMENT,
             Text("columns", "Columns, as in order by: params.lr, metrics.loss.min."),
-            Whole("limit", "Runs at most.", RUNS_AT_MOST, least=1, most=RUNS_AT_MOST),
+            Whole("limit", "Maximum number of runs.", RUNS_AT_MOST, least=1, most=RUNS_AT_MOST),
         ),
         media_type=MEDIA_TYPE,
         result={"type": "string", "format": "binary"},
