@@ -261,7 +261,7 @@ def test_an_input_of_many_runs_is_read_once(store, place, monkeypatch):
     data.write_bytes(b"y" * 1000)
     reads = []
     monkeypatch.setattr(
-        "runstore.artifacts.artifacts.hashed", lambda file: reads.append(file.name) or hashed(file)
+        "runstore.artifacts.inputs.hashed", lambda file: reads.append(file.name) or hashed(file)
     )
 
     earlier = store.previous_runs("fit", params=SEED)

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore import Store
-from runstore.artifacts.artifacts import Artifacts
 from runstore.errors import (
     ConflictError,
     InvalidValueError,
@@ -192,7 +191,7 @@ def test_figures_are_kept_as_pictures_with_a_small_one(store, run):
     assert run.record.read_bytes("f.pdf")[:5] == b"%PDF-"
     assert b"<svg" in run.record.read_bytes("f.svg")
     for one in saved.values():
-        preview = store.backend.part(Artifacts).preview_of(one.digest)
+        preview = store.backend.artifacts.preview_of(one.digest)
         assert (preview.media_type, preview.body[:4]) == ("image/png", b"\x89PNG")
     with pytest.raises(InvalidValueError, match=r"\.png, \.svg"):
         run.save("f.xyz", figure)
@@ -222,7 +221,7 @@ def test_tables_are_kept_with_their_first_rows(store, run):
     with run.record.open("t.parquet") as file:
         assert pandas.read_parquet(file).equals(table)
     for one in run.record.artifacts.values():
-        body = json.loads(store.backend.part(Artifacts).preview_of(one.digest).body)
+        body = json.loads(store.backend.artifacts.preview_of(one.digest).body)
         assert (body["columns"], body["row_count"], len(body["rows"])) == (["a", "b"], 100, 20)
 
 
@@ -252,7 +251,7 @@ def test_arrays_and_images(store, run):
         assert (np.load(file) == np.eye(3)).all()
     with run.record.open("grey.png") as file:
         assert image.open(file).size == (100, 100)
-    small = store.backend.part(Artifacts).preview_of(run.record.artifacts["big.png"].digest)
+    small = store.backend.artifacts.preview_of(run.record.artifacts["big.png"].digest)
     assert image.open(io.BytesIO(small.body)).size == (320, 160)
 
 

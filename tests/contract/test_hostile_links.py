@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runstore import ArtifactManager, ManagerStore, Store, StoreWarning
-from runstore.artifacts.artifacts import Artifacts
+from runstore.artifacts.inputs import Lineage
 from runstore.errors import (
     InvalidValueError,
     StoreCorruptError,
@@ -479,7 +479,7 @@ def test_an_input_that_is_a_pipe_by_now_is_not_waited_for(given):
     os.mkfifo(given / "pipe")
 
     with Store.open(given) as store, pytest.raises(OSError, match="not a regular file"):
-        store.backend.part(Artifacts).digest_of(given / "pipe")
+        store.backend.part(Lineage).digest_of(given / "pipe")
 
 
 # What `doctor` says

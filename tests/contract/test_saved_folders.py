@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from runstore.artifacts.artifacts import Artifacts
+from runstore.artifacts.inputs import Lineage
 from runstore.errors import ConflictError, InvalidValueError, StoreWarning
 
 
@@ -173,6 +173,6 @@ def test_links_that_cannot_be_read_are_said(run, folder, target):
 def test_looking_whether_data_changed_says_nothing(store, folder, recwarn):
     (folder / "odd").symlink_to("gone")
 
-    assert store.backend.part(Artifacts).extent(folder)[0] == 2
-    assert store.backend.part(Artifacts).digest_of(folder)
+    assert store.backend.part(Lineage).extent(folder)[0] == 2
+    assert store.backend.part(Lineage).digest_of(folder)
     assert not recwarn.list

@@ -20,7 +20,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import strategies
-from runstore.artifacts.artifacts import Artifacts
 from runstore.errors import InvalidValueError, NotFoundError
 from runstore.model.display.json_text import json_text
 
@@ -375,5 +374,5 @@ def test_what_has_a_figure_is_drawn(store, run):
     for name in drawings():
         one = run.record.artifacts[f"{name}.png"]
         assert run.record.read_bytes(one.path)[:4] == b"\x89PNG"
-        assert store.backend.part(Artifacts).preview_of(one.digest) is not None
+        assert store.backend.artifacts.preview_of(one.digest) is not None
     plt.close("all")

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from runstore.storage.backend import Backend
 
 if TYPE_CHECKING:
-    from runstore.artifacts.artifacts import Artifacts
+    from runstore.artifacts.reading import Reading
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
@@ -81,10 +81,10 @@ class Source:
         return Finder(self.backend.database).last_values([run.uid for run in runs])
 
     @property
-    def _artifacts(self) -> Artifacts:
-        from runstore.artifacts.artifacts import Artifacts
+    def _artifacts(self) -> Reading:
+        from runstore.artifacts.reading import Reading
 
-        return self.backend.part(Artifacts)
+        return self.backend.part(Reading)
 
     def artifacts_of(self, run: Run) -> dict[str, Artifact]:
         """Return the artifacts by path."""

@@ -368,7 +368,7 @@ class ActiveRun:
         Raises:
             NotFoundError: There is no such file.
         """
-        return self.execution.recorder.artifacts.use(self.uid, source, name, digest=digest)
+        return self.execution.recorder.inputs.use(self.uid, source, name, digest=digest)
 
     # Output
 

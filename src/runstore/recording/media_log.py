@@ -17,7 +17,7 @@ from runstore.model.values import clean_text
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
-    from runstore.artifacts.artifacts import Artifacts
+    from runstore.artifacts.saving import Saving
 
 _SIGNATURES = {
     b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp",
@@ -36,7 +36,7 @@ class MediaLog:
         is_strict: Returns whether the run is strict.
     """
 
-    def __init__(self, artifacts: Artifacts, uid: str, is_strict: Callable[[], bool]) -> None:
+    def __init__(self, artifacts: Saving, uid: str, is_strict: Callable[[], bool]) -> None:
         self._artifacts = artifacts
         self._uid = uid
         self._is_strict = is_strict

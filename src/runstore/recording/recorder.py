@@ -17,7 +17,8 @@ from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
-    from runstore.artifacts.artifacts import Artifacts
+    from runstore.artifacts.inputs import Lineage
+    from runstore.artifacts.saving import Saving
     from runstore.capture.program.files import Loading
     from runstore.inflight.deferred import Deferred
     from runstore.model.params.parameter_set import ParameterSet
@@ -43,12 +44,20 @@ class Recorder:
         return self.backend.part(Deferred)
 
     @once
-    def artifacts(self) -> Artifacts:
-        """Stores artifacts and inputs."""
+    def artifacts(self) -> Saving:
+        """Saves artifacts."""
         be_ready()
-        from runstore.artifacts.artifacts import Artifacts
+        from runstore.artifacts.saving import Saving
 
-        return self.backend.part(Artifacts)
+        return self.backend.part(Saving)
+
+    @once
+    def inputs(self) -> Lineage:
+        """Records inputs."""
+        be_ready()
+        from runstore.artifacts.inputs import Lineage
+
+        return self.backend.part(Lineage)
 
     # The end
 

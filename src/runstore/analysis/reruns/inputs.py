@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents
-from runstore.artifacts.artifacts import Artifacts
+from runstore.artifacts.inputs import Lineage
 from runstore.capture.git.state import is_tracked
 from runstore.errors import RunstoreError
 from runstore.model.display.formatting import local_time, size_text
@@ -53,14 +53,14 @@ class FilesNow:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._artifacts = backend.part(Artifacts)
+        self._inputs = backend.part(Lineage)
         self._left_bytes = READ_LIMIT_BYTES
-        self.extent = functools.cache(self._artifacts.extent)
+        self.extent = functools.cache(self._inputs.extent)
         self.digest = functools.cache(self._digest)
 
     def _digest(self, place: Path) -> str | None:
         """Return the digest of a file or folder; None if it is too large to read."""
-        return self._artifacts.digest_of(place, self._may_read)
+        return self._inputs.digest_of(place, self._may_read)
 
     def _may_read(self, size_bytes: int) -> bool:
         if size_bytes > self._left_bytes:

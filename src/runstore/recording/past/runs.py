@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runstore.artifacts.artifacts import Artifacts
 from runstore.artifacts.masking import tags_to_keep
+from runstore.artifacts.saving import Saving
 from runstore.capture.program.command import command_line
 from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError
 from runstore.model import arguments
@@ -151,7 +151,7 @@ def _kept(
     if not wanted:
         yield []
         return
-    room = backend.part(Artifacts)
+    room = backend.part(Saving)
     with room.objects.in_use():
         try:
             kept = [noted for name, one in wanted.items() for noted in room.keep(uid, name, one)]

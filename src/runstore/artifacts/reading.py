@@ -1,0 +1,174 @@
+"""Reading of artifacts: opened as files, or downloaded to a folder."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path, PurePath
+from typing import IO, TYPE_CHECKING, Any
+
+from runstore import current
+from runstore.artifacts.inputs import Lineage
+from runstore.errors import InvalidValueError, NotFoundError, StoreError, StoreUnavailableError
+from runstore.model import arguments
+from runstore.model.artifacts import Artifact, Input, artifact_path, why_no_name
+from runstore.storage.backend import Backend
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+
+_READ_MODES = {"r", "rt", "rb"}
+
+
+class Reading:
+    """Reads the artifacts of the runs of one store; a run that reads them has them as inputs.
+
+    Args:
+        backend: The store.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._objects = backend.objects
+
+    def of_run(self, run: Run) -> dict[str, Artifact]:
+        """Return the artifacts of a run, by path."""
+        return {one.path: one for one in self._backend.artifacts.of_run(run.uid)}
+
+    def open(
+        self, run: Run, path: str | Artifact | os.PathLike[str], mode: str, encoding: str | None
+    ) -> IO[Any]:
+        """Open the contents of an artifact; see `Run.open`."""
+        mode = arguments.text(mode, "mode", "rb")
+        if mode not in _READ_MODES:
+            raise InvalidValueError(
+                f"Expected the mode 'rb' or 'r', got {mode!r}.",
+                kept="The artifact was not changed.",
+                hint="To change an artifact, save it again.",
+            )
+        one = self._one(run, path)
+        file = self._objects.opened(one.digest, one.size_bytes)
+        self._note_use(run, [one])
+        return file if mode == "rb" else io.TextIOWrapper(file, encoding=encoding or "utf-8")
+
+    def download(
+        self,
+        run: Run,
+        path: str | Artifact | os.PathLike[str] | None,
+        to: str | os.PathLike[str],
+        *,
+        link: bool,
+    ) -> tuple[Path, ...]:
+        """Write artifacts to a folder; see `Run.download`."""
+        wanted = _with_names(self._wanted(run, path))
+        folder = Path(arguments.path(to, "to"))
+        written: list[Path] = []
+        for one in wanted:
+            target = folder / one.path
+            _check_inside(target, folder)
+            try:
+                self._objects.copy_to(one.digest, one.size_bytes, target, link=link)
+            except StoreError:
+                raise
+            except OSError as error:
+                raise StoreUnavailableError(
+                    f"{target} could not be written: {error.strerror or error}.",
+                    kept=f"{len(written)} files were written; the store was not changed.",
+                ) from error
+            written.append(target)
+        self._note_use(run, wanted)
+        return tuple(written)
+
+    def _one(self, run: Run, path: object) -> Artifact:
+        path, known = _path_in(run, path), self.of_run(run)
+        found = known.get(path) or known.get(artifact_path(path))
+        if found is None:
+            raise _no_artifact(run, path, known)
+        return found
+
+    def _wanted(self, run: Run, path: object) -> Sequence[Artifact]:
+        known = self.of_run(run)
+        if path is None:
+            return list(known.values())
+        path = _path_in(run, path)
+        name = artifact_path(path.rstrip("/") or path)
+        if name in known:
+            return [known[name]]
+        below = [one for one in known.values() if one.path.startswith(f"{name}/")]
+        if not below:
+            raise _no_artifact(run, path, known)
+        return below
+
+    def _note_use(self, run: Run, wanted: Sequence[Artifact]) -> None:
+        """Record these artifacts as inputs of the run that reads them."""
+        reader = current.innermost()
+        if reader is None or reader.uid == run.uid or reader.store_path != self._backend.path:
+            return
+        for one in wanted:
+            self._backend.part(Lineage).note(
+                reader.uid,
+                Input(
+                    name=f"{run.reference}/{one.path}",
+                    digest=one.digest,
+                    size_bytes=one.size_bytes,
+                    modified_at=one.saved_at,
+                    location=None,
+                    source_uid=run.uid,
+                    used_at=datetime.now(timezone.utc),
+                ),
+            )
+
+
+def _path_in(run: Run, path: object) -> str:
+    """Return the path of an artifact of a run, which may be passed as `Artifact`."""
+    if isinstance(path, Artifact):
+        if path.run_uid != run.uid:
+            raise InvalidValueError(
+                f"The artifact {path.path!r} does not belong to {run.reference}.",
+                hint="Read it from the run that saved it.",
+            )
+        return path.path
+    return arguments.text(
+        path.as_posix() if isinstance(path, PurePath) else path, "path", "plots/loss.png"
+    )
+
+
+def _with_names(wanted: Sequence[Artifact]) -> list[Artifact]:
+    """Return the artifacts whose names are valid file names, with a warning about the others.
+
+    Raises:
+        InvalidValueError: There are none.
+    """
+    reasons = {one.path: why_no_name(one.path) for one in wanted}
+    wrong = {path: why for path, why in reasons.items() if why is not None}
+    if not wrong:
+        return list(wanted)
+    path, why = next(iter(wrong.items()))
+    more = f", and {len(wrong) - 1:,} more like it" if len(wrong) > 1 else ""
+    told = f"The artifact {path!r:.100} cannot be written to a folder: it {why}{more}."
+    if len(wrong) == len(wanted):
+        raise InvalidValueError(told, kept="Nothing was written.", hint="Print it with --to -.")
+    warn(told)
+    return [one for one in wanted if one.path not in wrong]
+
+
+def _check_inside(target: Path, folder: Path) -> None:
+    """Refuse to write through a link that leads out of the folder."""
+    if not target.parent.resolve().is_relative_to(folder.resolve()):
+        raise InvalidValueError(
+            f"{str(target)!r} leads out of {str(folder)!r} through a link.",
+            kept="Nothing was written there.",
+            hint="Choose another folder.",
+        )
+
+
+def _no_artifact(run: Run, path: str, known: dict[str, Artifact]) -> NotFoundError:
+    from runstore.model.display.suggestions import hint_of
+
+    return NotFoundError(
+        f"{run.reference} has no artifact {path!r}.",
+        hint=hint_of(path, known, who="It has", most=10),
+    )

@@ -1,0 +1,262 @@
+"""Saving of artifacts: files, folders, bytes, streams and objects."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from runstore.artifacts import previews
+from runstore.artifacts.folders import files_in
+from runstore.artifacts.serializers import drawn, is_text, name_of_file, written_by
+from runstore.artifacts.sources import checked_source
+from runstore.errors import (
+    ConflictError,
+    InvalidValueError,
+    RunstoreError,
+    StoreError,
+    StoreLockedError,
+)
+from runstore.inflight.deferred import Deferred
+from runstore.model import arguments
+from runstore.model.artifacts import Artifact, artifact_path, media_type_of, why_no_name
+from runstore.model.values import clean_text
+from runstore.storage.artifacts import Noted
+from runstore.storage.backend import Backend
+from runstore.storage.files.objects import Contents, Objects
+from runstore.storage.files.spool import OBJECTS
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.user_warnings import warn
+
+Keep = Callable[[Objects], Contents]
+
+
+class Saving:
+    """Saves the artifacts of the runs of one store.
+
+    Args:
+        backend: The store.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.table = backend.artifacts
+        self.objects = backend.objects
+
+    def save(
+        self, uid: str, name: Any, source: Any = None, *, media_type: str | None = None
+    ) -> tuple[Artifact, ...]:
+        """Save a file, a folder, bytes, a stream or an object; see `ActiveRun.save`.
+
+        Returns:
+            The saved artifacts; empty, after a warning, if every disk refused them.
+        """
+        media_type = arguments.text_or_none(media_type, "media_type", "image/png")
+        path, source = _named(name, source)
+        if not isinstance(source, Path):
+            return self._save_one(uid, path, _kept_by(source, path), media_type, source)
+        if not source.is_dir():
+            return self._save_one(uid, path, _keeping(source), media_type)
+        return self._save_folder(uid, path, source)
+
+    def keep(self, uid: str, name: Any, source: Any = None) -> list[Noted]:
+        """Store the contents of artifacts for a run that is not recorded yet; see `save`.
+
+        Entries of a folder that cannot be stored cause a warning. Call this inside
+        `objects.in_use()`.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        path, source = _named(name, source)
+        if not isinstance(source, Path):
+            kept = _kept_by(source, path)(self.objects)
+            return [_noted(uid, path, self.objects, kept, None, source)]
+        if not source.is_dir():
+            return [_noted(uid, path, self.objects, self.objects.keep_file(source), None)]
+        found = files_in(source, without=self._backend.path)
+        noted: list[Noted] = []
+        for inner, file in found.files:
+            why = why_no_name(f"{path}/{inner}")
+            if why is None:
+                kept = self.objects.keep_file(file)
+                noted.append(_noted(uid, f"{path}/{inner}", self.objects, kept, None))
+            else:
+                found.left_out.append((inner, why))
+        if found.left_out or not found.files:
+            warn(f"{found.told(source)} {_counted(len(noted))} saved.")
+        return noted
+
+    def _save_folder(self, uid: str, path: str, folder: Path) -> tuple[Artifact, ...]:
+        """Save the files of a folder; warn if some cannot be saved."""
+        found = files_in(folder, without=self._backend.path)
+        saved: list[Artifact] = []
+        for inner, file in found.files:
+            why = why_no_name(f"{path}/{inner}")
+            if why is None:
+                try:
+                    saved += self._save_one(uid, f"{path}/{inner}", _keeping(file), None)
+                except ConflictError as error:
+                    if not saved:
+                        raise
+                    why = str(error.args[0])
+            if why is not None:
+                found.left_out.append((inner, why))
+        if found.left_out:
+            warn(f"{found.told(folder)} {_counted(len(saved))} saved.")
+        elif not found.files:
+            warn(f"The folder {str(folder)!r} contains no files; nothing was saved.")
+        return tuple(saved)
+
+    def _save_one(
+        self, uid: str, path: str, keep: Keep, media_type: str | None, thing: Any = None
+    ) -> tuple[Artifact, ...]:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.objects.in_use())
+            except StoreLockedError:
+                return self._save_to(self._kept_aside, uid, path, keep, media_type, thing)
+            return self._save_to(self._kept, uid, path, keep, media_type, thing)
+
+    def _save_to(
+        self,
+        place: Callable[[Keep], tuple[Objects, Contents]],
+        uid: str,
+        path: str,
+        keep: Keep,
+        media_type: str | None,
+        thing: Any,
+    ) -> tuple[Artifact, ...]:
+        try:
+            objects, kept = place(keep)
+        except OSError as error:
+            warn(f"The artifact {path!r} could not be saved: {error.strerror or error}.")
+            return ()
+        saved, preview = _noted(uid, path, objects, kept, media_type, thing)
+        is_here = objects is self.objects
+        self._backend.part(Deferred).unless(
+            lambda: self.table.put(saved, preview),
+            lambda error: self._backend.part(Deferred).artifact(
+                saved, preview, None if is_here else objects.folder, error
+            ),
+            is_refused=not is_here,
+        )
+        return (saved,)
+
+    def _kept(self, keep: Keep) -> tuple[Objects, Contents]:
+        """Store contents in the store, or in the user's private folder if that fails."""
+        try:
+            return self.objects, with_room(lambda: keep(self.objects))
+        except StoreError:
+            raise
+        except OSError as refused:
+            try:
+                return self._kept_aside(keep)
+            except OSError:
+                raise refused from None
+
+    def _kept_aside(self, keep: Keep) -> tuple[Objects, Contents]:
+        """Store contents in the user's private folder until they can be moved to the store."""
+        aside = Objects(self._backend.spool.own_place() / OBJECTS)
+        return aside, with_room(lambda: keep(aside))
+
+
+def _named(name: Any, source: Any) -> tuple[str, Any]:
+    """Return the path of an artifact, and its source: bytes, an object, or the path of a file."""
+    from runstore.artifacts.masking import masked_name
+
+    if source is None:
+        source, name = name, name_of_file(name)
+    path = masked_name(artifact_path(name))
+    if is_text(source, path):
+        source = clean_text(source).encode()
+    if isinstance(source, (str, os.PathLike)):
+        return path, checked_source(_as_path(source))
+    return path, drawn(source, path)
+
+
+def _noted(
+    uid: str,
+    path: str,
+    objects: Objects,
+    kept: Contents,
+    media_type: str | None,
+    thing: Any = None,
+) -> Noted:
+    media_type = media_type or media_type_of(path)
+    saved = Artifact(
+        run_uid=uid,
+        path=path,
+        digest=kept.digest,
+        size_bytes=kept.size_bytes,
+        media_type=media_type,
+        saved_at=datetime.now(timezone.utc),
+    )
+    return saved, previews.preview_of(objects.path_of(kept.digest), media_type, thing)
+
+
+def _keeping(file: Path) -> Keep:
+    return lambda objects: objects.keep_file(file)
+
+
+def _kept_by(thing: Any, path: str) -> Keep:
+    """Return a function that stores bytes, a stream or an object.
+
+    Raises:
+        InvalidValueError: There is no way to convert it to a file.
+    """
+    if isinstance(thing, (bytes, bytearray, memoryview)):
+        return lambda objects: objects.keep_bytes(thing)
+    write = written_by(thing, path)
+    if callable(getattr(thing, "read", None)):
+        return lambda objects: _keep_stream(objects, thing)
+    if write is None:
+        raise InvalidValueError(
+            f"A {type(thing).__name__} cannot be saved as {path!r}.",
+            kept="Nothing was saved.",
+            hint="Pass bytes or a file, or use a suffix such as .json, .yaml, .pkl or .npz.",
+        )
+
+    def keep(objects: Objects) -> Contents:
+        with objects.aside(Path(path).suffix.lower()) as aside:
+            try:
+                write(thing, aside)
+            except (OSError, RunstoreError):
+                raise
+            except Exception as error:  # any error of the object's own library
+                told = f"{type(error).__name__}: {error}"
+                raise InvalidValueError(
+                    f"A {type(thing).__name__} could not be saved as {path!r} ({told}).",
+                    kept="Nothing was saved.",
+                    hint="Save it in another format, such as .pkl.",
+                ) from error
+            return objects.adopt(aside)
+
+    return keep
+
+
+def _keep_stream(objects: Objects, stream: Any) -> Contents:
+    if isinstance(stream, io.TextIOBase):
+        return objects.keep_bytes(stream.read().encode())
+    begin = stream.tell() if stream.seekable() else None
+    try:
+        return objects.keep_stream(stream)
+    except OSError:
+        if begin is not None:
+            stream.seek(begin)  # the next attempt needs all of it
+        raise
+
+
+def _as_path(source: str | os.PathLike[str]) -> Path:
+    """Return a path, refusing an empty text, which would be the working directory."""
+    if not os.fspath(source):
+        raise InvalidValueError("The path is empty.", kept="Nothing was saved.")
+    return Path(os.fspath(source))
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} files were" if count != 1 else "1 file was"

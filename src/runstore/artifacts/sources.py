@@ -1,0 +1,45 @@
+"""Files and folders of the program, as sources of artifacts and inputs."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from runstore.errors import InvalidValueError, NotFoundError
+
+
+def checked_source(path: Path) -> Path:
+    """Return a path that can be read.
+
+    Raises:
+        NotFoundError: It does not exist, or cannot be read.
+    """
+    try:
+        about = path.stat()
+        if stat.S_ISREG(about.st_mode):
+            path.open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NotFoundError(
+            f"{str(path)!r} cannot be read: {reason}.",
+            kept="Nothing was saved.",
+            hint="To save the text itself, use save(name, text.encode()).",
+        ) from error
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+        raise InvalidValueError(
+            f"{str(path)!r} is neither a file nor a folder.", kept="Nothing was saved."
+        )
+    return path
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file for reading, whose path may come from a store.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe or a device, which may have no end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return path.open("rb")
