@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.analysis.reruns.subjects import Similar
     from runstore.exports.dataset import Exported
+    from runstore.maintenance.settle import Settled
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
@@ -762,6 +763,34 @@ class Store:
         from runstore.maintenance.doctor import check
 
         return check(self.backend, is_deep=deep)
+
+    def settle(
+        self,
+        wanted: str | Run | ActiveRun | Iterable[str | Run | ActiveRun] | None = None,
+        *,
+        presume_lost: bool = False,
+    ) -> Settled:
+        """Find out what became of silent runs, and mark those as lost whose process is gone.
+
+        A run is silent if it has not ended, and its last sign of life is over a minute old. If it
+        ran in a job of Slurm and the commands of that cluster are installed here, they are asked
+        for the state of the job.
+
+        Args:
+            wanted: Runs, or any names of them; None for all silent runs.
+            presume_lost: Whether to also mark runs of which nothing is known. A run that reports
+                its end later gets the status that it reports.
+
+        Returns:
+            The runs that are lost now, and the other silent runs with the reasons.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+            StoreError: The store cannot be written.
+        """
+        from runstore.maintenance.settle import settle
+
+        return settle(self.backend, wanted, is_presumed=presume_lost)
 
     def verify(self) -> Verified:
         """Check that the events of all runs are unchanged, complete and in order.

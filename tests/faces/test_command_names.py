@@ -70,7 +70,6 @@ def test_a_natural_word_is_the_same_command_and_is_not_listed(tmp_path, other, n
         ("info", "runstore show"),
         ("stop", "Ctrl-C"),
         ("kill", "Ctrl-C"),
-        ("export", "--format csv"),
         ("import", "runstore record"),
         ("repeat", "runstore rerun"),
         ("sync", "copy"),

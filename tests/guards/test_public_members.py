@@ -7,7 +7,7 @@ STORE = """
     directions document documents edit events experiments explain export_parquet find finish
     folder_of get grep group has_experiment inputs_of last_values list metrics_of move name_of
     open output_of pivot points previous_runs queries readers_of record redo
-    rename_experiment restore resume series_of similar start tag
+    rename_experiment restore resume series_of settle similar start tag
     trash undo verify
 """
 

@@ -10,6 +10,7 @@ from runstore import Store
 from runstore.capture import Surroundings, code_facts, environment_facts, quick_facts
 from runstore.capture.git.snapshot import snapshot
 from runstore.capture.git.state import GitError, run_git
+from runstore.capture.machine.environment import scheduler_facts
 
 
 def untracked(facts):
@@ -175,3 +176,20 @@ def test_a_program_outside_of_git_is_kept_with_its_own_modules(tmp_path):
         kept = json.loads(store.document("fit#1", "untracked"))
     assert sorted(kept) == ["../lib/elsewhere.py", "helper.py", "later.py", "train.py"]
     assert kept["later.py"] == "PASSWORD = '***'\n"
+
+
+def test_a_pod_of_kubernetes(monkeypatch):
+    for name, value in {
+        "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+        "HOSTNAME": "train-3-x7k2p",
+        "POD_NAMESPACE": "vision",
+        "JOB_COMPLETION_INDEX": "3",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    assert scheduler_facts().values == {
+        "scheduler.kind": "kubernetes",
+        "scheduler.pod": "train-3-x7k2p",
+        "scheduler.namespace": "vision",
+        "scheduler.array_index": "3",
+    }

@@ -56,16 +56,16 @@ def _mark_lost(backend: Backend, gone: Sequence[Run]) -> tuple[Mapping[str, int 
     now = datetime.now(timezone.utc)
     # The last data of a run is stronger evidence than its silence.
     take_in(backend)
-    signs = {run.uid: _last_sign(backend, run, now) for run in gone}
+    signs = {run.uid: last_sign(backend, run, now) for run in gone}
     if _may_mark(backend):
         # Runs locked by others, or on a full disk, are updated next time: reading goes on.
         with suppress(StoreLockedError, StoreUnavailableError):
-            backend.database.mark_lost([(run, signs[run.uid]) for run in gone])
+            backend.database.mark_lost([(run, signs[run.uid], None) for run in gone])
             return signs, True
     return signs, False
 
 
-def _last_sign(backend: Backend, run: Run, now: datetime) -> int | None:
+def last_sign(backend: Backend, run: Run, now: datetime) -> int | None:
     """Return the time of the last point, sample or line of a run; None without any.
 
     The regular heartbeat is only written every ten seconds. Times that a program set for its

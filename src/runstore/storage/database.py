@@ -617,20 +617,22 @@ class Database(Lookups):
             found = connection.execute(sql.LAST_POINT_BETWEEN, bounds).fetchone()[0]
         return found if type(found) is int else None
 
-    def mark_lost(self, runs: Iterable[tuple[Run, int | None]]) -> None:
+    def mark_lost(self, runs: Iterable[tuple[Run, int | None, str | None]]) -> None:
         """Set the status `lost` for runs whose process ended, unless they changed meanwhile.
 
         Args:
-            runs: The runs, each with the time of its last point or line, if that is known.
+            runs: The runs, each with the time of its last point or line, and the reason; None if
+                they are unknown.
         """
         with self.driver.write() as connection:
-            for run, last_sign in runs:
+            for run, last_sign, why in runs:
                 process = run.process
                 connection.execute(
                     sql.MARK_LOST,
                     {
                         "uid": run.uid,
                         "last_sign": last_sign,
+                        "why": why,
                         "pid": process.pid if process and process.pid is not None else -1,
                         "process_started": (process.started_ticks or "") if process else "",
                     },

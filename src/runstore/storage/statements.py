@@ -236,16 +236,18 @@ REFERENCES_WITH_PREFIX = f"""
     ORDER BY r.reference LIMIT :limit
 """
 
+# The error of a lost run is the reason for its status.
 FINISH_RUN = f"""
     UPDATE runs SET status = :status, ended_at = :ended_at, last_seen_at = :ended_at,
-        error = coalesce(:error, error), traceback = coalesce(:traceback, traceback),
+        error = CASE status WHEN 'lost' THEN :error ELSE coalesce(:error, error) END,
+        traceback = coalesce(:traceback, traceback),
         exit_code = coalesce(:exit_code, exit_code), changed = {NEXT_CHANGE}
     WHERE uid = :uid AND status IN ('queued', 'running', 'live', 'lost') AND purged_at IS NULL
 """
 
 # The process is part of the condition because another one may have resumed the run meanwhile.
 MARK_LOST = f"""
-    UPDATE runs SET status = 'lost', changed = {NEXT_CHANGE},
+    UPDATE runs SET status = 'lost', changed = {NEXT_CHANGE}, error = coalesce(error, :why),
         ended_at = CASE WHEN :last_sign > coalesce(last_seen_at, started_at)
             THEN :last_sign ELSE coalesce(last_seen_at, started_at) END
     WHERE uid = :uid AND status IN {UNFINISHED} AND coalesce(pid, -1) = :pid
@@ -261,7 +263,8 @@ LAST_POINT_BETWEEN = """
 # For a child whose parent process executed the run and has ended.
 TAKE_OVER = f"""
     UPDATE runs SET status = CASE status WHEN 'lost' THEN 'running' ELSE status END,
-        ended_at = NULL, last_seen_at = :now, pid = :pid, process_started = :process_started,
+        error = CASE status WHEN 'lost' THEN NULL ELSE error END, ended_at = NULL,
+        last_seen_at = :now, pid = :pid, process_started = :process_started,
         changed = {NEXT_CHANGE}
     WHERE uid = :uid AND status IN ('queued', 'running', 'live', 'lost') AND purged_at IS NULL
       AND coalesce(pid, -1) = :old_pid AND coalesce(process_started, '') = :old_started

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from runstore.model.facts import Facts, FactValue
 
@@ -18,6 +19,7 @@ _SCHEDULER = {
     "SLURM_JOB_NODELIST": "scheduler.nodes",
     "SLURM_PROCID": "scheduler.rank",
     "SLURM_RESTART_COUNT": "scheduler.restarts",
+    "SLURM_CLUSTER_NAME": "scheduler.cluster",
     "PBS_JOBID": "scheduler.job",
     "PBS_ARRAY_ID": "scheduler.array_job",
     "PBS_ARRAY_INDEX": "scheduler.array_index",
@@ -37,6 +39,8 @@ _PART = (
 _PLAIN = re.compile(
     rf"{_PART}(?:[._-]{_PART}){{0,9}}==v?[0-9][a-z0-9.!]{{0,19}}(?:\+[a-z0-9.]{{1,9}})?"
 )
+_NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+_LONGEST_NAME = 253
 _KINDS = {"SLURM": "slurm", "PBS": "pbs", "LSB": "lsf"}
 
 
@@ -48,7 +52,30 @@ def scheduler_facts() -> Facts:
         if value:
             values.setdefault("scheduler.kind", _KINDS[variable.partition("_")[0]])
             values.setdefault(name, value)
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        values = {**_pod_facts(), **values}
     return Facts(values=values)
+
+
+def _pod_facts() -> dict[str, FactValue]:
+    """Return the facts of a pod; names that the pod's author passes in variables come first.
+
+    Source: "Kubernetes documentation", 1.31: pods, service accounts, indexed jobs.
+    """
+    found = {
+        "scheduler.kind": "kubernetes",
+        "scheduler.pod": os.environ.get("POD_NAME") or os.environ.get("HOSTNAME"),
+        "scheduler.namespace": os.environ.get("POD_NAMESPACE") or _own_namespace(),
+        "scheduler.nodes": os.environ.get("NODE_NAME"),
+        "scheduler.array_index": os.environ.get("JOB_COMPLETION_INDEX"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _own_namespace() -> str:
+    with suppress(OSError), open(_NAMESPACE_FILE, encoding="utf-8") as file:  # noqa: PTH123 - light
+        return file.read(_LONGEST_NAME).strip()
+    return ""
 
 
 def environment_facts() -> Facts:

@@ -12,8 +12,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Analyse": ("diff", "compare", "best", "why", "similar", "direction"),
     "Manage": (
-        "tag", "note", "mv", "rm", "trash", "restore", "undo", "redo", "gc", "doctor", "verify",
-        "scrub",
+        "tag", "note", "mv", "rm", "trash", "restore", "undo", "redo", "settle", "gc", "doctor",
+        "verify", "scrub",
     ),
     "Share and set up": ("copy", "export", "trust", "completion"),
 }  # fmt: skip
