@@ -1,6 +1,8 @@
 """What every test shares: a clean environment, the length of campaigns, Hypothesis profiles."""
 
+import gc
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -8,8 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Otherwise each worker would compile every test anew, which takes longer than most of them run.
+sys.dont_write_bytecode = False
+
 _SHORT_ROUNDS = 8
 _LONG_ROUNDS = 100
+_MANY_FILES = 20
 
 # A slow machine is not a failure; a timing is never asserted. What the suite tries is the same
 # each time, so that a change fails for what it does; campaigns look for what nobody has tried.
@@ -32,6 +38,48 @@ def pytest_configure(config):
     """Choose the profile before tests are imported, since their own settings build on it."""
     usual = "random" if config.getoption("--campaign") else "fast"
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", usual))
+    if getattr(config.option, "numprocesses", None):
+        _compile_tests(config.args, config.option.numprocesses)
+
+
+def _compile_tests(arguments, processes):
+    """Have each of the tests compiled once, in as many processes as there will be workers."""
+    places = [Path(one.split("::")[0]) for one in arguments]
+    files = [file for one in places for file in ([one] if one.is_file() else one.rglob("*.py"))]
+    new = [one for one in files if one.name.startswith("test_") and not _is_compiled(one)]
+    if len(new) < _MANY_FILES:
+        return
+    collect = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--collect-only",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+    ]
+    started = [
+        subprocess.Popen([*collect, *new[first::processes]], stdout=subprocess.DEVNULL)
+        for first in range(processes)
+    ]
+    for one in started:
+        one.wait()
+
+
+def _is_compiled(file):
+    kept = file.parent.glob(f"__pycache__/{file.stem}.*-pytest-{pytest.__version__}.pyc")
+    return any(one.stat().st_mtime >= file.stat().st_mtime for one in kept)
+
+
+def pytest_collection(session):
+    """Look for no garbage among thousands of tests, neither now nor while they run."""
+    gc.disable()
+
+
+def pytest_collection_finish(session):
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_xdist_auto_num_workers():

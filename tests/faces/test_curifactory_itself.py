@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ import pytest
 from runstore import ManagerStore, Store
 from runstore.model.status import Status
 
-pytest.importorskip("curifactory")
+if find_spec("curifactory") is None:  # loading it takes seconds, and only programs need it
+    pytest.skip("needs Curifactory", allow_module_level=True)
 
 # Runs command lines of Curifactory, or scripts, with our class or with its own: each in a process
 # that is forked when Curifactory is loaded, which takes longer than anything else.

@@ -5,6 +5,7 @@ import inspect
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,33 +63,49 @@ def strings_of(tree):
             yield str(node.value)
 
 
-def texts():
-    """Return docs by folder, and docstrings and other strings by room."""
+def sources():
+    """Return pages by folder, and modules by room, once for docstrings and once for the rest."""
     found = defaultdict(list)
-    found["README.md"].append((REPOSITORY / "README.md").read_text(encoding="utf-8"))
+    found["README.md"].append(REPOSITORY / "README.md")
     for page in sorted((REPOSITORY / "docs").rglob("*.md")):
-        name = "/".join(page.relative_to(REPOSITORY).parts[:2])
-        found[name].append(page.read_text(encoding="utf-8"))
+        found["/".join(page.relative_to(REPOSITORY).parts[:2])].append(page)
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).parts
         room = parts[0] if len(parts) > 1 else "root"
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
-        docstrings = {
-            text
-            for node in ast.walk(tree)
-            if isinstance(node, kinds) and (text := ast.get_docstring(node))
-        }
-        found[f"{room}, docstrings"].extend(sorted(docstrings))
-        found[f"{room}, strings"].extend(
-            text
-            for text in strings_of(tree)
-            if " " in text and inspect.cleandoc(text) not in docstrings and not SQL.search(text)
-        )
-    return {name: "\n".join(map(english_of, parts)) for name, parts in sorted(found.items())}
+        found[f"{room}, docstrings"].append(path)
+        found[f"{room}, strings"].append(path)
+    return dict(sorted(found.items()))
 
 
-TEXTS = texts()
+SOURCES = sources()
+
+
+def text_of(name):
+    """Return the English of these pages or modules."""
+    if name.endswith(".md") or name.startswith("docs/"):
+        texts = (page.read_text(encoding="utf-8") for page in SOURCES[name])
+    else:
+        of_docstrings = name.endswith(", docstrings")
+        texts = (text for path in SOURCES[name] for text in told_by(path)[not of_docstrings])
+    return "\n".join(map(english_of, texts))
+
+
+@cache
+def told_by(path):
+    """Return the docstrings of a module, and its other strings that are sentences."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
+    docstrings = {
+        text
+        for node in ast.walk(tree)
+        if isinstance(node, kinds) and (text := ast.get_docstring(node))
+    }
+    others = [
+        text
+        for text in strings_of(tree)
+        if " " in text and inspect.cleandoc(text) not in docstrings and not SQL.search(text)
+    ]
+    return sorted(docstrings), others
 
 
 def counted(text):
@@ -103,10 +120,10 @@ def counted(text):
     }
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", SOURCES)
 def test_a_text_reads_like_english(name):
     """Limits are in STYLE's section on language; rewrite the sentence, not the word alone."""
-    words, found = counted(TEXTS[name])
+    words, found = counted(text_of(name))
 
     for kind in ("what", "where", "rare"):
         allowed = max(FEW, getattr(AIM, kind) * words / 1000)
