@@ -1,7 +1,9 @@
 """What every test shares: a clean environment, the length of campaigns, Hypothesis profiles."""
 
 import gc
+import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +14,8 @@ from hypothesis import HealthCheck, settings
 
 # Otherwise each worker would compile every test anew, which takes longer than most of them run.
 sys.dont_write_bytecode = False
+# A socket's path is short, and other users may enter: these are not below pytest's own folders.
+_TEMPORARY = tempfile.gettempdir()
 
 _SHORT_ROUNDS = 8
 _LONG_ROUNDS = 100
@@ -100,11 +104,22 @@ def is_full_campaign(request):
     return request.config.getoption("--campaign")
 
 
+@pytest.fixture(scope="session")
+def _places():
+    """Places that are not there yet, one for each test."""
+    top = tempfile.mkdtemp(prefix="runstore-", dir=_TEMPORARY)
+    yield (f"{top}/{number}" for number in itertools.count())
+    shutil.rmtree(top)
+
+
 @pytest.fixture(autouse=True)
-def _own_surroundings(tmp_path_factory, monkeypatch):
+def _own_surroundings(_places, monkeypatch):
     """No test sees or touches the stores and settings of the person who runs it."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+    place = next(_places)
+    os.makedirs(f"{place}/tmp")  # noqa: PTH103 - before each test
+    monkeypatch.setenv("TMPDIR", f"{place}/tmp")
+    monkeypatch.setenv("XDG_STATE_HOME", f"{place}/state")
+    monkeypatch.setenv("XDG_CONFIG_HOME", f"{place}/settings")
     ours = ("RUNSTORE_URL", "RUNSTORE_PARENT", "RUNSTORE_COMMAND", "RUNSTORE_TRUST")
     terminal = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "EDITOR", "VISUAL")
     # Without bytecode, each of the programs that tests start would compile what it imports.

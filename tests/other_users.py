@@ -52,6 +52,7 @@ class Users:
 
     def __init__(self, place):
         self.place = place
+        self.folder("tmp", os.geteuid(), 0o1777)
         self._one_at_a_time = threading.Lock()
 
     def folder(self, name, owner, mode=0o755, group=None):
@@ -75,7 +76,12 @@ class Users:
         return subprocess.run(
             [_python(), "-c", code],
             cwd=cwd,
-            env={"HOME": str(self.home(user)), "PYTHONPATH": str(_SOURCE), **variables},
+            env={
+                "HOME": str(self.home(user)),
+                "PYTHONPATH": str(_SOURCE),
+                "TMPDIR": str(self.place / "tmp"),
+                **variables,
+            },
             user=user,
             group=user if group is None else group,
             extra_groups=list(groups),
