@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from commands import messages, runstore
+from commands import messages, on_terminal, runstore
 from runstore import Store
 from runstore.errors import InvalidValueError, NotFoundError, UsageError
 from runstore.model.display.short_names import short_names
@@ -313,23 +313,47 @@ def test_all_seeds_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "effect", "reason"),
+    ("seeds", "effect", "p", "reason"),
     [
-        (((1, 2, 3), (1, 2, 3)), 0.0, "equal differences"),
-        (((1, 2, 3), (1, 2, 3)), 0.25, "equal differences"),
-        (((1, 2, 3), (4, 5, 6)), 0.0, "no spread"),
+        ((range(3), range(3)), 0.0, "0.250", "all 3 pairs differ by the same amount"),
+        ((range(3), range(3)), 0.25, "0.250", "all 3 pairs differ by the same amount"),
+        ((range(3), range(3, 6)), 0.0, "0.100", "no spread in 3 and 3 values"),
+        ((range(6), range(6)), 0.25, "0.031", "all 6 pairs differ by the same amount"),
     ],
 )
-def test_values_without_spread_decide_nothing(tmp_path, seeds, effect, reason):
-    """Seeds that change all settings by the same amount leave nothing to test either."""
+def test_differences_without_spread_are_decided_by_their_number(
+    tmp_path, seeds, effect, p, reason
+):
     with Store.open(tmp_path / ".runstore") as store:
         for lr, of_lr in zip((1, 2), seeds, strict=True):
             for seed in of_lr:
-                record(store, params={"seed": seed, "lr": lr}, acc=[lr + effect * seed])
+                params = {"seed": seed, "lr": lr}
+                with store.start("fit", params=params, capture=False) as run:
+                    run.log(acc=lr + effect * seed)
 
     ended = runstore("best", "-m", "acc", cwd=tmp_path)
 
-    assert rows(ended)[2][5] == f"statistically tied ({reason}: cannot be tested)"
+    is_few = len(seeds[0]) == 3
+    told = f"statistically tied (p = {p}, exact)" if is_few else f"worse (p = {p})"
+    assert rows(ended)[2][5] == told
+    assert f"lr=1: {reason}, so the test is exact" in ended.stderr
+    assert ("are needed" in ended.stderr) == is_few
+
+
+def test_a_verdict_wraps_on_a_narrow_terminal(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for model in ("a-transformer-base", "a-convolution"):
+            for seed in range(3):
+                params = {"seed": seed, "model": model}
+                with store.start("fit", params=params, capture=False) as run:
+                    run.log(acc=len(model) + seed % 2)
+
+    drawn = on_terminal("best", "-m", "acc", cwd=tmp_path, columns=60, NO_COLOR="1")
+
+    table = drawn.partition("runstore:")[0]
+    assert "…" not in table
+    assert {"statistically", "tied", "exact)"} <= set(table.split())
+    assert max(map(len, table.splitlines())) <= 60
 
 
 def test_runs_that_did_not_complete_are_told(folder):

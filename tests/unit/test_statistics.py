@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore.errors import UsageError
-from runstore.repeats.samples import EQUAL_DIFFERENCES, NO_SPREAD, Sample, gap_between
+from runstore.repeats.samples import Sample, gap_between
 from runstore.repeats.selection import best_of
 from runstore.repeats.statistics import differences_of, holm, mean_of
 
@@ -178,19 +178,46 @@ def test_equal_values_of_two_groups_are_not_different():
     assert (found.p, found.difference, found.remark) == (1, 0, "")
 
 
-def test_different_values_without_spread_cannot_be_tested():
-    found = difference_of(sample(2, 2, 2), sample(3, 3))
+@pytest.mark.parametrize(
+    ("first", "second", "p"),
+    [((2, 2), (3, 3), 2 / 6), ((2, 2, 2), (3, 3), 2 / 10), ((2,) * 5, (3,) * 5, 2 / 252)],
+)
+def test_values_without_spread_are_tested_by_their_arrangements(first, second, p):
+    """Of all ways to share the values out, two are as far apart."""
+    found = difference_of(sample(*first), sample(*second))
 
-    assert (found.p, found.interval, found.remark) == (None, None, NO_SPREAD)
+    assert (found.p, found.interval) == (pytest.approx(p), None)
+    assert found.remark == f"no spread in {len(first)} and {len(second)} values"
 
 
-def test_differences_that_differ_by_rounding_alone_cannot_be_tested():
-    first, second = (0.9, 0.8, 0.7), (0.8, 0.7, 0.6)
+@pytest.mark.parametrize("n", [2, 3, 6, 10])
+def test_equal_differences_are_tested_by_their_signs(n):
+    """Differences that differ by rounding alone are equal: all signs are one of 2^n cases."""
+    first = [0.9 - seed / 10 for seed in range(n)]
+    second = [one - 0.1 for one in first]
 
-    found = difference_of(sample(*first, repeats="abc"), sample(*second, repeats="abc"))
+    found = difference_of(sample(*first, repeats=range(n)), sample(*second, repeats=range(n)))
 
-    assert len({a - b for a, b in zip(first, second, strict=True)}) > 1
-    assert (found.p, found.remark) == (None, EQUAL_DIFFERENCES)
+    assert found.p == pytest.approx(2 / 2**n)
+    assert found.remark == f"all {n} pairs differ by the same amount"
+
+
+def test_exact_tests_agree_with_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    for n, m in ((3, 3), (4, 2), (5, 6)):
+        by_scipy = stats.mannwhitneyu([1] * n, [2] * m, method="exact", alternative="two-sided")
+
+        found = difference_of(sample(*[1] * n), sample(*[2] * m))
+
+        assert found.p == pytest.approx(by_scipy.pvalue)
+    for n in (4, 7):
+        by_scipy = stats.binomtest(n, n)
+
+        found = difference_of(
+            sample(*range(n), repeats=range(n)), sample(*range(1, n + 1), repeats=range(n))
+        )
+
+        assert found.p == pytest.approx(by_scipy.pvalue)
 
 
 def test_pairs_without_any_difference_have_p_one():
@@ -232,12 +259,12 @@ def test_a_single_comparison_needs_no_correction():
     assert found.p_corrected == found.p == close(0.07939, rel=1e-4)
 
 
-def test_what_cannot_be_tested_counts_as_a_comparison():
+def test_what_is_tested_exactly_counts_as_a_comparison():
     groups = [sample(1, 1), sample(2, 2), sample(1, 2, 6)]
 
     found = differences_of(groups)
 
-    assert [one.p_corrected for one in found] == [None, 1, 1]
+    assert [one.p_corrected for one in found] == [1, 1, 1]
 
 
 # The best
@@ -315,11 +342,28 @@ def test_the_only_group_is_not_declared_best():
     assert (best.winner.verdict, best.is_decided) == ("best mean", False)
 
 
-def test_without_spread_nobody_is_worse():
-    best = best_of([sample(2, 2, 2), sample(1, 1, 1)])
+@pytest.mark.parametrize(
+    ("n", "enough", "is_decided"), [(2, 4, False), (3, 4, False), (4, None, True)]
+)
+def test_without_spread_the_number_of_values_decides(n, enough, is_decided):
+    best = best_of([sample(*[2] * n), sample(*[1] * n)])
 
-    assert best.standings[1].verdict == "statistically tied"
-    assert (best.standings[1].remark, best.is_decided) == (NO_SPREAD, False)
+    other = best.standings[1]
+    assert (best.is_decided, other.enough, other.is_fragile) == (is_decided, enough, False)
+    assert other.gap_interval is None
+
+
+@pytest.mark.parametrize(
+    ("n", "enough", "is_decided"), [(3, 6, False), (5, 6, False), (6, None, True)]
+)
+def test_equal_differences_of_enough_pairs_decide(n, enough, is_decided):
+    values = [seed**2 for seed in range(n)]
+    first = sample(*(one + 0.25 for one in values), repeats=range(n))
+
+    best = best_of([sample(*values, repeats=range(n)), first])
+
+    assert (best.is_decided, best.standings[1].enough) == (is_decided, enough)
+    assert best.standings[1].p == pytest.approx(2 / 2**n)
 
 
 # What changes nothing

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import click
@@ -126,6 +127,7 @@ class TableColumn:
         rank: Priority for the available width, from 0.
         keeps_end: Whether long texts are cropped before their end, not at it.
         end: Length of that end.
+        wraps: Whether long texts continue on the next line, and are not cropped.
         is_number: Whether its texts are numbers, which are never cropped and are right-aligned.
         styles: The style of each text.
     """
@@ -135,6 +137,7 @@ class TableColumn:
     rank: int = 0
     keeps_end: bool = False
     end: int = _END_KEPT
+    wraps: bool = False
     is_number: bool = False
     styles: Mapping[str, str] = field(default_factory=dict)
 
@@ -220,12 +223,21 @@ class TerminalTable(PipeTable):
             self._print(safe, lambda place, row=safe: self._columns[place].style(row[place]))  # type: ignore[misc]
 
     def _print(self, safe: Sequence[str], style: Callable[[int], str]) -> None:
+        lines = {
+            place: [*folded(safe[place], width)]
+            if self._columns[place].wraps
+            else [_cropped(safe[place], self._columns[place], width)]
+            for place, width in self._widths.items()
+        }
+        for texts in zip_longest(*lines.values(), fillvalue=""):
+            self._print_line(dict(zip(lines, texts, strict=True)), style)
+
+    def _print_line(self, texts: Mapping[int, str], style: Callable[[int], str]) -> None:
         cells = []
-        for place, width in self._widths.items():
-            text = _cropped(safe[place], self._columns[place], width)
-            padding = " " * (width - cell_len(text))
-            text = styled(text, style(place))
-            cells.append(padding + text if self._columns[place].is_number else text + padding)
+        for place, text in texts.items():
+            padding = " " * (self._widths[place] - cell_len(text))
+            shown = styled(text, style(place))
+            cells.append(padding + shown if self._columns[place].is_number else shown + padding)
         click.echo((" " * _GAP).join(cells).rstrip())
 
 
@@ -257,6 +269,33 @@ def cell_len(text: str) -> int:
     from rich import cells
 
     return cells.cell_len(text)
+
+
+def folded(text: str, width: int, indent: int = 0) -> Iterator[str]:
+    """Yield parts of a text that fit, broken between words if possible."""
+    margin = " " * indent
+    while cell_len(text) > width:
+        end = _prefix(text, width)
+        blank = text.rfind(" ", 0, end + 1)
+        if blank > width // 2:
+            yield margin + text[:blank]
+            text = text[blank + 1 :]
+        else:
+            yield margin + text[:end]
+            text = text[end:]
+    yield margin + text
+
+
+def _prefix(text: str, width: int) -> int:
+    """Return the number of characters that fit, at least one."""
+    if text.isascii():
+        return width
+    taken = 0
+    for place, sign in enumerate(text):
+        taken += cell_len(sign)
+        if taken > width:
+            return max(1, place)
+    return len(text)
 
 
 def styled(text: str, style: str) -> str:

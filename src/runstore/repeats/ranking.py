@@ -147,7 +147,20 @@ class Ranking(RepeatsSummary):
                 for place, one in means.items()
             }
         limits = self._remarks_on([means[place] for place in range(len(self.groups))])
-        return (*self._fragile(), *limits)
+        return (*self._fragile(), *self._exact(), *limits)
+
+    def _exact(self) -> Iterator[str]:
+        """Yield the verdicts by an exact test, and the number of values that it needs."""
+        found: dict[str, list[str]] = {}
+        for one in self.best.standings:
+            if one.kind is None or not one.remark or one.p is None:
+                continue
+            what = "pairs" if one.kind == "paired" else "values of each"
+            needed = f"; at least {one.enough} {what} are needed" if one.enough else ""
+            text = f"{one.remark}, so the test is exact{needed}"
+            found.setdefault(text, []).append(self.groups[one.place].group.label)
+        for text, names in found.items():
+            yield f"{listed(names)}: {text}."
 
     def _fragile(self) -> Iterator[str]:
         """Yield the verdicts that rest on the assumption that values spread normally."""
@@ -202,9 +215,15 @@ class Ranking(RepeatsSummary):
     def verdict_text(self, one: Standing) -> str:
         """Return the verdict on a group, with its reason."""
         if one.verdict in {"worse", "smaller"}:
-            p = p_text(one.p)
-            return f"{one.verdict} (p {p})" if p.startswith("<") else f"{one.verdict} (p = {p})"
+            return f"{one.verdict} ({self._p_text(one)})"
+        if one.enough is not None:
+            return f"{one.verdict} ({self._p_text(one)}, exact)"
         return f"{one.verdict} ({one.remark})" if one.remark else one.verdict
+
+    @staticmethod
+    def _p_text(one: Standing) -> str:
+        text = p_text(one.p)
+        return f"p {text}" if text.startswith("<") else f"p = {text}"
 
     def __repr__(self) -> str:
         return f"<Ranking of {str(self.metric)!r}: {visible(self.conclusion)}>"

@@ -16,8 +16,6 @@ _ROUNDING = 8 * 2.0**-52  # relative; differences below are those of rounded num
 
 # Whether values of the same repeats are compared, or groups as a whole.
 Kind = Literal["paired", "unpaired"]
-NO_SPREAD = "no spread: cannot be tested"
-EQUAL_DIFFERENCES = "equal differences: cannot be tested"  # the values themselves may vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,9 @@ class MeanGap:
         error: Its standard error; 0 without any spread.
         freedom: Degrees of freedom; Welch's if unpaired.
         skew: Third moment of the difference in units of its error; 0 if symmetric or unknown.
+        arrangements: Number of equally likely arrangements of the values if the samples do not
+            differ: of signs to pairs, or of values to samples.
+        numbers: Number of values of each sample.
     """
 
     kind: Kind
@@ -84,6 +85,8 @@ class MeanGap:
     error: float
     freedom: float
     skew: float = 0.0
+    arrangements: int = 1
+    numbers: tuple[int, int] = (0, 0)
 
     @property
     def least_freedom(self) -> float:
@@ -92,18 +95,36 @@ class MeanGap:
 
     @property
     def can_be_tested(self) -> bool:
-        """Whether there is some spread, or no difference."""
-        return 0 < self.error < math.inf or self.difference == 0
+        """Whether the error is finite."""
+        return self.error < math.inf
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the values have no spread, so that arrangements are counted instead."""
+        return self.error == 0 and self.difference != 0
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the difference has an interval by its spread."""
+        return self.can_be_tested and not self.is_exact
 
     @property
     def remark(self) -> str:
-        """The reason if it cannot be tested; empty otherwise."""
-        if self.can_be_tested:
+        """The reason for another test than Student's, or for none; empty otherwise."""
+        if not self.can_be_tested:
+            return "too large to be tested"
+        if not self.is_exact:
             return ""
-        return EQUAL_DIFFERENCES if self.kind == "paired" else NO_SPREAD
+        if self.kind == "paired":
+            return f"all {self.n} pairs differ by the same amount"
+        return f"no spread in {self.numbers[0]} and {self.numbers[1]} values"
 
     def p_two_sided(self, freedom: float) -> float:
-        """Return the probability of such a difference if the true one is zero."""
+        """Return the probability of such a difference if the true one is zero.
+
+        Without any spread, that is the share of arrangements with such a difference: those of two
+        signs, or of two orders.
+        """
         return min(1.0, 2 * self._beyond(abs(self.difference), freedom))
 
     def p_below(self, freedom: float, sign: int) -> float:
@@ -112,7 +133,7 @@ class MeanGap:
 
     def _beyond(self, distance: float, freedom: float) -> float:
         if self.error == 0:
-            return 1.0
+            return 1 / self.arrangements if distance > 0 else 1.0
         return t_below(freedom, -distance / self.error)
 
     def is_below_if_skewed(self, freedom: float, sign: int, share: float) -> bool:
@@ -130,6 +151,8 @@ class MeanGap:
         """
         quantile = t_quantile(freedom, share)
         corrected = quantile - sign * 2 * self.skew / 6 * (1 + 2 * quantile * quantile)
+        if self.is_exact:
+            return True
         return self.error > 0 and sign * self.difference / self.error <= corrected
 
     def interval(self, freedom: float, level: float) -> Interval:
@@ -161,7 +184,16 @@ def gap_between(first: Sample, second: Sample) -> MeanGap:
         share = (one.error / error) ** 2
         freedom = 1 / (share**2 / (one.n - 1) + (1 - share) ** 2 / (other.n - 1))
     skew = _skew(((finite(first.values), 1), (finite(second.values), -1)), error)
-    return MeanGap("unpaired", min(one.n, other.n), difference, error, freedom, skew)
+    return MeanGap(
+        "unpaired",
+        min(one.n, other.n),
+        difference,
+        error,
+        freedom,
+        skew,
+        math.comb(one.n + other.n, one.n),
+        (one.n, other.n),
+    )
 
 
 def _skew(samples: Sequence[tuple[Sequence[float], int]], error: float) -> float:
@@ -187,7 +219,8 @@ def _paired_gap(pairs: Sequence[tuple[float, float]]) -> MeanGap:
     moments = moments_of(differences, rounding=_ROUNDING * largest)
     mean = 0.0 if abs(moments.mean) <= _ROUNDING * largest else moments.mean
     skew = _skew(((differences, 1),), moments.error)
-    return MeanGap("paired", moments.n, mean, moments.error, float(moments.n - 1), skew)
+    n = moments.n
+    return MeanGap("paired", n, mean, moments.error, float(n - 1), skew, 2**n, (n, n))
 
 
 def _pairs(first: Sample, second: Sample) -> list[tuple[float, float]] | None:

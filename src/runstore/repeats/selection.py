@@ -44,7 +44,9 @@ class Standing:
         gap_interval: Its interval, corrected like `p`: the verdict is `worse` if it does not reach
             zero.
         kind: How it was compared with the winner.
-        remark: The reason if it was not judged or cannot be tested; empty otherwise.
+        remark: The reason if it was not judged, or for an exact test or none; empty otherwise.
+        enough: Values of each from which an exact test decides; None for any other test, and if
+            it has decided.
         is_fragile: Whether the verdict `worse` may be wrong if the values are skewed, because the
             spreads differ or a test that allows for skewness disagrees.
     """
@@ -59,6 +61,7 @@ class Standing:
     kind: Kind | None = None
     remark: str = ""
     is_fragile: bool = False
+    enough: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +202,7 @@ class _Among:
         p = interval = None
         if gap.can_be_tested:
             p = min(1.0, count * gap.p_below(gap.least_freedom, self.sign))
+        if gap.has_interval:
             interval = gap.interval(gap.least_freedom, 1 - 2 * (1 - self.level) / count)
         is_worse = p is not None and p <= 1 - self.level
         behind: Verdict = "worse" if self.has_direction else "smaller"
@@ -213,9 +217,20 @@ class _Among:
             kind=gap.kind,
             remark=gap.remark,
             is_fragile=is_worse and self._is_fragile(place, gap),
+            enough=None if is_worse or not gap.is_exact else self._enough(gap, count),
         )
 
+    def _enough(self, gap: MeanGap, count: int) -> int:
+        """Return the number of values of each sample from which an exact test decides."""
+        n = PAIR
+        ways = (lambda n: 2**n) if gap.kind == "paired" else (lambda n: math.comb(2 * n, n))
+        while count / ways(n) > 1 - self.level:
+            n += 1
+        return n
+
     def _is_fragile(self, place: int, gap: MeanGap) -> bool:
+        if gap.is_exact:
+            return False
         spreads = sorted((self.means[place].spread, self.means[self.judged[0]].spread))
         if spreads[1] >= _UNEQUAL * spreads[0]:
             return True

@@ -66,12 +66,12 @@ class MeanDifference:
             groups as a whole (Welch).
         n: Pairs, or values of the smaller sample.
         difference: The first mean minus the second.
-        interval: Of the difference; None if it cannot be tested.
+        interval: Of the difference; None if it has no spread.
         p: Two-sided probability of such a difference or a larger one if the true one is zero;
             None if it cannot be tested.
         p_corrected: The same, corrected for the number of comparisons by Holm; `p` itself if
             this is the only one.
-        remark: The reason if it cannot be tested; empty otherwise.
+        remark: The reason for an exact test, or for none; empty otherwise.
     """
 
     first: int
@@ -172,7 +172,7 @@ def _difference(gap: MeanGap, places: tuple[int, int], level: float) -> MeanDiff
         kind=gap.kind,
         n=gap.n,
         difference=gap.difference,
-        interval=gap.interval(gap.freedom, level) if gap.can_be_tested else None,
+        interval=gap.interval(gap.freedom, level) if gap.has_interval else None,
         p=p,
         p_corrected=p,
         remark=gap.remark,

@@ -60,12 +60,14 @@ class RepeatsTable(RepeatsSummary):
             first, second = (self.groups[place].group.label for place in (one.first, one.second))
             scale = scale_of(one.interval)
             test = f"paired, {one.n} pairs" if one.kind == "paired" else "unpaired"
+            if one.remark and one.p is not None:
+                test += ", exact"
             yield (
                 f"{first} - {second}",
                 number_text(one.difference, scale),
                 interval_text(one.interval),
                 test,
-                one.remark or p_text(one.p),
+                one.remark if one.p is None else p_text(one.p),
                 p_text(one.p_corrected),
             )
 

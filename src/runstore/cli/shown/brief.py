@@ -15,7 +15,7 @@ from runstore.cli.shown.full import (
     repeats_of,
     repeats_text,
 )
-from runstore.cli.shown.layout import PagePart, folded
+from runstore.cli.shown.layout import PagePart
 from runstore.cli.sparkline import sparkline
 from runstore.model.display.formatting import (
     ago_text,
@@ -63,7 +63,7 @@ def heading(run: Run, width: int) -> Iterator[str]:
         yield "  ".join(output.styled(text, style) for text, style in parts)
     else:
         for text, style in parts:
-            yield from (output.styled(part, style) for part in folded(text, width))
+            yield from (output.styled(part, style) for part in output.folded(text, width))
 
 
 def brief_sections(store: Store, run: Run) -> Iterator[PagePart]:

@@ -94,18 +94,18 @@ def _pairs(section: PagePart, width: int) -> Iterator[str]:
     if not label_width:
         for _, text in section.lines:
             for line in output.terminal_safe(text, keep_lines=True).split("\n"):
-                yield from folded(line, max(1, width - indent), indent)
+                yield from output.folded(line, max(1, width - indent), indent)
         return
     label_width = min(label_width, max(1, width // 2 - indent))
     room = max(1, width - indent - label_width - _GAP)
     for label, text in section.lines:
         style = output.STATUS_STYLES.get(text, "") if label == "status" else ""
         style = "bold red" if label == "error" else style
-        labels = list(folded(output.terminal_safe(label), label_width))
+        labels = list(output.folded(output.terminal_safe(label), label_width))
         texts = [
             part
             for line in output.terminal_safe(text, keep_lines=True).split("\n")
-            for part in folded(line.replace("\t", "    "), room)
+            for part in output.folded(line.replace("\t", "    "), room)
         ]
         for place in range(max(len(labels), len(texts))):
             left = labels[place] if place < len(labels) else ""
@@ -113,33 +113,6 @@ def _pairs(section: PagePart, width: int) -> Iterator[str]:
             padding = " " * (label_width + _GAP - output.cell_len(left))
             shown = output.styled(left, "dim") + padding + output.styled(right, style)
             yield " " * indent + shown.rstrip()
-
-
-def folded(text: str, width: int, indent: int = 0) -> Iterator[str]:
-    """Yield parts of a text that fit, broken between words if possible."""
-    margin = " " * indent
-    while output.cell_len(text) > width:
-        end = _prefix(text, width)
-        blank = text.rfind(" ", 0, end + 1)
-        if blank > width // 2:
-            yield margin + text[:blank]
-            text = text[blank + 1 :]
-        else:
-            yield margin + text[:end]
-            text = text[end:]
-    yield margin + text
-
-
-def _prefix(text: str, width: int) -> int:
-    """Return the number of characters that fit, at least one."""
-    if text.isascii():
-        return width
-    taken = 0
-    for place, sign in enumerate(text):
-        taken += output.cell_len(sign)
-        if taken > width:
-            return max(1, place)
-    return len(text)
 
 
 def _flowing(section: PagePart, width: int) -> Iterator[str] | None:
