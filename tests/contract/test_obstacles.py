@@ -13,7 +13,8 @@ import pytest
 
 from runstore import Store, StoreWarning
 from runstore.inflight import deferred, take_in
-from runstore.recording import metric_log, recorder
+from runstore.recording import recorder
+from runstore.recording.points import importing, log
 from runstore.storage.sqlite.paths import DATABASE
 
 
@@ -80,9 +81,9 @@ def test_output_goes_elsewhere_when_the_disk_of_the_store_is_full(location, monk
 
 
 def test_a_database_that_another_program_holds(location, data, monkeypatch):
-    for module in (metric_log, recorder):
+    for module in (importing, log, recorder):
         monkeypatch.setattr(module, "END_PATIENCE_S", 0.3)
-    for module in (metric_log, deferred):
+    for module in (log, deferred):
         monkeypatch.setattr(module, "PATIENCE_S", 0.3)
     monkeypatch.setattr("runstore.storage.sqlite.driver._ENGINE_WAITS_S", 0.1)
     store = Store.open(location)

@@ -10,7 +10,7 @@ import pytest
 
 from runstore import Store, StoreWarning
 from runstore.model.logged.values import LAST_STEP
-from runstore.recording import metric_log
+from runstore.recording.points import log
 from runstore.storage.metrics.point_files import MARK, RECORD
 
 
@@ -66,7 +66,7 @@ class TestClocks:
         ours = SimpleNamespace(
             time_ns=lambda: next(readings) if per_call else now, monotonic=time.monotonic
         )
-        monkeypatch.setattr(metric_log, "clock", ours)
+        monkeypatch.setattr(log, "clock", ours)
 
         again = store.resume(run.uid)
         for place in range(1, 15_000):
@@ -86,7 +86,7 @@ class TestClocks:
         behind = SimpleNamespace(
             time_ns=lambda: time.time_ns() - 31_536_000 * 10**9, monotonic=time.monotonic
         )
-        monkeypatch.setattr(metric_log, "clock", behind)
+        monkeypatch.setattr(log, "clock", behind)
 
         with store.resume(run.uid) as again:
             again.log(loss=1.0)
@@ -100,7 +100,7 @@ class TestClocks:
         with Store.open(location) as store:
             subprocess.run([sys.executable, "-c", KILLED, str(location)], check=False, timeout=60)
             behind = SimpleNamespace(time_ns=lambda: 10**18, monotonic=time.monotonic)
-            monkeypatch.setattr(metric_log, "clock", behind)
+            monkeypatch.setattr(log, "clock", behind)
             with store.resume("odd#1") as run:
                 run.log(loss=5.0)
 

@@ -92,7 +92,7 @@ LATER = {
     "hashlib",
     "inspect",
     "random",
-    "runstore.recording.metric_log",
+    "runstore.recording.points.log",
     "runstore.model.results.events",
     "runstore.model.results.experiments",
     "runstore.model.metrics",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.recording.mappings import Params, Tags
     from runstore.recording.media_log import MediaLog
-    from runstore.recording.metric_log import Channel
+    from runstore.recording.points.channel import Channel
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.recording.joining.command_run import CommandRun
     from runstore.recording.mappings import Tags
-    from runstore.recording.metric_log import Channel, PointLog
     from runstore.recording.output.streams import KeptOutput
+    from runstore.recording.points.channel import Channel
+    from runstore.recording.points.log import PointLog
 
 
 class StartedRun(NamedTuple):
@@ -259,7 +260,7 @@ class Execution:
                 return self._log_later(set_index)
             if self.params_to_come:
                 self._take_params_to_come()
-            from runstore.recording.metric_log import PointLog
+            from runstore.recording.points.log import PointLog
 
             points = PointLog(self._backend, self.uid, self.reference, is_new=self._is_new)
             points.run = self
@@ -354,8 +355,9 @@ class Execution:
             self.recorder.keep_late_modules(self.uid, self.loading)
         if self._output is not None and self._output.close():
             self.has_output = True
+        points = None if self._points is None else self._points.files
         is_in_database = self.recorder.write_ending(
-            self.uid, self.reference, ending, answers=answers, points=self._points
+            self.uid, self.reference, ending, answers=answers, points=points
         )
         self._has_ended()
         if not is_in_database:

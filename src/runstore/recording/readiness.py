@@ -26,7 +26,7 @@ from runstore.user_warnings import warn
 # The modules for logging, which most runs need.
 POINTS = (
     "json",
-    "runstore.recording.metric_log",
+    "runstore.recording.points.log",
     "runstore.storage.metrics.chunks",
     "runstore.storage.metrics.table",
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runstore.capture.program.files import Loading
     from runstore.inflight.deferred import Deferred
     from runstore.model.params.parameter_set import ParameterSet
-    from runstore.recording.metric_log import PointLog
+    from runstore.recording.points.importing import PointImport
 
 
 class Recorder:
@@ -68,7 +68,7 @@ class Recorder:
         ending: Mapping[str, Any],
         *,
         answers: bool,
-        points: PointLog | None = None,
+        points: PointImport | None = None,
     ) -> bool:
         """Write the end of a run of this process; if that fails, spool it with a warning.
 

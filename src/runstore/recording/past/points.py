@@ -17,7 +17,7 @@ from runstore.model.logged.values import (
     shown,
 )
 from runstore.model.metrics import Series
-from runstore.recording.metric_log import OF_RUN
+from runstore.recording.points.log import OF_RUN
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf
 

@@ -1,0 +1,191 @@
+"""The import of logged points from files in the spool into the database."""
+
+from __future__ import annotations
+
+import functools
+import time as clock
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from runstore.errors import RunstoreError, StoreError, StoreWarning
+from runstore.storage.database import END_PATIENCE_S
+from runstore.storage.files.safe_files import remove_file
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runstore.storage.backend import Backend
+    from runstore.storage.driver import Connection
+    from runstore.storage.metrics.point_files import PointFile
+    from runstore.storage.metrics.table import TakenIn
+
+# Pause after each import, relative to its duration, to let other writers in.
+_SHARE_OF_OTHERS = 50
+
+
+class PointImport:
+    """Imports the files that this process wrote for one run.
+
+    Like `PointLog`, it may be called at any time, and holds no lock.
+
+    Attributes:
+        written: The files that were not imported yet, oldest first.
+        was_refused: Whether the import of the last points has failed.
+
+    Args:
+        backend: The store.
+        uid: The run.
+        reference: Its name, for messages.
+    """
+
+    def __init__(self, backend: Backend, uid: str, reference: str) -> None:
+        self.written: list[Path] = []
+        self.was_refused = False
+        self._backend = backend
+        self._uid = uid
+        self._reference = reference
+        self._absorb_at = 0.0
+        # The points imported together with the end of the run.
+        self._last: Path | None = None
+        self._taken: TakenIn | OSError | None = None
+
+    def absorb_some(self, current: PointFile | None, rests: Callable[[float], bool]) -> None:
+        """Import full files, and the points that the current file has so far.
+
+        Args:
+            current: The current file.
+            rests: Waits some seconds; returns whether to stop.
+        """
+        full = takewhile(lambda path: current is None or path != current.path, self.written)
+        for path in list(full):
+            began = clock.monotonic()
+            if not self.absorbed(path):
+                return  # later points would come before it
+            # Packing takes interpreter time, most of which belongs to the experiment.
+            if rests(4 * (clock.monotonic() - began)):
+                return
+        began = clock.monotonic()
+        if current is not None and began >= self._absorb_at:
+            self._backend.metrics.absorb(current.path)
+            now = clock.monotonic()
+            # A single run is imported every second; many runs at once take turns.
+            self._absorb_at = now + _SHARE_OF_OTHERS * (now - began)
+
+    def absorbed(self, path: Path, *, is_over: bool = False) -> bool:
+        """Import a file; return whether it is now imported, by this process or another."""
+        table = self._backend.metrics
+        if path.exists():
+            table.absorb(path, is_over=is_over)
+        elif not table.has_seen(path):
+            return False
+        if not path.exists():
+            with suppress(ValueError):  # another thread was faster
+                self.written.remove(path)
+        return True
+
+    def absorb(self) -> None:
+        """Import the files as far as possible; the rest stays in the spool."""
+        with suppress(StoreError, OSError):
+            for path in tuple(self.written):
+                self.absorbed(path)
+
+    def absorb_all(self, *, with_end: bool = False) -> None:
+        """Import every file, including those of forked children, in order of creation."""
+        files = {*self.written, *self._backend.spool.point_files(self._uid, is_to_take=True)}
+        if not files:
+            return
+        driver = self._backend.database.driver
+        if driver.is_writing:  # a signal handler or a finalizer ends the run
+            driver.after_writing(self._absorb_quietly)
+            return
+        try:
+            with self._backend.database.driver.hurried(END_PATIENCE_S):
+                in_order = sorted(files, key=lambda one: one.name)
+                if with_end:
+                    self._last = in_order.pop()
+                if in_order and self._backend.database.is_purged(self._uid):
+                    for path in in_order:  # as in the warning about the end
+                        path.unlink(missing_ok=True)
+                    return
+                for path in in_order:
+                    # Otherwise the file may have been created needlessly by another thread.
+                    is_in = with_room(functools.partial(self.absorbed, path, is_over=True))
+                    if not is_in and path in self.written:
+                        raise FileNotFoundError(f"{path} was moved.")
+        except OSError as error:  # every StoreError is one
+            self._last = None  # it would come before the rejected ones
+            self._refuse(error)
+
+    def _absorb_quietly(self) -> None:
+        with suppress(RunstoreError, OSError, StoreWarning):
+            self.absorb_all()
+
+    # With the end of the run
+
+    def take_in_last(self, connection: Connection) -> None:
+        """Import the last file, in the transaction that writes the end of the run."""
+        path, self._taken = self._last, None
+        if path is None:
+            return
+        try:
+            self._taken = self._backend.metrics.take_in(connection, path, is_over=True)
+        except StoreError:
+            raise
+        except OSError as error:  # the end is written anyway
+            self._taken = error
+
+    def has_taken_last(self) -> None:
+        """Discard the last file, as the import of `take_in_last` is durable now."""
+        path, self._last = self._last, None
+        if path is None or self._taken is None:
+            return
+        if isinstance(self._taken, OSError):
+            self._refuse(self._taken)
+        elif self._taken.is_done:
+            with suppress(OSError):  # it was imported; the next reader removes it
+                remove_file(path)
+            with suppress(ValueError):
+                self.written.remove(path)
+        elif not self._taken.is_there and path in self.written:  # else created needlessly
+            self._refuse(FileNotFoundError(f"{path} was moved."))
+
+    def take_in_rest(self) -> None:
+        """Import the last file separately, as the end was not written."""
+        if self._last is not None:
+            self._last = None
+            self.absorb_all()
+
+    def leave_last(self, error: Exception) -> bool:
+        """Leave the last file in the spool, as its import failed; return False if there is none.
+
+        Args:
+            error: The reason.
+        """
+        is_one = self._last is not None
+        self._last = None
+        if is_one:
+            self._refuse(error)
+        return is_one
+
+    def drop_last(self) -> None:
+        """Remove the last file, as its run was permanently deleted."""
+        path, self._last = self._last, None
+        if path is not None:
+            with suppress(OSError):
+                remove_file(path)
+
+    def _refuse(self, error: Exception) -> None:
+        self.was_refused = True
+        is_kept = any(path.exists() for path in self.written)
+        warn(
+            f"{getattr(error, 'what', error)} The last points of {self._reference} "
+            + (
+                "are kept in the spool; they are imported when the store is next opened."
+                if is_kept
+                else "were in its spool, which no longer exists."
+            )
+        )
