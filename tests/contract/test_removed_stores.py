@@ -100,6 +100,32 @@ def test_the_program_of_a_run_goes_on_and_its_end_is_kept(opened, location, tmp_
             assert len(kept.metric("loss").values) == 10
 
 
+def test_a_moved_store_gets_its_data_although_another_took_its_place(location, tmp_path):
+    opened = Store.open(location)
+    run = opened.start("fit", capture=False)
+    location.rename(tmp_path / "elsewhere")
+    Store.open(location).close()
+    before = sorted(location.rglob("*"))
+
+    with pytest.warns(StoreWarning, match=r"moved, removed or replaced"):
+        run.tags["phase"] = "pilot"
+        run.params.update(lr=0.1)
+        run.save("model.bin", b"weights")
+        run.log(loss=0.5)
+        run.finish()
+    opened.close()
+
+    assert sorted(location.rglob("*")) == before
+    with Store.open(location) as other:
+        assert list(other.list()) == []
+    with Store.open(tmp_path / "elsewhere") as moved:
+        found = moved.get("fit#1")
+        assert found.status == "complete"
+        assert (found.tags, found.params) == ({"phase": "pilot"}, {"lr": 0.1})
+        assert found.read_bytes("model.bin") == b"weights"
+        assert found.metrics["loss"].last == 0.5
+
+
 def test_what_a_removed_database_left_does_not_become_part_of_the_next(location):
     with Store.open(location) as store:
         store.start("old", capture=False).finish()

@@ -116,9 +116,13 @@ class Saving:
         self, uid: str, path: str, keep: Keep, media_type: str | None, thing: Any = None
     ) -> tuple[Artifact, ...]:
         with ExitStack() as stack:
+            is_here = self._backend.is_in_place
             try:
-                stack.enter_context(self.objects.in_use())
+                if is_here:
+                    stack.enter_context(self.objects.in_use())
             except StoreLockedError:
+                is_here = False
+            if not is_here:
                 return self._save_to(self._kept_aside, uid, path, keep, media_type, thing)
             return self._save_to(self._kept, uid, path, keep, media_type, thing)
 

@@ -65,7 +65,7 @@ class Backend:
     ) -> None:
         self.path = parsed(path)
         self.show_changes = show_changes or _show_nothing
-        self.spool = Spool(path)
+        self.spool = Spool(path, lambda: not self.is_in_place)
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
         self._parts: dict[Callable[[Backend], Any], Any] = {}
         self.maker: Callable[[], Database] | None = None

@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from errno import ENOTDIR
+from errno import ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -65,10 +65,12 @@ class Spool:
 
     Args:
         folder: The store's folder.
+        is_replaced: Returns whether another store took its place.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, is_replaced: Callable[[], bool] = lambda: False) -> None:
         self._folder = folder
+        self._is_replaced = is_replaced
         # Files written by this process, so that it retries their import.
         self._kept: set[Path] = set()
         # Invalid files with the reason; they are left alone.
@@ -99,9 +101,11 @@ class Spool:
 
         Raises:
             OSError: It cannot be created, or the store was moved away: a new folder with that name
-                would only hide it.
+                would only hide it, and another store would never import its data.
         """
         place = self.place
+        if self._is_replaced():
+            raise FileNotFoundError(ENOENT, "the store was moved, removed or replaced", str(place))
         about = os.stat(self._folder)  # noqa: PTH116 - for the first point of a run
         try:
             os.mkdir(place, 0o700)  # noqa: PTH102 - the same
@@ -133,7 +137,11 @@ class Spool:
         """
         from runstore.storage.trust.own_places import note_store, own_place
 
-        place = own_place(_own_folders(), _name_of(self._folder))
+        name = _name_of(self._folder)
+        if self._is_replaced():
+            # The store in its place has the same name; uids identify the runs of this one.
+            return own_place(_own_folders(), f"{name}-moved")
+        place = own_place(_own_folders(), name)
         note_store(place, self._folder)
         return place
 
