@@ -9,12 +9,12 @@ import os
 import sys
 
 
-def ask(connection, path, *, streams, arguments, cwd, env):
+def ask(connection, path, *, streams, **request):
     """Have a command run with these descriptors as its standard streams."""
     connection.connect(path)
     descriptors = b"".join(one.to_bytes(4, sys.byteorder) for one in streams)
     connection.sendmsg([b"\n"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
-    connection.sendall(marshal.dumps({"arguments": arguments, "cwd": cwd, "env": env}))
+    connection.sendall(marshal.dumps(request))
     connection.shutdown(_socket.SHUT_WR)
 
 

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from functools import cache
 from pathlib import Path
 
@@ -43,20 +44,23 @@ def can_run(env):
     return _settings(env) == _server()[1]
 
 
-def run(arguments, *, cwd, env, timeout):
-    """Run `runstore` with these arguments; return what it printed and how it ended."""
+def run(arguments, *, cwd, env, timeout, program=None, stdin=b""):
+    """Run `runstore`, or a program as `python -c` does; return its output and exit status."""
     from command_client import ask
 
     with (
         socket.socket(socket.AF_UNIX) as server,
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
-        Path(os.devnull).open() as stdin,
+        tempfile.TemporaryFile() as lines,
     ):
-        streams = [one.fileno() for one in (stdin, stdout, stderr)]
+        lines.write(stdin)
+        lines.seek(0)
+        streams = [one.fileno() for one in (lines, stdout, stderr)]
         given = [os.fspath(one) for one in arguments]
+        asked = {"arguments": given, "cwd": str(cwd), "env": env, "program": program}
         server.settimeout(timeout)
-        ask(server, address(), streams=streams, arguments=given, cwd=str(cwd), env=env)
+        ask(server, address(), streams=streams, **asked)
         with server.makefile("r") as answers:
             pid = int(answers.readline())
             try:
@@ -207,7 +211,7 @@ def _become(connection):
     os._exit(status)  # all that was loaded need not be taken apart
 
 
-def _run(arguments, cwd, env):
+def _run(arguments, cwd, env, program=None):
     from runstore import config, started_in
     from runstore.capture.program import files, modules
 
@@ -218,6 +222,12 @@ def _run(arguments, cwd, env):
     os.environ.update(env)
     time.tzset()
     sys.path[0] = cwd
+    if program is not None:
+        sys.argv[:] = ["-c", *arguments]
+        sys.orig_argv[1:] = ["-c", program, *arguments]
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(program, "<string>", "exec"), main.__dict__)  # noqa: S102 - of a test
+        sys.exit()
     sys.argv[1:] = arguments
     sys.orig_argv[1:] = ["-m", "runstore", *arguments]
     runpy.run_module("runstore", run_name="__main__", alter_sys=True)
