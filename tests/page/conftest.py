@@ -18,6 +18,14 @@ RUNS = 240
 # Rows, another view, or what is there instead of them: nobody clicks before.
 ARRIVED = ".grid-body .eye, .message, .filter-mistake, .compare, .pivot, .run-body, .experiments"
 VIEWPORT = {"width": 1280, "height": 800}
+# Debian's Chromium has no sandbox for root. A page that lives for a test is not worth compiling,
+# and is drawn with the least effort in a few large parts.
+THRIFT = (
+    "--no-sandbox",
+    "--default-tile-width=1280",
+    "--default-tile-height=800",
+    "--js-flags=--max-lazy --no-sparkplug --no-opt --no-maglev --single-threaded-gc",
+)
 PATIENCE_MS = 30_000  # a machine with four times the load is slow, not wrong
 
 
@@ -68,10 +76,7 @@ class _Browser:
             from playwright.sync_api import sync_playwright
 
             self._playwright = sync_playwright().start()
-            # Debian's Chromium has no sandbox for root.
-            self._started = self._playwright.chromium.launch(
-                executable_path=program, args=["--no-sandbox"]
-            )
+            self._started = self._playwright.chromium.launch(executable_path=program, args=THRIFT)
         return self._started
 
     def tab(self):
@@ -257,8 +262,9 @@ class _Tab:
 
     def __init__(self, browser, **options):
         self.wrong = []
-        self._address, self._refused = "", ()
-        self.context = browser.new_context(**{"viewport": VIEWPORT, **options})
+        self._address, self._refused, self._colours = "", (), "light"
+        usual = {"viewport": VIEWPORT, "reduced_motion": "reduce"}
+        self.context = browser.new_context(**usual, **options)
         self.context.set_default_timeout(PATIENCE_MS)
         self.page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
@@ -273,6 +279,14 @@ class _Tab:
     def _see(self, request):
         if not request.url.startswith((self._address, "blob:")):
             self.wrong.append(f"request: {request.url}")
+
+    def look(self, viewport, color_scheme):
+        """Set the size of the page, and the colours that its user prefers."""
+        if self.page.viewport_size != viewport:
+            self.page.set_viewport_size(viewport)
+        if self._colours != color_scheme:
+            self.page.emulate_media(color_scheme=color_scheme)
+            self._colours = color_scheme
 
     def go(self, address, path, expected_statuses):
         self._address = address
@@ -303,10 +317,19 @@ def visit(browser):
     """Open addresses in browsers of their own; afterwards nothing may have gone wrong in them."""
     tabs = []
 
-    def opened(address, path="/", expected_statuses=frozenset(), awaits=ARRIVED, **options):
+    def opened(
+        address,
+        path="/",
+        expected_statuses=frozenset(),
+        awaits=ARRIVED,
+        viewport=VIEWPORT,
+        color_scheme="light",
+        **options,
+    ):
         is_usual = not options and not tabs
         tab = _BROWSER.tab() if is_usual else _Tab(browser, **options)
         tabs.append(tab)
+        tab.look(viewport, color_scheme)
         tab.go(address, path, expected_statuses)
         tab.page.locator(awaits).first.wait_for()
         return tab.page
