@@ -1,10 +1,13 @@
 """A store that is removed, moved or replaced under a process that has it open."""
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -124,6 +127,46 @@ def test_a_moved_store_gets_its_data_although_another_took_its_place(location, t
         assert (found.tags, found.params) == ({"phase": "pilot"}, {"lr": 0.1})
         assert found.read_bytes("model.bin") == b"weights"
         assert found.metrics["loss"].last == 0.5
+
+
+def test_a_folder_that_may_not_be_entered_any_more_ends_nothing(location, denied):
+    """As when an administrator changes its owner while a program records."""
+    with Store.open(location) as opened:
+        run = opened.start("fit", capture=False)
+        run.log(loss=0.5)
+        run.tags["phase"] = "pilot"
+
+        with denied(location), pytest.warns(StoreWarning) as said:
+            run.log(loss=0.25)
+            run.finish()
+
+    assert any("are kept in the spool" in str(one.message) for one in said)
+    with Store.open(location) as again:
+        assert again.get("fit#1").metrics["loss"].count == 2
+
+
+@pytest.fixture
+def denied(monkeypatch):
+    """Deny this process every access to a folder."""
+
+    @contextmanager
+    def deny(folder):
+        nobody = 54321
+        folder.chmod(0)
+        with tempfile.TemporaryDirectory() as state:
+            monkeypatch.setenv("XDG_STATE_HOME", state)
+            if os.geteuid() == 0:  # root may enter everything
+                os.chown(state, nobody, -1)
+                os.seteuid(nobody)
+                try:
+                    yield
+                finally:
+                    os.seteuid(0)
+            else:
+                yield
+        folder.chmod(0o700)
+
+    return deny
 
 
 def test_what_a_removed_database_left_does_not_become_part_of_the_next(location):

@@ -14,6 +14,7 @@ from runstore.storage.backend import STORE_JSON, Backend
 from runstore.storage.database import END_PATIENCE_S, not_withdrawn
 from runstore.storage.rows import from_micros
 from runstore.storage.sqlite.descriptors import with_room
+from runstore.storage.sqlite.paths import is_missing
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Recorder:
             self.backend.database.withdraw_run(uid)
 
     def _show_without(self) -> None:
-        if (self.backend.path / STORE_JSON).exists():
+        if not is_missing(self.backend.path / STORE_JSON):
             from runstore.store_json.sync import sync_of
 
             self.backend.part(sync_of).write_anew_or_warn()

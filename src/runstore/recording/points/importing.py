@@ -13,6 +13,7 @@ from runstore.errors import RunstoreError, StoreError, StoreWarning
 from runstore.storage.database import END_PATIENCE_S
 from runstore.storage.files.safe_files import remove_file
 from runstore.storage.sqlite.descriptors import with_room
+from runstore.storage.sqlite.paths import is_missing
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -78,11 +79,11 @@ class PointImport:
     def absorbed(self, path: Path, *, is_over: bool = False) -> bool:
         """Import a file; return whether it is now imported, by this process or another."""
         table = self._backend.metrics
-        if path.exists():
+        if not is_missing(path):
             table.absorb(path, is_over=is_over)
         elif not table.has_seen(path):
             return False
-        if not path.exists():
+        if is_missing(path):
             with suppress(ValueError):  # another thread was faster
                 self.written.remove(path)
         return True
@@ -180,7 +181,7 @@ class PointImport:
 
     def _refuse(self, error: Exception) -> None:
         self.was_refused = True
-        is_kept = any(path.exists() for path in self.written)
+        is_kept = not all(map(is_missing, self.written))
         warn(
             f"{getattr(error, 'what', error)} The last points of {self._reference} "
             + (

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import (
     follow_folder,
+    is_missing,
     is_own_uid,
     made_file,
     opened_folder,
@@ -171,7 +172,7 @@ class Spool:
     def forget_taken(self) -> None:
         """Forget files that were imported, by any process."""
         for path in list(self._kept):
-            if not path.exists():
+            if is_missing(path):
                 self._kept.discard(path)
 
     # Reading

@@ -16,6 +16,17 @@ _RIGHTS_WITHIN_S = 1.0
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~")
 
 
+def is_missing(path: Path) -> bool:
+    """Check whether there is nothing at a path; not if its folder may not be entered."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def file_uri(path: Path, options: str) -> str:
     """Return a file as a URI with options, such as `mode=ro`; any bytes of a name are kept.
 
