@@ -83,6 +83,23 @@ def test_not_a_number_is_a_value():
     assert values["loss"] != values["loss"]
 
 
+@pytest.mark.parametrize("number", ["1,234.5", "0,512", "0x1f", "1.2.3", "1" * 90])
+def test_a_part_of_a_number_is_no_value(number):
+    with pytest.warns(UserWarning, match="not logged by --metrics") as warned:
+        calls = logged(["n {n} loss {loss}"], f"n 1 loss {number}\nn 1 loss 2\n")
+
+    assert calls == [({"n": 1.0, "loss": 2.0}, None)]
+    (message,) = (str(one.message) for one in warned)
+    assert message.startswith("1 line was not logged")
+    assert f"such as {number[:40]!r}" in message
+    assert message.endswith("write: {loss:,}")
+
+
+@pytest.mark.parametrize("text", ["{a},{b}", "{a}{},{b}"])
+def test_a_comma_of_the_pattern_ends_a_number(text):
+    assert logged([text], "1,234 of") == [({"a": 1.0, "b": 234.0}, None)]
+
+
 def test_several_patterns_of_one_line_are_one_step():
     keras = "5/5 - 1s - loss: 0.5 - acc: 0.25 - val_loss: 0.75\n"
 

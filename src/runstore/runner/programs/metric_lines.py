@@ -32,6 +32,8 @@ _SPACES_OF_LINE = re.compile(rb"\s+")
 _GAP = ".{0,200}?"
 _DIGITS = r"[+-]?(?:\d[\d_COMMA]{0,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,5})?"
 _NO_NUMBER = r"[+-]?(?i:inf(?:inity)?|nan)"
+# Behind the last number of a match: it is a part of a longer one, such as 1,234.5 or 0x1f.
+_GOES_ON = re.compile(rb"\d|[.,]\d|(?<=0)(?<![\d.]0)[xX][\da-fA-F]")
 _COLOURS = re.compile(SEQUENCE.pattern.encode())
 
 Values = dict[str, float]
@@ -46,6 +48,7 @@ class _Pattern(NamedTuple):
         fields: Names of the fields, `step` among them.
         percents: Whether a field is a percentage, which is written with a sign.
         literal: A part that each matching line has.
+        ends_in_number: Whether a match ends with a number.
     """
 
     text: str
@@ -53,6 +56,7 @@ class _Pattern(NamedTuple):
     fields: tuple[str, ...]
     percents: tuple[bool, ...]
     literal: bytes
+    ends_in_number: bool
 
 
 def compiled(text: str) -> _Pattern:
@@ -75,6 +79,7 @@ def compiled(text: str) -> _Pattern:
         names,
         tuple(form.endswith("%") for _, form in fields),
         max(words, key=len, default="").encode(),
+        tokens[-1].kind is _Kind.NUMBER and not tokens[-1].form.endswith("%"),
     )
 
 
@@ -210,6 +215,8 @@ class MetricLines:
         self._waiting: dict[str, bytes] = {}
         self._step: int | None = None
         self._missing = set(patterns)
+        # By the text of a pattern: a field and a number that it would cut short; the count.
+        self._longer: dict[str, tuple[str, str, int]] = {}
 
     def feed(self, stream: str, data: bytes) -> None:
         """Log the metrics of the lines that are complete now.
@@ -229,7 +236,13 @@ class MetricLines:
         for rest in self._waiting.values():
             self._look(rest)
         self._waiting.clear()
-        for text in sorted(self._missing):
+        for text, (name, number, count) in sorted(self._longer.items()):
+            lines = "1 line was" if count == 1 else f"{count:,} lines were"
+            warn(
+                f"{lines} not logged by --metrics {text!r:.200}, because of numbers such as"
+                f" {number!r}. For thousands separators, write: {{{name}:,}}"
+            )
+        for text in sorted(self._missing - self._longer.keys()):
             what = "was a JSON object with numbers" if text == JSON else "matched"
             warn(f"No line of the output {what}: --metrics {text!r:.200} logged nothing.")
 
@@ -255,13 +268,23 @@ class MetricLines:
             line = _SPACES_OF_LINE.sub(b" ", line)
             for pattern in self._patterns:
                 found = pattern.regex.search(line) if pattern.literal in line else None
-                if found is not None:
+                if found is not None and self._is_whole(pattern, found, line):
                     self._missing.discard(pattern.text)
                     step = _take(pattern, found, values, step)
         if values:
             self._log(values, self._step if step is None else step)
         elif step is not None:
             self._step = step  # of the lines that follow
+
+    def _is_whole(self, pattern: _Pattern, found: re.Match[bytes], line: bytes) -> bool:
+        """Check that the last number of a match does not go on behind it."""
+        if not (pattern.ends_in_number and _GOES_ON.match(line, found.end())):
+            return True
+        begin = found.start(f"f{len(pattern.fields) - 1}")
+        number = line[begin:].split()[0].decode(errors="replace")
+        before = self._longer.get(pattern.text, (pattern.fields[-1], f"{number:.40}", 0))
+        self._longer[pattern.text] = *before[:2], before[2] + 1
+        return False
 
 
 def _take(
