@@ -49,6 +49,26 @@ def grid(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize(("columns", "is_whole"), [(160, True), (80, False)])
+def test_a_list_of_failed_runs_shows_their_errors_last(tmp_path, columns, is_whole):
+    error = "ValueError: the shapes (64, 10) and (32, 10) do not fit; they come from layer 3"
+    with Store.open(tmp_path / ".runstore") as store:
+        for _ in range(2):
+            store.start("fit", params={"lr": 1}, capture=False).finish(
+                "error", error=f"{error}\nx"
+            )
+        for _ in range(2):
+            store.start("fit", params={"lr": 1}, capture=False).finish()
+
+    failed = drawn(tmp_path, "status = error", columns=columns)
+
+    assert headings(failed)[-1] == "error"
+    assert (f"{error} …" in failed[1]) == is_whole
+    assert "ValueError: the shapes (64, 10)" in failed[1]
+    assert max(map(len, failed)) <= columns
+    assert "error" not in headings(drawn(tmp_path, "fit", columns=columns))
+
+
 def test_a_list_shows_what_differs_and_the_metrics(grid):
     lines = drawn(grid, "grid", "-n", "3", "--sort", "run_number")
 

@@ -66,7 +66,7 @@ def test_a_number_of_several_experiments_is_ambiguous(folder):
     assert runstore("artifacts", "2", cwd=folder).returncode == 0
 
 
-@pytest.mark.parametrize("experiment", ["8", "2fa", "#2", "mnist_2", "a = b", "latest", "lr > 1"])
+@pytest.mark.parametrize("experiment", ["8", "2fa", "#2", "mnist_2", "a = b", "lr > 1"])
 def test_odd_names_of_experiments_still_name_them(folder, experiment):
     add(folder, experiment)
     with Store.open(folder / ".runstore") as store:
@@ -77,9 +77,7 @@ def test_odd_names_of_experiments_still_name_them(folder, experiment):
     assert [run["uid"] for run in json.loads(listed.stdout)["runs"]] == [uid]
 
 
-@pytest.mark.parametrize(
-    ("experiment", "run"), [("mnist#2", "mnist_2"), ("latest", "mnist_4"), ("2", "mnist_2")]
-)
+@pytest.mark.parametrize(("experiment", "run"), [("mnist#2", "mnist_2"), ("2", "mnist_2")])
 def test_an_experiment_named_like_a_run_is_not_deleted_unasked(folder, experiment, run):
     with Store.open(folder / ".runstore") as store:
         store.start(experiment, capture=False).finish()
@@ -94,6 +92,66 @@ def test_an_experiment_named_like_a_run_is_not_deleted_unasked(folder, experimen
     for shown in (looked_at, deleted):
         assert f"'{experiment}' is the experiment here, and not the run {run}" in shown.stderr
         assert shown.stdout.startswith(f"{experiment}_1_")
+
+
+@pytest.mark.parametrize("command", ["ls", "rm", "artifacts", "compare", "best", "tag", "show"])
+def test_latest_is_the_newest_run_even_if_an_experiment_has_this_name(folder, command):
+    add(folder, "latest")
+    with Store.open(folder / ".runstore") as store, store.start("mnist", capture=False) as run:
+        run.log(acc=1.0)
+    more = {"rm": ["--dry-run"], "compare": ["mnist#1"], "tag": ["+x"]}.get(command, [])
+
+    ended = runstore(command, "latest", *more, cwd=folder)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "latest" not in ended.stdout
+    if command != "artifacts":
+        assert "mnist_4_" in ended.stdout or "mnist#4" in ended.stdout
+
+
+def test_an_experiment_called_latest_is_reached_by_a_filter(folder):
+    add(folder, "latest")
+    add(folder, "mnist")
+
+    ended = runstore("rm", "experiment = latest", "--dry-run", cwd=folder)
+
+    assert ended.stdout.startswith("latest_1_")
+    assert "\n1 run." in ended.stdout
+
+
+@pytest.mark.parametrize("word", ["mnist#2", "mnist_2", "2"])
+def test_a_list_takes_the_name_of_a_run(folder, word):
+    listed = runstore("ls", word, cwd=folder).stdout.splitlines()
+
+    assert [line[: len("mnist_2_")] for line in listed[1:]] == ["mnist_2_"]
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (["ls", "mnist params.lr > 0.05"], [3, 2]),
+        (["ls", "my runs status = complete"], [1]),
+        (["ls", "my runs order by started"], [1]),
+        (["rm", "mnist params.lr > 0.05", "--dry-run"], [3, 2]),
+        (["ls", "mnist", "params.lr", ">", "0.05"], [3, 2]),
+        (["ls", "not status = error and params.lr > 0.05"], [3, 2]),
+    ],
+)
+def test_an_experiment_and_a_filter_can_be_one_word(folder, words, numbers):
+    add(folder, "my runs")
+    add(folder, "not")
+
+    ended = runstore(*words, cwd=folder)
+
+    lines = [line.split("_20")[0] for line in ended.stdout.splitlines() if "_20" in line]
+    found = [int(line.rpartition("_")[2]) for line in lines]
+    assert (ended.returncode, found) == (0, numbers), ended.stderr
+
+
+def test_the_newest_of_an_experiment_and_a_filter_in_one_word(folder):
+    ended = runstore("show", "mnist params.lr < 0.15", cwd=folder)
+
+    assert messages(ended)[0].startswith("runstore: mnist#2 is the newest run that matches")
 
 
 @pytest.mark.parametrize(

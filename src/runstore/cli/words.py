@@ -7,7 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from runstore.cli.output import say
-from runstore.errors import NotFoundError, RunNotFoundError, UsageError
+from runstore.errors import FilterError, NotFoundError, RunNotFoundError, UsageError
+from runstore.model.reference import LATEST
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -25,8 +26,13 @@ def is_filter(store: Store, word: str) -> bool:
     Names can contain spaces and operators, so names in the store take precedence.
     """
     if word.startswith("@") or not any(sign in word for sign in " =<>~"):
-        return word.startswith("@") and not store.has_experiment(word)
+        return word.startswith("@") and not _is_experiment(store, word)
     return not _is_name(store, word)
+
+
+def _is_experiment(store: Store, word: str) -> bool:
+    """Return whether an argument names an experiment; `latest` is always the newest run."""
+    return word != LATEST and store.has_experiment(word)
 
 
 def _is_run(store: Store, word: str) -> bool:
@@ -61,12 +67,13 @@ def one_run(store: Store, word: str) -> Run:
     """
     from runstore.reading.names import runs_called
 
-    if store.has_experiment(word) and not runs_called(store.backend.database, word):
+    if _is_experiment(store, word) and not runs_called(store.backend.database, word):
         found = tuple(store.list(word, limit=1))
         chosen = f"the newest run of {word!r}"
     elif is_filter(store, word):
-        text = filter_text(store, word)
-        found = tuple(_found(store, text, None, 1))
+        name, text = _split(store, word)
+        text = filter_text(store, text)
+        found = tuple(_found(store, text, name, 1))
         is_sorted = "order by" in text.lower()
         chosen = f"the {'first' if is_sorted else 'newest'} run that matches {word!r}"
     else:
@@ -74,7 +81,7 @@ def one_run(store: Store, word: str) -> Run:
     if not found:
         raise RunNotFoundError(
             f"There is no run of {word!r}."
-            if store.has_experiment(word)
+            if _is_experiment(store, word)
             else f"No run matches {word!r}.",
             hint="List the runs with: runstore ls",
         )
@@ -85,10 +92,38 @@ def one_run(store: Store, word: str) -> Run:
 
 def experiment_and_filter(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
     """Return the experiment, and the filter; a word without any sign of a filter is the former."""
+    words = _apart(store, words)
     if len(words) > 1 and _is_one_filter(store, words):
         return None, " ".join(words)
     name = words[0] if words and not is_filter(store, words[0]) else None
     return name, " ".join(filter_text(store, word) for word in words[name is not None :])
+
+
+def _apart(store: Store, words: Sequence[str]) -> list[str]:
+    """Return words with an experiment and its filter apart, if they are one word."""
+    parts = (part for word in words for part in _split(store, word) if part is not None)
+    return [*parts]
+
+
+def _split(store: Store, word: str) -> tuple[str | None, str]:
+    """Return the experiment and the filter of `mnist status = error`; None without the former.
+
+    The name can contain spaces. A word that is a filter, or a name, as a whole has no experiment.
+    """
+    if " " not in word or not is_filter(store, word):
+        return None, word
+    blanks = [place for place, sign in enumerate(word) if sign == " "]
+    names = (place for place in reversed(blanks) if _is_experiment(store, word[:place]))
+    place = next(names, None)
+    if place is None:
+        return None, word
+    from runstore.model.query.parse import parse_query
+
+    try:
+        parse_query(word)
+    except FilterError:
+        return word[:place], word[place + 1 :].strip()
+    return None, word
 
 
 def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
@@ -102,17 +137,18 @@ def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
     name, where = experiment_and_filter(store, words)
     if name is None:
         return None, where
+    if _is_experiment(store, name):
+        return name, where
     try:
-        store.find(experiment=name, limit=1)
-    except NotFoundError as unknown:
-        try:
-            uid = store.get(name).uid
-        except NotFoundError:
-            raise unknown from None
-        if where:
-            raise _filter_beside_run(name) from None
-        return None, f"uid = '{uid}'"
-    return name, where
+        uid = store.get(name).uid
+    except NotFoundError:
+        if name == LATEST or "#" in name:
+            raise
+        store.find(experiment=name, limit=1)  # raises: there is no such experiment
+        raise
+    if where:
+        raise _filter_beside_run(name)
+    return None, f"uid = '{uid}'"
 
 
 def _is_one_filter(store: Store, words: Sequence[str]) -> bool:
@@ -122,7 +158,7 @@ def _is_one_filter(store: Store, words: Sequence[str]) -> bool:
 
 
 def _is_name(store: Store, word: str) -> bool:
-    return store.has_experiment(word) or _is_run(store, word)
+    return _is_experiment(store, word) or _is_run(store, word)
 
 
 def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) -> list[Run]:
@@ -138,13 +174,14 @@ def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) 
         NotFoundError: There is no such experiment or run.
         UsageError: There are several filters, or a filter as well as names of runs.
     """
+    words = _apart(store, words)
     of_filters = [word for word in words if is_filter(store, word)]
     filters = [filter_text(store, word) for word in of_filters]
     if len(filters) > 1:
         raise UsageError("There are two filters.", hint="Join them: '(…) and (…)'.")
     where = "".join(filters)
     names = [word for word in words if word not in of_filters]
-    known = {name for name in names if store.has_experiment(name)}
+    known = {name for name in names if _is_experiment(store, name)}
     if where and (named := [name for name in names if name not in known]):
         raise _filter_beside_run(named[0])
     every = chain.from_iterable(
@@ -159,7 +196,7 @@ def other_meanings(store: Store, words: Sequence[str]) -> list[str]:
     from runstore.reading.names import runs_called
 
     lines = []
-    for word in filter(store.has_experiment, words):
+    for word in (one for one in words if _is_experiment(store, one)):
         runs = runs_called(store.backend.database, word)
         if others := [run.reference for run in runs if run.experiment_name != word]:
             lines.append(f"{word!r} is the experiment here, and not the run {others[0]}.")

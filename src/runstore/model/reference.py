@@ -13,6 +13,7 @@ from runstore.errors import InvalidValueError, UsageError
 
 TIMESTAMP_FORMAT = "%Y-%m-%d-T%H%M%S"
 NAME_LIMIT_BYTES = 255
+LATEST = "latest"  # always the newest run, even if an experiment has this name
 
 # Compiled on first use, because most processes need none. (?a): other scripts have digits too,
 # which would be parsed as numbers and written back as 0 to 9.
@@ -179,7 +180,7 @@ def parse_run_name(text: str) -> RunName:
         raise UsageError(
             "A run name cannot be empty.", hint="Use latest or mnist#-1, for example."
         )
-    if text == "latest":
+    if text == LATEST:
         return Latest()
     if match := re.fullmatch(_NUMBERED, text):
         number = int(match[2])

@@ -11,7 +11,7 @@ from runstore.cli import output
 from runstore.cli.completions import complete_columns, complete_experiments
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
-from runstore.cli.words import experiment_and_filter, tell_hints
+from runstore.cli.words import place_meant, tell_hints
 from runstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _ListRequest(NamedTuple):
 
 @click.command(short_help="List runs, newest first.")
 @click.argument(
-    "words", metavar="[EXPERIMENT] [FILTER]", nargs=-1, shell_complete=complete_experiments
+    "words", metavar="[EXPERIMENT | RUN] [FILTER]", nargs=-1, shell_complete=complete_experiments
 )
 @click.option(
     "-n",
@@ -172,7 +172,7 @@ def _turned(key: str) -> str:
 
 
 def _asked(store: Store, words: Sequence[str], sort: str | None) -> _ListRequest:
-    experiment, where = experiment_and_filter(store, words)
+    experiment, where = place_meant(store, words)
     if sort is not None:
         from runstore.reading.unknown_names import with_namespaces
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.reading.shown.listing import ListColumn
 
-_NARROWEST = {"run": 14, "status": 11, "started": 10, "took": 8, "notes": 10, "tags": 8}
+_NARROWEST = {
+    "run": 14,
+    "status": 11,
+    "started": 10,
+    "took": 8,
+    "notes": 10,
+    "tags": 8,
+    "error": 20,
+}
 _RUN_END = 6  # of a short name: its number
 _PIPED = ("run", "status", "started", "took", "parameters", "notes")
 _NAMED = 6  # maximum number of left-out columns to name

@@ -55,6 +55,7 @@ _SORT_KEY, _PARAMS, _METRICS, _STARTED, _TOOK, _NOTES_RANK, _TAGS = (
     11,
     14,
 )
+_ERROR = 2
 FURTHER = 15
 
 
@@ -279,12 +280,14 @@ def _of_metric(key: str) -> Callable[[ListRow], str]:
 
 
 def _contents(rows: Iterable[ListRow]) -> Iterator[ListColumn]:
-    """Yield tags and notes, if any run has some."""
+    """Yield tags and notes, if any run has some, and errors, if most runs have one."""
     runs = [row.run for row in rows]
     if any(run.tags for run in runs):
         yield ListColumn("tags", _TAGS, lambda row: cropped(tags_text(row.run.tags), _NOTES))
     if any(run.notes for run in runs):
         yield ListColumn("notes", _NOTES_RANK, lambda row: _first_line(row.run.notes or ""))
+    if 2 * sum(bool(run.error) for run in runs) > len(runs):
+        yield ListColumn("error", _ERROR, lambda row: _first_line(row.run.error or ""))
 
 
 def _first_line(text: str) -> str:
