@@ -1,4 +1,4 @@
-"""All errors raised by runstore, and the escaping of texts for terminals.
+"""All errors raised by runstore, calls of code that may raise others, and texts for terminals.
 
 RunstoreError
 ├─ UsageError (ValueError)          the request is invalid
@@ -29,11 +29,33 @@ AlreadyRanWarning reports an earlier run that did the same.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+T = TypeVar("T")
 
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _LINE_ENDS = "\n\r\u2028\u2029"
 _FIRST_BEYOND_CONTROLS = "\xa0"
+
+
+def attempt(work: Callable[[], T], otherwise: Callable[[Exception], T]) -> T:
+    """Call code of the program or of a library, which may raise anything.
+
+    Args:
+        work: The call.
+        otherwise: Returns the result for an exception, while that is being handled.
+    """
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - the only place besides the outermost layers
+        return otherwise(error)
+
+
+def named_error(error: BaseException) -> str:
+    """Return the class and the text of an exception, in one line; its text may raise another."""
+    text = attempt(lambda: " ".join(str(error).split()), lambda _: "…")
+    return f"{type(error).__name__}: {text:.200}"
 
 
 def visible(text: str, *, keep_lines: bool = False) -> str:

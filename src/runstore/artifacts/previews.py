@@ -6,11 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from runstore.errors import attempt
 from runstore.model.artifacts import Preview, is_text_type
 
 _BODY_BYTES = 1 << 16
@@ -31,13 +31,14 @@ def preview_of(path: Path, media_type: str, thing: Any = None) -> Preview | None
         media_type: Its media type.
         thing: The object that was written to it, if any.
     """
-    # A preview must never fail a run: if a library raises, there is none.
-    with suppress(Exception):
+
+    def made() -> Preview | None:
         is_pixels = media_type.startswith("image/") and hasattr(thing, "shape")
         found = (None if is_pixels else _of_thing(thing)) or _of_file(path, media_type)
-        if found is not None and len(found.body) <= _BODY_BYTES:
-            return found
-    return None
+        return found if found is not None and len(found.body) <= _BODY_BYTES else None
+
+    # A preview must never fail a run: if a library raises, there is none.
+    return attempt(made, lambda _: None)
 
 
 def _of_file(path: Path, media_type: str) -> Preview | None:

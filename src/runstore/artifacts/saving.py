@@ -20,6 +20,7 @@ from runstore.errors import (
     RunstoreError,
     StoreError,
     StoreLockedError,
+    named_error,
 )
 from runstore.inflight.deferred import Deferred
 from runstore.model import arguments
@@ -232,7 +233,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
             except (OSError, RunstoreError):
                 raise
             except Exception as error:  # any error of the object's own library
-                told = f"{type(error).__name__}: {error}"
+                told = named_error(error)
                 raise InvalidValueError(
                     f"A {type(thing).__name__} could not be saved as {path!r} ({told}).",
                     kept="Nothing was saved.",

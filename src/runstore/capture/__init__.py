@@ -7,9 +7,11 @@ a run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from runstore.errors import attempt, named_error
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 
@@ -220,12 +222,13 @@ def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:
     """Read each group separately, so that a failure does not affect the others."""
     facts = Facts()
     for name, read in groups:
-        try:
-            found = read()
-        except Exception as error:  # noqa: BLE001 - an unknown fact, with its reason
-            found = Facts(unknown={name: f"{type(error).__name__}: {error}"})
-        facts = facts.merged(found)
+        facts = facts.merged(attempt(read, partial(_unknown, name)))
     return _storable(facts)
+
+
+def _unknown(name: str, error: Exception) -> Facts:
+    """Return an unknown fact, with its reason."""
+    return Facts(unknown={name: named_error(error)})
 
 
 def _storable(facts: Facts) -> Facts:

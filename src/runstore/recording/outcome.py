@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, attempt, named_error
 from runstore.model.status import REPORTED, Status
 from runstore.model.values import clean_text
 from runstore.recording import live_runs
@@ -127,10 +127,7 @@ def kept_text(text: str | None) -> str | None:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    try:
-        return str(value)
-    except Exception:  # noqa: BLE001 - anybody's code, and the end has to be written
-        return f"<{type(value).__name__}>"
+    return attempt(lambda: str(value), lambda _: f"<{type(value).__name__}>")
 
 
 def _exit_status(given: Any, default: int | None) -> int | None:
@@ -224,7 +221,7 @@ def error_details(error: BaseException | None) -> tuple[str | None, str | None, 
 
 def _line_of(error: BaseException) -> str:
     line = _printed(lambda: _tracebacks().format_exception_only(type(error), error))
-    return (line or f"{type(error).__name__}: {_text(error)}").strip()
+    return (line or named_error(error)).strip()
 
 
 def _printed(lines: Callable[[], list[str]]) -> str | None:

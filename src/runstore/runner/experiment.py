@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from runstore.config import IfDone
 from runstore.current import PARENT_VARIABLE
-from runstore.errors import StoreUnavailableError, UsageError, UserCodeError
+from runstore.errors import StoreUnavailableError, UsageError, UserCodeError, attempt
 from runstore.model.facts import REPEATS, Facts
 from runstore.model.params.build import parameter_set
 from runstore.model.params.parameter_set import ParameterSet
@@ -294,19 +295,24 @@ def _work_through(
         name = one.name if one else plan.experiment
         progress.begin(name)
         manager.begin_set(one)
-        try:
-            plan.function(values, manager)
-        except Exception as error:  # noqa: BLE001 - any error of the user's code is recorded
-            if status_of(error) is Status.PRUNED:
-                outcome.pruned += 1
-            else:
-                trace = modules.user_traceback(error)
-                outcome.failures.append(Failure(name, trace.strip().splitlines()[-1], trace))
-                if not request.keep_going:
-                    return
-        else:
-            outcome.done += 1
+        attempt(partial(_run, plan, values, manager, outcome), partial(_note_error, outcome, name))
+        if outcome.failures and not request.keep_going:
+            return
         progress.advance()
+
+
+def _run(plan: Plan, values: Any, manager: ExperimentManager, outcome: Outcome) -> None:
+    plan.function(values, manager)
+    outcome.done += 1
+
+
+def _note_error(outcome: Outcome, name: str, error: Exception) -> None:
+    """Note an error of the user's code; a pruned trial is none."""
+    if status_of(error) is Status.PRUNED:
+        outcome.pruned += 1
+        return
+    trace = modules.user_traceback(error)
+    outcome.failures.append(Failure(name, trace.strip().splitlines()[-1], trace))
 
 
 def _manager(

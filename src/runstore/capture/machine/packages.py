@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from importlib import machinery
 from typing import Any
+
+from runstore.errors import attempt, named_error
 
 _INFOS = (".dist-info", ".egg-info")
 # Name and version come first, long before the description that most of these files are.
@@ -38,19 +41,25 @@ def distributions() -> tuple[list[str], list[str]]:
     """
     seen: dict[str, str] = {}
     broken: list[str] = []
+
+    def add(place: Any) -> None:
+        name, version = _name_and_version(place)
+        # Folders of a partly removed package have no name.
+        if name and name.lower() not in seen:
+            seen[name.lower()] = _line(name, version, place)
+
     for place in _places(broken):
-        try:
-            name, version = _name_and_version(place)
-            # Folders of a partly removed package have no name.
-            if name and name.lower() not in seen:
-                seen[name.lower()] = _line(name, version, place)
-        except Exception as error:  # noqa: BLE001 - one broken package costs no other
-            broken.append(f"{_named(place)} ({type(error).__name__}: {error})")
+        attempt(partial(add, place), partial(_note, broken, partial(_named, place)))
     return sorted(set(seen.values()), key=str.lower), broken
 
 
-def _places(broken: list[str]) -> Iterator[Any]:
-    """Yield the metadata of each distribution: its path, or the object that was found.
+def _note(broken: list[str], named: Callable[[], str], error: Exception) -> None:
+    """Note a place that cannot be read."""
+    broken.append(f"{named()} ({named_error(error)})")
+
+
+def _places(broken: list[str]) -> list[Any]:
+    """Return the metadata of each distribution: its path, or the object that was found.
 
     The result is that of `importlib.metadata`, whose import takes as long as reading everything:
     it is only used if distributions may be outside folders.
@@ -60,16 +69,20 @@ def _places(broken: list[str]) -> Iterator[Any]:
         for finder in sys.meta_path
         if finder is not machinery.PathFinder
     )
-    for entry in sys.path:
-        try:
-            if has_finders or os.path.isfile(entry):  # noqa: PTH113 - text all along
-                from importlib import metadata
+    places: list[Any] = []
 
-                yield from metadata.distributions(path=[entry])
-            else:
-                yield from _below(entry)
-        except Exception as error:  # noqa: BLE001 - a folder that cannot be read costs no other
-            broken.append(f"{entry} ({type(error).__name__}: {error})")
+    def add(entry: str) -> None:
+        if has_finders or os.path.isfile(entry):  # noqa: PTH113 - text all along
+            from importlib import metadata
+
+            for one in metadata.distributions(path=[entry]):
+                places.append(one)  # noqa: PERF402 - even if a later one raises
+        else:
+            places.extend(_below(entry))
+
+    for entry in sys.path:
+        attempt(partial(add, entry), partial(_note, broken, partial(str, entry)))
+    return places
 
 
 def _below(entry: str) -> list[str]:

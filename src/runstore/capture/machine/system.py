@@ -9,7 +9,10 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
+
+from runstore.errors import attempt
 
 # The share of one core that sampling may take.
 _COST_SHARE = 0.005
@@ -43,13 +46,9 @@ class SystemProbe:
         values: dict[str, float] = {}
         elapsed = now - self._at if self._at else 0.0
         self._at = now
-        # Libraries and drivers may raise anything: values they do not give are left out.
-        with suppress(Exception):
-            values.update(self._processes(elapsed))
-        with suppress(Exception):  # as above
-            values.update(self._host(elapsed))
-        with suppress(Exception):  # as above
-            values.update(self._cards())
+        # Libraries and drivers may raise anything: the others are read all the same.
+        for read in (partial(self._processes, elapsed), partial(self._host, elapsed), self._cards):
+            values.update(attempt(read, _nothing))
         self._due_at = now + (time.thread_time() - began) / _COST_SHARE
         return values
 
@@ -113,22 +112,23 @@ class SystemProbe:
         return values
 
 
+def _nothing(_error: Exception) -> dict[str, float]:
+    return {}
+
+
 def _imported(name: str) -> Any:
+    """Return a module; None if it is missing, or broken on this machine."""
     import importlib
 
-    with suppress(Exception):  # missing, or broken on this machine
-        return importlib.import_module(name)
-    return None
+    return attempt(lambda: importlib.import_module(name), lambda _: None)
 
 
 def _started_nvml() -> Any:
     """Return NVIDIA's library, initialized; None without it or without a driver."""
     found = _imported("pynvml")
-    if found is not None:
-        with suppress(Exception):  # no driver, or a broken one
-            found.nvmlInit()
-            return found
-    return None
+    if found is None:
+        return None
+    return attempt(lambda: (found.nvmlInit(), found)[1], lambda _: None)
 
 
 def _visible_cards(nvml: Any) -> list[Any]:
@@ -160,7 +160,9 @@ def _text(value: Any) -> str:
 
 def _disk_use(process: Any) -> tuple[int, int]:
     """Return bytes read from and written to disks; zeros if unknown."""
-    with suppress(Exception):  # the library has different errors for each system
-        counted = process.io_counters()
-        return counted.read_bytes, counted.write_bytes
-    return 0, 0
+
+    def counted() -> tuple[int, int]:
+        found = process.io_counters()
+        return found.read_bytes, found.write_bytes
+
+    return attempt(counted, lambda _: (0, 0))  # the errors differ between systems

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from runstore.capture.secrets import mask_arguments, mask_command
+from runstore.errors import attempt
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 
@@ -31,12 +32,13 @@ def argument_texts(argv: object) -> tuple[str, ...]:
 def _text_of(argument: object) -> str:
     if type(argument) is str:  # usually
         return argument
-    try:
+
+    def decoded() -> str:
         if isinstance(argument, (str, bytes, os.PathLike)):
             return str.__str__(os.fsdecode(argument))
         return str.__str__(str(argument))
-    except Exception:  # noqa: BLE001 - an object's own code; its kind is what can be known
-        return f"<{type(argument).__name__}>"
+
+    return attempt(decoded, lambda _: f"<{type(argument).__name__}>")
 
 
 def own_words() -> tuple[str, ...]:

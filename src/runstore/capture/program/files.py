@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import runstore
 from runstore.capture.program.command import argument_texts, kept_arguments, own_words
+from runstore.errors import attempt, named_error
 from runstore.model.facts import Facts, FactValue
 
 _FILES_AT_MOST = 500
@@ -291,10 +292,10 @@ class Loading:
 
     def look(self) -> None:
         """Note modules that were loaded or reloaded since the last call."""
-        try:
-            self._look()
-        except Exception as error:  # noqa: BLE001 - what is among the modules may be anything
-            self.problem = self.problem or f"{type(error).__name__}: {error}"
+        attempt(self._look, self._note)  # anything may be among the modules
+
+    def _note(self, error: Exception) -> None:
+        self.problem = self.problem or named_error(error)
 
     def _look(self) -> None:
         fresh = {}

@@ -17,6 +17,7 @@ from runstore.capture.program.places import (
     first_written_since,
     place_of,
 )
+from runstore.errors import attempt, named_error
 from runstore.model.code.documents import LATE_MODULES, MODULES, RESUMED_CODE
 from runstore.model.facts import Facts
 
@@ -124,10 +125,14 @@ def files_of(
         scripts: Its main script, which is stored in another way.
     """
     files = {name: one.file for name, one in modules.items() if one.file not in scripts}
-    try:
-        return {**files, **imports_beyond(files, scripts, is_own).files}, ""
-    except Exception as error:  # noqa: BLE001 - finders of other packages may raise anything
-        return files, f"their imports cannot be followed: {type(error).__name__}: {error}"
+    # Finders of other packages may raise anything.
+    return attempt(
+        lambda: ({**files, **imports_beyond(files, scripts, is_own).files}, ""),
+        lambda error: (
+            files,
+            f"their imports cannot be followed: {named_error(error)}",
+        ),
+    )
 
 
 def modules_at_start(

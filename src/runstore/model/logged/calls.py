@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from runstore.errors import InvalidValueError, RunstoreError
+from runstore.errors import InvalidValueError, RunstoreError, named_error
 from runstore.model.logged.values import (
     LAST_STEP,
     column_of,
@@ -33,16 +33,9 @@ def noted(troubles: Troubles | None, about: str, error: RunstoreError) -> Troubl
 def unreadable(error: Exception) -> InvalidValueError:
     """Return the error for an exception raised by a value."""
     return InvalidValueError(
-        f"The values cannot be read: {type(error).__name__}: {_text(error)}.",
+        f"The values cannot be read: {named_error(error)}.",
         hint='Pass numbers by key: run.log({"loss": 0.5}).',
     )
-
-
-def _text(error: Exception) -> str:
-    try:
-        return f"{error!s:.200}"
-    except Exception:  # noqa: BLE001 - its text is computed by user code and may raise anything
-        return "…"
 
 
 def no_more_steps(key: Any) -> InvalidValueError:

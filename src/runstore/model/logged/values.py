@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from runstore.errors import InvalidValueError
+from runstore.errors import InvalidValueError, attempt
 
 KEY_LIMIT_BYTES = 1000
 LAST_STEP = 2**63 - 1
@@ -73,10 +73,7 @@ def _no_number(value: Any, key: str) -> InvalidValueError:
 
 def shown(value: Any) -> str:
     """Return the `repr` of a value in at most 60 characters; never raises."""
-    try:
-        return f"{value!r:.60}"
-    except Exception:  # noqa: BLE001 - a `repr` is user code and may raise anything
-        return f"<{type(value).__name__}>"
+    return attempt(lambda: f"{value!r:.60}", lambda _: f"<{type(value).__name__}>")
 
 
 def metric_key(key: Any) -> str:
@@ -108,11 +105,9 @@ def metric_step(step: Any) -> int:
     Raises:
         InvalidValueError: It is not an integer, or out of range.
     """
-    number: int | None
-    try:
-        number = operator.index(step)
-    except Exception:  # noqa: BLE001 - conversions are user code and may raise anything
-        number = _whole(step)
+    number: int | None = step
+    if type(step) is not int:  # conversions are user code
+        number = attempt(lambda: operator.index(step), lambda _: _whole(step))
     if number is None or not -LAST_STEP - 1 <= number <= LAST_STEP:
         raise InvalidValueError(f"{shown(step)} is not a step.", hint="Pass an int, such as 100.")
     return number
@@ -132,10 +127,9 @@ def metric_time(time: Any) -> int:
     Raises:
         InvalidValueError: It is not a time.
     """
-    try:
-        seconds = _seconds(time)
-    except Exception:  # noqa: BLE001 - conversions are user code and may raise anything
-        seconds = float("nan")
+    seconds: float = time
+    if type(time) is not float:  # conversions are user code
+        seconds = attempt(lambda: _seconds(time), lambda _: float("nan"))
     if not _EARLIEST < seconds < _LATEST:
         raise InvalidValueError(
             f"{shown(time)} is not a time.", hint="Pass seconds since 1970, or a datetime."

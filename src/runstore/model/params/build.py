@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from runstore.errors import InvalidValueError
+from runstore.errors import InvalidValueError, attempt
 from runstore.model.params.encode_plain import is_name, plain_text
 from runstore.model.params.parameter_set import DEFAULT_NAME, ParameterSet, checked_name, tree_hash
 from runstore.model.values import canonical_json, clean_text
@@ -159,9 +158,7 @@ def _named(values: Mapping[Any, Any]) -> Any:
     # A key that raises is refused, by its place, when the values are read.
     if type(values) is dict:  # most are plain dicts without one
         return values.get("name")
-    with suppress(Exception):  # a user's mapping
-        return values["name"]
-    return None
+    return attempt(lambda: values["name"], lambda _: None)
 
 
 def _without_name(values: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -16,7 +16,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from runstore.errors import InvalidValueError
+from runstore.errors import InvalidValueError, named_error
 from runstore.model.params.attributes import (
     CURIFACTORY_FIELDS,
     attributes_beyond,
@@ -324,9 +324,8 @@ def _elements(value: Iterable[Any], place: Place) -> list[Any]:
 
 def _unreadable(place: Place, error: Exception) -> InvalidValueError:
     """Return the error for a value that the user's own class failed to return."""
-    why = " ".join(str(error).split())[:200]
     return InvalidValueError(
-        f"{place_of(place)}: the value cannot be read ({type(error).__name__}: {why}).",
+        f"{place_of(place)}: the value cannot be read ({named_error(error)}).",
         hint="Set it, or leave it out.",
     )
 

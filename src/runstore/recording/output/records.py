@@ -7,6 +7,7 @@ import sys
 from threading import get_ident
 from typing import TYPE_CHECKING, Protocol
 
+from runstore.errors import attempt
 from runstore.model.text.output import LOGGING
 
 if TYPE_CHECKING:
@@ -35,10 +36,8 @@ class _Handler(logging.Handler):
         self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            text = self.format(record)
-        except Exception:  # noqa: BLE001 - code of the record's parts; said as every handler does
-            self.handleError(record)
+        text: str | None = attempt(lambda: self.format(record), lambda _: self.handleError(record))
+        if text is None:
             return
         self._output.feed(LOGGING, (text + "\n").encode(errors="replace"))
 

@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any, Protocol
 
-from runstore.errors import InvalidValueError, RunFinishedError, RunstoreError, StoreWarning
+from runstore.errors import (
+    InvalidValueError,
+    RunFinishedError,
+    RunstoreError,
+    StoreWarning,
+    attempt,
+)
 from runstore.model.logged.calls import (
     Troubles,
     merged,
@@ -266,14 +272,8 @@ class Channel:
         times: Iterable[Any] | None = None,
     ) -> None:
         """Log many points of one metric at once; see `ActiveRun.log_points`."""
-        troubles: Troubles | None = None
         with afterwards():
-            try:
-                troubles = self._log_columns(key, values, steps, times)
-            except (InvalidValueError, RunFinishedError) as error:
-                troubles = {f"{type(error)} {error.what}": error}
-            except Exception as error:  # noqa: BLE001 - columns may be anybody's code
-                troubles = {f"error {type(error)}": unreadable(error)}
+            troubles = attempt(lambda: self._log_columns(key, values, steps, times), _trouble)
             if troubles:
                 self._log.complain(troubles)
 
@@ -310,6 +310,13 @@ class Channel:
             at_steps, at = [at_steps[one] for one in places], [at[one] for one in places]
         self._log.append_many(known, Columns(at_steps, at, values_kept))
         return troubles
+
+
+def _trouble(error: Exception) -> Troubles:
+    """Return the problem with columns: our own error, or one that the program's objects raised."""
+    if isinstance(error, (InvalidValueError, RunFinishedError)):
+        return {f"{type(error)} {error.what}": error}
+    return {f"error {type(error)}": unreadable(error)}
 
 
 def _channel_of(run: Executing, set_index: int) -> Channel:
