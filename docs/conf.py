@@ -3,6 +3,8 @@
 import re
 from importlib.metadata import version as version_of
 
+from docutils import nodes
+
 project = "runstore"
 version = release = version_of(project)
 author = project_copyright = "runstore contributors"
@@ -17,6 +19,9 @@ default_role = "code"  # docstrings put code between single backticks
 html_theme = "furo"
 html_title = "runstore"
 html_theme_options = {"navigation_with_keys": True}
+html_static_path = ["static"]
+html_css_files = ["runstore.css"]
+html_copy_source = False
 html_show_sphinx = False
 html_show_search_summary = False  # summaries are fetched, which a page of a folder may not
 
@@ -38,9 +43,10 @@ _LINK = re.compile(r"\]\(([\w/-]+)\.md\)")
 
 
 def setup(app):
-    """Derive the navigation from the index, and hide constructors that no program calls."""
+    """Derive the navigation from the index, and shape the Python reference."""
     app.connect("source-read", _add_navigation)
     app.connect("autodoc-process-signature", _hide_constructor)
+    app.connect("doctree-resolved", _name_attributes)
 
 
 def _add_navigation(_app, name, source):
@@ -58,6 +64,14 @@ def _add_navigation(_app, name, source):
             source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
 
 
+def _name_attributes(_app, doctree, _page):
+    """Use the word of Python for the list that Sphinx calls variables."""
+    for name in doctree.findall(nodes.field_name):
+        if name.astext() == "Variables":
+            name[:] = [nodes.Text("Attributes")]
+
+
 def _hide_constructor(_app, kind, name, _object, _options, signature, _returned):
+    """Leave out the signature of constructors that no program calls."""
     is_returned_only = name.count(".") > 1 or "Backend" in (signature or "")
     return ("", None) if kind == "class" and is_returned_only else None

@@ -1,8 +1,6 @@
-"""Draw what commands look like on a terminal: python docs/pictures/draw.py FOLDER [PICTURE…].
+"""Draw the terminal pictures of the docs: python docs/pictures/draw.py [PICTURE…].
 
-FOLDER is where the commands run: a copy of examples/digits in a git repository of its own, after
-its tour, and trainings of the network with `seed=1`, `lr=0.05` and both. The last, of number 5,
-has `lr=0.01` and a changed line in `Network.fresh`.
+The pictures are those of `PICTURES`, `top` and `plot-file`, a file drawn by `runstore plot`.
 """
 
 import os
@@ -12,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import draw_top
+from digits_project import RUNSTORE, digits_project
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
@@ -22,7 +22,7 @@ PICTURES = {
     "ls": ("ls",),
     "show": ("show", "network#1"),
     "experiments": ("run", "--list"),
-    "plot": ("plot", "network#1", "network#2", "-m", "test/accuracy"),
+    "plot": ("plot", "network#1", "network#3", "-m", "test/accuracy"),
     "diff": ("diff", "network#1", "network#5"),
     "why": ("why", "network#1", "network#5"),
 }
@@ -30,10 +30,10 @@ _LINES_AT_MOST = 46
 
 
 def printed(folder, arguments):
-    """Return what the command prints on a terminal of this width, colours included."""
+    """Return the output of the command on a terminal of this width, with its colours."""
     main, side = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", *arguments],
+        [*RUNSTORE, *arguments],
         cwd=folder,
         stdin=side,
         stdout=side,
@@ -49,7 +49,7 @@ def printed(folder, arguments):
             break
         data += some
     process.wait()
-    return data.decode().replace("\r\n", "\n")
+    return data.decode().replace("\r\n", "\n").replace(str(folder), "/home/ada/digits")
 
 
 def draw(name, arguments, folder):
@@ -60,23 +60,31 @@ def draw(name, arguments, folder):
         console = Console(record=True, width=COLUMNS, file=nowhere)
         command = "runstore " + " ".join(arguments)
         console.print(Text.from_ansi(f"$ {command}\n" + "\n".join(shown)))
-        # The reader's own fixed font: a picture asks no other place for anything.
+        # The reader's own fixed font, so that nothing is downloaded.
         style = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-        svg = console.export_svg(title=command, code_format=style)
-    (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
+        # A fixed id, so that a picture only changes with its text.
+        svg = console.export_svg(title=command, code_format=style, unique_id=f"terminal-{name}")
+    lines = (line.rstrip() for line in svg.splitlines())
+    (HERE / f"{name}.svg").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def draw_files(folder):
-    """Let runstore draw its own picture."""
-    loss = ("network#1", "network#2", "-m", "loss", "--log-y", "--smooth", "0.9")
-    to = ("-o", HERE / "plot.png", "--width", "900", "--height", "420")
-    subprocess.run([sys.executable, "-m", "runstore", "plot", *loss, *to], cwd=folder, check=True)
+def draw_file(folder):
+    """Draw a file with `runstore plot`."""
+    loss = ("network#1", "network#3", "-m", "loss", "--log-y", "--smooth", "0.9")
+    to = ("-o", str(HERE / "plot.png"), "--width", "900", "--height", "420")
+    subprocess.run([*RUNSTORE, "plot", *loss, *to], cwd=folder, check=True)
 
 
 if __name__ == "__main__":
-    place, *wanted = sys.argv[1:]
-    for name, arguments in PICTURES.items():
-        if not wanted or name in wanted:
-            draw(name, arguments, place)
-    if not wanted:
-        draw_files(place)
+    known = [*PICTURES, "plot-file", "top"]
+    if unknown := set(sys.argv[1:]) - set(known):
+        sys.exit(f"Unknown pictures: {', '.join(unknown)}. Known: {', '.join(known)}.")
+    wanted = sys.argv[1:] or known
+    with digits_project() as project:
+        for picture, command in PICTURES.items():
+            if picture in wanted:
+                draw(picture, command, project)
+        if "plot-file" in wanted:
+            draw_file(project)
+        if "top" in wanted:
+            draw_top.draw(project)

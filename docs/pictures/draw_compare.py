@@ -8,8 +8,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from draw_charts import serve
-from PIL import Image
+from draw_charts import serve, shrink
 from playwright.sync_api import sync_playwright
 
 from runstore import Store
@@ -62,9 +61,7 @@ def draw_views(page, address, uids):
     page.wait_for_timeout(500)
     page.screenshot(path=HERE / "parallel.png")
     for name in ("compare.png", "parallel.png"):
-        Image.open(HERE / name).convert("RGB").quantize(256, kmeans=3).save(
-            HERE / name, optimize=True
-        )
+        shrink(name)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
-"""Draw what a notebook shows, light and dark: python docs/pictures/draw_notebook.py FOLDER.
+"""Draw the tables of a notebook, light and dark: python docs/pictures/draw_notebook.py.
 
-FOLDER is that of `draw.py`. Needs Playwright's Python package and Chromium.
+Needs Playwright's Python package, Pillow and Chromium.
 """
 
 import html
-import sys
 from pathlib import Path
 
+from digits_project import digits_project
+from draw_charts import shrink
 from playwright.sync_api import sync_playwright
 
 from runstore import Store
 
 HERE = Path(__file__).parent
 CELLS = ('run = store.get("network#1"); run.metrics', 'store.find("experiment = network")')
-# The rules that JupyterLab has for tables, in its two themes.
+# The rules of JupyterLab for tables, in its two themes.
 PAGE = """
 <!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; font: 13px system-ui, sans-serif; }}
@@ -28,14 +29,14 @@ tr:nth-child(odd) {{ background: #8881; }}
 
 
 def cells(store):
-    """Yield each cell and what it shows."""
+    """Yield each cell with its output."""
     shown = (store.get("network#1").metrics, store.find("experiment = network"))
     for text, thing in zip(CELLS, shown, strict=True):
         yield f"<code>{html.escape(text)}</code>{thing._repr_html_()}"
 
 
 if __name__ == "__main__":
-    with Store.open(Path(sys.argv[1]) / ".runstore", create=False) as kept:
+    with digits_project() as folder, Store.open(folder / ".runstore", create=False) as kept:
         page = PAGE.format(cells="".join(cells(kept)))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -45,3 +46,4 @@ if __name__ == "__main__":
         view.set_content(page)
         view.screenshot(path=HERE / "notebook.png", full_page=True)
         browser.close()
+    shrink("notebook.png")

@@ -1,6 +1,6 @@
 """Draw the runs on the page, light and dark: python docs/pictures/draw_page.py.
 
-Needs Playwright's Python package, Chromium, and the built page.
+Needs Playwright's Python package, Pillow, Chromium, and the built page.
 """
 
 import math
@@ -8,7 +8,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from draw_charts import serve
+from draw_charts import serve, shrink
 from playwright.sync_api import sync_playwright
 
 from runstore import Store
@@ -67,6 +67,7 @@ if __name__ == "__main__":
             shown.emulate_media(color_scheme=colours)
             draw_runs(shown, root)
             shown.screenshot(path=HERE / f"runs-{colours}.png")
+            shrink(f"runs-{colours}.png")
         shown.emulate_media(color_scheme="light")
         shown.set_viewport_size({"width": 900, "height": 240})
         shown.goto(f"{root}/?panel=0&columns={COLUMNS}")
@@ -74,6 +75,7 @@ if __name__ == "__main__":
         shown.keyboard.press("Enter")
         shown.locator(".filter-mistake").wait_for()
         shown.screenshot(path=HERE / "filter-mistake.png")
+        shrink("filter-mistake.png")
         chromium.close()
         server.terminate()
         server.wait()

@@ -1,6 +1,6 @@
 """Draw one run and its output on the page: python docs/pictures/draw_run.py.
 
-Needs Playwright's Python package, Chromium, and the built page.
+Needs Playwright's Python package, Pillow, Chromium, and the built page.
 """
 
 import math
@@ -8,7 +8,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from draw_charts import serve
+from draw_charts import serve, shrink
 from playwright.sync_api import sync_playwright
 
 from runstore import Store
@@ -64,6 +64,7 @@ if __name__ == "__main__":
             shown.locator(".sparkline, .output-line mark").first.wait_for()
             shown.wait_for_timeout(500)
             shown.screenshot(path=HERE / f"{name}.png")
+            shrink(f"{name}.png")
         chromium.close()
         server.terminate()
         server.wait()

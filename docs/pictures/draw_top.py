@@ -1,8 +1,4 @@
-"""Draw what `runstore top` looks like, as SVG: python docs/pictures/draw_top.py FOLDER.
-
-FOLDER is a copy of examples/digits after its tour, and a second training of the network with
-another rate; a third one goes on there while the picture is drawn.
-"""
+"""Draw the screen of `runstore top` while a network is trained; see `draw.py`."""
 
 import asyncio
 import os
@@ -16,11 +12,11 @@ from runstore.cli.top.app import TopApp
 HERE = Path(__file__).parent
 SIZE = (124, 18)
 TITLE = "runstore top"
-EPOCHS = 12  # of the training that goes on
+EPOCHS = 12  # of the training in progress
 
 
 async def drawn(store):
-    """Return the screen once the runs are there, two of them marked."""
+    """Return the screen once the runs are listed, with two of them marked."""
     app = TopApp(store)
     async with app.run_test(size=SIZE) as pilot:
         while "1 running" not in (svg := app.export_screenshot(title=TITLE)).replace(
@@ -31,13 +27,13 @@ async def drawn(store):
         await pilot.pause(0.5)
         svg = app.export_screenshot(title=TITLE)
     app.close()
-    # The reader's own fixed font: a picture asks no other place for anything.
+    # The reader's own fixed font, so that nothing is downloaded.
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     return re.sub(r"@font-face\s*\{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
 def draw(folder):
-    """Train a network there, and draw the screen before it is done."""
+    """Train a network in the project, and draw the screen before it has finished."""
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     import train_network
@@ -49,7 +45,3 @@ def draw(folder):
         train_network.train(run, {**params, "epochs": EPOCHS})
         svg = asyncio.run(drawn(runstore.Store.open()))
     (HERE / "top.svg").write_text(svg + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    draw(Path(sys.argv[1]).resolve())

@@ -215,7 +215,7 @@ class RunFinishedError(ConflictError):
 
 
 class AlreadyRanError(ConflictError):
-    """The same was run before, and was not to be repeated.
+    """An identical run exists, so this run was not started.
 
     Attributes:
         run: The earlier `Run`.

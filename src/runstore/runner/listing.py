@@ -31,8 +31,8 @@ class ListedModule:
     @property
     def told(self) -> str:
         """The description to show."""
-        own = "has its own parameters" if self.kind == "experiment" and self.has_params else ""
-        return self.problem or "; ".join(part for part in (self.summary, own) if part)
+        own = "(has its own parameters)" if self.kind == "experiment" and self.has_params else ""
+        return self.problem or " ".join(part for part in (self.summary, own) if part)
 
     def as_json(self) -> dict[str, object]:
         """Return the entry for `--json`."""
