@@ -458,7 +458,7 @@ def unreachable(path: Path, error: OSError) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"The store at {path} cannot be opened: {error.strerror or error}.",
         kept="Nothing was changed.",
-        hint="Name a folder that exists or can be made.",
+        hint="Name a folder that exists or can be created.",
     )
 
 

@@ -176,7 +176,7 @@ def test_a_file_that_cannot_be_written_leaves_what_was_there(folder):
         (["fit#1", "-m", "los"], "Did you mean 'loss'?"),
         (["fit#9"], "fit#9"),
         (["fit#1", "-o", "p.docx"], ".docx"),
-        (["fit#1", "-f", "-o", "p.png"], "--follow draws in a terminal only."),
+        (["fit#1", "-f", "-o", "p.png"], "--follow only works in a terminal."),
         (["fit#1", "--json", "-o", "p.png"], "Leave out one of them."),
         (["fit#1", "--smooth", "1"], "--smooth"),
         (["empty#1"], "has no metrics"),

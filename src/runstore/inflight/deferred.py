@@ -217,7 +217,7 @@ class Deferred:
         path, why = min(new.items())
         more = f" and {len(new) - 1:,} more" if len(new) > 1 else ""
         warn(
-            f"In the spool, {path.name!r}{more} was ignored: {why}. It was left as it is."
+            f"In the spool, {path.name!r}{more} was ignored: {why}. It was not changed."
             " To list such files: runstore doctor."
         )
 

@@ -37,7 +37,7 @@ def copy_store(backend: Backend, target: str | Path) -> Path:
         raise UsageError(
             f"{target} is within the store.",
             kept="Nothing was copied.",
-            hint=f"Choose a folder outside of {backend.path}.",
+            hint=f"Choose a folder outside {backend.path}.",
         )
     if os.path.lexists(target) and not _is_empty_folder(target):
         raise ConflictError(

@@ -33,7 +33,9 @@ class Directions(KeptByName[Direction]):
                 f"Expected 'min' or 'max' as the direction of {name!r:.60}, got {value!r:.60}."
             )
         if not name:
-            raise InvalidValueError("A metric has a name.", hint="Write it as acc or val/acc.")
+            raise InvalidValueError(
+                "The name of a metric cannot be empty.", hint="Write it as acc or val/acc."
+            )
         return value
 
     def _missing(self, name: str, kept: dict[str, Direction]) -> NotFoundError:

@@ -180,7 +180,7 @@ def query_of(backend: Backend, where: str | Query | None, experiment: str | None
     if not isinstance(where, (str, Query)):
         raise UsageError(
             f"Expected a filter (such as 'params.lr < 0.1'), got {where!r:.60}.",
-            hint="An experiment is passed by name: find(experiment='mnist').",
+            hint="To choose an experiment, write find(experiment='mnist').",
         )
     if isinstance(where, str) and not where.strip():  # needs no parser, and no package
         where = Query(text=where)

@@ -536,7 +536,7 @@ class ActiveRun:
         if self.status.is_final:
             raise ConflictError(
                 f"The run {self.reference} has ended already.",
-                hint=f"To go on with it: runstore.start_run(resume={self.reference!r}).",
+                hint=f"To continue it: runstore.start_run(resume={self.reference!r}).",
             )
         self.execution.is_block = True
         current.enter(self.execution)

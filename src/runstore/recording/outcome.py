@@ -136,7 +136,7 @@ def _exit_status(given: Any, default: int | None) -> int | None:
     try:
         return exit_status(int(given))
     except (TypeError, ValueError, OverflowError):
-        warn(f"The exit status of a run is a number, not {given!r}; it was not kept.")
+        warn(f"Expected the exit status of a run as a number, got {given!r}. It was not recorded.")
         return default
 
 

@@ -173,7 +173,9 @@ def read_metric(text: str, known: Iterable[str] = ()) -> Metric:
     key, dot, statistic = text.rpartition(".")
     if dot and statistic in STATISTICS and text not in known:
         if not key:
-            raise UsageError(f"{text!r} names no metric.", hint="Write it as acc or acc.max.")
+            raise UsageError(
+                f"{text!r} does not name a metric.", hint="Write it as acc or acc.max."
+            )
         return Metric(key=key, statistic=statistic)
     return Metric(key=text, statistic="last")
 

@@ -182,7 +182,7 @@ def _gathered(
         return _sets_of(project, module)
     repeated = next((one for one in files if list(files).count(one) > 1), None)
     if repeated is not None:
-        raise UsageError(f"-p {repeated} is given twice.", kept="Nothing was recorded.")
+        raise UsageError(f"-p {repeated} was passed twice.", kept="Nothing was recorded.")
     sets = [one for name in files for one in _sets_of(project, project.parameters(name))]
     check_names(sets)
     return sets
@@ -335,10 +335,10 @@ def _begin_folder(folder: Path, store: Store, run: ActiveRun) -> None:
     try:
         run_folder.write_beginning(folder, record)
     except OSError as error:
-        run.finish("error", error=f"The run's folder could not be made: {error}")
+        run.finish("error", error=f"The run's folder could not be created: {error}")
         raise StoreUnavailableError(
-            f"The run's folder {folder} could not be made: {error.strerror}.",
-            kept=f"{run.reference} is recorded as an error; the experiment was not begun.",
+            f"The run's folder {folder} could not be created: {error.strerror}.",
+            kept=f"{run.reference} is recorded as an error; the experiment was not started.",
         ) from error
     store.backend.database.set_reproduce(
         run.uid, run_folder.reproduction(record.cli or "", folder)

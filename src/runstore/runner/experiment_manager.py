@@ -120,7 +120,7 @@ class ExperimentManager(ArtifactManager):
         given = Path(name)
         if not name or given.is_absolute() or ".." in given.parts or "\0" in name:
             raise UsageError(
-                f"{name!r} leads out of the run's folder.", hint="Give a relative file name."
+                f"{name!r} leads out of the run's folder.", hint="Use a relative file name."
             )
         return Path(self._current_set.hash if self._current_set else "all") / given
 

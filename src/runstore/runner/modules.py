@@ -32,7 +32,7 @@ def load(project: Project, module: Module) -> ModuleType:
         return importlib.import_module(name)
     except Exception as error:  # the user's code
         raise UsageError(
-            f"{_shown(module.file, project)} does not import: {_reason(error, project)}",
+            f"{_shown(module.file, project)} cannot be imported: {_reason(error, project)}",
             kept=_NOTHING_RECORDED,
         ) from error
 

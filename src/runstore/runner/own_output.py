@@ -115,7 +115,9 @@ class _Carried:
         try:
             self._process.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:
-            warn("The last output is still being kept; it is taken in when the store is opened.")
+            warn(
+                "The last output is still being written; it is imported when the store is opened."
+            )
             return
         for descriptor in (*self._shown, *(one.read_end for one in self._channels)):
             os.close(descriptor)

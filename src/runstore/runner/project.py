@@ -137,7 +137,7 @@ def _checked(settings: Mapping[str, Any], root: Path) -> dict[str, str]:
         if name in _FOLDERS and not (isinstance(value, str) and value):
             raise UsageError(
                 f"{name} in [tool.runstore] of {root / 'pyproject.toml'} is {value!r}.",
-                hint="Give a folder, as text.",
+                hint="Use the path of a folder, as text.",
             )
     return {name: value for name, value in settings.items() if name in _DEFAULTS}
 

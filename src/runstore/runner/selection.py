@@ -64,7 +64,7 @@ def _listed(returned: Any, file: str) -> list[Any]:
         )
     given = list(returned)
     if not given:
-        raise UsageError(f"{file}: get_params returned no set.", kept=_NOTHING_RECORDED)
+        raise UsageError(f"{file}: get_params returned no parameter sets.", kept=_NOTHING_RECORDED)
     return given
 
 
@@ -134,7 +134,7 @@ def _places(text: str, count: int) -> range:
     match = _INDICES.fullmatch(text)
     if match is None:
         raise UsageError(
-            f"--indices: expected places such as 0,2-4, got {text!r}.",
+            f"--indices: expected indices such as 0,2-4, got {text!r}.",
             kept=_NOTHING_RECORDED,
             hint="Write for example: --indices 0,2-4",
         )

@@ -143,7 +143,7 @@ class Real:
         except ValueError:
             raise ValueError("a number") from None
         if math.isinf(number):
-            raise ValueError("a number that is not that large")
+            raise ValueError("a smaller number")
         return number
 
 
@@ -279,7 +279,7 @@ class Endpoint:
                 hint = hint_of(name, known, who="There are")
                 raise _bad(f"There is no parameter {name!r:.60} here.", hint)
             if name in texts:
-                raise _bad(f"The parameter {name} is there twice.", "Leave one of them out.")
+                raise _bad(f"The parameter {name} was passed twice.", "Pass it once.")
             texts[name] = text
         return {name: _read(one, texts.get(name)) for name, one in known.items()}
 

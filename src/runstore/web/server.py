@@ -100,8 +100,8 @@ def _check(options: Options) -> None:
         host_name(name)
     if options.token is not None and len(options.token) < SHORTEST_TOKEN:
         raise UsageError(
-            f"A token has at least {SHORTEST_TOKEN} characters.",
-            hint='Make one with: python -c "import secrets; print(secrets.token_urlsafe())"',
+            f"The token has fewer than {SHORTEST_TOKEN} characters.",
+            hint='Create one with: python -c "import secrets; print(secrets.token_urlsafe())"',
         )
     if options.token is None and not is_loopback(options.host):
         raise UsageError(

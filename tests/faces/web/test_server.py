@@ -155,7 +155,7 @@ def test_a_short_token_is_refused(template):
     code, said = refused(template, "--token", "short")
 
     assert code == 2
-    assert "at least 16 characters" in said
+    assert "fewer than 16 characters" in said
 
 
 def test_a_port_that_is_taken_is_told(template):

@@ -207,14 +207,14 @@ def _repository(run: Run, runs: Sequence[Run], folder: Path) -> Path:
         reason = run.facts.unknown.get("git.commit", "no commit was recorded")
         raise CodeUnknownError(f"The code of {run.reference} is not known: {reason}.")
     if not _COMMIT.fullmatch(run.commit):
-        raise CodeUnknownError(f"The commit of {run.reference} is not one of git.")
+        raise CodeUnknownError(f"The commit of {run.reference} is not a git commit.")
     roots = (one.facts.values.get("git.root") for one in (run, *runs))
     places = dict.fromkeys([folder, *(Path(root) for root in roots if isinstance(root, str))])
     for place in places:
         if place.is_dir() and has_commit(place, run.commit):
             return place
     raise CodeUnknownError(
-        f"The commit {run.commit[:12]} of {run.reference} is in no repository that is known here."
+        f"The commit {run.commit[:12]} of {run.reference} was not found in any known repository."
     )
 
 

@@ -141,7 +141,7 @@ def compare_runs(
     if len(names) == 1:
         names = tuple(each_of(names[0]))  # a page of runs, a list
     if len(names) < 2:  # noqa: PLR2004 - a comparison
-        raise UsageError("A comparison takes two runs or more.")
+        raise UsageError("A comparison needs at least two runs.")
     background.wait_until_done()  # facts about a run of this process may be on their way
     runs = tuple(run_of(backend, one) for one in names)
     described = describe(backend, runs, sections=sections, everything=everything or bool(metrics))

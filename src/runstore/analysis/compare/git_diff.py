@@ -57,7 +57,7 @@ def compared(old: Version, new: Version) -> dict[Pair, Lines]:
             with TemporaryDirectory(prefix="runstore-") as folder:
                 found.update(_of_kind(kind, old, new, Path(folder)))
         except OSError as error:
-            raise GitError(f"no room for the files that are compared: {error}") from error
+            raise GitError(f"no space for the compared files: {error}") from error
     return found
 
 

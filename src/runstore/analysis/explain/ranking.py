@@ -290,9 +290,7 @@ def _command(one: Difference, setting: Setting) -> Cause:
     if one.key == "user":
         return Cause(Rule.USER, one, "another user")
     if setting.has_params:
-        return Cause(
-            Rule.COMMAND, one, "the command line; its parameters are ranked separately"
-        )
+        return Cause(Rule.COMMAND, one, "the command line; its parameters are ranked separately")
     no_params = "the command line; no parameters are recorded, so they may be in it"
     return Cause(Rule.COMMAND_ALONE, one, no_params)
 

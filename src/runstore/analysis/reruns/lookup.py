@@ -255,7 +255,7 @@ def stop_or_warn(earlier: Earlier, if_done: IfDone) -> None:
             text,
             run=earlier.same,
             kept="Nothing was started.",
-            hint="To run it again: if_done='run', on the command line --if-done run.",
+            hint="To run it again, pass if_done='run', or --if-done run on the command line.",
         )
 
 

@@ -32,7 +32,7 @@ def command(words: Sequence[str], target: str, *, merge: bool) -> None:
     """  # noqa: D301 - click keeps lines after the mark as they are
     if not words:
         raise UsageError(
-            "Nothing is named to move.", hint="Write for example: runstore mv mnist digits"
+            "No run or experiment was named.", hint="Write for example: runstore mv mnist digits"
         )
     with open_store() as store:
         if len(words) == 1 and store.has_experiment(words[0]):

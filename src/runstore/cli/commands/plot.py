@@ -182,7 +182,7 @@ def _check(file: Path | None, *, follow: bool, as_json: bool) -> None:
         raise UsageError("--json and --output exclude each other.", hint="Leave out one of them.")
     if follow and (as_json or file is not None or not output.is_terminal()):
         raise UsageError(
-            "--follow draws in a terminal only.", hint="Leave it out to draw the current state."
+            "--follow only works in a terminal.", hint="Leave it out to draw the current state."
         )
 
 

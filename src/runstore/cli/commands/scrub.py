@@ -87,7 +87,7 @@ def _secrets(source: TextIO | None, *, is_asked: bool) -> tuple[str, ...]:
         return ()
     secrets = tuple(one for one in found if one.strip())
     if not secrets:
-        raise UsageError("There is no secret to look for.", kept="Nothing was changed.")
+        raise UsageError("No secret was given.", kept="Nothing was changed.")
     return secrets
 
 

@@ -128,7 +128,7 @@ def _in_each_way(needed: Needed) -> str:
 def _parsed(pattern: str) -> Any:
     """Parse a regular expression with Python's own parser; raises one of `_UNSURE`."""
     if _OTHERWISE_IN_REGEX.search(_ESCAPED.sub("", pattern)):
-        raise OverflowError("it has more signs than Python knows")
+        raise OverflowError("it uses syntax that Python does not support")
     name = "re._parser" if sys.version_info >= (3, 11) else "sre_parse"
     with warnings.catch_warnings():
         warnings.simplefilter("error")

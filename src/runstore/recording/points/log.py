@@ -246,7 +246,7 @@ class PointLog:
     def _finished(self) -> RunFinishedError:
         return RunFinishedError(
             f"The run {self._reference} has ended; nothing more is logged.",
-            kept="What was logged before is kept.",
+            kept="Earlier points are kept.",
         )
 
     def complain(self, troubles: Mapping[str, RunstoreError]) -> None:

@@ -301,7 +301,7 @@ class Objects:
             raise StoreCorruptError(
                 f"{self.path_of(wanted.digest)} was changed or damaged: its contents have another"
                 " digest.",
-                kept="It was left as it is; other contents are not affected.",
+                kept="It was not changed; other contents are not affected.",
                 hint="Save the same contents again to repair it, or restore them from a copy.",
             )
         file.seek(0)
@@ -381,7 +381,7 @@ def _cloned(source: BinaryIO, target: Path) -> bool:
 
 def _unreadable(path: Path, error: OSError) -> StoreCorruptError:
     return StoreCorruptError(
-        f"{path} cannot be read: {error.strerror}.", kept="It was left as it is."
+        f"{path} cannot be read: {error.strerror}.", kept="It was not changed."
     )
 
 

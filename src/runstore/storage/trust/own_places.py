@@ -144,6 +144,6 @@ def _is_private(path: Path) -> bool:
 
 def _make_private(path: Path) -> None:
     if not _is_private(path):
-        raise PermissionError(EPERM, "it belongs to somebody else", str(path))
+        raise PermissionError(EPERM, "it belongs to another user", str(path))
     if path.stat().st_mode & _SHARED_BITS:
         path.chmod(0o700)

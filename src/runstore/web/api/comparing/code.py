@@ -85,7 +85,7 @@ def _code_lines(call: Call) -> Answer:
         raise NotFoundError(
             f"The code of these runs differs in {len(found.files)} files, so there is no file"
             f" {place}.",
-            hint="Ask for /diff/code again: the runs may have changed.",
+            hint="Request /diff/code again: the runs may have changed.",
         )
     lines = _last_diffs.lines((*key, place), found.files[place].diff)
     begin = call.query["from"]
