@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +20,11 @@ from runstore.config import (
     current_author,
     find_store,
     is_there,
+    is_usable,
     make_folder,
     unreachable,
     warn_of_store_apart,
+    working_directory,
 )
 from runstore.errors import (
     StoreError,
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
     from runstore.model.results.experiments import Experiment
     from runstore.model.results.findings import Finding
     from runstore.model.results.groups import RunGroup
+    from runstore.model.results.transfers import Progress, Transfer
     from runstore.model.run import Run
     from runstore.model.text.kept_output import Output
     from runstore.model.text.matches import FoundTexts
@@ -749,6 +753,85 @@ class Store:
 
         return export_dataset(self.backend, Path(folder).absolute(), where, experiment)
 
+    def push(
+        self,
+        other: str | os.PathLike[str] | Store,
+        where: str | Query = "",
+        *,
+        runs: Iterable[str | Run | ActiveRun] | None = None,
+        dry: bool = False,
+        progress: Progress | None = None,
+    ) -> Transfer:
+        """Copy runs with all their data to another store, and merge their edits.
+
+        A run is the same run in every store, by its uid; repeating a transfer changes nothing. A
+        run appears in the other store completely or not at all. Without a filter, all runs are
+        transferred, including deleted ones. Active runs are skipped.
+
+        Args:
+            other: The other store, or its location; a missing folder is created.
+            where: Only runs that match this filter.
+            runs: Only these runs, or any names of runs.
+            dry: Only count the runs and files that would be transferred.
+            progress: Called now and then with the number of finished runs, the number of all
+                runs, and the number of copied bytes.
+
+        Raises:
+            FilterError: The filter is invalid, or there is no such field.
+            RunNotFoundError: There is no such run; nothing was transferred.
+            StoreError: One of the stores failed. The runs that were transferred before are
+                complete; the next transfer continues.
+            UsageError: It is the same store, or there are both a filter and runs.
+        """
+        from runstore.maintenance.transfer import transfer, uids_of
+
+        uids = uids_of(self.backend, where, runs)
+        with other_store(other, is_to_write=True, create=not dry) as receiver:
+            if not dry:
+                receiver.backend.make()
+            return transfer(self.backend, receiver.backend, uids, is_dry=dry, progress=progress)
+
+    def pull(
+        self,
+        other: str | os.PathLike[str] | Store,
+        where: str | Query = "",
+        *,
+        runs: Iterable[str | Run | ActiveRun] | None = None,
+        dry: bool = False,
+        progress: Progress | None = None,
+    ) -> Transfer:
+        """Copy runs with all their data from another store, and merge their edits; see `push`.
+
+        Nothing is written to a store of another user, unless you trust it (`runstore trust`), and
+        such a store adds runs but does not change runs that this store has.
+
+        Args:
+            other: The other store, or its location.
+            where: Only runs that match this filter there.
+            runs: Only these runs, or any names of runs there.
+            dry: See `push`.
+            progress: See `push`.
+
+        Raises:
+            FilterError: The filter is invalid, or there is no such field.
+            RunNotFoundError: There is no such run; nothing was transferred.
+            StoreError: See `push`.
+            UsageError: It is the same store, or there are both a filter and runs.
+        """
+        from runstore.maintenance.transfer import transfer, uids_of
+
+        with other_store(other, is_to_write=False) as sender:
+            if not dry:
+                self.backend.make()
+            return transfer(
+                sender.backend,
+                self.backend,
+                uids_of(sender.backend, where, runs),
+                is_dry=dry,
+                may_change=not sender.backend.database.is_left_alone,
+                progress=progress,
+            )
+
     def check(self, *, deep: bool = False) -> tuple[Finding, ...]:
         """Check the store for damage, missing contents, and orphaned or unused files.
 
@@ -1268,6 +1351,36 @@ class Store:
         begun = arguments.text(prefix, "prefix", "mnist_7")
         most = arguments.count(limit, "limit", 1, arguments.PAGE_LIMIT)
         return tuple(self.backend.database.references_with_prefix(begun, most))
+
+
+@contextmanager
+def other_store(
+    other: str | os.PathLike[str] | Store, *, is_to_write: bool, create: bool = True
+) -> Iterator[Store]:
+    """Yield the other store of a transfer; one that is opened here is closed on exit.
+
+    Args:
+        other: The store, or its location.
+        is_to_write: Whether to write to it. Otherwise, nothing is written to a store of another
+            user, not even data in flight.
+        create: Whether to create a missing store to write to.
+    """
+    if isinstance(other, Store):
+        yield other
+        return
+    path = find_store(other)
+    is_strange = not is_to_write and not is_usable(path / DATABASE, working_directory())
+    if is_strange and is_there(path / DATABASE):
+        opened = Store(Backend(path, Database(path / DATABASE, create=False, leave_alone=True)))
+    else:
+        opened = Store.open(other, create=is_to_write and create)
+    with opened:
+        yield opened
+
+
+def has_store(location: str | os.PathLike[str]) -> bool:
+    """Check whether there is a store at a location."""
+    return is_there(find_store(location) / DATABASE)
 
 
 _shared: dict[Path, Store] = {}

@@ -73,7 +73,6 @@ def test_a_natural_word_is_the_same_command_and_is_not_listed(tmp_path, other, n
         ("import", "runstore record"),
         ("repeat", "runstore rerun"),
         ("sync", "copy"),
-        ("push", "copy"),
         ("login", "no account"),
         ("help", "runstore --help"),
         ("shwo", "Did you mean 'show'?"),

@@ -14,6 +14,8 @@ from runstore.errors import RunstoreError
 from runstore.store import Store
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from runstore.model.run import Run
 
 _RECENT = 50  # runs that are offered by number
@@ -29,6 +31,16 @@ def complete_words(context: click.Context, _parameter: click.Parameter, begun: s
     if begun.startswith("@"):
         return _asked(context, lambda store: _views(store, begun))
     return complete_runs(context, _parameter, begun)
+
+
+def complete_words_or_folders(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Return matching runs and experiments, or folders for a path."""
+    from click.shell_completion import CompletionItem
+
+    found = [] if "/" in begun else complete_words(context, parameter, begun)
+    return [*map(CompletionItem, found), CompletionItem(begun, type="dir")]
 
 
 def complete_tag_words(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from runstore.cli.completions import complete_runs, complete_words
+from runstore.cli.completions import complete_runs, complete_words, complete_words_or_folders
 from runstore.cli.context import STORE
 
 if TYPE_CHECKING:
@@ -35,6 +35,15 @@ runs_argument = click.argument(
     nargs=-1,
     required=True,
     shell_complete=complete_words,
+)
+
+
+transfer_argument = click.argument(
+    "words",
+    metavar="[RUN | EXPERIMENT]... [FILTER] OTHER",
+    nargs=-1,
+    required=True,
+    shell_complete=complete_words_or_folders,
 )
 
 

@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import time
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import NamedTuple, Union
 
@@ -17,7 +18,10 @@ LATEST = "latest"  # always the newest run, even if an experiment has this name
 
 # Compiled on first use, because most processes need none. (?a): other scripts have digits too,
 # which would be parsed as numbers and written back as 0 to 9.
-_REFERENCE = r"(?as)(.+)_(\d{1,19})_(\d{4}-\d{2}-\d{2}-T\d{6})"
+_REFERENCE = r"(?as)(.+)_(\d{1,19})_(\d{4}-\d{2}-\d{2}-T\d{6})(?:~[0-9a-f]{4,12})?"
+# The last digits of a uid, which tell runs of one name apart.
+_ENDED = r"(?s)(.+)~([0-9a-f]{4,12})"
+_SHORTEST_ENDING, _LONGEST_ENDING = 4, 12
 _NUMBERED = r"(?as)(.*)#(-?\d{1,18})"
 _BARE = r"(?a)[1-9]\d{0,17}"  # a uid may begin with 0
 _SHORT = r"(?as)(.+)_(\d{1,18})"
@@ -74,6 +78,32 @@ def parse_reference(reference: str) -> tuple[str, int, str] | None:
     if match is None or int(match[2]) > _LARGEST_NUMBER:
         return None
     return match[1], int(match[2]), match[3]
+
+
+def with_endings(names: Mapping[str, str]) -> dict[str, str]:
+    """Return names of runs by uid, followed by `~` and the last digits of each uid.
+
+    Args:
+        names: The names by uid; all endings get the same length, at which they differ.
+    """
+    for length in range(_SHORTEST_ENDING, _LONGEST_ENDING):
+        if len({uid[-length:] for uid in names}) == len(names):
+            break
+    else:
+        length = _LONGEST_ENDING
+    return {uid: f"{name}~{uid[-length:]}" for uid, name in names.items()}
+
+
+def without_ending(reference: str, uid: str) -> str:
+    """Return a reference without the last digits of this uid, if it ends with them."""
+    base, ending = split_ending(reference) or (reference, "")
+    return base if ending and uid.endswith(ending) else reference
+
+
+def split_ending(name: str) -> tuple[str, str] | None:
+    """Split `mnist#7~b456` into the name and the last digits of the uid; None if it has none."""
+    match = re.fullmatch(_ENDED, name)
+    return None if match is None else (match[1], match[2])
 
 
 def folder_name(reference: str) -> str:

@@ -91,7 +91,18 @@ def runs_called(database: Lookups, text: str) -> Sequence[Run]:
         found = database.runs_by_number(*name.short)
     if not found and name.number is not None:
         found = _numbered_so(database, name.number)
-    return found
+    return found or _with_ending(database, text)
+
+
+def _with_ending(database: Lookups, text: str) -> Sequence[Run]:
+    """Return the runs of `mnist#7~b456`: with that number, and a uid that ends so."""
+    base, ending = names.split_ending(text) or ("", "")
+    if not base:
+        return []
+    name = names.parse_run_name(base)
+    if isinstance(name, names.Numbered) and name.number > 0:
+        return database.runs_by_number_and_ending(name.experiment_name, name.number, ending)
+    return [run for run in runs_called(database, base) if run.uid.endswith(ending)]
 
 
 def _numbered_so(database: Lookups, number: int) -> list[Run]:
@@ -237,15 +248,22 @@ def the_one(
 
 def _ambiguous(name: str, found: Sequence[Run]) -> AmbiguousReferenceError:
     newest = sorted(found, key=lambda run: run.started_at, reverse=True)
-    same = len({run.reference for run in newest}) < len(newest)
+    same = len({run.reference for run in newest}) < len(newest)  # from files of other tools
     shown = tuple(f"{run.reference} ({run.uid})" if same else run.reference for run in newest)
     listed = ", ".join(shown[:_CANDIDATES_SHOWN])
     more = "" if len(shown) <= _CANDIDATES_SHOWN else ", …"
     return AmbiguousReferenceError(
         f"{name!r} may mean several runs: {listed}{more}.",
         candidates=shown,
-        hint=f"Use a longer name, such as {newest[0].experiment_name}#{newest[0].run_number}.",
+        hint=f"Use a longer name, such as {_longer_name(newest)}.",
     )
+
+
+def _longer_name(runs: Sequence[Run]) -> str:
+    """Return the shortest name of the first run that the others do not have."""
+    from runstore.model.display.short_names import short_names
+
+    return short_names(runs)[0]
 
 
 def check_experiment(database: Database, name: str, place: Path) -> None:

@@ -40,6 +40,7 @@ from runstore.storage.rows import (
     as_optional_time,
     as_text,
     is_text,
+    is_time,
     pairs_of_texts,
 )
 from runstore.storage.sqlite.driver import LONGEST_READ, SQLiteDriver, values_up_to
@@ -173,7 +174,10 @@ def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
     """Record an edit within the caller's transaction."""
     from runstore.storage.integrity.history import add_link
 
-    event = {"run_id": run_id, "at": now_micros(), **edit._asdict()}
+    # Later than the last one even if the clock was set back: stores merge edits by their times.
+    last = connection.execute(sql.LAST_EVENT_AT, {"run_id": run_id}).fetchone()
+    at = max(now_micros(), as_int(last[0]) + 1 if last and is_time(last[0]) else 0)
+    event = {"run_id": run_id, "at": at, **edit._asdict()}
     link = add_link(connection, run_id, event)
     connection.execute(sql.ADD_EVENT, {**event, "link": link})
 
@@ -294,11 +298,12 @@ class Database(Lookups):
     Args:
         path: The SQLite file.
         create: Create the file if it does not exist.
+        leave_alone: See `SQLiteDriver`.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: Path, *, create: bool = True, leave_alone: bool = False) -> None:
         self.path = path
-        self.driver = SQLiteDriver(path, create=create)
+        self.driver = SQLiteDriver(path, create=create, leave_alone=leave_alone)
         self._check_schema(path)
 
     def _check_schema(self, path: Path) -> None:
@@ -360,6 +365,11 @@ class Database(Lookups):
     def is_writable(self) -> bool:
         """Whether the database is writable."""
         return self.driver.refusal is None
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether it belongs to another user, and nothing is written to its folder."""
+        return self.driver.leaves_alone
 
     # Starting and ending
 

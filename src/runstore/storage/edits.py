@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError, StoreCorruptError
-from runstore.model.reference import new_uid
+from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED, Event
 from runstore.model.values import clean_text
 from runstore.storage import statements as sql
@@ -42,9 +42,10 @@ _CAN_BE_UNDONE = """
     AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation
         AND NOT EXISTS (SELECT 1 FROM events r WHERE r.undoes = u.operation))
 """
+# By time: edits that came from another store may be older than those made here.
 LAST_OPERATION = f"""
     SELECT e.operation FROM events e WHERE e.author = :author AND {_CAN_BE_UNDONE}
-    ORDER BY e.id DESC LIMIT 1
+    ORDER BY e.at DESC, e.id DESC LIMIT 1
 """  # noqa: S608 - a constant
 LAST_OPERATION_OF_RUN = f"""
     SELECT e.operation FROM events e WHERE e.run_id = :run_id AND {_CAN_BE_UNDONE}
@@ -54,11 +55,11 @@ LAST_OPERATION_OF_RUN = f"""
 LAST_UNDO = """
     SELECT e.operation FROM events e
     WHERE e.author = :author AND e.undoes IS NOT NULL
-    AND e.id > coalesce((SELECT n.id FROM events n WHERE n.author = :author
-        AND n.operation IS NOT NULL AND n.undoes IS NULL ORDER BY n.id DESC LIMIT 1), 0)
+    AND e.at >= coalesce((SELECT n.at FROM events n WHERE n.author = :author
+        AND n.operation IS NOT NULL AND n.undoes IS NULL ORDER BY n.at DESC, n.id DESC LIMIT 1), 0)
     AND NOT EXISTS (SELECT 1 FROM events r WHERE r.undoes = e.operation)
     AND EXISTS (SELECT 1 FROM events o WHERE o.operation = e.undoes AND o.undoes IS NULL)
-    ORDER BY e.id DESC LIMIT 1
+    ORDER BY e.at DESC, e.id DESC LIMIT 1
 """
 IS_UNDONE = """
     SELECT 1 FROM events u WHERE u.undoes = :operation
@@ -313,7 +314,8 @@ def _undo_tag(connection: Connection, row: sql.RunRow, event: Event) -> None:
 
 
 def _undo_reference(connection: Connection, row: sql.RunRow, event: Event) -> None:
-    _check_same(event, row.reference)
+    is_ending = row.reference != event.new  # the run shares its reference since a transfer
+    _check_same(event, without_ending(row.reference, row.uid) if is_ending else row.reference)
     move_back(connection, row, event.old or "")
 
 
@@ -339,6 +341,7 @@ _UNDO: Mapping[str, Callable[[Connection, sql.RunRow, Event], None]] = {
     "experiment_name": _undo_nothing,
     DELETED: _undo_deleted,
 }
+UNDONE_FIELDS = frozenset(_UNDO)  # and tags
 
 
 def _apply_old(connection: Connection, row: sql.RunRow, event: Event) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _MANY = 20  # matches of a prefix that are listed; more are only counted
 AFTER_ANY_TEXT = "\U0010ffff"
+AFTER_TILDE = "\x7f"
 
 
 class Lookups:
@@ -44,9 +45,19 @@ class Lookups:
     def runs_by_reference(self, reference: str) -> list[Run]:
         """Return runs with this current or former reference; 21 at most."""
         parameters = {"reference": reference}
-        return self._found(sql.RUNS_BY_REFERENCE, parameters) or self._found(
-            sql.RUNS_BY_ALIAS, parameters
+        shared = {"begin": f"{reference}~", "end": f"{reference}{AFTER_TILDE}"}
+        return (
+            self._found(sql.RUNS_BY_REFERENCE, parameters)
+            or self._found(sql.RUNS_SHARING_REFERENCE, shared)
+            or self._found(sql.RUNS_BY_ALIAS, parameters)
         )
+
+    def runs_by_number_and_ending(
+        self, experiment_name: str, number: int, ending: str
+    ) -> list[Run]:
+        """Return runs with this number whose uid ends with these hexadecimal digits."""
+        named = {"experiment": experiment_name, "number": number, "ending": f"%{ending}"}
+        return self._found(sql.RUNS_BY_NUMBER_AND_ENDING, named)
 
     def runs_by_number(self, experiment_name: str, number: int) -> list[Run]:
         """Return runs with this number; negative numbers count from the newest, -1.

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError
 from runstore.model.facts import ProcessIdentity
-from runstore.model.reference import build_reference, new_uid
+from runstore.model.reference import build_reference, new_uid, with_endings, without_ending
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, NewRun, add_event, now_micros, run_row
 from runstore.storage.driver import Connection
+from runstore.storage.lookups import AFTER_TILDE
 from runstore.storage.rows import as_text, mended_row
 
 # Imported runs may share a number; a run that returns gets a free duplicate index beside them.
@@ -54,6 +55,21 @@ ALIASES_OF_UID = """
 """
 REMOVE_ALIAS = """
     DELETE FROM reference_aliases WHERE reference = :reference AND run_id = :run_id
+"""
+
+SET_REFERENCE = f"""
+    UPDATE runs SET reference = :reference, changed = {sql.NEXT_CHANGE} WHERE id = :id
+"""
+RUNS_NAMED = """
+    SELECT r.id, r.uid, r.reference, 1 FROM runs r
+    WHERE (r.reference = :name OR (r.reference >= :begin AND r.reference < :end))
+        AND r.purged_at IS NULL
+"""
+RUNS_ONCE_NAMED = """
+    SELECT r.id, r.uid, a.reference, 0
+    FROM reference_aliases a JOIN runs r ON r.id = a.run_id
+    WHERE (a.reference = :name OR (a.reference >= :begin AND a.reference < :end))
+        AND r.purged_at IS NULL
 """
 
 
@@ -209,6 +225,7 @@ def _move(
     place = {"experiment_id": experiment_id, "run_number": number, "reference": reference}
     connection.execute(MOVE_RUN, {"id": row.id, **place})
     connection.execute(REMOVE_ALIAS, {"reference": reference, "run_id": row.id})
+    tell_apart(connection, without_ending(reference, row.uid))
 
 
 def move_back(connection: Connection, row: sql.RunRow, reference: str) -> None:
@@ -235,3 +252,31 @@ def _place_in_name(
     name, _, number = reference.removesuffix(f"_{timestamp}").rpartition("_")
     found = connection.execute(EXPERIMENT, {"name": name}).fetchone()
     return (found[0], int(number)) if found and number.isascii() and number.isdigit() else None
+
+
+def tell_apart(connection: Connection, name: str, *, added_id: int | None = None) -> None:
+    """Add the last digits of their uids to references if other runs have or had the same.
+
+    Runs of different stores may share a reference. The result depends only on the runs that have
+    or had the name, so that it is the same in every store with these runs.
+
+    Args:
+        connection: Within the caller's transaction.
+        name: A reference, without digits of a uid.
+        added_id: The row id of a run that was added just now.
+    """
+    bounds = {"name": name, "begin": f"{name}~", "end": f"{name}{AFTER_TILDE}"}
+    found = [
+        row
+        for statement in (RUNS_NAMED, RUNS_ONCE_NAMED)
+        for row in connection.execute(statement, bounds).fetchall()
+        if without_ending(row[2], row[1]) == name
+    ]
+    holders = dict.fromkeys((row[1] for row in found), name)
+    now = with_endings(holders) if len(holders) > 1 else holders
+    for run_id, uid, before, is_current in found:
+        if not is_current or before == now[uid]:
+            continue
+        if run_id != added_id:  # its folder of plain files has the former name
+            connection.execute(sql.ADD_ALIAS, {"run_id": run_id})
+        connection.execute(SET_REFERENCE, {"id": run_id, "reference": now[uid]})

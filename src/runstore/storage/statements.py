@@ -135,6 +135,15 @@ RUNS_BY_NUMBER = f"""
     {_RUNS} WHERE e.name = :experiment AND r.run_number = :number AND {KEPT}
     ORDER BY r.id LIMIT 21
 """
+# Of several runs with one number, those whose uid ends with some digits.
+RUNS_BY_NUMBER_AND_ENDING = RUNS_BY_NUMBER.replace(
+    f"{KEPT}\n    ORDER BY r.id", f"{KEPT} AND r.uid LIKE :ending\n    ORDER BY r.duplicate"
+)
+# Runs that share a reference, each with the last digits of its uid.
+RUNS_SHARING_REFERENCE = f"""
+    {_RUNS} WHERE r.reference >= :begin AND r.reference < :end AND {KEPT}
+    ORDER BY r.reference LIMIT 21
+"""
 RUN_FROM_END = f"""
     {_RUNS} WHERE e.name = :experiment AND {KEPT}
     ORDER BY r.run_number DESC, r.duplicate DESC LIMIT 1 OFFSET :back
@@ -289,6 +298,7 @@ ADD_ALIAS = """
     ON CONFLICT (reference, run_id) DO UPDATE
         SET experiment_id = excluded.experiment_id, run_number = excluded.run_number
 """
+LAST_EVENT_AT = "SELECT at FROM events WHERE run_id = :run_id ORDER BY id DESC LIMIT 1"
 ADD_EVENT = """
     INSERT INTO events (run_id, at, author, field, old, new, operation, undoes, link)
     VALUES (:run_id, :at, :author, :field, :old, :new, :operation, :undoes, :link)

@@ -15,7 +15,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "tag", "note", "mv", "rm", "trash", "restore", "undo", "redo", "settle", "gc", "doctor",
         "verify", "scrub",
     ),
-    "Share and set up": ("copy", "export", "trust", "completion"),
+    "Share and set up": ("push", "pull", "copy", "export", "trust", "completion"),
 }  # fmt: skip
 _OTHERS = "More commands"
 
@@ -26,6 +26,10 @@ _LIST = "List runs with: runstore ls"
 _FIND = "Search texts with `runstore grep`, or filter runs: runstore ls 'params.lr > 0.1'"
 _DELETE = "Move runs to the trash with: runstore rm"
 _COPY = "A store is a folder without a server. Copy it with: runstore copy"
+_PUSH = (
+    "Copy runs to another store with `runstore push`, from it with `runstore pull`, or a whole"
+    " store with: runstore copy"
+)
 _STOP = (
     "runstore does not stop programs: press Ctrl-C in the terminal of the run, or end its process."
 )
@@ -34,7 +38,8 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(("delete", "remove", "del", "unlink"), _DELETE),
     **dict.fromkeys(("list", "runs", "ps", "status", "query-runs"), _LIST),
     **dict.fromkeys(("stop", "kill", "abort", "cancel", "terminate"), _STOP),
-    **dict.fromkeys(("sync", "push", "pull", "clone", "remote", "backup", "cp"), _COPY),
+    **dict.fromkeys(("clone", "backup", "cp"), _COPY),
+    **dict.fromkeys(("sync", "remote", "upload", "merge"), _PUSH),
     **dict.fromkeys(
         ("login", "logout", "signup"), "runstore needs no account: its store is a local folder."
     ),

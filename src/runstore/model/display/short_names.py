@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 
-from runstore.model.reference import parse_reference
+from runstore.model.reference import parse_reference, split_ending, with_endings
 from runstore.model.run import Run
-
-_UID_SHOWN = 13  # of a UUIDv7: its milliseconds, and some more
 
 
 def short_names(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Return `mnist#7` for each run, or its full reference or more if that is ambiguous."""
-    distinct = {run.uid: run for run in runs}
-    short = {uid: short_name(run.reference) for uid, run in distinct.items()}
-    times_short = Counter(short.values())
-    times_whole = Counter(run.reference for run in distinct.values())
-
-    def name(run: Run) -> str:
-        if times_short[short[run.uid]] == 1:
-            return short[run.uid]
-        # Several imported runs may share a reference.
-        is_unique = times_whole[run.reference] == 1
-        return run.reference if is_unique else f"{run.reference} ({run.uid[:_UID_SHOWN]})"
-
-    return tuple(map(name, runs))
+    """Return `mnist#7` for each run, or `mnist#7~b456` if several have that number."""
+    short = {run.uid: short_name(run.reference) for run in runs}
+    uids_of: dict[str, dict[str, str]] = defaultdict(dict)
+    for uid, name in short.items():
+        uids_of[name][uid] = name
+    for shared in uids_of.values():
+        if len(shared) > 1:
+            short.update(with_endings(shared))
+    return tuple(short[run.uid] for run in runs)
 
 
 def short_name(reference: str) -> str:
-    """Return a reference without its timestamp: `mnist#7`."""
+    """Return a reference without its timestamp: `mnist#7`, or `mnist#7~b456` if it has that."""
     parsed = parse_reference(reference)
-    return reference if parsed is None else f"{parsed[0]}#{parsed[1]}"
+    if parsed is None:
+        return reference
+    ended = split_ending(reference)
+    return f"{parsed[0]}#{parsed[1]}{'' if ended is None else f'~{ended[1]}'}"

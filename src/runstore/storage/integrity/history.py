@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from runstore.model.values import blake2b
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.rows import as_text
+from runstore.storage.statements import ADD_EVENT
 
 _SIZE = 16
 _FIELDS = ("at", "author", "field", "old", "new", "operation", "undoes")
@@ -20,6 +21,7 @@ LAST_LINK = "SELECT uid, last_link FROM runs WHERE id = :id"
 SET_LAST_LINK = "UPDATE runs SET last_link = :link WHERE id = :id"
 SET_LINK = "UPDATE events SET link = :link WHERE id = :id"
 LAST_WITHOUT = "SELECT value FROM store_state WHERE name = 'last_event_without_link'"
+REMOVE_EVENTS = "DELETE FROM events WHERE run_id = :run_id"
 RUNS_WITH_EVENTS = """
     SELECT r.id, r.uid, r.reference, r.last_link, r.notes FROM runs r
     WHERE r.id > :after AND (r.last_link IS NOT NULL OR r.id IN (SELECT run_id FROM events))
@@ -69,6 +71,23 @@ def link_anew(connection: Connection, run_id: int) -> None:
             before = last = _link(before, _content(said))
             connection.execute(SET_LINK, {"id": event_id, "link": before})
     connection.execute(SET_LAST_LINK, {"id": run_id, "link": last})
+
+
+def write_history(
+    connection: Connection, run_id: int, events: Sequence[Mapping[str, Any]]
+) -> None:
+    """Replace the events of a run, with new links, within the caller's transaction.
+
+    Args:
+        connection: The caller's connection.
+        run_id: The row id of the run.
+        events: The columns of each event, oldest first.
+    """
+    connection.execute(REMOVE_EVENTS, {"run_id": run_id})
+    connection.execute(SET_LAST_LINK, {"id": run_id, "link": None})
+    for event in events:
+        link = add_link(connection, run_id, event)
+        connection.execute(ADD_EVENT, {**event, "run_id": run_id, "link": link})
 
 
 def is_intact(connection: Connection, run_id: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from runstore.storage.database import Database, Edit, add_event, run_row
@@ -70,10 +71,19 @@ def _shorten(connection: Connection, where: dict[str, Any], step: int) -> int:
             kept.times.append(points.times[one])
             kept.values.append(points.values[one])
     if removed:
-        connection.execute(_REMOVE_CHUNKS, where)
-        connection.execute(_REMOVE_LEVELS, where)
-        connection.execute(_REMOVE_SUMMARY, where)
+        remove_series(connection, where)
         if kept.values:
             put_points(connection, where, 0, kept)
             put_summary(connection, where, summed(kept.values), kept)
     return removed
+
+
+def remove_series(connection: Connection, where: Mapping[str, int]) -> None:
+    """Remove all points of one series, within the caller's transaction.
+
+    Args:
+        connection: The caller's connection.
+        where: Row id of the run, index of the set, row id of the key.
+    """
+    for statement in (_REMOVE_CHUNKS, _REMOVE_LEVELS, _REMOVE_SUMMARY):
+        connection.execute(statement, where)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from runstore.storage.driver import Connection, Driver
 
-SCHEMA_VERSION = 14
+SCHEMA_VERSION = 15
 _MODULES = (
     "m0001_runs",
     "m0002_metrics",
@@ -31,6 +31,7 @@ _MODULES = (
     "m0012_levels",
     "m0013_params_view",
     "m0014_covering_params",
+    "m0015_edits_by_time",
 )
 
 # Later steps add tables, indexes, and views for other programs: if they cannot be applied because

@@ -271,17 +271,25 @@ class SQLiteDriver:
 
     Attributes:
         after_commit: Called after each write transaction, in its thread; must not raise.
+        leaves_alone: Whether nothing is written into the folder.
 
     Args:
         path: The database file.
         create: Create the file and its folder if they do not exist.
         busy_timeout_s: How long to wait for other writers, in seconds.
+        leave_alone: Whether to write nothing into the folder, not even what SQLite itself writes
+            to read a file that is in use.
     """
 
     types = TYPES
 
     def __init__(
-        self, path: Path, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        leave_alone: bool = False,
     ) -> None:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise StoreUnavailableError(
@@ -291,6 +299,7 @@ class SQLiteDriver:
         self.path = path
         self.file = DatabaseFile(path)
         self._create = create
+        self.leaves_alone = leave_alone
         self.busy_timeout_s = busy_timeout_s
         self._refusal: StoreError | None = None
         self._stand_ins: tuple[str, ...] = ()
@@ -618,6 +627,8 @@ class SQLiteDriver:
             if self.file.has_other_names:
                 what = f"{self.path.name} is a hard link of another file"
                 return self._connect_read_only(sqlite3.OperationalError(what))
+        if self.leaves_alone and self._readable is None:
+            return self._connect_read_only(sqlite3.OperationalError("it is not yours"))
         deadline = time.monotonic() + self.busy_timeout_s
         while True:
             try:
@@ -647,7 +658,7 @@ class SQLiteDriver:
         with suppress(OSError, ImportError):
             from runstore.storage.sqlite.read_only import remove_copy, ways_to_read
 
-            for way in ways_to_read(self.path):
+            for way in ways_to_read(self.path, leave_alone=self.leaves_alone):
                 if way.copy is not None:
                     weakref.finalize(self, remove_copy, way.copy, os.getpid())
                 try:

@@ -26,17 +26,21 @@ class Readable:
     copy: Path | None = None
 
 
-def ways_to_read(path: Path, *, may_copy: bool = True) -> Iterator[Readable]:
+def ways_to_read(
+    path: Path, *, may_copy: bool = True, leave_alone: bool = False
+) -> Iterator[Readable]:
     """Yield ways to open a database for reading, the most faithful first.
 
     Args:
         path: The database.
         may_copy: Whether the last way is a copy in the temporary folder.
+        leave_alone: Whether to leave out the first way, for which SQLite may create files.
 
     Raises:
         OSError: The last way, a copy in the temporary folder, failed as well.
     """
-    yield Readable(file_uri(path, "mode=ro"))
+    if not leave_alone:
+        yield Readable(file_uri(path, "mode=ro"))
     if not has_content(_beside(path, "-wal")):
         yield Readable(file_uri(path, "immutable=1"))
         return

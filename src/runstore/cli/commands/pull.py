@@ -1,0 +1,44 @@
+"""runstore pull: copy runs from another store, and merge edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from runstore.cli.context import open_store
+from runstore.cli.exit_codes import FAILED
+from runstore.cli.options import json_option, transfer_argument
+from runstore.cli.transfers import parted, show_result, shown_progress
+from runstore.cli.words import runs_meant
+
+
+@click.command(short_help="Copy runs from another store, and merge edits.")
+@transfer_argument
+@click.option("--dry-run", is_flag=True, help="Only count the runs and files to copy.")
+@json_option
+@click.pass_context
+def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
+    """Copy runs with all their data from the store OTHER, and merge their edits.
+
+    A RUN, EXPERIMENT or FILTER selects runs of OTHER; without one, all runs are copied, including
+    deleted ones. For the rest, see `runstore push`. Nothing is written to a store of another user
+    unless you trust it.
+
+    The exit code is 0, or 1 if a run was skipped because its data is damaged.
+
+    \b
+    runstore pull /data/team/runs
+    runstore pull mnist "tags.phase = final" /data/team/runs
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    from runstore.store import other_store
+
+    named, other = parted(words)
+    with other_store(other, is_to_write=False) as sender, shown_progress() as progress:
+        runs = runs_meant(sender, named) if named else None
+        with open_store(create=not dry_run) as store:
+            result = store.pull(sender, runs=runs, dry=dry_run, progress=progress)
+            place = store.path
+    show_result(result, place, as_json=as_json)
+    if not result.is_complete:
+        context.exit(FAILED)

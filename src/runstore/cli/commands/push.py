@@ -1,0 +1,48 @@
+"""runstore push: copy runs to another store, and merge edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from runstore.cli.context import open_store
+from runstore.cli.exit_codes import FAILED
+from runstore.cli.options import json_option, transfer_argument
+from runstore.cli.transfers import check_new_place, parted, show_result, shown_progress
+from runstore.cli.words import runs_meant
+
+
+@click.command(short_help="Copy runs to another store, and merge edits.")
+@transfer_argument
+@click.option("--dry-run", is_flag=True, help="Only count the runs and files to copy.")
+@json_option
+@click.pass_context
+def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
+    """Copy runs with all their data to the store OTHER, and merge their edits.
+
+    Without a RUN, EXPERIMENT or FILTER, all runs are copied, including deleted ones. A run is the
+    same run in both stores, so that repeating the command copies only what is new. If OTHER does
+    not exist, it is created. Runs that are not finished are skipped. If the command is
+    interrupted, repeat it to continue.
+
+    The exit code is 0, or 1 if a run was skipped because its data is damaged.
+
+    \b
+    runstore push /data/team/runs
+    runstore push mnist "metrics.acc.max > 0.9" /data/team/runs
+    runstore push --dry-run latest /data/team/runs
+    """  # noqa: D301 - click keeps lines after the mark as they are
+    from runstore.store import has_store, other_store
+
+    named, other = parted(words)
+    if not has_store(other):
+        check_new_place(other)
+    with open_store() as store, shown_progress() as progress:
+        runs = runs_meant(store, named) if named else None
+        with other_store(other, is_to_write=True, create=not dry_run) as receiver:
+            result = store.push(receiver, runs=runs, dry=dry_run, progress=progress)
+            place = receiver.path
+    show_result(result, place, as_json=as_json)
+    if not result.is_complete:
+        context.exit(FAILED)

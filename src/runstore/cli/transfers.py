@@ -1,0 +1,175 @@
+"""Transfer of runs to or from another store: its progress, and the lines and JSON about it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runstore.cli import output
+from runstore.cli.amounts import amount_as_json, bytes_text, counted
+from runstore.config import working_directory
+from runstore.errors import UsageError
+from runstore.model.display.formatting import size_text
+from runstore.model.display.short_names import short_name
+from runstore.model.display.suggestions import some_of
+from runstore.model.results.transfers import ACTIVE, DAMAGED, DELETED, FOREIGN
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+    from runstore.model.results.transfers import Progress, Transfer
+
+_NAMES_SHOWN = 5
+_QUICK_S = 1.0  # quicker transfers need no progress bar
+
+
+def check_new_place(other: str) -> None:
+    """Check that a store that does not exist can be created: only as a new folder, by its path.
+
+    Raises:
+        UsageError: It is the name of something else, or a folder with other files.
+    """
+    if "://" in other:
+        return
+    path = Path(other).expanduser()
+    if path.is_dir():
+        if any(path.iterdir()):
+            raise UsageError(
+                f"{other} has other files, but no store.",
+                kept="Nothing was transferred.",
+                hint=f"Name a store or a new folder, such as {os.path.join(other, 'runs')}.",  # noqa: PTH118 - as it was typed
+            )
+    elif os.sep not in other:
+        raise UsageError(
+            f"There is no store at {other!r}.",
+            kept="Nothing was transferred.",
+            hint=f"The store comes last. To create it here, write: .{os.sep}{other}",
+        )
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress | None]:
+    """Yield what shows the progress of a long transfer on a terminal; None elsewhere."""
+    if not output.is_terminal(err=True):
+        yield None
+        return
+    with ExitStack() as drawn:
+        began, bars = time.monotonic(), None
+
+        def show(done: int, total: int, copied: int) -> None:
+            nonlocal bars
+            if bars is None and time.monotonic() - began < _QUICK_S:
+                return
+            bars = bars or drawn.enter_context(_bars())
+            about = f"runs, {size_text(copied)} of files" if copied else "runs"
+            bars.update(bars.task_ids[0], completed=done, total=total, description=about)
+
+        yield show
+
+
+def _bars() -> Bars:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+        console=output.console(err=True),
+        transient=True,
+    )
+    bars.add_task("", total=None)
+    return bars
+
+
+def show_result(result: Transfer, receiver: Path, *, as_json: bool) -> None:
+    """Print the result of a transfer.
+
+    Args:
+        result: The result.
+        receiver: The folder of the store that received the runs.
+        as_json: Whether to print JSON instead of lines.
+    """
+    if as_json:
+        output.print_json(_as_json(result))
+    else:
+        here = working_directory()
+        is_below = receiver.is_relative_to(here) and receiver != here
+        place = str(receiver.relative_to(here) if is_below else receiver)
+        output.say(f"runstore: {_summary(result, place)}.", err=not result.is_dry)
+        for line in _skipped(result, place):
+            output.say(f"runstore: {line}", err=True)
+
+
+def _summary(result: Transfer, place: str) -> str:
+    if not (result.added or result.changed):
+        known = counted(result.unchanged, "run")
+        return (
+            f"nothing to do: {place} has {known} already" if result.unchanged else "nothing to do"
+        )
+    would = "would be " if result.is_dry else ""
+    were = "" if would else "was " if result.added == 1 else "were "
+    parts = []
+    if result.added:
+        parts.append(f"{counted(result.added, 'run')} {would or were}added to {place}")
+    if result.changed:
+        were = "" if would else "was " if result.changed == 1 else "were "
+        parts.append(f"{counted(result.changed, 'run')} {would or were}updated")
+    if result.unchanged:
+        were = "was" if result.unchanged == 1 else "were"
+        parts.append(f"{result.unchanged:,} {were} there already")
+    text = ", ".join(parts)
+    if result.contents:
+        files = counted(result.contents.files, "file")
+        text += f"; {files} to copy" if would else f"; {files} copied"
+        text += f", {bytes_text(result.contents)}"
+    return text
+
+
+_REASONS = {
+    ACTIVE: "not finished",
+    DELETED: "deleted permanently in {place}",
+    FOREIGN: "different in a store that is not yours",
+}
+
+
+def _skipped(result: Transfer, place: str) -> Iterator[str]:
+    for why, reason in _REASONS.items():
+        names = [short_name(run.reference) for run in result.skipped if run.why == why]
+        if names:
+            listed = some_of(names, _NAMES_SHOWN)
+            skipped = counted(len(names), "run")
+            yield f"{skipped} skipped, {reason.format(place=place)}: {listed}."
+    for run in result.skipped:
+        if run.why == DAMAGED:
+            yield f"1 run skipped, damaged: {run.reference}: {run.detail.rstrip('.')}."
+
+
+def _as_json(result: Transfer) -> dict[str, Any]:
+    return {
+        "added": result.added,
+        "changed": result.changed,
+        "unchanged": result.unchanged,
+        "points": result.points,
+        "contents": amount_as_json(result.contents),
+        "skipped": [
+            {
+                "reference": run.reference,
+                "uid": run.uid,
+                "why": run.why,
+                "detail": run.detail or None,
+            }
+            for run in result.skipped
+        ],
+        "is_dry": result.is_dry,
+    }
+
+
+def parted(words: Sequence[str]) -> tuple[Sequence[str], str]:
+    """Return the words for runs, and the other store, which comes last."""
+    return words[:-1], words[-1]

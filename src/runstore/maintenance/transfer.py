@@ -1,0 +1,341 @@
+"""Transfer of runs from one store to another; see `Store.push`.
+
+Runs are transferred some dozens at a time: their files first, each verified by its digest, then
+everything else in one transaction. An interrupted transfer therefore leaves whole runs and
+unreferenced files, and the next one continues.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+
+from runstore.capture.machine.process import is_gone
+from runstore.errors import (
+    NotFoundError,
+    StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
+    UsageError,
+)
+from runstore.inflight import take_in
+from runstore.model.facts import ProcessIdentity
+from runstore.model.results.deletion import Amount
+from runstore.model.results.transfers import (
+    ACTIVE,
+    DAMAGED,
+    DELETED,
+    FOREIGN,
+    Progress,
+    Skipped,
+    Transfer,
+)
+from runstore.model.status import Status
+from runstore.reading.find import found_page, query_of
+from runstore.reading.liveness import settle_all
+from runstore.reading.names import runs_of
+from runstore.storage.backend import Backend
+from runstore.storage.transfer.candidates import count_candidates, every_uid, raise_counters
+from runstore.storage.transfer.checking import problem_of
+from runstore.storage.transfer.merging import merged
+from runstore.storage.transfer.records import RunRecord
+from runstore.storage.transfer.transaction import DamagedError, Delivery, records_of, write_runs
+
+if TYPE_CHECKING:
+    from runstore.model.query.tree import Query
+
+T = TypeVar("T")
+_RUNS_AT_ONCE = 50
+# A transaction should not keep other writers waiting.
+_POINTS_AT_ONCE = 500_000
+# A run of another machine without a sign of life for so long is transferred as it is.
+_SILENT_S = 600.0
+_TRIES = 3
+
+
+def transfer(
+    source: Backend,
+    target: Backend,
+    uids: Collection[str] | None = None,
+    *,
+    is_dry: bool = False,
+    may_change: bool = True,
+    progress: Progress | None = None,
+) -> Transfer:
+    """Transfer runs; see `Store.push`.
+
+    Args:
+        source: The store that has the runs; it is not changed, except that data in flight is
+            imported and ended runs are marked as such.
+        target: The store to write to.
+        uids: The runs; None for all, including deleted ones.
+        is_dry: Whether to only count them.
+        may_change: Whether to change runs that the target has already.
+        progress: Called after each part.
+
+    Raises:
+        StoreError: One of the stores failed. Runs that were transferred before are complete.
+        UsageError: It is the same store.
+    """
+    if source is target or os.path.realpath(source.path) == os.path.realpath(target.path):
+        raise UsageError(
+            f"{target.path} is the same store.",
+            kept="Nothing was transferred.",
+            hint="Name another store.",
+        )
+    if source.database.is_writable:
+        take_in(source)
+        settle_all(source)
+    job = _Transfer(source, target, progress, is_dry=is_dry, may_change=may_change)
+    try:
+        with target.database.driver.as_one():
+            job.all_of(uids)
+    except StoreError as error:
+        done = job.result()
+        count = done.added + done.changed
+        if count and not is_dry:
+            error.kept = f"{count:,} runs were transferred before, completely."
+            error.hint = error.hint or "Repeat the transfer to continue."
+        raise
+    return job.result()
+
+
+def uids_of(
+    backend: Backend, where: str | Query, runs: Iterable[object] | None
+) -> list[str] | None:
+    """Return the uids of the runs that match a filter, or of named runs; None for all."""
+    if runs is not None:
+        if where:
+            raise UsageError(
+                "There are both a filter and runs.",
+                kept="Nothing was transferred.",
+                hint="Pass only one of them.",
+            )
+        return [one.uid for one in runs_of(backend, runs)]
+    if isinstance(where, str) and not where.strip():
+        return None
+    query = query_of(backend, where, None)
+    return [one.uid for one in found_page(backend, query, None, None)]
+
+
+class _Transfer:
+    def __init__(
+        self,
+        source: Backend,
+        target: Backend,
+        progress: Progress | None,
+        *,
+        is_dry: bool,
+        may_change: bool,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._progress = progress
+        self._is_dry = is_dry
+        self._may_change = may_change
+        self._added = self._changed = self._unchanged = self._points = 0
+        self._skipped: list[Skipped] = []
+        self._files = self._bytes = self._done = self._total = 0
+        self._counted: set[str] = set()
+
+    def result(self) -> Transfer:
+        return Transfer(
+            added=self._added,
+            changed=self._changed,
+            unchanged=self._unchanged,
+            points=self._points,
+            contents=Amount(self._files, self._bytes),
+            skipped=tuple(self._skipped),
+            is_dry=self._is_dry,
+        )
+
+    def all_of(self, uids: Collection[str] | None) -> None:
+        database = self._source.database
+        self._total = count_candidates(database) if uids is None else len(uids)
+        every: Iterable[str] = every_uid(database) if uids is None else uids
+        experiments: set[str] = set()
+        for some in _parts(every, _RUNS_AT_ONCE):
+            experiments |= self._some(some)
+            self._done += len(some)
+            self._show()
+        if not self._is_dry:
+            names = None if uids is None else experiments
+            raise_counters(database, self._target.database, names)
+
+    def _some(self, uids: Sequence[str], tries: int = _TRIES) -> set[str]:
+        """Transfer some runs, and return the names of their experiments.
+
+        Runs that change meanwhile are read again a few times.
+        """
+        theirs, unreadable = records_of(self._source.database, uids)
+        for uid, why in unreadable.items():
+            self._skip(uid, uid, DAMAGED, why)
+        mine, _ = records_of(self._target.database, list(theirs))
+        late: list[Delivery] = []
+        for part in _by_points(self._wanted(theirs, mine)):
+            late += self._transfer(part)
+        if late and tries > 1:
+            self._some([one.uid for one in late], tries - 1)
+        else:
+            for one in late:
+                self._skip(one.theirs.row.reference, one.uid, ACTIVE)
+        return {
+            one.row.experiment for one in theirs.values() if isinstance(one.row.experiment, str)
+        }
+
+    def _wanted(
+        self, theirs: dict[str, RunRecord], mine: dict[str, RunRecord]
+    ) -> Iterator[Delivery]:
+        for uid, record in theirs.items():
+            why, detail = self._why_not(record, mine.get(uid))
+            if why:
+                self._skip(str(record.row.reference), uid, why, detail)
+                continue
+            known = mine.get(uid)
+            after = record if known is None else merged(known, record)
+            if known is not None and after is known:
+                self._unchanged += 1
+            elif known is not None and not self._may_change:
+                self._skip(record.row.reference, uid, FOREIGN)
+            else:
+                yield Delivery(uid, record, known, after)
+
+    def _why_not(self, theirs: RunRecord, mine: RunRecord | None) -> tuple[str, str]:
+        if theirs.purged_at is not None:
+            return DELETED, ""
+        if problem := problem_of(theirs):
+            return DAMAGED, problem
+        if mine is not None:
+            if mine.purged_at is not None:
+                return DELETED, ""
+            if problem := problem_of(mine):
+                return DAMAGED, f"{problem} in {self._target.path}"
+        is_active = any(one is not None and _is_active(one) for one in (theirs, mine))
+        return (ACTIVE, "") if is_active else ("", "")
+
+    def _skip(self, reference: str, uid: str, why: str, detail: str = "") -> None:
+        self._skipped.append(Skipped(reference, uid, why, detail))
+
+    def _transfer(self, wanted: Sequence[Delivery]) -> list[Delivery]:
+        """Transfer runs, and return those that changed meanwhile."""
+        late: list[Delivery] = []
+        with nullcontext() if self._is_dry else self._target.objects.in_use():
+            ready = [one for one in wanted if self._has_contents(one)]
+            while ready and not self._is_dry:
+                try:
+                    late = write_runs(self._source.database, self._target.database, ready)
+                except DamagedError as error:  # nothing of this part was written
+                    broken = error.wanted
+                    self._skip(broken.theirs.row.reference, broken.uid, DAMAGED, error.why)
+                    ready.remove(broken)
+                    continue
+                break
+        for one in ready:
+            if one in late:
+                continue
+            self._added += one.mine is None
+            self._changed += one.mine is not None
+            self._points += one.points
+        return late
+
+    # Files
+
+    def _has_contents(self, wanted: Delivery) -> bool:
+        """Copy the missing files of a run; return False if one of them is damaged."""
+        known = {} if wanted.mine is None else wanted.mine.contents
+        for digest, size in wanted.after.contents.items():
+            if digest in known or self._target.objects.size_of(digest) == size:
+                continue
+            try:
+                self._copy(digest, size)
+            except (NotFoundError, StoreCorruptError) as error:
+                self._skip(wanted.theirs.row.reference, wanted.uid, DAMAGED, error.what)
+                return False
+            self._files += 1
+        return True
+
+    def _copy(self, digest: str, size: int) -> None:
+        if self._is_dry:
+            if digest not in self._counted and self._source.objects.size_of(digest) != size:
+                raise NotFoundError(f"The contents {digest[:12]}… are missing.")
+            self._counted.add(digest)
+            self._bytes += size
+            return
+        with self._source.objects.opened(digest, size) as file:
+            try:
+                kept = self._target.objects.keep_open(
+                    cast("BinaryIO", _Counted(file, self._add_bytes))
+                )
+            except StoreError:
+                raise
+            except OSError as error:
+                raise StoreUnavailableError(
+                    f"A file of {size:,} bytes could not be copied to {self._target.path}:"
+                    f" {error.strerror or error}.",
+                    kept="No incomplete run was written.",
+                    hint="Repeat the transfer to continue.",
+                ) from error
+        if kept.digest != digest:
+            raise StoreCorruptError(f"The contents {digest[:12]}… changed while they were read.")
+
+    def _add_bytes(self, count: int) -> None:
+        self._bytes += count
+        self._show()
+
+    def _show(self) -> None:
+        if self._progress is not None:
+            self._progress(self._done, self._total, self._bytes)
+
+
+class _Counted:
+    """A file that reports the bytes that are read of it."""
+
+    def __init__(self, file: BinaryIO, report: Callable[[int], None]) -> None:
+        self._file = file
+        self._report = report
+
+    def read(self, size: int = -1) -> bytes:
+        some = self._file.read(size)
+        self._report(len(some))
+        return some
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+
+def _is_active(record: RunRecord) -> bool:
+    """Return whether a run is being executed, or may be."""
+    row = record.row
+    if Status(row.status).is_final:
+        return False
+    silent_s = time.time() - (row.last_seen_at or row.started_at) / 1e6
+    if row.hostname is not None:
+        process = ProcessIdentity(row.hostname, row.boot_id, row.pid, row.process_started)
+        gone = is_gone(process, silent_s=silent_s)
+        if gone is not None:
+            return not gone
+    return silent_s < _SILENT_S
+
+
+def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some
+
+
+def _by_points(wanted: Iterable[Delivery]) -> Iterator[list[Delivery]]:
+    """Yield runs in parts with few points each, or a single run with many."""
+    part: list[Delivery] = []
+    points = 0
+    for one in wanted:
+        if part and points + one.points > _POINTS_AT_ONCE:
+            yield part
+            part, points = [], 0
+        part.append(one)
+        points += one.points
+    if part:
+        yield part

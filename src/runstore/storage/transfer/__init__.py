@@ -1,0 +1,1 @@
+"""Transfer of runs between stores: their records are read, checked, merged and written."""

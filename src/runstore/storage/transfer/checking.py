@@ -1,0 +1,229 @@
+"""Checks of records from another store, which may contain anything.
+
+A record that passes can be written to any engine, and shown, edited and undone like our own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from runstore.errors import InvalidValueError
+from runstore.model.artifacts import why_no_name
+from runstore.model.logged.values import KEY_LIMIT_BYTES
+from runstore.model.reference import check_experiment_name
+from runstore.model.results.events import DELETED
+from runstore.model.tags import tag_key
+from runstore.model.values import clean_text
+from runstore.storage.edits import TAG, UNDONE_FIELDS
+from runstore.storage.rows import (
+    is_int,
+    is_optional_int,
+    is_optional_text,
+    is_optional_time,
+    is_time,
+    mended_row,
+    moment_of,
+)
+from runstore.storage.transfer.records import Edited, RunRecord, Summary
+
+# Higher ones would leave an experiment without numbers for new runs.
+HIGHEST_NUMBER = 2**60
+_UID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DIGEST = re.compile("[0-9a-f]{64}")
+_MEDIA_TYPE = re.compile(r"[\x21-\x7e]+(; ?[\x21-\x7e]+)*")
+_LONG_NUMBER = re.compile("[0-9]{19}")
+_LONGEST_NAME = 1_000
+_LARGEST = 2**63 - 1
+
+
+def is_uid(uid: object) -> bool:
+    """Check whether a value is the uid of a run; it becomes a part of file names."""
+    return isinstance(uid, str) and _UID.fullmatch(uid) is not None
+
+
+def problem_of(record: RunRecord) -> str | None:
+    """Return the first reason not to take a record over, as a noun phrase; None if it is sound."""
+    return next(filter(None, (check(record) for check in _CHECKS)), None)
+
+
+def _row(record: RunRecord) -> str | None:
+    row = record.row
+    mended = mended_row(row)
+    damaged = [name for name, cell in mended._asdict().items() if cell != getattr(row, name)]
+    if damaged:
+        return f"an invalid value of {damaged[0]}"
+    if not _are_storable(cell for cell in row if isinstance(cell, str)):
+        return "an invalid text"
+    problems = {
+        "an invalid uid": not is_uid(row.uid),
+        "an invalid experiment name": not is_experiment(row.experiment),
+        "an invalid reference": not _is_name(row.reference),
+        "an invalid run number": not 0 <= row.run_number < HIGHEST_NUMBER,
+    }
+    return next((name for name, is_so in problems.items() if is_so), None)
+
+
+def is_experiment(name: Any) -> bool:
+    """Check whether a value can be the name of an experiment."""
+    try:
+        check_experiment_name(name)
+    except InvalidValueError:
+        return False
+    return True
+
+
+def _sets(record: RunRecord) -> str | None:
+    texts = (text for one in record.sets for text in one if text is not None)
+    return None if record.has_sound_sets and _are_storable(texts) else "invalid parameters"
+
+
+def _tags(record: RunRecord) -> str | None:
+    for key, value in record.tags.items():
+        if not (_is_tag(key) and isinstance(value, str) and _are_storable([value])):
+            return "an invalid tag"
+    return None
+
+
+def _is_tag(key: Any) -> bool:
+    try:
+        tag_key(key)
+    except InvalidValueError:
+        return False
+    return _are_storable([key])
+
+
+def _documents(record: RunRecord) -> str | None:
+    for name, digest in record.documents.items():
+        if not (_is_name(name) and _is_digest(digest)):
+            return "an invalid captured text"
+    return None
+
+
+def _events(record: RunRecord) -> str | None:
+    return None if all(map(_is_event, record.events)) else "an invalid edit"
+
+
+def _is_event(event: Edited) -> bool:
+    texts = [one for one in event if not isinstance(one, int)]
+    if not (
+        is_time(event.at)
+        and all(map(is_optional_text, texts))
+        and _are_storable(one for one in texts if one is not None)
+        and None not in {event.author, event.field}
+        and (event.undoes is None or event.operation is not None)
+    ):
+        return False
+    if event.field == DELETED:
+        return all(one is None or _is_moment(one) for one in (event.old, event.new))
+    if event.field.startswith(TAG):
+        return _is_tag(event.field.removeprefix(TAG))
+    if event.field == "reference":  # undoing the event reads a number from it
+        return all(_LONG_NUMBER.search(one or "") is None for one in (event.old, event.new))
+    return event.operation is None or event.field in UNDONE_FIELDS
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return is_time(moment_of(text))
+    except (ValueError, OverflowError):
+        return False
+
+
+def _aliases(record: RunRecord) -> str | None:
+    for reference, (experiment, number) in record.aliases.items():
+        is_sound = (
+            _is_name(reference)
+            and (experiment is None or is_experiment(experiment))
+            and is_optional_int(number)
+            and 0 <= (number or 0) < HIGHEST_NUMBER
+        )
+        if not is_sound:
+            return "an invalid former name"
+    return None
+
+
+def _artifacts(record: RunRecord) -> str | None:
+    for path, saved in record.artifacts.items():
+        is_sound = (
+            why_no_name(path) is None
+            and _are_contents(saved.digest, saved.size_bytes)
+            and isinstance(saved.media_type, str)
+            and _MEDIA_TYPE.fullmatch(saved.media_type) is not None
+            and is_time(saved.saved_at)
+        )
+        if not is_sound:
+            return "an invalid artifact"
+    return None
+
+
+def _inputs(record: RunRecord) -> str | None:
+    for name, used in record.inputs.items():
+        texts = (used.digest, used.location, used.source_uid)
+        is_sound = (
+            isinstance(name, str)
+            and all(map(is_optional_text, texts))
+            and _are_storable(one for one in (name, *texts) if one is not None)
+            and is_optional_int(used.size_bytes)
+            and is_optional_time(used.modified_at)
+            and is_time(used.used_at)
+        )
+        if not is_sound:
+            return "an invalid input"
+    return None
+
+
+def _outputs(record: RunRecord) -> str | None:
+    for part, printed in record.outputs.items():
+        if not (_is_name(part) and "/" not in part and _are_contents(*printed)):
+            return "an invalid output"
+    return None
+
+
+def _series(record: RunRecord) -> str | None:
+    for (index, key), summary in record.series.items():
+        is_named = (
+            is_int(index)
+            and -1 <= index < max(1, len(record.sets))
+            and isinstance(key, str)
+            and 0 < len(key.encode("utf-8", "surrogatepass")) <= KEY_LIMIT_BYTES
+            and _are_storable([key])
+        )
+        if not (is_named and _is_summary(summary)):
+            return "an invalid metric"
+    return None
+
+
+def _is_summary(summary: Summary) -> bool:
+    values = summary[2:7]
+    return (
+        is_int(summary.points)
+        and is_int(summary.nan_count)
+        and 0 <= summary.nan_count <= summary.points
+        and summary.points > 0
+        and all(one is None or type(one) in {int, float} for one in values)
+        and is_int(summary.last_step)
+        and is_time(summary.last_at)
+    )
+
+
+def _are_contents(digest: Any, size_bytes: Any) -> bool:
+    return _is_digest(digest) and is_int(size_bytes) and 0 <= size_bytes <= _LARGEST
+
+
+def _is_digest(digest: Any) -> bool:
+    return isinstance(digest, str) and _DIGEST.fullmatch(digest) is not None
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and _are_storable([name])
+
+
+def _are_storable(texts: Any) -> bool:
+    return all(isinstance(one, str) and clean_text(one) == one for one in texts)
+
+
+_CHECKS: tuple[Callable[[RunRecord], str | None], ...] = (
+    _row, _sets, _tags, _documents, _events, _aliases, _artifacts, _inputs, _outputs, _series,
+)  # fmt: skip

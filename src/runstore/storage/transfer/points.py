@@ -1,0 +1,123 @@
+"""Copying of the points of a run: chunks, levels of detail and summaries, a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from runstore.errors import StoreCorruptError
+from runstore.storage.driver import Connection
+from runstore.storage.metrics import chunks
+from runstore.storage.metrics.levels import PUT_ROW, row_digest, row_from
+from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.rewinding import remove_series
+from runstore.storage.metrics.table import (
+    ADD_KEY,
+    KEY_ID,
+    PUT_CHUNK,
+    PUT_SUMMARY,
+    summary_digest,
+)
+from runstore.storage.transfer.records import Summary
+
+# Rows held at once: a few megabytes.
+_AT_ONCE = 32
+_IN_SERIES = "run_id = :run_id AND set_index = :set_index AND key_id = :key_id"
+CHUNKS_AFTER = f"""
+    SELECT chunk_index, count, chunk, digest FROM metric_chunks
+    WHERE {_IN_SERIES} AND chunk_index > :after ORDER BY chunk_index LIMIT {_AT_ONCE}
+"""  # noqa: S608 - constants
+LEVELS_AFTER = f"""
+    SELECT level, place, blocks, digest FROM metric_levels
+    WHERE {_IN_SERIES} AND (level, place) > (:level, :place) ORDER BY level, place LIMIT {_AT_ONCE}
+"""  # noqa: S608 - constants
+DIGEST_OF_SUMMARY = f"SELECT digest FROM metric_summaries WHERE {_IN_SERIES}"  # noqa: S608 - as above
+
+
+def copy_series(
+    source: Connection, target: Connection, runs: tuple[int, int], key: KeyOf, summary: Summary
+) -> None:
+    """Copy one series of a run, replacing the one there, within the caller's transactions.
+
+    Args:
+        source: A snapshot of the other store.
+        target: Within a transaction that is rolled back if this raises.
+        runs: The row ids of the run in both.
+        key: The series.
+        summary: Its summary.
+
+    Raises:
+        StoreCorruptError: The points are damaged, or do not match their summary.
+    """
+    there = _place(source, runs[0], key)
+    target.execute(ADD_KEY, {"key": key.key})
+    here = _place(target, runs[1], key)
+    _check_summary(source, there, summary)
+    remove_series(target, here)
+    points = 0
+    for index, count, chunk in _chunks(source, there):
+        packed = {"chunk_index": index, "count": count, "chunk": chunk}
+        digest = chunks.chunk_digest((*here.values(), index, count), chunk)
+        target.execute(PUT_CHUNK, {**here, **packed, "digest": digest})
+        points += count
+    if points != summary.points:
+        raise _damaged(key, f"{points:,} points are there, not {summary.points:,}")
+    for level, place, blocks in _levels(source, there):
+        digest = row_digest((*here.values(), level, place), blocks)
+        row = {"level": level, "place": place, "blocks": blocks, "digest": digest}
+        target.execute(PUT_ROW, {**here, **row})
+    digest = summary_digest((*here.values(),), summary)
+    target.execute(PUT_SUMMARY, {**here, **summary._asdict(), "digest": digest})
+
+
+def drop_series(target: Connection, run_id: int, key: KeyOf) -> None:
+    """Remove one series of a run, within the caller's transaction."""
+    remove_series(target, _place(target, run_id, key))
+
+
+def _place(connection: Connection, run_id: int, key: KeyOf) -> dict[str, int]:
+    """Return the key columns of a series."""
+    found = connection.execute(KEY_ID, {"key": key.key}).fetchone()
+    if found is None:
+        raise _damaged(key, "its key is missing")
+    return {"run_id": run_id, "set_index": key.set_index, "key_id": found[0]}
+
+
+def _check_summary(source: Connection, there: Mapping[str, int], summary: Summary) -> None:
+    found = source.execute(DIGEST_OF_SUMMARY, there).fetchone()
+    if found is None or found[0] is None:  # removed just now, or older than the hashes
+        return
+    if summary_digest((*there.values(),), summary) != found[0]:
+        raise StoreCorruptError("The summary of a metric was altered.")
+
+
+def _chunks(source: Connection, there: Mapping[str, int]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield index, number of points and bytes of each chunk, verified."""
+    after: Any = -1
+    while some := source.execute(CHUNKS_AFTER, {**there, "after": after}).fetchall():
+        for index, count, chunk, digest in some:
+            if type(index) is not int or chunks.taken_apart(chunk).points != count:
+                raise StoreCorruptError("A chunk of points has another length.")
+            place = (*there.values(), index, count)
+            if digest is not None and chunks.chunk_digest(place, chunk) != digest:
+                raise StoreCorruptError("A chunk of points was altered.")
+            yield index, count, chunk
+        after = some[-1][0]
+
+
+def _levels(source: Connection, there: Mapping[str, int]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield level, place and bytes of each intact row; the first reader adds missing ones."""
+    level: Any = -1
+    place: Any = -1
+    after = {"level": level, "place": place}
+    while some := source.execute(LEVELS_AFTER, {**there, **after}).fetchall():
+        for level, place, blocks, digest in some:
+            where = (*there.values(), level, place)
+            is_row = type(level) is type(place) is int and row_from(blocks) is not None
+            if is_row and row_digest(where, blocks) == digest:
+                yield level, place, blocks
+        after = {"level": some[-1][0], "place": some[-1][1]}
+
+
+def _damaged(key: KeyOf, why: str) -> StoreCorruptError:
+    return StoreCorruptError(f"The metric {key.key!r} is damaged: {why}.")

@@ -1,0 +1,112 @@
+"""One part of a transfer: some runs, written in one transaction from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from runstore.errors import StoreCorruptError
+from runstore.storage.database import Database
+from runstore.storage.integrity.history import is_intact
+from runstore.storage.transfer.checking import HIGHEST_NUMBER
+from runstore.storage.transfer.records import RunRecord, counters, one_moment, read_records
+from runstore.storage.transfer.writing import Writer
+
+
+class Delivery(NamedTuple):
+    """A run to transfer.
+
+    Attributes:
+        uid: Its uid.
+        theirs: Its record in the other store.
+        mine: Its record in this store; None if it is not there.
+        after: The record to write.
+    """
+
+    uid: str
+    theirs: RunRecord
+    mine: RunRecord | None
+    after: RunRecord
+
+    @property
+    def points(self) -> int:
+        """The number of points to copy."""
+        known = {} if self.mine is None else self.mine.series
+        series = self.after.series.items()
+        return sum(one.points for key, one in series if known.get(key) != one)
+
+
+class DamagedError(Exception):
+    """A run is damaged in the other store, so that nothing of this part was written."""
+
+    def __init__(self, wanted: Delivery, why: str) -> None:
+        super().__init__(why)
+        self.wanted = wanted
+        self.why = why
+
+
+def records_of(
+    database: Database, uids: Sequence[str]
+) -> tuple[dict[str, RunRecord], dict[str, str]]:
+    """Return the records of runs by uid, and the reasons why others cannot be read."""
+    try:
+        return _records(database, uids), {}
+    except StoreCorruptError as error:
+        if len(uids) == 1:
+            return {}, {uids[0]: error.what}
+    found: dict[str, RunRecord] = {}
+    unreadable: dict[str, str] = {}
+    for uid in uids:
+        one, why = records_of(database, [uid])
+        found |= one
+        unreadable |= why
+    return found, unreadable
+
+
+def _records(database: Database, uids: Sequence[str]) -> dict[str, RunRecord]:
+    with database.driver.read() as connection, one_moment(connection):
+        found = read_records(connection, uids)
+    return {uid: found[uid] for uid in uids if uid in found}
+
+
+def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -> list[Delivery]:
+    """Write runs atomically; durable on return.
+
+    Args:
+        source: The other store.
+        target: The store to write to; the files of the runs are there already.
+        wanted: The runs.
+
+    Returns:
+        The runs that changed meanwhile, so that they were not written.
+
+    Raises:
+        DamagedError: A run is damaged in the other store; nothing was written.
+    """
+    uids = [one.uid for one in wanted]
+    late = []
+    with (
+        source.driver.read() as there,
+        one_moment(there),
+        target.driver.write() as here,
+    ):
+        theirs, mine = read_records(there, uids), read_records(here, uids)
+        writer = Writer(target, there, here)
+        for one in wanted:
+            if theirs.get(one.uid) != one.theirs or mine.get(one.uid) != one.mine:
+                late.append(one)
+                continue
+            if not is_intact(there, one.theirs.row.id):
+                raise DamagedError(one, "its history of edits was altered")
+            try:
+                if one.mine is None:
+                    writer.add(one.after)
+                else:
+                    writer.change(one.mine, one.after, one.theirs)
+            except (StoreCorruptError, ValueError, TypeError, OverflowError) as error:
+                raise DamagedError(one, getattr(error, "what", str(error))) from error
+        names = sorted({one.after.row.experiment for one in wanted})
+        for name, number in counters(there, names).items():
+            if type(number) is int and 0 <= number < HIGHEST_NUMBER:
+                writer.raise_counter(name, number)
+    return late

@@ -1,0 +1,252 @@
+"""Writing of merged records of runs."""
+# ruff: noqa: S608 - nothing but constants of this room is put into a text
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runstore.errors import StoreCorruptError
+from runstore.model.params.parameter_set import lowest_hash
+from runstore.model.reference import without_ending
+from runstore.model.values import sha256
+from runstore.storage import statements as sql
+from runstore.storage.artifacts import (
+    PREVIEW,
+    PUT_ARTIFACT,
+    PUT_INPUT,
+    PUT_OUTPUT,
+    PUT_PREVIEW,
+)
+from runstore.storage.blocks import EXPERIMENT_ID
+from runstore.storage.database import Database, RunCells, now_micros
+from runstore.storage.driver import Connection
+from runstore.storage.edits import REMOVE_TAG
+from runstore.storage.indexes.facts import file_facts, release_facts
+from runstore.storage.integrity.history import write_history
+from runstore.storage.moves import MOVE_RUN, REMOVE_ALIAS, tell_apart
+from runstore.storage.rows import facts_from_text
+from runstore.storage.transfer.merging import PLACE, RECORDED, row_of
+from runstore.storage.transfer.points import copy_series, drop_series
+from runstore.storage.transfer.records import RunRecord
+from runstore.storage.trash import set_deleted
+
+CHANGE_RECORD = f"""
+    UPDATE runs SET {", ".join(f"{name} = :{name}" for name in RECORDED)}, notes = :notes,
+        params_hash = :params_hash, facts_filed = NULL, changed = {sql.NEXT_CHANGE}
+    WHERE id = :id
+"""
+PUT_ALIAS = """
+    INSERT INTO reference_aliases (reference, run_id, experiment_id, run_number)
+    VALUES (:reference, :run_id, (SELECT id FROM experiments WHERE name = :experiment), :number)
+    ON CONFLICT (reference, run_id) DO UPDATE
+        SET experiment_id = excluded.experiment_id, run_number = excluded.run_number
+"""
+RAISE_COUNTER = """
+    UPDATE experiments SET last_run_number = :number
+    WHERE name = :name AND last_run_number < :number
+"""
+SHARING_PLACE = """
+    SELECT r.id, r.uid, r.duplicate FROM runs r
+    WHERE r.experiment_id = :experiment_id AND r.run_number = :run_number ORDER BY r.uid
+"""
+SET_DUPLICATE = "UPDATE runs SET duplicate = :duplicate WHERE id = :id"
+DOCUMENT = "SELECT body FROM documents WHERE hash = :hash"
+REMOVE_ARTIFACT = "DELETE FROM artifacts WHERE run_id = :run_id AND path = :path"
+
+
+class Writer:
+    """Writes runs of another store, within a transaction of each.
+
+    Args:
+        database: The store to write to.
+        source: A snapshot of the other store.
+        target: A transaction of this one.
+    """
+
+    def __init__(self, database: Database, source: Connection, target: Connection) -> None:
+        self._database = database
+        self._source = source
+        self._target = target
+
+    def raise_counter(self, experiment_name: str, number: int) -> None:
+        """Let new runs of an experiment begin after a number."""
+        self._target.execute(RAISE_COUNTER, {"name": experiment_name, "number": number})
+
+    def add(self, record: RunRecord) -> None:
+        """Write a run that is not in this store.
+
+        Raises:
+            StoreCorruptError: A part of it is damaged in the other store.
+        """
+        row = record.row
+        place = {"experiment_id": self._experiment(row), "run_number": row.run_number}
+        others = self._target.execute(SHARING_PLACE, place).fetchall()
+        cells = {name: getattr(row, name) for name in RunCells._fields if hasattr(row, name)}
+        duplicate = max((one[2] for one in others), default=-1) + 1
+        hashed = lowest_hash(record.sets)
+        cells = {**cells, **place, "params_hash": hashed, "duplicate": duplicate}
+        run_id = self._database.insert_row(self._target, RunCells(**cells), record.sets)
+        self._order_duplicates(place)
+        self._file_facts(run_id, row)
+        if row.deleted_at is not None:
+            set_deleted(self._target, run_id, row.deleted_at)
+        nothing = RunRecord(row._replace(id=run_id), None)
+        self._write_parts(nothing, record._replace(row=nothing.row), record)
+        for name in names_of(record):
+            tell_apart(self._target, name, added_id=run_id)
+
+    def change(self, mine: RunRecord, record: RunRecord, theirs: RunRecord) -> None:
+        """Write the merged record of a run.
+
+        Args:
+            mine: The record in this store.
+            record: The merged one, with the row id of this store.
+            theirs: The record in the other store.
+
+        Raises:
+            StoreCorruptError: A part of it is damaged in the other store.
+        """
+        before, row = mine.row, record.row
+        if row_of(before, PLACE) != row_of(row, PLACE):
+            self._move(row)
+        recorded = row_of(row, RECORDED)
+        if before.facts != row.facts:
+            release_facts(self._target, row.id)
+        hashed = lowest_hash(record.sets)
+        self._target.execute(
+            CHANGE_RECORD, {**recorded, "notes": row.notes, "params_hash": hashed, "id": row.id}
+        )
+        self._file_facts(row.id, row)
+        if before.deleted_at != row.deleted_at:
+            set_deleted(self._target, row.id, row.deleted_at)
+        if mine.sets != record.sets:
+            self._database.replace_sets(self._target, row.id, record.sets)
+        self._write_parts(mine, record, theirs)
+        if row_of(before, PLACE) != row_of(row, PLACE) or mine.aliases != record.aliases:
+            for name in names_of(record) | names_of(mine):
+                tell_apart(self._target, name)
+
+    def _write_parts(self, mine: RunRecord, record: RunRecord, theirs: RunRecord) -> None:
+        self._write_tags(mine, record)
+        self._write_documents(mine, record)
+        self._write_aliases(mine, record)
+        if mine.events != record.events:
+            events = [one._asdict() for one in record.events]
+            write_history(self._target, record.row.id, events)
+        self._write_files(mine, record)
+        self._write_series(mine, record, theirs)
+
+    # Names
+
+    def _experiment(self, row: sql.RunRow) -> int:
+        made = {"name": row.experiment, "number": row.run_number, "now": now_micros()}
+        return int(self._target.execute(EXPERIMENT_ID, made).fetchone()[0])
+
+    def _move(self, row: sql.RunRow) -> None:
+        place = {"experiment_id": self._experiment(row), "run_number": row.run_number}
+        self._target.execute(MOVE_RUN, {"id": row.id, "reference": row.reference, **place})
+        self._order_duplicates(place)
+
+    def _order_duplicates(self, place: Mapping[str, Any]) -> None:
+        """Order the runs with one number by uid, as in every store that has these runs."""
+        found = self._target.execute(SHARING_PLACE, place).fetchall()
+        if [one[2] for one in found] == [*range(len(found))]:
+            return
+        free = 1 + max(one[2] for one in found)
+        for begin in (free, 0):  # no two have the same index at any time
+            for index, (run_id, _, _) in enumerate(found, begin):
+                self._target.execute(SET_DUPLICATE, {"id": run_id, "duplicate": index})
+
+    def _write_aliases(self, mine: RunRecord, record: RunRecord) -> None:
+        run_id = record.row.id
+        for reference in mine.aliases.keys() - record.aliases.keys():
+            self._target.execute(REMOVE_ALIAS, {"reference": reference, "run_id": run_id})
+        for reference, (experiment, number) in record.aliases.items():
+            if mine.aliases.get(reference) == (experiment, number):
+                continue
+            if experiment is not None:
+                made = {"name": experiment, "number": number or 0, "now": now_micros()}
+                self._target.execute(EXPERIMENT_ID, made).fetchone()
+            alias = {"reference": reference, "experiment": experiment, "number": number}
+            self._target.execute(PUT_ALIAS, {"run_id": run_id, **alias})
+
+    # Facts, tags and texts
+
+    def _file_facts(self, run_id: int, row: sql.RunRow) -> None:
+        if row.facts is None:
+            return
+        file_facts(self._target, run_id, facts_from_text(row.facts).values, {})
+        self._target.execute(sql.SET_FACTS, {"id": run_id, "facts": row.facts})
+
+    def _write_tags(self, mine: RunRecord, record: RunRecord) -> None:
+        run_id = record.row.id
+        for key in mine.tags.keys() - record.tags.keys():
+            self._target.execute(REMOVE_TAG, {"run_id": run_id, "key": key})
+        for key, value in record.tags.items():
+            if mine.tags.get(key) != value:
+                put = {"run_id": run_id, "key": key, "value": value}
+                self._target.execute(sql.PUT_TAG, put)
+
+    def _write_documents(self, mine: RunRecord, record: RunRecord) -> None:
+        for name, digest in record.documents.items():
+            if mine.documents.get(name) == digest:
+                continue
+            if self._target.execute(DOCUMENT, {"hash": digest}).fetchone() is None:
+                found = self._source.execute(DOCUMENT, {"hash": digest}).fetchone()
+                body = found and found[0]
+                if type(body) is not str or sha256(body.encode()).hexdigest() != digest:
+                    raise StoreCorruptError(f"The captured text {name!r} is damaged.")
+                self._target.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})
+            link = {"run_id": record.row.id, "name": name, "hash": digest}
+            self._target.execute(sql.LINK_DOCUMENT, link)
+
+    # Files and points
+
+    def _write_files(self, mine: RunRecord, record: RunRecord) -> None:
+        run_id = record.row.id
+        for path in mine.artifacts.keys() - record.artifacts.keys():
+            self._target.execute(REMOVE_ARTIFACT, {"run_id": run_id, "path": path})
+        for path, saved in record.artifacts.items():
+            if mine.artifacts.get(path) != saved:
+                row = {"run_id": run_id, "path": path, **saved._asdict()}
+                self._target.execute(PUT_ARTIFACT, row)
+                self._copy_preview(saved.digest)
+        for name, used in record.inputs.items():
+            if mine.inputs.get(name) != used:
+                row = {"run_id": run_id, "name": name, **used._asdict()}
+                self._target.execute(PUT_INPUT, row)
+        for part, printed in record.outputs.items():
+            if mine.outputs.get(part) != printed:
+                row = {"run_id": run_id, "part": part, **printed._asdict()}
+                self._target.execute(PUT_OUTPUT, row)
+
+    def _copy_preview(self, digest: str) -> None:
+        found = self._source.execute(PREVIEW, {"digest": digest}).fetchone()
+        if found is not None and is_preview(*found):
+            preview = {"digest": digest, "media_type": found[0], "body": found[1]}
+            self._target.execute(PUT_PREVIEW, preview)
+
+    def _write_series(self, mine: RunRecord, record: RunRecord, theirs: RunRecord) -> None:
+        for key in mine.series.keys() - record.series.keys():
+            drop_series(self._target, record.row.id, key)
+        for key, summary in record.series.items():
+            if mine.series.get(key) != summary:
+                ids = (theirs.row.id, record.row.id)
+                copy_series(self._source, self._target, ids, key, summary)
+
+
+def names_of(record: RunRecord) -> set[str]:
+    """Return the present and former references of a run, without digits of its uid."""
+    uid = record.row.uid
+    return {without_ending(one, uid) for one in (record.row.reference, *record.aliases)}
+
+
+_PREVIEWS = ("image/", "text/plain", "application/json")
+_LARGEST_PREVIEW = 1 << 16
+
+
+def is_preview(media_type: Any, body: Any) -> bool:
+    """Check whether a preview of another store can be shown like our own."""
+    is_known = type(media_type) is str and media_type.startswith(_PREVIEWS)
+    return is_known and type(body) is bytes and len(body) <= _LARGEST_PREVIEW

@@ -1,0 +1,707 @@
+"""Runs are transferred between stores: the same everywhere, in any order, however often."""
+
+import math
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+from contextlib import ExitStack, closing, suppress
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+
+import hostile_rows
+from other_users import ALICE, BOB
+from runstore import Store
+from runstore.errors import (
+    AmbiguousReferenceError,
+    ConflictError,
+    NotFoundError,
+    StoreError,
+    UsageError,
+)
+from runstore.model import reference
+from runstore.model.display.short_names import short_names
+from runstore.model.reference import without_ending
+
+EXPERIMENTS = ("fit", "train", "naïve über#2")
+WORDS = ("first", "second", "", "naïve\nüber 日本語")
+
+
+@pytest.fixture
+def stores(tmp_path, unsynced):
+    with ExitStack() as opened:
+        yield [opened.enter_context(Store.open(tmp_path / name)) for name in "abc"]
+
+
+@pytest.fixture
+def one_second(monkeypatch):
+    """Let all runs start in one second, so that runs of one number share their reference."""
+    monkeypatch.setattr(reference, "local_timestamp", lambda _: "2026-11-27-T101500")
+
+
+def record(store, experiment="fit", *, points=3, notes=None, **params):
+    with store.start(experiment, params=params or {"lr": 0.1}, notes=notes, capture=False) as run:
+        if points:
+            run.log_points("loss", [float(one) for one in range(points)])
+        run.save("model.bin", f"weights of {run.uid}".encode())
+        run.tags["phase"] = "pilot"
+    return store.get(run.uid)
+
+
+def everything_of(store, run):
+    """Return all that a store knows about a run."""
+    return {
+        "name": (run.reference, run.experiment_name, run.run_number),
+        "former": {
+            one
+            for one in store.backend.moves.former_references(run.uid)
+            if one != without_ending(run.reference, run.uid)
+        },
+        "end": (run.status, run.started_at, run.ended_at, run.error, run.exit_code),
+        "params": run.parameter_sets,
+        "edited": (run.notes, dict(run.tags), run.deleted_at),
+        "metrics": {
+            key: [list(column) for column in (series.steps, series.times, series.values)]
+            for key, series in ((key, run.metric(key)) for key in run.metrics)
+        },
+        "files": {path: run.read_bytes(path) for path in run.artifacts},
+        "inputs": run.inputs,
+        "output": [line.text for line in run.output],
+        "texts": store.backend.database.document_names(run.uid),
+        "events": store.backend.edits.events(run.uid),
+    }
+
+
+def everything(store):
+    runs = {run.uid: run for run in (*store.list(), *store.trash())}
+    known = {uid: everything_of(store, run) for uid, run in runs.items()}
+    return known, store.backend.database.last_run_numbers()
+
+
+def exchange(stores):
+    """Let all stores know what each of them knows."""
+    first, *others = stores
+    for other in others:
+        first.pull(other)
+    for other in others:
+        first.push(other)
+
+
+def assert_sound(store):
+    assert [one for one in store.check(deep=True) if one.is_trouble] == []
+    assert store.verify().problems == ()
+
+
+class Walk:
+    """Random histories on several stores."""
+
+    def __init__(self, stores, chance):
+        self.stores = stores
+        self.chance = chance
+
+    def step(self):
+        store = self.chance.choice(self.stores)
+        work = self.chance.choice(
+            (
+                *(self.start, self.start, self.tag, self.note, self.rm, self.restore, self.mv),
+                *(self.rename, self.undo, self.resume, self.rewind, self.save),
+                *(self.push, self.pull),
+            )
+        )
+        with suppress(ConflictError, NotFoundError):
+            work(store)
+
+    def some(self, runs):
+        runs = list(runs)
+        return self.chance.sample(runs, min(len(runs), self.chance.randint(1, 2)))
+
+    def author(self):
+        return self.chance.choice(("ada", "bob"))
+
+    def start(self, store):
+        record(store, self.chance.choice(EXPERIMENTS), points=self.chance.choice((0, 5)))
+
+    def tag(self, store):
+        value = self.chance.choice((None, "x", "y"))
+        key = self.chance.choice(("phase", "keep"))
+        store.tag(self.some(store.list()), {key: value}, author=self.author())
+
+    def note(self, store):
+        for run in self.some(store.list()):
+            store.edit(run, notes=self.chance.choice(WORDS), author=self.author())
+
+    def rm(self, store):
+        store.delete(self.some(store.list()), author=self.author())
+
+    def restore(self, store):
+        store.restore(self.some(store.trash()), author=self.author())
+
+    def mv(self, store):
+        target = self.chance.choice(EXPERIMENTS)
+        store.move(self.some(store.list()), target, author=self.author())
+
+    def rename(self, store):
+        old, new = self.chance.sample(EXPERIMENTS, 2)
+        store.rename_experiment(old, new, merge=True, author=self.author())
+
+    def undo(self, store):
+        store.undo(author=self.author())
+
+    def resume(self, store):
+        for run in self.some(store.list()):
+            with store.resume(run) as again:
+                again.log(loss=self.chance.random())
+
+    def rewind(self, store):
+        for run in self.some(store.list()):
+            with store.resume(run) as again:
+                again.rewind(self.chance.randint(0, 5))
+
+    def save(self, store):
+        for run in self.some(store.list()):
+            store.add(run, artifacts={"late.txt": str(self.chance.random()).encode()})
+
+    def push(self, store):
+        store.push(self.chance.choice([one for one in self.stores if one is not store]))
+
+    def pull(self, store):
+        store.pull(self.chance.choice([one for one in self.stores if one is not store]))
+
+
+def test_random_histories_end_in_equal_stores(tmp_path, unsynced, one_second, is_full_campaign):
+    for seed in range(300 if is_full_campaign else 4):
+        with ExitStack() as opened:
+            folder = tmp_path / str(seed)
+            folder.mkdir()
+            stores = [opened.enter_context(Store.open(folder / name)) for name in "abc"]
+            walk = Walk(stores, random.Random(seed))
+            for _ in range(25):
+                walk.step()
+
+            exchange(stores)
+
+            known = [everything(store) for store in stores]
+            assert known[0] == known[1] == known[2], seed
+            for store in stores:
+                assert_sound(store)
+                for other in stores:
+                    if other is not store:
+                        again = store.push(other)
+                        assert (again.added, again.changed, again.skipped) == (0, 0, ())
+
+
+# Names
+
+
+def test_runs_with_one_number_have_the_same_names_in_every_store(stores, one_second):
+    a, b, c = stores
+    runs = [record(store) for store in stores]
+
+    a.push(b)
+    b.push(c)
+    c.push(a)
+    a.push(b)
+
+    for store in stores:
+        names = {run.uid: run.reference for run in store.list("fit")}
+        assert names == {run.uid: f"{run.reference}~{run.uid[-4:]}" for run in runs}
+        for run in runs:
+            assert store.get(names[run.uid]).uid == run.uid
+            assert store.get(f"fit#1~{run.uid[-4:]}").uid == run.uid
+        for shared in ("fit#1", runs[0].reference):
+            with pytest.raises(AmbiguousReferenceError) as error:
+                store.get(shared)
+            assert set(error.value.candidates) == set(names.values())
+        assert record(store).run_number == 2
+
+
+def test_a_reference_is_kept_if_only_the_number_is_shared(stores, monkeypatch):
+    a, b, _ = stores
+    first = record(a)
+    monkeypatch.setattr(reference, "local_timestamp", lambda _: "2026-11-27-T101600")
+    second = record(b)
+
+    b.pull(a)
+
+    assert [b.get(run.reference).uid for run in (first, second)] == [first.uid, second.uid]
+    assert b.get(f"fit#1~{second.uid[-4:]}").uid == second.uid
+    assert short_names(b.list("fit")) == tuple(f"fit#1~{run.uid[-4:]}" for run in b.list("fit"))
+
+
+def test_the_newest_of_an_experiment_is_the_same_in_every_store(stores, one_second):
+    a, b, _ = stores
+    record(a)
+    record(b)
+
+    exchange(stores)
+
+    assert len({store.get("fit#-1").uid for store in stores}) == 1
+
+
+def test_a_number_is_not_used_again_after_its_run_was_removed_elsewhere(stores):
+    a, b, _ = stores
+    record(a)
+    record(a)
+    a.delete("fit#2")
+    a.collect_garbage(older_than=timedelta(0))
+
+    a.push(b)
+
+    assert record(b).run_number == 3
+
+
+def test_runs_of_a_shared_reference_keep_their_folders(stores, one_second):
+    a, b, _ = stores
+    run = record(a)
+    folder = a.folder_of(run.reference)
+    folder.mkdir(parents=True)
+    record(b)
+
+    a.pull(b)
+
+    assert a.folder_of(a.get(run.uid).reference) == folder
+
+
+# Edits
+
+
+def test_the_last_edit_of_each_field_counts(stores):
+    a, b, _ = stores
+    run = record(a, notes="first")
+    a.push(b)
+    a.edit(run, notes="of a")
+    a.tag(run, {"phase": "final"})
+    b.edit(run.uid, notes="of b")
+    b.tag(run.uid, {"keep": True})
+
+    exchange(stores)
+
+    for store in stores:
+        found = store.get(run.uid)
+        assert found.notes == "of b"
+        assert found.tags == {"phase": "final", "keep": "true"}
+        assert [event.new for event in store.events(found) if event.field == "notes"] == [
+            "of a",
+            "of b",
+        ]
+
+
+def test_an_edit_from_another_store_can_be_undone(stores):
+    a, b, _ = stores
+    run = record(a)
+    other = record(a)
+    a.tag(run, {"phase": "final"}, author="ada")
+    a.push(b)
+    b.tag(other.uid, {"keep": True}, author="ada")
+    a.edit(run, notes="news", author="bob")
+    a.push(b)
+
+    undone = [b.undo(author="ada")[0].event.field for _ in range(2)]
+
+    assert undone == ["tags.keep", "tags.phase"]
+    b.push(a)
+    assert dict(a.get(run.uid).tags) == {"phase": "pilot"}
+    assert [one.event.field for one in a.redo(author="ada")] == ["tags.phase"]
+    assert_sound(a)
+
+
+def test_a_deleted_run_stays_deleted_with_later_edits(stores):
+    a, b, _ = stores
+    run = record(a)
+    a.push(b)
+    a.delete(run)
+    b.edit(run.uid, notes="still in use")
+
+    exchange(stores)
+
+    for store in stores:
+        assert list(store.list()) == []
+        assert store.restore(run.uid)[0].notes == "still in use"
+
+
+def test_a_permanently_deleted_run_does_not_return(stores):
+    a, b, _ = stores
+    run = record(a)
+    a.push(b)
+    b.delete(run.uid)
+    b.collect_garbage(older_than=timedelta(0))
+
+    again = a.push(b)
+
+    assert [(one.uid, one.why) for one in again.skipped] == [(run.uid, "deleted")]
+    assert [*b.list(), *b.trash()] == []
+    assert b.push(a).skipped == ()
+    assert a.get(run.uid)
+
+
+def test_a_run_that_went_on_replaces_its_older_copy(stores):
+    a, b, _ = stores
+    run = record(a, points=3)
+    a.push(b)
+    with a.resume(run) as again:
+        again.log(loss=9.0)
+
+    result = b.pull(a)
+
+    assert (result.changed, result.points) == (1, 4)
+    assert list(b.get(run.uid).metric("loss").values) == [0.0, 1.0, 2.0, 9.0]
+    assert a.pull(b).changed == 0
+
+
+# What is transferred
+
+
+def test_a_run_is_transferred_with_everything(stores, tmp_path):
+    a, b, _ = stores
+    data = tmp_path / "data.csv"
+    data.write_text("x\n1\n")
+    sets = [{"name": "small", "lr": 1}, {"name": "wide", "lr": 2}]
+    with suppress(ValueError), a.start("fit", params=sets, argv=["x"]) as run:
+        run.of_set("wide").log_points("loss", [1.0, math.nan, math.inf])
+        run.log_points("long", [float(one % 97) for one in range(20_000)])
+        run.save("plots/one.txt", b"contents")
+        run.use(data, "data.csv")
+        raise ValueError("bad luck")
+    a.edit(run.uid, notes="naïve\n日本語 🚀")
+    a.move(run.uid, "train")
+    a.close()
+
+    with Store.open(a.path) as a:
+        result = a.push(b)
+
+        assert (result.added, result.points, result.skipped) == (1, 20_003, ())
+        mine, theirs = (everything_of(store, store.get(run.uid)) for store in (a, b))
+        assert repr(mine) == repr(theirs)
+        assert b.get("fit#1").uid == run.uid
+        assert len(b.find("params.lr = 2 and metrics.long.max = 96")) == 1
+        outlines = [store.get(run.uid).outline("long", stretches=50) for store in (a, b)]
+        assert repr(outlines[0]) == repr(outlines[1])
+        assert_sound(b)
+
+
+def test_nothing_is_transferred_twice(stores):
+    a, b, _ = stores
+    run = record(a)
+    a.push(b)
+    before = files_of(b.path)
+
+    again = a.push(b)
+
+    assert (again.added, again.changed, again.unchanged) == (0, 0, 1)
+    assert files_of(b.path) == before
+    assert b.pull(a, runs=[run]).unchanged == 1
+
+
+def files_of(folder):
+    """Return the contents of all files below a folder, and when they were changed."""
+    return {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith("-shm")  # of readers of the database
+    }
+
+
+def test_contents_of_several_runs_are_copied_once(stores):
+    a, b, _ = stores
+    for _ in range(3):
+        with a.start("fit", capture=False) as run:
+            run.save("data.bin", b"x" * 1000)
+
+    result = a.push(b)
+
+    assert (result.contents.files, result.contents.size_bytes) == (1, 1000)
+
+
+def test_a_filter_or_names_select_runs(stores):
+    a, b, _ = stores
+    for lr in (1, 2, 3):
+        record(a, lr=lr)
+
+    a.push(b, "params.lr >= 2")
+    a.push(b, runs=["fit#1"], dry=True)
+
+    assert {run.params["lr"] for run in b.list()} == {2, 3}
+    with pytest.raises(UsageError, match="both a filter and runs"):
+        a.push(b, "params.lr = 1", runs=["fit#1"])
+    with pytest.raises(NotFoundError):
+        b.pull(a, runs=["fit#9"])
+    assert b.pull(a, runs=["fit#1"]).added == 1
+
+
+def test_a_dry_run_counts_and_changes_nothing(stores, tmp_path):
+    a, b, _ = stores
+    record(a)
+    before = files_of(b.path)
+
+    dry = a.push(b, dry=True)
+
+    assert (dry.added, dry.points, dry.contents.files, dry.is_dry) == (1, 3, 1, True)
+    assert files_of(b.path) == before
+    done = a.push(b)
+    assert (done.added, done.points, done.contents) == (dry.added, dry.points, dry.contents)
+    with pytest.raises(StoreError):
+        a.push(tmp_path / "new", dry=True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_active_run_is_transferred_after_its_end(stores):
+    a, b, _ = stores
+    with a.start("fit", capture=False) as run:
+        run.log(loss=1.0)
+
+        early = a.push(b)
+
+        assert [(one.uid, one.why) for one in early.skipped] == [(run.uid, "active")]
+        assert list(b.list()) == []
+    assert a.push(b).added == 1
+    assert list(b.get(run.uid).metric("loss").values) == [1.0]
+
+
+def test_a_silent_run_of_another_machine_is_transferred_as_it_is(stores):
+    a, b, _ = stores
+    run = record(a)
+    with a.backend.database.driver.write() as connection:
+        connection.execute(
+            "UPDATE runs SET status = 'running', ended_at = NULL, last_seen_at = 1,"
+            " hostname = 'elsewhere', boot_id = 'm/b/1'"
+        )
+
+    assert a.push(b).added == 1
+    assert b.get(run.uid).status.value == "running"
+
+
+def test_a_store_is_not_transferred_to_itself(stores, tmp_path):
+    a, _, _ = stores
+    (tmp_path / "link").symlink_to(a.path)
+
+    for same in (a, a.path, tmp_path / "link"):
+        with pytest.raises(UsageError, match="same store"):
+            a.push(same)
+
+
+# Damage
+
+
+def test_a_damaged_run_is_skipped_and_the_others_are_transferred(stores):
+    a, b, _ = stores
+    runs = [record(a) for _ in range(5)]
+    damage = [
+        "UPDATE metric_chunks SET chunk = zeroblob(40) WHERE run_id = 1",
+        "UPDATE events SET new = 'forged' WHERE run_id = 2",
+        "UPDATE runs SET uid = '../../x' WHERE id = 3",
+    ]
+    with a.backend.database.driver.write() as connection:
+        for statement in damage:
+            connection.execute(statement)
+    path = a.backend.objects.path_of(runs[3].artifacts["model.bin"].digest)
+    path.chmod(0o644)
+    path.write_bytes(b"y" * path.stat().st_size)
+
+    result = a.push(b)
+
+    assert [run.uid for run in b.list()] == [runs[4].uid]
+    assert {(one.uid, one.why) for one in result.skipped} == {
+        (run.uid, "damaged") for run in (runs[0], runs[1], runs[3])
+    }
+    assert_sound(b)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile") / "runs"
+    hostile_rows.make(folder)
+    with closing(sqlite3.connect(folder / "runstore.db")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return folder
+
+
+def test_a_store_with_anything_in_any_cell_does_no_harm(hostile, tmp_path_factory, unsynced):
+    contents = (hostile / "runstore.db").read_bytes()
+
+    @settings(max_examples=10 if settings().max_examples < 100 else 400)
+    @given(hostile_rows.changes_of(hostile / "runstore.db", min_size=1))
+    def pull(changes):
+        folder = tmp_path_factory.mktemp("pull")
+        path = folder / "theirs" / "runstore.db"
+        path.parent.mkdir()
+        path.write_bytes(contents)
+        hostile_rows.damage(path, changes)
+        with Store.open(folder / "mine") as mine:
+            record(mine, "exp")
+            with suppress(StoreError, NotFoundError):
+                mine.pull(path.parent)
+            assert_sound_and_readable(mine)
+        assert {one.name for one in folder.iterdir()} == {"mine", "theirs"}
+
+    pull()
+
+
+def assert_sound_and_readable(store):
+    with closing(sqlite3.connect(store.path / "runstore.db")) as database:
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+    for run in (*store.list(), *store.trash()):
+        assert run.damaged == ()
+        everything_of(store, run)
+    assert store.verify().problems == ()
+    assert record(store, "exp").run_number > 1
+
+
+# Interruptions
+
+PUSHES = """
+import sys, runstore
+with runstore.Store.open(sys.argv[1]) as store:
+    print("begins", flush=True)
+    store.push(sys.argv[2])
+"""
+
+
+def test_a_killed_transfer_leaves_whole_runs_and_goes_on(stores, campaign_rounds, tmp_path):
+    a, _, _ = stores
+    for place in range(30):
+        with a.start("fit", capture=False) as run:
+            run.log_points("loss", [float(place)] * 3_000)
+            run.save("model.bin", os.urandom(30_000))
+    chance = random.Random(1)
+    target = tmp_path / "target"
+    for _ in range(campaign_rounds // 3):
+        program = subprocess.Popen(
+            [sys.executable, "-c", PUSHES, a.path, target], stdout=subprocess.PIPE
+        )
+        with program, suppress(subprocess.TimeoutExpired):
+            program.stdout.readline()
+            program.wait(chance.random() * 0.2)
+        if program.poll() is None:
+            program.kill()
+        program.wait()
+
+        with Store.open(target) as half:
+            assert all(everything_of(half, run)["metrics"]["loss"] for run in half.list())
+            assert_sound(half)
+
+    a.push(target)
+
+    with Store.open(target) as whole:
+        assert len(whole.list()) == 30
+        assert_sound(whole)
+
+
+LIMITED = """
+import resource, signal, sys, runstore, runstore.errors
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with runstore.Store.open(sys.argv[1]) as store, runstore.Store.open(sys.argv[2]) as other:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+    try:
+        store.push(other)
+    except runstore.errors.StoreError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_ends_a_transfer_that_goes_on_later(stores, tmp_path):
+    a, _, _ = stores
+    record(a)
+    with a.start("fit", capture=False) as run:
+        run.save("large.bin", os.urandom(1_000_000))
+    target = tmp_path / "target"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED, a.path, target],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
+    assert "could not be copied" in ended.stdout
+    with Store.open(target) as half:
+        assert len(half.list()) <= 1
+        assert_sound(half)
+        assert half.pull(a).unchanged + len(half.list()) >= 2
+        assert_sound(half)
+
+
+RECORDS = """
+import itertools, sys, runstore
+store = runstore.Store.open(sys.argv[1])
+print("begins", flush=True)
+for number in itertools.count():
+    with store.start("busy", params={"number": number}, capture=False) as run:
+        run.log_points("loss", [float(number)] * 50)
+        run.save("number.txt", str(number).encode())
+"""
+
+
+def test_programs_record_into_both_stores_meanwhile(stores, is_full_campaign):
+    a, b, _ = stores
+    writers = [
+        subprocess.Popen([sys.executable, "-c", RECORDS, store.path], stdout=subprocess.PIPE)
+        for store in (a, b) * (8 if is_full_campaign else 1)
+    ]
+    try:
+        for writer in writers:
+            writer.stdout.readline()
+        for _ in range(500):
+            a.push(b)
+            a.pull(b)
+            if len(a.list()) > 10 * len(writers):
+                break
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+            writer.stdout.close()
+
+    exchange(stores)
+
+    uids = {run.uid for run in a.list()}
+    assert uids == {run.uid for run in b.list()}
+    assert len(uids) > len(writers)
+    numbers = {run.uid: run.run_number for run in a.list()}
+    assert numbers == {run.uid: run.run_number for run in b.list()}
+    for store in (a, b):
+        assert_sound(store)
+
+
+# Stores of other users
+
+
+RECORDED_BY_BOB = """
+import runstore
+with runstore.Store.open(".") as store:
+    with store.start("fit", capture=False) as run:
+        run.save("a.txt", b"1")
+    store.start("fit", capture=False).finish()
+"""
+PULLED_BY_ALICE = """
+import runstore, sys
+store = runstore.Store.open(".")
+print(store.pull("{theirs}").added)
+store.edit("fit#1", notes="mine")
+print(store.pull("{theirs}").unchanged)
+"""
+EDITED_BY_BOB = "import runstore; runstore.Store.open('.').edit('fit#1', notes='forged')"
+PULLED_AGAIN = """
+import runstore, sys
+store = runstore.Store.open(".")
+print([one.why for one in store.pull("{theirs}").skipped], store.get("fit#1").notes)
+"""
+
+
+def test_a_store_of_another_user_is_not_written_and_changes_no_run(users):
+    theirs = users.folder("theirs", BOB, 0o777)
+    home = users.home(ALICE)
+    users.said_by(BOB, RECORDED_BY_BOB, cwd=theirs)
+    before = files_of(theirs)
+
+    pulled = users.said_by(ALICE, PULLED_BY_ALICE.format(theirs=theirs), cwd=home)
+
+    assert pulled.split() == ["2", "2"]
+    assert files_of(theirs) == before
+    users.said_by(BOB, EDITED_BY_BOB, cwd=theirs)
+    assert users.said_by(ALICE, PULLED_AGAIN.format(theirs=theirs), cwd=home) == "['foreign'] mine"
+    users.run(ALICE, "print()", cwd=home)
+    trusting = {"RUNSTORE_TRUST": str(theirs)}
+    merged = users.said_by(ALICE, PULLED_AGAIN.format(theirs=theirs), cwd=home, **trusting)
+    assert merged == "[] forged"

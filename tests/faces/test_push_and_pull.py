@@ -1,0 +1,143 @@
+"""Runs are pushed to and pulled from another store on the command line."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from commands import messages, on_terminal, runstore
+from runstore import Store
+from runstore.cli import output, transfers
+
+
+@pytest.fixture
+def here(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for lr in (0.1, 0.2):
+            with store.start("mnist", params={"lr": lr}, capture=False) as run:
+                run.log(loss=lr)
+                run.save("model.bin", f"weights {lr}".encode())
+    (tmp_path / "team").mkdir()
+    return tmp_path
+
+
+def test_runs_are_pushed_once(here):
+    first = runstore("push", "team/runs", cwd=here)
+    again = runstore("push", "team/runs", cwd=here)
+
+    place = "team/runs"
+    assert (first.returncode, first.stdout) == (0, "")
+    assert messages(first) == [
+        f"runstore: 2 runs were added to {place}; 2 files copied, 22 bytes."
+    ]
+    assert again.returncode == 0
+    assert messages(again) == [f"runstore: nothing to do: {place} has 2 runs already."]
+
+
+def test_words_select_runs_of_the_sending_store(here):
+    runstore("push", "mnist", "params.lr > 0.1", "team/runs", cwd=here)
+    none = runstore("push", "params.lr > 9", here / "team" / "runs", cwd=here)
+    pulled = runstore("pull", "mnist#2", "team/runs", "--store", "own", cwd=here)
+
+    assert messages(pulled) == ["runstore: 1 run was added to own; 1 file copied, 11 bytes."]
+    assert messages(none) == ["runstore: nothing to do."]
+    wrong = runstore("pull", "mnist#1", "team/runs", "--store", "own", cwd=here)
+    assert wrong.returncode == 3
+
+
+def test_counts_are_printed_as_json(here):
+    dry = runstore("push", "--dry-run", "--json", "team", cwd=here)
+    assert dry.returncode == 5  # there is no store yet
+
+    ended = runstore("push", "--json", "team/runs", cwd=here)
+
+    assert json.loads(ended.stdout) == {
+        "added": 2,
+        "changed": 0,
+        "unchanged": 0,
+        "points": 2,
+        "contents": {"files": 2, "size_bytes": 22},
+        "skipped": [],
+        "is_dry": False,
+    }
+
+
+def test_edits_and_a_dry_run_are_told(here):
+    runstore("push", "team/runs", cwd=here)
+    runstore("tag", "mnist#1", "+keep", cwd=here)
+
+    dry = runstore("push", "--dry-run", "team/runs", cwd=here)
+    done = runstore("push", "team/runs", cwd=here)
+
+    assert dry.stdout == "runstore: 1 run would be updated, 1 was there already.\n"
+    assert messages(done) == ["runstore: 1 run was updated, 1 was there already."]
+    listed = runstore("ls", "tags.keep is not missing", "--store", "team/runs", cwd=here)
+    assert "mnist_1_" in listed.stdout
+
+
+def test_a_damaged_run_is_told_and_the_exit_code_is_one(here):
+    with Store.open(here / ".runstore") as store:
+        path = store.backend.objects.path_of(store.get("mnist#1").artifacts["model.bin"].digest)
+        path.unlink()
+
+    ended = runstore("push", "team/runs", cwd=here)
+
+    assert ended.returncode == 1
+    first, second = messages(ended)
+    assert "1 run was added" in first
+    assert "1 run skipped, damaged: mnist_1_" in second
+
+
+def test_active_and_deleted_runs_are_told(here):
+    runstore("push", "team/runs", cwd=here)
+    runstore("rm", "-y", "mnist#1", "--store", "team/runs", cwd=here)
+    runstore("gc", "-y", "--trash", "--store", "team/runs", cwd=here)
+    with Store.open(here / ".runstore") as store, store.start("mnist", capture=False):
+        ended = runstore("push", "team/runs", cwd=here)
+
+    assert ended.returncode == 0
+    assert messages(ended)[1:] == [
+        "runstore: 1 run skipped, not finished: mnist#3.",
+        "runstore: 1 run skipped, deleted permanently in team/runs: mnist#1.",
+    ]
+
+
+@pytest.mark.parametrize("word", ["mnist", "team"])
+def test_no_store_is_created_by_a_slip(here, word):
+    (here / "team" / "notes.txt").touch()
+
+    ended = runstore("push", word, cwd=here)
+
+    assert ended.returncode == 2
+    assert messages(ended)[1] == "Nothing was transferred."
+    assert not (here / "mnist").exists()
+    assert [one.name for one in (here / "team").iterdir()] == ["notes.txt"]
+
+
+def test_a_store_that_is_missing_is_not_pulled(here):
+    ended = runstore("pull", "team/runs", cwd=here)
+
+    assert (ended.returncode, ended.stdout) == (5, "")
+    assert "There is no store" in messages(ended)[0]
+
+
+def test_progress_of_a_long_transfer_is_shown_on_a_terminal(here, monkeypatch):
+    drawn = io.StringIO()
+    monkeypatch.setattr(transfers, "_QUICK_S", 0)
+    monkeypatch.setattr(output, "is_terminal", lambda **_: True)
+    monkeypatch.setattr(
+        output, "console", lambda **_: Console(file=drawn, force_terminal=True, width=100)
+    )
+
+    with Store.open(here / ".runstore") as store, transfers.shown_progress() as progress:
+        store.push(here / "team" / "runs", progress=progress)
+
+    assert "2/2" in drawn.getvalue()
+    assert "runs, 22 bytes of files" in drawn.getvalue()
+
+
+def test_a_quick_transfer_draws_nothing(here):
+    shown = on_terminal("push", "team/runs", cwd=here)
+
+    assert len(shown.splitlines()) == 1
