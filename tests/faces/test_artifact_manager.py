@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import string
 import subprocess
 import sys
 import time
@@ -102,6 +103,28 @@ def test_values_of_parameters_are_kept(project):
 
     with Store.open(project / "data") as store:
         assert store.get("latest").params == {"lr": 0.1, "layers": [8, 4]}
+
+
+def test_parameters_added_to_the_run_stay(project):
+    manager = manager_of(project, "fit", params={"width": 3})
+    with manager:
+        run = current_run()
+        run.params.update(lr=0.1, net={"depth": 2})
+        run.params["seed"] = 7
+
+    found = Store.open(project / "data").get("fit#1")
+    assert found.params == {"width": 3, "lr": 0.1, "net": {"depth": 2}, "seed": 7}
+    block, _ = ManagerStore(manager.manager_cache_path).get_run(found.reference)
+    assert block["args"] == {"fit": [["default", found.parameter_sets[0].hash]]}
+
+
+def test_parameters_that_the_manager_changes_replace_others(project):
+    manager = manager_of(project, "fit", params={"width": 3})
+    with manager:
+        current_run().params.update(lr=0.1)
+        manager.set_params({"width": 4})
+
+    assert Store.open(project / "data").get("fit#1").params == {"width": 4}
 
 
 def test_block_that_is_left_is_complete(project):
@@ -206,13 +229,15 @@ def test_working_directory_may_change(project, monkeypatch):
 
 
 def test_secrets_of_the_command_line_are_not_kept(project):
-    line = "experiment mnist --token hf_abcdefghijklmnopqrstuvwxyz --store-full"
+    # Composed, because the code of this module may be kept as well.
+    secret = f"hf_{string.ascii_lowercase}"
+    line = f"experiment mnist --token {secret} --store-full"
     manager = manager_of(project, run_line=line, store_full=True)
     manager.store()
     manager.store()
 
     kept = b"".join(one.read_bytes() for one in (project / "data").rglob("*") if one.is_file())
-    assert b"hf_abc" not in kept
+    assert secret.encode() not in kept
     assert manager.run_info["cli"] == "experiment mnist --token '***' --store-full"
 
 

@@ -137,8 +137,17 @@ def new_block(manager: Any, number: int, dialect: Dialect, runs_folder: Path) ->
     return block
 
 
-def renewed_block(block: Block, manager: Any, runs_folder: Path) -> Block:
-    """Return the block updated from the manager, keeping its own keys."""
+def renewed_block(
+    block: Block, manager: Any, runs_folder: Path, *, keeps_params: bool = False
+) -> Block:
+    """Return the block updated from the manager, keeping its own keys.
+
+    Args:
+        block: The block as recorded.
+        manager: The manager.
+        runs_folder: The parent of full stores' folders.
+        keeps_params: Whether the block's own parameters stay.
+    """
     new = dict(block)
     status = getattr(manager, "status", _NOTHING)
     if status is not _NOTHING and status is not None:
@@ -150,7 +159,7 @@ def renewed_block(block: Block, manager: Any, runs_folder: Path) -> Block:
         dialect = RECENT
     elif "args" in block or "params_files" in block:
         dialect = PAGE
-    files, sets = _parameters(manager)
+    files, sets = (_NOTHING, _NOTHING) if keeps_params else _parameters(manager)
     if files is not _NOTHING:
         new[dialect.files_key] = files
     if sets is not _NOTHING:
@@ -158,6 +167,11 @@ def renewed_block(block: Block, manager: Any, runs_folder: Path) -> Block:
     if is_full_store(manager):
         new["reproduce"] = tell_reproduction(manager, runs_folder)
     return new
+
+
+def parameters_said_by(manager: Any) -> str:
+    """Return the manager's parameter files and sets as a text, to be compared later."""
+    return repr(_parameters(manager))
 
 
 def _parameters(manager: Any) -> tuple[Any, Any]:

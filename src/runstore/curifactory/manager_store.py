@@ -19,6 +19,7 @@ from runstore.curifactory.manager_attributes import (
     experiment_of,
     hashes_said_by,
     new_block,
+    parameters_said_by,
     reference_of,
     renewed_block,
     tell_commit,
@@ -66,6 +67,8 @@ class ManagerStore:
         self._mirror = Mirror()
         self._seen = 0
         self._news: dict[int, BlockRow] = {}
+        # By reference: the parameters of its manager when the run was last written here.
+        self._said: dict[str, str] = {}
         self._refusal: StoreError | None = None
         self._store: Store | None = None
         try:
@@ -183,6 +186,7 @@ class ManagerStore:
                 process = current_process()
                 row_id = writer.start(experiment, made, process=process, facts=facts, trees=trees)
             row = self._written(row_id)
+            self._said[reference_of(mngr)] = parameters_said_by(mngr)
             watch(ManagedRun(self._store or self._open_store(), row.run))
             shown = self._mirror.block_of(row_id)
             return shown or self._mirror.adopt(row_id, row.block)
@@ -190,22 +194,27 @@ class ManagerStore:
     def update_run(self, mngr: Any) -> Block | None:
         """Record a run's state: status, error, parameter files and sets; durable on return.
 
+        Parameters that were added to the run itself stay, unless those of the manager changed.
+
         Returns:
             The run's block, or None if there is no run with the manager's reference.
         """
-        reference = reference_of(mngr)
+        reference, said = reference_of(mngr), parameters_said_by(mngr)
+        keeps = self._said.get(reference) == said
         with self._guard:
             with self._changing() as writer:
                 row = _of_this_process(writer.rows_by_reference(reference))
                 if row is None:
                     return None
                 old = row.block
-                new = plain(renewed_block(old, mngr, self._folder / "runs"), lenient=True)
+                new = renewed_block(old, mngr, self._folder / "runs", keeps_params=keeps)
+                new = plain(new, lenient=True)
                 if new != old:
                     trees = self._trees_for(mngr) if _has_new_sets(old, new) else {}
                     writer.change(row, new, author=current_author(), trees=trees)
             if new != old:
                 row = self._written(row.id)
+            self._said[reference] = said
             self._watch_or_forget(row)
             return self._mirror.adopt(row.id, row.block)
 
