@@ -77,7 +77,7 @@ def start_run(
         The run, which is durable by then.
 
     Raises:
-        AlreadyRanError: The same was run before, and `if_done` is `skip` or `error`.
+        AlreadyRanError: An identical run exists, and `if_done` is `skip` or `error`.
         InvalidValueError: The name or a value cannot be stored; the message names it.
         StoreError: The store did not accept the run.
         UsageError: Neither an experiment name nor a run to resume was given, or both; or `seed`
@@ -223,7 +223,7 @@ def recorded(
         capture: Whether to record git, host, packages and source code.
         parent: Parent run; by default the run that surrounds the call.
         live: Whether the runs are interactive sessions, which have no defined end.
-        if_done: Action if the same was run before: `run`, `warn`, `skip` or `error`; the
+        if_done: Action if an identical run exists: `run`, `warn`, `skip` or `error`; the
             last two raise `AlreadyRanError` at the call.
 
     Raises:

@@ -239,7 +239,7 @@ class Store:
                 packages are recorded instead of those of this one.
 
         Raises:
-            AlreadyRanError: The same was run before, and `if_done` is `skip` or `error`.
+            AlreadyRanError: An identical run exists, and `if_done` is `skip` or `error`.
             InvalidValueError: The name or a value cannot be stored; the message names it.
             StoreError: The store did not accept the run.
             UsageError: `if_done` is not one of its choices, or requires `capture`.
@@ -853,7 +853,7 @@ class Store:
         *,
         presume_lost: bool = False,
     ) -> Settled:
-        """Find out what became of silent runs, and mark those as lost whose process is gone.
+        """Determine the state of silent runs, and mark runs as lost if their process is gone.
 
         A run is silent if it has not ended, and its last sign of life is over a minute old. If it
         ran in a job of Slurm and the commands of that cluster are installed here, they are asked
@@ -861,7 +861,7 @@ class Store:
 
         Args:
             wanted: Runs, or any names of them; None for all silent runs.
-            presume_lost: Whether to also mark runs of which nothing is known. A run that reports
+            presume_lost: Whether to also mark runs in an unknown state. A run that reports
                 its end later gets the status that it reports.
 
         Returns:

@@ -57,12 +57,11 @@ def ui(
 
     Args:
         store: The store, a folder or a URL; None for the store of the project.
-        height: Of the cell, in pixels.
-        read_only: Let nothing be changed.
+        height: Height of the cell in pixels.
+        read_only: Refuse all changes.
 
     Returns:
-        The address. As the last line of a cell it is the page itself. The token in it lets one
-        browser in, once.
+        The address, which a cell displays as the page. Its token admits one browser, once.
 
     Raises:
         StoreUnavailableError: There is no such store, or the page did not start.
