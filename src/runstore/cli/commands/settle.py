@@ -1,4 +1,4 @@
-"""runstore settle: find out what became of silent runs."""
+"""runstore settle: check the state of silent runs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from runstore.model.display.short_names import short_names
 from runstore.reading.shown.facts import lifetime_text
 
 
-@click.command(short_help="Find out what became of silent runs.")
+@click.command(short_help="Check silent runs, and mark lost ones.")
 @click.argument(
     "words",
     metavar="[RUN | EXPERIMENT]... [FILTER]",
     nargs=-1,
     shell_complete=complete_words,
 )
-@click.option("--lost", is_flag=True, help="Also mark runs as lost of which nothing is known.")
+@click.option("--lost", is_flag=True, help="Also mark runs in an unknown state as lost.")
 @yes_option
 @json_option
 def command(words: Sequence[str], *, lost: bool, yes: bool, as_json: bool) -> None:
-    """Find out what became of silent runs, and mark those as lost whose process is gone.
+    """Check the state of silent runs, and mark runs as lost if their process is gone.
 
     A run on another machine is silent if it has not ended and its last sign of life is over a
-    minute old. If it ran in a job of Slurm, the job's state is asked for with sacct or squeue.
+    minute old. If it ran in a job of Slurm, sacct or squeue is asked for the state of the job.
 
     \b
     runstore settle
