@@ -524,7 +524,7 @@ def test_a_verdict_that_rests_on_normal_values_says_so(tmp_path):
         ranking = best(store.list(), "acc")
 
     assert ranking.is_decided
-    assert ranking.remarks[0].startswith("lr=2: the verdict holds only if the values spread")
+    assert ranking.remarks[0].startswith("lr=2: the verdict is only valid for normally")
     assert [one["is_fragile"] for one in ranking.records()] == [False, True]
 
 

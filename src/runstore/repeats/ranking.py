@@ -163,16 +163,16 @@ class Ranking(RepeatsSummary):
             yield f"{listed(names)}: {text}."
 
     def _fragile(self) -> Iterator[str]:
-        """Yield the verdicts that rest on the assumption that values spread normally."""
+        """Yield a warning about verdicts that depend on normally distributed values."""
         names = [
             self.groups[one.place].group.label for one in self.best.standings if one.is_fragile
         ]
         if names and self.best.first is not None:
             winner = self.groups[self.best.first.place].group.label
             yield (
-                f"{listed(names)}: the verdict holds only if the values spread normally. Their"
-                f" spread is not that of {winner}, or they may be skewed; then up to 1 in 4 such"
-                " verdicts is wrong. Look at the values, or add seeds."
+                f"{listed(names)}: the verdict is only valid for normally distributed values. Their"
+                f" variance differs from that of {winner}, or they may be skewed; in that case, up"
+                " to 1 in 4 such verdicts is wrong. Look at the values, or add seeds."
             )
 
     def rows(self) -> Iterator[tuple[str, ...]]:
