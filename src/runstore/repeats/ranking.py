@@ -170,9 +170,9 @@ class Ranking(RepeatsSummary):
         if names and self.best.first is not None:
             winner = self.groups[self.best.first.place].group.label
             yield (
-                f"{listed(names)}: the verdict is only valid for normally distributed values. Their"
-                f" variance differs from that of {winner}, or they may be skewed; in that case, up"
-                " to 1 in 4 such verdicts is wrong. Look at the values, or add seeds."
+                f"{listed(names)}: the verdict is only valid for normally distributed values."
+                f" Their variance differs from that of {winner}, or they may be skewed; in that"
+                " case, up to 1 in 4 such verdicts is wrong. Look at the values, or add seeds."
             )
 
     def rows(self) -> Iterator[tuple[str, ...]]:
