@@ -10,11 +10,7 @@ from runstore.store import Store
 
 
 class LastingStore:
-    """A store that is reopened if its file was replaced; safe to share between threads.
-
-    Args:
-        store: The open store.
-    """
+    """A store that is reopened if its file was replaced; safe to share between threads."""
 
     def __init__(self, store: Store) -> None:
         self.path = store.path

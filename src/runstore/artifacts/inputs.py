@@ -31,11 +31,7 @@ _NAME_LIMIT = 1024
 
 
 class Lineage:
-    """Records the inputs of the runs of one store.
-
-    Args:
-        backend: The store.
-    """
+    """Records the inputs of the runs of one store."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

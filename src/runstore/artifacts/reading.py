@@ -24,11 +24,7 @@ _READ_MODES = {"r", "rt", "rb"}
 
 
 class Reading:
-    """Reads the artifacts of the runs of one store; a run that reads them has them as inputs.
-
-    Args:
-        backend: The store.
-    """
+    """Reads the artifacts of the runs of one store; a run that reads them has them as inputs."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

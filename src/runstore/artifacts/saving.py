@@ -37,11 +37,7 @@ Keep = Callable[[Objects], Contents]
 
 
 class Saving:
-    """Saves the artifacts of the runs of one store.
-
-    Args:
-        backend: The store.
-    """
+    """Saves the artifacts of the runs of one store."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

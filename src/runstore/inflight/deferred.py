@@ -40,11 +40,7 @@ _CLAIM_PATIENCE_S = 1.0
 
 
 class Deferred:
-    """Keeps data in the spool if the database cannot be written, and imports it later.
-
-    Args:
-        backend: The store.
-    """
+    """Keeps data in the spool if the database cannot be written, and imports it later."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -13,11 +13,7 @@ V = TypeVar("V", bound=str)
 
 
 class KeptByName(MutableMapping[str, V]):
-    """A mapping in the store; each change is durable on return.
-
-    Args:
-        backend: The store.
-    """
+    """A mapping in the store; each change is durable on return."""
 
     _state: str
 

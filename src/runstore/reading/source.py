@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """Reads the data of runs in one store; see `model.run.RunSource`.
-
-    Args:
-        backend: The store.
-    """
+    """Reads the data of runs in one store; see `model.run.RunSource`."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend

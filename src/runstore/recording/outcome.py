@@ -161,7 +161,7 @@ def status_of(error: BaseException | None) -> Status:
     parts = tuple(_parts(error)) or (error,)
     if any(_is_interruption(one) for one in parts):
         return Status.INTERRUPTED
-    if all(_is_pruning(one) for one in parts):
+    if all(_is_one_of(_PRUNED, one) for one in parts):
         return Status.PRUNED
     if isinstance(error, SystemExit) and exit_status(error.code) == 0:
         return Status.COMPLETE
@@ -185,10 +185,6 @@ def _is_interruption(error: BaseException) -> bool:
 
 def _is_cancellation(error: BaseException) -> bool:
     return _is_one_of(_CANCELLED, error)
-
-
-def _is_pruning(error: BaseException) -> bool:
-    return _is_one_of(_PRUNED, error)
 
 
 def _is_one_of(names: Container[tuple[str, str]], error: BaseException) -> bool:

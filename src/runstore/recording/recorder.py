@@ -27,11 +27,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Writes for the runs of this process.
-
-    Args:
-        backend: The store.
-    """
+    """Writes for the runs of this process."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend

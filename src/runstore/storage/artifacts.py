@@ -104,11 +104,7 @@ class OutputPart(NamedTuple):
 
 
 class ArtifactTable:
-    """The artifacts, inputs and output of the runs of one store.
-
-    Args:
-        database: The open database.
-    """
+    """The artifacts, inputs and output of the runs of one store."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver

@@ -82,11 +82,7 @@ class Undone(NamedTuple):
 
 
 class EditTable:
-    """The notes and tags of the runs of one store.
-
-    Args:
-        database: The open database.
-    """
+    """The notes and tags of the runs of one store."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver

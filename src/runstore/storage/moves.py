@@ -85,11 +85,7 @@ class _Move(NamedTuple):
 
 
 class Moves:
-    """Moves runs of one store.
-
-    Args:
-        database: The open database.
-    """
+    """Moves runs of one store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -119,11 +119,7 @@ class PriorRun(NamedTuple):
 
 
 class EarlierRuns:
-    """Lookup of earlier runs of one store.
-
-    Args:
-        database: The open database.
-    """
+    """Lookup of earlier runs of one store."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver

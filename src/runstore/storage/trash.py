@@ -101,11 +101,7 @@ class InTrash(Lookups):
 
 
 class Trash:
-    """The deleted runs of one store.
-
-    Args:
-        database: The open database.
-    """
+    """The deleted runs of one store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -47,9 +47,6 @@ class FilesNow:
 
     The limit of bytes holds for all of them together; otherwise the answer would depend on the
     number of runs.
-
-    Args:
-        backend: The store.
     """
 
     def __init__(self, backend: Backend) -> None:

@@ -27,7 +27,7 @@ def current_process() -> ProcessIdentity:
         _known.clear()
         started = _start_and_state(pid)
         identity = _known[pid] = ProcessIdentity(
-            hostname=_hostname(),
+            hostname=os.uname().nodename,
             boot_id=_boot_id(),
             pid=pid,
             started_ticks=started[0] if started else None,
@@ -154,10 +154,6 @@ def _parts(boot_id: str) -> tuple[str, str, str]:
     machine, _, rest = boot_id.partition("/")
     boot, _, namespace = rest.partition("/")
     return machine, boot, namespace
-
-
-def _hostname() -> str:
-    return os.uname().nodename
 
 
 def _boot_id() -> str | None:

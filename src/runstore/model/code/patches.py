@@ -211,13 +211,9 @@ def apply_patch(text: str | None, patch: FilePatch) -> str | None:
             if line[0] == "+":
                 after.append(line[1:])
                 continue
-            if done >= len(before) or not _is_same(before[done], line[1:]):
+            if done >= len(before) or not (before[done] == line[1:] or _MASK in line):
                 raise PatchError("the patch does not match the commit")
             if line[0] == " ":
                 after.append(before[done])
             done += 1
     return "".join([*after, *before[done:]])
-
-
-def _is_same(line: str, in_patch: str) -> bool:
-    return line == in_patch or _MASK in in_patch

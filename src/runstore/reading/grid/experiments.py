@@ -85,11 +85,7 @@ class _CountedGroups(NamedTuple):
 
 
 class _GroupsOfExperiments:
-    """The runs of a store by experiment; counted again after any change.
-
-    Args:
-        backend: The store.
-    """
+    """The runs of a store by experiment; counted again after any change."""
 
     def __init__(self, backend: Backend) -> None:
         self._database = backend.database

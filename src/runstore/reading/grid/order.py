@@ -67,11 +67,7 @@ def _ids(backend: Backend, query: Query, newest: list[int], *, is_trash: bool) -
 
 
 class _NewestFirst:
-    """All runs of a store, newest first; read again after any change.
-
-    Args:
-        backend: The store.
-    """
+    """All runs of a store, newest first; read again after any change."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

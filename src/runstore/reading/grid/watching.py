@@ -12,7 +12,6 @@ from runstore.reading.names import with_source
 from runstore.storage.query.changes import Changes
 
 if TYPE_CHECKING:
-    from runstore.model.run import Run
     from runstore.storage.backend import Backend
 
 # More runs than this are not listed: listeners read them all again.
@@ -83,11 +82,7 @@ def changes_since(backend: Backend, change: int) -> Seen:
 
 
 class Watcher:
-    """Watches a store; for one thread at a time.
-
-    Args:
-        backend: The store.
-    """
+    """Watches a store; for one thread at a time."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -121,7 +116,7 @@ class Watcher:
         for row_id, run in zip(runs, with_source(self.backend, runs.values()), strict=True):
             if run.status.is_final and run.uid not in before:
                 continue
-            counts = _counts_of(run)
+            counts = {name: one.count for name, one in run.metrics.items()}
             known = before.get(run.uid, {})
             new = {key: count for key, count in counts.items() if count != known.get(key)}
             if new:
@@ -129,7 +124,3 @@ class Watcher:
             if not run.status.is_final:
                 self._counts[run.uid] = counts
         return found
-
-
-def _counts_of(run: Run) -> dict[str, int]:
-    return {name: one.count for name, one in run.metrics.items()}

@@ -181,11 +181,7 @@ def _take_next(fronts: list[_Front], counts: list[int]) -> None:
 
 
 class OutputOrders:
-    """The indexes of the runs of a store whose output was read recently.
-
-    Args:
-        backend: The store.
-    """
+    """The indexes of the runs of a store whose output was read recently."""
 
     def __init__(self, _backend: Backend) -> None:
         self._lock = threading.Lock()

@@ -161,11 +161,7 @@ class PointImport:
             self.absorb_all()
 
     def leave_last(self, error: Exception) -> bool:
-        """Leave the last file in the spool, as its import failed; return False if there is none.
-
-        Args:
-            error: The reason.
-        """
+        """Leave the last file in the spool, as its import failed; return False without one."""
         is_one = self._last is not None
         self._last = None
         if is_one:

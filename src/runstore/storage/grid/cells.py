@@ -36,11 +36,7 @@ class StoredSummary:
 
 
 class Cells:
-    """Reads metrics for a grid.
-
-    Args:
-        database: The open database.
-    """
+    """Reads metrics for a grid."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver

@@ -86,11 +86,7 @@ _TEXTS = {
 
 
 class KeyValues:
-    """Reads names and values of one store.
-
-    Args:
-        database: The open database.
-    """
+    """Reads names and values of one store."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver
@@ -151,11 +147,7 @@ class KeyValues:
 
 
 class FieldValues:
-    """Reads the values of fields.
-
-    Args:
-        database: The open database.
-    """
+    """Reads the values of fields."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver

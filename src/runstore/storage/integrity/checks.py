@@ -166,11 +166,7 @@ def _odd_cells_of(table: str, columns: Sequence[Any]) -> Iterator[str]:
 
 
 class Checks:
-    """Checks the rows of one store.
-
-    Args:
-        database: The open database.
-    """
+    """Checks the rows of one store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -21,11 +21,7 @@ ORPHANED_ROWS = {
 
 
 class OrphanRows:
-    """The unreferenced rows of one store.
-
-    Args:
-        database: The open database.
-    """
+    """The unreferenced rows of one store."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver

@@ -30,11 +30,7 @@ USERS_OF_CONTENTS = """
 
 
 class References:
-    """The contents required by the runs of one store; deleted runs count until they are purged.
-
-    Args:
-        database: The open database.
-    """
+    """The contents required by the runs of one store; deleted runs count until they are purged."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver

@@ -91,7 +91,7 @@ class Outlined:
         else:
             self.min.extend(values)
             self.max.extend(values)
-        self.counts.extend(_ones(len(values)))
+        self.counts.extend(array("q", [1]) * len(values))
 
     def add_joined(
         self, xs: Sequence[int], values: array[float], begins: Sequence[int], end: int
@@ -127,10 +127,6 @@ class Outlined:
         )
         for column, more in pairs:
             column.extend(more[begin:end])
-
-
-def _ones(count: int) -> array[int]:
-    return array("q", [1]) * count
 
 
 class _RowNode:

@@ -119,11 +119,7 @@ class TakenIn(NamedTuple):
 
 
 class MetricTable:
-    """The metrics of one store.
-
-    Args:
-        database: The open database.
-    """
+    """The metrics of one store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -69,11 +69,7 @@ class Changed(NamedTuple):
 
 
 class Changes:
-    """The changes of one store, by change number.
-
-    Args:
-        database: The open database.
-    """
+    """The changes of one store, by change number."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver

@@ -59,11 +59,7 @@ class FoundPage(NamedTuple):
 
 
 class Finder:
-    """Finds runs of one store.
-
-    Args:
-        database: The open database.
-    """
+    """Finds runs of one store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

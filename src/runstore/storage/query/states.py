@@ -47,11 +47,7 @@ class RunState(NamedTuple):
 
 
 class RunStates:
-    """Reads the states of runs.
-
-    Args:
-        database: The open database.
-    """
+    """Reads the states of runs."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver

@@ -40,11 +40,7 @@ ADD_PREVIEW = """
 
 
 class ContentsTable:
-    """The artifacts, outputs and inputs with given contents.
-
-    Args:
-        database: The open database.
-    """
+    """The artifacts, outputs and inputs with given contents."""
 
     def __init__(self, database: Database) -> None:
         self._driver = database.driver
