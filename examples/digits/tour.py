@@ -1,4 +1,4 @@
-"""Train classifiers as recorded runs, one of which fails on purpose, and look at the runs."""
+"""Train classifiers as recorded runs, one of which fails on purpose, and show the runs."""
 
 import shlex
 import shutil
@@ -14,7 +14,7 @@ STEPS = [
         "runstore run classify -p linear -p trees --notes 'first look'",
     ),
     (
-        "Again, with one value changed",
+        "Run one of them again, with one value changed",
         "runstore run classify -p linear --names svm --set options.C=10",
     ),
     ("This set fails on purpose: a tree cannot have a depth of 0", FAILS),
@@ -24,11 +24,11 @@ STEPS = [
     ("", "python train_network.py seed=1"),
     ("", "python train_network.py lr=0.03 seed=1"),
     ("List the runs", "runstore ls"),
-    ("See one of them", "runstore show network#1"),
-    ("Compare two", "runstore diff network#1 network#2"),
+    ("Show one run", "runstore show network#1"),
+    ("Compare two runs", "runstore diff network#1 network#2"),
     ("Rank the settings over their seeds", "runstore best network -m test/accuracy"),
-    ("Ask why one is worse", "runstore why network#1 network#3"),
-    ("Plot them", "runstore plot network -m test/accuracy"),
+    ("Rank the likely causes of a worse result", "runstore why network#1 network#3"),
+    ("Plot the accuracies", "runstore plot network -m test/accuracy"),
 ]
 NEXT = """
 Next, in this terminal:
@@ -41,7 +41,7 @@ Next, in this terminal:
 
 
 def main():
-    """Type the commands of the tour; only the one that fails on purpose may fail."""
+    """Run the commands of the tour; only one of them may fail, on purpose."""
     # The command beside this Python, even if its folder is not on the path.
     runstore = shutil.which("runstore", path=Path(sys.executable).parent)
     programs = {"runstore": runstore, "python": sys.executable}

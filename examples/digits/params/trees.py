@@ -1,4 +1,4 @@
-"""Classifiers made of trees."""
+"""Classifiers based on trees."""
 
 from digits_settings import Settings
 

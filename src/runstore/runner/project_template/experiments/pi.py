@@ -4,7 +4,7 @@ import random
 
 
 def run(params, manager):
-    """Work on one parameter set; log the estimate a hundred times on the way."""
+    """Run one parameter set, and log the estimate a hundred times."""
     rng = random.Random(params.seed)
     hits = 0
     for dart in range(1, params.darts + 1):

@@ -13,7 +13,7 @@ class Darts:
 
 
 def get_params():
-    """Return the parameter sets of this file, each with a name of its own."""
+    """Return the parameter sets of this file, each with a unique name."""
     return [
         Darts("few", darts=100),
         Darts("many", darts=100_000),
