@@ -940,7 +940,8 @@ class Store:
 
         Args:
             name: A run, a reference, a uid, `mnist#7`, `mnist#-1` (the newest of mnist), `latest`,
-                `mnist_7`, or an unambiguous prefix of a reference or uid.
+                `mnist_7`, an unambiguous prefix of a reference or uid, or `mnist#7~b456` (the
+                `mnist#7` whose uid ends so).
 
         Raises:
             RunNotFoundError: No run matches.
@@ -1364,9 +1365,9 @@ def other_store(
         yield other
         return
     path = find_store(other)
-    is_strange = not is_to_write and not is_usable(path / DATABASE, working_directory())
-    if is_strange and is_there(path / DATABASE):
-        opened = Store(Backend(path, Database(path / DATABASE, create=False, leave_alone=True)))
+    file = path / DATABASE
+    if not is_to_write and is_there(file) and not is_usable(file, working_directory()):
+        opened = Store(Backend(path, Database(file, create=False, leave_alone=True)))
     else:
         opened = Store.open(other, create=is_to_write and create)
     with opened:

@@ -18,13 +18,16 @@ from runstore.storage.metrics import many_series
 from runstore.storage.metrics import table as metrics
 from runstore.storage.query import packages
 from runstore.storage.sqlite.paths import DATABASE
+from runstore.storage.transfer import candidates as to_transfer
+from runstore.storage.transfer import points as copied_points
+from runstore.storage.transfer import records, writing
 
 # One row per experiment: a list of experiments is as long as what it shows.
 LISTS_EXPERIMENTS = {"EXPERIMENTS", "EXPERIMENT_NAMES", "LAST_RUN_NUMBERS"}
 # ManagerStore shows every run as a list of dictionaries: that is its promise.
 SHOWS_ALL_RUNS = {"KEPT_ROWS", "KEPT_IDS"}
-# Cleaning up and looking a store over read what all runs refer to: that is their work.
-LOOKS_AT_ALL = {"REFERENCES", "SIZED_REFERENCES", "EVERY_REFERENCE"}
+# Cleaning up, looking a store over and transferring all of it read all runs: that is their work.
+LOOKS_AT_ALL = {"REFERENCES", "SIZED_REFERENCES", "EVERY_REFERENCE", "COUNT_TO_TRANSFER"}
 # They put what they found by an index in order: runs of one number or one alias, the newest
 # thousand, a page's parameter sets.
 SORTS_A_FEW = {
@@ -42,6 +45,7 @@ SORTS_A_FEW = {
     "UNFINISHED_LIKE_IT",
     "CONTENTS_OF_RUN",
     "USERS_OF_CONTENTS",
+    "SHARING_PLACE",
 }
 # Some rows that another part of the statement found by an index.
 FOUND_BEFORE = {"SCAN CONSTANT ROW", "SCAN n", "SCAN c", "SCAN i", "SCAN lists"} | {
@@ -90,6 +94,10 @@ def connection(tmp_path_factory):
         *statements_of(packages),
         *statements_of(references),
         *statements_of(trash),
+        *statements_of(to_transfer),
+        *statements_of(records),
+        *statements_of(writing),
+        *statements_of(copied_points),
     ],
 )
 def test_no_statement_walks_through_all_runs(connection, name, text):

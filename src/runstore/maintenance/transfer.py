@@ -37,6 +37,7 @@ from runstore.model.results.transfers import (
 from runstore.model.status import Status
 from runstore.reading.find import found_page, query_of
 from runstore.reading.liveness import settle_all
+from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import runs_of
 from runstore.storage.backend import Backend
 from runstore.storage.transfer.candidates import count_candidates, every_uid, raise_counters
@@ -90,6 +91,7 @@ def transfer(
     if source.database.is_writable:
         take_in(source)
         settle_all(source)
+        refresh(source.metrics, source.spool)  # points of silent runs
     job = _Transfer(source, target, progress, is_dry=is_dry, may_change=may_change)
     try:
         with target.database.driver.as_one():

@@ -294,6 +294,7 @@ class Database(Lookups):
 
     Attributes:
         path: The SQLite file.
+        is_left_alone: Whether it belongs to another user, and nothing is written to its folder.
 
     Args:
         path: The SQLite file.
@@ -301,8 +302,11 @@ class Database(Lookups):
         leave_alone: See `SQLiteDriver`.
     """
 
+    is_left_alone = False
+
     def __init__(self, path: Path, *, create: bool = True, leave_alone: bool = False) -> None:
         self.path = path
+        self.is_left_alone = leave_alone
         self.driver = SQLiteDriver(path, create=create, leave_alone=leave_alone)
         self._check_schema(path)
 
@@ -365,11 +369,6 @@ class Database(Lookups):
     def is_writable(self) -> bool:
         """Whether the database is writable."""
         return self.driver.refusal is None
-
-    @property
-    def is_left_alone(self) -> bool:
-        """Whether it belongs to another user, and nothing is written to its folder."""
-        return self.driver.leaves_alone
 
     # Starting and ending
 

@@ -271,7 +271,6 @@ class SQLiteDriver:
 
     Attributes:
         after_commit: Called after each write transaction, in its thread; must not raise.
-        leaves_alone: Whether nothing is written into the folder.
 
     Args:
         path: The database file.
@@ -299,7 +298,7 @@ class SQLiteDriver:
         self.path = path
         self.file = DatabaseFile(path)
         self._create = create
-        self.leaves_alone = leave_alone
+        self._leave_alone = leave_alone
         self.busy_timeout_s = busy_timeout_s
         self._refusal: StoreError | None = None
         self._stand_ins: tuple[str, ...] = ()
@@ -627,7 +626,7 @@ class SQLiteDriver:
             if self.file.has_other_names:
                 what = f"{self.path.name} is a hard link of another file"
                 return self._connect_read_only(sqlite3.OperationalError(what))
-        if self.leaves_alone and self._readable is None:
+        if self._leave_alone and self._readable is None:
             return self._connect_read_only(sqlite3.OperationalError("it is not yours"))
         deadline = time.monotonic() + self.busy_timeout_s
         while True:
@@ -658,7 +657,7 @@ class SQLiteDriver:
         with suppress(OSError, ImportError):
             from runstore.storage.sqlite.read_only import remove_copy, ways_to_read
 
-            for way in ways_to_read(self.path, leave_alone=self.leaves_alone):
+            for way in ways_to_read(self.path, leave_alone=self._leave_alone):
                 if way.copy is not None:
                     weakref.finalize(self, remove_copy, way.copy, os.getpid())
                 try:

@@ -13,13 +13,13 @@ UIDS_AFTER = """
     SELECT r.id, r.uid FROM runs r WHERE r.id > :after AND r.purged_at IS NULL
     ORDER BY r.id LIMIT 1000
 """
-COUNT = "SELECT count(*) FROM runs r WHERE r.purged_at IS NULL"
+COUNT_TO_TRANSFER = "SELECT count(*) FROM runs r WHERE r.purged_at IS NULL"
 
 
 def count_candidates(database: Database) -> int:
     """Return the number of runs that were not permanently removed."""
     with database.driver.read() as connection:
-        return int(connection.execute(COUNT).fetchone()[0])
+        return int(connection.execute(COUNT_TO_TRANSFER).fetchone()[0])
 
 
 def every_uid(database: Database) -> Iterator[str]:
