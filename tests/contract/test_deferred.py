@@ -393,6 +393,24 @@ def test_an_artifact_whose_contents_came_before_gets_its_row(store, deferred, ru
     assert store.get(run.uid).read_bytes("model.bin") == b"weights"
 
 
+def test_a_lock_is_waited_for_once_not_for_each_file(store, deferred, monkeypatch):
+    for _ in range(3):
+        run = store.start("fit", capture=False)
+        run.log(loss=0.5)
+        store.backend.database.finish_run(run.uid, Status.LOST, ended_at=1)
+    tried = []
+
+    def absorb(path, **_options):
+        tried.append(path)
+        raise LOCKED
+
+    monkeypatch.setattr(store.backend.metrics, "absorb", absorb)
+
+    deferred.take_in()
+
+    assert len(tried) == 1
+
+
 @pytest.mark.parametrize(("count", "more"), [(1, ""), (3, " and 2 more")])
 def test_files_that_nobody_writes_are_said_once(store, deferred, count, more):
     place = store.backend.spool.in_first_place(Path)
@@ -405,8 +423,8 @@ def test_files_that_nobody_writes_are_said_once(store, deferred, count, more):
 
     (one,) = said
     assert str(one.message) == (
-        f"In the spool, '0.json'{more} was ignored: its name is not that of a record. It was left"
-        " as it is. To list such files: runstore doctor."
+        f"In the spool, '0.json'{more} was ignored: its name is not that of a record. It was not"
+        " changed. To list such files: runstore doctor."
     )
     (place / "9.json").write_text("{}")
     with pytest.warns(StoreWarning, match=r"'9\.json' was ignored"):

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from runstore import Status
+from runstore import Status, StoreWarning
 from runstore.capture.machine import process
-from runstore.errors import StoreReadOnlyError
+from runstore.errors import StoreLockedError, StoreReadOnlyError
 from runstore.reading import liveness
 from runstore.recording import live_runs
 from runstore.recording.output.keeper import new_output_path
@@ -179,6 +179,39 @@ def test_runs_can_be_read_from_a_full_disk(store, run, judged):
     assert found.status is Status.LOST
     assert is_settled is False
     assert status_of(store, run) is Status.RUNNING
+
+
+def test_reading_does_not_wait_long_for_a_writer(store, run, judged, monkeypatch):
+    waited = []
+
+    def mark_lost(_runs):
+        waited.append(store.backend.database.driver.patience_s)
+        raise StoreLockedError("It is locked.")
+
+    monkeypatch.setattr(store.backend.database, "mark_lost", mark_lost)
+
+    (found,) = liveness.settled(store.backend, [run])
+
+    assert found.status is Status.LOST
+    assert max(waited) < 1
+
+
+def test_a_filter_warns_of_a_status_that_cannot_be_updated(store, run, judged):
+    store.backend.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
+
+    with pytest.warns(StoreWarning, match="finds 1 run without a recorded end as running"):
+        (found,) = store.find("status = running")
+
+    assert found.status is Status.LOST
+
+
+def test_a_filter_warns_of_points_that_cannot_be_imported(store, run):
+    active = live_runs.running(run.uid).run
+    active.log(loss=0.5)
+    store.backend.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
+
+    with pytest.warns(StoreWarning, match="newest points of 1 run are left out"):
+        assert list(store.find("metrics.loss > 0")) == []
 
 
 def test_an_end_that_waits_for_room_is_shown(store, run, judged):

@@ -37,6 +37,8 @@ from runstore.user_warnings import warn
 
 # How long opening a store waits for another process that is importing its data.
 _CLAIM_PATIENCE_S = 1.0
+# How long opening and reading a store wait for other writers.
+_READING_PATIENCE_S = 2.0
 
 
 class Deferred:
@@ -196,7 +198,8 @@ class Deferred:
 
     def take_in(self) -> None:
         """Import all data in flight that can be imported: records, points, output."""
-        with self._backend.database.driver.hurried(PATIENCE_S):
+        patience_s = min(PATIENCE_S, _READING_PATIENCE_S)
+        with self._backend.database.driver.hurried(patience_s), suppress(StoreLockedError):
             if self.take_records(_CLAIM_PATIENCE_S):
                 self._take_lines()
                 self._take_points()
@@ -223,7 +226,8 @@ class Deferred:
         Args:
             patience_s: How long to wait for another process that is importing one.
         """
-        with self._backend.database.driver.hurried(PATIENCE_S):
+        driver = self._backend.database.driver
+        with driver.hurried(min(PATIENCE_S, driver.patience_s)):
             answers = self._take_each_record(patience_s)
         self._backend.spool.forget_taken()
         if not self._backend.spool.has_kept:
@@ -326,21 +330,21 @@ class Deferred:
         for path in self._backend.spool.line_files(is_to_take=True):
             run = self._backend.database.run_by_uid(uid_of(path))
             if run is not None and is_over(run):
-                with suppress(StoreError, OSError), self._refusing(path):
+                with self._one_of_many(path):
                     self._backend.take_lines(self._backend, path, run)
 
     def _take_points(self) -> None:
         """Import points of runs that have ended, or whose process has ended."""
         for path in self._backend.spool.point_files(is_to_take=True):
             if self._is_over(uid_of(path)):
-                with suppress(StoreError, OSError), self._refusing(path):
+                with self._one_of_many(path):
                     self._backend.metrics.absorb(path, is_over=True)
 
     def _take_output(self) -> None:
         """Import output of runs that have ended, or whose process has ended."""
         for path in self._backend.spool.output_files(is_to_take=True):
             if self._is_over(uid_of(path)) and not is_being_written(path):
-                with suppress(RunstoreError, OSError), self._refusing(path):
+                with self._one_of_many(path):
                     self._take_output_file(path)
 
     def take_output_of(self, uid: str) -> None:
@@ -378,12 +382,20 @@ class Deferred:
         remove_file(path)
 
     @contextmanager
-    def _refusing(self, path: Path) -> Iterator[None]:
-        """Remember a file of the spool that turns out to be invalid."""
+    def _one_of_many(self, path: Path) -> Iterator[None]:
+        """Leave a file that cannot be imported, and remember it if it is invalid.
+
+        Raises:
+            StoreLockedError: The others would wait as long, and in vain.
+        """
         try:
             yield
+        except StoreLockedError:
+            raise
         except UnsafeFileError as error:
             self._backend.spool.refused[path] = error.why
+        except (RunstoreError, OSError):
+            return
 
     def _is_over(self, uid: str) -> bool:
         run = self._backend.database.run_by_uid(uid)

@@ -170,7 +170,7 @@ def settle(backend: Backend, fields: Iterable[Field]) -> bool:
 
         refresh(backend.metrics, backend.spool)
     asks = any(one.namespace is Namespace.RUN and one.key in _SETTLED for one in fields)
-    return asks and settle_all(backend)
+    return asks and settle_all(backend, is_for_filter=True)
 
 
 def query_of(backend: Backend, where: str | Query | None, experiment: str | None) -> Query:

@@ -11,9 +11,13 @@ from runstore.errors import StoreError, StoreLockedError, StoreUnavailableError
 from runstore.model.status import Status
 from runstore.storage.backend import Backend
 from runstore.storage.rows import from_micros, to_micros
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
+
+# How long reading waits for other writers.
+_PATIENCE_S = 0.5
 
 
 def settled(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
@@ -59,7 +63,8 @@ def _mark_lost(backend: Backend, gone: Sequence[Run]) -> tuple[Mapping[str, int 
     signs = {run.uid: last_sign(backend, run, now) for run in gone}
     if _may_mark(backend):
         # Runs locked by others, or on a full disk, are updated next time: reading goes on.
-        with suppress(StoreLockedError, StoreUnavailableError):
+        is_refused = suppress(StoreLockedError, StoreUnavailableError)
+        with is_refused, backend.database.driver.hurried(_PATIENCE_S):
             backend.database.mark_lost([(run, signs[run.uid], None) for run in gone])
             return signs, True
     return signs, False
@@ -81,10 +86,14 @@ def last_sign(backend: Backend, run: Run, now: datetime) -> int | None:
     return printed
 
 
-def settle_all(backend: Backend) -> bool:
+def settle_all(backend: Backend, *, is_for_filter: bool = False) -> bool:
     """Mark every run as lost whose process is provably gone, before a query.
 
     Runs of other machines are not checked: nothing can be proved about them here.
+
+    Args:
+        backend: The store.
+        is_for_filter: Whether to warn of runs that a filter finds with their former status.
 
     Returns:
         Whether the store could be updated.
@@ -92,11 +101,20 @@ def settle_all(backend: Backend) -> bool:
     from runstore.capture.machine.process import marks_of_here
     from runstore.storage.query.finder import Finder
 
-    marks = marks_of_here() if _may_mark(backend) else None
+    marks = marks_of_here()
     if marks is None:
         return False
     gone = _gone(Finder(backend.database).unfinished(*marks))
-    return not gone or _mark_lost(backend, gone)[1]
+    if not gone:
+        return _may_mark(backend)
+    is_marked = _mark_lost(backend, gone)[1]
+    if not is_marked and is_for_filter:
+        count = "1 run" if len(gone) == 1 else f"{len(gone):,} runs"
+        warn(
+            f"A filter by status finds {count} without a recorded end as running, although the"
+            " process has ended: the database cannot be written now."
+        )
+    return is_marked
 
 
 def _may_mark(backend: Backend) -> bool:

@@ -18,6 +18,7 @@ from runstore.storage.files.spool import Spool, uid_of
 from runstore.storage.metrics.chunks import Columns, extend, unpack
 from runstore.storage.metrics.point_files import KeyOf, read_points
 from runstore.storage.metrics.table import MetricTable, Stored, Total, summary_of, with_points
+from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,18 +114,27 @@ def _read(table: MetricTable, spool: Spool, run: Run, wanted: KeyOf) -> tuple[St
 def refresh(table: MetricTable, spool: Spool) -> None:
     """Import the points in the spool, so that queries include them.
 
-    If the database cannot be written, or is locked, it is read as it is.
+    If the database cannot be written, or is locked, it is read as it is, with a warning.
     """
-    files = spool.point_files(is_to_take=True)
-    if not files or not table.is_writable:
-        return
-    with suppress(StoreError, OSError), table.hurried(_PATIENCE_S):
-        for path in files:
+    waiting: list[Path] = []
+    for path in spool.point_files(is_to_take=True):
+        with suppress(StoreError, OSError):
             # The spool of a user also contains files of other stores.
             if table.has_run_of(path) and (
                 read_points(path, table.position(path), is_over=True).points
             ):
-                table.absorb(path)
+                waiting.append(path)
+    if waiting and table.is_writable:
+        with suppress(StoreError, OSError), table.hurried(_PATIENCE_S):
+            while waiting:
+                table.absorb(waiting[0])
+                del waiting[0]
+    if waiting:
+        count = len(set(map(uid_of, waiting)))
+        warn(
+            f"The newest points of {count:,} {'run' if count == 1 else 'runs'} are left out:"
+            " the database cannot be written now."
+        )
 
 
 def in_flight(files: list[Path], marks: dict[str, int]) -> dict[KeyOf, Columns]:

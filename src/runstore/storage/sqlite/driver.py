@@ -750,6 +750,12 @@ class SQLiteDriver:
             hint="Choose another folder for the store.",
         )
 
+    @property
+    def patience_s(self) -> float:
+        """How long this thread waits for other writers."""
+        asked_s = self._own.patience_s
+        return self.busy_timeout_s if asked_s is None else asked_s
+
     @contextmanager
     def hurried(self, patience_s: float) -> Iterator[None]:
         """Limit how long this thread waits for other writers inside the block."""
@@ -761,8 +767,7 @@ class SQLiteDriver:
 
     def _begin(self, connection: _Connection) -> None:
         """Acquire the write lock, waiting for other writers with growing random pauses."""
-        asked_s = self._own.patience_s
-        patience_s = self.busy_timeout_s if asked_s is None else asked_s
+        patience_s = self.patience_s
         waits_s = min(_ENGINE_WAITS_S, max(_OTHERS_TAKE_S, patience_s))
         if waits_s != connection.waits_s:
             connection.wait_for_others(waits_s)
