@@ -35,7 +35,8 @@ _TO_ONE = frozenset({
     "BUILD_LIST", "BUILD_MAP", "BUILD_SET", "BUILD_SLICE", "BUILD_STRING", "BUILD_TUPLE",
     "CALL_FUNCTION", "CALL_FUNCTION_EX", "CALL_FUNCTION_KW", "CALL_INTRINSIC_1", "CALL_KW",
     "CALL_METHOD", "COMPARE_OP", "CONTAINS_OP", "CONVERT_VALUE", "FORMAT_SIMPLE", "FORMAT_VALUE",
-    "FORMAT_WITH_SPEC", "IS_OP", "LIST_TO_TUPLE", "MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE",
+    "FORMAT_WITH_SPEC", "GET_ITER", "IS_OP", "LIST_TO_TUPLE", "MAKE_FUNCTION",
+    "SET_FUNCTION_ATTRIBUTE",
     "UNARY_INVERT", "UNARY_NEGATIVE", "UNARY_NOT", "UNARY_POSITIVE",
 })  # fmt: skip
 # Instructions that add the top of the stack to a collection below it.
@@ -135,9 +136,10 @@ def _called(steps: list[_Step], frame: FrameType) -> Any:
     for place in range(len(steps) - 2, -1 if missing else len(steps), -1):
         one = steps[place]
         if one.pushes >= missing:
-            if one.name == "PUSH_NULL":
-                place += 1 + (steps[place + 2].name == "LOAD_ATTR")  # noqa: PLW2901 - ends here
-            return _loaded(steps[place], steps[place - 1], frame)
+            last = place + (one.name == "PUSH_NULL")
+            if one.name not in _FROM_ONE and steps[last + 1].name == "LOAD_ATTR":
+                last += 1  # of the module just loaded
+            return _loaded(steps[last], steps[last - 1], frame)
         missing += one.pops - one.pushes
     return None
 
