@@ -7,7 +7,7 @@ import pytest
 from runstore.errors import UsageError
 from runstore.model.results.groups import RunGroup, Spread
 from runstore.reading.groups import GroupsTable, field_of_text, sorted_by
-from runstore.reading.runs_table import Type
+from runstore.reading.tables.columns import Type
 
 
 def group(value, runs=1, loss=None, day=1, **statuses):

@@ -13,7 +13,8 @@ from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.model.results.groups import RunGroup
 from runstore.model.status import Status
 from runstore.reading.find import found_runs, query_of, settle
-from runstore.reading.runs_table import Column, Table, Type, number_column
+from runstore.reading.runs_table import Table
+from runstore.reading.tables.columns import Column, Type, number_column
 from runstore.storage.query.grouping import Grouping
 
 if TYPE_CHECKING:

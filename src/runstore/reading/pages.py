@@ -130,9 +130,9 @@ class Page(Generic[T]):
         """Return the runs as columns; see `to_pandas`."""
         from runstore.reading.runs_table import RunsTable
 
-        return RunsTable(self._parts_with_values(), sets=sets)
+        return RunsTable(self.parts_with_values(), sets=sets)
 
-    def _parts_with_values(self) -> Iterator[tuple[list[Run], Any]]:
+    def parts_with_values(self) -> Iterator[tuple[list[Run], Any]]:
         """Yield runs and their last values, in parts."""
         for part in self.parts():
             runs: list[Run] = [one for one in part if isinstance(one, Run)]

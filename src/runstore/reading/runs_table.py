@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
 from runstore.model.metrics import names_of
-from runstore.model.query.evaluate import TRUTH, Cell, shown_text
-from runstore.model.query.exact import exact_value
+from runstore.model.query.evaluate import Cell
 from runstore.model.run import Run
+from runstore.reading.tables.columns import Column, ParamType, Type, packed
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
-
-
-class Type(Enum):
-    """The type of a column, for pandas, polars and arrow.
-
-    Numbers that fit neither 64 bits nor a double are `EXACT`: text in libraries without such
-    numbers.
-    """
-
-    TEXT = ("string", "String", "string")
-    WHOLE = ("Int64", "Int64", "int64")
-    NUMBER = ("float64", "Float64", "float64")
-    EXACT = ("object", "String", "string")
-    FLAG = ("boolean", "Boolean", "bool_")
-    MOMENT = ("datetime64[us, UTC]", "Datetime", "timestamp")
-    DURATION = ("timedelta64[us]", "Duration", "duration")
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column.
-
-    Attributes:
-        type: The type of its values.
-        values: One per row; None if a run has none.
-    """
-
-    type: Type
-    values: Sequence[Any]
 
 
 _FIELDS: tuple[tuple[str, Type, Callable[[Run], Any]], ...] = (
@@ -143,17 +111,6 @@ class Table:
             }
         )
 
-    def to_parquet(self, columns: Sequence[str]) -> bytes:
-        """Return a Parquet file of these columns.
-
-        Raises:
-            MissingExtraError: pyarrow is not installed.
-        """
-        table = self.to_arrow().select(list(columns))
-        file = io.BytesIO()
-        library("pyarrow.parquet", "arrow").write_table(table, file)
-        return file.getvalue()
-
 
 class RunsTable(Table):
     """Runs as columns: their fields, then parameters, metrics (the last value) and tags.
@@ -168,41 +125,65 @@ class RunsTable(Table):
     """
 
     def __init__(self, parts: Iterable[tuple[Sequence[Run], LastValues]], *, sets: bool) -> None:
-        fields: list[list[Any]] = [[] for _ in _FIELDS]
-        names: list[str | None] = []
-        params, values, tags = _Cells(), _Cells(), _Cells()
-        count = 0
-        for runs, metrics in parts:
+        self.columns = GatheredRuns(parts, sets=sets).columns()
+
+
+class GatheredRuns:
+    """The cells of runs, before the types of their parameters are known.
+
+    Args:
+        parts: Runs in parts, with their last values by uid.
+        sets: Whether there is a row for each parameter set.
+
+    Attributes:
+        count: Number of rows.
+        params: Cells of parameters, by key.
+        metrics: Last values, by key.
+        tags: Tags, by key.
+    """
+
+    def __init__(self, parts: Iterable[tuple[Sequence[Run], LastValues]], *, sets: bool) -> None:
+        self._fields: list[list[Any]] = [[] for _ in _FIELDS]
+        self._names: list[str | None] | None = [] if sets else None
+        self.params, self.metrics, self.tags = _Cells(), _Cells(), _Cells()
+        self.count = 0
+        for runs, last_values in parts:
             for run, at in _rows(runs, sets=sets):
-                for column, (_, _, read) in zip(fields, _FIELDS, strict=True):
-                    column.append(read(run))
-                names.append(None if at is None else run.parameter_sets[at].name)
-                params.add(count, {key: _packed(one) for key, one in params_of(run, at).items()})
-                values.add(count, metrics_of(run, at, metrics.get(run.uid, {})))
-                tags.add(count, run.tags)
-                count += 1
-        self.columns: dict[str, Column] = {
+                self._add(run, at, last_values)
+
+    def _add(self, run: Run, at: int | None, last_values: LastValues) -> None:
+        for column, (_, _, read) in zip(self._fields, _FIELDS, strict=True):
+            column.append(read(run))
+        if self._names is not None:
+            self._names.append(None if at is None else run.parameter_sets[at].name)
+        cells = params_of(run, at)
+        self.params.add(self.count, {key: packed(one) for key, one in cells.items()})
+        self.metrics.add(self.count, metrics_of(run, at, last_values.get(run.uid, {})))
+        self.tags.add(self.count, run.tags)
+        self.count += 1
+
+    def columns(self) -> dict[str, Column]:
+        """Return all columns, by name, in order."""
+        found = self.own_columns()
+        for key, cells in self.params.of_all(self.count):
+            kind = ParamType()
+            kind.add(cells)
+            found[f"params.{key}"] = kind.column(cells)
+        for key, cells in self.metrics.of_all(self.count):
+            found[f"metrics.{key}"] = Column(Type.NUMBER, cells)
+        for key, cells in self.tags.of_all(self.count):
+            found[f"tags.{key}"] = Column(Type.TEXT, cells)
+        return found
+
+    def own_columns(self) -> dict[str, Column]:
+        """Return the columns of the fields, which all runs have."""
+        found: dict[str, Column] = {
             name: Column(kind, cells)
-            for (name, kind, _), cells in zip(_FIELDS, fields, strict=True)
+            for (name, kind, _), cells in zip(_FIELDS, self._fields, strict=True)
         }
-        if sets:
-            self.columns["set"] = Column(Type.TEXT, names)
-        for key, cells in params.of_all(count):
-            self.columns[f"params.{key}"] = _column([_unpacked(cell) for cell in cells])
-        for key, cells in values.of_all(count):
-            self.columns[f"metrics.{key}"] = Column(Type.NUMBER, cells)
-        for key, cells in tags.of_all(count):
-            self.columns[f"tags.{key}"] = Column(Type.TEXT, cells)
-
-
-# Most parameters of many runs are numbers, which need half the memory on their own.
-def _packed(cell: Cell) -> Cell | float:
-    number, text = cell
-    return number if number is not None and text is None else cell
-
-
-def _unpacked(cell: Cell | float | None) -> Cell | None:
-    return cell if cell is None or isinstance(cell, tuple) else (cell, None)
+        if self._names is not None:
+            found["set"] = Column(Type.TEXT, self._names)
+        return found
 
 
 class _Cells:
@@ -254,36 +235,6 @@ def metrics_of(
         return dict(zip(names_of(list(values)), values.values(), strict=True))
     of_run = {key: value for (name, key), value in values.items() if name is None}
     return of_run | {key: value for (name, key), value in values.items() if name == own}
-
-
-def _column(cells: Sequence[Cell | None]) -> Column:
-    """Return a parameter's column: numbers or booleans if all values are, else texts."""
-    known = [cell for cell in cells if cell is not None and cell != (None, None)]
-    if known and all(cell[0] is not None and cell[1] in TRUTH for cell in known):
-        return Column(Type.FLAG, [None if cell is None else cell[1] == TRUTH[1] for cell in cells])
-    if known and all(_is_number(cell) for cell in known):
-        return number_column([None if cell is None else _number(cell) for cell in cells])
-    return Column(Type.TEXT, [None if cell is None else shown_text(cell) for cell in cells])
-
-
-def _is_number(cell: Cell) -> bool:
-    number, text = cell
-    return text == "nan" if number is None else text not in TRUTH
-
-
-def _number(cell: Cell) -> float | None:
-    return float("nan") if cell == (None, "nan") else exact_value(cell)
-
-
-def number_column(values: Sequence[float | None]) -> Column:
-    """Return a lossless column of numbers: integers beyond a double stay exact."""
-    whole = [one for one in values if isinstance(one, int)]
-    if not whole:
-        return Column(Type.NUMBER, values)
-    known = [one for one in values if one is not None]
-    if all(-(2**63) <= one < 2**63 and one == int(one) for one in known):
-        return Column(Type.WHOLE, [None if one is None else int(one) for one in values])
-    return Column(Type.EXACT, values)
 
 
 def _as_kept(column: Column) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 from runstore.cli import output
 from runstore.cli.lists.runs import say_left_out
 from runstore.errors import UsageError
+from runstore.extras import library
 from runstore.model.display.as_json import as_utc
 from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.display.short_names import short_name, short_names
 from runstore.model.display.suggestions import hint_of
-from runstore.reading.runs_table import Column, RunsTable, Table, Type
+from runstore.reading.runs_table import RunsTable, Table
 from runstore.reading.shown.listing import SYSTEM, headings
+from runstore.reading.tables.columns import Column, Type
+from runstore.reading.tables.streamed import RunsPart, StreamedRuns, write_parquet
 from runstore.reading.unknown_names import is_known_column
 
 if TYPE_CHECKING:
@@ -48,20 +51,33 @@ def print_page(
         form: The format.
         sets: Whether each parameter set has a row.
     """
-    table = page.table(sets=sets)
+    is_known = partial(is_known_column, store.backend)
     usual = [*_USUAL, *(["set"] if sets else []), "params", "metrics", "tags"]
-    wanted = names or (usual if form in _FOR_PEOPLE else list(table.columns))
-    columns = chosen(table, wanted, partial(is_known_column, store.backend))
     if form == "table" and output.is_terminal():
+        wanted = names or usual
+        table = page.table(sets=sets)
+        types = {name: one.type for name, one in table.columns.items()}
+        columns = {
+            name: table.columns.get(name) or Column(kind, [None] * len(table))
+            for name, kind in chosen(types, wanted, is_known, is_empty=not len(table)).items()
+        }
         _print_on_terminal(page, table, columns, wanted)
-    else:
-        print_table_of(table, list(columns), form)
+        return
+    _check_form(form)
+    streamed = StreamedRuns(page.parts_with_values, sets=sets)
+    wanted = names or (usual if form in _FOR_PEOPLE else list(streamed.types))
+    types = chosen(streamed.types, wanted, is_known, is_empty=not streamed.count)
+    _PRINT[form](types, streamed.parts(types))
 
 
 def chosen(
-    table: RunsTable, names: Sequence[str], is_known: Callable[[str], bool]
-) -> dict[str, Column]:
-    """Return columns by name, in the requested order; `params` is every parameter.
+    types: Mapping[str, Type],
+    names: Sequence[str],
+    is_known: Callable[[str], bool],
+    *,
+    is_empty: bool,
+) -> dict[str, Type]:
+    """Return the types of columns by name, in the requested order; `params` is every parameter.
 
     A column without values on this page is empty, so that all pages have the same columns. The
     namespace of a name can be left out: `lr` is `params.lr`, unless a metric has the name as well.
@@ -69,28 +85,26 @@ def chosen(
     Raises:
         UsageError: No run of the store has such a column; the hint has the nearest name.
     """
-    found: dict[str, Column] = {}
+    found: dict[str, Type] = {}
     for asked in names:
-        name = _full_name(asked, table, is_known)
-        inside = [one for one in table.columns if one == name or one.startswith(f"{name}.")]
+        name = _full_name(asked, types, is_known)
+        inside = [one for one in types if one == name or one.startswith(f"{name}.")]
         if not inside and name not in _NAMESPACES:
-            if is_known(name) or (not len(table) and name.partition(".")[0] in _NAMESPACES):
-                kind = Type.NUMBER if name.startswith("metrics.") else Type.TEXT
-                found[name] = table.columns[name] = Column(kind, [None] * len(table))
+            if is_known(name) or (is_empty and name.partition(".")[0] in _NAMESPACES):
+                found[name] = Type.NUMBER if name.startswith("metrics.") else Type.TEXT
                 continue
             raise UsageError(
-                f"None of these runs has {name!r}.",
-                hint=hint_of(name, table.columns, otherwise=""),
+                f"None of these runs has {name!r}.", hint=hint_of(name, types, otherwise="")
             )
-        found.update((one, table.columns[one]) for one in inside)
+        found.update((one, types[one]) for one in inside)
     return found
 
 
-def _full_name(name: str, table: RunsTable, is_known: Callable[[str], bool]) -> str:
-    if name in table.columns or name.partition(".")[0] in _NAMESPACES:
+def _full_name(name: str, types: Mapping[str, Type], is_known: Callable[[str], bool]) -> str:
+    if name in types or name.partition(".")[0] in _NAMESPACES:
         return name
     full = [f"{one}.{name}" for one in _NAMESPACES]
-    found = [one for one in full if one in table.columns] or [one for one in full if is_known(one)]
+    found = [one for one in full if one in types] or [one for one in full if is_known(one)]
     if len(found) > 1:
         raise UsageError(f"{name!r} is ambiguous.", hint=f"It is {' or '.join(found)}.")
     return found[0] if found else name
@@ -137,18 +151,33 @@ def print_table_of(
         form: The format.
         ranks: Ranks of the columns; on a terminal the highest are left out first.
     """
-    if form == "parquet":
-        _print_parquet(table, names)
-        return
     columns = {name: table.columns[name] for name in names}
-    rows = _rows(columns, for_people=form in _FOR_PEOPLE)
-    if form == "table":
-        _print_table(columns, rows, ranks)
-    else:
-        _PRINT[form](columns, rows)
+    if form == "table" and output.is_terminal():
+        _print_table(columns, _rows(columns, for_people=True), ranks)
+        return
+    _check_form(form)
+    types = {name: one.type for name, one in columns.items()}
+    _PRINT[form](types, [RunsPart(columns)])
 
 
-def _rows(columns: dict[str, Column], *, for_people: bool) -> Iterator[list[Any]]:
+def _check_form(form: str) -> None:
+    """Refuse what a format needs and is not there, before runs are read."""
+    if form != "parquet":
+        return
+    if output.is_terminal():
+        raise UsageError(
+            "Parquet is a binary format.",
+            hint="Write to a file: runstore ls --format parquet > FILE",
+        )
+    library("pyarrow.parquet", "arrow")
+
+
+def _rows_of(parts: Iterable[Table], *, for_people: bool = False) -> Iterator[list[Any]]:
+    for part in parts:
+        yield from _rows(part.columns, for_people=for_people)
+
+
+def _rows(columns: Mapping[str, Column], *, for_people: bool) -> Iterator[list[Any]]:
     shown = _legible if for_people else _plain
     for row in zip(*(column.values for column in columns.values()), strict=True):
         yield [shown(value) for value in row]
@@ -182,11 +211,10 @@ def _print_table(
     rows: Iterator[list[Any]],
     ranks: Mapping[str, int] | None = None,
 ) -> None:
-    is_terminal = output.is_terminal()
-    if is_terminal and "last run" in columns:
+    """Print a table on a terminal, fitted to it."""
+    if "last run" in columns:
         place = list(columns).index("last run")
         rows = ([*row[:place], short_name(row[place]), *row[place + 1 :]] for row in rows)
-    headers = headings(list(columns)) if is_terminal else list(columns)
     shown = [
         output.TableColumn(
             header,
@@ -197,22 +225,32 @@ def _print_table(
             is_number=column.type in _NUMBERS,
             styles=output.STATUS_STYLES if name == "status" else {},
         )
-        for rank, ((name, column), header) in enumerate(zip(columns.items(), headers, strict=True))
+        for rank, ((name, column), header) in enumerate(
+            zip(columns.items(), headings(list(columns)), strict=True)
+        )
     ]
     say_left_out(output.print_table(shown, list(rows)))
 
 
-def _print_json(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
-    output.print_json_parts("", (dict(zip(columns, row, strict=True)) for row in rows), {})
+def _print_piped(types: Mapping[str, Type], parts: Iterable[Table]) -> None:
+    table = output.table_of([output.TableColumn(name) for name in types], ())
+    table.print_head()
+    for part in parts:
+        table.print_rows(_rows(part.columns, for_people=True))
 
 
-def _print_lines(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
-    for row in rows:
-        output.print_json_line(dict(zip(columns, row, strict=True)))
+def _print_json(types: Mapping[str, Type], parts: Iterable[Table]) -> None:
+    rows = _rows_of(parts)
+    output.print_json_parts("", (dict(zip(types, row, strict=True)) for row in rows), {})
 
 
-def _print_csv(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
-    lines = (",".join(map(_in_csv, row)) or '""' for row in chain([[*columns]], rows))
+def _print_lines(types: Mapping[str, Type], parts: Iterable[Table]) -> None:
+    for row in _rows_of(parts):
+        output.print_json_line(dict(zip(types, row, strict=True)))
+
+
+def _print_csv(types: Mapping[str, Type], parts: Iterable[Table]) -> None:
+    lines = (",".join(map(_in_csv, row)) or '""' for row in chain([[*types]], _rows_of(parts)))
     while some := list(islice(lines, _LINES)):
         output.print_raw("".join(f"{line}\n" for line in some))
 
@@ -226,10 +264,10 @@ def _in_csv(value: Any) -> str:
     return '"' + text.replace('"', '""') + '"' if needs_quotes else text
 
 
-def _print_markdown(columns: dict[str, Column], rows: Iterator[list[Any]]) -> None:
-    output.say(_markdown(list(columns)))
-    output.say("|" + "---|" * len(columns))
-    for row in rows:
+def _print_markdown(types: Mapping[str, Type], parts: Iterable[Table]) -> None:
+    output.say(_markdown(list(types)))
+    output.say("|" + "---|" * len(types))
+    for row in _rows_of(parts, for_people=True):
         output.say(_markdown(row))
 
 
@@ -241,19 +279,16 @@ def _markdown(texts: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("<", "&lt;") for cell in cells) + " |"
 
 
-def _print_parquet(table: Table, names: Sequence[str]) -> None:
-    if output.is_terminal():
-        raise UsageError(
-            "Parquet is a binary format.",
-            hint="Write to a file: runstore ls --format parquet > FILE",
-        )
-    sys.stdout.buffer.write(table.to_parquet(names))
+def _print_parquet(_types: Mapping[str, Type], parts: Iterable[Table]) -> None:
+    write_parquet(parts, sys.stdout.buffer)
     sys.stdout.buffer.flush()
 
 
-_PRINT = {
+_PRINT: Mapping[str, Callable[[Mapping[str, Type], Iterable[Table]], None]] = {
+    "table": _print_piped,
     "json": _print_json,
     "jsonl": _print_lines,
     "csv": _print_csv,
     "markdown": _print_markdown,
+    "parquet": _print_parquet,
 }
