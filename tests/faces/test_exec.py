@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -189,8 +190,11 @@ def test_a_command_that_is_not_there(folder):
     script = runstore("exec", "fit.py", cwd=folder)
     none = runstore("exec", cwd=folder)
 
-    assert (missing.returncode, forbidden.returncode) == (127, 126)
+    is_folder = runstore("exec", "--", str(folder), cwd=folder)
+
+    assert (missing.returncode, forbidden.returncode, is_folder.returncode) == (127, 126, 126)
     assert "There is no command 'no-such-program'" in missing.stderr
+    assert messages(is_folder)[0] == f"runstore: {folder} is a folder."
     assert "runstore exec -- python fit.py" in script.stderr
     assert "runstore exec -- python train.py" in none.stderr
     assert none.returncode == 2
@@ -275,6 +279,22 @@ def test_a_full_disk_for_the_output_ends_nothing(folder):
 
     assert (ended.stdout, ended.returncode) == ("shown\n", 0)
     assert "6 bytes of output were lost" in messages(ended)[0]
+
+
+def test_output_that_cannot_be_shown_is_kept_with_a_message(folder):
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "runstore", "exec", "--", "echo", "hello"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert "The rest of stdout cannot be shown: No space left on device." in ended.stderr
+    assert kept_output(folder) == b"hello\n"
 
 
 def test_on_a_terminal_the_command_has_one(folder):

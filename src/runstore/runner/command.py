@@ -86,12 +86,15 @@ def check_command(command: Sequence[str]) -> None:
         )
     program = command[0]
     if shutil.which(program) is None:
-        exists = os.sep in program and Path(program).exists()
+        exists = os.sep in program and os.path.exists(program)  # noqa: PTH110 - pathlib may raise
+        is_folder = os.path.isdir(program)  # noqa: PTH112 - the same
         raise CommandNotFoundError(
-            f"{program} cannot be executed." if exists else f"There is no command {program!r}.",
+            f"{program} {'is a folder' if is_folder else 'cannot be executed'}."
+            if exists
+            else f"There is no command {program!r}.",
             exit_code=EXIT_NOT_EXECUTABLE if exists else EXIT_NOT_FOUND,
             kept="Nothing was recorded.",
-            hint=_hint_for_program(program, exists=exists),
+            hint="" if is_folder else _hint_for_program(program, exists=exists),
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runstore.model.text.output import STDERR, STDOUT
+from runstore.user_warnings import say
 
 _CHUNK_BYTES = 1 << 16
 # How long to read from background processes after the command has ended.
@@ -128,9 +129,11 @@ class Carrier:
             reader.feed(channel.name, data)
         try:
             _write_all(channel.shown_on, data)
-        except OSError:
+        except OSError as error:
             # The reader has gone (`| head`): the command gets SIGPIPE, as without us.
             _close(channel)
+            if error.errno not in {errno.EPIPE, errno.EBADF}:  # such as a full disk
+                say(f"The rest of {channel.name} cannot be shown: {error.strerror}.")
         return len(data)
 
 
