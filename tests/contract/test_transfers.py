@@ -22,6 +22,7 @@ from runstore.errors import (
     StoreError,
     UsageError,
 )
+from runstore.maintenance.scrub import scrub, wanted
 from runstore.model import reference
 from runstore.model.display.short_names import short_names
 from runstore.model.reference import without_ending
@@ -705,3 +706,28 @@ def test_a_store_of_another_user_is_not_written_and_changes_no_run(users):
     trusting = {"RUNSTORE_TRUST": str(theirs)}
     merged = users.said_by(ALICE, PULLED_AGAIN.format(theirs=theirs), cwd=home, **trusting)
     assert merged == "[] forged"
+
+
+# Secrets
+
+
+def test_a_secret_that_was_scrubbed_does_not_return(stores):
+    a, b, _ = stores
+    leaked = "hunter2-correct-horse"
+    with a.start("fit", params={"key": leaked}, notes=leaked, capture=False, cli=leaked) as run:
+        run.save("log.txt", f"password {leaked}\n".encode())
+        run.tags["key"] = leaked
+    a.edit(run.uid, notes=f"uses {leaked}")
+    a.push(b)
+    scrub(a.backend, wanted((leaked,)), is_dry=False)
+
+    a.pull(b)
+    a.push(b)
+    a.pull(b)
+
+    for path in (a.path / "runstore.db", *(a.path / "objects").rglob("*")):
+        assert path.is_dir() or leaked.encode() not in path.read_bytes()
+    assert b.get(run.uid).notes == "uses ***"
+    assert b.get(run.uid).params["key"] == "***"
+    assert_sound(a)
+    assert_sound(b)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from itertools import pairwise
 
 import pytest
 from rich.console import Console
@@ -141,3 +142,14 @@ def test_a_quick_transfer_draws_nothing(here):
     shown = on_terminal("push", "team/runs", cwd=here)
 
     assert len(shown.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("begun", "offered"), [("mni", "mnist"), ("mnist#", "mnist#2")])
+def test_runs_and_folders_are_completed(here, begun, offered):
+    asking = {"_RUNSTORE_COMPLETE": "zsh_complete", "COMP_WORDS": f"runstore push {begun}"}
+
+    ended = runstore(cwd=here, env={**asking, "COMP_CWORD": "2"})
+
+    lines = ended.stdout.splitlines()
+    assert ("plain", offered) in pairwise(lines)
+    assert ("dir", begun) in pairwise(lines)

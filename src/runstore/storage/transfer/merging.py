@@ -30,6 +30,7 @@ RECORDED = (
 )  # fmt: skip
 PLACE = ("experiment", "run_number", "reference")
 _DIGITS_OF_DIGEST = 8
+_MASK = "***"  # in place of a secret
 
 
 def merged(mine: RunRecord, theirs: RunRecord) -> RunRecord:
@@ -57,27 +58,34 @@ def merged(mine: RunRecord, theirs: RunRecord) -> RunRecord:
         events=events,
         aliases=_aliases(mine, theirs, row.reference),
         artifacts=_apart(_joined(mine.artifacts, theirs.artifacts, _saved_last)),
-        inputs=_joined(mine.inputs, theirs.inputs, lambda one: (one.used_at, repr(one))),
-        outputs=_joined(mine.outputs, theirs.outputs, lambda one: (one.size_bytes, one.digest)),
+        inputs=_joined(mine.inputs, theirs.inputs, lambda one: (one.used_at, _masked_first(one))),
+        # Only scrubbing changes printed output: the other store may have the secret.
+        outputs={**theirs.outputs, **mine.outputs},
         series=_series(mine, theirs),
     )
     return mine if record == mine else record
 
 
 def _version(record: RunRecord) -> tuple[Any, ...]:
-    """Return the sort key of what a program recorded: later ends and evidence count more."""
+    """Return the sort key of what a program recorded: later ends and evidence count more.
+
+    If they differ only in secrets that `runstore scrub` removed, the masked version counts more.
+    """
     row = record.row
     stamp = max(row.ended_at or 0, _at_of_last(record, "status"))
     is_final = Status(row.status).is_final
+    recorded = repr([getattr(row, name) for name in RECORDED])
+    # Notes and tags that no event changed.
+    others = repr((row.notes, sorted(record.tags.items()), sorted(record.documents.items())))
     return (
         stamp,
         is_final,
         row.status != Status.LOST.value,
         row.last_seen_at or 0,
+        (recorded + others).count(_MASK),
         len(row.facts or ""),
-        repr([getattr(row, name) for name in RECORDED]),
-        # Notes and tags that no event changed.
-        repr((row.notes, sorted(record.tags.items()), sorted(record.documents.items()))),
+        recorded,
+        others,
     )
 
 
@@ -90,9 +98,24 @@ def order(event: Edited) -> tuple[Any, ...]:
 
 
 def _events(mine: RunRecord, theirs: RunRecord) -> tuple[Edited, ...]:
-    known = set(mine.events)
-    new = [one for one in dict.fromkeys(theirs.events) if one not in known]
-    return tuple(sorted((*mine.events, *new), key=order)) if new else mine.events
+    known = {_identity(one): one for one in mine.events}
+    new = [one for one in theirs.events if one != known.get(_identity(one))]
+    if not new:
+        return mine.events
+    for one in new:
+        known[_identity(one)] = max(known.get(_identity(one), one), one, key=_masked_first)
+    return tuple(sorted(known.values(), key=order))
+
+
+def _identity(event: Edited) -> tuple[Any, ...]:
+    """Return what stays the same of an event if a secret in its texts is masked."""
+    return event.at, event.field, event.operation, event.undoes
+
+
+def _masked_first(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a sort key by which masked values are later than others."""
+    shown = repr(value)
+    return shown.count(_MASK), shown
 
 
 def _at_of_last(record: RunRecord, field: str) -> int:
@@ -148,7 +171,7 @@ def _aliases(
 def _sets(mine: RunRecord, theirs: RunRecord) -> tuple[ParameterSet, ...]:
     def version(record: RunRecord) -> tuple[Any, ...]:
         known = sum(one.tree is not None for one in record.sets)
-        return _at_of_last(record, PARAMS), known, repr(record.sets)
+        return _at_of_last(record, PARAMS), known, _masked_first(record.sets)
 
     return max((mine, theirs), key=version).sets
 
@@ -160,8 +183,9 @@ def _joined(mine: Mapping[str, T], theirs: Mapping[str, T], version: Any) -> dic
     return joined
 
 
-def _saved_last(saved: SavedFile) -> tuple[Any, ...]:
-    return saved.saved_at, repr(saved)
+def _saved_last(saved: SavedFile) -> int:
+    # Of two files that were saved at one time, one was scrubbed: mine is kept.
+    return saved.saved_at
 
 
 def _apart(artifacts: dict[str, SavedFile]) -> dict[str, SavedFile]:
