@@ -66,7 +66,9 @@ def strings_of(tree):
 def sources():
     """Return pages by folder, and modules by room, once for docstrings and once for the rest."""
     found = defaultdict(list)
-    found["README.md"].append(REPOSITORY / "README.md")
+    for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        found[name].append(REPOSITORY / name)
+    found["changelog.d"].extend(sorted((REPOSITORY / "changelog.d").glob("*.md")))
     for page in sorted((REPOSITORY / "docs").rglob("*.md")):
         found["/".join(page.relative_to(REPOSITORY).parts[:2])].append(page)
     for path in sorted(PACKAGE.rglob("*.py")):
