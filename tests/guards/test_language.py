@@ -84,16 +84,16 @@ SOURCES = sources()
 
 def text_of(name):
     """Return the English of these pages or modules."""
-    if name.endswith(".md") or name.startswith("docs/"):
+    if ", " not in name:
         texts = (page.read_text(encoding="utf-8") for page in SOURCES[name])
     else:
         of_docstrings = name.endswith(", docstrings")
-        texts = (text for path in SOURCES[name] for text in told_by(path)[not of_docstrings])
+        texts = (text for path in SOURCES[name] for text in texts_of(path)[not of_docstrings])
     return "\n".join(map(english_of, texts))
 
 
 @cache
-def told_by(path):
+def texts_of(path):
     """Return the docstrings of a module, and its other strings that are sentences."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
