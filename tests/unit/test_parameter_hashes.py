@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 import runstore
 import strategies
 from runstore.model.params.build import parameter_set, parameter_sets
+from runstore.model.params.encode_plain import plain_text
 from runstore.model.params.parameter_set import tree_hash
+from runstore.model.values import canonical_json
 
 # Released hashes: stores hold them, so none may ever change. The program is plain Python 3.10.
 GOLDEN_PROGRAM = """
@@ -291,3 +293,17 @@ def test_fields_called_hash_and_overwrite_are_parameters_elsewhere():
         overwrite: bool = False
 
     assert parameter_set(Download()).values == {"hash": "sha256", "overwrite": False}
+
+
+@given(st.dictionaries(strategies.any_text, strategies.plain_values | st.floats(), max_size=5))
+def test_the_fast_text_of_plain_values_is_the_canonical_one(values):
+    text = plain_text(values)
+
+    assert text is None or text == canonical_json(values)
+
+
+def test_a_set_that_contains_itself_has_no_fast_text():
+    values = {"a": []}
+    values["a"].append(values)
+
+    assert plain_text(values) is None

@@ -120,8 +120,8 @@ class Execution:
         self.own_params: set[str] = set()
         self.is_end_written = run.status.is_final
         self._backend = backend
-        self._pid = os.getpid() if is_owner else None
         self._process = current_process() if is_owner else None
+        self._pid = None if self._process is None else self._process.pid
         # Started here: nothing was logged to it before.
         self._is_new = is_owner and isinstance(run, StartedRun)
         self._held: dict[int, Later] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from json import encoder
 from typing import Any
 
 from runstore.model.values import canonical_json
@@ -15,6 +16,10 @@ _LONG_INT = re.compile(rf"[0-9]{{{_LONG}}}")
 _PLAIN_TYPES = frozenset({str, int, float, bool, type(None), dict, list})
 _PLAIN_CONTAINERS = frozenset({dict, list})
 _STR = frozenset({str})
+# Like `canonical_json`, but made once. It does not look for cycles, of which there are none here.
+_make: Any = getattr(encoder, "c_make_encoder", None)
+_OF_C = (None, None, encoder.encode_basestring_ascii, None, ":", ",", True, False, False)
+_encode: Any = _make and _make(*_OF_C)
 
 
 def plain_text(values: dict[Any, Any]) -> str | None:
@@ -25,7 +30,7 @@ def plain_text(values: dict[Any, Any]) -> str | None:
     if not _has_plain_types(values):
         return None
     try:
-        text = canonical_json(values)
+        text = "".join(_encode(values, 0)) if _encode else canonical_json(values)
     except ValueError:  # nan, an infinity, or more digits than Python prints
         return None
     may_need_more = '"$' in text or "\\ud" in text
