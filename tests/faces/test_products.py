@@ -127,6 +127,46 @@ def test_what_a_run_and_its_children_print_is_kept(folder):
     assert [text for stream, text in lines if stream == "stderr"] == ["warning"] * 2
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_that_leaves_an_experiment_holds_nothing_up(folder):
+    (folder / "experiments").mkdir()
+    (folder / "experiments" / "fit.py").write_text(
+        "import os, sys\n"
+        "def get_params():\n"
+        "    return [{'name': 'one'}]\n"
+        "def run(params, manager):\n"
+        "    if os.fork() == 0:\n"
+        "        print('child', flush=True); sys.exit(0)\n"
+        "    os.wait(); print('parent', flush=True)\n"
+    )
+
+    ended = runstore("run", "fit", cwd=folder)
+
+    assert ended.returncode == 0
+    assert "still being written" not in ended.stderr
+    assert [text for _, text in printed(folder)] == ["child", "parent"]
+
+
+def test_an_experiment_may_close_all_descriptors(folder):
+    code = (
+        "import os\n"
+        "from pathlib import Path\n"
+        "from runstore.runner import own_output\n"
+        "with own_output.kept(Path('.runstore'), 'uid'):\n"
+        "    print('before', flush=True)\n"
+        "    os.closerange(3, 100)\n"
+        "    mine = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]\n"
+        "for one in mine:\n"
+        "    os.close(one)\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True
+    )
+
+    assert (ended.stdout, ended.stderr) == ("before\n", "")
+
+
 def test_output_of_a_killed_run_is_there(folder):
     experiments = folder / "experiments"
     experiments.mkdir()

@@ -21,6 +21,7 @@ from runstore.errors import visible
 from runstore.recording.output.keeper import OutputKeeper, masked_by_settings
 from runstore.runner.streams import Carrier, CommandStream, flush_own, open_channels
 from runstore.storage.files.spool import Spool
+from runstore.storage.sqlite.descriptors import identity_of
 from runstore.user_warnings import warn
 
 # The carrier needs this package and the standard library, not the rest of the user's setup.
@@ -60,6 +61,7 @@ class _Carried:
     """Descriptors 1 and 2 on their way through a process of their own."""
 
     def __init__(self, store_folder: Path, uid: str) -> None:
+        self._pid = os.getpid()
         self._shown = os.dup(1), os.dup(2)
         self._lock = threading.Lock()
         self._has_ended = False
@@ -70,6 +72,9 @@ class _Carried:
         for place, channel in enumerate(self._channels, 1):
             os.dup2(channel.write_end, place)
             os.close(channel.write_end)
+        # The experiment may close them, and open files of its own in their place.
+        own = (self._end, *self._shown, *(one.read_end for one in self._channels))
+        self._own = {one: identity_of(one) for one in own}
         with suppress(RuntimeError):  # no more threads: the carrier goes unwatched
             threading.Thread(target=self._watch, name="runstore-output", daemon=True).start()
 
@@ -104,14 +109,27 @@ class _Carried:
     def _restore(self) -> None:
         self._has_ended = True
         for place, shown in enumerate(self._shown, 1):
-            os.dup2(shown, place)
+            if self._is_own(shown):
+                os.dup2(shown, place)
+
+    def _is_own(self, descriptor: int) -> bool:
+        return identity_of(descriptor) == self._own[descriptor]
+
+    def _close(self, *descriptors: int) -> None:
+        for one in filter(self._is_own, descriptors):
+            os.close(one)
 
     def end(self) -> None:
-        """Show the output directly again, once all that was printed is shown and kept."""
+        """Show the output directly again, once all that was printed is shown and kept.
+
+        The output of a forked child that leaves the block is shown and kept as before.
+        """
+        if os.getpid() != self._pid:
+            return
         with self._lock:
             if not self._has_ended:
                 self._restore()
-        os.close(self._end)
+        self._close(self._end)
         try:
             self._process.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -119,8 +137,7 @@ class _Carried:
                 "The last output is still being written; it is imported when the store is opened."
             )
             return
-        for descriptor in (*self._shown, *(one.read_end for one in self._channels)):
-            os.close(descriptor)
+        self._close(*self._shown, *(one.read_end for one in self._channels))
 
 
 def carry_for_parent(words: list[str]) -> None:

@@ -36,7 +36,11 @@ def with_added(
     if len(places) != 1:
         names = ", ".join(one.name for one in sets)
         wrong = "several parameter sets" if set_name is None else f"no parameter set {set_name!r}"
-        raise UsageError(f"The run has {wrong}.", hint=f"Name one of: {names}.")
+        example = f'run.params[{sets[0].name!r}].update({{"lr": 0.1}})'
+        raise UsageError(
+            f"The run has {wrong}.",
+            hint=f"Name one of its sets ({names}), for example: {example}",
+        )
     place = places[0]
     return (
         *sets[:place],
