@@ -34,6 +34,11 @@ def pytest_addoption(parser):
         "--campaign", action="store_true", help="run fault campaigns in their full length"
     )
     parser.addoption(
+        "--both-engines",
+        action="store_true",
+        help="run all tests that hold for SQLite and PostgreSQL on both, not only the contract",
+    )
+    parser.addoption(
         "--write-docs", action="store_true", help="replace the outputs that pages of docs/ show"
     )
 

@@ -6,10 +6,10 @@ from runstore import Store
 
 
 @contextmanager
-def opened_without_index(path):
+def opened_without_index(given):
     """Open a store where there can be no search index, so that texts have to be looked through."""
-    with Store.open(path) as store:
-        folder = path / "in the way"
+    with Store.open(given.backend.url) as store:
+        folder = store.path / "in the way"
         folder.mkdir()
         store.backend.texts._file.path = folder
         store.backend.texts._tell = lambda _message: None

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
 from runstore.model import arguments
@@ -27,9 +27,15 @@ from runstore.storage.sqlite.paths import (
 )
 from runstore.user_warnings import warn
 
+if TYPE_CHECKING:
+    from runstore.storage.postgres.location import ServerLocation
+
 FOLDER = ".runstore"
 _PROJECT_FILE = "pyproject.toml"
-_FILES_OF_STORES = (DATABASE, "store.json", "spool")
+_SERVERS = frozenset({"postgresql", "postgres"})
+_FILES_OF_STORES = ("store.json", "spool")
+# In the folder on this machine of a store on a server.
+_SERVER_NOTE = "server.txt"
 _TABLE = "[tool.runstore"
 _LARGEST_PROJECT_FILE = 16 << 20
 
@@ -39,7 +45,23 @@ IF_DONE: tuple[IfDone, ...] = get_args(IfDone)
 
 
 def find_store(location: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder of the store to use, as an absolute path; it may not exist yet.
+    """Return the folder of the store to use; see `find_place`.
+
+    Raises:
+        UsageError: The store is on a server.
+    """
+    place = find_place(location)
+    if isinstance(place, Path):
+        return place
+    raise UsageError(
+        f"A store in a folder is needed here, not {place}.", hint="Name a folder of its own."
+    )
+
+
+def find_place(location: str | os.PathLike[str] | None = None) -> Path | ServerLocation:
+    """Return the store to use: its folder, as an absolute path, or its server.
+
+    The folder may not exist yet.
 
     Order: the argument; `RUNSTORE_URL`, relative to the folder that the program started in;
     `store` in `[tool.runstore]` of the nearest `pyproject.toml`, relative to that file; the
@@ -57,13 +79,15 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
         StoreUnavailableError: The working directory was deleted.
     """
     if location is not None:
-        return _store_in(_folder_of(location, working_directory))
+        place = _place_of(location, working_directory)
+        return _store_in(place) if isinstance(place, Path) else place
     if url := os.environ.get("RUNSTORE_URL"):
-        return _store_in(_folder_of(url, _starting_folder))
+        place = _place_of(url, _starting_folder)
+        return _store_in(place) if isinstance(place, Path) else place
     here = working_directory()
     settings, project = project_settings(here)
     if store := settings.get("store"):
-        return _folder_of(str(store), lambda: project)
+        return _place_of(str(store), lambda: project)
     above = (here, *here.parents)
     foreign: list[Path] = []
     for folder in above:
@@ -81,8 +105,15 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
     return store
 
 
-def _store_in(folder: Path) -> Path:
+def _store_in(folder: Path) -> Path | ServerLocation:
     """Return the store of a project, if the folder is one; else the folder itself."""
+    if is_there(folder / DATABASE):
+        return folder
+    if is_there(folder / _SERVER_NOTE):
+        raise UsageError(
+            f"{folder} belongs to a store on a server.",
+            hint=f"Use its URL instead; {_SERVER_NOTE} contains it, without the password.",
+        )
     if any(is_there(folder / name) for name in _FILES_OF_STORES):
         return folder
     if is_folder(folder / FOLDER):
@@ -90,7 +121,7 @@ def _store_in(folder: Path) -> Path:
     if is_there(folder / _PROJECT_FILE):
         settings, project = project_settings(folder)
         if project == folder and (store := settings.get("store")):
-            return _folder_of(str(store), lambda: project)
+            return _place_of(str(store), lambda: project)
     return folder
 
 
@@ -183,8 +214,8 @@ def _starting_folder() -> Path:
     return working_directory() if STARTED_IN is None else Path(STARTED_IN)
 
 
-def _folder_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Path:
-    """Read a folder, the database file in it, or a URL of either.
+def _place_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Path | ServerLocation:
+    """Read a folder, the database file in it, a URL of either, or the URL of a server.
 
     Args:
         location: The location, as passed by the user.
@@ -194,6 +225,10 @@ def _folder_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Pa
     if not text.strip():
         raise UsageError("The location of the store is empty.", hint="Name a folder.")
     scheme, separator, rest = text.partition("://")
+    if separator and scheme in _SERVERS:
+        from runstore.storage.postgres.location import server_location
+
+        return server_location(text)
     if separator and len(scheme) > 1:
         text = _path_of_url(scheme, rest)
     path = _in_a_home(Path(text)) if text.startswith("~") else Path(text)
@@ -212,7 +247,8 @@ def _path_of_url(scheme: str, rest: str) -> str:
     if scheme not in {"sqlite", "file"}:
         raise UsageError(
             f"runstore does not know stores of the kind {scheme}://.",
-            hint="Use a folder, sqlite:///relative/folder or sqlite:////absolute/folder.",
+            hint="Use a folder, sqlite:///relative/folder, sqlite:////absolute/folder or"
+            " postgresql://user@host/database.",
         )
     if scheme == "file":
         from urllib.parse import unquote
@@ -441,6 +477,25 @@ def make_folder(path: Path) -> None:
         raise unreachable(path, error) from error
     except ValueError as error:
         raise InvalidValueError(f"{str(path)!r} cannot be a folder: {error}.") from error
+
+
+def make_own_folder(path: Path, shown: str) -> None:
+    """Create the folder of a store on a server, private to this user.
+
+    Args:
+        path: The folder.
+        shown: The URL without passwords; a file in the folder contains it, for people.
+
+    Raises:
+        StoreUnavailableError: The folder cannot be created.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note = path / _SERVER_NOTE
+        if not is_there(note):
+            note.write_text(f"{shown}\n", encoding="utf-8")
+    except OSError as error:
+        raise unreachable(path, error) from error
 
 
 def _make_with_parents(path: Path) -> None:

@@ -18,10 +18,11 @@ from runstore.config import (
     check_can_be_made,
     check_place,
     current_author,
-    find_store,
+    find_place,
     is_there,
     is_usable,
     make_folder,
+    make_own_folder,
     unreachable,
     warn_of_store_apart,
     working_directory,
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from runstore.repeats.pivot_table import Pivot
     from runstore.storage.edits import Undone
     from runstore.storage.integrity.history import Verified
+    from runstore.storage.postgres.location import ServerLocation
 
 TRASH_KEPT = timedelta(days=30)
 
@@ -128,9 +130,10 @@ class Store:
         """Open a store.
 
         Args:
-            location: A folder, `sqlite:///relative/folder` or `sqlite:////absolute/folder`;
-                a relative one starts from the working directory as it is now. None finds the
-                store of the project: see `runstore.config.find_store`.
+            location: A folder, `sqlite:///relative/folder`, `sqlite:////absolute/folder` or
+                `postgresql://user@host/database`; a relative folder starts from the working
+                directory as it is now. None finds the store of the project: see
+                `runstore.config.find_place`.
             create: Whether to create a missing store now; if False, a missing store is an error.
                 By default, a named store is created now. The store of the project is created
                 when the first run is recorded, and reading it is an error until then.
@@ -140,7 +143,9 @@ class Store:
             StoreCorruptError: The file is not a run database, or it is damaged; it is unchanged.
             UntrustedStoreError: Another user created the store's folder or one above it.
         """
-        path = find_store(location)
+        path = find_place(location)
+        if not isinstance(path, Path):
+            return cls._on_server(path, create=create is not False)
         if is_there(path / DATABASE):
             backend = Backend(path, _database_at(path, create=create is not False))
             store = cls(backend)
@@ -156,6 +161,17 @@ class Store:
         if create or (create is None and location is not None):
             backend.make()
             take_in(backend)
+        return store
+
+    @classmethod
+    def _on_server(cls, server: ServerLocation, *, create: bool) -> Store:
+        from runstore.storage.postgres.database import ServerDatabase
+
+        database = ServerDatabase(server, create=create)
+        make_own_folder(server.folder, server.shown)
+        backend = Backend(server.folder, database, server=server)
+        store = cls(backend)
+        take_in(backend)
         return store
 
     def close(self) -> None:
@@ -174,7 +190,7 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Store {str(self.path)!r}>"
+        return f"<Store {self.backend.place!r}>"
 
     def _repr_html_(self) -> str:
         """Return the store as HTML; notebooks call this."""
@@ -190,8 +206,8 @@ class Store:
     def __deepcopy__(self, _memo: object) -> Store:
         return self
 
-    def __reduce__(self) -> tuple[Callable[[str], Store], tuple[str]]:
-        return _store_at, (str(self.path.absolute()),)
+    def __reduce__(self) -> tuple[Callable[..., Store], tuple[Any, ...]]:
+        return _store_at, (str(self.path.absolute()), self.backend.server)
 
     # Starting
 
@@ -1364,10 +1380,11 @@ def other_store(
     if isinstance(other, Store):
         yield other
         return
-    path = find_store(other)
-    file = path / DATABASE
-    if not is_to_write and is_there(file) and not is_usable(file, working_directory()):
-        opened = Store(Backend(path, Database(file, create=False, leave_alone=True)))
+    path = find_place(other)
+    file = path / DATABASE if isinstance(path, Path) else None
+    is_foreign = file and is_there(file) and not is_usable(file, working_directory())
+    if file and is_foreign and not is_to_write:
+        opened = Store(Backend(file.parent, Database(file, create=False, leave_alone=True)))
     else:
         opened = Store.open(other, create=is_to_write and create)
     with opened:
@@ -1376,15 +1393,16 @@ def other_store(
 
 def has_store(location: str | os.PathLike[str]) -> bool:
     """Check whether there is a store at a location."""
-    return is_there(find_store(location) / DATABASE)
+    place = find_place(location)
+    return not isinstance(place, Path) or is_there(place / DATABASE)
 
 
-_shared: dict[Path, Store] = {}
+_shared: dict[Path | ServerLocation, Store] = {}
 
 
 def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     """Return this process's store for a location, opened once."""
-    path = find_store(location)
+    path = find_place(location)
     store = _shared.get(path)
     if store is None or not store.backend.is_in_place:
         store = _shared[path] = Store.open(location)
@@ -1414,11 +1432,11 @@ def _database_at(path: Path, *, create: bool) -> Database:
         raise unreachable(path, error) from error
 
 
-def _store_at(location: str) -> Store:
+def _store_at(location: str, server: ServerLocation | None = None) -> Store:
     """Return a copy of a store of another process; its database is opened on first use."""
     path = Path(location)
-    known = _shared.get(path)
-    return Store(Backend(path)) if known is None else known
+    known = _shared.get(server or path)
+    return Store(Backend(path, server=server)) if known is None else known
 
 
 def _take_lines(backend: Backend, path: Path, run: Run) -> None:

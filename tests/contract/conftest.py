@@ -10,11 +10,85 @@ from runstore import Store
 SECRET = b"-----BEGIN PRIVATE KEY----- not yours"
 
 
-@pytest.fixture(params=["sqlite"])
+# Files whose tests hold for both engines; this list only grows.
+ON_BOTH_ENGINES = {
+    "test_already_ran",
+    "test_artifacts",
+    "test_deferred",
+    "test_deleting",
+    "test_edits",
+    "test_filter_namespaces",
+    "test_filter_values",
+    "test_finding",
+    "test_forked_children",
+    "test_garbage_collection",
+    "test_grouping",
+    "test_indexed_facts",
+    "test_interruptions",
+    "test_killed_processes",
+    "test_late_params",
+    "test_liveness",
+    "test_many_writers",
+    "test_media",
+    "test_metrics",
+    "test_moving",
+    "test_names_of_runs",
+    "test_names_of_series",
+    "test_odd_calls",
+    "test_outlines",
+    "test_past_runs",
+    "test_points_table",
+    "test_random_operations",
+    "test_redoing",
+    "test_rewinding",
+    "test_saved_folders",
+    "test_saved_things",
+    "test_settled_once",
+    "test_sort_keys",
+    "test_storage_contract",
+    "test_trash",
+    "test_unknown_names",
+}
+
+
+# Those that run on both by default; the others do with --both-engines.
+BY_DEFAULT = {"test_filter_values", "test_many_writers", "test_storage_contract"}
+
+
+def pytest_generate_tests(metafunc):
+    """Run tests of an empty store on each engine that they hold for."""
+    name = metafunc.module.__name__.rpartition(".")[2]
+    among = ON_BOTH_ENGINES if metafunc.config.getoption("--both-engines") else BY_DEFAULT
+    is_on_both = name in among
+    is_on_both &= metafunc.definition.get_closest_marker("folder_only") is None
+    engines = ["sqlite", "postgresql"] if is_on_both else ["sqlite"]
+    for fixture, scope in (("location", "function"), ("module_location", "module")):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, engines, indirect=True, scope=scope)
+
+
+def _place(engine, folder):
+    if engine == "sqlite":
+        yield folder / "store"
+        return
+    pytest.importorskip("psycopg")
+    from postgres_server import database
+
+    url, take_back = database()
+    yield url
+    take_back()
+
+
+@pytest.fixture
 def location(request, tmp_path):
     """Where a new, empty store of this engine is."""
-    assert request.param == "sqlite"
-    return tmp_path / "store"
+    yield from _place(request.param, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_location(request, tmp_path_factory):
+    """Where the store of all tests of a file is."""
+    yield from _place(request.param, tmp_path_factory.mktemp("module"))
 
 
 @pytest.fixture

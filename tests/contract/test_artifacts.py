@@ -61,6 +61,7 @@ def test_the_same_contents_are_kept_once(store, run, tmp_path):
     assert len(object_files(store)) == 1
 
 
+@pytest.mark.folder_only
 def test_objects_cannot_be_written_to(store, run):
     run.save("a.bin", b"1")
 
@@ -303,6 +304,7 @@ def test_damage_after_the_first_look_is_seen(store, run):
         run.record.open("a.bin")
 
 
+@pytest.mark.folder_only
 def test_missing_contents_are_said(store, run):
     run.save("a.bin", b"x")
     object_files(store)[0].unlink()
@@ -346,6 +348,7 @@ def test_download_does_not_write_through_links(run, tmp_path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.folder_only
 def test_a_moved_store_still_has_them(run, tmp_path):
     run.save("a.bin", b"x")
     run.finish()
@@ -424,6 +427,7 @@ def test_a_large_file_is_read_once_while_it_stays_the_same(store, run, tmp_path)
     assert known is store.backend.artifacts
 
 
+@pytest.mark.folder_only
 def test_sixteen_processes_save_the_same_at_once(store, tmp_path):
     import subprocess
     import sys

@@ -233,6 +233,7 @@ def test_a_record_is_taken_in_once(store, deferred, run, monkeypatch, is_removed
     assert len(spooled(store)) == (0 if is_removed else 1)
 
 
+@pytest.mark.folder_only
 def test_a_record_goes_once_the_database_has_it(store, deferred, run, monkeypatch):
     """Killed in between, it is taken in twice; the other way around it would be lost."""
     with pytest.warns(StoreWarning, match="Kept"):
@@ -251,6 +252,7 @@ def test_a_record_goes_once_the_database_has_it(store, deferred, run, monkeypatc
     assert seen == [("kept",)]
 
 
+@pytest.mark.folder_only
 def test_points_go_once_the_database_has_them(store, deferred, monkeypatch):
     with store.start("fit", capture=False) as run:
         pass
@@ -269,6 +271,7 @@ def test_points_go_once_the_database_has_them(store, deferred, monkeypatch):
     assert seen == [(1,)]
 
 
+@pytest.mark.folder_only
 def test_output_goes_once_its_contents_and_their_row_are_there(store, deferred, monkeypatch):
     with store.start("fit", capture=False) as run:
         pass
@@ -289,6 +292,7 @@ def test_output_goes_once_its_contents_and_their_row_are_there(store, deferred, 
     assert store.backend.objects.path_of(digest).exists()
 
 
+@pytest.mark.folder_only
 def test_a_database_that_does_not_answer_leaves_all_records(store, deferred, run, held):
     with pytest.warns(StoreWarning, match="Kept"):
         deferred.notes(run.uid, "kept", "ada", LOCKED)

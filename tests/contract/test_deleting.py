@@ -149,6 +149,7 @@ def test_what_is_said_of_a_deleted_run_waits_for_it(store):
     run.execution.take_status(run.status.COMPLETE)
 
 
+@pytest.mark.folder_only
 def test_of_a_run_that_is_gone_the_name_is_left(store):
     run = ended(store, contents=b"weights", notes="secret", params={"key": "secret"})
     store.delete(run)
@@ -167,6 +168,7 @@ def shrunk(store):
     return b"secret" not in (store.path / "runstore.db").read_bytes()
 
 
+@pytest.mark.folder_only
 def test_nothing_can_be_written_to_a_run_that_is_gone(store):
     run = ended(store)
     store.delete(run)

@@ -16,10 +16,10 @@ START = 1_793_491_200_000_000  # 2026-11-01, 0 o'clock UTC, in microseconds
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
+def kept(module_location, tmp_path_factory):
     """A store with four runs: a rich one, another one, an error, and one that says nothing."""
     folder = tmp_path_factory.mktemp("namespaces")
-    with Store.open(folder) as store:
+    with Store.open(module_location) as store:
         source = store.start("source", capture=False)
         source.finish()
         data = folder / "data.csv"
@@ -95,7 +95,7 @@ def ids(kept, way):
                 f"SELECT r.id FROM runs r WHERE {where} ORDER BY r.id",  # noqa: S608 - ours
                 condition.parameters,
             ).fetchall()
-            connection.rollback()
+            connection.execute("ROLLBACK")
             connection.execute("BEGIN")
         return [row[0] for row in rows]
 

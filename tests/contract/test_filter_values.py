@@ -4,19 +4,12 @@ from datetime import datetime, timezone
 
 import pytest
 
-from runstore import Store
 from runstore.errors import FilterError
 from runstore.model.facts import Facts
 from runstore.model.query.exact import written_number
 from runstore.model.query.times import moment
 
 BIG = 2**53 + 1
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(tmp_path) as store:
-        yield store
 
 
 def numbers(store, text):

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import sqlite3
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +20,6 @@ from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.indexes import facts as fact_index
 from runstore.storage.query import candidates, newest
 from runstore.storage.query import sorted as sorting
-from runstore.storage.sqlite.paths import DATABASE
 from unusual_stores import opened_without_index
 
 EXAMPLES = settings().max_examples  # as many as the profile tries, or some times as many
@@ -143,12 +141,11 @@ PATTERNS = ["'%'", "'S%'", "'s_m%'", r"'svm\%'", "'%1%'", "'x*%'", "'[a-z]'", "'
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(module_location):
     """42 runs of every kind; more like them, in the trash; facts filed and not filed."""
-    folder = tmp_path_factory.mktemp("finding")
-    with Store.open(folder) as store:
+    with Store.open(module_location) as store:
         uids = [add_run(store, number) for number in range(60)]
-        with contextlib.closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        with store.backend.database.driver.write() as connection:
             for number, uid in enumerate(uids):
                 if number % 10 in {2, 5, 9}:
                     connection.execute("UPDATE runs SET deleted_at = 1 WHERE uid = ?", (uid,))
@@ -198,7 +195,7 @@ def loosen_facts(connection, uid):
 @pytest.fixture(scope="module")
 def without_index(store):
     """The same store, where texts have to be looked through."""
-    with opened_without_index(store.path) as other:
+    with opened_without_index(store) as other:
         yield other
 
 

@@ -50,6 +50,7 @@ def look_in_another_process(location):
     subprocess.run([sys.executable, "-c", OTHER, location], check=True, timeout=60)
 
 
+@pytest.mark.folder_only
 def test_what_a_child_writes_after_its_parent_was_killed_is_kept(location):
     """Other processes that close the store leave the child the log that it writes to."""
     with closing(Steps(lambda: _parent_of_a_writer(location))) as parent:

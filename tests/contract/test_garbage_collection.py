@@ -63,6 +63,7 @@ def test_doing_it_twice_frees_nothing_more(store):
     assert second.runs == ()
 
 
+@pytest.mark.folder_only
 def test_files_that_are_gone_already_are_fine(store):
     run = ended(store, b"x" * 10)
     store.backend.objects.path_of(run.artifacts["model.bin"].digest).unlink()
@@ -94,6 +95,7 @@ def test_replaced_contents_are_freed(store):
     assert store.get(run.uid).read_bytes("model.bin") == b"newer"
 
 
+@pytest.mark.folder_only
 def test_nothing_of_a_run_is_left_in_the_database(store):
     with store.start("fit", params={"lr": 1.5}) as run:
         run.log(loss=0.5)
@@ -176,6 +178,7 @@ def test_a_store_that_cannot_be_written_is_left_alone(store, monkeypatch):
     assert store.collect_garbage(older_than=AT_ONCE, dry=True).freed.total == Amount(1, 1)
 
 
+@pytest.mark.folder_only
 def test_the_database_file_shrinks_on_request(store):
     run = store.start("fit", capture=False)
     chance = random.Random(1)
@@ -239,6 +242,7 @@ def test_saving_and_cleaning_up_at_once_lose_nothing(location, campaign_rounds):
         assert store.check(deep=True) == ()
 
 
+@pytest.mark.folder_only
 def test_a_save_during_a_long_clean_up_is_kept_aside_and_taken_in_later(store, monkeypatch):
     """Contents saved without the lock could be collected before they are referenced."""
     monkeypatch.setattr("runstore.storage.files.objects._SAVING_PATIENCE_S", 0.0)
@@ -265,6 +269,7 @@ with Store.open(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.folder_only
 def test_whatever_ends_it_in_the_middle_the_next_one_goes_on(location, campaign_rounds):
     with Store.open(location) as store:
         for n in range(campaign_rounds):

@@ -170,6 +170,7 @@ def test_a_call_in_the_middle_of_another_is_kept(store, outer, inner, campaign_r
         assert kept.metrics["many"].count == 3 * (1 + len(moments(lines, campaign_rounds)))
 
 
+@pytest.mark.folder_only
 @pytest.mark.filterwarnings("ignore::runstore.StoreWarning")
 @pytest.mark.parametrize("outer", CALLS)
 def test_a_run_is_finished_in_the_middle_of_another_call(store, outer, campaign_rounds):

@@ -96,6 +96,7 @@ def test_of_several_sets_one_is_named(store):
     run.finish()
 
 
+@pytest.mark.folder_only
 def test_parameters_that_the_database_refuses_are_kept_aside(location, tmp_path):
     with Store.open(location) as store:
         run = begun(store, params={"lr": 0.1})

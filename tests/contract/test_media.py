@@ -190,6 +190,7 @@ def test_a_histogram_has_edges_that_ascend():
 # The command line
 
 
+@pytest.mark.folder_only
 def test_show_names_the_series_and_not_their_files(store, run, monkeypatch):
     monkeypatch.setenv("RUNSTORE_URL", str(store.path))
     for step in range(3):

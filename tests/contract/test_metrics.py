@@ -440,6 +440,7 @@ def test_a_disk_that_takes_nothing_costs_a_warning(store, monkeypatch):
     assert sorted(values(run)) == list(map(float, range(101)))
 
 
+@pytest.mark.folder_only
 def test_a_folder_that_moves_away_costs_nothing_that_was_logged(location, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with Store.open(location) as store:

@@ -47,6 +47,7 @@ def test_a_live_run_has_the_same_names(store):
     run.finish()
 
 
+@pytest.mark.folder_only
 def test_both_are_found_compared_listed_and_drawn(store, both):
     table = store.list().table()
     (difference,) = store.compare(*both, sections=["metrics"])

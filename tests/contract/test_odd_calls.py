@@ -217,6 +217,7 @@ def test_many_points_fill_files_in_order(store):
     assert np.array_equal(series.times[1:], np.arange(30_000) + 1.6e9)
 
 
+@pytest.mark.folder_only
 def test_a_file_of_the_first_format_is_read(store):
     """Its series stand together behind the head, each followed by its key."""
     run = begun(store)

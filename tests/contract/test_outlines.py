@@ -237,6 +237,7 @@ class Whole:
 GOES_BACK = [("log", None, "on", 100, []), *[("log", None, "back", 45, [])] * 8]
 
 
+@pytest.mark.folder_only
 @example(life=GOES_BACK, windows=[("step", None, None, 1), ("step", None, None, 3)])
 @given(
     life=st.lists(STEPS_OF_LIFE, max_size=12), windows=st.lists(WINDOWS, min_size=1, max_size=5)
@@ -334,6 +335,7 @@ def test_levels_behind_the_points_are_named(spiked, tmp_path):
         change(store, "UPDATE metric_levels SET place = 3 WHERE place = 93")
 
 
+@pytest.mark.folder_only
 def test_points_that_cannot_be_read_are_an_error_of_their_series(store):
     with store.start("short", capture=False) as run:
         run.log_points("loss", [1.0, 2.0])

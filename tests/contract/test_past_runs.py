@@ -484,6 +484,7 @@ def test_its_code_is_not_known_to_be_the_same(store, tmp_path, monkeypatch):
     assert earlier.nearest.run.uid == run.uid
 
 
+@pytest.mark.folder_only
 def test_store_json_shows_it(store):
     store.record("mnist", started_at=MARCH)
     assert not (store.path / "store.json").exists()
@@ -599,6 +600,7 @@ def test_a_store_that_cannot_be_written_says_so(store):
         store.record("mnist", started_at=MARCH)
 
 
+@pytest.mark.folder_only
 def test_a_full_disk_is_an_error_and_leaves_nothing(store):
     kept = store.record("mnist", started_at=MARCH)
     with store.backend.database.driver.read() as connection:

@@ -266,6 +266,7 @@ class TestLibraries:
         assert table.to_arrow()["key"].to_pylist() == expected
         assert list(table.to_pandas()["key"]) == table.to_polars()["key"].to_list() == expected
 
+    @pytest.mark.folder_only
     def test_without_any_library_rows_are_there_and_the_extra_is_named(self, store, location):
         filled(store, 1, 1)
 

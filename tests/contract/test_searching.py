@@ -48,7 +48,7 @@ def found(store, *arguments, **options):
 @pytest.fixture
 def without_index(store):
     """The same store, where there can be no index."""
-    with opened_without_index(store.path) as other:
+    with opened_without_index(store) as other:
         yield other
 
 

@@ -392,6 +392,7 @@ class TestReopening:
         assert kept.uid == run.uid
         assert kept.params == {"lr": 0.5, "when": Path("a/b")}
 
+    @pytest.mark.folder_only
     def test_a_copied_folder_works(self, location, tmp_path):
         import shutil
 

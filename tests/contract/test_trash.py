@@ -56,6 +56,7 @@ def test_folders_behind_a_link_are_not_counted(store, tmp_path):
     assert store.delete(run).frees.folders == Amount()
 
 
+@pytest.mark.folder_only
 def test_contents_that_are_not_there_free_nothing(store):
     run = ended(store, b"gone already")
     store.backend.objects.path_of(run.artifacts["model.bin"].digest).unlink()

@@ -126,6 +126,8 @@ def test_the_blocks_of_a_page_run_and_print_its_outputs(page, surroundings, requ
         from duckdb_home import duckdb_home
 
         environment |= duckdb_home(folder.parent / "home")
+    if "postgresql:///" in page.read_text(encoding="utf-8"):
+        environment |= request.getfixturevalue("server_variables")
     steps, expected = [], []
     for language, text, output in blocks_of(page):
         named = FILE.match(text)
@@ -155,6 +157,25 @@ def test_the_blocks_of_a_page_run_and_print_its_outputs(page, surroundings, requ
         return
     for output, shown in pairs:
         assert shown is None or same(output) == same(shown[2]), "--write-docs shows the new output"
+
+
+@pytest.fixture
+def server_variables():
+    """Return variables for the URL postgresql:///runs, which names no server."""
+    pytest.importorskip("psycopg")
+    from urllib.parse import parse_qs, urlsplit
+
+    from postgres_server import drop, named_database
+
+    parts = urlsplit(named_database("runs"))
+    options = parse_qs(parts.query)
+    yield {
+        "PGUSER": parts.username or "",
+        "PGPASSWORD": parts.password or "",
+        "PGHOST": options["host"][0] if "host" in options else parts.hostname or "",
+        "PGPORT": str(parts.port or 5432),
+    }
+    drop("runs")
 
 
 def write_outputs(page, pairs):

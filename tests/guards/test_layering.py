@@ -43,6 +43,7 @@ THIRD_PARTY = {
     "rich": {"cli"},
     "starlette": {"web"},
     "uvicorn": {"web"},
+    "psycopg": {"storage"},  # a store on a server
     "tomli": {"config"},
     "typing_extensions": {"curifactory"},
     "numpy": {"artifacts", "model", "reading"},  # arrays, where it is installed anyway

@@ -321,6 +321,7 @@ class Deferred:
                     aside.opened(saved.digest, saved.size_bytes) as source,
                 ):
                     self._backend.objects.keep_open(source)
+            self._backend.objects.share(saved.digest, saved.size_bytes)
             self._backend.artifacts.put(saved, preview)
         if aside is not None:
             aside.remove(aside.path_of(saved.digest))

@@ -25,6 +25,7 @@ _NOT_COPIED = ("runstore.db", "search.db", STORE_JSON, f".{STORE_JSON}.lock", "o
 
 def copy_store(backend: Backend, target: str | Path) -> Path:
     """Copy a store into a new folder; see `Store.copy`."""
+    backend.check_is_folder("Copying a store", "Back up the database with pg_dump.")
     if "://" in str(target):
         raise UsageError(
             f"{target} is not a folder.",

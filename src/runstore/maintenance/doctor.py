@@ -17,7 +17,7 @@ from runstore.model.display.formatting import size_text
 from runstore.model.reference import folder_name
 from runstore.model.results.findings import DAMAGED, DANGLING, ORPHANED, UNCHECKED, UNUSED, Finding
 from runstore.storage.backend import RUNS, STORE_JSON
-from runstore.storage.files.safe_files import folder_at, names_in, stat_file
+from runstore.storage.files.safe_files import folder_at, names_in
 from runstore.storage.files.spool import uid_of
 from runstore.storage.integrity.checks import Checks
 from runstore.storage.integrity.orphan_rows import OrphanRows
@@ -144,7 +144,7 @@ def _contents(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
     for _, reference, kind, name, digest, size in References(backend.database).every():
         told = f"{reference}: {kind} {name} ({digest[:12]}…)"
         try:
-            if stat_file(objects.path_of(digest), levels=2).st_size != size:
+            if objects.stored_size(objects.path_of(digest)) != size:
                 changed.append(told)
             elif is_deep:
                 objects.whole(digest, size)

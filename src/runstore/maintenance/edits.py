@@ -82,7 +82,7 @@ def restore_runs(backend: Backend, names: Sequence[str], author: str) -> Done:
     """Restore runs from the trash, ignoring runs that are not in it."""
     known = _known(backend, names)
     lookups = InTrash(backend.database)
-    place = f"the trash of {backend.path}"
+    place = f"the trash of {backend.place}"
     uids = [
         name
         if name in known

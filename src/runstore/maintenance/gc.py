@@ -48,7 +48,7 @@ def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bo
     """Clean up; see `Store.collect_garbage`."""
     if not is_dry and not backend.database.is_writable:
         raise StoreReadOnlyError(
-            f"The store at {backend.path} cannot be written.", kept="Nothing was removed."
+            f"The store at {backend.place} cannot be written.", kept="Nothing was removed."
         )
     before = now_micros() - older_than // timedelta(microseconds=1)
     expired = backend.trash.expired(before)
@@ -153,13 +153,23 @@ class _Sweep:
     def _with_nobody_saving(self, paths: Sequence[Path]) -> Amount:
         if self._is_dry:
             awaited = digests_in_flight(self._backend)
-            return self._removed((path for path in paths if self._digest(path) not in awaited), 2)
+            return self._freed(path for path in paths if self._digest(path) not in awaited)
         with self._objects.alone() as is_alone:
             # The same may have been saved since; from here on, saving is blocked.
             free = set(self._references.unneeded(map(self._digest, paths)))
             free -= digests_in_flight(self._backend)
             old = paths if is_alone else [path for path in paths if _is_old(path)]
-            return self._removed((path for path in old if self._digest(path) in free), 2)
+            return self._freed(path for path in old if self._digest(path) in free)
+
+    def _freed(self, paths: Iterable[Path]) -> Amount:
+        total = Amount()
+        for path in paths:
+            with self._noting(path):
+                size = self._objects.stored_size(path)
+                if not self._is_dry:
+                    self._objects.remove(path)
+                total += Amount(1, size)
+        return total
 
     def _digest(self, path: Path) -> str:
         return self._objects.digest_at(path) or ""

@@ -111,9 +111,10 @@ def scrub(backend: Backend, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed
         StoreReadOnlyError: The store cannot be written.
         StoreLockedError: Another program uses the database.
     """
+    backend.check_is_folder("Removing secrets", "Delete the runs, then run: runstore gc")
     if not is_dry and not backend.database.is_writable:
         raise StoreReadOnlyError(
-            f"The store at {backend.path} cannot be written.", kept="Nothing was changed."
+            f"The store at {backend.place} cannot be written.", kept="Nothing was changed."
         )
     found = Scrubbed(is_dry=is_dry)
     work = _Scrubber(backend, secrets, found)

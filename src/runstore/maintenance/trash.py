@@ -58,7 +58,7 @@ def restore(
     runs = {}
     for name in map(run_name, each_of(wanted)):
         found = the_one(
-            runs_named(lookups, name), name, f"the trash of {backend.path}", hint=IN_TRASH
+            runs_named(lookups, name), name, f"the trash of {backend.place}", hint=IN_TRASH
         )
         runs[found.uid] = found
     backend.trash.take_out(runs, author)
@@ -71,7 +71,7 @@ def undone(backend: Backend, name: object, author: str, *, is_dry: bool) -> tupl
     if name is not None:
         name = run_name(name)
         found = runs_named(backend.database, name) or runs_named(InTrash(backend.database), name)
-        uid = the_one(found, name, backend.path).uid
+        uid = the_one(found, name, backend.place).uid
     if is_dry:
         return tuple(backend.edits.last_operation(author, uid))
     return tuple(backend.edits.undo(author, uid))
@@ -92,7 +92,7 @@ def moved(
 
 def renamed(backend: Backend, old: str, new: str, author: str, *, is_merge: bool) -> int:
     """Rename an experiment; see `Store.rename_experiment`."""
-    check_experiment(backend.database, old, backend.path)
+    check_experiment(backend.database, old, backend.place)
     return backend.moves.rename(old, check_experiment_name(new), author, is_merge=is_merge)
 
 

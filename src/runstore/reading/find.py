@@ -195,6 +195,6 @@ def query_of(backend: Backend, where: str | Query | None, experiment: str | None
             raise
     if experiment is None:
         return where
-    check_experiment(backend.database, experiment, backend.path)
+    check_experiment(backend.database, experiment, backend.place)
     is_of_it = Compare(field_of([Word("experiment")]), Op.EQUAL, experiment)
     return replace(where, where=All((is_of_it, where.where)))

@@ -130,8 +130,8 @@ def run_named(backend: Backend, name: object) -> Run:
         from runstore.reading.near_misses import hint_for_run
 
         hint = hint_for_run(backend.database, text)
-        raise RunNotFoundError(f"There is no run {text!r} in {backend.path}.", hint=hint)
-    return with_source(backend, [the_one(found, text, backend.path)])[0]
+        raise RunNotFoundError(f"There is no run {text!r} in {backend.place}.", hint=hint)
+    return with_source(backend, [the_one(found, text, backend.place)])[0]
 
 
 def record_of(backend: Backend, uid: str) -> Run:
@@ -266,7 +266,7 @@ def _longer_name(runs: Sequence[Run]) -> str:
     return short_names(runs)[0]
 
 
-def check_experiment(database: Database, name: str, place: Path) -> None:
+def check_experiment(database: Database, name: str, place: str | Path) -> None:
     """Check that an experiment exists.
 
     Raises:

@@ -34,7 +34,7 @@ def newest_page(
     before = BEYOND_NEWEST if after is None else newest_place(after, order)
     found = backend.database.newest_runs(experiment_name, limit=limit + 1, before=before)
     if not found and experiment_name is not None and after is None:
-        check_experiment(backend.database, experiment_name, backend.path)
+        check_experiment(backend.database, experiment_name, backend.place)
     has_more = len(found) > limit
     found = found[:limit]
     last = write_cursor(found[-1][0], order) if has_more else None

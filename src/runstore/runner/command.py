@@ -161,7 +161,7 @@ def run_command(
     environment = {
         **os.environ,
         PARENT_VARIABLE: run.uid,
-        "RUNSTORE_URL": str(store.path.absolute()),
+        "RUNSTORE_URL": store.backend.url,
         program_lines.VARIABLE: lines.path,
     }
     if if_done == "run":

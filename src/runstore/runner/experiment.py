@@ -353,7 +353,7 @@ def _end_folder(folder: Path, store: Store, run: ActiveRun) -> None:
 @contextmanager
 def _told_to_children(run: ActiveRun) -> Iterator[None]:
     """Let programs that the experiment starts record their runs below this one."""
-    told = {PARENT_VARIABLE: run.uid, "RUNSTORE_URL": str(run.store.path.absolute())}
+    told = {PARENT_VARIABLE: run.uid, "RUNSTORE_URL": run.store.backend.url}
     before = {name: os.environ.get(name) for name in told}
     os.environ.update(told)
     try:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runstore.errors import StoreUnavailableError
+from runstore.errors import StoreUnavailableError, UsageError
 from runstore.model.once import once
 from runstore.storage.database import Database
 from runstore.storage.files.spool import OBJECTS, Spool
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runstore.storage.fulltext.search import TextSearch
     from runstore.storage.metrics.table import MetricTable
     from runstore.storage.moves import Moves
+    from runstore.storage.postgres.location import ServerLocation
     from runstore.storage.trash import Trash
 
 T = TypeVar("T")
@@ -44,7 +45,8 @@ class Backend:
     no database and accepts points without one.
 
     Attributes:
-        path: The folder of the store.
+        path: The folder of the store; for a store on a server, its folder on this machine.
+        server: The server, its database and the URL; None for a store in a folder.
         spool: Data in flight, not yet in the database.
         take_lines: Imports a file of lines that a run's program left in the spool.
         show_changes: Called after each transaction that wrote to the database; must not raise.
@@ -53,6 +55,7 @@ class Backend:
 
     Args:
         path: The folder.
+        server: See the attribute.
         database: The open database; if None, the existing one is opened on first use.
         show_changes: See the attribute.
     """
@@ -62,8 +65,10 @@ class Backend:
         path: Path,
         database: Database | None = None,
         show_changes: Callable[[Backend], None] | None = None,
+        server: ServerLocation | None = None,
     ) -> None:
         self.path = parsed(path)
+        self.server = server
         self.show_changes = show_changes or _show_nothing
         self.spool = Spool(path, lambda: not self.is_in_place)
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
@@ -81,7 +86,34 @@ class Backend:
         return self
 
     def __reduce__(self) -> tuple[type[Backend], tuple[Any, ...]]:
-        return Backend, (self.path.absolute(), None, self.show_changes)
+        return Backend, (self.path.absolute(), None, self.show_changes, self.server)
+
+    def check_is_folder(self, what: str, hint: str) -> None:
+        """Raise an error if the store is on a server.
+
+        Args:
+            what: What needs a folder, as the subject of a sentence.
+            hint: What to do instead.
+
+        Raises:
+            UsageError: It is on a server.
+        """
+        if self.server is not None:
+            raise UsageError(
+                f"{what} is not available on PostgreSQL yet.",
+                kept="Nothing was changed.",
+                hint=hint,
+            )
+
+    @property
+    def url(self) -> str:
+        """The location of the store for other processes, with the password, if any."""
+        return str(self.path.absolute()) if self.server is None else self.server.given
+
+    @property
+    def place(self) -> str:
+        """The location of the store for messages, without passwords."""
+        return str(self.path) if self.server is None else self.server.shown
 
     def _watched(self, database: Database) -> Database:
         database.driver.after_commit = self._after_commit
@@ -120,7 +152,7 @@ class Backend:
     @property
     def is_there(self) -> bool:
         """Whether there is a database; reading does not make one."""
-        return os.path.exists(self.path / DATABASE)  # noqa: PTH110 - pathlib may raise
+        return self.server is not None or os.path.exists(self.path / DATABASE)  # noqa: PTH110 - pathlib may raise
 
     @once
     def database(self) -> Database:
@@ -132,22 +164,37 @@ class Backend:
         if self.maker is not None and not self.is_there:
             raise no_store(self.path)
         known = _of_copies.get(self.path)
-        if known is None or known.driver.is_closed or not known.driver.file.is_in_place:
-            known = _of_copies[self.path] = Database(self.path / DATABASE, create=False)
+        if known is None or known.driver.is_closed or not known.driver.is_in_place:
+            known = _of_copies[self.path] = self._opened()
         return self._watched(known)
+
+    def _opened(self) -> Database:
+        if self.server is None:
+            return Database(self.path / DATABASE, create=False)
+        from runstore.storage.postgres.database import ServerDatabase
+
+        return ServerDatabase(self.server, create=False)
 
     @property
     def is_in_place(self) -> bool:
         """Whether the open database is still at its path, neither deleted nor replaced."""
         opened = self.__dict__.get("database")
-        return opened is None or opened.driver.file.is_in_place
+        return opened is None or opened.driver.is_in_place
 
     @once
     def objects(self) -> Objects:
         """The contents of artifacts and output."""
         from runstore.storage.files.objects import Objects
 
-        return Objects(self.path / OBJECTS)
+        if self.server is None:
+            return Objects(self.path / OBJECTS)
+        if self.server.objects is not None:
+            return Objects(self.server.objects)
+        from runstore.storage.postgres.database import ServerDatabase
+        from runstore.storage.postgres.objects import RowObjects
+
+        assert isinstance(self.database, ServerDatabase)  # noqa: S101 - opened from the same URL
+        return RowObjects(self.path / OBJECTS, self.database.driver)
 
     @once
     def artifacts(self) -> ArtifactTable:

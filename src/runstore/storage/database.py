@@ -29,7 +29,7 @@ from runstore.model.status import Status
 from runstore.model.values import sha256
 from runstore.storage import rows
 from runstore.storage import statements as sql
-from runstore.storage.driver import Connection
+from runstore.storage.driver import Connection, Driver, Highest
 from runstore.storage.indexes.params import EVERY_RUNS, TAKE_BACK, can_wait, index_params
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.migrations import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
@@ -53,7 +53,7 @@ _FORGET = "DELETE FROM store_state WHERE name = '{name}';"
 # Columns of a run that may be long, and the length that each may have in any case.
 _LONG_COLUMNS, _SHORT = 8, 4096
 # The first key of a newest-first page: later than any run, even one whose time is a text.
-BEYOND_NEWEST: tuple[Any, int] = (b"\xff" * 64, 2**62)
+BEYOND_NEWEST: tuple[Any, int] = (Highest(b"\xff" * 64), 2**62)
 BEYOND_NUMBERS = 2**62
 # How long a program waits for a locked database before it writes to the spool instead.
 PATIENCE_S = 5.0
@@ -293,7 +293,8 @@ class Database(Lookups):
     """The runs of one store.
 
     Attributes:
-        path: The SQLite file.
+        path: The SQLite file, or the URL of a database on a server.
+        file: The file that a search index is kept beside.
         is_left_alone: Whether it belongs to another user, and nothing is written to its folder.
 
     Args:
@@ -303,20 +304,23 @@ class Database(Lookups):
     """
 
     is_left_alone = False
+    driver: Driver
 
     def __init__(self, path: Path, *, create: bool = True, leave_alone: bool = False) -> None:
-        self.path = path
+        self.path: Path | str = path
+        self.file = path
         self.is_left_alone = leave_alone
-        self.driver = SQLiteDriver(path, create=create, leave_alone=leave_alone)
-        self._check_schema(path)
+        driver = SQLiteDriver(path, create=create, leave_alone=leave_alone)
+        self.driver = driver
+        self._check_schema(path, driver)
 
-    def _check_schema(self, path: Path) -> None:
-        with self.driver.read() as connection:
+    def _check_schema(self, path: Path, driver: SQLiteDriver) -> None:
+        with driver.read() as connection:
             foreign = connection.execute(FOREIGN).fetchall()
             if foreign:
                 from runstore.storage.integrity.schema import refuse
 
-                refuse(self.driver, foreign)
+                refuse(driver, foreign)
             try:
                 found = as_int(connection.execute(CURRENT_VERSION).fetchone()[0])
             except sqlite3.OperationalError as error:
@@ -326,7 +330,7 @@ class Database(Lookups):
         if found == SCHEMA_VERSION:
             return
         if found > SCHEMA_VERSION:
-            self.driver.refuse_writes(
+            driver.refuse_writes(
                 SchemaTooNewError(
                     f"{path} has schema {found}; this runstore knows up to {SCHEMA_VERSION}.",
                     kept="Nothing was changed; reading still works.",
@@ -334,24 +338,25 @@ class Database(Lookups):
                 )
             )
             return
-        if found == 0 and self.driver.refusal is not None:
+        if found == 0 and driver.refusal is not None:
             raise StoreCorruptError(
                 f"{path} holds no runs, and it cannot be written.",
                 kept="It was not changed.",
                 hint="Check the permissions of the folder, or choose another store.",
             )
-        self._bring_up_to_date(path, found)
+        self._bring_up_to_date(path, driver, found)
 
-    def _bring_up_to_date(self, path: Path, found: int) -> None:
+    @staticmethod
+    def _bring_up_to_date(path: Path, driver: SQLiteDriver, found: int) -> None:
         from runstore.storage.migrations import OLDEST_READ, migrate, stand_ins
 
         try:
-            migrate(self.driver)
+            migrate(driver)
         except (StoreError, OSError) as error:
             if found >= OLDEST_READ:
                 refusal = error if isinstance(error, StoreError) else _not_up_to_date(path, error)
-                self.driver.stand_in(stand_ins(found, self.driver.types), refusal)
-            elif found and self.driver.refusal is not None:
+                driver.stand_in(stand_ins(found, driver.types), refusal)
+            elif found and driver.refusal is not None:
                 raise SchemaTooOldError(
                     f"{path} has schema {found}; it cannot be brought up to {SCHEMA_VERSION},"
                     " because it cannot be written.",
@@ -360,6 +365,13 @@ class Database(Lookups):
                 ) from error
             else:
                 raise
+
+    def differences_of_schema(self) -> list[str]:
+        """Return tables, indexes, views and triggers that differ from those of the migrations."""
+        from runstore.storage.integrity.schema import differences_of_schema
+
+        with self.driver.read() as connection:
+            return differences_of_schema(connection)
 
     def close(self) -> None:
         """Close every connection."""
@@ -402,7 +414,7 @@ class Database(Lookups):
         run_id = self.insert_row(connection, cells, new.parameter_sets, is_newest=True)
         for key, value in new.tags.items():
             connection.execute(sql.PUT_TAG, {"run_id": run_id, "key": key, "value": value})
-        if run_id % EVERY_RUNS == 0:
+        if run_id % EVERY_RUNS == 0 and self.driver.indexes_later:
             index_params(connection)
         return run_id, number, reference
 
@@ -472,7 +484,7 @@ class Database(Lookups):
             sets: Its sets.
             is_newest: Whether it is the newest run, whose rows of `params` can be written later.
         """
-        waits = is_newest and can_wait(sets)
+        waits = is_newest and self.driver.indexes_later and can_wait(sets)
         for index, one in enumerate(sets):
             tree_key = None if one.tree is None else one.tree_key
             if tree_key is not None:
@@ -514,9 +526,10 @@ class Database(Lookups):
                 sql.REMOVE_RUN_DOCUMENTS,
                 sql.REMOVE_TAGS,
                 sql.REMOVE_RUN,
-                TAKE_BACK,
             ):
                 connection.execute(statement, {"id": row[0]})
+            if self.driver.indexes_later:
+                connection.execute(TAKE_BACK)
 
     def finish_run(
         self,
@@ -879,7 +892,7 @@ class Database(Lookups):
         """Return references with a prefix: recent ones first, then the rest by name."""
         bounds = {"begin": prefix, "end": prefix + AFTER_ANY_TEXT, "limit": limit}
         with self.driver.read() as connection:
-            found = connection.execute(sql.RECENT_REFERENCES, bounds).fetchall()
+            found = [*connection.execute(sql.RECENT_REFERENCES, bounds).fetchall()]
             if len(found) < limit:
                 found += connection.execute(sql.REFERENCES_WITH_PREFIX, bounds).fetchall()
         return list(dict.fromkeys(as_text(row[0]) for row in found))[:limit]

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, Union
 
+from runstore.errors import StoreError
+
 Parameters = Union[Mapping[str, Any], Sequence[Any]]
+
+
+class Highest(bytes):
+    """A key above every other one: in SQLite above numbers, and texts in their place."""
+
+    __slots__ = ()
 
 
 class Rows(Protocol):
@@ -44,10 +53,17 @@ class Driver(Protocol):
 
     types: Mapping[str, str]
     after_commit: Callable[[], object]
+    indexes_later: bool  # whether parameters are indexed after a start, see `indexes/params.py`
+    checks_types: bool  # whether columns contain only values of their type
+    calls_python: bool  # whether statements can call functions of this program
 
     @property
     def refusal(self) -> Exception | None:
         """The error that writing raises, or None if the database is writable."""
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether this is still the database that was opened, neither deleted nor replaced."""
 
     @property
     def is_writing(self) -> bool:
@@ -62,8 +78,27 @@ class Driver(Protocol):
     def as_one(self, then: Callable[[], object] | None = None) -> AbstractContextManager[None]:
         """Call `after_commit`, or `then`, once for all transactions in the block."""
 
+    @property
+    def patience_s(self) -> float:
+        """How long this thread waits for other writers."""
+
     def hurried(self, patience_s: float) -> AbstractContextManager[None]:
         """Limit how long this thread waits for other writers inside the block."""
+
+    def after_writing(self, work: Callable[[], None]) -> None:
+        """Call a function after the current transaction of this thread; it must not raise."""
+
+    def refuse_writes(self, why: StoreError) -> None:
+        """Raise this error for every later write."""
+
+    def interrupt(self) -> None:
+        """Interrupt running statements of all threads; each fails with a `StoreError`."""
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Limit the memory of the engine, if it is in this process, which must be our own."""
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the database to a new file; durable on return."""
 
     def copy_aside(self, suffix: str) -> None:
         """Copy the database before its tables change."""

@@ -67,6 +67,8 @@ def ui(
         StoreUnavailableError: There is no such store, or the page did not start.
     """
     height = arguments.count(height, "height", _LOWEST, _HIGHEST)
+    if isinstance(store, Store):
+        store.backend.check_is_folder("A page inside a notebook", "Start it with: runstore ui")
     path = store.path if isinstance(store, Store) else find_store(store)
     return PageAddress(_serving(path.absolute(), is_read_only=bool(read_only)), height)
 

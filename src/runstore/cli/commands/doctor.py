@@ -37,7 +37,7 @@ def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         found = store.check(deep=deep)
-        place = store.path
+        place = store.backend.place
     if as_json:
         output.print_json({"findings": [_as_json(one) for one in found]})
     else:

@@ -69,7 +69,7 @@ def command(
     def started(address: str) -> None:
         say(address)
         sys.stdout.flush()
-        say(f"runstore: showing {store.path}. Ctrl-C ends it.", err=True)
+        say(f"runstore: showing {store.backend.place}. Ctrl-C ends it.", err=True)
         if not no_browser and _has_browser():
             _open(address)
 

@@ -53,7 +53,7 @@ def read_points_of(
     known, stored = series_of_runs(backend.database, list(chosen))
     for uid, run in chosen.items():
         if uid not in known:
-            raise RunNotFoundError(f"{run.reference} is not in {backend.path}.")
+            raise RunNotFoundError(f"{run.reference} is not in {backend.place}.")
     table = _Building(chosen, _WantedMetrics(keys), limit)
     counts = Counter[str]()
     for one in stored:

@@ -15,7 +15,7 @@ _EXPERIMENTS, _RUNS = 10, 10
 
 def store_html(backend: Backend) -> str:
     """Return a store as tables."""
-    place = str(backend.path)
+    place = backend.place
     try:
         experiments = Experiments(backend.database.experiments())
         runs = newest_page(backend, None, _RUNS, None).items

@@ -77,6 +77,17 @@ class Objects:
         except OSError:
             return None
 
+    def stored_size(self, path: Path) -> int:
+        """Return the size of a file that `files` yielded, even damaged.
+
+        Raises:
+            OSError: It is missing, or cannot be read.
+        """
+        return stat_file(path, levels=2).st_size
+
+    def share(self, digest: str, size_bytes: int) -> None:
+        """Make contents that are kept on this machine available to the others."""
+
     # Concurrent saving and cleaning up
 
     @contextmanager
@@ -241,7 +252,7 @@ class Objects:
     def _has(self, kept: Contents) -> bool:
         """Check whether contents exist and are intact; a damaged file is replaced."""
         try:
-            file = self.opened(*kept)
+            file = Objects.opened(self, *kept)  # in this folder
         except (NotFoundError, StoreCorruptError):
             return False
         # Concurrent garbage collection keeps files with a recent time.

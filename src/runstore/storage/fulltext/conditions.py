@@ -99,6 +99,9 @@ class TextConditions:
         return f"(EXISTS ({kept}) OR r.id IN {_among(self.texts.live_runs, mark)})"
 
     def _asked(self, check: Check, mark: Mark) -> str:
+        if not self.texts.calls_python:
+            guarded = self._guarded(check)
+            return f"r.id IN {_among(filter(guarded, self.texts.runs_with_output()), mark)}"
         token = self._lent.get(check)
         if token is None:
             token = self._lent[check] = register(self._guarded(check))

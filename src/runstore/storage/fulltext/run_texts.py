@@ -24,11 +24,12 @@ from runstore.storage.fulltext.pieces import checksum_of, pieces_of
 from runstore.storage.rows import as_int, as_optional_text, as_text
 
 TEXTS_OF_RUN = "SELECT notes, error, traceback FROM runs WHERE id = ?"
+RUNS_WITH_OUTPUT = "SELECT DISTINCT run_id FROM outputs WHERE size_bytes > 0"
 OUTPUTS_OF_RUN_ID = """
     SELECT part, digest, size_bytes FROM outputs WHERE run_id = ? ORDER BY part
 """
 RUNS_OF_UIDS = """
-    SELECT id, uid FROM runs WHERE uid IN (SELECT value FROM json_each(?))
+    SELECT id, uid FROM runs WHERE uid IN (SELECT value FROM json_each(?) texts)
 """
 CHANGED_SINCE = "SELECT id FROM runs WHERE changed > ?"
 UNREAD_RUNS = "SELECT run_id FROM parts WHERE taken_bytes < 0"
@@ -83,6 +84,17 @@ class RunTexts:
         self.apart = {row[0] for row in changed}
         if self._index is not None:
             self.apart |= {row[0] for row in self._index.execute(UNREAD_RUNS).fetchall()}
+
+    @property
+    def calls_python(self) -> bool:
+        """Whether statements about the runs can call functions of this program."""
+        return self._database.driver.calls_python
+
+    def runs_with_output(self) -> set[int]:
+        """Return the row ids of all runs that printed something."""
+        with self._database.driver.read() as connection:
+            kept = connection.execute(RUNS_WITH_OUTPUT).fetchall()
+        return {row[0] for row in kept} | self.live_runs
 
     def candidates(
         self, needed: Needed, fields: Iterable[str], *, in_one_document: bool

@@ -51,7 +51,7 @@ class TextSearch:
         self._objects = objects
         self._spool = spool
         self._tell = tell
-        self._file = SearchFile(database.path)
+        self._file = SearchFile(database.file)
         self._said: set[str] = set()
 
     def run(self, work: Callable[[TextConditions], T]) -> T:

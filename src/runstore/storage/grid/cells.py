@@ -16,10 +16,10 @@ SUMMARIES = """
     FROM (SELECT DISTINCT j.value AS id FROM json_each(?) j) c
     CROSS JOIN metric_summaries v ON v.run_id = c.id
     CROSS JOIN metric_keys k ON k.id = v.key_id
-    WHERE k.key IN (SELECT value FROM json_each(?))
+    WHERE k.key IN (SELECT value FROM json_each(?) texts)
     ORDER BY v.run_id, v.set_index
 """
-IDS_OF_UIDS = "SELECT id, uid FROM runs WHERE uid IN (SELECT value FROM json_each(?))"
+IDS_OF_UIDS = "SELECT id, uid FROM runs WHERE uid IN (SELECT value FROM json_each(?) texts)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,9 @@ def _entries(tree: bytes) -> tuple[FlatValue, ...]:
 @contextmanager
 def indexed_params(driver: Driver) -> Iterator[None]:
     """Let statements with `params.indexed = 1` find every parameter inside the block."""
+    if not driver.indexes_later:
+        yield
+        return
     with driver.read() as connection:
         is_any = connection.execute(IS_ANY_WAITING).fetchone() is not None
     if is_any:

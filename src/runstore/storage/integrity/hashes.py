@@ -17,7 +17,7 @@ from runstore.storage.metrics.table import summary_digest
 from runstore.storage.rows import as_text, is_int
 
 _SERIES = """
-    coalesce(r.reference, 'run ' || c.run_id) || ': ' || coalesce(k.key, c.key_id)
+    coalesce(r.reference, 'run ' || c.run_id) || ': ' || coalesce(k.key, CAST(c.key_id AS TEXT))
     FROM {table} c LEFT JOIN runs r ON r.id = c.run_id LEFT JOIN metric_keys k ON k.id = c.key_id
 """
 _CHUNKS = (

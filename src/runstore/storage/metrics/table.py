@@ -69,7 +69,7 @@ SUMMARIES_OF_RUN = """
 SUMMARIES_OF_RUNS = """
     SELECT r.uid, k.key, s.set_index, s.count, s.nan_count, s.first, s.last, s.min, s.max,
         s.total, s.last_step
-    FROM json_each(?) j CROSS JOIN runs r ON r.uid = j.value
+    FROM json_each(?) texts CROSS JOIN runs r ON r.uid = texts.value
     CROSS JOIN metric_summaries s ON s.run_id = r.id
     CROSS JOIN metric_keys k ON k.id = s.key_id
 """

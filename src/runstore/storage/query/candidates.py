@@ -28,7 +28,7 @@ AT_MOST = """
         SELECT c.run_id AS run_id FROM ({runs}) c LIMIT ?
     ) n
 """
-IN_PARENTHESES = "SELECT * FROM ({})"
+IN_PARENTHESES = "SELECT * FROM ({}) n"
 RUNS = "SELECT r.id AS run_id FROM runs r WHERE {kept} AND {where}"
 TOGETHER = "SELECT json_group_array(n.run_id) FROM ({runs}) n"
 ALL_RUNS = "SELECT (SELECT count(*) FROM runs), (SELECT coalesce(max(id), 0) FROM runs)"

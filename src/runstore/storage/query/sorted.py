@@ -159,7 +159,7 @@ class SortedRuns:
                 condition.parameters.clear()
         if not sets:
             return self._exact(None, fixed, limit)
-        common = " INTERSECT ".join(f"SELECT * FROM ({one})" for one in sets)
+        common = " INTERSECT ".join(f"SELECT * FROM ({one}) s" for one in sets)
         text = f"SELECT json_group_array(n.id) FROM ({common}) n"
         ids = self._connection.execute(text, parameters).fetchone()[0]
         return self._exact(ids, fixed, limit)

@@ -281,6 +281,9 @@ class SQLiteDriver:
     """
 
     types = TYPES
+    indexes_later = True
+    checks_types = False
+    calls_python = True
 
     def __init__(
         self,
@@ -406,6 +409,11 @@ class SQLiteDriver:
             own.is_held = False
             if own.is_owed:
                 (then or self.after_commit)()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to the opened file."""
+        return self.file.is_in_place
 
     @property
     def is_closed(self) -> bool:

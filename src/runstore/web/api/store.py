@@ -23,7 +23,7 @@ def _store(call: Call) -> Answer:
     return json_answer(
         {
             "name": name_of(call.store.path),
-            "path": str(call.store.path),
+            "path": backend.place,
             "version": runstore.__version__,
             "schema_version": counts.schema_version,
             "read_only": call.served.is_read_only or not backend.database.is_writable,

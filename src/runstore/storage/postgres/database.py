@@ -1,0 +1,94 @@
+"""The runs of a store on a server."""
+
+from __future__ import annotations
+
+from runstore.errors import (
+    SchemaTooNewError,
+    SchemaTooOldError,
+    StoreCorruptError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+from runstore.storage.database import Database
+from runstore.storage.migrations import SCHEMA_VERSION
+from runstore.storage.postgres import schema
+from runstore.storage.postgres.driver import PostgresDriver
+from runstore.storage.postgres.location import ServerLocation
+
+_MAY_WRITE = "SELECT has_table_privilege('runs', 'INSERT'), pg_is_in_recovery()"
+
+
+class ServerDatabase(Database):
+    """The runs of one store in a PostgreSQL database.
+
+    Attributes:
+        path: The URL, without passwords.
+
+    Args:
+        location: The server and the database.
+        create: Create the tables if there are none.
+    """
+
+    driver: PostgresDriver
+
+    def __init__(self, location: ServerLocation, *, create: bool = True) -> None:
+        self.path = location.shown
+        self.file = location.folder / "server.txt"
+        driver = PostgresDriver(location)
+        self.driver = driver
+        try:
+            self._check_tables(driver, create=create)
+        except BaseException:  # otherwise its connection would stay open
+            driver.close()
+            raise
+
+    def _check_tables(self, driver: PostgresDriver, *, create: bool) -> None:
+        found = schema.current_version(driver)
+        if found == 0:
+            self._make_tables(driver, create=create)
+            return
+        if found < SCHEMA_VERSION:
+            raise SchemaTooOldError(
+                f"{self.path} has schema {found}; this runstore requires {SCHEMA_VERSION}.",
+                kept="Nothing was changed.",
+                hint="Ask the owner of the database to run: runstore migrate",
+            )
+        if found > SCHEMA_VERSION:
+            driver.refuse_writes(
+                SchemaTooNewError(
+                    f"{self.path} has schema {found}; this runstore knows up to {SCHEMA_VERSION}.",
+                    kept="Nothing was changed; reading still works.",
+                    hint="Upgrade with: pip install -U runstore",
+                )
+            )
+            return
+        with driver.read() as connection:
+            may_write, is_replica = connection.execute(_MAY_WRITE).fetchone()
+        if is_replica or not may_write:
+            reason = "the server is a replica" if is_replica else "the role may only read"
+            driver.refuse_writes(
+                StoreReadOnlyError(
+                    f"The store at {self.path} cannot be written: {reason}.",
+                    kept="Nothing was changed; reading still works.",
+                    hint="Connect to the primary server, with a role that can write.",
+                )
+            )
+
+    def differences_of_schema(self) -> list[str]:
+        """Return missing tables, columns, indexes and views."""
+        with self.driver.read() as connection:
+            return schema.differences(connection)
+
+    def _make_tables(self, driver: PostgresDriver, *, create: bool) -> None:
+        if schema.has_others(driver):
+            raise StoreCorruptError(
+                f"{self.path} has tables of another program.",
+                kept="They were not changed.",
+                hint="Create a database for the store: createdb runs",
+            )
+        if not create:
+            raise StoreUnavailableError(
+                f"There is no store at {self.path}.",
+                hint="Record a run first, or name another database.",
+            )
+        schema.create(driver)

@@ -1,0 +1,506 @@
+"""The PostgreSQL driver: connections by process, transactions, error translation.
+
+Nothing depends on the state of a session, so that everything works through PgBouncer in
+transaction mode: no prepared statements, no settings outside of a transaction, no session locks.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from runstore.errors import (
+    StoreError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+from runstore.extras import library
+from runstore.storage.driver import Parameters
+from runstore.storage.files.locks import pause
+from runstore.storage.postgres.dialect import TYPES, translated
+from runstore.storage.postgres.location import ServerLocation
+
+if TYPE_CHECKING:
+    from psycopg import Connection as Raw
+
+BUSY_TIMEOUT_S = 60.0
+# How long a program that was connected waits for the server to return, for example after a
+# restart.
+RETURNS_WITHIN_S = 10.0
+# One lock of the database, held to the end of each transaction that writes. The number is the
+# mark of our SQLite files.
+WRITE_LOCK = 0x72756E73
+_IDLE_AT_MOST = 4
+# States of a connection. Source: PostgreSQL 18, libpq, PQtransactionStatus.
+_IDLE, _IN_TRANSACTION = 0, (2, 3)
+# Reasons to try again: the server is starting, stopping or recovering, or has no free connection.
+# Source: PostgreSQL 18, Appendix A, Error Codes.
+_AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
+_LOCKED = frozenset({"55P03", "40001", "40P01"})
+_REFUSED = frozenset({"42501", "25006"})
+_FULL = frozenset({"53100", "53200"})
+_TOO_LONG = frozenset({"54000", "22001"})
+
+
+class PostgresConnection:
+    """A connection inside a block, as a `Connection` of storage.
+
+    Attributes:
+        longest: Maximum length of a value; the server's limit is 1 GB.
+    """
+
+    longest = 1 << 30
+
+    def __init__(self, driver: PostgresDriver, raw: Raw[Any], *, is_to_write: bool) -> None:
+        self._driver = driver
+        self.raw = raw
+        self._is_to_write = is_to_write
+        self._is_used = is_to_write
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.raw.pgconn.transaction_status != _IDLE
+
+    def limit_length(self, limit_bytes: int) -> None:
+        """Do nothing: the server limits the length of values."""
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> PostgresRows:
+        """Run one statement."""
+        statement = translated(sql)
+        values = statement.values(parameters)
+        try:
+            found = self.raw.execute(statement.text, values)
+        except self._driver.psycopg.OperationalError:
+            # A server that was restarted closed its connections; nothing was read from this one.
+            if self._is_used or not self.raw.broken:
+                raise
+            self.raw = self._driver.reconnected(self.raw)
+            found = self.raw.execute(statement.text, values)
+        self._is_used = True
+        return PostgresRows(found)
+
+    def executemany(self, sql: str, parameters: Iterable[Parameters]) -> PostgresRows:
+        """Run one statement once per set of parameters."""
+        statement = translated(sql)
+        cursor = self.raw.cursor()
+        cursor.executemany(statement.text, [statement.values(one) for one in parameters])
+        self._is_used = True
+        return PostgresRows(cursor)
+
+    def insert(self, sql: str, parameters: Parameters) -> int:
+        """Insert one row and return its id."""
+        return int(self.execute(f"{sql} RETURNING id", parameters).fetchone()[0])
+
+
+class PostgresRows:
+    """The rows of a statement."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    @property
+    def rowcount(self) -> int:
+        """Number of rows changed."""
+        return int(self._cursor.rowcount)
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        return None if self._cursor.description is None else self._cursor.fetchone()
+
+    def fetchall(self) -> Sequence[Any]:
+        """Return the remaining rows."""
+        return [] if self._cursor.description is None else self._cursor.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+
+class _ThreadState(threading.local):
+    """State of a thread; see the SQLite driver's."""
+
+    def __init__(self) -> None:
+        self.patience_s: float | None = None
+        self.is_writing = False
+        self.is_held = False
+        self.is_owed = False
+        self.waiting: list[Callable[[], None]] = []
+
+
+class _Idle:
+    """The idle connections of one process."""
+
+    # Connections inherited by a forked child: closing them would end the parent's sessions.
+    left_by_fork: list[Any] = []  # noqa: RUF012 - shared by design
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.free: list[Any] = []
+
+    def close(self) -> None:
+        if self.pid != os.getpid():
+            self.left_by_fork.extend(self.free)
+            return
+        while self.free:
+            with suppress(IndexError, OSError):
+                self.free.pop().close()
+
+
+class PostgresDriver:
+    """A PostgreSQL database as a `Driver` for storage.
+
+    Connections are kept in a plain list instead of `psycopg_pool`, whose threads do not survive a
+    fork; a thread takes one for each block.
+
+    Attributes:
+        after_commit: Called after each write transaction, in its thread; must not raise.
+        psycopg: The library.
+
+    Args:
+        location: The server and the database.
+        busy_timeout_s: How long to wait for other writers, in seconds.
+    """
+
+    types = TYPES
+    indexes_later = False
+    checks_types = True
+    calls_python = False
+
+    def __init__(
+        self, location: ServerLocation, *, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
+        self.location = location
+        self.path = location.shown
+        self.psycopg = library("psycopg", "postgres")
+        from runstore.storage.postgres.adapters import adapters
+
+        self._adapters = adapters()
+        self.busy_timeout_s = busy_timeout_s
+        self._refusal: StoreError | None = None
+        self._own = _ThreadState()
+        self.after_commit: Callable[[], object] = _nothing
+        self._idle = _Idle()
+        self._in_use: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closed = False
+        self._was_connected = False
+        weakref.finalize(self, _Idle.close, self._idle)
+
+    @property
+    def refusal(self) -> StoreError | None:
+        """The error that writing raises, or None if the database is writable."""
+        return self._refusal
+
+    def refuse_writes(self, why: StoreError) -> None:
+        """Raise this error for every later write."""
+        self._refusal = why
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connections were permanently closed."""
+        return self._closed
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether this is still the database that was opened; always true for a server."""
+        return True
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this thread is inside a transaction that must not be interrupted."""
+        return self._own.is_writing
+
+    def after_writing(self, work: Callable[[], None]) -> None:
+        """Call a function after the current transaction of this thread; it must not raise."""
+        self._own.waiting.append(work)
+
+    # Blocks
+
+    @contextmanager
+    def read(self) -> Iterator[PostgresConnection]:
+        """Return a connection for reading; each statement sees what is committed by then."""
+        with self._translating():
+            connection = PostgresConnection(self, self._taken(), is_to_write=False)
+            try:
+                yield connection
+            finally:
+                self._give_back(connection.raw)
+
+    @contextmanager
+    def write(self) -> Iterator[PostgresConnection]:
+        """Return a connection in a transaction that is durable on exit.
+
+        Raises:
+            StoreLockedError: Another writer held the lock for too long, or this thread was
+                interrupted while writing, by a signal handler or a finalizer.
+        """
+        own = self._own
+        if own.is_writing:
+            raise StoreLockedError(
+                f"This thread is writing to {self.path} already, and was interrupted.",
+                kept="This change was not written.",
+                hint="Write outside of signal handlers and finalizers.",
+            )
+        try:
+            own.is_writing = True
+            if self._refusal is not None:
+                raise self._refusal
+            with self._translating():
+                lock = f"SELECT pg_advisory_xact_lock({WRITE_LOCK})"
+                raw = self._begun(lock, self.patience_s)
+                try:
+                    yield PostgresConnection(self, raw, is_to_write=True)
+                    raw.execute("COMMIT")
+                finally:
+                    self._give_back(raw)
+        finally:
+            own.is_writing = False
+            while own.waiting:
+                own.waiting.pop()()
+        if own.is_held:
+            own.is_owed = True
+        else:
+            self.after_commit()
+
+    @contextmanager
+    def as_one(self, then: Callable[[], object] | None = None) -> Iterator[None]:
+        """Call `after_commit` once for all transactions of this thread inside the block.
+
+        Args:
+            then: A function to call instead.
+        """
+        own = self._own
+        if own.is_held:
+            yield
+            return
+        own.is_held, own.is_owed = True, False
+        try:
+            yield
+        finally:
+            own.is_held = False
+            if own.is_owed:
+                (then or self.after_commit)()
+
+    @property
+    def patience_s(self) -> float:
+        """How long this thread waits for other writers."""
+        asked_s = self._own.patience_s
+        return self.busy_timeout_s if asked_s is None else asked_s
+
+    @contextmanager
+    def hurried(self, patience_s: float) -> Iterator[None]:
+        """Limit how long this thread waits for other writers inside the block."""
+        before, self._own.patience_s = self._own.patience_s, patience_s
+        try:
+            yield
+        finally:
+            self._own.patience_s = before
+
+    @contextmanager
+    def locked(self, number: int, *, is_shared: bool, patience_s: float) -> Iterator[None]:
+        """Hold a lock of the database inside the block, in a transaction of its own.
+
+        Raises:
+            StoreLockedError: Others held it for longer.
+        """
+        kind = "_shared" if is_shared else ""
+        with self._translating():
+            raw = self._begun(f"SELECT pg_advisory_xact_lock{kind}({number})", patience_s)
+        try:
+            yield
+        finally:
+            self._give_back(raw)  # a rollback, because nothing was written
+
+    def _begun(self, lock: str, patience_s: float) -> Raw[Any]:
+        """Return a connection in a transaction that holds a lock.
+
+        Nothing was written yet, so that a lost connection is tried again.
+
+        Args:
+            lock: The statement that takes the lock.
+            patience_s: How long to wait for it, and for a server that is away, in seconds.
+        """
+        deadline = time.monotonic() + patience_s
+        while True:
+            raw = self._taken()
+            left_ms = max(1, round((deadline - time.monotonic()) * 1000))
+            try:
+                # Three statements in one round trip.
+                raw.execute(f"BEGIN; SET LOCAL lock_timeout = {left_ms}; {lock}")
+            except self.psycopg.Error as error:
+                is_away = raw.broken or error.sqlstate in _AWAY
+                self._give_back(raw)
+                if not is_away or time.monotonic() > deadline:
+                    raise
+                pause(0.05)
+            except BaseException:  # otherwise it would stay open
+                self._give_back(raw)
+                raise
+            else:
+                return raw
+
+    # Connections
+
+    def _taken(self) -> Raw[Any]:
+        """Return an idle connection, or a new one, for exclusive use until it is given back."""
+        if self._closed:
+            raise StoreUnavailableError(f"The store {self.path} was closed.")
+        idle = self._idle
+        if idle.pid != os.getpid():
+            idle.close()
+            idle = self._idle = _Idle()
+            weakref.finalize(self, _Idle.close, idle)
+        while idle.free:
+            with suppress(IndexError):  # another thread was faster
+                raw = idle.free.pop()
+                if not raw.closed:
+                    return cast("Raw[Any]", raw)
+        return self._connected()
+
+    def _connected(self) -> Raw[Any]:
+        """Return a new connection, waiting for a server that this program was connected to."""
+        asked_s = self._own.patience_s
+        patience_s = RETURNS_WITHIN_S if asked_s is None else min(asked_s, RETURNS_WITHIN_S)
+        deadline = time.monotonic() + (patience_s if self._was_connected else 0)
+        while True:
+            try:
+                raw = self.psycopg.connect(
+                    self.location.url,
+                    autocommit=True,
+                    prepare_threshold=None,
+                    cursor_factory=self.psycopg.RawCursor,
+                    context=self._adapters,
+                    **_usual(self.location.url),
+                )
+            except self.psycopg.OperationalError:
+                if time.monotonic() >= deadline:
+                    self._was_connected = False  # later calls do not wait again
+                    raise
+                pause(0.1)
+            else:
+                self._was_connected = True
+                self._in_use.add(raw)
+                return cast("Raw[Any]", raw)
+
+    def reconnected(self, raw: Raw[Any]) -> Raw[Any]:
+        """Return a new connection for one that the server closed."""
+        raw.close()
+        self._idle.close()  # the others were closed as well
+        return self._connected()
+
+    def _give_back(self, raw: Raw[Any]) -> None:
+        """Return a connection, rolling back a transaction that is still open."""
+        idle = self._idle
+        if idle.pid != os.getpid():  # a child was forked inside the block
+            _Idle.left_by_fork.append(raw)
+            return
+        with suppress(self.psycopg.Error):
+            if not raw.closed and raw.pgconn.transaction_status in _IN_TRANSACTION:
+                raw.execute("ROLLBACK")
+        # A statement that a signal handler interrupted leaves the connection in the middle of it.
+        is_idle = not raw.closed and raw.pgconn.transaction_status == _IDLE
+        if self._closed or not is_idle or len(idle.free) >= _IDLE_AT_MOST:
+            raw.close()
+        else:
+            idle.free.append(raw)
+
+    def close(self) -> None:
+        """Close every connection; one in use is closed once it is idle."""
+        self._closed = True
+        self._idle.close()
+
+    def interrupt(self) -> None:
+        """Cancel running statements of all threads; each fails with a `StoreError`."""
+        for raw in [*self._in_use]:
+            with suppress(self.psycopg.Error):
+                raw.cancel()
+
+    # The database as a whole
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Do nothing: the server has its own limits."""
+
+    def copy_to(self, path: Path) -> None:
+        """Raise an error: the server has its own backups.
+
+        Raises:
+            StoreUnavailableError: Always.
+        """
+        raise StoreUnavailableError(
+            f"{self.path} cannot be copied to {path}.",
+            kept="Nothing was copied.",
+            hint="Copy the database with pg_dump.",
+        )
+
+    def copy_aside(self, suffix: str) -> None:
+        """Do nothing: a migration is one transaction, and the server has its own backups."""
+
+    def reusable_bytes(self) -> int:
+        """Return 0: the server reuses free space by itself."""
+        return 0
+
+    def vacuum(self) -> None:
+        """Do nothing: the server returns free space by itself (autovacuum)."""
+
+    def problems(self, *, is_deep: bool) -> list[str]:  # noqa: ARG002 - the same for each engine
+        """Return no problems: the server has its own checks, such as pg_amcheck."""
+        return []
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except self.psycopg.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> StoreError:
+        """Return our own error with the meaning of this one for users."""
+        state = getattr(error, "sqlstate", None) or ""
+        text = " ".join(str(error).split())
+        if state in _LOCKED:
+            return StoreLockedError(
+                f"Another program keeps {self.path} locked.",
+                kept="Runs recorded before are safe; this change was not written.",
+                hint="Try again; if it persists, see pg_stat_activity on the server.",
+            )
+        if state in _REFUSED:
+            return StoreReadOnlyError(
+                f"The store at {self.path} cannot be written: {text}.",
+                kept="Nothing was changed; reading still works.",
+                hint="Use a role that may write.",
+            )
+        if state in _FULL:
+            return StoreUnavailableError(
+                f"The data could not be written to {self.path}: {text}.",
+                kept="Runs recorded before are safe; this change was not written.",
+                hint="Free some space on the server, then try again.",
+            )
+        if state in _TOO_LONG:
+            return StoreError(
+                f"A value is too long for {self.path}: {text}.",
+                kept="This change was not written.",
+                hint="Use shorter names.",
+            )
+        if isinstance(error, (self.psycopg.OperationalError, self.psycopg.InterfaceError)):
+            return StoreUnavailableError(
+                f"The store at {self.path} cannot be used: {text}.",
+                kept="Runs recorded before are safe; this change was not written.",
+                hint="Check that the server is running and reachable.",
+            )
+        return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
+
+
+def _nothing() -> None:
+    """Do nothing: the default of `after_commit`."""
+
+
+def _usual(url: str) -> Mapping[str, Any]:
+    """Return connection parameters that the URL may override."""
+    usual: dict[str, Any] = {"application_name": "runstore", "connect_timeout": 5}
+    return {name: value for name, value in usual.items() if f"{name}=" not in url}

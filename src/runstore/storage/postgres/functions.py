@@ -1,0 +1,166 @@
+"""SQL functions of the tables that PostgreSQL lacks; they exist beside the tables of a store."""
+
+from __future__ import annotations
+
+# A change of one of these is a migration.
+FUNCTIONS = (
+    """
+    CREATE FUNCTION json_ids(ids text) RETURNS TABLE (key bigint, value bigint)
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT n.place - 1, n.one::bigint
+        FROM json_array_elements_text(ids::json) WITH ORDINALITY n (one, place)
+    $$
+    """,
+    """
+    CREATE FUNCTION json_texts(texts text) RETURNS TABLE (key bigint, value text)
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT n.place - 1, n.one
+        FROM json_array_elements_text(texts::json) WITH ORDINALITY n (one, place)
+    $$
+    """,
+    # The values of one captured fact, or the names of all: the path is '$.values."git.commit"' or
+    # '$.values'.
+    """
+    CREATE FUNCTION fact_cells(facts text, path text)
+    RETURNS TABLE (key text, type text, number double precision, text text)
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT n.key,
+            CASE json_typeof(n.value) WHEN 'string' THEN 'text' WHEN 'boolean' THEN n.value::text
+                ELSE json_typeof(n.value) END,
+            CASE json_typeof(n.value) WHEN 'number' THEN (n.value #>> '{}')::double precision
+                WHEN 'boolean' THEN CASE n.value::text WHEN 'true' THEN 1.0 ELSE 0.0 END END,
+            CASE WHEN json_typeof(n.value) IN ('string', 'boolean') THEN n.value #>> '{}' END
+        FROM (
+            SELECT e.key, e.value FROM json_each(facts::json -> 'values') e
+            WHERE path = '$.values'
+            UNION ALL
+            SELECT NULL, o.value FROM (
+                SELECT facts::json -> 'values' -> substr(path, 11, greatest(length(path) - 11, 0))
+                    AS value
+            ) o WHERE path <> '$.values' AND json_typeof(o.value) NOT IN ('array', 'object')
+            UNION ALL
+            SELECT NULL, a.value FROM (
+                SELECT facts::json -> 'values' -> substr(path, 11, greatest(length(path) - 11, 0))
+                    AS value
+            ) o, json_array_elements(
+                CASE json_typeof(o.value) WHEN 'array' THEN o.value ELSE '[]' END
+            ) a WHERE path <> '$.values'
+        ) n
+    $$
+    """,
+    # A GLOB pattern as a regular expression.
+    r"""
+    CREATE FUNCTION glob_expression(pattern text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT '^' || coalesce(string_agg(
+            CASE
+                WHEN p.part[1] = '*' THEN '.*'
+                WHEN p.part[1] = '?' THEN '.'
+                WHEN p.part[1] ~ '^\[.\]$' AND length(p.part[1]) = 3
+                    THEN '\' || substr(p.part[1], 2, 1)
+                WHEN p.part[1] ~ '^[[:alnum:][:space:]]$' OR p.part[1] > '~' THEN p.part[1]
+                ELSE '\' || p.part[1]
+            END, '' ORDER BY p.place), '') || '$'
+        FROM regexp_matches(pattern, '\[.\]|.', 'g') WITH ORDINALITY p (part, place)
+    $$
+    """,
+    # The number that a tag's text spells, as `model/query/exact.py` parses it.
+    r"""
+    CREATE FUNCTION number_of(spelled text) RETURNS double precision
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    BEGIN
+        IF spelled IN ('false', 'true') THEN
+            RETURN CASE spelled WHEN 'true' THEN 1 ELSE 0 END;
+        END IF;
+        IF spelled IN ('inf', '-inf') THEN
+            RETURN (spelled || 'inity')::double precision;
+        END IF;
+        IF spelled !~ '^-?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$' THEN
+            RETURN NULL;
+        END IF;
+        RETURN spelled::double precision;
+    EXCEPTION WHEN numeric_value_out_of_range THEN
+        -- PostgreSQL refuses what Python rounds to zero, or to infinity if it is an integer.
+        IF spelled ~ '^-?[0-9]+$' THEN
+            RETURN (CASE WHEN spelled LIKE '-%' THEN '-' ELSE '' END || 'infinity')
+                ::double precision;
+        END IF;
+        IF spelled ~ '[eE]-' OR spelled ~ '^-?0?\.0' THEN
+            RETURN 0;
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    # A number as text for patterns, as Python writes it.
+    r"""
+    CREATE FUNCTION number_text(number double precision) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT CASE
+            WHEN number = 'infinity' THEN 'inf'
+            WHEN number = '-infinity' THEN '-inf'
+            WHEN abs(number) < 1e15 AND number = trunc(number) THEN number::bigint::text
+            WHEN abs(number) < 1e16 AND abs(number) >= 1e15 THEN
+                trunc(number)::bigint::text
+                || CASE WHEN number = trunc(number) THEN '.0' ELSE '.5' END
+            ELSE number::text
+        END
+    $$
+    """,
+    """
+    CREATE FUNCTION is_match(pattern text, value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT value COLLATE "default" ~ pattern $$
+    """,
+    # Division that becomes zero instead of an error.
+    """
+    CREATE FUNCTION mean_of(total double precision, count bigint) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT CASE WHEN abs(total) < 1e-290 THEN 0 ELSE total / nullif(count, 0) END
+    $$
+    """,
+    # The order of versions; NULL for other texts, which are compared for equality.
+    # Source: PEP 440 and packaging 24, without local versions.
+    r"""
+    CREATE FUNCTION version_key(version text) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT CASE WHEN cardinality(string_to_array(m[2], '.')) <= 10 THEN
+            coalesce(m[1], '0')::bigint
+            || (string_to_array(
+                m[2] || repeat('.0', 10 - cardinality(string_to_array(m[2], '.'))), '.'
+            ))::bigint[]
+            || ARRAY[
+                CASE
+                    WHEN coalesce(m[3], m[5], m[6]) IS NULL AND m[8] IS NOT NULL THEN -1
+                    WHEN m[3] IS NULL THEN 9
+                    WHEN m[3] LIKE 'a%' THEN 0
+                    WHEN m[3] LIKE 'b%' THEN 1
+                    ELSE 2
+                END,
+                coalesce(nullif(m[4], ''), '0')::bigint,
+                CASE WHEN coalesce(m[5], m[6]) IS NULL THEN -1
+                    ELSE coalesce(m[5], nullif(m[7], ''), '0')::bigint END,
+                CASE WHEN m[8] IS NULL THEN 1::bigint << 62
+                    ELSE coalesce(nullif(m[9], ''), '0')::bigint END
+            ]
+        END
+        FROM regexp_match(lower(btrim(version)), '^v?(?:([0-9]{1,18})!)?'
+            '([0-9]{1,18}(?:\.[0-9]{1,18})*)'
+            '(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?([0-9]{0,18}))?'
+            '(?:-([0-9]{1,18})|[-_.]?(post|rev|r)[-_.]?([0-9]{0,18}))?'
+            '(?:[-_.]?(dev)[-_.]?([0-9]{0,18}))?$') m
+    $$
+    """,
+    """
+    CREATE FUNCTION version_holds(op text, version text, wanted text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT CASE
+            WHEN version_key(version) IS NULL OR version_key(wanted) IS NULL
+                THEN op = '=' AND version = wanted
+            WHEN op = '=' THEN version_key(version) = version_key(wanted)
+            WHEN op = '<' THEN version_key(version) < version_key(wanted)
+            WHEN op = '<=' THEN version_key(version) <= version_key(wanted)
+            WHEN op = '>' THEN version_key(version) > version_key(wanted)
+            ELSE version_key(version) >= version_key(wanted)
+        END
+    $$
+    """,
+)

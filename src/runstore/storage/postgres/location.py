@@ -1,0 +1,119 @@
+"""URLs of stores on a PostgreSQL server: options, masked passwords, and the folder beside one.
+
+A store on a server has a folder on each machine that uses it: data in flight, files of full
+stores, and copies of artifact contents. Its name is derived from the URL without the password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from runstore.errors import UsageError
+
+SCHEMES = ("postgresql", "postgres")
+_OBJECTS = "objects"
+_SECRETS = frozenset({"password", "sslpassword", "passfile"})
+# They choose how a server is reached, not which store is meant.
+_MANNERS = frozenset({"application_name", "connect_timeout", "options"})
+# They name the server if the URL does not. Source: PostgreSQL 18, 32.15, Environment Variables.
+_SERVER_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
+_HINT = "Use a URL such as postgresql://user@host/database."
+
+
+class ServerLocation(NamedTuple):
+    """A store on a server.
+
+    Attributes:
+        url: The URL for the driver, with the password, if any.
+        given: The URL as the user wrote it.
+        shown: The URL without passwords, for messages.
+        folder: The folder of this store on this machine.
+        objects: The shared folder of artifact contents; None to keep contents in the database.
+    """
+
+    url: str
+    given: str
+    shown: str
+    folder: Path
+    objects: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"<ServerLocation {self.shown!r}>"
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+def server_location(url: str) -> ServerLocation:
+    """Parse the URL of a store on a server.
+
+    Besides the parameters of PostgreSQL's own URLs, `objects` names a shared folder for the
+    contents of artifacts.
+
+    Source: PostgreSQL 18, 32.1.1.2, Connection URIs.
+
+    Raises:
+        UsageError: It is not such a URL, or names no database.
+    """
+    try:
+        parts = urlsplit(url)
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError as error:
+        raise UsageError(f"The URL of the store is invalid: {error}.", hint=_HINT) from None
+    named = dict(options)
+    if not (unquote(parts.path).strip("/") or named.get("dbname")):
+        raise UsageError(f"{masked(url)} names no database.", hint=_HINT)
+    objects = named.get(_OBJECTS)
+    if objects is not None and not os.path.isabs(objects):  # noqa: PTH117 - a text
+        raise UsageError(
+            f"objects={objects!r} is not an absolute path.",
+            hint="Name a folder that all machines share, such as ?objects=/shared/objects.",
+        )
+    kept = [one for one in options if one[0] != _OBJECTS]
+    clean = _joined(parts, parts.netloc, kept)
+    folder = _folder_of(clean)
+    return ServerLocation(
+        clean, url, masked(url), folder, None if objects is None else Path(objects)
+    )
+
+
+def masked(url: str) -> str:
+    """Return a URL without its passwords."""
+    parts = urlsplit(url)
+    user, has_host, host = parts.netloc.rpartition("@")
+    name, has_password, password = user.partition(":")
+    place = f"{name}{':***' if password else has_password}{has_host}{host}"
+    options = [
+        (key, "***" if key in _SECRETS else value)
+        for key, value in parse_qsl(parts.query, keep_blank_values=True)
+    ]
+    return _joined(parts, place, options)
+
+
+def _joined(parts: SplitResult, place: str, options: list[tuple[str, str]]) -> str:
+    # By hand, because `urlunsplit` drops the slashes of a URL without a host, and libpq does not
+    # read a plus as a space.
+    query = urlencode(options, quote_via=quote, safe="/*")
+    return f"{SCHEMES[0]}://{place}{parts.path}{'?' if query else ''}{query}"
+
+
+def _folder_of(url: str) -> Path:
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    options = sorted(
+        one
+        for one in parse_qsl(parts.query, keep_blank_values=True)
+        if one[0] not in _SECRETS | _MANNERS
+    )
+    has_host = host or any(key in {"host", "hostaddr", "service"} for key, _ in options)
+    around = [] if has_host else [os.environ.get(name, "") for name in _SERVER_VARIABLES]
+    told = "\n".join([user.partition(":")[0], host, parts.path, urlencode(options), *around])
+    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):  # noqa: PTH117 - as the XDG specification requires
+        state = os.path.expanduser("~/.local/state")  # noqa: PTH111
+    return Path(state, "runstore", "servers", digest)

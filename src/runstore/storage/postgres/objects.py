@@ -1,0 +1,187 @@
+"""Contents of artifacts as rows of the database, for stores without a shared folder.
+
+Each machine keeps copies in the folder of the store on that machine; contents that were verified
+there are not fetched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from runstore.errors import (
+    InvalidValueError,
+    NotFoundError,
+    StoreCorruptError,
+    StoreLockedError,
+    StoreUnavailableError,
+)
+from runstore.storage.files.objects import Contents, Objects, hashed
+from runstore.storage.postgres.driver import PostgresDriver
+
+LARGEST_BYTES = 256 << 20
+_PART_BYTES = 4 << 20
+_LOCK = 0x72756E74  # beside that of writers
+_SAVING_PATIENCE_S, _CLEANING_PATIENCE_S = 20.0, 60.0
+
+_SIZE = "SELECT size_bytes FROM objects WHERE digest = :digest"
+_PARTS = "SELECT count(*) FROM object_parts WHERE digest = :digest"
+_PART = "SELECT body FROM object_parts WHERE digest = :digest AND part = :part"
+_PUT_PART = """
+    INSERT INTO object_parts (digest, part, body) VALUES (:digest, :part, :body)
+    ON CONFLICT (digest, part) DO UPDATE SET body = excluded.body
+"""
+_PUT = """
+    INSERT INTO objects (digest, size_bytes, saved_at)
+    VALUES (:digest, :size_bytes, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+    ON CONFLICT (digest) DO UPDATE SET saved_at = excluded.saved_at
+"""
+_EVERY = "SELECT digest FROM objects ORDER BY digest"
+_REMOVE = """
+    DELETE FROM objects o WHERE o.digest = :digest
+        AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.digest = o.digest)
+        AND NOT EXISTS (SELECT 1 FROM outputs u WHERE u.digest = o.digest)
+"""
+_REMOVE_PARTS = """
+    DELETE FROM object_parts p WHERE p.digest = :digest
+        AND NOT EXISTS (SELECT 1 FROM objects o WHERE o.digest = p.digest)
+"""
+
+
+class RowObjects(Objects):
+    """The contents of one store, as rows with copies in a folder.
+
+    Args:
+        folder: The copies on this machine.
+        driver: The database.
+    """
+
+    def __init__(self, folder: Path, driver: PostgresDriver) -> None:
+        super().__init__(folder)
+        self._driver = driver
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Prevent cleaning up by any machine inside the block; see `Objects.in_use`."""
+        with ExitStack() as stack:
+            # If the server is away, contents are kept on this machine, see `share`.
+            with suppress(StoreUnavailableError):
+                lock = self._driver.locked(_LOCK, is_shared=True, patience_s=_SAVING_PATIENCE_S)
+                stack.enter_context(lock)
+            stack.enter_context(super().in_use())
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Prevent saving by any machine inside the block; see `Objects.alone`."""
+        lock = self._driver.locked(_LOCK, is_shared=False, patience_s=_CLEANING_PATIENCE_S)
+        with lock, super().alone() as is_alone:
+            yield is_alone
+
+    def size_of(self, digest: str) -> int | None:
+        """Return the size of these contents; None if missing."""
+        try:
+            self.path_of(digest)
+        except StoreCorruptError:  # not a digest
+            return None
+        with self._driver.read() as connection:
+            row = connection.execute(_SIZE, {"digest": digest}).fetchone()
+        return None if row is None else int(row[0])
+
+    def files(self) -> Iterator[Path]:
+        """Yield the path of each copy and of each row."""
+        copies = set(super().files())
+        yield from copies
+        with self._driver.read() as connection:
+            rows = connection.execute(_EVERY).fetchall()
+        yield from (path for row in rows if (path := self.path_of(row[0])) not in copies)
+
+    def remove(self, path: Path) -> None:
+        """Remove a copy, and its row unless it is referenced."""
+        digest = self.digest_at(path)
+        if digest is not None:
+            with self._driver.write() as connection:
+                connection.execute(_REMOVE, {"digest": digest})
+                connection.execute(_REMOVE_PARTS, {"digest": digest})
+        with suppress(FileNotFoundError):  # no copy on this machine
+            super().remove(path)
+
+    def stored_size(self, path: Path) -> int:
+        """Return the size of a copy, or of a row without a copy on this machine."""
+        try:
+            return super().stored_size(path)
+        except FileNotFoundError:
+            size = self.size_of(self.digest_at(path) or "")
+            if size is None:
+                raise
+            return size
+
+    def share(self, digest: str, size_bytes: int) -> None:
+        """Send contents that were kept while the server was away."""
+        if self.size_of(digest) is None and super().size_of(digest) is not None:
+            self._send(Contents(digest, size_bytes))
+
+    def opened(self, digest: str, size_bytes: int) -> BinaryIO:
+        """Open these contents, fetched from the database if there is no intact copy.
+
+        Raises:
+            NotFoundError: The contents are missing.
+            StoreCorruptError: They have another digest.
+        """
+        try:
+            return super().opened(digest, size_bytes)
+        except NotFoundError:
+            self._fetch(digest)
+            return super().opened(digest, size_bytes)
+
+    def keep_bytes(self, contents: bytes | bytearray | memoryview) -> Contents:
+        """Store bytes; durable on return."""
+        kept = super().keep_bytes(contents)
+        self._try_to_send(kept)
+        return kept
+
+    def _name(self, path: Path, kept: Contents) -> None:
+        if kept.size_bytes > LARGEST_BYTES:
+            raise InvalidValueError(
+                f"A file of {kept.size_bytes:,} bytes cannot be kept in the database; the limit is"
+                f" {LARGEST_BYTES:,}.",
+                hint="Keep contents in a shared folder: postgresql://…?objects=/shared/folder",
+            )
+        super()._name(path, kept)
+        self._try_to_send(kept)
+
+    def _try_to_send(self, kept: Contents) -> None:
+        # If the server is away, the record of the artifact waits as well; see `share`.
+        with suppress(StoreUnavailableError, StoreLockedError):
+            self._send(kept)
+
+    def _send(self, kept: Contents) -> None:
+        where = {"digest": kept.digest}
+        with self._driver.read() as connection:
+            row = connection.execute(_SIZE, where).fetchone()
+        with super().opened(*kept) as file:
+            part = 0
+            while row is None and (body := file.read(_PART_BYTES)):
+                with self._driver.write() as connection:
+                    connection.execute(_PUT_PART, {**where, "part": part, "body": body})
+                part += 1
+        with self._driver.write() as connection:
+            connection.execute(_PUT, {**where, "size_bytes": kept.size_bytes})
+
+    def _fetch(self, digest: str) -> None:
+        where = {"digest": digest}
+        with self._driver.read() as connection:
+            if connection.execute(_SIZE, where).fetchone() is None:
+                return
+            count = connection.execute(_PARTS, where).fetchone()[0]
+        with self.aside() as path:
+            with path.open("xb") as file:
+                for part in range(count):
+                    with self._driver.read() as connection:
+                        row = connection.execute(_PART, {**where, "part": part}).fetchone()
+                    file.write(b"" if row is None else row[0])
+            with path.open("rb+") as file:
+                found = Contents(*hashed(file))
+            super()._name(path, found)

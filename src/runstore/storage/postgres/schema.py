@@ -1,0 +1,409 @@
+"""The tables of a store on a server: created at once, at the version of this library.
+
+Tables and columns have the names that the migrations give them in SQLite. Indexes differ: an
+entry of PostgreSQL's has at most 2,700 bytes, and texts of users may be longer.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from runstore.storage.driver import Connection
+from runstore.storage.migrations import (
+    ADD_NOTE,
+    CREATE_NOTES,
+    CURRENT_VERSION,
+    known_migrations,
+)
+from runstore.storage.postgres.dialect import TYPES
+from runstore.storage.postgres.functions import FUNCTIONS
+from runstore.storage.postgres.views import VIEWS
+
+if TYPE_CHECKING:
+    from runstore.storage.postgres.driver import PostgresConnection, PostgresDriver
+
+# Points of one run are in one partition, so that runs do not get in each other's way.
+_PARTITIONS = 8
+IS_THERE = "SELECT to_regclass('schema_migrations') IS NOT NULL, to_regclass('runs') IS NOT NULL"
+_OTHERS = """
+    SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
+"""
+
+_MADE = re.compile(r"CREATE (TABLE|INDEX|VIEW|FUNCTION) (\w+)")
+_FOUND = """
+    SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'r' THEN 'table' WHEN 'p' THEN 'table'
+        ELSE 'index' END, c.relname
+    FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
+        AND c.relkind IN ('v', 'r', 'p', 'i')
+    UNION ALL
+    SELECT 'function', p.proname FROM pg_proc p
+    WHERE p.pronamespace = current_schema()::regnamespace
+"""
+
+_TABLES = (
+    """
+    CREATE TABLE experiments (
+        id {identity},
+        name {text} NOT NULL UNIQUE,
+        last_run_number {integer} NOT NULL,
+        created_at {integer} NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE runs (
+        id {identity},
+        uid {text} NOT NULL UNIQUE,
+        experiment_id {integer} NOT NULL REFERENCES experiments (id),
+        run_number {integer} NOT NULL,
+        duplicate {integer} NOT NULL DEFAULT 0,
+        reference {text} NOT NULL,
+        timestamp {text} NOT NULL,
+        status {text} NOT NULL,
+        started_at {integer} NOT NULL,
+        ended_at {integer},
+        last_seen_at {integer},
+        parent_uid {text},
+        notes {text},
+        error {text},
+        traceback {text},
+        exit_code {integer},
+        commit_hash {text},
+        workdir_dirty {integer},
+        cli {text},
+        full_store {integer} NOT NULL DEFAULT 0,
+        reproduce {text},
+        hostname {text},
+        boot_id {text},
+        pid {integer},
+        process_started {text},
+        facts {text},
+        block {text},
+        changed {integer} NOT NULL,
+        deleted_at {integer},
+        purged_at {integer},
+        params_hash {text},
+        facts_filed {integer},
+        last_link {bytes},
+        UNIQUE (experiment_id, run_number, duplicate)
+    )
+    """,
+    """
+    CREATE TABLE reference_aliases (
+        reference {text} NOT NULL,
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        experiment_id {integer},
+        run_number {integer},
+        PRIMARY KEY (reference, run_id)
+    )
+    """,
+    """
+    CREATE TABLE param_values (
+        tree_key {text} PRIMARY KEY,
+        tree {text} NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE run_params (
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        set_index {integer} NOT NULL,
+        file {text},
+        name {text} NOT NULL,
+        hash {text} NOT NULL,
+        tree_key {text},
+        PRIMARY KEY (run_id, set_index)
+    )
+    """,
+    """
+    CREATE TABLE params (
+        run_id {integer} NOT NULL,
+        set_index {integer} NOT NULL,
+        key {text} NOT NULL,
+        number {real},
+        text {text},
+        indexed {integer} DEFAULT 1
+    )
+    """,
+    """
+    CREATE TABLE documents (
+        hash {text} PRIMARY KEY,
+        body {text} NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE run_documents (
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        name {text} NOT NULL,
+        hash {text} NOT NULL REFERENCES documents (hash),
+        PRIMARY KEY (run_id, name)
+    )
+    """,
+    """
+    CREATE TABLE events (
+        id {identity},
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        at {integer} NOT NULL,
+        author {text} NOT NULL,
+        field {text} NOT NULL,
+        old {text},
+        new {text},
+        operation {text},
+        undoes {text},
+        link {bytes}
+    )
+    """,
+    """
+    CREATE TABLE store_state (
+        name {text} PRIMARY KEY,
+        value {text} NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE metric_keys (
+        id {identity},
+        key {text} NOT NULL UNIQUE
+    )
+    """,
+    """
+    CREATE TABLE metric_chunks (
+        run_id {integer} NOT NULL,
+        set_index {integer} NOT NULL,
+        key_id {integer} NOT NULL,
+        chunk_index {integer} NOT NULL,
+        count {integer} NOT NULL,
+        chunk {bytes} NOT NULL,
+        digest {bytes},
+        PRIMARY KEY (run_id, set_index, key_id, chunk_index)
+    ) PARTITION BY HASH (run_id)
+    """,
+    """
+    CREATE TABLE metric_levels (
+        run_id {integer} NOT NULL,
+        set_index {integer} NOT NULL,
+        key_id {integer} NOT NULL,
+        level {integer} NOT NULL,
+        place {integer} NOT NULL,
+        blocks {bytes} NOT NULL,
+        digest {bytes} NOT NULL,
+        PRIMARY KEY (run_id, set_index, key_id, level, place)
+    ) PARTITION BY HASH (run_id)
+    """,
+    """
+    CREATE TABLE metric_summaries (
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        set_index {integer} NOT NULL,
+        key_id {integer} NOT NULL REFERENCES metric_keys (id),
+        count {integer} NOT NULL,
+        nan_count {integer} NOT NULL,
+        first {real},
+        last {real},
+        min {real},
+        max {real},
+        total {real},
+        last_step {integer} NOT NULL,
+        last_at {integer} NOT NULL,
+        digest {bytes},
+        PRIMARY KEY (run_id, set_index, key_id)
+    )
+    """,
+    """
+    CREATE TABLE spool_marks (
+        name {text} PRIMARY KEY,
+        position {integer} NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE artifacts (
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        path {text} NOT NULL,
+        digest {text} NOT NULL,
+        size_bytes {integer} NOT NULL,
+        media_type {text} NOT NULL,
+        saved_at {integer} NOT NULL,
+        PRIMARY KEY (run_id, path)
+    )
+    """,
+    """
+    CREATE TABLE previews (
+        digest {text} PRIMARY KEY,
+        media_type {text} NOT NULL,
+        body {bytes} NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE inputs (
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        name {text} NOT NULL,
+        digest {text},
+        size_bytes {integer},
+        modified_at {integer},
+        location {text},
+        source_uid {text},
+        used_at {integer} NOT NULL,
+        PRIMARY KEY (run_id, name)
+    )
+    """,
+    """
+    CREATE TABLE known_files (
+        location {text} PRIMARY KEY,
+        size_bytes {integer} NOT NULL,
+        modified_ns {integer} NOT NULL,
+        file_id {text} NOT NULL,
+        digest {text} NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE outputs (
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        part {text} NOT NULL,
+        digest {text} NOT NULL,
+        size_bytes {integer} NOT NULL,
+        PRIMARY KEY (run_id, part)
+    )
+    """,
+    """
+    CREATE TABLE tags (
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        key {text} NOT NULL,
+        value {text} NOT NULL,
+        PRIMARY KEY (run_id, key)
+    )
+    """,
+    """
+    CREATE TABLE fact_values (
+        key {text} NOT NULL,
+        set_id {integer} NOT NULL,
+        place {integer} NOT NULL,
+        number {real},
+        text {text},
+        PRIMARY KEY (key, set_id, place)
+    )
+    """,
+    """
+    CREATE TABLE run_facts (
+        set_id {integer} NOT NULL,
+        run_id {integer} NOT NULL REFERENCES runs (id),
+        PRIMARY KEY (set_id, run_id)
+    )
+    """,
+    # Contents of artifacts and output, in parts; only used without a shared folder.
+    """
+    CREATE TABLE object_parts (
+        digest {text} NOT NULL,
+        part {integer} NOT NULL,
+        body {bytes} NOT NULL,
+        PRIMARY KEY (digest, part)
+    )
+    """,
+    """
+    CREATE TABLE objects (
+        digest {text} PRIMARY KEY,
+        size_bytes {integer} NOT NULL,
+        saved_at {integer} NOT NULL
+    )
+    """,
+)
+_INDEXES = (
+    "CREATE INDEX runs_by_reference ON runs (reference)",
+    "CREATE INDEX runs_by_start ON runs (started_at, id) WHERE deleted_at IS NULL",
+    "CREATE INDEX runs_by_change ON runs (changed)",
+    "CREATE INDEX runs_by_parent ON runs (parent_uid) WHERE parent_uid IS NOT NULL",
+    "CREATE INDEX runs_incomplete ON runs (status, id) WHERE status <> 'complete'",
+    "CREATE INDEX runs_in_trash ON runs (deleted_at, id) WHERE deleted_at IS NOT NULL",
+    """
+    CREATE INDEX runs_done ON runs (experiment_id, params_hash, commit_hash, id)
+        WHERE status = 'complete' AND deleted_at IS NULL
+    """,
+    """
+    CREATE INDEX runs_with_loose_facts ON runs (id)
+        WHERE facts IS NOT NULL AND facts_filed IS NULL
+    """,
+    "CREATE INDEX aliases_by_run ON reference_aliases (run_id)",
+    "CREATE INDEX params_of_run ON params (run_id, set_index)",
+    "CREATE INDEX params_by_key ON params (key, number, run_id, set_index)",
+    "CREATE INDEX run_documents_by_hash ON run_documents (name, hash, run_id)",
+    "CREATE INDEX events_by_run ON events (run_id, id)",
+    "CREATE INDEX events_by_author ON events (author, at, id)",
+    "CREATE INDEX events_by_operation ON events (operation)",
+    "CREATE INDEX events_by_undoes ON events (undoes) WHERE undoes IS NOT NULL",
+    """
+    CREATE INDEX metric_summaries_by_key ON metric_summaries
+        (key_id, run_id, set_index, last, first, min, max, total, count, nan_count)
+    """,
+    "CREATE INDEX artifacts_by_digest ON artifacts (digest)",
+    "CREATE INDEX artifacts_by_path ON artifacts (path, run_id)",
+    "CREATE INDEX inputs_by_source ON inputs (source_uid) WHERE source_uid IS NOT NULL",
+    "CREATE INDEX inputs_by_name ON inputs (name, run_id)",
+    "CREATE INDEX outputs_by_digest ON outputs (digest)",
+    "CREATE INDEX tags_by_key ON tags (key, run_id)",
+)
+# Chunks and contents are compressed already.
+_STORAGE = (
+    "ALTER TABLE metric_chunks ALTER COLUMN chunk SET STORAGE EXTERNAL",
+    "ALTER TABLE metric_levels ALTER COLUMN blocks SET STORAGE EXTERNAL",
+    "ALTER TABLE object_parts ALTER COLUMN body SET STORAGE EXTERNAL",
+)
+_STATE = (
+    # Every event has a link, and parameters are indexed when they are written.
+    ("last_event_without_link", "0"),
+    ("last_run_indexed", str(2**62)),
+)
+
+
+def _partitions() -> list[str]:
+    return [
+        f"CREATE TABLE {table}_{part} PARTITION OF {table}"
+        f" FOR VALUES WITH (MODULUS {_PARTITIONS}, REMAINDER {part})"
+        for table in ("metric_chunks", "metric_levels")
+        for part in range(_PARTITIONS)
+    ]
+
+
+def current_version(driver: PostgresDriver) -> int:
+    """Return the version of the tables; 0 if there are none."""
+    with driver.read() as connection:
+        has_notes, _ = connection.execute(IS_THERE).fetchone()
+        return int(connection.execute(CURRENT_VERSION).fetchone()[0]) if has_notes else 0
+
+
+def create(driver: PostgresDriver) -> None:
+    """Create the tables in a database without any; another program may do the same now."""
+    with driver.write() as connection:
+        has_notes, _ = connection.execute(IS_THERE).fetchone()
+        if not has_notes:
+            _create(connection)
+
+
+def differences(connection: Connection) -> list[str]:
+    """Return tables, columns, indexes, views and functions that are missing."""
+    wanted = {
+        f"{kind.lower()} {name}"
+        for statement in (*_TABLES, *_INDEXES, *FUNCTIONS, *VIEWS)
+        for kind, name in _MADE.findall(statement)
+    }
+    found = {f"{kind} {name}" for kind, name in connection.execute(_FOUND).fetchall()}
+    return sorted(wanted - found)
+
+
+def has_others(driver: PostgresDriver) -> bool:
+    """Check whether the schema has tables of another program."""
+    with driver.read() as connection:
+        return bool(connection.execute(_OTHERS).fetchone()[0])
+
+
+def _create(connection: PostgresConnection) -> None:
+    for statement in (*_TABLES, CREATE_NOTES):
+        connection.raw.execute(statement.format(**TYPES))
+    for statement in (*_partitions(), *_INDEXES, *_STORAGE, *FUNCTIONS, *VIEWS):
+        connection.raw.execute(statement)
+    for name, value in _STATE:
+        connection.execute(
+            "INSERT INTO store_state (name, value) VALUES (:name, :value)",
+            {"name": name, "value": value},
+        )
+    now = time.time_ns() // 1000
+    for step in known_migrations():
+        note = {"version": step.version, "name": step.name, "applied_at": now}
+        connection.execute(ADD_NOTE, note)

@@ -1,0 +1,336 @@
+"""A store on a PostgreSQL server: what differs from a store in a folder."""
+
+import pickle
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runstore import Status, Store
+from runstore.errors import (
+    FilterError,
+    StoreCorruptError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    StoreWarning,
+    UsageError,
+)
+from runstore.storage.postgres.dialect import translated
+from runstore.storage.postgres.location import masked, server_location
+from runstore.storage.postgres.patterns import postgres_pattern
+
+psycopg = pytest.importorskip("psycopg")
+regex = pytest.importorskip("regex")
+
+
+@pytest.fixture
+def url():
+    from postgres_server import database
+
+    url, take_back = database()
+    yield url
+    take_back()
+
+
+@pytest.fixture
+def empty():
+    """Return the URL of a database without tables."""
+    from postgres_server import drop, new_database
+
+    url, name = new_database(is_empty=True)
+    yield url
+    drop(name)
+
+
+# URLs
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:secret@db/runs", "postgresql://ann:***@db/runs"),
+        ("postgres://ann@db:5433/runs", "postgresql://ann@db:5433/runs"),
+        ("postgresql:///runs?password=secret&sslmode=require", "postgresql:///runs?password=***&sslmode=require"),
+        ("postgresql://a:s%40x@h1,h2/runs", "postgresql://a:***@h1,h2/runs"),
+        ("postgresql://:secret@db/runs", "postgresql://:***@db/runs"),
+    ],
+)  # fmt: skip
+def test_passwords_are_masked(url, shown):
+    location = server_location(url)
+
+    assert masked(url) == location.shown == str(location) == shown
+    assert "secret" not in repr(location)
+
+
+def test_the_password_does_not_name_another_store():
+    one, other = (
+        server_location(url)
+        for url in ("postgresql://ann:old@db/runs", "postgresql://ann:new@db/runs?connect_timeout=3")
+    )  # fmt: skip
+
+    assert one.folder == other.folder
+    assert server_location("postgresql://ann@db/other").folder != one.folder
+
+
+def test_the_folder_of_contents_is_no_option_of_the_server():
+    location = server_location("postgresql://ann@db/runs?objects=/shared/x&sslmode=require")
+
+    assert str(location.objects) == "/shared/x"
+    assert location.url == "postgresql://ann@db/runs?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://db", "postgresql://db/", "postgresql://db/r?objects=x"]
+)
+def test_an_incomplete_url_is_an_error(url):
+    with pytest.raises(UsageError):
+        Store.open(url)
+
+
+def test_a_server_that_does_not_answer_is_an_error_without_the_password(tmp_path):
+    with pytest.raises(StoreUnavailableError, match="cannot be used") as raised:
+        Store.open(f"postgresql://ann:secret@/runs?host={tmp_path}")
+
+    assert "secret" not in str(raised.value)
+
+
+# Opening
+
+
+def test_a_new_store_is_made_in_an_empty_database(empty):
+    with pytest.raises(StoreUnavailableError):
+        Store.open(empty, create=False)
+
+    with Store.open(empty) as store, store.start("fit", capture=False) as run:
+        run.log(loss=1.0)
+
+    with Store.open(empty, create=False) as store:
+        assert store.get("fit#1").status is Status.COMPLETE
+        assert not [one for one in store.check(deep=True) if one.is_trouble]
+
+
+def test_tables_of_another_program_are_left_alone(empty):
+    with psycopg.connect(empty) as connection:
+        connection.execute("CREATE TABLE books (title text)")
+
+    with pytest.raises(StoreCorruptError, match="another program"):
+        Store.open(empty)
+
+
+def test_a_store_is_found_by_the_variable(url, monkeypatch):
+    monkeypatch.setenv("RUNSTORE_URL", url)
+
+    with Store.open() as store, store.start("fit", capture=False):
+        pass
+
+    code = "import runstore; runstore.start_run('fit', capture=False).finish()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    with Store.open(url) as store:
+        assert [run.run_number for run in store.list()] == [2, 1]
+
+
+def test_its_folder_on_this_machine_is_no_store(url):
+    with Store.open(url) as store:
+        folder = store.path
+
+    with pytest.raises(UsageError, match="belongs to a store on a server"):
+        Store.open(folder)
+
+
+def test_a_copy_in_another_process_is_the_same_store(url):
+    with Store.open(url) as store:
+        store.start("fit", capture=False).finish()
+        copy = pickle.loads(pickle.dumps(store))  # noqa: S301 - our own
+
+        assert copy.get("fit#1") == store.get("fit#1")
+
+
+def test_what_needs_a_folder_says_so(url, tmp_path):
+    with Store.open(url) as store, pytest.raises(UsageError, match="not available on PostgreSQL"):
+        store.copy(tmp_path / "copy")
+
+
+# Roles
+
+
+def test_a_reader_reads_and_cannot_write(url):
+    with Store.open(url) as store:
+        store.start("fit", params={"lr": 0.1}, capture=False).finish()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS reader")
+        connection.execute("CREATE ROLE reader LOGIN")
+        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    try:
+        with Store.open(url.replace("postgres@", "reader@")) as store:
+            assert [run.run_number for run in store.find("params.lr = 0.1")] == [1]
+            with pytest.raises(StoreReadOnlyError, match="only read"):
+                store.edit("fit#1", notes="no")
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP OWNED BY reader")
+            connection.execute("DROP ROLE reader")
+
+
+# Many writers, and a server that goes away
+
+WRITER = """
+import sys
+from runstore import Store
+with Store.open(sys.argv[1]) as store:
+    for number in range(int(sys.argv[2])):
+        with store.start("fit", params={"a": number}, capture=False) as run:
+            run.log(loss=number)
+            run.tags["writer"] = sys.argv[3]
+"""
+
+
+def test_processes_that_write_at_once_lose_nothing(url):
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, url, "4", str(number)])
+        for number in range(4)
+    ]
+
+    assert [writer.wait(timeout=100) for writer in writers] == [0] * 4
+    with Store.open(url) as store:
+        runs = store.list(limit=100)
+        assert sorted(run.run_number for run in runs) == list(range(1, 17))
+        assert all(run.metrics["loss"].count == 1 for run in runs)
+
+
+def test_a_connection_that_the_server_closed_is_replaced(url):
+    with Store.open(url) as store, psycopg.connect(url, autocommit=True) as other:
+        run = store.start("fit", capture=False)
+        end_sessions("current_database()", other.execute)
+        assert store.get("fit#1").status is Status.RUNNING
+        end_sessions("current_database()", other.execute)
+        run.tags["after"] = "yes"
+        end_sessions("current_database()", other.execute)
+        run.finish()
+
+        assert store.get("fit#1").status is Status.COMPLETE
+        assert store.get("fit#1").tags["after"] == "yes"
+
+
+def end_sessions(database, run):
+    run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"  # noqa: S608 - our own name
+        f" WHERE datname = {database} AND pid <> pg_backend_pid()"
+    )
+    time.sleep(0.05)  # until they have ended
+
+
+def test_a_change_is_seen_by_a_reader_that_asks_for_what_is_new(url):
+    from runstore.storage.query.changes import Changes
+
+    with Store.open(url) as store, Store.open(url) as reader:
+        changes, seen, found = Changes(reader.backend.database), 0, set()
+        done = threading.Event()
+
+        def write():
+            for _ in range(20):
+                store.start("fit", capture=False).finish()
+            done.set()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        while not done.is_set() or len(found) < 20:
+            some = changes.since(seen, 3)
+            found |= {one.row_id for one in some}
+            if not some and done.is_set():
+                break
+            seen = max([seen, *(one.change for one in some)])
+        writer.join()
+
+        assert len(found) == 20
+
+
+# Words of SQLite
+
+
+@given(
+    pattern=st.lists(
+        st.sampled_from(
+            [*"abAB09_ .-", "é", "\\.", "[a-c]", "[^a]", "\\d", "\\w+", "(a|b)", "b?", "a*",
+             "^", "$",
+             "(?:x|)", "{2}", "a{1,3}", "\\b", "[\\w-]"]
+        ),
+        max_size=5,
+    ).map("".join),
+    text=st.text("abAB09_ .-\né", max_size=8),
+)  # fmt: skip
+def test_a_regular_expression_finds_the_same(patterns_in_sql, pattern, text):
+    try:
+        expected = regex.search(pattern, text) is not None
+        ours = postgres_pattern(pattern)
+    except (regex.error, FilterError):
+        return
+
+    assert patterns_in_sql(ours, text) is expected, ours
+
+
+@pytest.fixture(scope="module")
+def patterns_in_sql():
+    from postgres_server import database
+
+    url, take_back = database()
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def found(pattern, text):
+            return connection.execute("SELECT is_match(%s, %s)", (pattern, text)).fetchone()[0]
+
+        yield found
+    take_back()
+
+
+@pytest.mark.parametrize("pattern", [r"(a)\1", r"(?m)^a", "a{300}", r"(?P<n>a)(?P=n)", "a++"])
+def test_an_expression_that_postgresql_lacks_is_an_error(pattern):
+    with pytest.raises(FilterError, match="not available on PostgreSQL yet"):
+        postgres_pattern(pattern)
+
+
+def test_parameters_are_numbered_and_literals_are_left_alone():
+    text = "SELECT ':a ?', \"b:c\" FROM t WHERE x = :x AND y = :y AND z = :x"
+
+    assert translated(text).text == text.replace("= :x", "= $1").replace("= :y", "= $2")
+    assert translated(text).values({"y": 2, "x": 1}) == [1, 2]
+    assert re.findall(r"\$\d", translated("a = ? AND b IS ?").text) == ["$1", "$2"]
+
+
+def test_what_a_run_records_while_the_server_is_away_is_taken_in_later(url, monkeypatch):
+    from postgres_server import admin
+    from runstore.storage.postgres import driver
+
+    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    name = server_location(url).url.partition("?")[0].rpartition("/")[2]
+    with Store.open(url) as store:
+        run = store.start("fit", capture=False)
+        run.log(loss=1.0)
+        admin(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        end_sessions(f"'{name}'", admin)
+        try:
+            with pytest.warns(StoreWarning):
+                run.log(loss=0.5)
+                run.tags["away"] = "yes"
+                run.save("model.bin", b"weights")
+                run.finish()
+        finally:
+            admin(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+    with Store.open(url) as store:
+        kept = store.get("fit#1")
+        assert (kept.status, kept.tags) == (Status.COMPLETE, {"away": "yes"})
+        assert kept.metric("loss").values.tolist() == [1.0, 0.5]
+        assert contents(store) == b"weights"
+        store.path.joinpath("objects").rename(store.path / "elsewhere")  # as on another machine
+        assert contents(store) == b"weights"
+
+
+def contents(store):
+    saved = store.get("fit#1").artifacts["model.bin"]
+    with store.backend.objects.opened(saved.digest, saved.size_bytes) as file:
+        return file.read()

