@@ -189,6 +189,10 @@ class Store:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def __dir__(self) -> list[str]:
+        """Return the names to complete: without the parts for internal use."""
+        return [name for name in super().__dir__() if name != "backend"]
+
     def __repr__(self) -> str:
         return f"<Store {self.backend.place!r}>"
 

@@ -36,6 +36,11 @@ def test_the_members_of_a_store():
     assert members_of(Store) == set(STORE.split())
 
 
+def test_completion_on_a_store_offers_nothing_internal(tmp_path):
+    with Store.open(tmp_path) as store:
+        assert members_of(store) == {*STORE.split(), "path"}
+
+
 def test_the_members_of_a_run():
     assert members_of(Run) == set(RUN.split())
 
