@@ -39,6 +39,8 @@ _COLOUR = re.compile(r"\x1b\[([0-9;:]*)m")
 _HIDING = frozenset({"5", "6", "8"})
 # The numbers after these are parts of a colour: 5 and an index, or 2 and red, green, blue.
 _LONG_COLOURS = {"38": {"5": 2, "2": 4}, "48": {"5": 2, "2": 4}, "58": {"5": 2, "2": 4}}
+# Without combining, wide and ambiguous characters: Latin letters and signs of tables.
+_NARROW = re.compile(r"[ -~\u00a1-\u00ac\u00ae-\u02ff…→\u2014─█▁-▇]*")
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
 _USUAL_SIZE = 80, 24
@@ -262,9 +264,14 @@ def shown_len(line: str) -> int:
     return cell_len(_COLOUR.sub("", line))
 
 
+def _is_narrow(text: str) -> bool:
+    """Return whether each character of a text takes one column; `rich` is slow to load."""
+    return text.isascii() or _NARROW.fullmatch(text) is not None
+
+
 def cell_len(text: str) -> int:
     """Return the width of a text on a terminal, in columns."""
-    if text.isascii():
+    if _is_narrow(text):
         return len(text)
     from rich import cells
 
@@ -316,10 +323,13 @@ def _cropped(text: str, column: TableColumn, width: int) -> str:
     """Return a text cropped to a width, with an ellipsis for the rest."""
     if cell_len(text) <= width:
         return text
+    end = text[-column.end :] if column.keeps_end and width > column.end else ""
+    begin = max(0, width - 1 - cell_len(end))
+    if _is_narrow(text):
+        return text[:begin] + "…" + end
     from rich.cells import set_cell_size
 
-    end = text[-column.end :] if column.keeps_end and width > column.end else ""
-    return set_cell_size(text, max(0, width - 1 - cell_len(end))) + "…" + end
+    return set_cell_size(text, begin) + "…" + end
 
 
 def _widths(

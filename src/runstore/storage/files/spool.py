@@ -22,6 +22,7 @@ from errno import ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from runstore.model.values import sha256
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import (
     follow_folder,
@@ -461,6 +462,4 @@ def _own_folders_there() -> Iterator[str]:
 
 
 def _name_of(folder: Path) -> str:
-    import hashlib
-
-    return hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
+    return sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
