@@ -773,6 +773,7 @@ class Store:
         other: str | os.PathLike[str] | Store,
         where: str | Query = "",
         *,
+        experiment: str | None = None,
         runs: Iterable[str | Run | ActiveRun] | None = None,
         dry: bool = False,
         progress: Progress | None = None,
@@ -786,6 +787,7 @@ class Store:
         Args:
             other: The other store, or its location; a missing folder is created.
             where: Only runs that match this filter.
+            experiment: Only runs of this experiment.
             runs: Only these runs, or any names of runs.
             dry: Only count the runs and files that would be transferred.
             progress: Called now and then with the number of finished runs, the number of all
@@ -793,14 +795,14 @@ class Store:
 
         Raises:
             FilterError: The filter is invalid, or there is no such field.
-            RunNotFoundError: There is no such run; nothing was transferred.
+            NotFoundError: There is no such run or experiment; nothing was transferred.
             StoreError: One of the stores failed. The runs that were transferred before are
                 complete; the next transfer continues.
             UsageError: It is the same store, or there are both a filter and runs.
         """
         from runstore.maintenance.transfer import transfer, uids_of
 
-        uids = uids_of(self.backend, where, runs)
+        uids = uids_of(self.backend, where, experiment, runs)
         with other_store(other, is_to_write=True, create=not dry) as receiver:
             if not dry:
                 receiver.backend.make()
@@ -811,6 +813,7 @@ class Store:
         other: str | os.PathLike[str] | Store,
         where: str | Query = "",
         *,
+        experiment: str | None = None,
         runs: Iterable[str | Run | ActiveRun] | None = None,
         dry: bool = False,
         progress: Progress | None = None,
@@ -823,13 +826,14 @@ class Store:
         Args:
             other: The other store, or its location.
             where: Only runs that match this filter there.
+            experiment: Only runs of this experiment.
             runs: Only these runs, or any names of runs there.
             dry: See `push`.
             progress: See `push`.
 
         Raises:
             FilterError: The filter is invalid, or there is no such field.
-            RunNotFoundError: There is no such run; nothing was transferred.
+            NotFoundError: There is no such run or experiment; nothing was transferred.
             StoreError: See `push`.
             UsageError: It is the same store, or there are both a filter and runs.
         """
@@ -841,7 +845,7 @@ class Store:
             return transfer(
                 sender.backend,
                 self.backend,
-                uids_of(sender.backend, where, runs),
+                uids_of(sender.backend, where, experiment, runs),
                 is_dry=dry,
                 may_change=not sender.backend.database.is_left_alone,
                 progress=progress,

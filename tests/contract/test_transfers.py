@@ -172,26 +172,42 @@ class Walk:
         store.pull(self.chance.choice([one for one in self.stores if one is not store]))
 
 
+def end_in_equal_stores(folder, third, seed):
+    """Walk on two stores in a folder and a third one, and compare them after an exchange."""
+    folder.mkdir()
+    with ExitStack() as opened:
+        places = (folder / "a", folder / "b", third)
+        stores = [opened.enter_context(Store.open(place)) for place in places]
+        walk = Walk(stores, random.Random(seed))
+        for _ in range(25):
+            walk.step()
+
+        exchange(stores)
+
+        known = [everything(store) for store in stores]
+        assert known[0] == known[1] == known[2], seed
+        for store in stores:
+            assert_sound(store)
+            for other in stores:
+                if other is not store:
+                    again = store.push(other)
+                    assert (again.added, again.changed, again.skipped) == (0, 0, ())
+
+
 def test_random_histories_end_in_equal_stores(tmp_path, unsynced, one_second, is_full_campaign):
-    for seed in range(300 if is_full_campaign else 4):
-        with ExitStack() as opened:
-            folder = tmp_path / str(seed)
-            folder.mkdir()
-            stores = [opened.enter_context(Store.open(folder / name)) for name in "abc"]
-            walk = Walk(stores, random.Random(seed))
-            for _ in range(25):
-                walk.step()
+    for seed in range(300 if is_full_campaign else 3):
+        end_in_equal_stores(tmp_path / str(seed), tmp_path / f"{seed}c", seed)
 
-            exchange(stores)
 
-            known = [everything(store) for store in stores]
-            assert known[0] == known[1] == known[2], seed
-            for store in stores:
-                assert_sound(store)
-                for other in stores:
-                    if other is not store:
-                        again = store.push(other)
-                        assert (again.added, again.changed, again.skipped) == (0, 0, ())
+def test_random_histories_with_a_server_end_in_equal_stores(
+    tmp_path, unsynced, one_second, is_full_campaign
+):
+    pytest.importorskip("psycopg")
+    database = pytest.importorskip("postgres_server").database
+    for seed in range(1000, 1100 if is_full_campaign else 1001):
+        url, take_back = database()
+        end_in_equal_stores(tmp_path / str(seed), url, seed)
+        take_back()
 
 
 # Names

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runstore.cli import output
 from runstore.cli.amounts import amount_as_json, bytes_text, counted
+from runstore.cli.words import filter_text, is_filter, runs_meant, tell_hints
 from runstore.config import working_directory
 from runstore.errors import UsageError
 from runstore.model.display.formatting import size_text
 from runstore.model.display.short_names import short_name
 from runstore.model.display.suggestions import some_of
-from runstore.model.results.transfers import ACTIVE, DAMAGED, DELETED, FOREIGN
+from runstore.model.results.transfers import ACTIVE, DAMAGED, DELETED, FOREIGN, REFUSED
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
     from runstore.model.results.transfers import Progress, Transfer
+    from runstore.store import Store
 
 _NAMES_SHOWN = 5
 _QUICK_S = 1.0  # quicker transfers need no progress bar
@@ -146,8 +148,8 @@ def _skipped(result: Transfer, place: str) -> Iterator[str]:
             skipped = counted(len(names), "run")
             yield f"{skipped} skipped, {reason.format(place=place)}: {listed}."
     for run in result.skipped:
-        if run.why == DAMAGED:
-            yield f"1 run skipped, damaged: {run.reference}: {run.detail.rstrip('.')}."
+        if run.why in {DAMAGED, REFUSED}:
+            yield f"1 run skipped, {run.why}: {run.reference}: {run.detail.rstrip('.')}."
 
 
 def _as_json(result: Transfer) -> dict[str, Any]:
@@ -173,3 +175,17 @@ def _as_json(result: Transfer) -> dict[str, Any]:
 def parted(words: Sequence[str]) -> tuple[Sequence[str], str]:
     """Return the words for runs, and the other store, which comes last."""
     return words[:-1], words[-1]
+
+
+def selected(store: Store, words: Sequence[str]) -> Mapping[str, Any]:
+    """Return what `Store.push` needs to select the runs that words name."""
+    filters = [word for word in words if is_filter(store, word)]
+    names = [word for word in words if word not in filters]
+    if len(filters) > 1 or len(names) > 1 or not all(map(store.has_experiment, names)):
+        return {"runs": runs_meant(store, words)}
+    # There may be too many runs to hold them all.
+    where = "".join(filter_text(store, word) for word in filters)
+    experiment = names[0] if names else None
+    if words:
+        tell_hints(store.find(where, experiment=experiment, limit=1))
+    return {"where": where, "experiment": experiment}

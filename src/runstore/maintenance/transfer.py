@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from runstore.capture.machine.process import is_gone
 from runstore.errors import (
+    InvalidValueError,
     NotFoundError,
     StoreCorruptError,
     StoreError,
@@ -30,6 +31,7 @@ from runstore.model.results.transfers import (
     DAMAGED,
     DELETED,
     FOREIGN,
+    REFUSED,
     Progress,
     Skipped,
     Transfer,
@@ -107,20 +109,23 @@ def transfer(
 
 
 def uids_of(
-    backend: Backend, where: str | Query, runs: Iterable[object] | None
+    backend: Backend,
+    where: str | Query,
+    experiment: str | None,
+    runs: Iterable[object] | None,
 ) -> list[str] | None:
     """Return the uids of the runs that match a filter, or of named runs; None for all."""
     if runs is not None:
-        if where:
+        if where or experiment:
             raise UsageError(
                 "There are both a filter and runs.",
                 kept="Nothing was transferred.",
                 hint="Pass only one of them.",
             )
         return [one.uid for one in runs_of(backend, runs)]
-    if isinstance(where, str) and not where.strip():
+    if isinstance(where, str) and not where.strip() and experiment is None:
         return None
-    query = query_of(backend, where, None)
+    query = query_of(backend, where, experiment)
     return [one.uid for one in found_page(backend, query, None, None)]
 
 
@@ -252,10 +257,13 @@ class _Transfer:
         for digest, size in wanted.after.contents.items():
             if digest in known or self._target.objects.size_of(digest) == size:
                 continue
+            before = self._bytes
             try:
                 self._copy(digest, size)
-            except (NotFoundError, StoreCorruptError) as error:
-                self._skip(wanted.theirs.row.reference, wanted.uid, DAMAGED, error.what)
+            except (NotFoundError, StoreCorruptError, InvalidValueError) as error:
+                why = REFUSED if isinstance(error, InvalidValueError) else DAMAGED
+                self._skip(wanted.theirs.row.reference, wanted.uid, why, error.what)
+                self._bytes = before
                 return False
             self._files += 1
         return True

@@ -9,8 +9,7 @@ import click
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
 from runstore.cli.options import json_option, transfer_argument
-from runstore.cli.transfers import parted, show_result, shown_progress
-from runstore.cli.words import runs_meant
+from runstore.cli.transfers import parted, selected, show_result, shown_progress
 
 
 @click.command(short_help="Copy runs from another store, and merge edits.")
@@ -25,7 +24,7 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
     deleted ones. For the rest, see `runstore push`. Nothing is written to a store of another user
     unless you trust it.
 
-    The exit code is 0, or 1 if a run was skipped because its data is damaged.
+    The exit code is 0, or 1 if a run was skipped because its data is damaged or was refused.
 
     \b
     runstore pull /data/team/runs
@@ -35,9 +34,9 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
 
     named, other = parted(words)
     with other_store(other, is_to_write=False) as sender, shown_progress() as progress:
-        runs = runs_meant(sender, named) if named else None
+        wanted = selected(sender, named)
         with open_store(create=not dry_run) as store:
-            result = store.pull(sender, runs=runs, dry=dry_run, progress=progress)
+            result = store.pull(sender, **wanted, dry=dry_run, progress=progress)
             place = store.path
     show_result(result, place, as_json=as_json)
     if not result.is_complete:

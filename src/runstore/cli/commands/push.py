@@ -9,8 +9,13 @@ import click
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
 from runstore.cli.options import json_option, transfer_argument
-from runstore.cli.transfers import check_new_place, parted, show_result, shown_progress
-from runstore.cli.words import runs_meant
+from runstore.cli.transfers import (
+    check_new_place,
+    parted,
+    selected,
+    show_result,
+    shown_progress,
+)
 
 
 @click.command(short_help="Copy runs to another store, and merge edits.")
@@ -26,7 +31,7 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
     not exist, it is created. Runs that are not finished are skipped. If the command is
     interrupted, repeat it to continue.
 
-    The exit code is 0, or 1 if a run was skipped because its data is damaged.
+    The exit code is 0, or 1 if a run was skipped because its data is damaged or was refused.
 
     \b
     runstore push /data/team/runs
@@ -39,9 +44,9 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
     if not has_store(other):
         check_new_place(other)
     with open_store() as store, shown_progress() as progress:
-        runs = runs_meant(store, named) if named else None
+        wanted = selected(store, named)
         with other_store(other, is_to_write=True, create=not dry_run) as receiver:
-            result = store.push(receiver, runs=runs, dry=dry_run, progress=progress)
+            result = store.push(receiver, **wanted, dry=dry_run, progress=progress)
             place = receiver.path
     show_result(result, place, as_json=as_json)
     if not result.is_complete:

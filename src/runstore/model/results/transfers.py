@@ -14,6 +14,7 @@ ACTIVE = "active"
 DELETED = "deleted"
 FOREIGN = "foreign"
 DAMAGED = "damaged"
+REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class Skipped:
         uid: Its uid.
         why: `active` if it is being executed; `deleted` if it was permanently deleted in the
             receiving store; `foreign` if the receiving store has the run, and a store of another
-            user has other data of it; `damaged` if its data is.
-        detail: The damage; empty for the other reasons.
+            user has other data of it; `damaged` if its data is; `refused` if the receiving store
+            cannot keep it, such as a file that is too large for its server.
+        detail: The damage, or the reason of the refusal; empty for the other reasons.
     """
 
     reference: str
@@ -59,5 +61,5 @@ class Transfer:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no run was skipped because of damage."""
-        return not any(one.why == DAMAGED for one in self.skipped)
+        """Whether no run was skipped because it is damaged or refused."""
+        return not any(one.why in {DAMAGED, REFUSED} for one in self.skipped)
