@@ -119,9 +119,12 @@ def _is_decorator(frame: FrameType | None) -> bool:
     # The lines of a function begin with its decorators.
     if not any(line <= _last_line(one) for one in nearest):
         return False
-    from runstore.capture.program.decorators import is_decorator
+    try:
+        from runstore.capture.program.decorators import is_decorator
 
-    return is_decorator(frame, start_run)
+        return is_decorator(frame, start_run)
+    except (AttributeError, LookupError, OSError, TypeError, ValueError):
+        return False  # of a later Python, or no descriptor is left to load the module
 
 
 def _last_line(code: CodeType) -> int:

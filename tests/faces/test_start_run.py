@@ -11,6 +11,7 @@ import pytest
 import runstore
 from commands import but_the_first_line
 from runstore import Status, Store
+from runstore.capture.program import decorators
 from runstore.errors import ConflictError, UsageError
 
 
@@ -126,6 +127,20 @@ class TestDecorator:
         assert capsys.readouterr() == ("", "")
         with pytest.raises((runstore.RunstoreError, OSError)):
             Trainer().train()
+
+    def test_a_python_of_other_bytecode_starts_a_run_and_removes_it(self, store, monkeypatch):
+        def refuse(*_arguments, **_options):
+            raise ValueError("invalid opcode or oparg")
+
+        decorators._steps.cache_clear()
+        monkeypatch.setattr(decorators.opcode, "stack_effect", refuse)
+
+        @runstore.start_run("m", store=store, capture=False)
+        def train():
+            return runstore.current_run().run_number
+
+        assert list(store.list()) == []
+        assert [train(), train()] == [1, 2]
 
     def test_a_thread_may_begin_with_it(self, store):
         """There is no calling frame then."""

@@ -1,5 +1,6 @@
 """Calls of a function as a decorator are recognised, and calls of any other kind are not."""
 
+import asyncio
 import contextlib
 import functools
 import sys
@@ -19,6 +20,14 @@ DECORATORS = [
     "def h(x):\n  @module.start('a', params={'x': x})\n  def f(): return x\nh(1)",
     "def h(x):\n  @module.start('a', params=x.real, tags=[x])\n  def f(): return x\nh(1)",
     "@start('a', params=module.start)\ndef f(): pass",
+    "@start('a', params={'x': 1 if k else 2}, store=k or 'runs')\ndef f(): pass",
+    "@module.start('a', params={n: n for n in range(k)}, tags=[n for n in 'ab'])\ndef f(): pass",
+    "def h(x):\n  @start('a', tags=[n for n in (x, k) if n])\n  def f(): return x\nh(1)",
+    "try:\n  k()\nexcept TypeError:\n  @start('a', params=k)\n  def f(): pass",
+    "for n in range(2):\n  if n:\n    continue\n  @start('a', params=n and k)\n  def f(): pass",
+    "while True:\n  with block(k):\n    @start('a')\n    def f(): pass\n  break",
+    "async def h():\n  @start('a', params=await g())\n  def f(): pass\nasync def g(): k\nrun(h())",
+    "def h():\n  yield 1\n  @start('a', params=k)\n  def f(): pass\nlist(h())",
     "@partial(params=k)\ndef f(): pass",
     "@(start)('a')\ndef f(): pass",
     "class A:\n  @module.start('a')\n  def f(self): pass",
@@ -87,6 +96,7 @@ def calls_of(code):
         "other": lambda *_args, **_kwargs: decorate,
         "block": contextlib.nullcontext,
         "functools": functools,
+        "run": asyncio.run,
         "k": 3,
     }
     with contextlib.suppress(TypeError):  # a text decorates nothing

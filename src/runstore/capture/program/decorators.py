@@ -8,11 +8,11 @@ counts as a call of another kind.
 
 from __future__ import annotations
 
+import dis
 import functools
 import opcode
-import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -42,10 +42,15 @@ _TO_ONE = frozenset({
 # Instructions that add the top of the stack to a collection below it.
 _INTO = frozenset({"DICT_MERGE", "DICT_UPDATE", "LIST_APPEND", "LIST_EXTEND", "SET_UPDATE"})
 # Without an effect on the stack of their own; PRECALL is part of the CALL that follows it.
-_NOTHING = frozenset({"CACHE", "KW_NAMES", "NOP", "PRECALL"})
+_NOTHING = frozenset({"CACHE", "EXTENDED_ARG", "KW_NAMES", "NOP", "PRECALL"})
 _CALLS = frozenset({
     "CALL", "CALL_FUNCTION", "CALL_FUNCTION_EX", "CALL_FUNCTION_KW", "CALL_KW", "CALL_METHOD",
 })  # fmt: skip
+_JUMPS = frozenset({*opcode.hasjrel, *opcode.hasjabs})
+_LIMIT = 1 << 30
+_NAMED = frozenset({"LOAD_DEREF", "LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_GLOBAL", "LOAD_NAME"})
+# The instruction that follows in the text is not the next one.
+_LEAVES = ("JUMP_ABSOLUTE", "JUMP_BACKWARD", "JUMP_FORWARD", "RAISE", "RERAISE", "RETURN")
 
 
 class _Step(NamedTuple):
@@ -53,9 +58,11 @@ class _Step(NamedTuple):
 
     offset: int
     name: str
-    argument: int
+    argument: Any
     pops: int
     pushes: int
+    # The size of the stack before it, from an instruction that is not in the same expression.
+    depth: int
 
 
 def is_decorator(frame: FrameType, function: Callable[..., Any]) -> bool:
@@ -66,54 +73,52 @@ def is_decorator(frame: FrameType, function: Callable[..., Any]) -> bool:
         function: The function.
     """
     steps = _steps(frame.f_code)
-    here = next((n for n, one in enumerate(steps) if one.offset == _offset(frame)), None)
-    if here is None or not _is_called_with_a_function(steps[here + 1 :]):
+    here = sum(one.offset <= frame.f_lasti for one in steps)
+    if not here or not _is_called_with_a_function(steps[here:]):
         return False
-    called = _called(steps[: here + 1], frame)
+    called = _called(steps[:here], frame)
     while isinstance(called, functools.partial):
         called = called.func
     return called is function
 
 
-def _offset(frame: FrameType) -> int:
-    """Return the offset of the current instruction; Python 3.11 may be at its last cache."""
-    code, offset = frame.f_code.co_code, frame.f_lasti
-    while offset > 0 and opcode.opname[code[offset]] == "CACHE":
-        offset -= 2
-    return offset
-
-
+@functools.lru_cache(maxsize=1)
 def _steps(code: CodeType) -> list[_Step]:
-    return [_step(*one) for one in _instructions(code.co_code)]
+    steps = []
+    depth = 0
+    depths: dict[int, int] = {}  # at the targets of jumps
+    for one in dis.get_instructions(code):
+        depth = depths.get(one.offset, depth)
+        if one.opname not in _NOTHING:
+            steps.append(_step(one, depth))
+        if one.opcode in _JUMPS:
+            depths.setdefault(one.argval, depth + _effect(one, jump=True))
+        depth = 0 if one.opname.startswith(_LEAVES) else depth + _effect(one, jump=False)
+    return steps
 
 
-def _instructions(code: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield offset, operation and argument of each instruction."""
-    extended = 0
-    for offset in range(0, len(code), 2):
-        operation, argument = code[offset], code[offset + 1] | extended
-        if operation == opcode.EXTENDED_ARG:
-            extended = argument << 8
-            continue
-        extended = 0
-        if opcode.opname[operation] not in _NOTHING:
-            yield offset, operation, argument
+def _effect(one: dis.Instruction, *, jump: bool) -> int:
+    """Return by how much an instruction changes the size of the stack."""
+    if one.opname == "PRECALL":  # Python 3.11 has two instructions for a call
+        return 0
+    if one.opname == "CALL":
+        return -1 - (one.arg or 0)
+    argument = one.arg if one.opcode >= opcode.HAVE_ARGUMENT else None
+    return opcode.stack_effect(one.opcode, argument, jump=jump)
 
 
-def _step(offset: int, operation: int, argument: int) -> _Step:
+def _step(one: dis.Instruction, depth: int) -> _Step:
     """Return an instruction; one with an unknown effect takes more than there can be."""
-    name = opcode.opname[operation]
-    if name == "CALL":  # with a method or NULL, and its object or the function
-        return _Step(offset, name, argument, argument + 2, 1)
-    if name in _INTO:
-        return _Step(offset, name, argument, argument + 1, argument)
-    if name not in _LOADS | _FROM_ONE | _TO_ONE:
-        return _Step(offset, name, argument, 1 << 30, 0)
-    effect = opcode.stack_effect(
-        operation, argument if operation >= opcode.HAVE_ARGUMENT else None
-    )
-    pops = 0 if name in _LOADS else 1 if name in _FROM_ONE else 1 - effect
-    return _Step(offset, name, argument, pops, pops + effect)
+    name, pops, pushes = one.opname, _LIMIT, 0
+    if name == "CALL":  # of a method or NULL, with its object or the function
+        pops, pushes = (one.arg or 0) + 2, 1
+    elif name in _INTO:
+        pops, pushes = (one.arg or 0) + 1, one.arg or 0
+    elif name in _LOADS | _FROM_ONE | _TO_ONE:
+        effect = _effect(one, jump=False)
+        pops = 0 if name in _LOADS else 1 if name in _FROM_ONE else 1 - effect
+        pushes = pops + effect
+    return _Step(one.offset, name, one.arg if name in _CALLS else one.argval, pops, pushes, depth)
 
 
 def _is_called_with_a_function(steps: list[_Step]) -> bool:
@@ -131,47 +136,31 @@ def _is_called_with_a_function(steps: list[_Step]) -> bool:
 def _called(steps: list[_Step], frame: FrameType) -> Any:
     """Return the object that the last of these instructions calls; None if it is unknown."""
     call = steps[-1]
-    missing = call.pops if call.name in _CALLS else 0
+    if call.name not in _CALLS:
+        return None
     # Back to the lowest of the values that the call takes: the object, or NULL before it.
-    for place in range(len(steps) - 2, -1 if missing else len(steps), -1):
+    lowest = call.depth - call.pops
+    for place in range(len(steps) - 2, -1, -1):
         one = steps[place]
-        if one.pushes >= missing:
+        if one.depth - (one.name in _FROM_ONE) <= lowest:
             last = place + (one.name == "PUSH_NULL")
             if one.name not in _FROM_ONE and steps[last + 1].name == "LOAD_ATTR":
                 last += 1  # of the module just loaded
             return _loaded(steps[last], steps[last - 1], frame)
-        missing += one.pops - one.pushes
     return None
 
 
 def _loaded(one: _Step, before: _Step, frame: FrameType) -> Any:
     """Return the object that an instruction loads, by a name or from a module."""
-    names = frame.f_code.co_names
     if one.name not in _FROM_ONE:
         return _named(one, frame)
     owner = _named(before, frame)
-    is_shifted = one.name == "LOAD_ATTR" and sys.version_info >= (3, 12)
-    name = names[one.argument >> is_shifted]
-    return vars(owner).get(name) if isinstance(owner, types.ModuleType) else None
+    return vars(owner).get(one.argument) if isinstance(owner, types.ModuleType) else None
 
 
 def _named(one: _Step, frame: FrameType) -> Any:
     """Return the object with the name that an instruction loads; None if it loads no name."""
-    code = frame.f_code
-    if one.name in {"LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_DEREF"}:
-        return frame.f_locals.get(_local_names(code, one.name)[one.argument])
-    if one.name not in {"LOAD_GLOBAL", "LOAD_NAME"}:
+    if one.name not in _NAMED:
         return None
-    is_shifted = one.name == "LOAD_GLOBAL" and sys.version_info >= (3, 11)
-    name = code.co_names[one.argument >> is_shifted]
     places = (frame.f_globals,) if one.name == "LOAD_GLOBAL" else (frame.f_locals, frame.f_globals)
-    return next((place[name] for place in places if name in place), None)
-
-
-def _local_names(code: CodeType, instruction: str) -> tuple[str, ...]:
-    """Return the names of variables in the order in which an instruction counts them."""
-    if sys.version_info >= (3, 11):
-        cells = tuple(one for one in code.co_cellvars if one not in code.co_varnames)
-        return code.co_varnames + cells + code.co_freevars
-    is_cell = instruction == "LOAD_DEREF"
-    return code.co_cellvars + code.co_freevars if is_cell else code.co_varnames
+    return next((place[one.argument] for place in places if one.argument in place), None)
