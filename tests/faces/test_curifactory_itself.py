@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import git
 from runstore import ManagerStore, Store
 from runstore.model.status import Status
 
@@ -22,31 +23,41 @@ if find_spec("curifactory") is None:  # loading it takes seconds, and only progr
 
 # Runs command lines of Curifactory, or scripts, with our class or with its own: each in a process
 # that is forked when Curifactory is loaded, which takes longer than anything else.
-LAUNCHER = r"""
+SERVER = r"""
 import json, os, signal, sys, warnings
 warnings.simplefilter("ignore")
+import curifactory.store, curifactory.manager, rich.progress
+from curifactory.cli import main
+
+for line in sys.stdin:
+    if (process := os.fork()) == 0:
+        break
+    print(process, flush=True)
+    _, status = os.waitpid(process, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+else:
+    sys.exit()
+
+which, folder, env, sys.argv = json.loads(line)
+os.chdir(folder)
+os.environ.clear()
+os.environ.update(env)
+nothing = os.open(os.devnull, os.O_RDWR)
+said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+for target, source in enumerate((nothing, nothing, said)):
+    os.dup2(source, target)
+sys.path.insert(0, folder)
 # A test run in the background of a shell inherits that Ctrl-C is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import curifactory.store, curifactory.manager
-if sys.argv[1] == "ours":
+if which == "ours":
     from runstore import ManagerStore
     curifactory.store.ManagerStore = ManagerStore
     curifactory.manager.ManagerStore = ManagerStore
-from curifactory.cli import main
-*before, words = map(json.loads, sys.argv[2:])
-for one in before:
-    if os.fork() == 0:
-        words = one
-        break
-    os.wait()
-    print("\0", file=sys.stderr, flush=True)
-sys.argv = ["experiment", *words[1:]] if words[0] == "cli" else words
 if sys.argv[0] == "experiment":
     main()
 else:
     exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"))
 """
-SEPARATOR = "\0\n"  # of what commands say on stderr
 PARAMS = """
 from dataclasses import dataclass
 import curifactory as cf
@@ -85,14 +96,28 @@ manager = cf.ArtifactManager("session", manager_cache_path="data", notes="by han
 record = cf.Record(manager, cf.ExperimentParameters(name="one"))
 manager.store()
 """
+BRIEFLY = ("--quiet", "--no-report")  # drawing is half of what Curifactory does
 CHANGING = {"timestamp", "hostname", "commit"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        cwd=tmp_path_factory.mktemp("server"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.stdin.close()
 
 
 class Project:
     """A project of Curifactory on disk."""
 
-    def __init__(self, folder: Path, which: str) -> None:
-        self.folder, self.which = folder, which
+    def __init__(self, server, folder: Path, which: str) -> None:
+        self.server, self.folder, self.which = server, folder, which
         for name in ("experiments", "params"):
             (folder / name).mkdir(parents=True)
             (folder / name / "__init__.py").touch()
@@ -100,25 +125,24 @@ class Project:
         for name, body in BODIES.items():
             (folder / "experiments" / f"{name}.py").write_text(EXPERIMENT.format(body=body))
         (folder / "session.py").write_text(SESSION)
-        (folder / "launch.py").write_text(LAUNCHER)
-        git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
-        (folder / ".gitignore").write_text("data\nlogs\nreports\n__pycache__\n")
-        for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
-            subprocess.run([*git, *command], cwd=folder, check=True)
+        (folder / ".gitignore").write_text("data\nlogs\nreports\nsaid\n__pycache__\n")
+        for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+            git(folder, *words)
 
-    def command(self, *commands):
-        return [sys.executable, "launch.py", self.which, *map(json.dumps, commands)]
+    def start(self, *words):
+        """Start a command line or a script; return its process."""
+        request = self.which, str(self.folder), dict(os.environ), words
+        self.server.stdin.write(json.dumps(request) + "\n")
+        self.server.stdin.flush()
+        return int(self.server.stdout.readline())
 
-    def run(self, *commands):
-        """Run these commands one after the other; the last one's exit code is returned."""
-        return subprocess.run(
-            self.command(*commands),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+    def wait(self):
+        """Return how what was started has ended, and what it said on stderr."""
+        return int(self.server.stdout.readline()), (self.folder / "said").read_text()
+
+    def run(self, *words):
+        self.start(*words)
+        return self.wait()
 
     @property
     def blocks(self):
@@ -135,31 +159,31 @@ class Project:
 
 
 @pytest.fixture
-def projects(tmp_path):
+def projects(server, tmp_path):
     """The same project twice: on Curifactory's own class, and on ours."""
-    return Project(tmp_path / "theirs", "theirs"), Project(tmp_path / "ours", "ours")
+    return Project(server, tmp_path / "theirs", "theirs"), Project(
+        server, tmp_path / "ours", "ours"
+    )
 
 
 @pytest.fixture
-def project(tmp_path):
-    return Project(tmp_path / "ours", "ours")
+def project(server, tmp_path):
+    return Project(server, tmp_path / "ours", "ours")
 
 
 def test_experiments_run_the_same_on_both_classes(projects, is_full_campaign):
-    that_record_nothing = [("mnist", "-p", "small", "--map"), ("mnist", "-p", "small", "--dry")]
+    that_record_nothing = [("--map",), ("--dry", *BRIEFLY)][not is_full_campaign :]
     for project in projects:
-        done = project.run(
-            ("cli", "mnist", "-p", "small", "--notes", "first run"),
-            ("cli", "mnist", "-p", "small", "--store-full"),
-            ("cli", "broken", "-p", "small"),
-            *(("cli", *words) for words in that_record_nothing[0 if is_full_campaign else 1 :]),
-            ("cli", "mnist", "-p", "small", "--parallel", "2"),
-        )
-        said = done.stderr.split(SEPARATOR)
-        assert len(said) == (6 if is_full_campaign else 5)
-        for one in said:
-            assert "Traceback" not in one or "broke" in one, one
-        assert "runstore" not in done.stderr
+        for words in (
+            ("mnist", "--notes", "first run"),
+            ("mnist", "--store-full", *BRIEFLY),
+            ("broken",),
+            *(("mnist", *words) for words in that_record_nothing),
+            ("mnist", "--parallel", "2", *BRIEFLY),
+        ):
+            _, said = project.run("experiment", *words, "-p", "small")
+            assert "Traceback" not in said or "broke" in said
+            assert "runstore" not in said
 
     theirs, ours = (project.shape() for project in projects)
     assert ours == theirs
@@ -168,7 +192,7 @@ def test_experiments_run_the_same_on_both_classes(projects, is_full_campaign):
 
 
 def test_what_curifactory_writes_beside_the_store_agrees(project):
-    project.run(("cli", "mnist", "-p", "small", "--store-full"))
+    project.run("experiment", "mnist", "-p", "small", "--store-full")
     block = project.blocks[0]
 
     (info,) = (project.folder / "data" / "runs").glob("*/run_info.json")
@@ -181,7 +205,7 @@ def test_what_curifactory_writes_beside_the_store_agrees(project):
 
 
 def test_experiment_is_found_by_our_other_faces(project):
-    project.run(("cli", "mnist", "-p", "small"))
+    project.run("experiment", "mnist", "-p", "small", *BRIEFLY)
 
     run = Store.open(project.folder / "data").get("mnist#1")
 
@@ -195,9 +219,9 @@ def test_experiment_is_found_by_our_other_faces(project):
 
 def test_session_in_a_script_is_live(projects):
     for project in projects:
-        done = project.run(("session.py",))
-        assert done.returncode == 0, done.stderr
-        assert "runstore" not in done.stderr
+        ended, said = project.run("session.py")
+        assert ended == 0, said
+        assert "runstore" not in said
 
     theirs, ours = (project.shape() for project in projects)
     assert ours == theirs
@@ -214,17 +238,12 @@ def test_session_in_a_script_is_live(projects):
     ],
 )
 def test_run_that_is_stopped_has_its_end_recorded(project, number, status):
-    process = subprocess.Popen(
-        project.command(("cli", "slow", "-p", "small")),
-        cwd=project.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = project.start("experiment", "slow", "-p", "small", *BRIEFLY)
     deadline = time.monotonic() + 60
     while not (project.folder / "begun").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.kill(process.pid, number)
-    process.wait(timeout=30)
+    os.kill(process, number)
+    project.wait()
 
     with Store.open(project.folder / "data") as store:
         run = store.get("slow#1")
@@ -237,11 +256,12 @@ def test_run_that_is_stopped_has_its_end_recorded(project, number, status):
 def test_curifactory_itself_goes_on_in_a_folder_of_ours(projects):
     """Its own class reads, numbers and writes the file; the next opening takes its runs in."""
     theirs, ours = projects
-    command = ("cli", "mnist", "-p", "small")
-    ours.run(command, command)
+    command = ("experiment", "mnist", "-p", "small", *BRIEFLY)
+    ours.run(*command)
+    ours.run(*command)
     theirs.folder.joinpath("data").symlink_to(ours.folder / "data")
 
-    theirs.run(command)
+    theirs.run(*command)
 
     with pytest.warns(UserWarning, match=r"changed by another program.*mnist_3"):
         store = ManagerStore(ours.folder / "data")
