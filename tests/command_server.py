@@ -44,12 +44,33 @@ def can_run(env):
     return _settings(env) == _server()[1]
 
 
-def run(arguments, *, cwd, env, timeout, program=None, stdin=b""):
-    """Run `runstore`, or a program as `python -c` does; return its output and exit status."""
-    from command_client import ask
+class Command:
+    """`runstore`, or a program as `python -c` runs it, with these standard streams."""
 
+    def __init__(self, arguments, *, cwd, env, streams, program=None):
+        from command_client import ask
+
+        self._server = socket.socket(socket.AF_UNIX)
+        given = [os.fspath(one) for one in arguments]
+        asked = {"arguments": given, "cwd": str(cwd), "env": env, "program": program}
+        ask(self._server, address(), streams=streams, **asked)
+        self._answers = self._server.makefile("r")
+        self.pid = int(self._answers.readline())
+
+    def wait(self, timeout=None):
+        """Return its exit status, as of a `Popen`; kill it if that takes longer."""
+        self._server.settimeout(timeout)
+        with self._server, self._answers:
+            try:
+                return os.waitstatus_to_exitcode(int(self._answers.readline()))
+            except TimeoutError:
+                os.kill(self.pid, signal.SIGKILL)
+                raise
+
+
+def run(arguments, *, cwd, env, timeout, program=None, stdin=b"", text=True):
+    """Run `runstore`, or a program as `python -c` does; return its output and exit status."""
     with (
-        socket.socket(socket.AF_UNIX) as server,
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
         tempfile.TemporaryFile() as lines,
@@ -57,47 +78,31 @@ def run(arguments, *, cwd, env, timeout, program=None, stdin=b""):
         lines.write(stdin)
         lines.seek(0)
         streams = [one.fileno() for one in (lines, stdout, stderr)]
-        given = [os.fspath(one) for one in arguments]
-        asked = {"arguments": given, "cwd": str(cwd), "env": env, "program": program}
-        server.settimeout(timeout)
-        ask(server, address(), streams=streams, **asked)
-        with server.makefile("r") as answers:
-            pid = int(answers.readline())
-            try:
-                status = int(answers.readline())
-            except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
-                raise
+        asked = {"cwd": cwd, "env": env, "program": program}
+        ended = Command(arguments, streams=streams, **asked).wait(timeout)
         printed = []
         for stream in (stdout, stderr):
             stream.seek(0)
-            printed.append(stream.read().decode())
-    return subprocess.CompletedProcess(arguments, os.waitstatus_to_exitcode(status), *printed)
+            printed.append(stream.read().decode() if text else stream.read())
+    return subprocess.CompletedProcess(arguments, ended, *printed)
 
 
-class Started:
-    """`runstore` with these arguments in a process that goes on, and what it prints."""
+class Started(Command):
+    """A command that goes on, and what it prints."""
 
     def __init__(self, arguments, *, cwd, env):
-        from command_client import ask
-
-        self._server = socket.socket(socket.AF_UNIX)
         reading, writing = os.pipe()
         self.stdout = os.fdopen(reading, encoding="utf-8")
         with Path(os.devnull).open() as stdin:
-            streams = [stdin.fileno(), writing, 2]
-            given = [os.fspath(one) for one in arguments]
-            ask(self._server, address(), streams=streams, arguments=given, cwd=str(cwd), env=env)
+            super().__init__(arguments, cwd=cwd, env=env, streams=(stdin.fileno(), writing, 2))
         os.close(writing)
-        self._answers = self._server.makefile("r")
-        self.pid = int(self._answers.readline())
 
     def end(self):
         """Send SIGTERM, and wait until it has ended."""
-        with self._server, self._answers, self.stdout:
+        with self.stdout:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
-            self._answers.readline()
+            self.wait()
 
 
 def address():
@@ -199,6 +204,7 @@ def _become(connection):
     for target, stream in enumerate(streams):
         os.dup2(stream, target)
         os.close(stream)
+    sys.stdout.reconfigure(line_buffering=os.isatty(1))
     try:
         _run(**request)
     except SystemExit as end:

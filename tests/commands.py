@@ -15,14 +15,15 @@ import command_server
 def runstore(*arguments, cwd, **more):
     """Run `runstore` with these arguments; return what it printed and how it ended."""
     environment = {**os.environ, "PYTHONWARNINGS": "", **more.pop("env", {})}
+    text = more.pop("text", True)
     if not more and command_server.can_run(environment):
-        return command_server.run(arguments, cwd=cwd, env=environment, timeout=60)
+        return command_server.run(arguments, cwd=cwd, env=environment, timeout=60, text=text)
     return subprocess.run(
         [sys.executable, "-m", "runstore", *arguments],
         cwd=cwd,
         env=environment,
         capture_output=True,
-        text=True,
+        text=text,
         check=False,
         timeout=60,
         stdin=subprocess.DEVNULL,
@@ -59,37 +60,30 @@ def open_to_all(folder):
 
 def on_terminal(*arguments, cwd, columns=100, rows=40, **environment):
     """Return what `runstore` draws on a terminal of this size, colours and errors with it."""
-    main, side = pty.openpty()
-    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     inherited = {name: os.environ[name] for name in os.environ.keys() - {"COLUMNS", "LINES"}}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", *arguments],
-        cwd=cwd,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env={**inherited, "TERM": "xterm-256color", "PAGER": "", **environment},
-    )
-    os.close(side)
-    drawn = b"".join(iter(partial(_read, main), b""))
-    os.close(main)
-    assert process.wait(timeout=30) == 0, drawn
-    return drawn.decode()
+    env = {**inherited, "TERM": "xterm-256color", "PAGER": "", **environment}
+    ended, drawn = _at_terminal(arguments, cwd=cwd, env=env, size=(rows, columns))
+    assert ended == 0, drawn
+    return drawn
 
 
 def answered(answer, *arguments, cwd):
     """Run `runstore` on a terminal, answer its question; return the exit code and the screen."""
+    env = {**os.environ, "TERM": "xterm-256color"}
+    return _at_terminal(arguments, cwd=cwd, env=env, typed=f"{answer}\n")
+
+
+def _at_terminal(arguments, *, cwd, env, size=(0, 0), typed=""):
     main, side = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", *arguments],
-        cwd=cwd,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env={**os.environ, "TERM": "xterm-256color"},
-    )
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    env = {**env, "PYTHONWARNINGS": ""}
+    if command_server.can_run(env):
+        process = command_server.Command(arguments, cwd=cwd, env=env, streams=(side,) * 3)
+    else:
+        command = [sys.executable, "-m", "runstore", *arguments]
+        process = subprocess.Popen(command, cwd=cwd, stdin=side, stdout=side, stderr=side, env=env)
     os.close(side)
-    os.write(main, f"{answer}\n".encode())
+    os.write(main, typed.encode())
     drawn = b"".join(iter(partial(_read, main), b""))
     os.close(main)
     return process.wait(timeout=30), drawn.decode()

@@ -8,7 +8,7 @@ import pytest
 
 import command_client
 import command_server
-from commands import runstore
+from commands import on_terminal, runstore
 from runstore import Store
 
 # What differs from one process to the next.
@@ -48,6 +48,15 @@ def test_both_print_and_end_alike(folder, words):
 
     assert (forked.stdout, forked.stderr) == (alone.stdout, alone.stderr)
     assert forked.returncode == alone.returncode
+
+
+@pytest.mark.parametrize("words", [("diff", "fit#1", "fit#2", "--only", "params"), ("--help",)])
+def test_both_draw_alike_on_a_terminal(folder, words):
+    of_its_own = {"PYTHONHASHSEED": "1"}  # a setting of interpreters
+
+    forked, alone = (on_terminal(*words, cwd=folder, **more) for more in ({}, of_its_own))
+
+    assert forked == alone
 
 
 def test_both_record_the_same_of_a_command_and_of_an_experiment(tmp_path):
