@@ -45,13 +45,15 @@ main(sys.argv[1:])
 """
 
 
-@pytest.fixture
-def folder(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a store of 30 runs, which nobody changes."""
+    folder = tmp_path_factory.mktemp("errors")
+    with Store.open(folder / ".runstore") as store:
         for number in range(29):
             store.start("mnist", notes=f"日本 {number}", capture=False).finish()
         store.start("mnist", notes="日本 29").finish()
-    return tmp_path
+    return folder
 
 
 def python(code, *arguments, cwd, **environment):
@@ -79,11 +81,11 @@ def shell(line, cwd, **environment):
     )
 
 
-def test_a_bug_of_ours_is_said_and_its_traceback_kept(folder):
-    ended = python(WITH_A_BUG, "-", "ls", cwd=folder, TMPDIR=str(folder))
+def test_a_bug_of_ours_is_said_and_its_traceback_kept(folder, tmp_path):
+    ended = python(WITH_A_BUG, "-", "ls", cwd=folder, TMPDIR=str(tmp_path))
 
     lines = messages(ended)
-    (kept,) = folder.glob("runstore-bug-*.txt")
+    (kept,) = tmp_path.glob("runstore-bug-*.txt")
     assert ended.returncode == 70
     assert lines[0] == "runstore: This is a bug in runstore: Odd: very \\x1b[31modd"
     assert str(kept) in lines[1]
@@ -218,16 +220,16 @@ def test_an_empty_store_says_so(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-def test_bash_itself_completes_a_reference(folder):
-    command = folder / "runstore"
+def test_bash_itself_completes_a_reference(folder, tmp_path):
+    command = tmp_path / "runstore"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m runstore "$@"\n')
     command.chmod(0o755)
-    line = """PATH="$PWD:$PATH"; eval "$(runstore completion bash)"
+    line = """PATH="$BIN:$PATH"; eval "$(runstore completion bash)"
         COMP_LINE="runstore show mnist_30" COMP_POINT=22
         COMP_WORDS=(runstore show mnist_30) COMP_CWORD=2
         _runstore_completion runstore; echo "${COMPREPLY[@]}" """
 
-    ended = shell(line, folder)
+    ended = shell(line, folder, BIN=str(tmp_path))
 
     assert ended.stdout.startswith("mnist_30_2")
     assert ended.stderr == ""

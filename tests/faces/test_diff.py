@@ -76,12 +76,18 @@ def unstyled(drawn):
 # Parameters and the rest
 
 
-def test_types_and_nesting_count(repository):
-    record(repository, params={"lr": 1, "layers": [1, 2], "options": {"C": 1, "same": 0}})
-    record(repository, params={"lr": 1.0, "layers": [1, 3], "options": {"C": True, "same": 0}})
+def test_types_and_nesting_count(tmp_path):
+    record(
+        tmp_path, capture=False, params={"lr": 1, "layers": [1, 2], "options": {"C": 1, "same": 0}}
+    )
+    record(
+        tmp_path,
+        capture=False,
+        params={"lr": 1.0, "layers": [1, 3], "options": {"C": True, "same": 0}},
+    )
 
-    shown = runstore("diff", "fit#1", "fit#2", "--only", "params", cwd=repository).stdout
-    everything = runstore("diff", "fit#1", "fit#2", "--only", "params", "--full", cwd=repository)
+    shown = runstore("diff", "fit#1", "fit#2", "--only", "params", cwd=tmp_path).stdout
+    everything = runstore("diff", "fit#1", "fit#2", "--only", "params", "--full", cwd=tmp_path)
 
     assert [line.split("\t")[1:4] for line in shown.splitlines()[1:]] == [
         ["layers[1]", "2", "3"],
@@ -91,11 +97,11 @@ def test_types_and_nesting_count(repository):
     assert "options.same\t0\t0" in everything.stdout
 
 
-def test_sets_are_told_by_their_names(repository):
-    record(repository, params=SETS)
-    record(repository, params=OTHER_SETS)
+def test_sets_are_told_by_their_names(tmp_path):
+    record(tmp_path, capture=False, params=SETS)
+    record(tmp_path, capture=False, params=OTHER_SETS)
 
-    found = told("diff", "fit#1", "fit#2", "--only", "params", cwd=repository)
+    found = told("diff", "fit#1", "fit#2", "--only", "params", cwd=tmp_path)
 
     assert found["differences"] == [
         {"section": "params", "key": "b/lr", "values": [1, 1.0], "missing": [], "unknown": []}
@@ -103,22 +109,22 @@ def test_sets_are_told_by_their_names(repository):
     assert type(found["differences"][0]["values"][1]) is float
 
 
-def test_single_sets_are_compared_whatever_they_are_called(repository):
-    record(repository, params={"name": "small", "lr": 1})
-    record(repository, params={"name": "large", "lr": 1})
+def test_single_sets_are_compared_whatever_they_are_called(tmp_path):
+    record(tmp_path, capture=False, params={"name": "small", "lr": 1})
+    record(tmp_path, capture=False, params={"name": "large", "lr": 1})
 
-    found = told("diff", "fit#1", "fit#2", "--only", "params", cwd=repository)
+    found = told("diff", "fit#1", "fit#2", "--only", "params", cwd=tmp_path)
 
     assert names(found) == ["params.(set)", "params.name"]
 
 
-def test_metrics_tell_the_size_of_a_change(repository):
-    record(repository, logged={"loss": 2.0, "same": 1.0, "system/cpu": 1.0})
-    record(repository, logged={"loss": 1.0, "same": 1.0, "system/cpu": 2.0})
+def test_metrics_tell_the_size_of_a_change(tmp_path):
+    record(tmp_path, capture=False, logged={"loss": 2.0, "same": 1.0, "system/cpu": 1.0})
+    record(tmp_path, capture=False, logged={"loss": 1.0, "same": 1.0, "system/cpu": 2.0})
 
-    found = told("diff", "fit#1", "fit#2", "--only", "metrics", cwd=repository)
-    whole = told("diff", "fit#1", "fit#2", "--only", "metrics", "--full", cwd=repository)
-    chosen = told("diff", "fit#1", "fit#2", "--only", "metrics", "-m", "same", cwd=repository)
+    found = told("diff", "fit#1", "fit#2", "--only", "metrics", cwd=tmp_path)
+    whole = told("diff", "fit#1", "fit#2", "--only", "metrics", "--full", cwd=tmp_path)
+    chosen = told("diff", "fit#1", "fit#2", "--only", "metrics", "-m", "same", cwd=tmp_path)
 
     assert names(found) == ["metrics.loss"]
     assert found["differences"][0]["change"] == {"absolute": -1.0, "relative": -0.5}
@@ -463,14 +469,14 @@ def test_metrics_of_more_than_two_runs_are_json(repository):
     assert "change" not in loss
 
 
-def test_compare_has_a_column_for_each_run(repository):
+def test_compare_has_a_column_for_each_run(tmp_path):
     for lr in (1, 2, 2):
-        record(repository, params={"lr": lr, "same": 0}, logged={"loss": 1.0 / lr})
+        record(tmp_path, capture=False, params={"lr": lr, "same": 0}, logged={"loss": 1.0 / lr})
 
-    lines = runstore("compare", "fit#1", "fit#2", "fit#3", "--only", "params", cwd=repository)
+    lines = runstore("compare", "fit#1", "fit#2", "fit#3", "--only", "params", cwd=tmp_path)
     turned = runstore(
         "compare", "fit#1", "fit#2", "fit#3", "--only", "params,metrics", "--transpose",
-        cwd=repository,
+        cwd=tmp_path,
     )  # fmt: skip
 
     rows = [line.split("\t") for line in lines.stdout.splitlines()]
@@ -481,15 +487,23 @@ def test_compare_has_a_column_for_each_run(repository):
     assert [row[1:] for row in rows[1:]] == [["1", "1"], ["2", "0.5"], ["2", "0.5"]]
 
 
+@pytest.fixture(scope="module")
+def nine(tmp_path_factory):
+    """A folder with nine runs, which nobody changes."""
+    folder = tmp_path_factory.mktemp("nine")
+    for lr in range(9):
+        params = {"lr": lr, "a_long_parameter_name": "x" * 70 + str(lr)}
+        record(folder, params=params, capture=False)
+    return folder
+
+
 @pytest.mark.parametrize("columns", [40, 80, 120])
 @pytest.mark.parametrize("more", [(), ("--transpose",)])
-def test_no_run_is_left_out_on_a_narrow_terminal(repository, columns, more):
-    for lr in range(9):
-        record(repository, params={"lr": lr, "a_long_parameter_name": "x" * 70 + str(lr)})
+def test_no_run_is_left_out_on_a_narrow_terminal(nine, columns, more):
     runs = [f"fit#{number}" for number in range(1, 10)]
 
     shown = unstyled(
-        on_terminal("compare", *runs, "--only", "params", *more, cwd=repository, columns=columns)
+        on_terminal("compare", *runs, "--only", "params", *more, cwd=nine, columns=columns)
     )
 
     for number in range(1, 10):

@@ -269,12 +269,7 @@ def long(tmp_path_factory):
 def test_every_format_has_all_runs_unless_fewer_are_asked_for(long, form, words, count):
     options = [form] if form.startswith("--") else ["--format", form]
 
-    ended = subprocess.run(
-        [sys.executable, "-m", "runstore", "ls", "--sort", "params.n", *words, *options],
-        cwd=long,
-        capture_output=True,
-        check=True,
-    )
+    ended = runstore("ls", "--sort", "params.n", *words, *options, cwd=long, text=False)
 
     data = ended.stdout
     found = {
