@@ -117,10 +117,21 @@ def _places():
     shutil.rmtree(top)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_surroundings(_places):
+    """What tests share is recorded away from the stores of the person who runs them, too."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _isolate(monkeypatch, next(_places))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_surroundings(_places, monkeypatch):
     """No test sees or touches the stores and settings of the person who runs it."""
-    place = next(_places)
+    _isolate(monkeypatch, next(_places))
+
+
+def _isolate(monkeypatch, place):
     os.makedirs(f"{place}/tmp")  # noqa: PTH103 - before each test
     monkeypatch.setenv("TMPDIR", f"{place}/tmp")
     monkeypatch.setenv("XDG_STATE_HOME", f"{place}/state")

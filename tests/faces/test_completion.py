@@ -1,9 +1,10 @@
 """Shells complete runs, metrics, columns and tags, quoted such that the command gets the name."""
 
-import json
+import contextlib
 import os
 import pty
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import time
 
 import pytest
 
+import command_client
+import command_server
 from commands import runstore
 from runstore import Store
 
@@ -22,41 +25,42 @@ SHELLS = {
         'autoload -U compinit; compinit -u -D; eval "$(runstore completion zsh)"',
     ),
 }
-TYPED = pytest.mark.parametrize(
-    ("keys", "got"),
-    [
-        ("runstore show mnist#2", ["show", "mnist#2"]),
-        ("runstore show my\\ exp#", ["show", "my exp#1"]),
-        ("runstore show 'my exp#", ["show", "my exp#1"]),
-        ("runstore show x\\$\\(touch\\ pwned\\)#", ["show", "x$(touch pwned)#1"]),
-        ("runstore show it\\'s#", ["show", "it's#1"]),
-        ("runstore show a:b#", ["show", "a:b#1"]),
-        ("runstore show \\#odd#", ["show", "#odd#1"]),
-        ("runstore show c=d#", ["show", "c=d#1"]),
-        ("runstore compare mnist -m val", ["compare", "mnist", "-m", "val/acc"]),
-        ("runstore tag mnist -x +pha", ["tag", "mnist", "-x", "+phase"]),
-    ],
-)
+# Keys that are typed before a tab, and the words that the command gets.
+TYPED = {
+    "runstore show mnist#2": ["show", "mnist#2"],
+    "runstore show my\\ exp#": ["show", "my exp#1"],
+    "runstore show 'my exp#": ["show", "my exp#1"],
+    "runstore show x\\$\\(touch\\ pwned\\)#": ["show", "x$(touch pwned)#1"],
+    "runstore show it\\'s#": ["show", "it's#1"],
+    "runstore show a:b#": ["show", "a:b#1"],
+    "runstore show \\#odd#": ["show", "#odd#1"],
+    "runstore show c=d#": ["show", "c=d#1"],
+    "runstore compare mnist -m val": ["compare", "mnist", "-m", "val/acc"],
+    "runstore tag mnist -x +pha": ["tag", "mnist", "-x", "+phase"],
+}
 # A command that shows which words it was called with; a shell that completes asks the real one.
 COMMAND = """#!/bin/sh
-if [ "$1" = completion ] || [ -n "$_RUNSTORE_COMPLETE" ]; then exec "{python}" -m runstore "$@"; fi
-"{python}" -c 'import json, sys; json.dump(sys.argv[1:], open("got", "w"))' "$@"
+if [ "$1" = completion ] || [ -n "$_RUNSTORE_COMPLETE" ]; then exec {command} "$@"; fi
+printf '%s\\0' "$@" > got.new && mv got.new got
 """
 
 
-@pytest.fixture
-def folder(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a store, which nobody changes, and the command."""
+    folder = tmp_path_factory.mktemp("completed")
+    with Store.open(folder / ".runstore") as store:
         for name in ("mnist", "mnist", *ODD):
             with store.start(name, params={"lr": 0.1, "layers": 2}, capture=False) as run:
                 run.log({"val/acc": 0.5, "loss": 1.0})
                 run.tags["phase"] = "pilot"
         store.queries["good"] = "status = complete"
-    command = tmp_path / "bin" / "runstore"
+    command = folder / "bin" / "runstore"
     command.parent.mkdir()
-    command.write_text(COMMAND.format(python=sys.executable))
+    client = [sys.executable, "-S", "-E", command_client.__file__, command_server.address()]
+    command.write_text(COMMAND.format(command=shlex.join(client)))
     command.chmod(0o755)
-    return tmp_path
+    return folder
 
 
 def offered(folder, line):
@@ -107,42 +111,52 @@ def test_references_are_offered_where_one_is_typed(folder):
     assert reference.startswith("mnist_2_")
 
 
-def test_runs_in_the_trash_are_offered_to_restore(folder):
-    runstore("rm", "mnist#1", cwd=folder)
+def test_runs_in_the_trash_are_offered_to_restore(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for _ in range(2):
+            store.start("mnist", capture=False).finish()
+        store.delete(["mnist#1"])
 
-    (reference,) = offered(folder, "runstore restore m")
+    (reference,) = offered(tmp_path, "runstore restore m")
 
     assert reference.startswith("mnist_1_")
 
 
-def typed_in(shell, folder, keys):
-    """Type keys in an interactive shell; return the words that the command got."""
-    options, setup = SHELLS[shell]
-    main, side = pty.openpty()
-    places = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(
-        [shell, *options],
-        cwd=folder,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        start_new_session=True,
-        env={**os.environ, "PATH": places, "TERM": "dumb", "HOME": str(folder)},
-    )
-    os.close(side)
-    got = folder / "got"
-    try:
-        os.write(main, f"{setup}; echo re''ady\n".encode())
-        _await(main, lambda drawn: b"ready" in drawn)
-        os.write(main, f"{keys}\t".encode())
+class Shell:
+    """An interactive shell on a terminal, which completes our command."""
+
+    def __init__(self, name, folder):
+        options, setup = SHELLS[name]
+        self.got = folder / "got"
+        self._main, side = pty.openpty()
+        places = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        self._process = subprocess.Popen(
+            [name, *options],
+            cwd=folder,
+            stdin=side,
+            stdout=side,
+            stderr=side,
+            start_new_session=True,
+            env={**os.environ, "PATH": places, "TERM": "dumb", "HOME": str(folder)},
+        )
+        os.close(side)
+        os.write(self._main, f"{setup}; echo re''ady\n".encode())
+        _await(self._main, lambda drawn: b"ready" in drawn)
+
+    def words(self, keys):
+        """Type keys, tab and return; return the words that the command got."""
+        os.write(self._main, f"{keys}\t".encode())
         time.sleep(0.05)
-        os.write(main, b"\n")
-        _await(main, lambda _: got.exists() and got.stat().st_size)
-        return json.loads(got.read_text())
-    finally:
-        process.kill()
-        process.wait()
-        os.close(main)
+        os.write(self._main, b"\n")
+        _await(self._main, lambda _: self.got.exists())
+        words = self.got.read_text().split("\0")[:-1]
+        self.got.unlink()
+        return words
+
+    def close(self):
+        self._process.kill()
+        self._process.wait()
+        os.close(self._main)
 
 
 def _await(terminal, is_done):
@@ -154,25 +168,29 @@ def _await(terminal, is_done):
             drawn += os.read(terminal, 65536)
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-@TYPED
-def test_a_shell_passes_the_name_that_it_completed(folder, shell, keys, got):
-    if shutil.which(shell) is None:
-        pytest.skip(f"there is no {shell}")
+@pytest.fixture(scope="module", params=SHELLS)
+def shell(request, folder):
+    if shutil.which(request.param) is None:
+        pytest.skip(f"there is no {request.param}")
+    with contextlib.closing(Shell(request.param, folder)) as started:
+        yield started
 
-    assert typed_in(shell, folder, keys) == got
+
+@pytest.mark.parametrize(("keys", "got"), TYPED.items())
+def test_a_shell_passes_the_name_that_it_completed(folder, shell, keys, got):
+    assert shell.words(keys) == got
     assert not (folder / "pwned").exists()
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
-@TYPED
-def test_fish_is_offered_the_name_which_it_quotes_itself(folder, keys, got):
-    script = folder / "complete.fish"
-    quoted = keys.replace("\\", "\\\\").replace("'", "\\'")
-    script.write_text(f"runstore completion fish | source\ncomplete -C '{quoted}'\n")
-
+@pytest.fixture(scope="module")
+def fish(folder):
+    """What fish offers for each of the lines."""
+    if shutil.which("fish") is None:
+        pytest.skip("there is no fish")
+    quoted = [keys.replace("\\", "\\\\").replace("'", "\\'") for keys in TYPED]
+    asked = "".join(f"complete -C '{keys}'\nprintf '\\0'\n" for keys in quoted)
     ended = subprocess.run(
-        ["fish", "--no-config", script],
+        ["fish", "--no-config", "-c", f"runstore completion fish | source\n{asked}"],
         cwd=folder,
         env={**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
@@ -180,5 +198,9 @@ def test_fish_is_offered_the_name_which_it_quotes_itself(folder, keys, got):
         check=True,
         timeout=60,
     )
+    return dict(zip(TYPED, ended.stdout.split("\0"), strict=False))
 
-    assert ended.stdout.splitlines() == [got[-1]]
+
+@pytest.mark.parametrize(("keys", "got"), TYPED.items())
+def test_fish_is_offered_the_name_which_it_quotes_itself(fish, keys, got):
+    assert fish[keys].splitlines() == [got[-1]]
