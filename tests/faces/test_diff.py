@@ -335,7 +335,7 @@ def test_a_commit_that_is_an_option_is_not_given_to_git(repository):
         found = code_changes(store.backend, store.get("fit#1"), store.get("fit#2"))
 
     assert not found.is_known
-    assert "is not one of git" in found.remarks[0]
+    assert "is not a git commit" in found.remarks[0]
     assert not list(repository.glob("owned*"))
 
 
