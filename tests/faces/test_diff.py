@@ -361,7 +361,7 @@ def test_commits_that_are_gone_are_said_and_the_changes_compared(repository):
 
     assert not found["is_known"]
     assert [one["new_path"] for one in found["files"]] == ["new.py", "train.py.patch"]
-    assert "in no repository that is known here" in ended.stderr
+    assert "was not found in any known repository" in ended.stderr
     assert "instead" in messages(ended)[0]
 
 
