@@ -5,6 +5,9 @@ import sys
 
 import runstore
 
+# As in `runstore.cli.exit_codes`, which is not loaded yet.
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Print the version without loading the command line, or run the command line."""
@@ -19,8 +22,10 @@ def main() -> None:
             pass  # the command line reports the problem with stdout
         else:
             return
-    from runstore.cli.main import main as command_line
-
+    try:
+        from runstore.cli.main import main as command_line
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     command_line()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from commands import messages, runstore
 from runstore import Store
+from runstore import __main__ as runstore_main
 
 # Commands are bound to the store when they open it, so a broken store is a broken command.
 WITH_A_BUG = """
@@ -107,6 +108,22 @@ def test_ctrl_c_is_no_error_of_ours(folder):
     ended = python(code, "-", "ls", cwd=folder)
 
     assert (ended.returncode, ended.stderr.strip()) == (130, "")
+
+
+def test_ctrl_c_before_the_command_line_is_loaded_shows_no_traceback(monkeypatch):
+    class Interrupting:
+        def find_spec(self, name, *_):
+            if name == "runstore.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "runstore.cli.main", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    monkeypatch.setattr(sys, "argv", ["runstore", "ls"])
+
+    with pytest.raises(SystemExit) as ended:
+        runstore_main.main()
+
+    assert ended.value.code == 130
 
 
 @pytest.mark.parametrize("setting", ["default", "ignore", "error"])
