@@ -24,7 +24,7 @@ RunstoreError
 └─ MissingExtraError (ImportError)
 
 StoreWarning reports a problem that the store worked around, and the location of the data.
-AlreadyRanWarning reports an earlier run that did the same.
+AlreadyRanWarning reports an identical earlier run.
 """
 
 from __future__ import annotations

@@ -325,7 +325,9 @@ def test_run_is_the_default_and_looks_at_nothing(store):
 def test_warn_says_which_run_did_the_same_and_runs(store):
     first = ran(store, {"lr": 1})
 
-    with pytest.warns(AlreadyRanWarning, match=r"fit_1_.* did the same on .*acc=0\.9.*again"):
+    with pytest.warns(
+        AlreadyRanWarning, match=r"fit_1_.* is an identical run of .*acc=0\.9.*again"
+    ):
         run = store.start("fit", params={"lr": 1}, if_done="warn")
     run.finish()
 
@@ -357,7 +359,7 @@ def test_who_asks_to_skip_learns_that_nothing_tells(store, tmp_path, monkeypatch
 
     with pytest.warns(
         AlreadyRanWarning,
-        match="so it is run: the code is not known: not in a git repository",
+        match="so this one is run: the code is not known: not in a git repository",
     ):
         store.start("fit", if_done=choice).finish()
 

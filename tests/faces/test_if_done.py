@@ -35,8 +35,8 @@ def test_the_same_again_is_said_and_run(project):
     first = runstore("run", "fit", cwd=project)
     again = runstore("run", "fit", cwd=project)
 
-    assert not any("did the same" in line for line in messages(first))
-    assert any("fit_1_" in line and "did the same" in line for line in messages(again))
+    assert not any("is an identical run" in line for line in messages(first))
+    assert any("fit_1_" in line and "is an identical run" in line for line in messages(again))
     assert again.returncode == 0
     assert len(Store.open(project / ".runstore").list()) == 2
 
@@ -60,7 +60,7 @@ def test_error_ends_with_its_own_exit_code(project):
     ended = runstore("run", "fit", "--if-done", "error", cwd=project)
 
     assert ended.returncode == 4
-    assert "did the same" in ended.stderr
+    assert "is an identical run" in ended.stderr
     assert "--if-done run" in ended.stderr
 
 

@@ -445,7 +445,7 @@ class Commands(Place):
             env={"RUNSTORE_URL": str(self.repo / ".runstore"), **variables},
         )  # fmt: skip
         assert ended.returncode == 0, ended.stderr
-        return "skipped" if "did the same" in ended.stdout + ended.stderr else "ran"
+        return "skipped" if "is an identical run" in ended.stdout + ended.stderr else "ran"
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_runs_of_other_code_are_no_evidence(folder):
 
     weight, reason = causes(folder)["seed"]
     assert weight == 12
-    assert "differ by 0 in acc (1 pair): hardly" in reason
+    assert "differ by 0 in acc (1 pair): little compared" in reason
 
 
 def test_where_parameters_stand_in_the_code_other_code_is_told(folder):

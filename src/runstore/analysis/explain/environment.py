@@ -22,7 +22,7 @@ _FACTS = (
     ("gpu.", Rule.GPU, "numbers may differ from one GPU to another"),
     ("host.machine", Rule.MACHINE, "numbers may differ from one processor to another"),
     ("host.cpu_model", Rule.CPU_MODEL, "numbers may differ a little between processors"),
-    ("host.cpu_", Rule.CPU, "sums may be taken in another order"),
+    ("host.cpu_", Rule.CPU, "sums may be computed in a different order"),
     ("host.platform", Rule.SYSTEM, "another system has other libraries"),
     ("host.system", Rule.SYSTEM, "another system has other libraries"),
     ("host.name", Rule.HOST_NAME, "another machine"),
@@ -69,7 +69,7 @@ def environment_cause(one: Difference) -> Cause:
 def _step_of(values: Sequence[object]) -> tuple[str, str]:
     """Return how two versions differ, as a key of `_PACKAGES` and in words."""
     if MISSING in values:
-        return "presence", "only one of them has the package"
+        return "presence", "the package is installed for only one of the runs"
     (old, _, from_old), (new, _, from_new) = (str(value).partition(" @ ") for value in values)
     if old == new and from_old != from_new:
         return "source", "the package was installed from another place or commit"

@@ -193,12 +193,12 @@ def _typical(one: Cause, setting: Setting) -> float:
 
 def _status(one: Difference, setting: Setting) -> Cause | None:
     if one.key == "experiment":
-        return Cause(Rule.EXPERIMENT, one, "they are runs of two experiments")
+        return Cause(Rule.EXPERIMENT, one, "the runs belong to different experiments")
     steps = setting.steps
     if one.key != "status" or (steps is not None and steps[0] == steps[1]):
         return None  # both logged the metric to the end
     if steps is None:
-        return Cause(Rule.STATUS, one, "there is no metric to compare how far they came")
+        return Cause(Rule.STATUS, one, "without a metric, their progress cannot be compared")
     if setting.apart is not None and setting.apart <= _SAME_CURVE:
         return Cause(Rule.STATUS_EARLY, one, "the metric was the same until one of them ended")
     if setting.apart is not None and setting.apart >= _OTHER_CURVE:
@@ -221,13 +221,13 @@ def _unproven(one: Difference) -> tuple[Rule, str]:
     if is_cosmetic(one.key):
         return Rule.COSMETIC, "by its name, it is about logging, names or speed"
     if _is_same_number(one.values):
-        return Rule.NUMBER_TYPE, "the same number of another type"
+        return Rule.NUMBER_TYPE, "the same number with a different type"
     if one.key.endswith("(hash)"):
-        return Rule.PARAMETER, "a parameter set of which only the hash is known"
+        return Rule.PARAMETER, "a parameter set with a known hash, but unknown values"
     rule = Rule.LIKELY_PARAMETER if is_likely(one.key) else Rule.PARAMETER
     return (
         rule,
-        "a parameter that only one of them has" if MISSING in one.values else "a parameter",
+        "only one of the runs has this parameter" if MISSING in one.values else "a parameter",
     )
 
 
@@ -242,12 +242,12 @@ def _seed(one: Difference, setting: Setting) -> Cause:
         return Cause(Rule.SEED, one, "a seed: it changes a result by chance")
     text = f"a seed: {_repeats_text(repeats, setting)}"
     if repeats.typical >= _SAME_AS_HERE and repeats.pairs >= _PAIRS_ENOUGH:
-        return Cause(Rule.SEED_CHANCE, one, f"{text}: as much as here or more")
+        return Cause(Rule.SEED_CHANCE, one, f"{text}: at least as much as this change")
     if repeats.typical >= _HALF_AS_HERE:
-        return Cause(Rule.SEED_HALF, one, f"{text}: at least half as much as here")
+        return Cause(Rule.SEED_HALF, one, f"{text}: at least half of this change")
     if repeats.typical >= _HARDLY:
-        return Cause(Rule.SEED, one, f"{text}: less than half as much as here")
-    return Cause(Rule.SEED_HARDLY, one, f"{text}: hardly, compared with here")
+        return Cause(Rule.SEED, one, f"{text}: less than half of this change")
+    return Cause(Rule.SEED_HARDLY, one, f"{text}: little compared with this change")
 
 
 def _repeats_text(repeats: SeedSpread, setting: Setting) -> str:
@@ -265,11 +265,11 @@ def _input(one: Difference, found: Sequence[Difference]) -> Cause:
     if len(there) == 1:
         if there[0].digest is not None and there[0].digest in _digests(found, one):
             return Cause(Rule.SAME_DATA, one, "the same data under another name")
-        return Cause(Rule.DATA_OF_ONE, one, "data that only one of them recorded")
+        return Cause(Rule.DATA_OF_ONE, one, "only one of the runs recorded this input")
     has_digests = all(value.digest is not None for value in there)
     if has_digests or len({value.size_bytes for value in there}) > 1:
-        return Cause(Rule.OTHER_DATA, one, "the data that was read is not the same")
-    unsure = "without both digests the data cannot be compared"
+        return Cause(Rule.OTHER_DATA, one, "the contents of the input data differ")
+    unsure = "the data cannot be compared, because a digest is missing"
     return Cause(Rule.DATA_UNKNOWN, one, unsure)
 
 
@@ -286,7 +286,7 @@ def _digests(found: Sequence[Difference], but: Difference) -> set[str | None]:
 
 def _command(one: Difference, setting: Setting) -> Cause:
     if one.key == "folder":
-        return Cause(Rule.FOLDER, one, "it ran in another folder")
+        return Cause(Rule.FOLDER, one, "the folder differs")
     if one.key == "user":
         return Cause(Rule.USER, one, "another user")
     if setting.has_params:
@@ -316,8 +316,8 @@ def _chance(setting: Setting) -> Cause | None:
     text = _repeats_text(repeats, setting)
     about = Difference(_CHANCE, _CHANCE, ())
     if repeats.typical < _SAME_AS_HERE or repeats.pairs < _PAIRS_ENOUGH:
-        return Cause(Rule.CHANCE_HALF, about, f"{text}: at least half as much as here")
-    return Cause(Rule.CHANCE, about, f"{text}: as much as here or more")
+        return Cause(Rule.CHANCE_HALF, about, f"{text}: at least half of this change")
+    return Cause(Rule.CHANCE, about, f"{text}: at least as much as this change")
 
 
 def _last_step(setting: Setting) -> Cause | None:

@@ -92,7 +92,7 @@ class _Look:
             for name, entry in _entries(old, document).items():
                 known = self._then.setdefault(name, entry)
                 if known.mark != entry.mark and known.mark and entry.mark:
-                    self._unknown(f"it went on with another {entry.place}")
+                    self._unknown(f"it was resumed with a different {entry.place}")
         return self._then.keys() - first
 
     def _compare(self) -> None:

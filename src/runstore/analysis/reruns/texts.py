@@ -21,8 +21,10 @@ _SYSTEM = "system/"  # metrics that a sampler of the machine logs
 
 
 def done_text(run: Run) -> str:
-    """Return a sentence about an earlier run that did the same, with time and result."""
-    return f"{run.reference} did the same on {local_time(run.started_at)}: {result_text(run)}."
+    """Return a sentence about an identical earlier run, with its time and result."""
+    return (
+        f"{run.reference} is an identical run of {local_time(run.started_at)}: {result_text(run)}."
+    )
 
 
 def result_text(run: Run) -> str:
@@ -39,9 +41,9 @@ def result_text(run: Run) -> str:
 
 
 def running_text(run: Run) -> str:
-    """Return that a run is doing the same now."""
+    """Return a sentence about an identical active run."""
     host = f" on {run.hostname}" if run.hostname else ""
-    return f"{run.reference} is doing the same now{host}, since {local_time(run.started_at)}."
+    return f"{run.reference} is an identical run, active{host} since {local_time(run.started_at)}."
 
 
 def unchecked_text(names: tuple[str, ...]) -> str:
@@ -54,7 +56,7 @@ def unchecked_text(names: tuple[str, ...]) -> str:
 
 def untold_text(why: str) -> str:
     """Return a sentence with the reason that earlier runs cannot be recognized."""
-    return f"Earlier runs cannot be recognized, so it is run: {why}."
+    return f"Earlier runs cannot be recognized, so this one is run: {why}."
 
 
 def near_text(run: Run, found: tuple[Difference, ...], unknown: tuple[str, ...]) -> str:
