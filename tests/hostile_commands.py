@@ -80,13 +80,18 @@ def recorded():
 COMMANDS = {
     " ".join(words): (lambda words=words: command(*words))
     for words in (
-        *READING, ["artifacts", "latest"], ["download", "latest", "-o", to, "--overwrite"],
+        *READING, ["push", to + "/pushed/store"], ["artifacts", "latest"],
+        ["download", "latest", "-o", to, "--overwrite"],
         ["output", "latest"], ["grep", "secret"], ["experiments"], ["similar", "latest"],
         ["note", "latest", "warmup"], ["plot"], ["best", "-m", "loss"],
         ["rm", "latest", "--yes"], ["gc", "--yes", "--older-than", "0d"], ["trash"], ["undo"],
         ["copy", to + "/copy"],
     )
 }  # fmt: skip
+COMMANDS = {
+    "pull": lambda: main._exit_code(["--store", to + "/pulled", "pull", store]),
+    **COMMANDS,
+}
 COMMANDS |= {"ManagerStore": listed, "start_run": recorded, "ls again": COMMANDS["ls"]}
 
 for name, run in COMMANDS.items():

@@ -20,6 +20,7 @@ from runstore.errors import (
     ConflictError,
     NotFoundError,
     StoreError,
+    StoreWarning,
     UsageError,
 )
 from runstore.maintenance.scrub import scrub, wanted
@@ -747,3 +748,41 @@ def test_a_secret_that_was_scrubbed_does_not_return(stores):
     assert b.get(run.uid).params["key"] == "***"
     assert_sound(a)
     assert_sound(b)
+
+
+# Plain files
+
+
+def test_the_folder_of_a_full_store_is_copied_once(stores, tmp_path):
+    a, b, _ = stores
+    with a.start("fit", capture=False, full_store=True) as run:
+        folder = a.folder_of(run.reference)
+        (folder / "inner").mkdir(parents=True)
+        (folder / "inner" / "report.txt").write_text("report")
+        (folder / "program").write_text("#!/bin/sh")
+        (folder / "program").chmod(0o4755)
+
+    assert a.push(b).contents.files == 2
+    again = a.push(b)
+
+    copied = b.folder_of(run.reference)
+    assert (copied / "inner" / "report.txt").read_text() == "report"
+    assert (copied / "program").stat().st_mode & 0o7777 == 0o755
+    assert again.contents.files == 0
+    assert [path.name for path in copied.parent.iterdir()] == [copied.name]
+
+
+def test_links_in_the_folder_of_a_full_store_are_not_followed(stores, tmp_path):
+    a, b, _ = stores
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "key").write_text("secret")
+    with a.start("fit", capture=False, full_store=True) as run:
+        folder = a.folder_of(run.reference)
+        folder.mkdir(parents=True)
+        (folder / "key").symlink_to(tmp_path / "private" / "key")
+        (folder / "more").symlink_to(tmp_path / "private")
+
+    with pytest.warns(StoreWarning, match="was not copied"):
+        a.push(b)
+
+    assert list(b.folder_of(run.reference).iterdir()) == []

@@ -18,6 +18,7 @@ from runstore.user_warnings import warn
 
 _DEEPEST = 40
 _AT_ONCE = 1 << 20
+_RIGHTS = 0o777  # a program of another user must not run with the rights of this one
 # Left out: the database and its journals are copied by SQLite, the block list is written anew, and
 # the index of searches and locks belong to one place.
 _NOT_COPIED = ("runstore.db", "search.db", STORE_JSON, f".{STORE_JSON}.lock", "objects.lock")
@@ -76,7 +77,7 @@ def _fill(backend: Backend, aside: Path) -> None:
     imported twice. Contents last, because each is written before the row that names it.
     """
     with folder_at(backend.path, levels=0) as store, backend.objects.in_use():
-        _copy_tree(store, "spool", aside)
+        copy_tree(store, "spool", aside)
         backend.database.driver.copy_to(aside / "runstore.db")
         names = store.names()
         for name in names:
@@ -89,14 +90,19 @@ def _fill(backend: Backend, aside: Path) -> None:
     sync_folder(aside)
 
 
-def _copy_tree(above: Folder, name: str, into: Path, *, deepest: int = _DEEPEST) -> None:
+def copy_tree(above: Folder, name: str, into: Path, *, deepest: int = _DEEPEST) -> None:
+    """Copy a folder of a store, if it exists, into a new folder; durable on return.
+
+    Raises:
+        OSError: The disk is full, or the folder is too deep.
+    """
     try:
         folder = above.inner(name)
     except FileNotFoundError:
         return
     with folder:
         made = into / name
-        made.mkdir(mode=stat.S_IMODE(folder.status().st_mode) | stat.S_IRWXU)
+        made.mkdir(mode=folder.status().st_mode & _RIGHTS | stat.S_IRWXU)
         if deepest <= 0:
             raise UnsafeFileError(folder.path, f"it is more than {_DEEPEST} folders deep")
         for one in folder.names():
@@ -108,7 +114,7 @@ def _copy_entry(folder: Folder, name: str, into: Path, *, deepest: int = _DEEPES
     """Copy a file or a folder; links, pipes and devices are left out with a warning."""
     try:
         if stat.S_ISDIR(folder.entry(name).st_mode):
-            _copy_tree(folder, name, into, deepest=deepest)
+            copy_tree(folder, name, into, deepest=deepest)
             return
         descriptor = open_in(folder, name)
     except FileNotFoundError:  # imported or removed meanwhile
@@ -124,7 +130,7 @@ def _copy_entry(folder: Folder, name: str, into: Path, *, deepest: int = _DEEPES
                 copy.write(some)
         about = os.fstat(descriptor)
         copy.truncate(about.st_size)
-        os.fchmod(copy.fileno(), stat.S_IMODE(about.st_mode))
+        os.fchmod(copy.fileno(), about.st_mode & _RIGHTS)
         copy.flush()
         os.fsync(copy.fileno())
         os.utime(copy.fileno(), ns=(about.st_atime_ns, about.st_mtime_ns))

@@ -24,6 +24,7 @@ from runstore.errors import (
     UsageError,
 )
 from runstore.inflight import take_in
+from runstore.maintenance.run_folders import copy_run_folder
 from runstore.model.facts import ProcessIdentity
 from runstore.model.results.deletion import Amount
 from runstore.model.results.transfers import (
@@ -182,9 +183,12 @@ class _Transfer:
         for uid, why in unreadable.items():
             self._skip(uid, uid, DAMAGED, why)
         mine, _ = records_of(self._target.database, list(theirs))
+        full = [uid for uid, one in theirs.items() if one.row.full_store]
         late: list[Delivery] = []
         for part in _by_points(self._wanted(theirs, mine)):
             late += self._transfer(part)
+        if not self._is_dry:
+            self._copy_folders(full)
         if late and tries > 1:
             self._some([one.uid for one in late], tries - 1)
         else:
@@ -267,6 +271,15 @@ class _Transfer:
                 return False
             self._files += 1
         return True
+
+    def _copy_folders(self, uids: Iterable[str]) -> None:
+        """Copy the folders of plain files of full stores, unless they are there."""
+        skipped = {one.uid for one in self._skipped}
+        for uid in uids:
+            if uid not in skipped:
+                copied = copy_run_folder(self._source, self._target, uid)
+                self._files += copied.files
+                self._bytes += copied.size_bytes
 
     def _copy(self, digest: str, size: int) -> None:
         if self._is_dry:

@@ -44,6 +44,11 @@ SERIES = """
         s.total, s.last_step, s.last_at
     FROM metric_summaries s JOIN metric_keys k ON k.id = s.key_id WHERE s.run_id IN ({ids})
 """
+REFERENCES_OF_RUN = """
+    SELECT r.reference FROM runs r WHERE r.uid = :uid
+    UNION ALL
+    SELECT a.reference FROM runs r JOIN reference_aliases a ON a.run_id = r.id WHERE r.uid = :uid
+"""
 # Numbers of an experiment, from which the next one follows.
 COUNTERS = "SELECT name, last_run_number FROM experiments WHERE name IN ({ids})"
 
@@ -199,6 +204,12 @@ def _plain(row: Sequence[Any]) -> Sequence[Any]:
 
 def _is_sound(row: Sequence[Any]) -> bool:
     return rows.is_sound_set(row, rows.set_from_row(row))
+
+
+def references_of(connection: Connection, uid: str) -> list[str]:
+    """Return the present reference of a run, and its former ones."""
+    found = connection.execute(REFERENCES_OF_RUN, {"uid": uid}).fetchall()
+    return [row[0] for row in found if type(row[0]) is str]
 
 
 def counters(connection: Connection, names: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""Copying the folders of plain files that runs of full stores have."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from runstore.errors import StoreUnavailableError
+from runstore.maintenance.copying import copy_tree
+from runstore.maintenance.usage import amount_in, folders_named
+from runstore.model.reference import folder_name
+from runstore.model.results.deletion import Amount
+from runstore.storage.backend import RUNS, Backend
+from runstore.storage.files.safe_files import folder_at, make_folder
+from runstore.storage.sqlite.paths import sync_folder
+from runstore.storage.transfer.records import references_of
+
+
+def copy_run_folder(source: Backend, target: Backend, uid: str) -> Amount:
+    """Copy the folder of a run to another store, completely or not at all; durable on return.
+
+    Links, pipes and devices in it are skipped with a warning.
+
+    Returns:
+        The copied files; none if there is no folder, or the other store has one.
+
+    Raises:
+        StoreUnavailableError: The folder could not be written.
+    """
+    found = folders_named(source, _references(source, uid))
+    names = _references(target, uid)
+    if not found or not names or folders_named(target, names):
+        return Amount()
+    runs = target.path / RUNS
+    aside = runs / f".{os.urandom(8).hex()}"
+    try:
+        make_folder(runs, levels=1)
+        aside.mkdir()
+        with folder_at(source.path / RUNS, levels=1) as folders:
+            copy_tree(folders, found[0].name, aside)
+        copied = runs / folder_name(names[0])
+        (aside / found[0].name).rename(copied)
+        sync_folder(runs)
+    except OSError as error:
+        why = error.strerror or error
+        raise StoreUnavailableError(
+            f"The folder {found[0].name} could not be copied to {runs}: {why}.",
+            kept="The run itself was transferred.",
+            hint="Repeat the transfer to continue.",
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return amount_in(copied)
+
+
+def _references(backend: Backend, uid: str) -> list[str]:
+    with backend.database.driver.read() as connection:
+        return references_of(connection, uid)
