@@ -105,6 +105,51 @@ class Started(Command):
             self.wait()
 
 
+class Program(Command):
+    """A program as `python -c` runs it, with the methods of a `Popen`.
+
+    How an interpreter starts, and what it loads, is tested with a real one.
+
+    Args:
+        text: The program, in Python.
+        arguments: Its `sys.argv[1:]`.
+        cwd: Where it runs; by default here.
+    """
+
+    def __init__(self, text, *arguments, cwd="."):
+        self.returncode = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `communicate`
+        reading, writing = os.pipe()
+        self.stdout = os.fdopen(reading, encoding="utf-8", errors="replace")
+        with Path(os.devnull).open() as stdin:
+            super().__init__(
+                map(str, arguments),
+                cwd=Path(cwd).absolute(),
+                env=dict(os.environ),
+                streams=(stdin.fileno(), writing, self._errors.fileno()),
+                program=text,
+            )
+        os.close(writing)
+
+    def kill(self):
+        """Kill it, unless it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def communicate(self, timeout=100):
+        """Wait for its end; return the rest of its output, and its errors."""
+        with self.stdout, self._errors:
+            printed = self.stdout.read()
+            self.returncode = super().wait(timeout)
+            self._errors.seek(0)
+            return printed, self._errors.read().decode()
+
+    def wait(self, timeout=100):
+        """Wait for its end; return its exit status."""
+        self.communicate(timeout)
+        return self.returncode
+
+
 def address():
     """Return the path of the server's socket."""
     return _server()[0]
@@ -209,6 +254,9 @@ def _become(connection):
         _run(**request)
     except SystemExit as end:
         status = end.code or 0
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
+            status = 1
     threading._shutdown()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

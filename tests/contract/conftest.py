@@ -62,9 +62,9 @@ def pytest_generate_tests(metafunc):
     is_on_both = name in among
     is_on_both &= metafunc.definition.get_closest_marker("folder_only") is None
     engines = ["sqlite", "postgresql"] if is_on_both else ["sqlite"]
-    for fixture, scope in (("location", "function"), ("module_location", "module")):
-        if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, engines, indirect=True, scope=scope)
+    scopes = {"location": "function", "vacant": "function", "module_location": "module"}
+    for fixture in scopes.keys() & set(metafunc.fixturenames):
+        metafunc.parametrize(fixture, engines, indirect=True, scope=scopes[fixture])
 
 
 def _place(engine, folder):
@@ -79,9 +79,25 @@ def _place(engine, folder):
     take_back()
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory):
+    """A store that is copied, never changed: making its tables takes much longer."""
+    folder = tmp_path_factory.mktemp("empty") / "store"
+    Store.open(folder).close()
+    return folder
+
+
 @pytest.fixture
-def location(request, tmp_path):
+def location(request, empty, tmp_path):
     """Where a new, empty store of this engine is."""
+    if request.param == "sqlite":
+        shutil.copytree(empty, tmp_path / "store")
+    yield from _place(request.param, tmp_path)
+
+
+@pytest.fixture
+def vacant(request, tmp_path):
+    """Where a store of this engine can be made."""
     yield from _place(request.param, tmp_path)
 
 

@@ -17,16 +17,22 @@ from runstore.storage.files.objects import hashed
 from runstore.storage.rows import facts_to_text
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A repository with one commit, which is the working directory."""
-    folder = tmp_path / "work"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """A repository with one commit, that is copied, never changed."""
+    folder = tmp_path_factory.mktemp("committed")
     (folder / "train.py").write_text("print(1)\n")
     (folder / ".gitignore").write_text("data/\n")
     git(folder, "init", "-q")
     git(folder, "add", ".")
     git(folder, "commit", "-qm", "first")
+    return folder
+
+
+@pytest.fixture
+def place(committed, tmp_path, monkeypatch):
+    """A repository with one commit, which is the working directory."""
+    folder = shutil.copytree(committed, tmp_path / "work")
     monkeypatch.chdir(folder)
     return folder
 

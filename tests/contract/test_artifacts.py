@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from command_server import Program
 from runstore import Store
 from runstore.errors import (
     ConflictError,
@@ -429,9 +430,6 @@ def test_a_large_file_is_read_once_while_it_stays_the_same(store, run, tmp_path)
 
 @pytest.mark.folder_only
 def test_sixteen_processes_save_the_same_at_once(store, tmp_path):
-    import subprocess
-    import sys
-
     code = (
         "import sys, runstore\n"
         "for n in range(10):\n"
@@ -439,9 +437,7 @@ def test_sixteen_processes_save_the_same_at_once(store, tmp_path):
         "        run.save('same.bin', b'same' * 100_000)\n"
         "        run.save('own.txt', run.uid.encode())\n"
     )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, str(store.path)]) for _ in range(16)
-    ]
+    processes = [Program(code, store.path) for _ in range(16)]
 
     assert [process.wait() for process in processes] == [0] * 16
     runs = store.list("many", limit=1000).items

@@ -8,6 +8,7 @@ import warnings
 import pytest
 
 import runstore
+from command_server import Program
 from runstore import Store
 from runstore.errors import ConflictError, StoreUnavailableError, UsageError
 
@@ -49,9 +50,7 @@ def test_a_copy_has_files_points_tags_and_goes_on_numbering(store, tmp_path):
 
 
 def test_a_store_is_copied_while_a_program_records(store, tmp_path):
-    program = subprocess.Popen(
-        [sys.executable, "-c", RECORDS, store.path], stdout=subprocess.PIPE, text=True
-    )
+    program = Program(RECORDS, store.path)
     try:
         copies = []
         for number in range(5):
@@ -60,7 +59,6 @@ def test_a_store_is_copied_while_a_program_records(store, tmp_path):
     finally:
         program.kill()
         program.wait()
-        program.stdout.close()
 
     for finished, path in copies:
         with Store.open(path) as copy:

@@ -4,16 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from runstore import Store
 from runstore.errors import ConflictError, RunNotFoundError, StoreWarning
 
 AT_ONCE = timedelta(0)
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(tmp_path) as store:
-        yield store
 
 
 def record_all(run):

@@ -1,6 +1,7 @@
 """Finding runs: a filter means the same in SQL, whatever the plan, and in plain Python."""
 
 import contextlib
+import functools
 import math
 
 import pytest
@@ -192,6 +193,12 @@ def loosen_facts(connection, uid):
     connection.execute("UPDATE runs SET facts_filed = NULL WHERE id = ?", row)
 
 
+@functools.cache
+def every_run(store):
+    """Return all runs, which read what they hold once for all filters."""
+    return store.find(limit=None).items
+
+
 @pytest.fixture(scope="module")
 def without_index(store):
     """The same store, where texts have to be looked through."""
@@ -252,13 +259,12 @@ def test_a_filter_means_the_same_in_sql_and_in_python(store, without_index, text
         query = parse_query(text)
     except FilterError:
         return  # a comparison that does not fit its field, in every meaning
-    every = store.find(limit=None).items
 
     with forced(way):
         searched = store if is_indexed else without_index
         found = [run.uid for run in searched.find(query, limit=None)]
 
-    assert found == [run.uid for run in every if matches(query.where, RunSubject(run))]
+    assert found == [run.uid for run in every_run(store) if matches(query.where, RunSubject(run))]
     with forced(way):
         assert order_vector(searched, text) == found
 
@@ -319,12 +325,11 @@ def test_pages_of_any_order_make_what_python_sorts(store, where, order, limit, w
         query = parse_query(f"{where} order by {order}")
     except FilterError:
         return  # what runs have no order by
-    every = store.find(limit=None).items
 
     with forced(way):
         pages = uids_page_by_page(store, query, limit)
 
-    assert pages == [run.uid for run in in_order(query, every)]
+    assert pages == [run.uid for run in in_order(query, every_run(store))]
     with forced(way):
         assert order_vector(store, f"{where} order by {order}") == pages
 

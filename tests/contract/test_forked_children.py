@@ -1,13 +1,12 @@
 """Children that were forked go on after their parent, and keep nothing of it."""
 
 import os
-import subprocess
-import sys
 import threading
 from contextlib import closing
 
 import pytest
 
+from command_server import Program
 from runstore import Store
 from runstore.errors import StoreLockedError
 from runstore.inflight import take_in
@@ -47,7 +46,7 @@ class Steps:
 
 
 def look_in_another_process(location):
-    subprocess.run([sys.executable, "-c", OTHER, location], check=True, timeout=60)
+    assert Program(OTHER, location).wait() == 0
 
 
 @pytest.mark.folder_only

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from command_server import Program
 from runstore import Status, Store
 from runstore.errors import StoreUnavailableError
 from runstore.storage.integrity.checks import Checks
@@ -161,8 +162,7 @@ Store.open(sys.argv[1])
 def test_a_process_that_is_killed_halfway_leaves_the_step_to_the_next(tmp_path):
     """Its table was made and the note that it was made was not."""
     folder = thawed(tmp_path, SCHEMA_VERSION - 1)
-    killed = subprocess.run([sys.executable, "-c", KILLED, folder], check=False, timeout=60)
-    assert killed.returncode == -signal.SIGKILL
+    assert Program(KILLED, folder).wait() == -signal.SIGKILL
 
     with Store.open(folder) as store:
         assert list(store.get("bert#1").outline("loss").x) == list(range(10))

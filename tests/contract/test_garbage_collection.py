@@ -1,12 +1,8 @@
 """Cleaning up: what is predicted is what is freed, and nothing that a run needs ever goes."""
 
 import multiprocessing
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from datetime import timedelta
@@ -14,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from command_server import Program
 from runstore import Store, background
 from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.model.results.deletion import Amount
@@ -204,7 +201,7 @@ def test_the_database_file_shrinks_on_request(store):
 def save_again_and_again(folder, number, until):
     with Store.open(folder) as store:
         count = 0
-        while time.monotonic() < until or count < 5:
+        while time.monotonic() < until or count < 15:
             run = store.start("busy", capture=False)
             # The same contents as others, so that they are released and wanted all the time.
             run.save("model.bin", b"contents %d" % (count % 3))
@@ -223,7 +220,7 @@ def clean_up_again_and_again(folder, number, until):
 def test_saving_and_cleaning_up_at_once_lose_nothing(location, campaign_rounds):
     Store.open(location).close()
     context = multiprocessing.get_context("spawn")
-    until = time.monotonic() + campaign_rounds / 3
+    until = time.monotonic() + campaign_rounds / 8
     work = [save_again_and_again] * 3 + [clean_up_again_and_again] * 2
     processes = [
         context.Process(target=one, args=(location, number, until))
@@ -275,14 +272,11 @@ def test_whatever_ends_it_in_the_middle_the_next_one_goes_on(location, campaign_
         for n in range(campaign_rounds):
             kept = ended(store, b"kept %d" % n)
             store.delete([ended(store, b"%d %d" % (n, k) * 100) for k in range(30)])
-            process = subprocess.Popen(
-                [sys.executable, "-c", KILLED, str(location)], stdout=subprocess.PIPE
-            )
+            process = Program(KILLED, location)
             process.stdout.readline()
             time.sleep(0.002 * (n % 10))
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
-            process.stdout.close()
 
             assert kept.read_bytes("model.bin") == b"kept %d" % n
             troubles = [one for one in store.check() if one.is_trouble]

@@ -1,13 +1,11 @@
 """kill -9 at random moments: every change that returned is there afterwards."""
 
 import random
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
+from command_server import Program
 from runstore import Status, Store, parameter_set
 
 WORKER = """
@@ -26,12 +24,10 @@ while True:
 
 def kill_at_random(location, rng):
     """Run the worker until it has done something, kill it, and return what it acknowledged."""
-    worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(location)], stdout=subprocess.PIPE, text=True
-    )
+    worker = Program(WORKER, location)
     first = worker.stdout.readline()
     time.sleep(rng.uniform(0, 0.05))
-    worker.send_signal(signal.SIGKILL)
+    worker.kill()
     rest, _ = worker.communicate()
     lines = (first + rest).splitlines()
     # The pipe may end within a line; that one was not told to anybody.
@@ -77,12 +73,10 @@ def test_parameters_that_were_added_before_a_kill_are_there(location, campaign_r
     """Each that returned, whole: its values, its hash and its event."""
     rng = random.Random(campaign_rounds)
     for _ in range(max(3, campaign_rounds // 4)):
-        worker = subprocess.Popen(
-            [sys.executable, "-c", ADDING, str(location)], stdout=subprocess.PIPE, text=True
-        )
+        worker = Program(ADDING, location)
         first = worker.stdout.readline()
         time.sleep(rng.uniform(0, 0.05))
-        worker.send_signal(signal.SIGKILL)
+        worker.kill()
         rest, _ = worker.communicate()
         told = (first + rest).split("\n")[:-1]  # the last one may be cut
 

@@ -1,13 +1,12 @@
 """Sixteen processes at once: no number twice, no run lost, no exception."""
 
 import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 
 import pytest
 
+from command_server import Program
 from runstore import Status, Store
 
 PROCESSES, STARTS = 16, 50
@@ -25,27 +24,19 @@ with Store.open(sys.argv[1]) as store:
 
 def run_workers(location, count, starts):
     """Return the numbers that each of the processes was given."""
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(location), str(starts)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(count)
-    ]
-    outputs = [worker.communicate(timeout=100) for worker in workers]
+    workers = [Program(WORKER, location, starts) for _ in range(count)]
+    outputs = [worker.communicate() for worker in workers]
     assert [error for _, error in outputs if error] == []
     assert [worker.returncode for worker in workers] == [0] * count
     return [[int(line) for line in text.split()] for text, _ in outputs]
 
 
-def test_sixteen_processes_share_one_new_store(location):
+def test_sixteen_processes_share_one_new_store(vacant):
     """The store itself is made by whoever comes first."""
-    numbers = run_workers(location, PROCESSES, STARTS)
+    numbers = run_workers(vacant, PROCESSES, STARTS)
 
     assert sorted(n for some in numbers for n in some) == list(range(1, PROCESSES * STARTS + 1))
-    with Store.open(location) as store:
+    with Store.open(vacant) as store:
         assert store.experiments()[0].run_count == PROCESSES * STARTS
         assert Counter(run.status for run in store.list(limit=1000)) == {
             Status.COMPLETE: PROCESSES * STARTS

@@ -4,9 +4,6 @@ import math
 import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from datetime import datetime, timezone
@@ -16,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from command_server import Program
 from commands import runstore
 from runstore import Status, Store, StoreWarning
 from runstore.errors import InvalidValueError, NotFoundError, RunFinishedError, UsageError
@@ -277,12 +275,10 @@ for place in range(10**9):
 def test_each_point_whose_call_returned_survives_a_kill(location, campaign_rounds):
     rng = random.Random(campaign_rounds)
     for number in range(1, campaign_rounds + 1):
-        worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(location)], stdout=subprocess.PIPE, text=True
-        )
+        worker = Program(WORKER, location)
         assert worker.stdout.readline() == f"{number}\n"
         time.sleep(rng.uniform(0, 0.15 if number % 10 else 1.5))
-        worker.send_signal(signal.SIGKILL)
+        worker.kill()
         lines, _ = worker.communicate()
         acknowledged = len([line for line in lines.splitlines(keepends=True) if line[-1] == "\n"])
 

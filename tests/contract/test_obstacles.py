@@ -4,13 +4,13 @@ import errno
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
+from command_server import Program
 from runstore import Store, StoreWarning
 from runstore.inflight import deferred, take_in
 from runstore.recording import recorder
@@ -256,11 +256,10 @@ def test_closing_a_store_that_another_thread_waits_for_is_no_crash(location):
         "[one.join() for one in threads]\n"
     )
 
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(location)], capture_output=True, text=True, check=False
-    )
+    program = Program(code, location)
+    _, errors = program.communicate()
 
-    assert ended.returncode == 0, ended.stderr
+    assert program.returncode == 0, errors
 
 
 @pytest.mark.campaign
@@ -276,12 +275,7 @@ def test_everything_saved_before_a_kill_is_there(location, campaign_rounds):
         "    print('line', n, file=sys.stderr)\n"
     )
     for attempt in range(campaign_rounds):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(location)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        process = Program(code, location)
         acknowledged = -1
         for line in process.stdout:
             acknowledged = int(line)

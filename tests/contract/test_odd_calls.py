@@ -1,13 +1,12 @@
 """Calls and circumstances nobody plans for: odd values, odd clocks, files of earlier versions."""
 
-import subprocess
-import sys
 import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from command_server import Program
 from runstore import Store, StoreWarning
 from runstore.model.logged.values import LAST_STEP
 from runstore.recording.points import log
@@ -98,7 +97,7 @@ class TestClocks:
     def test_what_a_killed_process_logged_is_counted_on(self, location, monkeypatch):
         """Also when the store was open all the time, and nobody has taken it in."""
         with Store.open(location) as store:
-            subprocess.run([sys.executable, "-c", KILLED, str(location)], check=False, timeout=60)
+            Program(KILLED, location).wait()
             behind = SimpleNamespace(time_ns=lambda: 10**18, monotonic=time.monotonic)
             monkeypatch.setattr(log, "clock", behind)
             with store.resume("odd#1") as run:
@@ -221,7 +220,7 @@ def test_many_points_fill_files_in_order(store):
 def test_a_file_of_the_first_format_is_read(store):
     """Its series stand together behind the head, each followed by its key."""
     run = begun(store)
-    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed = Program("")
     killed.wait()
     key = b"a rather long key, longer than a record"
     padded = key.ljust(64, b"\0")
@@ -263,8 +262,7 @@ def test_processes_that_open_a_store_at_once_take_each_record_once(location, tmp
         for number in range(30):
             body = {"changes": {"round": str(number)}, "author": "somebody"}
             store.backend.spool.keep(run.uid, "tags", body)
-        program = [sys.executable, "-c", OPENS, str(location), str(tmp_path / "go")]
-        openers = [subprocess.Popen(program, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        openers = [Program(OPENS, location, tmp_path / "go") for _ in range(3)]
         for one in openers:
             assert one.stdout.readline() == "ready\n"
         (tmp_path / "go").touch()

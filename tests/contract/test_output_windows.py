@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from runstore import Store
 from runstore.errors import UsageError
 from runstore.model.text.line_pattern import Needle
 from runstore.reading.output.windows import STREAMS, hits_of, window_of
@@ -12,12 +11,6 @@ from runstore.storage.artifacts import OutputPart
 from runstore.storage.files.output import LETTERS, OutputFile
 
 BEGIN = 1_700_000_000_000_000
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(tmp_path / "store") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -17,12 +17,6 @@ from runstore.exports.columns import TABLES
 pytestmark = pytest.mark.usefixtures("unsynced")
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(tmp_path / "store") as opened:
-        yield opened
-
-
 def record(store, experiment="mnist", *, points=3, tags=(), **params):
     run = store.start(experiment, params=params or {"lr": 0.1}, capture=False)
     for step in range(points):

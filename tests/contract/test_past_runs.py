@@ -3,9 +3,7 @@
 import json
 import os
 import random
-import signal
 import subprocess
-import sys
 import threading
 import time
 from datetime import datetime, timedelta, timezone, tzinfo
@@ -13,6 +11,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 import pytest
 
 import runstore
+from command_server import Program
 from commands import git
 from runstore import ManagerStore, Status, Store, StoreWarning
 from runstore.errors import (
@@ -548,7 +547,7 @@ def test_what_a_killed_program_logged_comes_before(location):
         "run = Store.open(sys.argv[1]).start('mnist', capture=False);"
         "run.log(loss=3.0); run.log(loss=2.0); os._exit(1)"
     )
-    subprocess.run([sys.executable, "-c", code, str(location)], check=False)
+    Program(code, location).wait()
 
     with Store.open(location) as store:
         after = store.add("mnist#1", metrics={"loss": 1.0})
@@ -661,13 +660,6 @@ for n in range(int(sys.argv[2])):
 """
 
 
-def worker(location, count):
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(location), str(count)],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
 def are_whole(runs):
     return all(
         run.tags == {"n": str(run.params["n"])}
@@ -678,13 +670,13 @@ def are_whole(runs):
     )
 
 
-def test_processes_record_at_once(location):
-    workers = [worker(location, 8) for _ in range(3)]
+def test_processes_record_at_once(vacant):
+    workers = [Program(WORKER, vacant, 8) for _ in range(3)]
 
     numbers = [int(line) for one in workers for line in one.communicate(timeout=100)[0].split()]
 
     assert sorted(numbers) == list(range(1, 25))
-    with Store.open(location) as store:
+    with Store.open(vacant) as store:
         assert are_whole(store.list())
         assert store.check() == ()
 
@@ -695,10 +687,10 @@ def test_kill_9_leaves_a_run_whole_or_not_at_all(location, campaign_rounds):
     acknowledged = set()
 
     for _ in range(campaign_rounds // 2):
-        one = worker(location, 10**6)
+        one = Program(WORKER, location, 10**6)
         first = one.stdout.readline()
         time.sleep(rng.uniform(0, 0.05))
-        one.send_signal(signal.SIGKILL)
+        one.kill()
         lines = (first + one.communicate()[0]).splitlines(keepends=True)
         acknowledged |= {int(line) for line in lines if line.endswith("\n")}
 

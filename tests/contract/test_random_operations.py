@@ -31,8 +31,11 @@ class Walk:
     # What there is
 
     def state(self):
-        """Return reference and whether it is deleted, by uid."""
-        kept = {run.uid: (run.reference, False) for run in self.store.find(limit=None)}
+        """Return reference and whether it is deleted, by uid; no number has two owners."""
+        kept = {}
+        for run in self.store.find(limit=None):
+            self.check_number(run)
+            kept[run.uid] = (run.reference, False)
         return kept | {run.uid: (run.reference, True) for run in self.store.trash()}
 
     def some_runs(self, *, deleted=False, most=3):
@@ -59,6 +62,7 @@ class Walk:
         run = self.store.start(
             self.chance.choice(EXPERIMENTS), params={"lr": self.chance.random()}, capture=False
         )
+        self.check_number(run)
         self.files[run.uid] = {}
         self.live.append(run)
 
@@ -130,14 +134,13 @@ class Walk:
 
     # What has to hold
 
-    def check_numbers(self):
-        for run in self.store.find(limit=None):
-            place = run.experiment_name, run.run_number
-            assert self.given.setdefault(place, run.uid) == run.uid
+    def check_number(self, run):
+        place = run.experiment_name, run.run_number
+        assert self.given.setdefault(place, run.uid) == run.uid
 
     def check_all(self):
-        self.check_numbers()
         for run in self.store.find(limit=None):
+            self.check_number(run)
             saved = {path: run.read_bytes(path) for path in run.artifacts}
             assert saved == self.files[run.uid]
         assert [one for one in self.store.check(deep=True) if one.is_trouble] == []
@@ -153,7 +156,6 @@ def test_a_thousand_operations_leave_nothing_dangling_or_orphaned(store, campaig
 
         for step in range(STEPS):
             walk.chance.choice(often * 2 + seldom)()
-            walk.check_numbers()
             if step % 100 == 0:
                 walk.check_all()
 

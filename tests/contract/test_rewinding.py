@@ -1,10 +1,8 @@
 """A run that goes on from a checkpoint logs steps again: `rewind` makes room for them."""
 
-import subprocess
-import sys
-
 import pytest
 
+from command_server import Program
 from runstore import Store
 from runstore.errors import InvalidValueError, RunFinishedError
 from runstore.storage.metrics import rewinding
@@ -32,7 +30,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_killed_run_goes_on_from_its_checkpoint(location):
     """Also when the store was open all the time, and its points are in the spool still."""
     with Store.open(location) as store:
-        subprocess.run([sys.executable, "-c", KILLED, str(location)], check=False, timeout=60)
+        Program(KILLED, location).wait()
         with store.resume("rewound#1") as run:
             assert run.rewind(9000) == 1000
             for step in range(9000, 9500):

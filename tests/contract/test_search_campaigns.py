@@ -2,13 +2,11 @@
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
+from command_server import Program
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.fulltext.index_file import SEARCH
 
@@ -42,15 +40,6 @@ with Store.open(sys.argv[1]) as store:
 """
 
 
-def process(code, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.fixture
 def filled(store):
     for number in range(RUNS):
@@ -77,16 +66,16 @@ def test_a_search_that_is_killed_leaves_an_index_that_goes_on(filled, campaign_r
     for number in range(campaign_rounds):
         if number % 4 == 0:
             (filled.path / SEARCH).unlink(missing_ok=True)
-        searcher = process(SEARCHER, filled.path, "step 7 of 290", "note 17")
+        searcher = Program(SEARCHER, filled.path, "step 7 of 290", "note 17")
         searcher.stdout.readline()
         # At once where an index is built, so that some are cut short on a quick machine too.
         time.sleep(0 if number % 4 == 0 else rng.uniform(0, 0.4))
-        searcher.send_signal(signal.SIGKILL)
+        searcher.kill()
         told = searcher.communicate()[0]
         cut_short += "note" not in told
         filled.edit("fit#18", notes=f"note 17 again {number}")
 
-    searcher = process(SEARCHER, filled.path, "step 7 of 290", "note 17", "again")
+    searcher = Program(SEARCHER, filled.path, "step 7 of 290", "note 17", "again")
     told, error = searcher.communicate()
     assert error == ""
     assert told.splitlines()[1:] == [
@@ -99,8 +88,8 @@ def test_a_search_that_is_killed_leaves_an_index_that_goes_on(filled, campaign_r
 
 def test_sixteen_searches_at_once_share_the_work(filled):
     words = ("step 399 of 0", "note 299", "later")
-    writer = process(WRITER, filled.path, 30)
-    searchers = [process(SEARCHER, filled.path, *words) for _ in range(PROCESSES)]
+    writer = Program(WRITER, filled.path, 30)
+    searchers = [Program(SEARCHER, filled.path, *words) for _ in range(PROCESSES)]
 
     told = [searcher.communicate(timeout=100) for searcher in searchers]
     assert writer.communicate(timeout=100)[1] == ""
@@ -121,7 +110,7 @@ def test_a_damaged_index_is_mended_by_one_of_many(filled):
     filled.grep("note 17")
     (filled.path / SEARCH).write_bytes(os.urandom(50_000))
 
-    searchers = [process(SEARCHER, filled.path, "note 299", "step 3 of 0") for _ in range(8)]
+    searchers = [Program(SEARCHER, filled.path, "note 299", "step 3 of 0") for _ in range(8)]
     told = [searcher.communicate(timeout=100) for searcher in searchers]
 
     for text, error in told:

@@ -6,19 +6,13 @@ import time
 
 import pytest
 
-from runstore import Status, Store
+from runstore import Status
 from runstore.capture.machine import scheduler
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 # As Slurm 22.05 prints it.
 NO_ACCOUNTING = "echo Slurm accounting storage is disabled >&2; exit 1"
 CLUSTER = "echo 'ClusterName             = big'"
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(tmp_path / "store") as opened:
-        yield opened
 
 
 @pytest.fixture

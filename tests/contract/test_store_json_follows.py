@@ -12,6 +12,7 @@ import warnings
 import pytest
 
 import runstore
+from command_server import Program
 from commands import messages
 from commands import runstore as command
 from runstore import ManagerStore, Store
@@ -195,7 +196,7 @@ def test_runs_that_turn_out_to_be_lost_are_shown_so(shown):
         f"runstore.start_run('gone', store={str(shown.path)!r}, capture=False)\n"
         "os.kill(os.getpid(), 9)"
     )
-    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    Program(code).wait()
     assert len(blocks(shown)) == 2
 
     assert shown.get("gone#1").status is runstore.Status.LOST

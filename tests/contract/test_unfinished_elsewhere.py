@@ -1,11 +1,10 @@
 """Filters on status judge the runs of this machine alone."""
 
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 
+from command_server import Program
 from runstore import Status, Store
 from runstore.capture.machine import process
 
@@ -32,7 +31,7 @@ def looked_at(monkeypatch):
 
 def killed(folder, count):
     """Leave runs of a process that was killed; return the ids of the machine, boot, namespace."""
-    subprocess.run([sys.executable, "-c", LEAVE, str(folder), str(count)], check=False)
+    Program(LEAVE, folder, count).wait()
     return process.current_process().boot_id.split("/")
 
 
