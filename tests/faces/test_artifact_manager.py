@@ -13,10 +13,19 @@ import time
 import warnings
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from runstore import ArtifactManager, ManagerStore, Status, Store, current_run, parameter_set
+from runstore import (
+    ArtifactManager,
+    ManagerStore,
+    Status,
+    Store,
+    attach_run,
+    current_run,
+    parameter_set,
+)
 from runstore.background import wait_until_done
 from runstore.errors import ConflictError, InvalidValueError
 
@@ -116,6 +125,24 @@ def test_parameters_added_to_the_run_stay(project):
     assert found.params == {"width": 3, "lr": 0.1, "net": {"depth": 2}, "seed": 7}
     block, _ = ManagerStore(manager.manager_cache_path).get_run(found.reference)
     assert block["args"] == {"fit": [["default", found.parameter_sets[0].hash]]}
+
+
+def test_parameters_added_by_another_process_stay(project):
+    """Curifactory makes a new ManagerStore for each change."""
+    manager = SimpleNamespace(
+        experiment_name="fit",
+        experiment_args={},
+        experiment_args_file_list=[],
+        status="incomplete",
+    )
+    ManagerStore(project / "data").add_run(manager)
+    attach_run("fit#1", store=project / "data").params.update(lr=0.1)
+    manager.status = "complete"
+
+    block = ManagerStore(project / "data").update_run(manager)
+
+    assert block["status"] == "complete"
+    assert Store.open(project / "data").get("fit#1").params == {"lr": 0.1}
 
 
 def test_parameters_that_the_manager_changes_replace_others(project):

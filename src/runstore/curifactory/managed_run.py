@@ -31,6 +31,9 @@ class ManagedRun(ActiveRun):
 
     Its manager reports the end. If it cannot, because Ctrl-C or an error ends the process, the end
     is written at exit.
+
+    Attributes:
+        params_said: The parameters of the manager when the run was last written, as a text.
     """
 
     _execution_class = ManagedExecution
@@ -38,6 +41,7 @@ class ManagedRun(ActiveRun):
 
     def __init__(self, store: Store, run: Run) -> None:
         super().__init__(store.backend, run, store=store)
+        self.params_said = ""
 
     def capture_the_rest(self) -> None:
         """Capture slow facts in the background: code changes, packages, hardware."""

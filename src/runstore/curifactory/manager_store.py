@@ -67,8 +67,6 @@ class ManagerStore:
         self._mirror = Mirror()
         self._seen = 0
         self._news: dict[int, BlockRow] = {}
-        # By reference: the parameters of its manager when the run was last written here.
-        self._said: dict[str, str] = {}
         self._refusal: StoreError | None = None
         self._store: Store | None = None
         try:
@@ -186,8 +184,9 @@ class ManagerStore:
                 process = current_process()
                 row_id = writer.start(experiment, made, process=process, facts=facts, trees=trees)
             row = self._written(row_id)
-            self._said[reference_of(mngr)] = parameters_said_by(mngr)
-            watch(ManagedRun(self._store or self._open_store(), row.run))
+            run = ManagedRun(self._store or self._open_store(), row.run)
+            run.params_said = parameters_said_by(mngr)
+            watch(run)
             shown = self._mirror.block_of(row_id)
             return shown or self._mirror.adopt(row_id, row.block)
 
@@ -200,13 +199,13 @@ class ManagerStore:
             The run's block, or None if there is no run with the manager's reference.
         """
         reference, said = reference_of(mngr), parameters_said_by(mngr)
-        keeps = self._said.get(reference) == said
         with self._guard:
             with self._changing() as writer:
                 row = _of_this_process(writer.rows_by_reference(reference))
                 if row is None:
                     return None
-                old = row.block
+                old, mine = row.block, watched(row.run.uid)
+                keeps = mine is not None and mine.params_said == said
                 new = renewed_block(old, mngr, self._folder / "runs", keeps_params=keeps)
                 new = plain(new, lenient=True)
                 if new != old:
@@ -214,7 +213,8 @@ class ManagerStore:
                     writer.change(row, new, author=current_author(), trees=trees)
             if new != old:
                 row = self._written(row.id)
-            self._said[reference] = said
+            if mine is not None:
+                mine.params_said = said
             self._watch_or_forget(row)
             return self._mirror.adopt(row.id, row.block)
 
