@@ -73,7 +73,8 @@ def run(arguments, *, cwd, env, timeout, program=None, stdin=b"", text=True):
     with (
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
-        tempfile.TemporaryFile() as lines,
+        # A file as input would count as an input of the command.
+        tempfile.TemporaryFile() if stdin else Path(os.devnull).open("w+b") as lines,
     ):
         lines.write(stdin)
         lines.seek(0)
