@@ -340,6 +340,28 @@ def test_differences_without_spread_are_decided_by_their_number(
     assert ("are needed" in ended.stderr) == is_few
 
 
+def test_runs_none_of_which_is_complete_are_counted(tmp_path):
+    with Store.open(tmp_path / ".runstore") as store:
+        for status in ("error", "error", "interrupted"):
+            run = store.start("fit", capture=False)
+            run.log(acc=1.0)
+            run.finish(status)
+
+    ended = runstore("best", cwd=tmp_path)
+
+    assert ended.returncode == 3
+    assert "No run is complete: 2 error, 1 interrupted." in ended.stderr
+
+
+def test_remarks_break_between_words_on_a_terminal(folder):
+    drawn = on_terminal("best", "-m", "acc", cwd=folder, columns=44, NO_COLOR="1")
+
+    remarks = drawn[drawn.index("runstore:") :].replace("\r", "").splitlines()
+    piped = runstore("best", "-m", "acc", cwd=folder).stderr
+    assert max(map(len, remarks)) <= 44
+    assert " ".join(remarks).split() == piped.split()
+
+
 def test_a_verdict_wraps_on_a_narrow_terminal(tmp_path):
     with Store.open(tmp_path / ".runstore") as store:
         for model in ("a-transformer-base", "a-convolution"):
@@ -366,7 +388,7 @@ def test_runs_that_did_not_complete_are_told(folder):
 
     ended = runstore("best", "-m", "acc", cwd=folder)
 
-    assert f"Left out: {name}: is error, not complete." in ended.stderr
+    assert f"Left out: {name}: not complete (error)." in ended.stderr
     assert f"Left out: {bare}: has no metric 'acc'." in ended.stderr
 
 
@@ -378,7 +400,7 @@ def test_no_complete_run_at_all(tmp_path):
 
     assert ended.returncode
     assert messages(ended)[0] == "runstore: No run is complete."
-    assert "is error, not complete" in ended.stderr
+    assert "not complete (error)" in ended.stderr
 
 
 def test_an_unknown_run(folder):

@@ -56,7 +56,7 @@ def test_repeats_share_a_cell_and_other_settings_do_not(store):
     assert shown(table) == {(("0.1",), ("cnn",)): 0.85, (("0.2",), ("cnn",)): 0.5}
     assert [one.mean.n for one in table.cells] == [2, 1]
     assert table.over == ("seed",)
-    assert "is error, not complete" in " ".join(table.remarks)
+    assert "not complete (error)" in " ".join(table.remarks)
 
 
 def test_a_cell_of_several_settings_shows_the_best_or_all(store):

@@ -132,5 +132,5 @@ def test_best_and_why_go_by_recorded_runs(tmp_path):
     why = runstore("why", "fit#1", "fit#5", cwd=tmp_path)
 
     assert [line.split("\t")[1] for line in ended.stdout.splitlines()[1:]] == ["lr=0.1", "lr=0.5"]
-    assert "is pruned, not complete" in ended.stderr
+    assert "not complete (pruned)" in ended.stderr
     assert why.stdout.splitlines()[1].split("\t")[1:4] == ["params.lr", "0.1", "0.5"]

@@ -112,7 +112,7 @@ def test_what_is_not_complete_does_not_count(status):
     found = group_repeats([run({"lr": 1}), run({"lr": 1}, status=status)])
 
     assert [len(one.members) for one in found.groups] == [1]
-    assert [one.reason for one in found.left_out] == [f"is {status.value}, not complete"]
+    assert [one.reason for one in found.left_out] == [f"not complete ({status.value})"]
 
 
 def test_of_one_seed_the_newest_counts():

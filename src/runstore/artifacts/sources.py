@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runstore.errors import InvalidValueError, NotFoundError
+from runstore.model.display.formatting import cropped
+
+_SHOWN = 200  # characters of a path
 
 
 def checked_source(path: Path) -> Path:
@@ -23,15 +26,20 @@ def checked_source(path: Path) -> Path:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotFoundError(
-            f"{str(path)!r} cannot be read: {reason}.",
+            f"{_shown(path)} cannot be read: {reason}.",
             kept="Nothing was saved.",
             hint="To save the text itself, use save(name, text.encode()).",
         ) from error
     if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
         raise InvalidValueError(
-            f"{str(path)!r} is neither a file nor a folder.", kept="Nothing was saved."
+            f"{_shown(path)} is neither a file nor a folder.", kept="Nothing was saved."
         )
     return path
+
+
+def _shown(path: Path) -> str:
+    """Return a path for a message; a text that is no path can be long."""
+    return repr(cropped(str(path), _SHOWN))
 
 
 def opened(path: Path) -> BinaryIO:

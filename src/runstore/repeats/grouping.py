@@ -83,7 +83,7 @@ class LeftOut:
 
     Attributes:
         name: The run's reference; `<reference>/<set>` for one set of several.
-        reason: The reason, to follow the name: `is error, not complete`.
+        reason: The reason, to follow the name: `not complete (error)`.
     """
 
     name: str
@@ -145,7 +145,7 @@ def group_repeats(
     cells: dict[tuple[str, str | None, str], Mapping[str, Cell]] = {}
     for run in sorted(runs, key=lambda one: (one.started_at, one.uid)):
         if run.status is not Status.COMPLETE and not or_incomplete:
-            left_out.append(LeftOut(run.reference, f"is {run.status.value}, not complete"))
+            left_out.append(LeftOut(run.reference, f"not complete ({run.status.value})"))
             continue
         for member, part in _members(run, apart):
             key = run.experiment_name, run.commit if by_code else None, part.identity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -111,10 +112,18 @@ def _only_metric(runs: Sequence[Run], words: Sequence[str]) -> str:
     """
     from runstore.model.display.suggestions import some_of
     from runstore.model.metric_directions import direction_of
+    from runstore.model.status import Status
     from runstore.repeats.values import metric_counts
 
     counts = metric_counts(runs)
     counts = {key: n for key, n in counts.items() if not key.startswith("system/")} or counts
+    if not counts and runs and not any(run.status is Status.COMPLETE for run in runs):
+        statuses = Counter(run.status.value for run in runs)
+        found = ", ".join(f"{n} {name}" for name, n in statuses.most_common())
+        raise NotFoundError(
+            f"No run is complete: {found}.",
+            hint="Only complete runs are ranked. List the others with: runstore ls",
+        )
     if not counts:
         raise NotFoundError(
             "None of these complete runs has a metric." if runs else "No run matches.",

@@ -24,8 +24,13 @@ _PATCH_STYLES = (
 
 
 def print_remark(sentence: str) -> None:
-    """Print a sentence on stderr."""
-    output.say(f"runstore: {sentence}", err=True)
+    """Print a sentence on stderr, on a terminal broken between words."""
+    text = output.terminal_safe(f"runstore: {sentence}")
+    if not output.is_terminal(err=True):
+        output.say(text, err=True)
+        return
+    for line in output.folded(text, output.terminal_size()[0]):
+        output.say(line, err=True)
 
 
 def print_gaps(gaps: Sequence[Gap], runs: Sequence[Run], names: Sequence[str]) -> None:
