@@ -1399,6 +1399,23 @@ def other_store(
         yield opened
 
 
+def migrate(location: str | os.PathLike[str] | None = None) -> Store:
+    """Open a store, bringing its tables up to date.
+
+    Opening a store in a folder does so anyway; one on a server is migrated only here.
+
+    Raises:
+        StoreReadOnlyError: The role may not change the tables.
+    """
+    place = find_place(location)
+    if isinstance(place, Path):
+        return Store.open(place, create=False)
+    from runstore.storage.postgres.database import ServerDatabase
+
+    ServerDatabase(place, create=False, migrate=True).close()
+    return Store.open(location, create=False)
+
+
 def has_store(location: str | os.PathLike[str]) -> bool:
     """Check whether there is a store at a location."""
     place = find_place(location)

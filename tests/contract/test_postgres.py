@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from runstore import Status, Store
 from runstore.errors import (
     FilterError,
+    SchemaTooNewError,
+    SchemaTooOldError,
     StoreCorruptError,
     StoreReadOnlyError,
     StoreUnavailableError,
@@ -23,6 +25,7 @@ from runstore.errors import (
 from runstore.storage.postgres.dialect import translated
 from runstore.storage.postgres.location import masked, server_location
 from runstore.storage.postgres.patterns import postgres_pattern
+from runstore.store import migrate
 
 psycopg = pytest.importorskip("psycopg")
 regex = pytest.importorskip("regex")
@@ -150,9 +153,80 @@ def test_a_copy_in_another_process_is_the_same_store(url):
         assert copy.get("fit#1") == store.get("fit#1")
 
 
+def test_runs_are_moved_between_a_folder_and_a_server(url, tmp_path):
+    with Store.open(tmp_path / "folder") as folder, Store.open(url) as server:
+        with folder.start("fit", params={"lr": 0.1}, capture=False) as run:
+            run.log(loss=0.5)
+            run.save("model.bin", b"weights")
+        folder.push(url)
+        server.edit("fit#1", notes="from the server")
+        server.start("other", capture=False).finish()
+        folder.pull(url)
+
+        assert folder.get("fit#1").notes == "from the server"
+        assert {run.uid for run in folder.list()} == {run.uid for run in server.list()}
+        assert contents(server) == b"weights"
+        assert not [one for one in server.check(deep=True) if one.is_trouble]
+
+
 def test_what_needs_a_folder_says_so(url, tmp_path):
     with Store.open(url) as store, pytest.raises(UsageError, match="not available on PostgreSQL"):
         store.copy(tmp_path / "copy")
+
+
+# Migrations
+
+
+@pytest.fixture
+def later_step(monkeypatch):
+    """Add a migration, as a later release has it."""
+    from runstore.storage import migrations
+    from runstore.storage.postgres import database, schema
+
+    steps = migrations.known_migrations()
+    later = migrations.Migration(
+        len(steps) + 1, "later", (), ("ALTER TABLE runs ADD COLUMN later {text}",)
+    )
+    monkeypatch.setattr(schema, "known_migrations", lambda: (*steps, later))
+    monkeypatch.setattr(database, "SCHEMA_VERSION", later.version)
+    return later
+
+
+def test_older_tables_are_migrated_only_on_request(empty, request):
+    with Store.open(empty) as store:
+        store.start("fit", capture=False).finish()
+    later = request.getfixturevalue("later_step")
+
+    with pytest.raises(SchemaTooOldError, match="requires"):
+        Store.open(empty)
+    for _ in range(2):
+        with migrate(empty) as store:
+            assert store.get("fit#1").status is Status.COMPLETE
+
+    with psycopg.connect(empty) as connection:
+        notes = connection.execute(
+            "SELECT count(*) FROM schema_migrations WHERE version = %s", (later.version,)
+        ).fetchone()
+        assert notes == (1,)
+        assert connection.execute("SELECT later FROM runs").fetchall() == [(None,)]
+
+
+def test_new_tables_have_all_migrations(empty, later_step):
+    with Store.open(empty), psycopg.connect(empty) as connection:
+        assert connection.execute("SELECT later FROM runs").fetchall() == []
+
+
+def test_newer_tables_are_read_and_not_written(url, monkeypatch):
+    from runstore.storage.postgres import database
+
+    with Store.open(url) as store:
+        store.start("fit", capture=False).finish()
+    monkeypatch.setattr(database, "SCHEMA_VERSION", database.SCHEMA_VERSION - 1)
+
+    with Store.open(url) as store:
+        assert store.get("fit#1").status is Status.COMPLETE
+        with pytest.raises(SchemaTooNewError):
+            store.edit("fit#1", notes="no")
 
 
 # Roles

@@ -15,7 +15,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "tag", "note", "mv", "rm", "trash", "restore", "undo", "redo", "settle", "gc", "doctor",
         "verify", "scrub",
     ),
-    "Share and set up": ("push", "pull", "copy", "export", "trust", "completion"),
+    "Share and set up": ("push", "pull", "copy", "migrate", "export", "trust", "completion"),
 }  # fmt: skip
 _OTHERS = "More commands"
 

@@ -1,6 +1,8 @@
 """Forward-only schema migrations, and how a database applies them.
 
-Each step is one module, `m0001_runs.py` and so on, with `NAME` and `STATEMENTS`. A step runs in
+Each step is one module, `m0001_runs.py` and so on, with `NAME` and `STATEMENTS`. A step after
+those that `storage/postgres/schema.py` begins with has `ON_SERVER` as well, if its statements
+differ in PostgreSQL. A step runs in
 one transaction together with the note that it ran; a new database takes all steps in one. Words
 in braces (`{identity}`, `{text}`) are column types whose names depend on the engine; the driver
 fills them in.
@@ -58,11 +60,12 @@ CURRENT_VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 
 
 class Migration(NamedTuple):
-    """One step: its number, its name, and its statements."""
+    """One step: its number, its name, and its statements, for SQLite and for PostgreSQL."""
 
     version: int
     name: str
     statements: tuple[str, ...]
+    on_server: tuple[str, ...] = ()
 
 
 def known_migrations() -> tuple[Migration, ...]:
@@ -70,7 +73,9 @@ def known_migrations() -> tuple[Migration, ...]:
     steps = []
     for version, module_name in enumerate(_MODULES, 1):
         module = importlib.import_module(f"{__name__}.{module_name}")
-        steps.append(Migration(version, module.NAME, tuple(module.STATEMENTS)))
+        on_server = getattr(module, "ON_SERVER", module.STATEMENTS)
+        made = Migration(version, module.NAME, tuple(module.STATEMENTS), tuple(on_server))
+        steps.append(made)
     return tuple(steps)
 
 

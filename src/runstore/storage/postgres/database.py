@@ -27,16 +27,21 @@ class ServerDatabase(Database):
     Args:
         location: The server and the database.
         create: Create the tables if there are none.
+        migrate: Apply missing migrations to older tables; otherwise, they are an error.
     """
 
     driver: PostgresDriver
 
-    def __init__(self, location: ServerLocation, *, create: bool = True) -> None:
+    def __init__(
+        self, location: ServerLocation, *, create: bool = True, migrate: bool = False
+    ) -> None:
         self.path = location.shown
         self.file = location.folder / "server.txt"
         driver = PostgresDriver(location)
         self.driver = driver
         try:
+            if migrate and schema.current_version(driver):
+                schema.migrate(driver)
             self._check_tables(driver, create=create)
         except BaseException:  # otherwise its connection would stay open
             driver.close()

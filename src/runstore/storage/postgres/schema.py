@@ -1,4 +1,4 @@
-"""The tables of a store on a server: created at once, at the version of this library.
+"""The tables of a store on a server: those of one version at once, then the later migrations.
 
 Tables and columns have the names that the migrations give them in SQLite. Indexes differ: an
 entry of PostgreSQL's has at most 2,700 bytes, and texts of users may be longer.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runstore.storage.driver import Connection
@@ -15,6 +16,7 @@ from runstore.storage.migrations import (
     ADD_NOTE,
     CREATE_NOTES,
     CURRENT_VERSION,
+    Migration,
     known_migrations,
 )
 from runstore.storage.postgres.dialect import TYPES
@@ -24,6 +26,8 @@ from runstore.storage.postgres.views import VIEWS
 if TYPE_CHECKING:
     from runstore.storage.postgres.driver import PostgresConnection, PostgresDriver
 
+# The version of the tables below, which never change; later steps are migrations.
+FIRST_VERSION = 15
 # Points of one run are in one partition, so that runs do not get in each other's way.
 _PARTITIONS = 8
 IS_THERE = "SELECT to_regclass('schema_migrations') IS NOT NULL, to_regclass('runs') IS NOT NULL"
@@ -376,15 +380,32 @@ def create(driver: PostgresDriver) -> None:
             _create(connection)
 
 
+def _later_statements() -> list[str]:
+    later = known_migrations()[FIRST_VERSION:]
+    return [statement for step in later for statement in step.on_server]
+
+
 def differences(connection: Connection) -> list[str]:
     """Return tables, columns, indexes, views and functions that are missing."""
     wanted = {
         f"{kind.lower()} {name}"
-        for statement in (*_TABLES, *_INDEXES, *FUNCTIONS, *VIEWS)
+        for statement in (*_TABLES, *_INDEXES, *FUNCTIONS, *VIEWS, *_later_statements())
         for kind, name in _MADE.findall(statement)
     }
     found = {f"{kind} {name}" for kind, name in connection.execute(_FOUND).fetchall()}
     return sorted(wanted - found)
+
+
+def migrate(driver: PostgresDriver) -> int:
+    """Apply all missing migrations in one transaction, and return the version reached.
+
+    Two programs may do this at the same time: the second one finds the notes of the first.
+    """
+    steps = known_migrations()
+    with driver.write() as connection:
+        found = int(connection.execute(CURRENT_VERSION).fetchone()[0])
+        _apply(connection, steps[found:])
+    return max(found, len(steps))
 
 
 def has_others(driver: PostgresDriver) -> bool:
@@ -403,7 +424,19 @@ def _create(connection: PostgresConnection) -> None:
             "INSERT INTO store_state (name, value) VALUES (:name, :value)",
             {"name": name, "value": value},
         )
-    now = time.time_ns() // 1000
-    for step in known_migrations():
-        note = {"version": step.version, "name": step.name, "applied_at": now}
-        connection.execute(ADD_NOTE, note)
+    steps = known_migrations()
+    for step in steps[:FIRST_VERSION]:
+        _note(connection, step)
+    _apply(connection, steps[FIRST_VERSION:])
+
+
+def _apply(connection: PostgresConnection, steps: Sequence[Migration]) -> None:
+    for step in steps:
+        for statement in step.on_server:
+            connection.raw.execute(statement.format(**TYPES))
+        _note(connection, step)
+
+
+def _note(connection: PostgresConnection, step: Migration) -> None:
+    note = {"version": step.version, "name": step.name, "applied_at": time.time_ns() // 1000}
+    connection.execute(ADD_NOTE, note)
