@@ -1,11 +1,16 @@
 """A store on a PostgreSQL server: what differs from a store in a folder."""
 
+import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
@@ -321,6 +326,67 @@ def test_a_change_is_seen_by_a_reader_that_asks_for_what_is_new(url):
         writer.join()
 
         assert len(found) == 20
+
+
+# Through a pooler
+
+
+@pytest.fixture
+def pooled(url):
+    """Return the URL of a store behind PgBouncer, which pools transactions."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        pytest.skip("PgBouncer is not installed")
+    parts = urlsplit(url)
+    options = parse_qs(parts.query)
+    server = options["host"][0] if "host" in options else parts.hostname
+    folder = Path(tempfile.mkdtemp(prefix="rs-pgb-", dir="/tmp"))  # the name of a socket is short
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host={server} port={parts.port or 5432} user={parts.username}\n"
+        "[pgbouncer]\npool_mode = transaction\nauth_type = any\nlisten_port = 6432\n"
+        f"unix_socket_dir = {folder}\ndefault_pool_size = 2\nmax_client_conn = 100\n"
+        "ignore_startup_parameters = extra_float_digits\n"
+    )
+    user = []
+    if os.geteuid() == 0:  # which it refuses
+        name = Path(server).owner() if Path(server).exists() else "nobody"
+        user = ["-u", name]
+        shutil.chown(folder, name)
+    pooler = subprocess.Popen(
+        [program, "-q", *user, folder / "pgbouncer.ini"], stderr=subprocess.DEVNULL
+    )
+    try:
+        while not (folder / ".s.PGSQL.6432").exists():
+            assert pooler.poll() is None
+            time.sleep(0.01)
+        yield f"postgresql://{parts.username}@{parts.path}?host={folder}&port=6432"
+    finally:
+        pooler.terminate()
+        pooler.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_everything_works_through_a_pooler_of_transactions(pooled):
+    code = "import sys; from runstore import Store; Store.open(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", code, pooled], check=True, timeout=60)
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, pooled, "3", str(number)])
+        for number in range(3)
+    ]
+    with Store.open(pooled) as store:
+        with store.start("more", params={"lr": 0.1, "name": "x"}, capture=False) as run:
+            run.log(loss=1.0)
+            run.save("model.bin", b"weights")
+        store.edit("more#1", notes="from a pool")
+        store.delete("more#1")
+        store.restore("more#1")
+        assert [writer.wait(timeout=100) for writer in writers] == [0] * 3
+
+        found = store.find("params.lr = 0.1 and notes contains 'pool' order by metrics.loss")
+        assert [run.reference for run in found] == [run.reference]
+        assert len(store.list(limit=100)) == 10
+        assert [group.runs for group in store.group("status")] == [10]
+        assert not [one for one in store.check(deep=True) if one.is_trouble]
 
 
 # Words of SQLite

@@ -48,6 +48,7 @@ COMMANDS = {
     "output": [["latest"], ["exp_1", "-t"], ["exp"]],
     "ls": [[], ["--columns", "run,params,metrics,tags"], ["--group-by", "tags.k"], ["nosuch=1"]],
     "metric": [["loss=1"]],
+    "migrate": [[]],
     "mv": [["exp_1", "other\x1b[31m"], ["latest", "exp", "--yes"]],
     "note": [["latest", "--append", "more"]],
     "plot": [["latest"], ["latest", "nosuch"]],

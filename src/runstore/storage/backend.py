@@ -190,10 +190,8 @@ class Backend:
             return Objects(self.path / OBJECTS)
         if self.server.objects is not None:
             return Objects(self.server.objects)
-        from runstore.storage.postgres.database import ServerDatabase
         from runstore.storage.postgres.objects import RowObjects
 
-        assert isinstance(self.database, ServerDatabase)  # noqa: S101 - opened from the same URL
         return RowObjects(self.path / OBJECTS, self.database.driver)
 
     @once

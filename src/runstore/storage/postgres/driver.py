@@ -302,21 +302,6 @@ class PostgresDriver:
         finally:
             self._own.patience_s = before
 
-    @contextmanager
-    def locked(self, number: int, *, is_shared: bool, patience_s: float) -> Iterator[None]:
-        """Hold a lock of the database inside the block, in a transaction of its own.
-
-        Raises:
-            StoreLockedError: Others held it for longer.
-        """
-        kind = "_shared" if is_shared else ""
-        with self._translating():
-            raw = self._begun(f"SELECT pg_advisory_xact_lock{kind}({number})", patience_s)
-        try:
-            yield
-        finally:
-            self._give_back(raw)  # a rollback, because nothing was written
-
     def _begun(self, lock: str, patience_s: float) -> Raw[Any]:
         """Return a connection in a transaction that holds a lock.
 

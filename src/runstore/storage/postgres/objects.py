@@ -6,8 +6,9 @@ there are not fetched again.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,15 +19,19 @@ from runstore.errors import (
     StoreLockedError,
     StoreUnavailableError,
 )
+from runstore.storage.driver import Driver
 from runstore.storage.files.objects import Contents, Objects, hashed
-from runstore.storage.postgres.driver import PostgresDriver
 
 LARGEST_BYTES = 256 << 20
 _PART_BYTES = 4 << 20
-_LOCK = 0x72756E74  # beside that of writers
-_SAVING_PATIENCE_S, _CLEANING_PATIENCE_S = 20.0, 60.0
 
-_SIZE = "SELECT size_bytes FROM objects WHERE digest = :digest"
+# Only if all parts are there.
+_SIZE = """
+    SELECT o.size_bytes FROM objects o WHERE o.digest = :digest AND o.size_bytes = (
+        SELECT coalesce(sum(octet_length(p.body)), 0) FROM object_parts p
+        WHERE p.digest = o.digest
+    )
+"""
 _PARTS = "SELECT count(*) FROM object_parts WHERE digest = :digest"
 _PART = "SELECT body FROM object_parts WHERE digest = :digest AND part = :part"
 _PUT_PART = """
@@ -50,6 +55,13 @@ _REMOVE_PARTS = """
 """
 
 
+class _Sent(threading.local):
+    """Contents that this thread sent inside a block."""
+
+    def __init__(self) -> None:
+        self.sent: list[Contents] = []
+
+
 class RowObjects(Objects):
     """The contents of one store, as rows with copies in a folder.
 
@@ -58,27 +70,28 @@ class RowObjects(Objects):
         driver: The database.
     """
 
-    def __init__(self, folder: Path, driver: PostgresDriver) -> None:
+    def __init__(self, folder: Path, driver: Driver) -> None:
         super().__init__(folder)
         self._driver = driver
+        self._own = _Sent()
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Prevent cleaning up by any machine inside the block; see `Objects.in_use`."""
-        with ExitStack() as stack:
-            # If the server is away, contents are kept on this machine, see `share`.
-            with suppress(StoreUnavailableError):
-                lock = self._driver.locked(_LOCK, is_shared=True, patience_s=_SAVING_PATIENCE_S)
-                stack.enter_context(lock)
-            stack.enter_context(super().in_use())
-            yield
+        """Prevent cleaning up on this machine inside the block, and check its contents afterwards.
 
-    @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Prevent saving by any machine inside the block; see `Objects.alone`."""
-        lock = self._driver.locked(_LOCK, is_shared=False, patience_s=_CLEANING_PATIENCE_S)
-        with lock, super().alone() as is_alone:
-            yield is_alone
+        No lock of the database is held meanwhile: it would keep a connection of a pool busy for
+        as long as a large file takes. Another machine may clean up between the contents and their
+        reference; then they are sent once more.
+        """
+        outer, self._own.sent = self._own.sent, []
+        try:
+            with super().in_use():
+                yield
+            for kept in [*self._own.sent]:
+                with suppress(StoreUnavailableError, StoreLockedError):
+                    self.share(*kept)
+        finally:
+            self._own.sent = outer
 
     def size_of(self, digest: str) -> int | None:
         """Return the size of these contents; None if missing."""
@@ -158,6 +171,7 @@ class RowObjects(Objects):
             self._send(kept)
 
     def _send(self, kept: Contents) -> None:
+        self._own.sent.append(kept)
         where = {"digest": kept.digest}
         with self._driver.read() as connection:
             row = connection.execute(_SIZE, where).fetchone()
