@@ -10,6 +10,7 @@ from rich.console import Console
 from commands import messages, on_terminal, runstore
 from runstore import Store
 from runstore.cli import output, transfers
+from runstore.errors import UsageError
 
 
 @pytest.fixture
@@ -153,3 +154,17 @@ def test_runs_and_folders_are_completed(here, begun, offered):
     lines = ended.stdout.splitlines()
     assert ("plain", offered) in pairwise(lines)
     assert ("dir", begun) in pairwise(lines)
+
+
+def test_runs_are_pushed_to_a_server(here):
+    pytest.importorskip("psycopg")
+    url, take_back = pytest.importorskip("postgres_server").database()
+
+    pushed = runstore("push", url, cwd=here)
+
+    assert "2 runs were added to postgresql://" in messages(pushed)[0]
+    with Store.open(url) as team, Store.open(here / "own") as own:
+        assert own.pull(team, runs=["mnist#2"]).added == 1
+        with pytest.raises(UsageError, match="same store"):
+            team.push(url)
+    take_back()

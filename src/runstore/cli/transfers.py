@@ -89,20 +89,19 @@ def _bars() -> Bars:
     return bars
 
 
-def show_result(result: Transfer, receiver: Path, *, as_json: bool) -> None:
+def show_result(result: Transfer, receiver: str, *, as_json: bool) -> None:
     """Print the result of a transfer.
 
     Args:
         result: The result.
-        receiver: The folder of the store that received the runs.
+        receiver: The location of the store that received the runs.
         as_json: Whether to print JSON instead of lines.
     """
     if as_json:
         output.print_json(_as_json(result))
     else:
         here = working_directory()
-        is_below = receiver.is_relative_to(here) and receiver != here
-        place = str(receiver.relative_to(here) if is_below else receiver)
+        place = receiver.removeprefix(f"{here}{os.sep}")
         output.say(f"runstore: {_summary(result, place)}.", err=not result.is_dry)
         for line in _skipped(result, place):
             output.say(f"runstore: {line}", err=True)

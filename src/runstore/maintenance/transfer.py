@@ -87,7 +87,7 @@ def transfer(
     """
     if source is target or os.path.realpath(source.path) == os.path.realpath(target.path):
         raise UsageError(
-            f"{target.path} is the same store.",
+            f"{target.place} is the same store.",
             kept="Nothing was transferred.",
             hint="Name another store.",
         )
@@ -224,7 +224,7 @@ class _Transfer:
             if mine.purged_at is not None:
                 return DELETED, ""
             if problem := problem_of(mine):
-                return DAMAGED, f"{problem} in {self._target.path}"
+                return DAMAGED, f"{problem} in {self._target.place}"
         is_active = any(one is not None and _is_active(one) for one in (theirs, mine))
         return (ACTIVE, "") if is_active else ("", "")
 
@@ -297,7 +297,7 @@ class _Transfer:
                 raise
             except OSError as error:
                 raise StoreUnavailableError(
-                    f"A file of {size:,} bytes could not be copied to {self._target.path}:"
+                    f"A file of {size:,} bytes could not be copied to {self._target.place}:"
                     f" {error.strerror or error}.",
                     kept="No incomplete run was written.",
                     hint="Repeat the transfer to continue.",

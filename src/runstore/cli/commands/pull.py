@@ -37,7 +37,7 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
         wanted = selected(sender, named)
         with open_store(create=not dry_run) as store:
             result = store.pull(sender, **wanted, dry=dry_run, progress=progress)
-            place = store.path
+            place = store.backend.place
     show_result(result, place, as_json=as_json)
     if not result.is_complete:
         context.exit(FAILED)

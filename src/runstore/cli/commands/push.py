@@ -35,6 +35,7 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
 
     \b
     runstore push /data/team/runs
+    runstore push postgresql://db.example.org/runs
     runstore push mnist "metrics.acc.max > 0.9" /data/team/runs
     runstore push --dry-run latest /data/team/runs
     """  # noqa: D301 - click keeps lines after the mark as they are
@@ -47,7 +48,7 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
         wanted = selected(store, named)
         with other_store(other, is_to_write=True, create=not dry_run) as receiver:
             result = store.push(receiver, **wanted, dry=dry_run, progress=progress)
-            place = receiver.path
+            place = receiver.backend.place
     show_result(result, place, as_json=as_json)
     if not result.is_complete:
         context.exit(FAILED)
