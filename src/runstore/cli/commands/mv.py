@@ -38,7 +38,7 @@ def command(words: Sequence[str], target: str, *, merge: bool) -> None:
         if len(words) == 1 and store.has_experiment(words[0]):
             count = store.rename_experiment(words[0], target, merge=merge)
             runs = f"{count:,} run{'' if count == 1 else 's'}"
-            say(f"runstore: {runs} in {target} now.", err=True)
+            say(f"runstore: renamed {words[0]} to {target} ({runs}).", err=True)
             return
         before = runs_meant(store, words)
         moved = store.move(before, target)

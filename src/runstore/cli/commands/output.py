@@ -72,7 +72,7 @@ def _say_nothing_kept(run: Run) -> None:
     hint = (
         f"Show its error with: runstore show {run.reference}"
         if run.error
-        else "Scripts keep theirs unless output is turned off; for that of other programs:"
+        else "The output of scripts is kept unless it is turned off; for other programs, use:"
         " runstore exec -- PROGRAM"
     )
     output.say(f"runstore: no output of {run.reference} is kept{so_far}. {hint}", err=True)
