@@ -370,11 +370,6 @@ def forget(is_meant: Callable[[LiveRun], bool]) -> None:
         registry.remove(run)
 
 
-def wait_for_background(patience_s: float = background.PATIENCE_S) -> None:
-    """Wait until facts that are being captured are written, or until a time limit."""
-    background.wait_until_done(patience_s)
-
-
 _WORKERS_FORGET = (3, 13)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from runstore import background
 from runstore.config import IfDone
 from runstore.current import PARENT_VARIABLE
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError, attempt
@@ -18,7 +19,6 @@ from runstore.model.facts import REPEATS, Facts
 from runstore.model.params.build import parameter_set
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
-from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun
 from runstore.recording.outcome import status_of
 from runstore.runner import modules, overrides, own_output, run_folder
@@ -346,7 +346,7 @@ def _begin_folder(folder: Path, store: Store, run: ActiveRun) -> None:
 
 
 def _end_folder(folder: Path, store: Store, run: ActiveRun) -> None:
-    live_runs.wait_for_background()
+    background.wait_until_done()
     run_folder.write_end(folder, store, run.record)
 
 

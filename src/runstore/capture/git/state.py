@@ -246,14 +246,14 @@ def _head(answer: bytes) -> Facts:
     return Facts(values=values, unknown=unknown)
 
 
-def read_remote(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
+def read_remote(cwd: Path) -> Facts:
     """Return `git.remote`, without credentials, and `git.root`."""
     try:
         root = run_git(
             ["rev-parse", "--show-toplevel"],
             cwd,
             limit_bytes=_SMALL_LIMIT_BYTES,
-            timeout_s=timeout_s,
+            timeout_s=QUICK_TIMEOUT_S,
         )
     except GitError as error:
         return Facts(unknown={"git.root": str(error), "git.remote": str(error)})
@@ -263,7 +263,7 @@ def read_remote(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
             ["config", "--get-regexp", r"^remote\..*\.url$"],
             cwd,
             limit_bytes=_SMALL_LIMIT_BYTES,
-            timeout_s=timeout_s,
+            timeout_s=QUICK_TIMEOUT_S,
         )
     except GitError:
         return Facts(values=values, unknown={"git.remote": "the repository has no remote"})

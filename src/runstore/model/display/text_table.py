@@ -19,7 +19,6 @@ def text_table(
     *,
     title: str = "",
     total: int | None = None,
-    most: int = _ROWS_AT_MOST,
 ) -> str:
     """Return rows as lines of text with aligned columns.
 
@@ -28,10 +27,9 @@ def text_table(
         rows: Texts; an iterator is read only up to the rows shown if `total` is known.
         title: A line above them; empty for none.
         total: Number of rows; None to count them.
-        most: Maximum number of rows shown.
     """
     left = iter(rows)
-    shown = list(islice(left, most))
+    shown = list(islice(left, _ROWS_AT_MOST))
     more = sum(1 for _ in left) if total is None else total - len(shown)
     lines = [visible(title)] if title else []
     lines += _aligned([list(map(_in_line, row)) for row in (head, *shown)]) if shown else []

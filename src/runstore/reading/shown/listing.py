@@ -126,9 +126,7 @@ def _with_lists(cells: Mapping[str, Cell]) -> dict[str, Cell]:
     return found
 
 
-def list_columns(
-    rows: Sequence[ListRow], order: Sequence[Order] = (), now: datetime | None = None
-) -> list[ListColumn]:
+def list_columns(rows: Sequence[ListRow], order: Sequence[Order] = ()) -> list[ListColumn]:
     """Return the columns of a list, in their order on the screen.
 
     Parameters with the same value in all runs and system metrics are omitted.
@@ -136,9 +134,8 @@ def list_columns(
     Args:
         rows: The runs to choose columns for.
         order: The sort keys; each is shown.
-        now: The current time, for ages.
     """
-    at = now or datetime.now(timezone.utc)
+    at = datetime.now(timezone.utc)
     found = [
         ListColumn("run", 0, lambda row: row.name),
         ListColumn("status", 1, lambda row: row.run.status_text),

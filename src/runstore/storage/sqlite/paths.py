@@ -126,12 +126,8 @@ def copy_rights(made: int, like: os.stat_result) -> None:
         os.fchmod(made, stat.S_IMODE(like.st_mode) & 0o666)
 
 
-def make_folders(path: Path, mode: int = 0o777) -> None:
+def make_folders(path: Path) -> None:
     """Create a folder and its missing parents, with permissions that follow their parents.
-
-    Args:
-        path: The folder.
-        mode: Its permissions, before the umask and those of its parent.
 
     Raises:
         OSError: It cannot be created.
@@ -140,7 +136,7 @@ def make_folders(path: Path, mode: int = 0o777) -> None:
         return
     make_folders(path.parent)
     try:
-        path.mkdir(mode)
+        path.mkdir()
     except FileExistsError:
         if path.is_dir():
             return  # another process was faster
