@@ -339,3 +339,17 @@ def test_every_page_is_reached_from_the_readme():
         waiting += [(page.parent / target).resolve() for target in targets]
 
     assert [str(page.relative_to(ROOT)) for page in PAGES if page.resolve() not in reached] == []
+
+
+def test_every_guide_is_listed_and_ends_with_next_steps():
+    """Each is one click from the README and from the start page of the site."""
+    readme, index = (page.read_text(encoding="utf-8") for page in (PAGES[0], DOCS / "index.md"))
+
+    wrong = []
+    for guide in sorted((DOCS / "guides").glob("*.md")):
+        last = guide.read_text(encoding="utf-8").rpartition("\n## ")[2]
+        is_listed = f"(docs/guides/{guide.name})" in readme and f"(guides/{guide.name})" in index
+        if not is_listed or not last.startswith("Next steps\n\n- ["):
+            wrong.append(guide.name)
+
+    assert wrong == []
