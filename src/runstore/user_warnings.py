@@ -30,6 +30,17 @@ def warn(message: str, category: type[Warning] = StoreWarning) -> None:
         _waiting.messages.append((message, category))
 
 
+def warn_in_background(message: str) -> None:
+    """Warn in a thread of ours, where no line of the program can be named.
+
+    If warnings are errors, it is printed: there is no code of the user to be interrupted.
+    """
+    try:
+        warnings.warn_explicit(visible(message), StoreWarning, "runstore", 1, module=__name__)
+    except StoreWarning:
+        say(message)
+
+
 def say(message: str) -> None:
     """Print a line to stderr that is not a warning; do nothing if stderr is closed."""
     # Python sets a closed stderr to None.

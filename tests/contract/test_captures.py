@@ -3,12 +3,17 @@
 import sys
 import textwrap
 import threading
+import warnings
 
 import pytest
 
 from command_server import Program
 from commands import git
 from runstore import Store, background
+from runstore.capture import Surroundings
+from runstore.errors import StoreLockedError
+from runstore.model.facts import Facts
+from runstore.recording.captures import Capture
 
 
 @pytest.fixture
@@ -76,3 +81,26 @@ def test_runs_in_different_places_get_facts_of_their_own(repository, tmp_path, m
     for run in (first, second):
         run.finish()
     store.close()
+
+
+@pytest.mark.parametrize("are_errors", [False, True])
+def test_facts_that_cannot_be_kept_name_their_run(tmp_path, monkeypatch, capsys, are_errors):
+    """The thread that reads them has no line of the program, and may not be ended by a warning."""
+
+    def refuse(*_):
+        raise StoreLockedError("The store is locked.")
+
+    with Store.open(tmp_path / "store") as store, store.start("fit", capture=False) as run:
+        where = Surroundings.here(store=store.path)
+        reading = Capture(store.backend.database, run.uid, run.record.facts, where, Facts())
+        monkeypatch.setattr(store.backend.database, "attach_facts", refuse)
+
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("error" if are_errors else "always")
+            reading.do_with([])
+
+    told = f"Some facts about {run.reference} could not be kept: The store is locked."
+    assert [(one.filename, str(one.message)) for one in said] == (
+        [] if are_errors else [("runstore", told)]
+    )
+    assert capsys.readouterr().err == (f"runstore: {told}\n" if are_errors else "")

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from runstore.capture import Surroundings, code_facts, environment_facts
 from runstore.errors import StoreError
 from runstore.model.facts import Facts
+from runstore.recording import live_runs
 from runstore.storage.database import Database
 from runstore.storage.sqlite.descriptors import with_room
-from runstore.user_warnings import warn
+from runstore.user_warnings import warn_in_background
 
 
 class Capture(NamedTuple):
@@ -43,7 +44,7 @@ class Capture(NamedTuple):
         try:
             with_room(lambda: self._read_for((self, *alike)))
         except (OSError, ImportError) as error:  # no descriptors; or the interpreter is ending
-            warn(f"Facts about the run {self.uid} could not be read: {error}")
+            warn_in_background(f"Facts about {_name_of(self.uid)} could not be read: {error}")
 
     def _read_for(self, runs: Sequence[Capture]) -> None:
         facts = environment_facts(self.where)
@@ -58,4 +59,10 @@ def _keep(captures: Sequence[Capture], facts: Facts) -> None:
         try:
             one.database.attach_facts(one.uid, facts)
         except StoreError as error:
-            warn(f"Some facts about the run {one.uid} could not be kept: {error}")
+            warn_in_background(f"Some facts about {_name_of(one.uid)} could not be kept: {error}")
+
+
+def _name_of(uid: str) -> str:
+    """Return the name of a run without reading the database, which may have failed."""
+    watched = live_runs.running(uid)
+    return f"the run {uid}" if watched is None else watched.reference

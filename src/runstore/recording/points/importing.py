@@ -183,6 +183,6 @@ class PointImport:
             + (
                 "are kept in the spool; they are imported when the store is next opened."
                 if is_kept
-                else "were in its spool, which no longer exists."
+                else "were in its spool; if the store was moved, they are imported there."
             )
         )
