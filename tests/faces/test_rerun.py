@@ -206,6 +206,24 @@ def test_a_script_that_skips_finished_runs_is_run_again(tmp_path, read):
     assert [run.status for run in read(tmp_path)] == [Status.COMPLETE] * 2
 
 
+def test_a_loop_is_repeated_and_the_run_with_the_same_parameters_names_the_old(tmp_path, read):
+    (tmp_path / "t.py").write_text(
+        "import runstore\n"
+        "for lr in (1, 2, 3):\n"
+        "    with runstore.start_run('t', params={'lr': lr}): pass\n"
+    )
+    python(tmp_path, "t.py")
+
+    ended = runstore("rerun", "t#2", cwd=tmp_path)
+
+    runs = read(tmp_path)
+    assert "its program also recorded t_1_" in ended.stderr
+    assert [run.params["lr"] for run in runs] == [1, 2, 3, 1, 2, 3]
+    named = [run.run_number for run in runs if "rerun.of" in run.facts.values]
+    assert named == [5]
+    assert runs[4].facts.values["rerun.of"] == runs[1].uid
+
+
 def test_outside_of_git_the_recorded_files_are_compared(tmp_path, read):
     (tmp_path / "h.py").write_text("x = 1\n")
     (tmp_path / "t.py").write_text(

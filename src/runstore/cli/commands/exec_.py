@@ -128,11 +128,13 @@ def execute(
     if_done: IfDone,
     command: Sequence[str],
     repeats: str | None = None,
+    is_one_of_several: bool = False,
 ) -> NoReturn:
     """Run and record a command, and end this process with its exit code.
 
     Args:
         repeats: The uid of the run that it repeats.
+        is_one_of_several: Whether the program of that run recorded other runs as well.
         if_done: As in `Store.start`.
         experiment: See the options of `runstore exec`, as for the others.
         settings: Parameters.
@@ -162,7 +164,7 @@ def execute(
     params = command_params.merged(read, given)
     options = _as_words(experiment, settings, metrics, uses, saves, no_params=no_params)
     facts: dict[str, FactValue] = {EXEC_OPTIONS: options} if options else {}
-    if repeats is not None:
+    if repeats is not None and not is_one_of_several:
         facts[REPEATS] = repeats
     with held_back(), open_store(create=True) as store, skipping(if_done):
         ended = run_command(
@@ -178,6 +180,10 @@ def execute(
             saves=saves,
             facts=facts,
         )
+        if repeats is not None and is_one_of_several and ended.run is not None:
+            from runstore.runner.repeating.recorded import note_repeated
+
+            note_repeated(store, ended.run, repeats)
     if read and ended.run is not None and ended.run.params == params:
         _say_read(ended.run, [*command_params.leaf_names(read)])
     error = "" if ended.error is None else f": {ended.error}"

@@ -91,15 +91,15 @@ def _repeat(
     use_recorded_python(recorded)
     again = _Again(store, recorded, settings, notes, is_executed=not dry_run)
     told = again.differences
+    others = others_of_its_program(store, recorded.run)
     if not as_json:
-        others = others_of_its_program(store, recorded.run)
         _tell(again, told, [one.reference for one in others])
     if dry_run:
         _print_dry(again, told, as_json=as_json)
         return
     if told.decisive and not anyway:
         raise _refused(again.name, is_copy=os.environ.get(AGAIN_VARIABLE) == _IN_COPY)
-    again.execute()
+    again.execute(is_one_of_several=bool(others))
 
 
 def _repeat_in_copy(
@@ -176,8 +176,12 @@ class _Again:
             is_other_process=not recorded.is_experiment,
         )
 
-    def execute(self) -> NoReturn:
-        """Run and record the command, and end this process."""
+    def execute(self, *, is_one_of_several: bool) -> NoReturn:
+        """Run and record the command, and end this process.
+
+        Args:
+            is_one_of_several: Whether the program of the run recorded other runs as well.
+        """
         os.environ[AGAIN_VARIABLE] = "1"
         if self._plan is not None:
             from runstore.cli.commands.run import record
@@ -185,7 +189,7 @@ class _Again:
 
             plan, request = self._plan
             record(with_settings(plan, self._settings), request, self.recorded.words)
-        _execute_command(self.recorded, self._notes)
+        _execute_command(self.recorded, self._notes, is_one_of_several=is_one_of_several)
 
 
 def _planned(recorded: RecordedCommand, notes: str | None) -> tuple[Plan, Request]:
@@ -221,7 +225,9 @@ def _with_settings(recorded: RecordedCommand, settings: Sequence[str]) -> Record
     return replace(recorded, options=tuple(options), words=tuple(words))
 
 
-def _execute_command(recorded: RecordedCommand, notes: str | None) -> NoReturn:
+def _execute_command(
+    recorded: RecordedCommand, notes: str | None, *, is_one_of_several: bool
+) -> NoReturn:
     """Run and record a command as `runstore exec` does."""
     from runstore.cli.commands.exec_ import command as exec_command
     from runstore.cli.commands.exec_ import execute
@@ -239,7 +245,7 @@ def _execute_command(recorded: RecordedCommand, notes: str | None) -> NoReturn:
         read = leaf_names(read_params(recorded.words, recorded.folder))
         options["no_params"] = not set(read) <= set(leaf_names(run.params))
     options.update(notes=notes, if_done="run", repeats=run.uid)
-    execute(**options)
+    execute(is_one_of_several=is_one_of_several, **options)
 
 
 def _tell(again: _Again, told: Differences, others: Sequence[str]) -> None:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from runstore.analysis.reruns.identity import are_same_sets
 from runstore.capture.git.state import QUICK_TIMEOUT_S, GitError, run_git
 from runstore.capture.secrets import MASK
 from runstore.errors import ConflictError, NotFoundError
 from runstore.model.code.launchers import code_argument, is_python, launched
 from runstore.model.display.short_names import short_name
-from runstore.model.facts import EXEC_OPTIONS
+from runstore.model.facts import EXEC_OPTIONS, REPEATS, Facts
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -228,3 +229,24 @@ def others_of_its_program(store: Store, run: Run) -> list[Run]:
         if other.process == run.process and other.uid != run.uid:
             found.append(other)
     return found
+
+
+def note_repeated(store: Store, new: Run, old_uid: str) -> None:
+    """Note which of the runs that a program recorded repeats an earlier run of it.
+
+    It is the one with the same parameters, or else the first.
+
+    Args:
+        store: The store of the runs.
+        new: The first new run.
+        old_uid: The earlier run.
+    """
+    old = store.get(old_uid)
+    same = [
+        one
+        for one in (new, *store.children(new.uid))
+        if one.experiment_name == old.experiment_name
+        and are_same_sets(one.parameter_sets, old.parameter_sets)
+    ]
+    chosen = same[0] if same else new
+    store.backend.database.attach_facts(chosen.uid, Facts(values={REPEATS: old_uid}))
