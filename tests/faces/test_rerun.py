@@ -131,6 +131,62 @@ def test_other_code_is_refused_and_the_recorded_code_is_run_on_request(project, 
         assert store.document(recorded.uid, "patch") == store.document("toy#1", "patch")
 
 
+def test_renamed_and_binary_files_are_restored(project, read):
+    (project / "train.py").write_text(
+        "import pathlib, runstore, renamed\n"
+        "with runstore.start_run('toy') as run:\n"
+        "    run.log(size=len(pathlib.Path('b.dat').read_bytes()), x=renamed.f(3))\n"
+    )
+    (project / "b.dat").write_bytes(bytes(range(256)))
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "two")
+    git(project, "mv", "helper.py", "renamed.py")
+    (project / "b.dat").write_bytes(bytes(range(256)) * 3)
+    python(project, "train.py")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "three")
+
+    refused = runstore("rerun", "toy#1", cwd=project)
+    ended = runstore("rerun", "toy#1", "--recorded-code", cwd=project)
+
+    assert [one.partition(":")[0] for one in listed(refused)] == ["commit"]
+    assert ended.returncode == 0, ended.stderr
+    assert listed(ended) == []
+    metrics = read(project)[-1].metrics
+    assert (metrics["size"].last, metrics["x"].last) == (768, 3)
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_modules_outside_of_the_repository_are_compared(project, monkeypatch, is_changed):
+    outside = project.parent / "lib"
+    outside.mkdir()
+    (outside / "shared.py").write_text("x = 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(outside))
+    (project / "train.py").write_text("import runstore, shared\nrunstore.start_run('toy')\n")
+    git(project, "commit", "-qam", "two")
+    python(project, "train.py")
+    if is_changed:
+        (outside / "shared.py").write_text("x = 22\n")
+
+    ended = runstore("rerun", "toy#1", cwd=project)
+
+    assert ended.returncode == (4 if is_changed else 0), ended.stderr
+    assert listed(ended) == (["shared changed"] if is_changed else [])
+
+
+def test_a_commit_that_is_gone_cannot_be_restored(project):
+    python(project, "train.py")
+    shutil.rmtree(project / ".git")
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "other")
+
+    ended = runstore("rerun", "toy#1", "--recorded-code", cwd=project)
+
+    assert ended.returncode == 4
+    assert "does not have its commit" in ended.stderr
+
+
 @pytest.mark.parametrize("change", ["written", "missing"])
 def test_other_inputs_are_refused(project, read, change):
     python(project, "train.py", "--data", "data/x.csv")

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 from runstore.analysis.compare.differences import MISSING, Difference, differences
 from runstore.analysis.reruns.identity import are_same_sets, call_differences, call_of, code_of
 from runstore.analysis.reruns.subjects import ComparedRun, Similar
-from runstore.model.code.documents import CODE_DOCUMENTS, IMPORTED_MODULES
+from runstore.model.code.documents import (
+    CODE_DOCUMENTS,
+    IMPORTED_MODULES,
+    LATE_MODULES,
+    MODULES,
+)
 from runstore.model.code.patches import parse_patch
 from runstore.storage.documents import document_hashes
 
@@ -111,7 +116,7 @@ def _code(old: ComparedRun, new: ComparedRun) -> tuple[list[Difference], list[st
     if before.commit is None or now.commit is None:
         return [], unknown
     others = _changed_marks(before.others, now.others)
-    others += _changed_marks(_imported(old), _imported(new))
+    others += _changed_marks(*_imported_by(old, new))
     if before.ignored is not None and now.ignored is not None:
         others += _changed_marks(before.ignored, now.ignored)
     if before.documents == now.documents:
@@ -119,9 +124,26 @@ def _code(old: ComparedRun, new: ComparedRun) -> tuple[list[Difference], list[st
     return [*_changed_files(old, new), *others], unknown
 
 
+def _imported_by(old: ComparedRun, new: ComparedRun) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the fingerprints of imported modules of both, as far as they can be compared.
+
+    A program that recorded the earlier run itself has those that it loaded.
+    """
+    before, now = _imported(old), _imported(new)
+    if IMPORTED_MODULES in old.documents or not now:
+        return before, now
+    loaded = {**_marks_in(old, MODULES), **_marks_in(old, LATE_MODULES)}
+    before = {name: loaded[name] for name in now if name in loaded}
+    return before, {name: now[name] for name in before}
+
+
 def _imported(one: ComparedRun) -> dict[str, str]:
     """Return the fingerprints of the modules that a command imports, by their names."""
-    text = one.text_of(IMPORTED_MODULES) if IMPORTED_MODULES in one.documents else None
+    return _marks_in(one, IMPORTED_MODULES)
+
+
+def _marks_in(one: ComparedRun, document: str) -> dict[str, str]:
+    text = one.text_of(document) if document in one.documents else None
     return {name: mark for name, (_, mark) in json.loads(text or "{}").items()}
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 300.0
 _LIMIT_BYTES = 1 << 26
+_SHOWN = 12  # characters of a commit
 _KEPT = "Nothing was started."
 _BYTECODE = ".pyc"
 _CODE = (".py", ".pyw", ".ipynb", _BYTECODE)
@@ -96,10 +97,16 @@ def checked_out(store: Store, run: Run, root: Path | None) -> Iterator[Checkout]
 
 def _fill(store: Store, run: Run, root: Path, checkout: Checkout) -> None:
     place, commit = checkout.root, str(run.commit)
+    try:
+        _git(["cat-file", "-e", f"{commit}^{{commit}}"], root)
+    except GitError as error:
+        raise ValueError(f"{root} does not have its commit {commit[:_SHOWN]}") from error
     _git(
         [*_SETTINGS, "clone", "--quiet", "--shared", "--no-checkout", str(root), str(place)], root
     )
     _git([*_SETTINGS, "checkout", "--quiet", "--detach", commit], place)
+    if (place / ".gitmodules").exists():
+        raise ValueError("its commit has submodules, which would be fetched")
     # The remote is recorded with each run.
     try:
         remote = os.fsdecode(_git(["config", "remote.origin.url"], root)).strip()
@@ -110,7 +117,7 @@ def _fill(store: Store, run: Run, root: Path, checkout: Checkout) -> None:
     if patch:
         file = place.parent / "changes.patch"
         file.write_text(patch, encoding="utf-8", errors="surrogateescape")
-        _git(["apply", "--whitespace=nowarn", str(file)], place)
+        _git(["apply", "--index", "--whitespace=nowarn", str(file)], place)
     for name, text in json.loads(store.document(run.uid, "untracked") or "{}").items():
         _write(place, name, text)
     for name in _marked(run):
