@@ -10,7 +10,7 @@ from rich.console import Console
 from commands import messages, on_terminal, runstore
 from runstore import Store
 from runstore.cli import output, transfers
-from runstore.errors import UsageError
+from runstore.errors import StoreUnavailableError, UsageError
 
 
 @pytest.fixture
@@ -168,3 +168,20 @@ def test_runs_are_pushed_to_a_server(here):
         with pytest.raises(UsageError, match="same store"):
             team.push(url)
     take_back()
+
+
+def test_data_that_waits_on_this_machine_is_delivered(here):
+    with Store.open(here / ".runstore") as store:
+        run = store.get("mnist#1")
+        body = {"changes": {"late": "yes"}, "author": "ada"}
+        kept = store.backend.spool.keep(run.uid, "tags", body)
+
+    ended = runstore("push", cwd=here)
+
+    assert (ended.returncode, messages(ended)) == (0, ["runstore: nothing waits for .runstore."])
+    assert not kept.exists()
+    with Store.open(here / ".runstore") as store:
+        assert store.get(run.uid).tags["late"] == "yes"
+        store.backend.spool.keep(run.uid, "tags", body)
+        with pytest.raises(StoreUnavailableError, match="1 change could not be written"):
+            transfers.show_delivered(store, as_json=False)

@@ -38,13 +38,15 @@ runs_argument = click.argument(
 )
 
 
-transfer_argument = click.argument(
-    "words",
-    metavar="[RUN | EXPERIMENT]... [FILTER] OTHER",
-    nargs=-1,
-    required=True,
-    shell_complete=complete_words_or_folders,
-)
+def transfer_argument(metavar: str, *, required: bool) -> Callable[[Decorated], Decorated]:
+    """Return the argument for runs and the other store, which comes last."""
+    return click.argument(
+        "words",
+        metavar=metavar,
+        nargs=-1,
+        required=required,
+        shell_complete=complete_words_or_folders,
+    )
 
 
 def _use_store(context: click.Context, _parameter: click.Parameter, given: str | None) -> None:

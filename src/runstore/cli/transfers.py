@@ -13,7 +13,7 @@ from runstore.cli import output
 from runstore.cli.amounts import amount_as_json, bytes_text, counted
 from runstore.cli.words import filter_text, is_filter, runs_meant, tell_hints
 from runstore.config import working_directory
-from runstore.errors import UsageError
+from runstore.errors import StoreUnavailableError, UsageError
 from runstore.model.display.formatting import size_text
 from runstore.model.display.short_names import short_name
 from runstore.model.display.suggestions import some_of
@@ -100,8 +100,7 @@ def show_result(result: Transfer, receiver: str, *, as_json: bool) -> None:
     if as_json:
         output.print_json(_as_json(result))
     else:
-        here = working_directory()
-        place = receiver.removeprefix(f"{here}{os.sep}")
+        place = _shown(receiver)
         output.say(f"runstore: {_summary(result, place)}.", err=not result.is_dry)
         for line in _skipped(result, place):
             output.say(f"runstore: {line}", err=True)
@@ -169,6 +168,31 @@ def _as_json(result: Transfer) -> dict[str, Any]:
         ],
         "is_dry": result.is_dry,
     }
+
+
+def show_delivered(store: Store, *, as_json: bool) -> None:
+    """Print whether data waits on this machine for a store, which was just opened.
+
+    Raises:
+        StoreUnavailableError: Some data could not be written to the store.
+    """
+    records = store.backend.spool.records()
+    waiting = sum(store.backend.database.knows_any({one.uid}) for one in records)
+    if waiting:
+        raise StoreUnavailableError(
+            f"{counted(waiting, 'change')} could not be written to {store.backend.place}.",
+            kept=f"They are kept in {store.backend.spool.place}.",
+            hint="Try again later, or check the store with: runstore doctor",
+        )
+    if as_json:
+        output.print_json({"waiting": 0})
+    else:
+        output.say(f"runstore: nothing waits for {_shown(store.backend.place)}.", err=True)
+
+
+def _shown(place: str) -> str:
+    """Return a location relative to the working directory, if it is below that."""
+    return place.removeprefix(f"{working_directory()}{os.sep}")
 
 
 def parted(words: Sequence[str]) -> tuple[Sequence[str], str]:

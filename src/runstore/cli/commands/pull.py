@@ -13,7 +13,7 @@ from runstore.cli.transfers import parted, selected, show_result, shown_progress
 
 
 @click.command(short_help="Copy runs from another store, and merge edits.")
-@transfer_argument
+@transfer_argument("[RUN | EXPERIMENT]... [FILTER] OTHER", required=True)
 @click.option("--dry-run", is_flag=True, help="Only count the runs and files to copy.")
 @json_option
 @click.pass_context

@@ -13,13 +13,14 @@ from runstore.cli.transfers import (
     check_new_place,
     parted,
     selected,
+    show_delivered,
     show_result,
     shown_progress,
 )
 
 
 @click.command(short_help="Copy runs to another store, and merge edits.")
-@transfer_argument
+@transfer_argument("[[RUN | EXPERIMENT]... [FILTER] OTHER]", required=False)
 @click.option("--dry-run", is_flag=True, help="Only count the runs and files to copy.")
 @json_option
 @click.pass_context
@@ -31,6 +32,9 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
     not exist, it is created. Runs that are not finished are skipped. If the command is
     interrupted, repeat it to continue.
 
+    Without OTHER, data that waits on this machine, because the store of the project was out of
+    reach, is written to that store.
+
     The exit code is 0, or 1 if a run was skipped because its data is damaged or was refused.
 
     \b
@@ -41,6 +45,10 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
     """  # noqa: D301 - click keeps lines after the mark as they are
     from runstore.store import has_store, other_store
 
+    if not words:
+        with open_store() as store:
+            show_delivered(store, as_json=as_json)
+        return
     named, other = parted(words)
     if not has_store(other):
         check_new_place(other)
