@@ -295,6 +295,35 @@ def test_a_connection_that_the_server_closed_is_replaced(url):
         assert store.get("fit#1").tags["after"] == "yes"
 
 
+def test_a_start_that_was_committed_without_an_answer_is_repeated(url, monkeypatch):
+    with Store.open(url) as store:
+        driver = store.backend.database.driver
+        taken, is_lost = driver._taken, []
+
+        class Losing:
+            """A connection that is lost after the server has committed."""
+
+            def __init__(self, raw):
+                self._raw = raw
+
+            def __getattr__(self, name):
+                return getattr(self._raw, name)
+
+            def execute(self, *arguments):
+                self._raw.execute(*arguments)
+                self._raw.close()
+                is_lost.append(1)
+                raise psycopg.errors.AdminShutdown
+
+        monkeypatch.setattr(driver, "_taken", lambda: taken() if is_lost else Losing(taken()))
+        run = store.start("fit", params={"lr": 0.1}, capture=False)
+        monkeypatch.undo()
+
+        assert [one.uid for one in store.list()] == [run.uid]
+        assert run.reference == store.get("fit#1").reference
+        assert store.start("fit", capture=False).run_number == 2
+
+
 def end_sessions(database, run):
     run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"  # noqa: S608 - our own name

@@ -5,6 +5,7 @@ from pathlib import Path
 import runstore
 from runstore import Store
 from runstore.storage.database import INSERT_RUN, RunCells
+from runstore.storage.postgres.functions import FUNCTIONS
 
 SOURCE = Path(runstore.__file__).parent
 
@@ -16,8 +17,20 @@ def test_one_statement_inserts_runs():
         if "migrations" not in path.parts and "INSERT INTO runs " in path.read_text()
     ]
 
-    assert found == [("database.py", 1)]
+    # A function of PostgreSQL starts a run in one round trip.
+    assert sorted(found) == [("database.py", 1), ("functions.py", 1)]
     assert INSERT_RUN.startswith("INSERT INTO runs (uid, ")
+
+
+def test_a_start_on_a_server_fills_the_same_columns():
+    text = next(one for one in FUNCTIONS if "FUNCTION start_run" in one)
+    columns = text.partition("INSERT INTO runs AS r (")[2].partition(")")[0]
+
+    at_the_start = len(RunCells._fields) - len(RunCells._field_defaults)
+    assert {one.strip() for one in columns.split(",")} == {
+        *RunCells._fields[:at_the_start],
+        "changed",
+    }
 
 
 def test_its_cells_are_columns_of_the_table(tmp_path):

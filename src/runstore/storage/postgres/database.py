@@ -9,13 +9,21 @@ from runstore.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from runstore.storage.database import Database
+from runstore.model.params.parameter_set import lowest_hash
+from runstore.storage.database import Database, NewRun, now_micros
 from runstore.storage.migrations import SCHEMA_VERSION
 from runstore.storage.postgres import schema
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import ServerLocation
+from runstore.storage.rows import facts_to_text
 
 _MAY_WRITE = "SELECT has_table_privilege('runs', 'INSERT'), pg_is_in_recovery()"
+
+
+_START = f"SELECT number, made FROM start_run({', '.join(f'${n}' for n in range(1, 31))})"  # noqa: S608 - marks of parameters
+
+
+_NO_PROCESS = (None, None, None, None)
 
 
 class ServerDatabase(Database):
@@ -78,6 +86,22 @@ class ServerDatabase(Database):
                     hint="Connect to the primary server, with a role that can write.",
                 )
             )
+
+    def start_run(self, new: NewRun) -> tuple[int, str]:
+        """Assign the next run number and write the run, in one round trip; durable on return."""
+        known, sets = new.facts.values, new.parameter_sets
+        params = [(index, *entry) for index, one in enumerate(sets) for entry in one.flat()]
+        return tuple(self.driver.call(_START, [
+            f"{round(self.driver.patience_s * 1000)}ms", new.experiment_name, new.timestamp,
+            now_micros(), new.uid, new.status.value, new.started_at, new.parent_uid, new.notes,
+            known.get("git.commit"), known.get("git.dirty"), new.cli, new.full_store,
+            *(new.process or _NO_PROCESS), facts_to_text(new.facts), lowest_hash(sets),
+            [one.file for one in sets], [one.name for one in sets], [one.hash for one in sets],
+            [None if one.tree is None else one.tree_key for one in sets],
+            [one.tree for one in sets],
+            *([row[place] for row in params] for place in range(4)),
+            [*new.tags.keys()], [*new.tags.values()],
+        ]))  # fmt: skip
 
     def differences_of_schema(self) -> list[str]:
         """Return missing tables, columns, indexes and views."""

@@ -25,6 +25,7 @@ from runstore.extras import library
 from runstore.storage.driver import Parameters
 from runstore.storage.files.locks import pause
 from runstore.storage.postgres.dialect import TYPES, translated
+from runstore.storage.postgres.functions import WRITE_LOCK
 from runstore.storage.postgres.location import ServerLocation
 
 if TYPE_CHECKING:
@@ -34,15 +35,13 @@ BUSY_TIMEOUT_S = 60.0
 # How long a program that was connected waits for the server to return, for example after a
 # restart.
 RETURNS_WITHIN_S = 10.0
-# One lock of the database, held to the end of each transaction that writes. The number is the
-# mark of our SQLite files.
-WRITE_LOCK = 0x72756E73
 _IDLE_AT_MOST = 4
 # States of a connection. Source: PostgreSQL 18, libpq, PQtransactionStatus.
 _IDLE, _IN_TRANSACTION = 0, (2, 3)
 # Reasons to try again: the server is starting, stopping or recovering, or has no free connection.
 # Source: PostgreSQL 18, Appendix A, Error Codes.
 _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
+_PASSING = _AWAY | {"40001", "40P01"}  # also serialization failures and deadlocks
 _LOCKED = frozenset({"55P03", "40001", "40P01"})
 _REFUSED = frozenset({"42501", "25006"})
 _FULL = frozenset({"53100", "53200"})
@@ -240,6 +239,40 @@ class PostgresDriver:
             StoreLockedError: Another writer held the lock for too long, or this thread was
                 interrupted while writing, by a signal handler or a finalizer.
         """
+        with self._writing():
+            raw = self._begun(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})", self.patience_s)
+            try:
+                yield PostgresConnection(self, raw, is_to_write=True)
+                raw.execute("COMMIT")
+            finally:
+                self._give_back(raw)
+
+    def call(self, statement: str, parameters: Sequence[Any]) -> Any:
+        """Run a statement that is a transaction of its own, in one round trip; return its row.
+
+        It must change nothing if it is repeated: it is tried again after a lost connection, even
+        if the server may have committed it.
+
+        Raises:
+            StoreLockedError: As for `write`.
+        """
+        with self._writing():
+            deadline = time.monotonic() + min(self.patience_s, RETURNS_WITHIN_S)
+            while True:
+                raw = self._taken()
+                try:
+                    return raw.execute(statement, parameters).fetchone()
+                except self.psycopg.Error as error:
+                    is_passing = raw.broken or error.sqlstate in _PASSING
+                    if not is_passing or time.monotonic() > deadline:
+                        raise
+                finally:
+                    self._give_back(raw)
+                pause(0.05)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Guard a transaction of this thread, and call `after_commit` at its end."""
         own = self._own
         if own.is_writing:
             raise StoreLockedError(
@@ -252,13 +285,7 @@ class PostgresDriver:
             if self._refusal is not None:
                 raise self._refusal
             with self._translating():
-                lock = f"SELECT pg_advisory_xact_lock({WRITE_LOCK})"
-                raw = self._begun(lock, self.patience_s)
-                try:
-                    yield PostgresConnection(self, raw, is_to_write=True)
-                    raw.execute("COMMIT")
-                finally:
-                    self._give_back(raw)
+                yield
         finally:
             own.is_writing = False
             while own.waiting:

