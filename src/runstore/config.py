@@ -39,6 +39,12 @@ _SERVER_NOTE = "server.txt"
 _TABLE = "[tool.runstore"
 _LARGEST_PROJECT_FILE = 16 << 20
 
+# The settings that `[tool.runstore]` can have.
+SETTINGS = (
+    "experiments", "params", "store",
+    "system-samples", "output", "mask-output", "if-done", "exec-params",
+)  # fmt: skip
+
 # Actions if the same was run before.
 IfDone = Literal["run", "warn", "skip", "error"]
 IF_DONE: tuple[IfDone, ...] = get_args(IfDone)
@@ -86,8 +92,9 @@ def find_place(location: str | os.PathLike[str] | None = None) -> Path | ServerL
         return _store_in(place) if isinstance(place, Path) else place
     here = working_directory()
     settings, project = project_settings(here)
+    _warn_of_unknown(tuple(settings), project)
     if store := settings.get("store"):
-        return _place_of(str(store), lambda: project)
+        return _place_of(_text_of(store, project), lambda: project)
     above = (here, *here.parents)
     foreign: list[Path] = []
     for folder in above:
@@ -121,8 +128,30 @@ def _store_in(folder: Path) -> Path | ServerLocation:
     if is_there(folder / _PROJECT_FILE):
         settings, project = project_settings(folder)
         if project == folder and (store := settings.get("store")):
-            return _place_of(str(store), lambda: project)
+            return _place_of(_text_of(store, project), lambda: project)
     return folder
+
+
+def _text_of(store: object, project: Path) -> str:
+    if isinstance(store, str):
+        return store
+    raise UsageError(
+        f"store in [tool.runstore] of {project / _PROJECT_FILE} is {store!r}.",
+        hint="Use the path of a folder, as text.",
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _warn_of_unknown(names: tuple[str, ...], project: Path) -> None:
+    """Warn of misspelt settings, once for each file: they have no effect."""
+    for name in names:
+        if name not in SETTINGS:
+            from runstore.model.display.suggestions import hint_of
+
+            warn(
+                f"[tool.runstore] in {project / _PROJECT_FILE} has an unknown setting {name!r},"
+                f" which has no effect. {hint_of(name, SETTINGS, who='Known')}"
+            )
 
 
 def _place_for_new_store(above: Sequence[Path]) -> Path:
@@ -356,9 +385,11 @@ def is_usable(path: Path, here: Path, found: os.stat_result | None = None) -> bo
 def _settings_here() -> Mapping[str, Any]:
     """Return the project's settings; none if the working directory was deleted."""
     try:
-        return project_settings(working_directory())[0]
+        settings, project = project_settings(working_directory())
     except StoreUnavailableError:
         return {}
+    _warn_of_unknown(tuple(settings), project)
+    return settings
 
 
 @functools.lru_cache(maxsize=8)

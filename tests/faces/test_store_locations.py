@@ -192,3 +192,25 @@ def test_a_place_that_cannot_be_written_is_refused_at_opening(tmp_path, monkeypa
 
     with pytest.raises(StoreUnavailableError, match="cannot be opened"):
         Store.open()
+
+
+def test_a_misspelt_setting_is_warned_of_once(here):
+    """It may be one that masks secrets."""
+    (here / "pyproject.toml").write_text("[tool.runstore]\nmask_output = true\n")
+
+    with pytest.warns(StoreWarning) as said:
+        for _ in range(2):
+            start_run("fit", capture=False).finish()
+
+    (message,) = (str(one.message) for one in said if "setting" in str(one.message))
+    assert "has an unknown setting 'mask_output', which has no effect" in message
+    assert "Did you mean 'mask-output'?" in message
+
+
+def test_a_store_in_the_settings_is_a_text(here):
+    (here / "pyproject.toml").write_text("[tool.runstore]\nstore = 3\n")
+
+    with pytest.raises(UsageError, match=r"store in .* is 3"):
+        start_run("fit", capture=False)
+
+    assert [path.name for path in here.iterdir()] == ["pyproject.toml"]

@@ -251,11 +251,11 @@ def test_every_error_is_documented():
 
 
 def test_every_setting_is_documented():
-    from runstore.runner.project import _SETTINGS
+    from runstore.config import SETTINGS
 
     page = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
 
-    assert [name for name in _SETTINGS if f"| `{name}` |" not in page] == []
+    assert [name for name in SETTINGS if f"| `{name}` |" not in page] == []
 
 
 def test_every_name_that_why_goes_by_is_documented():

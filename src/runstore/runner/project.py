@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runstore.config import is_folder, is_usable, project_settings, working_directory
+from runstore.config import SETTINGS, is_folder, is_usable, project_settings, working_directory
 from runstore.errors import UsageError
 from runstore.model.display.suggestions import hint_of
 
 _NAMED = 10  # names in a hint, at most
 _DEFAULTS = {"experiments": "experiments", "params": "params"}
 _FOLDERS = (*_DEFAULTS, "store")
-_SETTINGS = (*_FOLDERS, "system-samples", "output", "mask-output", "if-done", "exec-params")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +128,10 @@ class Project:
 
 def _checked(settings: Mapping[str, Any], root: Path) -> dict[str, str]:
     for name, value in settings.items():
-        if name not in _SETTINGS:
+        if name not in SETTINGS:
             raise UsageError(
                 f"[tool.runstore] in {root / 'pyproject.toml'} has an unknown setting {name!r}.",
-                hint=hint_of(name, _SETTINGS, who="Known"),
+                hint=hint_of(name, SETTINGS, who="Known"),
             )
         if name in _FOLDERS and not (isinstance(value, str) and value):
             raise UsageError(
