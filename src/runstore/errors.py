@@ -52,6 +52,11 @@ def attempt(work: Callable[[], T], otherwise: Callable[[Exception], T]) -> T:
         return otherwise(error)
 
 
+def shown(value: object) -> str:
+    """Return the `repr` of a value in at most 60 characters; never raises."""
+    return attempt(lambda: f"{value!r:.60}", lambda _: f"<{type(value).__name__}>")
+
+
 def named_error(error: BaseException) -> str:
     """Return the class and the text of an exception, in one line; its text may raise another."""
     text = attempt(lambda: " ".join(str(error).split()), lambda _: "…")

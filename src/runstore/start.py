@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runstore import current
 from runstore.config import IfDone, wants_output
-from runstore.errors import UsageError
+from runstore.errors import UsageError, shown
 from runstore.recording.active import ActiveRun
 from runstore.recording.starting import StartRequest, start, tags_of
 from runstore.store import Store, open_shared
@@ -234,7 +234,7 @@ def recorded(
     """
     if not isinstance(experiment_name, str):
         raise UsageError(
-            f"Expected an experiment name, got {experiment_name!r:.60}.",
+            f"Expected an experiment name, got {shown(experiment_name)}.",
             hint='Decorate with parentheses: @runstore.recorded("mnist").',
         )
 

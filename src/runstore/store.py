@@ -30,6 +30,7 @@ from runstore.config import (
 from runstore.errors import (
     StoreError,
     UsageError,
+    shown,
 )
 from runstore.inflight import take_in
 from runstore.model import arguments
@@ -115,8 +116,8 @@ class Store:
     def __init__(self, backend: Backend) -> None:
         if not isinstance(backend, Backend):
             raise UsageError(
-                f"Expected a store to be opened by Store.open, got Store({backend!r:.60}).",
-                hint=f"Write: Store.open({backend!r:.60})",
+                f"Expected a store to be opened by Store.open, got Store({shown(backend)}).",
+                hint=f"Write: Store.open({shown(backend)})",
             )
         self.path = backend.path
         self.backend = backend
@@ -713,7 +714,7 @@ class Store:
         kept = timedelta(0) if older_than == 0 and older_than is not False else older_than
         if not isinstance(kept, timedelta) or kept < timedelta(0):
             raise UsageError(
-                f"Expected older_than as a timedelta of zero or more, got {older_than!r:.60}.",
+                f"Expected older_than as a timedelta of zero or more, got {shown(older_than)}.",
                 kept="Nothing was removed.",
                 hint="Pass datetime.timedelta(days=30), or 0 to empty the trash.",
             )

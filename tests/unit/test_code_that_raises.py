@@ -11,9 +11,9 @@ from runstore.artifacts.previews import preview_of
 from runstore.capture.machine import packages
 from runstore.capture.machine.system import SystemProbe
 from runstore.capture.program.command import argument_texts
-from runstore.errors import InvalidValueError, attempt
+from runstore.errors import InvalidValueError, UsageError, attempt, shown
 from runstore.model.logged.calls import unreadable
-from runstore.model.logged.values import metric_step, metric_time, shown
+from runstore.model.logged.values import metric_step, metric_time
 
 
 class OddError(Exception):
@@ -31,6 +31,13 @@ class Odd:
 
     __repr__ = __str__ = __index__ = __float__ = __len__ = __fspath__ = _raise
     keys = __getitem__ = __iter__ = __array__ = shape = property(_raise)
+
+
+class OddInt(int):
+    """A number that cannot be shown."""
+
+    def __repr__(self):
+        raise OddError
 
 
 class OddMapping(Mapping):
@@ -141,6 +148,30 @@ def test_a_run_goes_on(tmp_path):
 
         assert (run.record.params, run.record.error) == ({"lr": 1}, "<Odd>")
         assert [line.text for line in run.record.output] == ["WARNING odd: one"]
+
+
+@pytest.mark.parametrize("kind", ["text", "image", "histogram"])
+def test_media_that_cannot_be_read_are_a_warning(tmp_path, kind):
+    with Store.open(tmp_path) as store:
+        run = store.start("odd", capture=False)
+        log = getattr(run, f"log_{kind}")
+        with pytest.warns(StoreWarning, match=rf"The {kind} 'a' was not logged: "):
+            log("a", Odd())
+        run.is_strict = True
+        with pytest.raises(InvalidValueError):
+            log("a", Odd())
+        run.finish()
+
+        assert run.record.status.value == "complete"
+
+
+def test_refusals_name_a_value_by_its_type(tmp_path):
+    with Store.open(tmp_path) as store:
+        run = store.start("odd", capture=False)
+        for work in (store.get, store.find, lambda odd: run.tags.update({odd: 1})):
+            with pytest.raises((InvalidValueError, UsageError), match="<OddInt>"):
+                work(OddInt(3))
+        run.finish()
 
 
 def test_a_record_that_cannot_be_formatted_costs_no_other(tmp_path, capsys):

@@ -20,7 +20,7 @@ from runstore.capture.program.command import own_words
 from runstore.config import find_store
 from runstore.curifactory.managed_run import watched_as
 from runstore.curifactory.manager_store import ManagerStore
-from runstore.errors import RunstoreError, UsageError
+from runstore.errors import RunstoreError, UsageError, shown
 from runstore.model import arguments
 from runstore.model.block import (
     INCOMPLETE,
@@ -135,7 +135,7 @@ class ArtifactManager:
         """
         if not isinstance(run, ActiveRun):
             raise UsageError(
-                f"Expected a run that is being executed here, got {run!r:.60}.",
+                f"Expected a run that is being executed here, got {shown(run)}.",
                 hint="Pass the result of start_run.",
             )
         record = run.record

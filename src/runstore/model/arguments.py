@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, shown
 from runstore.model.values import clean_text
 
 K = TypeVar("K")
@@ -58,7 +58,7 @@ def count(value: object, name: str, lowest: int, highest: int | None = None) -> 
         number = None
     if number is None or number < lowest or (highest is not None and number > highest):
         bounds = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
-        raise UsageError(f"Expected {name} as an int, {bounds}, got {value!r:.60}.")
+        raise UsageError(f"Expected {name} as an int, {bounds}, got {shown(value)}.")
     return min(number, _LARGEST)
 
 
@@ -86,4 +86,4 @@ def path(value: object, name: str) -> str:
 
 def refused(value: object, name: str, kind: str, example: Any) -> UsageError:
     """Return the error for an argument of the wrong type."""
-    return UsageError(f"Expected {name} as {kind} (such as {example!r}), got {value!r:.60}.")
+    return UsageError(f"Expected {name} as {kind} (such as {example!r}), got {shown(value)}.")

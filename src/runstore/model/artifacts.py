@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from runstore.errors import InvalidValueError
+from runstore.errors import InvalidValueError, shown
 from runstore.model.values import clean_text
 
 PATH_LIMIT_BYTES = 1024
@@ -114,9 +114,8 @@ def artifact_path(name: object) -> str:
     """
     why = why_no_name(name)
     if why is not None:
-        shown = repr(name) if len(repr(name)) <= 80 else repr(name)[:77] + "…"  # noqa: PLR2004 - a line
         raise InvalidValueError(
-            f"An artifact cannot be called {shown}: it {why}.",
+            f"An artifact cannot be called {shown(name)}: it {why}.",
             kept="Nothing was saved.",
             hint="Use a relative path, such as plots/loss.png.",
         )

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, shown
 from runstore.model import arguments
 
 STEP, RELATIVE, TIME = AXES = ("step", "relative", "time")
@@ -109,7 +109,7 @@ def axis_of(x: object) -> str:
         UsageError: There is no such axis.
     """
     if x not in AXES:
-        raise UsageError(f"Expected x as one of {', '.join(AXES)}, got {x!r:.60}.")
+        raise UsageError(f"Expected x as one of {', '.join(AXES)}, got {shown(x)}.")
     return str(x)
 
 
@@ -129,7 +129,7 @@ def bound_of(value: object, name: str, axis: str) -> float | None:
     if axis == TIME and isinstance(value, datetime):
         if value.tzinfo is None:
             raise UsageError(
-                f"Expected {name} as a datetime with a time zone, got {value!r:.60}.",
+                f"Expected {name} as a datetime with a time zone, got {shown(value)}.",
                 hint="For the local time zone: .astimezone()",
             )
         return value.timestamp()

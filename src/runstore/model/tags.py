@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from runstore.errors import InvalidValueError
+from runstore.errors import InvalidValueError, shown
 from runstore.model.values import clean_text
 
 KEY_LIMIT_BYTES = 250
@@ -43,7 +43,7 @@ def tags_given(tags: object) -> dict[str, str]:
     if isinstance(tags, Iterable) and not isinstance(tags, bytes):
         return {tag_key(key): "" for key in tags}
     raise InvalidValueError(
-        f"Expected tags as a mapping or a list of names, got {tags!r:.60}.",
+        f"Expected tags as a mapping or a list of names, got {shown(tags)}.",
         hint="Write for example: tags={'phase': 'pilot'} or tags=['baseline'].",
     )
 
@@ -70,6 +70,6 @@ def tag_value(value: object) -> str:
 
 
 def _refused(given: object, why: str) -> InvalidValueError:
-    shown = repr(given)
-    shown = shown if len(shown) <= 60 else shown[:59] + "…"  # noqa: PLR2004 - a line
-    return InvalidValueError(f"{shown} cannot be a tag: {why}.", kept="Nothing was changed.")
+    return InvalidValueError(
+        f"{shown(given)} cannot be a tag: {why}.", kept="Nothing was changed."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from runstore.errors import InvalidValueError, NotFoundError
+from runstore.errors import InvalidValueError, NotFoundError, shown
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
 from runstore.model.metric_directions import Direction
@@ -30,7 +30,7 @@ class Directions(KeptByName[Direction]):
     def _checked(self, name: str, value: object) -> Direction:
         if value not in _DIRECTIONS:
             raise InvalidValueError(
-                f"Expected 'min' or 'max' as the direction of {name!r:.60}, got {value!r:.60}."
+                f"Expected 'min' or 'max' as the direction of {shown(name)}, got {shown(value)}."
             )
         if not name:
             raise InvalidValueError(
@@ -40,5 +40,5 @@ class Directions(KeptByName[Direction]):
 
     def _missing(self, name: str, kept: dict[str, Direction]) -> NotFoundError:
         return NotFoundError(
-            f"No direction is set for {name!r:.60}.", hint=hint_of(name, list(kept))
+            f"No direction is set for {shown(name)}.", hint=hint_of(name, list(kept))
         )

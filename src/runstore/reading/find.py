@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from runstore.errors import FilterError, UsageError
+from runstore.errors import FilterError, UsageError, shown
 from runstore.model.query.fields import Word, field_of
 from runstore.model.query.tree import All, Compare, Field, Namespace, Op, Query
 from runstore.reading.liveness import settle_all
@@ -179,7 +179,7 @@ def query_of(backend: Backend, where: str | Query | None, experiment: str | None
         where = ""
     if not isinstance(where, (str, Query)):
         raise UsageError(
-            f"Expected a filter (such as 'params.lr < 0.1'), got {where!r:.60}.",
+            f"Expected a filter (such as 'params.lr < 0.1'), got {shown(where)}.",
             hint="To choose an experiment, write find(experiment='mnist').",
         )
     if isinstance(where, str) and not where.strip():  # needs no parser, and no package

@@ -12,6 +12,7 @@ from runstore.errors import (
     NotFoundError,
     RunNotFoundError,
     UsageError,
+    shown,
 )
 from runstore.model import arguments
 from runstore.model import reference as names
@@ -42,7 +43,7 @@ def run_name(run: object) -> str:
     name = run if isinstance(run, str) else getattr(run, "uid", None)
     if not isinstance(name, str):
         raise UsageError(
-            f"Expected a run or its name (such as 'mnist#7'), got {run!r:.60}.",
+            f"Expected a run or its name (such as 'mnist#7'), got {shown(run)}.",
             hint="List the runs with: runstore ls",
         )
     return clean_text(str.__str__(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from runstore.errors import InvalidValueError, NotFoundError
+from runstore.errors import InvalidValueError, NotFoundError, shown
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
 from runstore.model.query.parse import parse_query
@@ -28,7 +28,7 @@ class SavedQueries(KeptByName[str]):
         text = arguments.text(value, "text", "status = 'error'")
         if not _NAME.fullmatch(name):
             raise InvalidValueError(
-                f"{name!r:.60} cannot be the name of a filter.",
+                f"{shown(name)} cannot be the name of a filter.",
                 hint="Use letters, digits, - _ and dots.",
             )
         parse_query(text)

@@ -12,6 +12,7 @@ from runstore.config import current_author
 from runstore.errors import (
     ConflictError,
     UsageError,
+    shown,
 )
 from runstore.model import arguments
 from runstore.model.once import once
@@ -564,7 +565,7 @@ class ActiveRun:
         again = self.execution.again
         if not callable(function):
             raise UsageError(
-                f"The run {self.reference} was called with {function!r:.60}.",
+                f"The run {self.reference} was called with {shown(function)}.",
                 kept="It was not changed.",
                 hint="Only functions can be decorated: @runstore.start_run(...).",
             )

@@ -9,7 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstore.errors import InvalidValueError, RunstoreError, StoreError
+from runstore.errors import (
+    InvalidValueError,
+    RunstoreError,
+    StoreError,
+    attempt,
+    named_error,
+    shown,
+)
 from runstore.model.artifacts import artifact_path
 from runstore.model.logged.media import Histogram, media_in, media_path
 from runstore.model.logged.values import metric_key, metric_step
@@ -63,12 +70,16 @@ class MediaLog:
 
     def _guarded(self, kind: str, key: str, make: Any, step: int | None) -> None:
         """Log; a failure is a warning, or an error if the run is strict."""
-        try:
+
+        def save() -> RunstoreError | None:
             self._save(kind, metric_key(key), make(), step)
-        except RunstoreError as error:
+            return None
+
+        error = attempt(save, _problem)
+        if error is not None:
             if self._is_strict():
-                raise
-            warn(f"The {kind} {str(key)!r:.60} was not logged: {error}")
+                raise error
+            warn(f"The {kind} {shown(key)} was not logged: {error}")
 
     def _save(self, kind: str, key: str, files: list[tuple[Any, str]], step: int | None) -> None:
         if not files:
@@ -99,6 +110,13 @@ class MediaLog:
             series = media_in(saved, lambda _: b"").get(name)
             return 0 if series is None else max(series.steps[-1] + 1, 0)
         return 0
+
+
+def _problem(error: Exception) -> RunstoreError:
+    """Return our own error, also for one that the program's objects raised."""
+    if isinstance(error, RunstoreError):
+        return error
+    return InvalidValueError(f"It cannot be read: {named_error(error)}.")
 
 
 def _text(given: Any) -> tuple[bytes, str]:

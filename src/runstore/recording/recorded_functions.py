@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from runstore import current
-from runstore.errors import UsageError
+from runstore.errors import UsageError, shown
 
 # Starts a run, and ends it when its block is left.
 Begin = Callable[[], AbstractContextManager[Any]]
@@ -31,7 +31,7 @@ def run_per_call(function: Any, begin: Begin) -> Any:
         return type(function)(run_per_call(function.__func__, begin))
     if not callable(function):
         raise UsageError(
-            f"Only functions can be decorated, got {function!r:.60}.", kept="No run was recorded."
+            f"Only functions can be decorated, got {shown(function)}.", kept="No run was recorded."
         )
     is_routine = inspect.isroutine(function) or isinstance(function, functools.partial)
     body = function if is_routine else type(function).__call__

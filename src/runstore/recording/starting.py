@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore import background, current
 from runstore.config import IfDone, checked_if_done
-from runstore.errors import ConflictError, RunstoreError, UsageError
+from runstore.errors import ConflictError, RunstoreError, UsageError, shown
 from runstore.inflight import take_in
 from runstore.model import arguments
 from runstore.model import reference as names
@@ -150,7 +150,7 @@ def _sets_of(asked: StartRequest) -> tuple[ParameterSet, ...]:
         return tuple(with_added((one,), added, None)[0] for one in sets) or (added,)
     except ConflictError as error:
         raise UsageError(
-            f"seed={seed!r:.60} and params disagree: {error.what}",
+            f"seed={shown(seed)} and params disagree: {error.what}",
             kept="No run was recorded.",
             hint="Pass the seed once.",
         ) from None

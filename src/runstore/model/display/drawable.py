@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, shown
 
 # Beyond this, the distance of two values may be infinite, which no library supports.
 _LARGEST = 1e300
@@ -83,9 +83,9 @@ def checked_view(x: object, smooth: object) -> None:
         UsageError: `x` is neither step nor time, or `smooth` is not a number from 0 to below 1.
     """
     if x not in ("step", "time"):
-        raise UsageError(f"Expected x as 'step' or 'time', got {x!r:.60}.")
+        raise UsageError(f"Expected x as 'step' or 'time', got {shown(x)}.")
     if not isinstance(smooth, (int, float)) or not 0 <= smooth < 1:
-        raise UsageError(f"Expected smooth as a number from 0 to below 1, got {smooth!r:.60}.")
+        raise UsageError(f"Expected smooth as a number from 0 to below 1, got {shown(smooth)}.")
 
 
 def local_times(times: Iterable[float]) -> list[datetime]:

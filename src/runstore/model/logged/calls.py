@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from runstore.errors import InvalidValueError, RunstoreError, named_error
+from runstore.errors import InvalidValueError, RunstoreError, named_error, shown
 from runstore.model.logged.values import (
     LAST_STEP,
     column_of,
@@ -17,7 +17,6 @@ from runstore.model.logged.values import (
     metric_step,
     metric_time,
     metric_value,
-    shown,
 )
 
 Troubles = dict[str, RunstoreError]

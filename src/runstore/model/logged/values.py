@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from runstore.errors import InvalidValueError, attempt
+from runstore.errors import InvalidValueError, attempt, shown
 
 KEY_LIMIT_BYTES = 1000
 LAST_STEP = 2**63 - 1
@@ -69,11 +69,6 @@ def _no_number(value: Any, key: str) -> InvalidValueError:
         f"The metric {shown(key)} got {shown(value)}, which is not a number.",
         hint="Log a number; use log_text, log_image or log_histogram for anything else.",
     )
-
-
-def shown(value: Any) -> str:
-    """Return the `repr` of a value in at most 60 characters; never raises."""
-    return attempt(lambda: f"{value!r:.60}", lambda _: f"<{type(value).__name__}>")
 
 
 def metric_key(key: Any) -> str:

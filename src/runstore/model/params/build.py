@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from runstore.errors import InvalidValueError, attempt
+from runstore.errors import InvalidValueError, attempt, shown
 from runstore.model.params.encode_plain import is_name, plain_text
 from runstore.model.params.parameter_set import DEFAULT_NAME, ParameterSet, checked_name, tree_hash
 from runstore.model.values import canonical_json, clean_text
@@ -67,7 +67,7 @@ def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
     if type(params) is dict or _is_one(params):
         return (parameter_set(params),)
     if isinstance(params, (str, bytes, type)) or not isinstance(params, Iterable):
-        raise InvalidValueError(f"params: {params!r:.60} is not a set of values.", hint=_HINT)
+        raise InvalidValueError(f"params: {shown(params)} is not a set of values.", hint=_HINT)
     given = list(params)
     sets = []
     for position, one in enumerate(given, 1):
@@ -133,7 +133,7 @@ def _tree(values: Any, builder: TreeBuilder) -> str:
         return canonical_json(tree)
     held = _held(values)
     if held is None:
-        raise InvalidValueError(f"params: {values!r:.60} is not a set of values.", hint=_HINT)
+        raise InvalidValueError(f"params: {shown(values)} is not a set of values.", hint=_HINT)
     return canonical_json(builder.holder(values, held, place, is_set=True))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from runstore.errors import InvalidValueError
+from runstore.errors import InvalidValueError, shown
 from runstore.model.params.decode import plain_values
 from runstore.model.params.flatten import FlatValue, flatten, shown_in_line
 from runstore.model.values import blake2b, clean_text
@@ -87,5 +87,7 @@ def checked_name(name: object) -> str:
         InvalidValueError: It is empty, or not text.
     """
     if not isinstance(name, str) or not name:
-        raise InvalidValueError(f"Expected the name of a parameter set as text, got {name!r:.60}.")
+        raise InvalidValueError(
+            f"Expected the name of a parameter set as text, got {shown(name)}."
+        )
     return clean_text(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from runstore.errors import InvalidValueError, UsageError
+from runstore.errors import InvalidValueError, UsageError, shown
 from runstore.model import arguments
 from runstore.model.logged.values import (
     column_of,
@@ -14,7 +14,6 @@ from runstore.model.logged.values import (
     metric_step,
     metric_time,
     metric_value,
-    shown,
 )
 from runstore.model.metrics import Series
 from runstore.recording.points.log import OF_RUN

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runstore.artifacts.masking import tags_to_keep
 from runstore.artifacts.saving import Saving
 from runstore.capture.program.command import command_line
-from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError
+from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError, shown
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts, ProcessIdentity
-from runstore.model.logged.values import is_likely_time, metric_time, shown
+from runstore.model.logged.values import is_likely_time, metric_time
 from runstore.model.params.build import parameter_sets
 from runstore.model.query.times import moment
 from runstore.model.status import FINAL, Status

@@ -14,6 +14,7 @@ from runstore.errors import (
     RunstoreError,
     StoreWarning,
     attempt,
+    shown,
 )
 from runstore.model.logged.calls import (
     Troubles,
@@ -29,7 +30,7 @@ from runstore.model.logged.calls import (
     values_of,
     within_limit,
 )
-from runstore.model.logged.values import LAST_STEP, column_of, metric_key, metric_value, shown
+from runstore.model.logged.values import LAST_STEP, column_of, metric_key, metric_value
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import QUICK_RECORD, KeyOf, PointFile, kind_of
 from runstore.user_warnings import afterwards
