@@ -254,6 +254,42 @@ def server(chromium, template, tmp_path):
     started.end()
 
 
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="session")
+def violations():
+    """Return a function that lists the rules of accessibility that (a part of) a page breaks."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe().axe_script
+
+    def found(page, within="html", rules=WCAG):
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(axe)
+        return page.evaluate(
+            """([within, runOnly]) => axe.run(within, { runOnly, resultTypes: ["violations"] })
+                .then(({ violations }) => violations.map(
+                    (one) => [one.id, one.nodes.map((node) => node.target)]
+                ))""",
+            [within, rules],
+        )
+
+    return found
+
+
+@pytest.fixture(scope="session")
+def turn_to():
+    """Return a function that shows another address of a page without loading it anew."""
+
+    def turned(page, path, awaits=ARRIVED):
+        page.evaluate(
+            "path => { history.pushState(null, '', path); dispatchEvent(new Event('popstate')); }",
+            path,
+        )
+        page.locator(awaits).first.wait_for()
+
+    return turned
+
+
 class _Tab:
     """A page in a context of its own, and what went wrong in it.
 
@@ -262,7 +298,7 @@ class _Tab:
 
     def __init__(self, browser, **options):
         self.wrong = []
-        self._address, self._refused, self._colours = "", (), "light"
+        self._address, self._refused = "", ()
         usual = {"viewport": VIEWPORT, "reduced_motion": "reduce"}
         self.context = browser.new_context(**usual, **options)
         self.context.set_default_timeout(PATIENCE_MS)
@@ -284,9 +320,7 @@ class _Tab:
         """Set the size of the page, and the colours that its user prefers."""
         if self.page.viewport_size != viewport:
             self.page.set_viewport_size(viewport)
-        if self._colours != color_scheme:
-            self.page.emulate_media(color_scheme=color_scheme)
-            self._colours = color_scheme
+        self.page.emulate_media(color_scheme=color_scheme)
 
     def go(self, address, path, expected_statuses):
         self._address = address

@@ -10,12 +10,7 @@ import pytest
 from runstore import Store
 
 expect = pytest.importorskip("playwright.sync_api").expect
-Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
 
-WCAG = {
-    "resultTypes": ["violations"],
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-}
 LINES = 3_000
 
 
@@ -60,11 +55,6 @@ def address(serving, folder):
 def uid_of(folder):
     with Store.open(folder) as store:
         return {run.reference.rpartition("_")[0]: run.uid for run in store.list(limit=None)}
-
-
-def violations(page):
-    found = Axe().run(page, "main", options=WCAG).response["violations"]
-    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
 
 
 def query_of(page):
@@ -288,14 +278,14 @@ READY = {
     ("colours", "tabs"),
     [("light", ["Scatter", "Parallel coordinates", "Why"]), ("dark", ["Table", "Code"])],
 )
-def test_each_tab_is_accessible(address, visit, uid_of, colours, tabs):
+def test_each_tab_is_accessible(address, visit, uid_of, violations, colours, tabs):
     size = {"width": 900, "height": 320}
     path = f"/compare?runs={runs_of(uid_of, 'code_1', 'code_2')}"
     page = visit(address, path, color_scheme=colours, viewport=size)
     for tab in tabs:
         page.get_by_role("tab", name=tab, exact=True).click()
         expect(page.locator(READY[tab]).first).to_be_visible()
-        assert (tab, violations(page)) == (tab, [])
+        assert (tab, violations(page, "main")) == (tab, [])
 
 
 def test_narrow_screens_scroll_within_the_view(address, visit, uid_of):
