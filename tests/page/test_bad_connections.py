@@ -80,46 +80,38 @@ def test_another_store_at_the_same_port_is_shown_from_the_start(server, visit, t
     expect(page.locator(".action-bar")).not_to_contain_text("selected")
 
 
-def test_an_edit_waits_for_the_runs_that_are_being_selected(own, visit):
-    """The tag goes to all runs, not to those that were selected before."""
-    page = visit(own.address)
+def test_selections_that_come_late_and_an_undo_that_was_not_answered(own, visit):
+    page = visit(own.address, expected_statuses={"ERR_FAILED"})
     select(page, 0)
 
-    waiting = begin_to_select_all(page)
-    page.keyboard.press("t")
-    expect(page.get_by_role("button", name="Tag", exact=True)).to_be_disabled()
-    for one in waiting:
-        one.continue_()
-
-    expect(page.get_by_role("button", name="Tag 240 runs")).to_be_visible()
-
-
-def test_a_selection_that_was_given_up_does_not_arrive(own, visit):
-    page = visit(own.address)
-    select(page, 0)
-
+    # One that was given up does not arrive.
     waiting = begin_to_select_all(page)
     select(page, 3)
     for one in waiting:
         one.continue_()
     page.wait_for_timeout(300)
-
     expect(page.locator(".action-bar")).to_contain_text("1 run selected")
     expect(line(page, 3)).to_have_attribute("aria-selected", "true")
+    page.unroute_all()
 
+    # A tag goes to all runs, not to those that were selected before.
+    waiting = begin_to_select_all(page)
+    page.keyboard.press("t")
+    expect(page.get_by_role("button", name="Tag", exact=True)).to_be_disabled()
+    for one in waiting:
+        one.continue_()
+    expect(page.get_by_role("button", name="Tag 240 runs")).to_be_visible()
+    page.keyboard.press("Escape")
 
-def test_an_undo_that_did_not_reach_the_server_is_kept(own, visit):
-    page = visit(own.address, expected_statuses={"ERR_FAILED"})
+    # An undo that did not reach the server can be repeated.
     select(page, 0)
     page.keyboard.press("Delete")
     expect(page.locator(".count")).to_have_text("239 runs")
-
     page.route("**/api/v1/undo", lambda route: route.abort())
     page.keyboard.press("Control+z")
     expect(page.locator(".toast").last).to_contain_text("did not answer")
     page.unroute("**/api/v1/undo")
     page.keyboard.press("Control+z")
-
     expect(page.locator(".count")).to_have_text("240 runs")
 
 

@@ -53,11 +53,22 @@ def test_all_of_many_runs_are_tagged_at_once(served, visit, tmp_path):
         assert len(store.find("tags.seen is not missing", limit=None)) == 1100
 
 
-def test_tag_and_undo(own, visit):
+def test_read_only_page_offers_no_edits(shared, visit):
+    page = visit(shared)
+
+    cell(page, 0, 2).click()
+
+    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+    expect(page.locator(".action-bar").get_by_role("button", name="Tag")).to_have_count(0)
+
+
+def test_edits_by_keyboard_are_undone(own, visit):
+    """A run that is trashed leaves the grid, is listed in the trash, and comes back."""
     page = visit(own.address)
+    expect(line(page, 1)).to_contain_text("mnist#179")
+    expect(page.locator(".grid-head .ghost, .grid-body .ghost")).to_have_count(0)
     cell(page, 1, 2).click()
     cell(page, 2, 2).click(modifiers=["Shift"])
-
     page.keyboard.press("t")
     page.get_by_role("textbox", name="Key").fill("verdict")
     page.get_by_role("textbox", name="Value (optional)").fill("good")
@@ -69,13 +80,7 @@ def test_tag_and_undo(own, visit):
     expect(line(page, 1)).not_to_contain_text("verdict")
     expect(line(page, 2)).not_to_contain_text("verdict")
 
-
-def test_trash_and_undo(own, visit):
-    """A run that is trashed leaves the grid, is listed in the trash, and comes back."""
-    page = visit(own.address)
-    expect(line(page, 1)).to_contain_text("mnist#179")
     cell(page, 1, 2).click()
-
     page.keyboard.press("Delete")
 
     expect(page.locator(".count")).to_have_text("239 runs")
@@ -87,9 +92,25 @@ def test_trash_and_undo(own, visit):
     expect(page.locator(".count")).to_have_text("240 runs")
     expect(line(page, 1)).to_contain_text("mnist#179")
 
+    cell(page, 0, 2).click()
+    page.keyboard.press("n")
+    box = page.get_by_role("textbox", name="Notes of")
+    expect(box).to_be_focused()
+    box.fill("Looks **good**.")
+    box.press("Control+Enter")
 
-def test_changes_of_others_appear(own, visit):
-    """A tag of another process appears, and two browsers see each other's."""
+    with Store.open(own.folder) as store:
+        uid = page.locator('.grid-body [data-line="0"] a').get_attribute("href").rsplit("/", 1)[1]
+        expect(page.locator(".toast").last).to_contain_text("Updated the notes")
+        assert store.get(uid).notes == "Looks **good**."
+        expect(line(page, 0)).to_contain_text("Looks")
+        page.keyboard.press("Control+z")
+        expect(line(page, 0)).not_to_contain_text("Looks")
+        assert store.get(uid).notes != "Looks **good**."
+
+
+def test_changes_of_others_appear_and_the_selection_stays(own, visit):
+    """Those of another process, and of another browser; runs that come in move the lines."""
     page, other = visit(own.address), visit(own.address)
     for one in (page, other):
         expect(one.locator(".connection")).to_have_text("Live")
@@ -105,45 +126,10 @@ def test_changes_of_others_appear(own, visit):
 
     expect(line(other, 0)).to_contain_text("written in one browser")
 
-
-def test_new_run_appears_and_the_selection_stays(own, visit):
-    """Runs that come in move the lines, not the selection."""
-    page = visit(own.address)
-    cell(page, 0, 2).click()
-    expect(page.locator(".connection")).to_have_text("Live")
-
+    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
     own.command("exec", "--experiment", "fresh", "--", "true")
 
     expect(line(page, 0)).to_contain_text("fresh#1")
     expect(line(page, 1)).to_contain_text("mnist#180")
     expect(line(page, 1)).to_have_attribute("aria-selected", "true")
     expect(page.locator(".count")).to_have_text(re.compile("^241 runs"))
-
-
-def test_read_only_page_offers_no_edits(shared, visit):
-    page = visit(shared)
-
-    cell(page, 0, 2).click()
-
-    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
-    expect(page.locator(".action-bar").get_by_role("button", name="Tag")).to_have_count(0)
-
-
-def test_notes_are_written_by_keyboard_and_undone(own, visit):
-    page = visit(own.address)
-    expect(page.locator(".grid-head .ghost, .grid-body .ghost")).to_have_count(0)
-    page.locator('.grid-body [data-line="0"] [data-c="2"]').click()
-
-    page.keyboard.press("n")
-    box = page.get_by_role("textbox", name="Notes of")
-    expect(box).to_be_focused()
-    box.fill("Looks **good**.")
-    box.press("Control+Enter")
-
-    with Store.open(own.folder) as store:
-        uid = page.locator('.grid-body [data-line="0"] a').get_attribute("href").rsplit("/", 1)[1]
-        expect(page.locator(".toast")).to_contain_text("Updated the notes")
-        assert store.get(uid).notes == "Looks **good**."
-        page.keyboard.press("Control+z")
-        expect(page.locator(".toast")).to_contain_text("Undone")
-        assert store.get(uid).notes != "Looks **good**."

@@ -13,6 +13,21 @@ expect = playwright.expect
 RUNS = 240
 
 
+@pytest.fixture(scope="module")
+def unusual(serving, tmp_path_factory):
+    """A store with hard numbers, many parameters and an end that is unknown."""
+    folder = tmp_path_factory.mktemp("unusual") / "store"
+    with runstore.Store.open(folder) as store:
+        for value in (float("nan"), float("-inf"), -0.0, 1.5):
+            run = store.start("hard", params={"x": value}, capture=False)
+            run.log({"x": value}, step=0)
+            run.finish()
+        for _ in range(3):
+            store.start("wide", params={f"p{n}": n for n in range(200)}, capture=False).finish()
+        store.record("past", started_at="2024-01-02T03:04:05Z")
+    return serving(folder, "--read-only")
+
+
 def line(page, number):
     """Return a line of the grid; 0 is the first run."""
     return page.locator(f'.grid-body [data-line="{number}"]')
@@ -39,23 +54,26 @@ def names(page):
     )
 
 
-def test_newest_run_comes_first_with_all_counted(shared, visit):
-    """The first view has the runs, how many there are, and says so to screen readers."""
+def test_first_view_has_all_runs_and_the_columns_that_differ(shared, visit):
+    """The newest run comes first, the last one is reached by scrolling; readers hear the count."""
     page = visit(shared)
 
     expect(line(page, 0)).to_contain_text("mnist#180")
     expect(page.locator(".count")).to_have_text(f"{RUNS} runs")
     expect(page.get_by_role("grid", name="Runs")).to_have_attribute("aria-rowcount", f"{RUNS + 1}")
 
-
-def test_columns_are_those_that_differ(shared, visit):
-    """Parameters and metrics that differ have columns without being asked for."""
-    page = visit(shared)
-
     expect(page.locator('[data-name="params.lr"]')).to_be_visible()
     assert names(page)[:4] == ["reference", "status", "started", "duration"]
     assert {"params.lr", "params.model.depth", "params.seed"} <= set(names(page))
     assert names(page)[-2:] == ["tags", "notes"]
+
+    page.locator(".grid").evaluate("grid => { grid.scrollTop = grid.scrollHeight; }")
+
+    expect(line(page, RUNS - 1)).to_contain_text("cifar#1")
+    assert line(page, RUNS - 1).evaluate(
+        """line => line.getBoundingClientRect().bottom
+            <= document.querySelector(".grid").getBoundingClientRect().bottom + 1"""
+    )
 
 
 def test_arrows_move_from_cell_to_cell(shared, visit):
@@ -91,72 +109,6 @@ def test_arrows_move_from_cell_to_cell(shared, visit):
     assert page.locator('.grid [tabindex="0"][data-c]').count() == 1
 
 
-def test_last_run_is_reached_by_scrolling(shared, visit):
-    page = visit(shared)
-    expect(line(page, 0)).to_be_visible()
-
-    page.locator(".grid").evaluate("grid => { grid.scrollTop = grid.scrollHeight; }")
-
-    expect(line(page, RUNS - 1)).to_contain_text("cifar#1")
-    assert line(page, RUNS - 1).evaluate(
-        """line => line.getBoundingClientRect().bottom
-            <= document.querySelector(".grid").getBoundingClientRect().bottom + 1"""
-    )
-
-
-def test_header_sorts_and_back_undoes_it(shared, visit):
-    """The order is part of the filter in the address: ascending, descending, newest first."""
-    page = visit(shared)
-    header = page.locator('[data-name="params.model.depth"]')
-
-    header.click()
-    expect(header).to_have_attribute("aria-sort", "ascending")
-    expect(page).to_have_url(re.compile("filter=order.by.params.model.depth$"))
-    header.click()
-    expect(header).to_have_attribute("aria-sort", "descending")
-    page.go_back()
-
-    expect(header).to_have_attribute("aria-sort", "ascending")
-
-
-def test_columns_move_and_widen_by_keyboard(shared, visit):
-    page = visit(shared)
-    expect(page.locator('[data-name="params.lr"]')).to_be_visible()
-    before = names(page)
-    header = page.locator('[data-name="status"]')
-    width = header.bounding_box()["width"]
-    header.focus()
-    page.keyboard.press("Shift+ArrowRight")
-    expect(page).to_have_url(re.compile("widths=status:"))
-    assert header.bounding_box()["width"] > width
-
-    page.keyboard.press("Control+Shift+ArrowRight")
-
-    expect(page).to_have_url(re.compile("columns=reference,started,status"))
-    assert names(page) == [before[0], before[2], before[1], *before[3:]]
-
-
-def test_headers_are_dragged_to_move_and_to_widen(shared, visit):
-    """A drag sorts nothing."""
-    page = visit(shared, "/?columns=reference,status,started,notes")
-    status = page.locator('[data-name="status"]').bounding_box()
-    started = page.locator('[data-name="started"]').bounding_box()
-
-    page.mouse.move(started["x"] + 30, started["y"] + 15)
-    page.mouse.down()
-    page.mouse.move(status["x"] + 10, status["y"] + 15, steps=4)
-    page.mouse.up()
-    expect(page).to_have_url(re.compile("columns=reference,started,status,notes"))
-    edge = page.locator('[data-name="started"] .resize').bounding_box()
-    page.mouse.move(edge["x"] + 3, edge["y"] + 15)
-    page.mouse.down()
-    page.mouse.move(edge["x"] + 63, edge["y"] + 15, steps=4)
-    page.mouse.up()
-
-    expect(page).to_have_url(re.compile("widths=started:172"))
-    assert "order" not in page.url
-
-
 def test_pinned_runs_stay_on_top(shared, visit):
     page = visit(shared, "/?columns=reference,status")
     cell(page, 4, 2).click()
@@ -166,55 +118,6 @@ def test_pinned_runs_stay_on_top(shared, visit):
     expect(page.locator(".grid-head .pin")).to_contain_text("mnist#177")
     page.reload()
     expect(page.locator(".grid-head .pin")).to_contain_text("mnist#177")
-
-
-def test_picker_finds_and_shows_a_column(shared, visit):
-    page = visit(shared)
-    expect(line(page, 0)).to_be_visible()
-
-    page.get_by_role("button", name="Columns").click()
-    page.get_by_role("searchbox", name="Search columns").fill("hostname")
-    page.get_by_role("checkbox", name=re.compile("hostname")).check()
-    page.keyboard.press("Escape")
-
-    expect(page.locator('[role="columnheader"][data-name="hostname"]')).to_be_attached()
-    expect(page).to_have_url(re.compile("columns=[^&]*hostname"))
-
-
-def test_metric_shows_another_of_its_values(shared, visit):
-    """The menu of a metric's column has last, min, max, first, and the value at a step."""
-    page = visit(shared, "/?columns=reference,metrics.loss")
-    expect(cell(page, 0, 2)).to_have_text("0.0020833")
-
-    page.locator('[data-name="metrics.loss"]').hover()
-    page.get_by_role("button", name="Menu of metrics.loss").click()
-    page.get_by_role("button", name="max").click()
-
-    expect(cell(page, 0, 2)).to_have_text("0.0041667")
-    expect(page).to_have_url(re.compile("columns=reference,metrics.loss.max"))
-
-
-def test_baseline_is_pinned_and_numbers_show_their_difference(shared, visit):
-    page = visit(shared, "/?columns=reference,params.seed")
-    cell(page, 3, 2).click()
-
-    page.keyboard.press("b")
-
-    baseline = page.locator(".grid-head .baseline")
-    expect(baseline).to_contain_text("cifar#60")
-    expect(cell(page, 0, 2)).to_have_text(re.compile("[+\N{MINUS SIGN}][1-9]"))
-    expect(page).to_have_url(re.compile("baseline="))
-
-
-def test_hide_and_solo_are_one_click_in_the_address(shared, visit):
-    page = visit(shared)
-
-    line(page, 1).locator('[data-do="hide"]').click()
-    line(page, 2).locator('[data-do="solo"]').click()
-
-    expect(page).to_have_url(re.compile("hide=.*solo=|solo=.*hide="))
-    expect(line(page, 1).locator('[data-do="hide"]')).to_have_attribute("aria-pressed", "true")
-    expect(line(page, 2).locator('[data-do="solo"]')).to_have_attribute("aria-pressed", "true")
 
 
 def test_reload_gives_the_same_view(shared, visit):
@@ -253,28 +156,6 @@ def test_groups_open_and_close(shared, visit):
     expect(line(page, 1)).to_have_class(re.compile("group-line"))
 
 
-def test_names_with_any_signs_have_columns(served, visit, tmp_path):
-    """Commas, percent signs, quotes and markup in names and values are only text."""
-    name = 'a,b%2C "x" <img src=x onerror=alert(1)>'
-    with runstore.Store.open(tmp_path / "store") as store:
-        for n in range(3):
-            run = store.start(name, params={name: n}, notes=name, capture=False)
-            run.log({name: n / 2}, step=0)
-            run.log({name: float("nan")}, step=10)
-            run.finish()
-            store.tag(run.uid, {name.replace("=", ":"): name})
-    page = visit(served(tmp_path / "store"))
-
-    header = page.locator('[role="columnheader"][data-name^="params."]')
-    expect(header).to_contain_text(name)
-    header.click()
-    expect(header).to_have_attribute("aria-sort", "ascending")
-    expect(page.locator(".filter-mistake")).to_have_count(0)
-    place = header.get_attribute("data-c")
-    expect(cell(page, 0, place)).to_have_text("0")
-    assert page.locator(".grid img").count() == 0
-
-
 def test_bad_columns_of_an_address_are_explained(shared, visit):
     """Someone's link with an impossible column says so, and leads on."""
     page = visit(shared, "/?columns=reference,params.(", expected_statuses={400})
@@ -282,20 +163,6 @@ def test_bad_columns_of_an_address_are_explained(shared, visit):
     page.get_by_role("button", name="Show differing columns").click()
 
     expect(line(page, 0)).to_contain_text("mnist#180")
-
-
-def test_values_that_runs_are_sorted_by_are_shown(shared, visit):
-    """They have a column even if they are not among those that differ most, or are no field."""
-    page = visit(shared)
-    box = page.get_by_role("combobox", name="Filter")
-
-    box.fill('order by metrics."val/acc".max desc')
-    box.press("Enter")
-
-    head = page.get_by_role("columnheader", name="val/acc max")
-    expect(head).to_have_attribute("aria-sort", "descending")
-    before = page.get_by_role("columnheader", name="Duration").get_attribute("aria-colindex")
-    assert int(head.get_attribute("aria-colindex")) == int(before) + 1
 
 
 def test_a_row_is_selected_before_its_values_are_there(shared, visit):
@@ -331,21 +198,6 @@ def test_no_matching_run_leaves_no_chart(shared, visit):
     expect(page.get_by_role("heading", name="No runs to draw")).to_be_visible()
 
 
-def test_hard_numbers_are_spelled_alike_in_all_columns(served, visit, tmp_path):
-    """A parameter that is NaN or infinite looks like a metric that is."""
-    with runstore.Store.open(tmp_path / "store") as store:
-        for value in (float("nan"), float("-inf"), -0.0, 1.5):
-            run = store.start("hard", params={"x": value}, capture=False)
-            run.log({"x": value}, step=0)
-            run.finish()
-    page = visit(served(tmp_path / "store"), "/?columns=reference,params.x,metrics.x")
-
-    for number, text in ((3, "NaN"), (2, "\N{MINUS SIGN}∞")):
-        cells = page.locator(f'.grid-body [data-line="{number}"] .value')
-        expect(cells).to_have_text([text, text])
-    expect(page.locator('.grid-body [data-line="1"] .value').first).to_have_text("\N{MINUS SIGN}0")
-
-
 def test_actions_on_the_selection_fit_a_phone(own, visit):
     page = visit(own.address, viewport={"width": 400, "height": 700})
     page.locator('.grid-body [data-line="2"]').click(position={"x": 320, "y": 10})
@@ -357,13 +209,165 @@ def test_actions_on_the_selection_fit_a_phone(own, visit):
     assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
 
 
-def test_only_columns_in_sight_are_drawn(served, visit, tmp_path):
-    """Hundreds of them scroll as well as a few; the keyboard reaches all."""
+def test_header_sorts_and_back_undoes_it(shared, visit):
+    """The order is part of the filter in the address: ascending, descending, newest first.
+
+    Its values have a column even if they are not among those that differ most, or are no field.
+    """
+    page = visit(shared)
+    header = page.locator('[data-name="params.model.depth"]')
+
+    header.click()
+    expect(header).to_have_attribute("aria-sort", "ascending")
+    expect(page).to_have_url(re.compile("filter=order.by.params.model.depth$"))
+    header.click()
+    expect(header).to_have_attribute("aria-sort", "descending")
+    page.go_back()
+
+    expect(header).to_have_attribute("aria-sort", "ascending")
+
+    box = page.get_by_role("combobox", name="Filter")
+    box.fill('order by metrics."val/acc".max desc')
+    box.press("Enter")
+
+    head = page.get_by_role("columnheader", name="val/acc max")
+    expect(head).to_have_attribute("aria-sort", "descending")
+    before = page.get_by_role("columnheader", name="Duration").get_attribute("aria-colindex")
+    assert int(head.get_attribute("aria-colindex")) == int(before) + 1
+
+
+def test_columns_are_moved_widened_and_chosen(shared, visit, turn_to):
+    """By keyboard, by dragging, which sorts nothing, and in the list of all columns."""
+    page = visit(shared)
+    expect(page.locator('[data-name="params.lr"]')).to_be_visible()
+    before = names(page)
+    header = page.locator('[data-name="status"]')
+    width = header.bounding_box()["width"]
+    header.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page).to_have_url(re.compile("widths=status:"))
+    assert header.bounding_box()["width"] > width
+
+    page.keyboard.press("Control+Shift+ArrowRight")
+
+    expect(page).to_have_url(re.compile("columns=reference,started,status"))
+    assert names(page) == [before[0], before[2], before[1], *before[3:]]
+
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("searchbox", name="Search columns").fill("hostname")
+    page.get_by_role("checkbox", name=re.compile("hostname")).check()
+    page.keyboard.press("Escape")
+
+    expect(page.locator('[role="columnheader"][data-name="hostname"]')).to_be_attached()
+    expect(page).to_have_url(re.compile("columns=[^&]*hostname"))
+
+    turn_to(page, "/?columns=reference,status,started,notes")
+    expect(page.get_by_role("columnheader")).to_have_count(5)
+    status = page.locator('[data-name="status"]').bounding_box()
+    started = page.locator('[data-name="started"]').bounding_box()
+
+    page.mouse.move(started["x"] + 30, started["y"] + 15)
+    page.mouse.down()
+    page.mouse.move(status["x"] + 10, status["y"] + 15, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("columns=reference,started,status,notes"))
+    edge = page.locator('[data-name="started"] .resize').bounding_box()
+    page.mouse.move(edge["x"] + 3, edge["y"] + 15)
+    page.mouse.down()
+    page.mouse.move(edge["x"] + 63, edge["y"] + 15, steps=4)
+    page.mouse.up()
+
+    expect(page).to_have_url(re.compile("widths=started:172"))
+    assert "order" not in page.url
+
+
+def test_menus_and_marks_of_runs_are_in_the_address(shared, visit, turn_to):
+    """Another value of a metric, a baseline, hidden and single runs, a condition of a column."""
+    page = visit(shared, "/?columns=reference,metrics.loss")
+    expect(cell(page, 0, 2)).to_have_text("0.0020833")
+
+    page.locator('[data-name="metrics.loss"]').hover()
+    page.get_by_role("button", name="Menu of metrics.loss").click()
+    page.get_by_role("button", name="max").click()
+
+    expect(cell(page, 0, 2)).to_have_text("0.0041667")
+    expect(page).to_have_url(re.compile("columns=reference,metrics.loss.max"))
+
+    turn_to(page, "/?columns=reference,params.seed")
+    expect(page.locator('[data-name="params.seed"]')).to_be_visible()
+    cell(page, 3, 2).click()
+
+    page.keyboard.press("b")
+
+    baseline = page.locator(".grid-head .baseline")
+    expect(baseline).to_contain_text("cifar#60")
+    expect(cell(page, 0, 2)).to_have_text(re.compile("[+\N{MINUS SIGN}][1-9]"))
+    expect(page).to_have_url(re.compile("baseline="))
+
+    turn_to(page, "/")
+    expect(page.locator(".grid-head .baseline")).to_have_count(0)
+    line(page, 1).locator('[data-do="hide"]').click()
+    line(page, 2).locator('[data-do="solo"]').click()
+
+    expect(page).to_have_url(re.compile("hide=.*solo=|solo=.*hide="))
+    expect(line(page, 1).locator('[data-do="hide"]')).to_have_attribute("aria-pressed", "true")
+    expect(line(page, 2).locator('[data-do="solo"]')).to_have_attribute("aria-pressed", "true")
+
+    turn_to(page, "/?filter=experiment=mnist%20order%20by%20run_number")
+    expect(page.locator(".count")).to_have_text("180 of 240 runs")
+    page.get_by_role("columnheader", name="lr").click(button="right")
+
+    page.get_by_role("button", name="Filter by this column").click()
+    page.keyboard.type("= 0.1")
+
+    expect(page.get_by_role("combobox", name="Filter")).to_have_value(
+        "experiment=mnist and params.lr = 0.1 order by run_number"
+    )
+    expect(page.locator(".count")).to_have_text("60 of 240 runs")
+
+
+def test_names_with_any_signs_have_columns(served, visit, tmp_path):
+    """Commas, percent signs, quotes and markup in names and values are only text."""
+    name = 'a,b%2C "x" <img src=x onerror=alert(1)>'
     with runstore.Store.open(tmp_path / "store") as store:
-        for _ in range(3):
-            store.start("wide", params={f"p{n}": n for n in range(200)}, capture=False).finish()
+        for n in range(3):
+            run = store.start(name, params={name: n}, notes=name, capture=False)
+            run.log({name: n / 2}, step=0)
+            run.log({name: float("nan")}, step=10)
+            run.finish()
+            store.tag(run.uid, {name.replace("=", ":"): name})
+    page = visit(served(tmp_path / "store"))
+
+    header = page.locator('[role="columnheader"][data-name^="params."]')
+    expect(header).to_contain_text(name)
+    header.click()
+    expect(header).to_have_attribute("aria-sort", "ascending")
+    expect(page.locator(".filter-mistake")).to_have_count(0)
+    place = header.get_attribute("data-c")
+    expect(cell(page, 0, place)).to_have_text("0")
+    assert page.locator(".grid img").count() == 0
+
+
+def test_hard_numbers_and_unknown_ends(unusual, visit, turn_to):
+    """A parameter that is NaN or infinite looks like a metric that is."""
+    page = visit(unusual, "/?filter=experiment+=+hard&columns=reference,params.x,metrics.x")
+
+    for number, text in ((3, "NaN"), (2, "\N{MINUS SIGN}∞")):
+        cells = page.locator(f'.grid-body [data-line="{number}"] .value')
+        expect(cells).to_have_text([text, text])
+    expect(page.locator('.grid-body [data-line="1"] .value').first).to_have_text("\N{MINUS SIGN}0")
+
+    # What is over without a known end is not counted up to the present.
+    turn_to(page, "/?filter=experiment+=+past&columns=reference,duration")
+    expect(line(page, 0)).to_contain_text("past#1")
+    duration = page.get_by_role("columnheader", name="Duration").get_attribute("data-c")
+    expect(cell(page, 0, duration)).to_have_text("")
+
+
+def test_only_columns_in_sight_are_drawn(unusual, visit):
+    """Hundreds of them scroll as well as a few; the keyboard reaches all."""
     columns = ",".join(["reference", *(f"params.p{n}" for n in range(200))])
-    page = visit(served(tmp_path / "store"), f"/?panel=0&columns={columns}")
+    page = visit(unusual, f"/?panel=0&filter=experiment+=+wide&columns={columns}")
     expect(cell(page, 0, 2)).to_have_text("0")
     assert line(page, 0).locator(".cell").count() < 60
 
@@ -382,26 +386,3 @@ def test_only_columns_in_sight_are_drawn(served, visit, tmp_path):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     expect(cell(page, 0, 2)).to_be_focused()
-
-
-def test_a_column_begins_a_condition_of_the_filter(shared, visit):
-    page = visit(shared, "/?filter=experiment=mnist%20order%20by%20run_number")
-    page.get_by_role("columnheader", name="lr").click(button="right")
-
-    page.get_by_role("button", name="Filter by this column").click()
-    page.keyboard.type("= 0.1")
-
-    expect(page.get_by_role("combobox", name="Filter")).to_have_value(
-        "experiment=mnist and params.lr = 0.1 order by run_number"
-    )
-    expect(page.locator(".count")).to_have_text("60 of 240 runs")
-
-
-def test_a_run_whose_end_is_unknown_lasts_no_longer(served, visit, tmp_path):
-    """It is over, so that nothing is counted up to the present."""
-    with runstore.Store.open(tmp_path / "store") as store:
-        store.record("past", started_at="2024-01-02T03:04:05Z")
-    page = visit(served(tmp_path / "store"))
-
-    duration = page.get_by_role("columnheader", name="Duration").get_attribute("data-c")
-    expect(cell(page, 0, duration)).to_have_text("")
