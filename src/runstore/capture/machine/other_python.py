@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from runstore import errors
 from runstore.capture.machine.environment import environment_facts, facts_of
 from runstore.model.code.launchers import is_python, launched
 from runstore.model.facts import Facts
@@ -18,9 +19,13 @@ _TIMEOUT_S = 20.0
 _SHELLS = frozenset({"sh", "bash", "dash", "fish", "ksh", "zsh"})
 _FIRST_LINES_BYTES = 1 << 10
 MARK = "\0runstore\0"
-# Python searches the folder of the script first.
+# Python searches the folder of the script first. The other interpreter need not have runstore, so
+# it gets the only module of ours that the file needs, which itself needs none.
 _ASK = (
-    "import sys; file, sys.path[0] = sys.argv[1:]; own = {};"
+    "import sys, types; errors, file, sys.path[0] = sys.argv[1:]; own = {};"
+    " ours = [types.ModuleType(name) for name in ('runstore', 'runstore.errors')];"
+    " sys.modules.update((one.__name__, one) for one in ours);"
+    " exec(compile(open(errors, encoding='utf-8').read(), errors, 'exec'), vars(ours[1]));"
     " exec(compile(open(file, encoding='utf-8').read(), file, 'exec'), own);"
     " import json; packages, broken = own['distributions']();"
     f" print({MARK!r} + json.dumps([own['python_values'](), packages, broken]))"
@@ -95,7 +100,7 @@ def _asked(interpreter: str, script_folder: str, folder: Path | None) -> Facts:
         values, packages, broken = asked(
             interpreter,
             _ASK,
-            [str(Path(__file__).with_name("packages.py")), script_folder],
+            [errors.__file__, str(Path(__file__).with_name("packages.py")), script_folder],
             folder,
         )
     except AskError as error:

@@ -1,7 +1,7 @@
 """Python and its installed distributions, reported by the interpreter in question.
 
-This file uses only the standard library, because other interpreters run it on its own; see
-`runstore.capture.machine.other_python`.
+This file uses only the standard library and `runstore.errors`, because other interpreters run the
+two on their own; see `runstore.capture.machine.other_python`.
 """
 
 from __future__ import annotations
