@@ -1,4 +1,4 @@
-"""runstore: every run of an experiment numbered, described, searchable and repeatable."""
+"""runstore records every run of your experiments: numbered, described, searchable, repeatable."""
 
 from __future__ import annotations
 
