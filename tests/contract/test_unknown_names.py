@@ -93,3 +93,12 @@ def test_further_fields_are_looked_up_as_well(recorded):
 )
 def test_a_column_is_known_if_a_run_may_have_it(recorded, name, is_known):
     assert is_known_column(recorded, name) is is_known
+
+
+def test_parameters_beyond_those_that_filters_know_are_explained(store):
+    params = {f"p{number:04}": number for number in range(2100)}
+    store.start("wide", params=params, capture=False).finish()
+
+    (sentence,) = unknown_names(store.backend, parse_query("params.p2050 > 0"))
+
+    assert sentence.endswith("Filters know the first 2,000 parameters of a set.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runstore.errors import FilterError, UsageError
 from runstore.model.display.suggestions import hint_of, listed
+from runstore.model.params.flatten import ROWS_LIMIT
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
 from runstore.model.query.tree import Field, Missing, Namespace, Op, Query
@@ -54,6 +55,8 @@ def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
                 yield f"{said} {listed(parts, most=_LISTED)}"
                 continue
             hint = hint_of(field.key, known, most=_LISTED)
+            if field.namespace is Namespace.PARAM and len(known) >= ROWS_LIMIT:
+                hint += f" Filters know the first {ROWS_LIMIT:,} parameters of a set."
             yield f"No run has the {_WORDS[field.namespace]} {field.key!r}. {hint}"
 
 
