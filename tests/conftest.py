@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 # Otherwise each worker would compile every test anew, which takes longer than most of them run.
 sys.dont_write_bytecode = False
+os.environ["TEXTUAL_ANIMATIONS"] = "none"  # each of their pictures takes time to draw
 # A socket's path is short, and other users may enter: these are not below pytest's own folders.
 _TEMPORARY = tempfile.gettempdir()
 
@@ -163,6 +164,12 @@ def unsynced(monkeypatch):
 
     monkeypatch.setattr(driver, "_distrust", leave_it_to_the_system)
     monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def without_git(monkeypatch, tmp_path):
+    """Find no git: for tests that record much, and nothing of code."""
+    monkeypatch.setenv("PATH", str(tmp_path))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from managers import BLOCKS, STORES, TEXT, Manager, blocks_of
 from runstore import ManagerStore, Store, StoreWarning
 from runstore.store import open_shared
 
-pytestmark = pytest.mark.usefixtures("unsynced")
+pytestmark = pytest.mark.usefixtures("unsynced", "without_git")
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import pytest
 from managers import Manager, blocks_of
 from runstore import ManagerStore
 
+pytestmark = pytest.mark.usefixtures("without_git")
+
 ADDER = """
 import sys
 from runstore import ManagerStore
@@ -34,7 +36,7 @@ for _ in range(int(sys.argv[2])):
 def test_many_processes_give_every_number_once_and_readers_always_see_a_whole_file(
     tmp_path, is_full_campaign
 ):
-    writers, each = 16, 50 if is_full_campaign else 5
+    writers, each = (16, 50) if is_full_campaign else (8, 5)
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", ADDER, str(tmp_path), str(each)],
