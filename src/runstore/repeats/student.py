@@ -11,6 +11,7 @@ import math
 from functools import lru_cache
 
 _STEP = 0.12
+_NOTHING = 1e-20  # of a sum of about one
 _ACCURATE = 1e-9  # Newton's method doubles the digits, so the step after this one is rounding
 
 
@@ -37,11 +38,20 @@ def _log_cosh(s: float) -> float:
 
 def _beyond(freedom: float, s: float) -> float:
     """Return the integral of cosh**-freedom from s on, divided by its integrand at s."""
-    start = _log_cosh(s)
-    scale = 1 / (freedom * math.tanh(s) + math.sqrt(freedom))
-    return scale * math.fsum(
-        weight * math.exp(freedom * (start - _log_cosh(s + scale * x))) for x, weight in _NODES
-    )
+    slope = math.tanh(s)
+    scale = 1 / (freedom * slope + math.sqrt(freedom))
+    half, power = scale / 2, -freedom
+    sinh, sqrt, log1p, exp = math.sinh, math.sqrt, math.log1p, math.exp
+    terms = []
+    for x, weight in _NODES:
+        # cosh(s + d) / cosh(s) = cosh(d) + tanh(s) sinh(d), less one, by the sinh of d / 2
+        sh = sinh(half * x)
+        more = 2 * sh * (sh + slope * sqrt(1 + sh * sh))
+        term = weight * exp(power * log1p(more))
+        if term < _NOTHING and x > 1:
+            break
+        terms.append(term)
+    return scale * math.fsum(terms)
 
 
 @lru_cache(maxsize=1024)
