@@ -69,7 +69,7 @@ def test_code_of_installed_packages_stays(is_full_campaign):
         file
         for folder in {sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), *sys.path}
         if folder
-        for file in Path(folder).rglob("*.py")
+        for file in Path(folder).glob("**/*.py" if is_full_campaign else "*/*.py")
     )
     chosen = files if is_full_campaign else files[:: max(1, len(files) // 150)]
     altered = broken = looked_at = 0
