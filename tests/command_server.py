@@ -151,6 +151,13 @@ class Program(Command):
         return self.returncode
 
 
+def load(*modules):
+    """Have modules of extras loaded before the next command, which would load them each time."""
+    stdin = _server()[2]
+    stdin.write(" ".join([*modules, ""]).encode())
+    stdin.flush()
+
+
 def address():
     """Return the path of the server's socket."""
     return _server()[0]
@@ -158,7 +165,7 @@ def address():
 
 @cache
 def _server():
-    """Start a server that ends with this process; return its socket's path and its settings."""
+    """Start a server that ends with this process; return its socket, settings and stdin."""
     folder = tempfile.mkdtemp(prefix="runstore-")  # a socket's path is short
     path = f"{folder}/commands"
     # Threads of a library would be lost in a fork.
@@ -179,7 +186,7 @@ def _server():
         shutil.rmtree(folder)
 
     atexit.register(end)
-    return path, _settings(env)
+    return path, _settings(env), process.stdin
 
 
 def _settings(env):
@@ -194,7 +201,11 @@ def _load():
             importlib.import_module(module.name)
     for name in _LOADED_ON_USE:
         importlib.import_module(name)
-    for name in _OF_EXTRAS:
+    _load_extras(_OF_EXTRAS)
+
+
+def _load_extras(names):
+    for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
@@ -209,12 +220,16 @@ def _serve(listener):
     signal.set_wakeup_fd(wakeup)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     selector = selectors.DefaultSelector()
-    for one in (listener, sys.stdin, child_ended):
+    for one in (listener, 0, child_ended):
         selector.register(one, selectors.EVENT_READ)
     while True:
         ready = [key.fileobj for key, _ in selector.select()]
-        if sys.stdin in ready:
-            return
+        if 0 in ready:
+            names = os.read(0, 10_000).decode()
+            if not names:
+                return
+            _load_extras(names.split())
+            gc.freeze()
         if child_ended in ready:
             os.read(child_ended, 100)
             _tell_ends(waiting)

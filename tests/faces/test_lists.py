@@ -10,6 +10,7 @@ import sys
 import pandas as pd
 import pytest
 
+import command_server
 from commands import messages, on_terminal, runstore
 from runstore import Store
 from runstore.cli.lists.counts import count_text
@@ -262,6 +263,12 @@ def long(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def _loaded():
+    command_server.load("pyarrow.parquet", "pandas")
+
+
+@pytest.mark.usefixtures("_loaded")
 @pytest.mark.parametrize("form", ["json", "jsonl", "csv", "markdown", "parquet", "--json"])
 @pytest.mark.parametrize(
     ("words", "count"), [([], 60), (["metrics.loss >= 5"], 55), (["-n", "7"], 7), (["--all"], 60)]

@@ -3,12 +3,14 @@
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from xml.dom import minidom
 
 import pytest
 
+import command_server
 from commands import messages, on_terminal, runstore
 from runstore import Store
 
@@ -18,10 +20,17 @@ BRAILLE = re.compile("[\u2801-\u28ff]")
 HOSTILE = ["$\\frac$", "</script><b>x", "_hidden", "50 %", "<i>ä</i>", "val/loss"]
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module", autouse=True)
+def _loaded():
+    backends = [f"matplotlib.backends.backend_{name}" for name in ("agg", "svg", "pdf")]
+    command_server.load("matplotlib.figure", *backends, "plotly.graph_objects", "plotly.io")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
     """Two runs with a loss each; the second also has accuracies, of itself and of two sets."""
-    with Store.open(tmp_path / ".runstore") as store:
+    folder = tmp_path_factory.mktemp("recorded")
+    with Store.open(folder / ".runstore") as store:
         with store.start("fit", capture=False) as run:
             for step in range(100):
                 run.log(loss=math.exp(-step / 20), step=step)
@@ -30,7 +39,13 @@ def folder(tmp_path):
                 run.log(loss=math.exp(-step / 40), acc=step / 100, step=step)
                 run.of_set("a").log(acc=step / 200, step=step)
                 run.of_set("b").log(acc=step / 300, step=step)
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def folder(recorded, tmp_path):
+    """A copy of them."""
+    return shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
 
 
 # In the terminal and in a pipe
