@@ -12,6 +12,7 @@ import marshal
 import os
 import pkgutil
 import runpy
+import select
 import selectors
 import shutil
 import signal
@@ -54,8 +55,13 @@ class Command:
         given = [os.fspath(one) for one in arguments]
         asked = {"arguments": given, "cwd": str(cwd), "env": env, "program": program}
         ask(self._server, address(), streams=streams, **asked)
-        self._answers = self._server.makefile("r")
+        # Not a byte of the next answer is read with this one, so that `select` sees it.
+        self._answers = self._server.makefile("rb", buffering=0)
         self.pid = int(self._answers.readline())
+
+    def has_ended(self):
+        """Return whether it has ended, or the server has."""
+        return bool(select.select([self._server], [], [], 0)[0])
 
     def wait(self, timeout=None):
         """Return its exit status, as of a `Popen`; kill it if that takes longer."""

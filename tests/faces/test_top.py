@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -20,6 +21,7 @@ from textual import events
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Input
 
+import command_server
 from commands import messages, runstore
 from runstore import Store
 from runstore.cli.top.app import TopApp
@@ -621,28 +623,24 @@ def in_terminal(folder, keys, *arguments):
     main, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     before = termios.tcgetattr(side)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", "top", *arguments],
-        cwd=folder,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env={**os.environ, "TERM": "xterm-256color"},
-        start_new_session=True,
+    command_server.load("runstore.cli.top.app")
+    env = {**os.environ, "TERM": "xterm-256color"}
+    process = command_server.Command(
+        ("top", *arguments), cwd=folder, env=env, streams=(side, side, side)
     )
     data, is_pressed, deadline = b"", False, time.monotonic() + PATIENCE_S
     try:
-        while process.poll() is None or select.select([main], [], [], 0)[0]:
+        while not process.has_ended() or select.select([main], [], [], 0)[0]:
             assert time.monotonic() < deadline, data
             if select.select([main], [], [], 0.05)[0]:
                 data += os.read(main, 65536)
             if b"fit#1" in data and not is_pressed:
                 os.write(main, keys)
                 is_pressed = True
-        return process.returncode, data.decode(), before == termios.tcgetattr(side)
+        return process.wait(), data.decode(), before == termios.tcgetattr(side)
     finally:
-        process.kill()
-        process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
         os.close(side)
         os.close(main)
 
