@@ -195,11 +195,13 @@ def end_in_equal_stores(folder, third, seed, *, steps=25):
                     assert (again.added, again.changed, again.skipped) == (0, 0, ())
 
 
+@pytest.mark.timeout(3600)
 def test_random_histories_end_in_equal_stores(tmp_path, unsynced, one_second, is_full_campaign):
     for seed in range(300 if is_full_campaign else 3):
         end_in_equal_stores(tmp_path / str(seed), tmp_path / f"{seed}c", seed)
 
 
+@pytest.mark.timeout(3600)
 def test_random_histories_with_a_server_end_in_equal_stores(
     tmp_path, unsynced, one_second, is_full_campaign
 ):
@@ -370,6 +372,24 @@ def test_a_run_that_went_on_replaces_its_older_copy(stores):
     assert a.pull(b).changed == 0
 
 
+def test_a_reported_end_replaces_one_that_was_presumed(stores):
+    a, b, _ = stores
+    run = record(a)
+    with a.backend.database.driver.write() as connection:
+        connection.execute(
+            "UPDATE runs SET status = 'running', ended_at = NULL, last_seen_at = 1,"
+            " hostname = 'elsewhere', boot_id = 'm/b/1'"
+        )
+    a.push(b)
+    (lost,) = b.settle(presume_lost=True).lost
+    a.finish(run.uid, "complete")
+
+    exchange(stores)
+
+    assert lost.status.value == "lost"
+    assert [store.get(run.uid).status.value for store in stores] == ["complete"] * 3
+
+
 # What is transferred
 
 
@@ -537,6 +557,7 @@ def hostile(tmp_path_factory):
     return folder
 
 
+@pytest.mark.timeout(3600)
 def test_a_store_with_anything_in_any_cell_does_no_harm(hostile, tmp_path_factory, unsynced):
     contents = (hostile / "runstore.db").read_bytes()
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.results.events import DELETED
-from runstore.model.status import Status
+from runstore.model.status import REPORTED, Status
 from runstore.storage.edits import TAG
 from runstore.storage.late_params import FIELD as PARAMS
 from runstore.storage.metrics.point_files import KeyOf
@@ -67,20 +67,22 @@ def merged(mine: RunRecord, theirs: RunRecord) -> RunRecord:
 
 
 def _version(record: RunRecord) -> tuple[Any, ...]:
-    """Return the sort key of what a program recorded: later ends and evidence count more.
+    """Return the sort key of what a program recorded.
 
-    If they differ only in secrets that `runstore scrub` removed, the masked version counts more.
+    A continuation of the run, which is an event, counts more than earlier data; then a reported
+    end more than a presumed one, and that more than none; then a later end. If two versions
+    differ only in secrets that `runstore scrub` removed, the masked version counts more.
     """
     row = record.row
-    stamp = max(row.ended_at or 0, _at_of_last(record, "status"))
-    is_final = Status(row.status).is_final
+    status = Status(row.status)
     recorded = repr([getattr(row, name) for name in RECORDED])
     # Notes and tags that no event changed.
     others = repr((row.notes, sorted(record.tags.items()), sorted(record.documents.items())))
     return (
-        stamp,
-        is_final,
-        row.status != Status.LOST.value,
+        _at_of_last(record, "status"),
+        status in REPORTED,
+        status.is_final,
+        row.ended_at or 0,
         row.last_seen_at or 0,
         (recorded + others).count(_MASK),
         len(row.facts or ""),
