@@ -1,5 +1,6 @@
 """What is kept of output: lines as they would be seen, progress bars in their last state."""
 
+import os
 import re
 
 import pytest
@@ -137,3 +138,35 @@ def test_who_writes_is_known(path):
     file.close()
 
     assert not is_being_written(path)
+
+
+@pytest.mark.parametrize("instead", ["closed", "pipe", "another file", "the same file"])
+def test_a_descriptor_that_the_program_reused_is_noticed(tmp_path, instead):
+    """A program closes all descriptors, and gets their numbers for its own files."""
+    file = OutputFile(tmp_path / "u.1.output")
+    file.feed(b"o", b"before\n")
+    assert file.is_open
+    number = next(one for one in range(256) if _is_at(one, tmp_path / "u.1.output"))
+    read_end, write_end = os.pipe()
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    again = os.open(tmp_path / "u.1.output", os.O_RDWR)
+    if instead == "closed":
+        os.close(number)
+    else:
+        os.dup2(
+            {"pipe": write_end, "another file": other, "the same file": again}[instead], number
+        )
+
+    assert not file.is_open
+
+    for one in (read_end, write_end, other, again):
+        os.close(one)
+    if instead != "closed":
+        os.close(number)
+
+
+def _is_at(descriptor, path):
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
