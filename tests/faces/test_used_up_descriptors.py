@@ -44,6 +44,8 @@ ACTIONS = {
     "tag": lambda run: run.tags.update(a="b"),
     "note": lambda run: run.edit(notes="n"),
     "save": lambda run: run.save("a.json", {"a": 1}),
+    "unknown": lambda run: run.save("a.bin", b"1"),
+    "use": lambda run: run.use("program.py"),
     "text": lambda run: run.log_text("a", "b"),
     "params": lambda run: run.add_params(seed=7),
     "block": in_block,
@@ -100,6 +102,8 @@ def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, capture):
         assert kept["tag"].tags == {"a": "b"}
         assert kept["note"].notes == "n"
         assert kept["save"].read_bytes("a.json")
+        assert kept["unknown"].read_bytes("a.bin") == b"1"
+        assert kept["use"].inputs[0].digest
         assert list(kept["text"].artifacts) == ["media/text/a/0.txt"]
         assert kept["params"].params == {"seed": 7}
         assert [line.text for line in kept["print"].output] == ["printed"]

@@ -23,6 +23,7 @@ from runstore.storage.backend import Backend
 from runstore.storage.database import PATIENCE_S
 from runstore.storage.files.objects import hashed
 from runstore.storage.rows import from_micros
+from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn
 
 # A file that changed just now may change again without a new time.
@@ -75,7 +76,7 @@ class Lineage:
             size, modified_ns = self.extent(found)
             modified = from_micros(modified_ns // 1000)
             if digest is True:
-                given_digest = self.digest_of(found)
+                given_digest = with_room(lambda: self.digest_of(found))
         source = None
         if given_digest:
             with suppress(StoreError):  # if the store cannot be read now, this is skipped

@@ -137,7 +137,8 @@ class Saving:
         except OSError as error:
             warn(f"The artifact {path!r} could not be saved: {error.strerror or error}.")
             return ()
-        saved, preview = _noted(uid, path, objects, kept, media_type, thing)
+        # The tables of media types are files of the system.
+        saved, preview = with_room(lambda: _noted(uid, path, objects, kept, media_type, thing))
         is_here = objects is self.objects
         self._backend.part(Deferred).unless(
             lambda: self.table.put(saved, preview),

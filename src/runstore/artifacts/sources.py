@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from runstore.errors import InvalidValueError, NotFoundError
 from runstore.model.display.formatting import cropped
+from runstore.storage.sqlite.descriptors import with_room
 
 _SHOWN = 200  # characters of a path
 
@@ -22,7 +23,7 @@ def checked_source(path: Path) -> Path:
     try:
         about = path.stat()
         if stat.S_ISREG(about.st_mode):
-            path.open("rb").close()
+            with_room(lambda: path.open("rb").close())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotFoundError(

@@ -36,6 +36,7 @@ EVERYTHING = (
     "csv",
     "getpass",
     "hashlib",
+    "mimetypes",
     "tempfile",
     "runstore.artifacts.inputs",
     "runstore.artifacts.masking",
