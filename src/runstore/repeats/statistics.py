@@ -138,11 +138,12 @@ def _remarks(values: Sequence[float], moments: Moments, left_out: int) -> list[s
     if moments.n == 1:
         found.append("one value has no interval")
     elif moments.n and moments.spread == 0:
-        found.append("all values are equal, so the interval has no width and little meaning")
+        found.append(
+            "all values are equal, so the interval has no width, which is not informative"
+        )
     elif 1 < moments.n < _FEW:
         found.append(
-            f"{moments.n} values are few: the interval rests on the assumption that they spread"
-            " normally"
+            f"{moments.n} values are few: the interval assumes that they are normally distributed"
         )
     elif is_skewed(values):
         found.append("the values are strongly skewed: the interval may cover less than its level")
@@ -150,7 +151,7 @@ def _remarks(values: Sequence[float], moments: Moments, left_out: int) -> list[s
 
 
 def is_skewed(values: Sequence[float]) -> bool:
-    """Return whether at least 8 values lean to one side more than normal ones would.
+    """Return whether at least 8 values are more skewed than normally distributed ones.
 
     That is a skewness (adjusted, G1) beyond 1 and beyond two of its standard errors.
     Source: Joanes and Gill, Comparing measures of sample skewness and kurtosis, 1998.
