@@ -81,7 +81,7 @@ def test_another_store_at_the_same_port_is_shown_from_the_start(server, visit, t
 
 
 def test_selections_that_come_late_and_an_undo_that_was_not_answered(own, visit):
-    page = visit(own.address, expected_statuses={"ERR_FAILED"})
+    page = visit(own.address, "/?panel=0", expected_statuses={"ERR_FAILED"})
     select(page, 0)
 
     # One that was given up does not arrive.

@@ -8,6 +8,9 @@ from runstore import Store
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
+# Without the charts beside them, which have tests of their own.
+RUNS_ALONE = "/?panel=0"
+
 
 def line(page, number):
     return page.locator(f'.grid-body [data-line="{number}"]')
@@ -18,7 +21,7 @@ def cell(page, number, column):
 
 
 def test_selection_by_click_shift_and_keys(shared, visit):
-    page = visit(shared)
+    page = visit(shared, RUNS_ALONE)
     bar = page.locator(".action-bar")
 
     cell(page, 2, 2).click()
@@ -40,7 +43,7 @@ def test_all_of_many_runs_are_tagged_at_once(served, visit, tmp_path):
     with Store.open(tmp_path / "store") as store:
         for number in range(1100):
             store.start("many", params={"odd": number % 2}, capture=False).finish()
-        page = visit(served(store.path))
+        page = visit(served(store.path), RUNS_ALONE)
 
         cell(page, 1, 2).click()
         page.keyboard.press("Control+a")
@@ -54,7 +57,7 @@ def test_all_of_many_runs_are_tagged_at_once(served, visit, tmp_path):
 
 
 def test_read_only_page_offers_no_edits(shared, visit):
-    page = visit(shared)
+    page = visit(shared, RUNS_ALONE)
 
     cell(page, 0, 2).click()
 
@@ -64,7 +67,7 @@ def test_read_only_page_offers_no_edits(shared, visit):
 
 def test_edits_by_keyboard_are_undone(own, visit):
     """A run that is trashed leaves the grid, is listed in the trash, and comes back."""
-    page = visit(own.address)
+    page = visit(own.address, RUNS_ALONE)
     expect(line(page, 1)).to_contain_text("mnist#179")
     expect(page.locator(".grid-head .ghost, .grid-body .ghost")).to_have_count(0)
     cell(page, 1, 2).click()
@@ -111,7 +114,7 @@ def test_edits_by_keyboard_are_undone(own, visit):
 
 def test_changes_of_others_appear_and_the_selection_stays(own, visit):
     """Those of another process, and of another browser; runs that come in move the lines."""
-    page, other = visit(own.address), visit(own.address)
+    page, other = visit(own.address), visit(own.address, RUNS_ALONE)
     for one in (page, other):
         expect(one.locator(".connection")).to_have_text("Live")
         expect(line(one, 0)).to_contain_text("mnist#180")

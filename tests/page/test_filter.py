@@ -6,6 +6,9 @@ import pytest
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
+# Without the charts beside them, which have tests of their own.
+RUNS_ALONE = "/?panel=0"
+
 
 def clear(page):
     """Show all runs again."""
@@ -16,7 +19,7 @@ def clear(page):
 
 def test_runs_follow_while_typing_which_is_one_step_back(shared, visit):
     """The count is exact, and the filter is in the address without pressing Enter."""
-    page = visit(shared)
+    page = visit(shared, RUNS_ALONE)
     page.locator("#filter").click()
     page.keyboard.type("status = error", delay=30)
     page.keyboard.press("Enter")
@@ -37,7 +40,7 @@ def test_runs_follow_while_typing_which_is_one_step_back(shared, visit):
 
 def test_what_is_wrong_with_a_filter_is_shown_with_a_way_on(shared, visit):
     """The place of a mistake, the nearest name, a filter for words, what matches nothing."""
-    page = visit(shared)
+    page = visit(shared, RUNS_ALONE)
     box = page.get_by_role("combobox", name="Filter")
     box.fill("params.lr < 1 and statu = error")
     box.press("Enter")
@@ -76,7 +79,7 @@ def test_what_is_wrong_with_a_filter_is_shown_with_a_way_on(shared, visit):
 
 def test_completion_is_taken_by_tab_and_fits_the_text(shared, visit):
     """A choice made for the text of before is not taken; Tab waits for what fits."""
-    page = visit(shared)
+    page = visit(shared, RUNS_ALONE)
     page.locator("#filter").click()
     page.keyboard.type("params.mod")
     expect(page.get_by_role("option", name=re.compile("params.model.depth"))).to_be_visible()
@@ -117,7 +120,7 @@ def test_filter_is_kept_under_a_name(own, visit):
     page.get_by_label("Name of this filter").press("Enter")
     expect(page.locator(".saved li")).to_contain_text("@failed")
 
-    other = visit(own.address)
+    other = visit(own.address, RUNS_ALONE)
     other.get_by_role("button", name="Saved filters").click()
     other.get_by_role("button", name=re.compile("^@failed")).click()
 

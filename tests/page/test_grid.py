@@ -78,7 +78,7 @@ def test_first_view_has_all_runs_and_the_columns_that_differ(shared, visit):
 
 def test_arrows_move_from_cell_to_cell(shared, visit):
     """One cell has the focus; the keys of a grid move it, also to lines out of sight."""
-    page = visit(shared)
+    page = visit(shared, "/?panel=0")
     cell(page, 0, 2).click()
     last_column = len(names(page))
 
@@ -110,7 +110,7 @@ def test_arrows_move_from_cell_to_cell(shared, visit):
 
 
 def test_pinned_runs_stay_on_top(shared, visit):
-    page = visit(shared, "/?columns=reference,status")
+    page = visit(shared, "/?panel=0&columns=reference,status")
     cell(page, 4, 2).click()
 
     page.get_by_role("button", name="Pin", exact=True).click()
@@ -140,7 +140,7 @@ def test_reload_gives_the_same_view(shared, visit):
 
 def test_groups_open_and_close(shared, visit):
     """Groups show how many runs they have; their runs are there without another request."""
-    page = visit(shared, "/?group=experiment,status", awaits=".group-line")
+    page = visit(shared, "/?panel=0&group=experiment,status", awaits=".group-line")
 
     expect(page.locator(".group-line")).to_have_count(3)
     expect(line(page, 0)).to_contain_text("mnist")
@@ -166,7 +166,7 @@ def test_bad_columns_of_an_address_are_explained(shared, visit):
 
 
 def test_a_row_is_selected_before_its_values_are_there(shared, visit):
-    page = visit(shared)
+    page = visit(shared, "/?panel=0")
     held = []
 
     def hold(route):
@@ -238,7 +238,7 @@ def test_header_sorts_and_back_undoes_it(shared, visit):
 
 def test_columns_are_moved_widened_and_chosen(shared, visit, turn_to):
     """By keyboard, by dragging, which sorts nothing, and in the list of all columns."""
-    page = visit(shared)
+    page = visit(shared, "/?panel=0")
     expect(page.locator('[data-name="params.lr"]')).to_be_visible()
     before = names(page)
     header = page.locator('[data-name="status"]')
@@ -261,7 +261,7 @@ def test_columns_are_moved_widened_and_chosen(shared, visit, turn_to):
     expect(page.locator('[role="columnheader"][data-name="hostname"]')).to_be_attached()
     expect(page).to_have_url(re.compile("columns=[^&]*hostname"))
 
-    turn_to(page, "/?columns=reference,status,started,notes")
+    turn_to(page, "/?panel=0&columns=reference,status,started,notes")
     expect(page.get_by_role("columnheader")).to_have_count(5)
     status = page.locator('[data-name="status"]').bounding_box()
     started = page.locator('[data-name="started"]').bounding_box()
@@ -283,7 +283,7 @@ def test_columns_are_moved_widened_and_chosen(shared, visit, turn_to):
 
 def test_menus_and_marks_of_runs_are_in_the_address(shared, visit, turn_to):
     """Another value of a metric, a baseline, hidden and single runs, a condition of a column."""
-    page = visit(shared, "/?columns=reference,metrics.loss")
+    page = visit(shared, "/?panel=0&columns=reference,metrics.loss")
     expect(cell(page, 0, 2)).to_have_text("0.0020833")
 
     page.locator('[data-name="metrics.loss"]').hover()
@@ -293,7 +293,7 @@ def test_menus_and_marks_of_runs_are_in_the_address(shared, visit, turn_to):
     expect(cell(page, 0, 2)).to_have_text("0.0041667")
     expect(page).to_have_url(re.compile("columns=reference,metrics.loss.max"))
 
-    turn_to(page, "/?columns=reference,params.seed")
+    turn_to(page, "/?panel=0&columns=reference,params.seed")
     expect(page.locator('[data-name="params.seed"]')).to_be_visible()
     cell(page, 3, 2).click()
 
@@ -304,7 +304,7 @@ def test_menus_and_marks_of_runs_are_in_the_address(shared, visit, turn_to):
     expect(cell(page, 0, 2)).to_have_text(re.compile("[+\N{MINUS SIGN}][1-9]"))
     expect(page).to_have_url(re.compile("baseline="))
 
-    turn_to(page, "/")
+    turn_to(page, "/?panel=0")
     expect(page.locator(".grid-head .baseline")).to_have_count(0)
     line(page, 1).locator('[data-do="hide"]').click()
     line(page, 2).locator('[data-do="solo"]').click()
@@ -313,7 +313,7 @@ def test_menus_and_marks_of_runs_are_in_the_address(shared, visit, turn_to):
     expect(line(page, 1).locator('[data-do="hide"]')).to_have_attribute("aria-pressed", "true")
     expect(line(page, 2).locator('[data-do="solo"]')).to_have_attribute("aria-pressed", "true")
 
-    turn_to(page, "/?filter=experiment=mnist%20order%20by%20run_number")
+    turn_to(page, "/?panel=0&filter=experiment=mnist%20order%20by%20run_number")
     expect(page.locator(".count")).to_have_text("180 of 240 runs")
     page.get_by_role("columnheader", name="lr").click(button="right")
 
@@ -350,7 +350,9 @@ def test_names_with_any_signs_have_columns(served, visit, tmp_path):
 
 def test_hard_numbers_and_unknown_ends(unusual, visit, turn_to):
     """A parameter that is NaN or infinite looks like a metric that is."""
-    page = visit(unusual, "/?filter=experiment+=+hard&columns=reference,params.x,metrics.x")
+    page = visit(
+        unusual, "/?panel=0&filter=experiment+=+hard&columns=reference,params.x,metrics.x"
+    )
 
     for number, text in ((3, "NaN"), (2, "\N{MINUS SIGN}∞")):
         cells = page.locator(f'.grid-body [data-line="{number}"] .value')
@@ -358,7 +360,7 @@ def test_hard_numbers_and_unknown_ends(unusual, visit, turn_to):
     expect(page.locator('.grid-body [data-line="1"] .value').first).to_have_text("\N{MINUS SIGN}0")
 
     # What is over without a known end is not counted up to the present.
-    turn_to(page, "/?filter=experiment+=+past&columns=reference,duration")
+    turn_to(page, "/?panel=0&filter=experiment+=+past&columns=reference,duration")
     expect(line(page, 0)).to_contain_text("past#1")
     duration = page.get_by_role("columnheader", name="Duration").get_attribute("data-c")
     expect(cell(page, 0, duration)).to_have_text("")

@@ -170,7 +170,7 @@ def test_the_search_looks_at_all_of_the_output(opened):
     page = opened("output")
 
     page.keyboard.press("/")
-    page.keyboard.type("NEEDLE")
+    page.keyboard.insert_text("NEEDLE")
     found = page.locator(".output-line.chosen")
     expect(found).to_contain_text("needle")
     expect(page.locator("#find-status")).to_have_text("1 of 1")

@@ -48,7 +48,7 @@ def test_page_is_accessible(shared, visit, violations):
 
 
 def test_colours_can_be_chosen_and_stay(shared, visit):
-    page = visit(shared, color_scheme="light")
+    page = visit(shared, "/?panel=0", color_scheme="light")
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
     page.get_by_role("button", name="Colours").click()
@@ -56,17 +56,6 @@ def test_colours_can_be_chosen_and_stay(shared, visit):
     page.reload()
 
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-
-
-def test_view_is_copied_as_a_command(shared, visit):
-    page = visit(shared, "/?filter=params.lr+<+0.05")
-
-    page.get_by_role("button", name="Copy as").click()
-
-    copied = page.get_by_role("dialog", name="Copy as")
-    expect(copied).to_contain_text("ls 'params.lr < 0.05'")
-    expect(copied).to_contain_text('store.find("params.lr < 0.05", limit=None)')
-    expect(copied).to_contain_text(f"{shared}/?filter=params.lr")
 
 
 def test_narrow_screen_needs_no_sideways_scrolling(shared, visit):
@@ -89,27 +78,6 @@ def test_empty_store_teaches_the_first_run(served, visit, tmp_path):
 
     expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
     expect(page.locator("pre")).to_contain_text("runstore.start_run(")
-
-
-def test_unknown_address_leads_back(shared, visit):
-    page = visit(shared, "/no/such/view")
-
-    page.get_by_role("link", name="Show all runs").click()
-
-    expect(page.locator('[data-line="0"] a')).to_be_visible()
-
-
-def test_the_focus_follows_into_another_view(shared, visit):
-    """The next Tab goes on in the view, not at the top of the page."""
-    page = visit(shared)
-    page.locator('.grid-body [data-line="0"] [data-c="1"]').focus()
-
-    page.keyboard.press("Enter")
-
-    page.locator(".run-body").wait_for()
-    expect(page.locator("#main")).to_be_focused()
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('main') !== null")
 
 
 def test_names_of_columns_are_seen_on_a_touch_screen(shared, visit):
@@ -141,3 +109,31 @@ def test_the_first_view_loads_little(shared, visit):
 
     assert len(loaded) > 5
     assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in files) <= 90_000
+
+
+def test_an_unknown_address_leads_back_and_a_view_is_copied_as_a_command(shared, visit, turn_to):
+    page = visit(shared, "/no/such/view")
+
+    page.get_by_role("link", name="Show all runs").click()
+
+    expect(page.locator('[data-line="0"] a')).to_be_visible()
+
+    turn_to(page, "/?panel=0&filter=params.lr+<+0.05")
+    expect(page.locator(".count")).to_have_text("160 of 240 runs")
+    page.get_by_role("button", name="Copy as").click()
+
+    copied = page.get_by_role("dialog", name="Copy as")
+    expect(copied).to_contain_text("ls 'params.lr < 0.05'")
+    expect(copied).to_contain_text('store.find("params.lr < 0.05", limit=None)')
+    expect(copied).to_contain_text(f"{shared}/?panel=0&filter=params.lr")
+
+    # The next Tab goes on in another view, not at the top of the page.
+    page.keyboard.press("Escape")
+    page.locator('.grid-body [data-line="0"] [data-c="1"]').focus()
+
+    page.keyboard.press("Enter")
+
+    page.locator(".run-body").wait_for()
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
