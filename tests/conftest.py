@@ -120,8 +120,16 @@ def _places():
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_surroundings(_places):
-    """What tests share is recorded away from the stores of the person who runs them, too."""
+    """What tests share is recorded away from the stores of the person who runs them, too.
+
+    The tests themselves count as installed: each run would keep the texts of all that are loaded.
+    """
+    from runstore.capture.program import files
+
+    installed = (*files._OF_THE_SYSTEM, f"{Path(__file__).parent}{os.sep}")
     with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(files, "_OF_THE_SYSTEM", installed)
+        files.is_own.cache_clear()
         _isolate(monkeypatch, next(_places))
         yield
 
