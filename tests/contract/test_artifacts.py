@@ -399,6 +399,13 @@ def test_reading_outside_a_run_leaves_no_trace(store, run):
     assert store.readers_of(run.uid) == ()
 
 
+def test_an_input_that_is_missing_is_not_advised_to_be_saved(run):
+    with pytest.raises(NotFoundError) as raised:
+        run.use("missing.csv")
+
+    assert str(raised.value).endswith("No such file or directory. The input was not recorded.")
+
+
 def test_folders_and_urls_can_be_inputs(run, tmp_path):
     (tmp_path / "data" / "a").mkdir(parents=True)
     (tmp_path / "data" / "a" / "1").write_text("1")

@@ -69,7 +69,7 @@ class Lineage:
         given_digest = digest if isinstance(digest, str) else None
         size, modified, location = None, None, given
         if "://" not in given:
-            found = checked_source(Path(given))
+            found = checked_source(Path(given), is_input=True)
             location = str(found.absolute())
             if found.is_dir() and (listed := files_in(found, follows=True)).left_out:
                 warn(listed.told(found))

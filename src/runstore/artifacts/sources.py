@@ -14,12 +14,17 @@ from runstore.storage.sqlite.descriptors import with_room
 _SHOWN = 200  # characters of a path
 
 
-def checked_source(path: Path) -> Path:
+def checked_source(path: Path, *, is_input: bool = False) -> Path:
     """Return a path that can be read.
+
+    Args:
+        path: The path.
+        is_input: Whether it is an input, not something to save.
 
     Raises:
         NotFoundError: It does not exist, or cannot be read.
     """
+    kept = "The input was not recorded." if is_input else "Nothing was saved."
     try:
         about = path.stat()
         if stat.S_ISREG(about.st_mode):
@@ -28,13 +33,11 @@ def checked_source(path: Path) -> Path:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotFoundError(
             f"{_shown(path)} cannot be read: {reason}.",
-            kept="Nothing was saved.",
-            hint="To save the text itself, use save(name, text.encode()).",
+            kept=kept,
+            hint="" if is_input else "To save the text itself, use save(name, text.encode()).",
         ) from error
     if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
-        raise InvalidValueError(
-            f"{_shown(path)} is neither a file nor a folder.", kept="Nothing was saved."
-        )
+        raise InvalidValueError(f"{_shown(path)} is neither a file nor a folder.", kept=kept)
     return path
 
 
