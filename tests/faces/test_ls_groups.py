@@ -37,6 +37,13 @@ def test_a_row_for_each_experiment(folder):
     assert found[0]["last run"].startswith("train_4_")
 
 
+def test_namespaces_can_be_left_out(folder):
+    short = groups(folder, "--group-by", "lr", "--columns", "acc")
+
+    assert short == groups(folder, "--group-by", "params.lr", "--columns", "metrics.acc")
+    assert short[0]["params.lr"] == 0.1
+
+
 def test_parameters_and_tags_group_too_and_what_has_none_is_a_group(folder):
     models = groups(folder, "--group-by", "params.model")
     tags = groups(folder, "--group-by", "tags.keep")

@@ -131,6 +131,20 @@ def test_other_code_is_refused_and_the_recorded_code_is_run_on_request(project, 
         assert store.document(recorded.uid, "patch") == store.document("toy#1", "patch")
 
 
+def test_many_differences_are_counted(project):
+    python(project, "train.py")
+    for number in range(40):
+        (project / f"new_{number:02}.py").write_text("")
+    (project / "helper.py").write_text("def f(x):\n    return 3\n")
+
+    ended = runstore("rerun", "toy#1", "--dry-run", cwd=project)
+
+    told = listed(ended)
+    assert told[:2] == ["helper.py changed", "new_00.py is new"]
+    assert told[-1] == "… and 29 more: --dry-run --json lists all"
+    assert len(told) == 13
+
+
 def test_renamed_and_binary_files_are_restored(project, read):
     (project / "train.py").write_text(
         "import pathlib, runstore, renamed\n"

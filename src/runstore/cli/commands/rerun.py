@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runstore.runner.repeating.recorded import RecordedCommand
     from runstore.store import Store
 
+_LISTED = 12  # differences, at most
 _IN_COPY = "copy"  # the value of AGAIN_VARIABLE in a copy of the recorded code
 
 
@@ -261,8 +262,11 @@ def _tell(again: _Again, told: Differences, others: Sequence[str]) -> None:
         say(f"runstore: its program also recorded {some_of(others)}.", err=True)
     if told.decisive or told.others:
         say(f"runstore: differences since {again.name} was recorded:", err=True)
-    for one in told:
+    lines = list(told)  # the decisive ones first
+    for one in lines[:_LISTED]:
         say(f"  {one}", err=True)
+    if len(lines) > _LISTED:
+        say(f"  … and {len(lines) - _LISTED:,} more: --dry-run --json lists all", err=True)
 
 
 def _print_dry(again: _Again, told: Differences, *, as_json: bool) -> None:

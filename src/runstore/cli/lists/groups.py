@@ -10,7 +10,7 @@ from runstore.cli.output import say
 from runstore.errors import UsageError
 from runstore.reading.find import query_of
 from runstore.reading.groups import GroupsTable, field_of_text, sorted_by
-from runstore.reading.unknown_names import unknown_names
+from runstore.reading.unknown_names import is_known_column, unknown_names, with_namespaces
 
 if TYPE_CHECKING:
     from runstore.store import Store
@@ -44,6 +44,8 @@ def print_groups(
     Raises:
         UsageError: A column is not a metric, or a field cannot group or sort runs.
     """
+    by = with_namespaces(store.backend, by)
+    columns = [_metric_column(store, one) for one in columns]
     wrong = [one for one in columns if not one.startswith(_METRICS)]
     if wrong:
         raise UsageError(
@@ -68,6 +70,12 @@ def print_groups(
     print_table_of(table, list(table.columns), form, _ranks(list(table.columns)))
     if limit is not None and len(groups) > limit:
         say(f"Showing {limit:,} of {len(groups):,} groups; for more: -n N, --all", err=True)
+
+
+def _metric_column(store: Store, name: str) -> str:
+    """Return the full name of a metric's column: `metrics.loss` for `loss`."""
+    full = f"{_METRICS}{name}"
+    return full if is_known_column(store.backend, full) else name
 
 
 def _ranks(names: Sequence[str]) -> dict[str, int]:
