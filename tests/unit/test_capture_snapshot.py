@@ -8,7 +8,8 @@ import sys
 from commands import git
 from runstore import Store
 from runstore.capture import Surroundings, code_facts, environment_facts, quick_facts
-from runstore.capture.git.snapshot import snapshot
+from runstore.capture.git import snapshot as snapshot_module
+from runstore.capture.git.snapshot import program_alone, snapshot
 from runstore.capture.git.state import GitError, run_git
 from runstore.capture.machine.environment import scheduler_facts
 
@@ -193,3 +194,26 @@ def test_a_pod_of_kubernetes(monkeypatch):
         "scheduler.namespace": "vision",
         "scheduler.array_index": "3",
     }
+
+
+def test_a_file_that_did_not_change_is_masked_once(tmp_path, monkeypatch):
+    (tmp_path / "run.py").write_text("password = 'hunter2hunter2'\n")
+    (tmp_path / "lib.py").write_text("lr = 1\n")
+    program = [str(tmp_path / "run.py"), str(tmp_path / "lib.py")]
+    first = program_alone(tmp_path, program)
+    masked = []
+    mask_text = snapshot_module.mask_text
+    monkeypatch.setattr(
+        snapshot_module,
+        "mask_text",
+        lambda text, name: masked.append(name) or mask_text(text, name),
+    )
+
+    again = program_alone(tmp_path, program)
+    (tmp_path / "lib.py").write_text("lr = 2\n")
+    changed = program_alone(tmp_path, program)
+
+    assert again == first
+    assert untracked(again)["run.py"] == "password = '***'\n"
+    assert untracked(changed) == {**untracked(first), "lib.py": "lr = 2\n"}
+    assert masked == ["lib.py"]

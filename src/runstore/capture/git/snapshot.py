@@ -24,6 +24,7 @@ from runstore.capture.program.fingerprints import Fingerprints
 from runstore.capture.program.modules import modules_at_start
 from runstore.capture.secrets import mask_text
 from runstore.model.facts import Facts, FactValue
+from runstore.model.values import blake2b
 
 FILE_LIMIT_BYTES = 1 << 18
 PROGRAM_LIMIT_BYTES = 1 << 20
@@ -37,6 +38,10 @@ _OF_A_STORE = (
     "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs",
     "cache",
 )  # fmt: skip
+
+# Masked texts of the previous run, None if nothing was masked, by the digest of name and text:
+# programs start many runs with the same files.
+_masked_before: dict[bytes, str | None] = {}
 
 
 def snapshot(
@@ -212,6 +217,7 @@ class _Files:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.texts: dict[str, str] = {}
+        self.masked: dict[bytes, str | None] = {}
         self.left_out: list[str] = []
         self.unknown: dict[str, str] = {}
         self.room = UNTRACKED_LIMIT_BYTES
@@ -245,7 +251,7 @@ class _Files:
             self.unknown["untracked.cut"] = f"they are larger than {limit} MiB"
             return "no room left"
         self.room -= len(text)
-        masked = self.texts[shown(name)] = mask_text(text, name)
+        masked = self.texts[shown(name)] = self._mask_text(text, name)
         if masked != text:
             self.unknown["untracked.masked"] = f"secrets in {shown(name)} were masked"
         if encoding:
@@ -253,6 +259,17 @@ class _Files:
             told = f"{shown(name)} ({encoding})"
             self.unknown["untracked.encoding"] = f"{known}; {told}" if known else told
         return ""
+
+    def _mask_text(self, text: str, name: str) -> str:
+        whole = f"{name}\0{text}".encode("utf-8", "surrogatepass")
+        key = blake2b(whole, digest_size=32).digest()
+        if key in _masked_before:
+            masked = _masked_before[key]
+        else:
+            masked = mask_text(text, name)
+            masked = None if masked == text else masked
+        self.masked[key] = masked
+        return text if masked is None else masked
 
     def _mark(self, name: str) -> None:
         """Note the fingerprint of a file whose text is not kept, to detect changes."""
@@ -266,6 +283,8 @@ class _Files:
 
     def facts(self) -> Facts:
         """Return the document, and its missing parts."""
+        global _masked_before  # noqa: PLW0603 - what the next run may reuse
+        _masked_before = self.masked
         if self.left_out:
             more = len(self.left_out) - _NAMED_AT_MOST
             named = self.left_out[:_NAMED_AT_MOST] + ([f"{more} more"] if more > 0 else [])
