@@ -499,6 +499,21 @@ def test_what_a_run_records_while_the_server_is_away_is_taken_in_later(url, monk
         assert contents(store) == b"weights"
 
 
+def test_output_is_searched_without_the_copies_of_this_machine(url):
+    from runstore.recording.output.keeper import OutputKeeper
+
+    with Store.open(url) as store:
+        with store.start("fit", capture=False) as run:
+            keeper = OutputKeeper(store.backend.spool, run.uid)
+            keeper.feed("stdout", b"first\nCUDA out of memory\n")
+            keeper.close()
+            run.execution.has_output = True
+        assert [line.number for page in store.grep("CUDA") for line in page.lines] == [2]
+        shutil.rmtree(store.path / "objects")
+
+        assert [line.number for page in store.grep("memory") for line in page.lines] == [2]
+
+
 def contents(store):
     saved = store.get("fit#1").artifacts["model.bin"]
     with store.backend.objects.opened(saved.digest, saved.size_bytes) as file:

@@ -138,16 +138,15 @@ class RunTexts:
             raise sqlite3.DatabaseError(f"document {document} belongs to no part")
         digest, whole_size, begin, size, first_line, checksum = row
         data = b""
-        try:
-            with open_output(self._objects.path_of(digest)) as file:
-                file.seek(begin)
-                data = file.read(size)
-        except OSError:
-            pass
+        with suppress(OSError):
+            data = _read_at(self._objects.path_of(digest), begin, size)
         if checksum_of(data) == checksum:
             return Piece(first_line, data)
         with suppress(NotFoundError, StoreCorruptError):
-            self._objects.whole(digest, whole_size)
+            # Contents on a server are fetched, if there is no copy on this machine.
+            data = _read_at(self._objects.whole(digest, whole_size), begin, size)
+            if checksum_of(data) == checksum:
+                return Piece(first_line, data)
             raise sqlite3.DatabaseError(f"document {document} differs from its file")
         return Piece(first_line, b"")
 
@@ -190,6 +189,12 @@ class RunTexts:
         if run_id not in self._live and not any(one.size_bytes for one in self._parts(run_id)):
             return None
         return "\n".join(plain_text(line.text) for line in self.output_lines(run_id))
+
+
+def _read_at(path: Path, begin: int, size: int) -> bytes:
+    with open_output(path) as file:
+        file.seek(begin)
+        return file.read(size)
 
 
 def by_run(files: Iterable[Path]) -> dict[str, list[Path]]:

@@ -1,0 +1,120 @@
+"""One story on a PostgreSQL server, told through each face: commands, the page, plain Python."""
+
+import array
+import json
+import sys
+import threading
+
+import pytest
+
+from commands import runstore
+from runstore import Status, Store
+
+pytest.importorskip("psycopg")
+
+PROGRAM = """
+import runstore
+with runstore.start_run("fit", params={"lr": 0.1, "net": {"kind": "tree"}}) as run:
+    print("epoch 1: nan")
+    for step in range(3):
+        run.log({"loss": 1 / (step + 1)}, step=step)
+    run.save("model.txt", b"weights")
+"""
+SECRET = "sesame"  # noqa: S105 - of tests
+
+
+@pytest.fixture
+def url():
+    from postgres_server import database
+
+    url, take_back = database()
+    yield url.replace("postgres@", f"postgres:{SECRET}@")
+    take_back()
+
+
+@pytest.fixture
+def say(url, tmp_path):
+    """Return a function that runs a command on the store, and returns its output."""
+
+    def said(*words, exit_code=0):
+        ended = runstore(*words, cwd=tmp_path, env={"RUNSTORE_URL": url})
+        assert ended.returncode == exit_code, ended.stderr
+        assert SECRET not in ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
+    return said
+
+
+def test_commands(say, url, tmp_path):
+    (tmp_path / "fit.py").write_text(PROGRAM)
+    say("exec", "--", sys.executable, "fit.py")
+    say("exec", "--", "false", exit_code=1)
+
+    listed = json.loads(say("ls", "params.lr < 1", "--json"))["runs"]
+    shown = json.loads(say("show", "fit#1", "--json"))
+    assert [run["reference"] for run in listed] == [shown["reference"]]
+    assert "nan" in say("grep", "epoch")
+    assert "nan" in say("output", "fit#1")
+    assert "loss" in say("best", "fit", "-m", "loss")
+    say("note", "fit#1", "a good one")
+    say("tag", "fit#1", "phase=final")
+    assert "final" in say("ls", "tags.phase = 'final'", "--columns", "run,tags")
+    say("mv", "fit#1", "trained")
+    assert "trained" in say("undo")
+    say("rm", "false#1", "--yes")
+    assert "false" in say("trash")
+    say("restore", "false#1")
+    say("rm", "false#1", "--yes")
+    assert "Freed" in say("gc", "--older-than", "0s", "--yes")
+    assert "in order" in say("doctor", "--deep")
+    say("verify")
+    assert "up to date" in say("migrate")
+    say("download", "fit#1", "--output", "taken")
+    assert next((tmp_path / "taken").rglob("model.txt")).read_bytes() == b"weights"
+    with Store.open(url) as store, store.backend.database.driver.read() as connection:
+        for table in ("runs", "documents", "params", "events"):
+            told = f"SELECT count(*) FROM {table} t WHERE t::text LIKE '%{SECRET}%'"  # noqa: S608
+            assert connection.execute(told).fetchone() == (0,), table
+
+
+def test_the_page(url):
+    pytest.importorskip("httpx")
+    from web_client import client_of, served_at
+
+    with Store.open(url) as store:
+        for number in range(3):
+            with store.start("fit", params={"lr": number}, capture=False) as run:
+                run.log(loss=number)
+        with client_of(served_at(store)) as client:
+            about = client.get("/api/v1/store").json()
+            asked = {"filter": "params.lr > 0 order by metrics.loss.last"}
+            order = client.get("/api/v1/runs/order", params=asked).content
+            ids = array.array("I", order[16:])
+            rows = client.get(
+                "/api/v1/runs/rows",
+                params={"ids": ",".join(map(str, ids)), "columns": "params.lr"},
+            ).json()["rows"]
+            detail = client.get("/api/v1/runs/fit%231")
+
+    assert (about["runs"], SECRET in str(about)) == (3, False)
+    assert [row["cells"] for row in rows] == [[1.0], [2.0]]
+    assert detail.status_code == 200
+
+
+def test_threads_share_a_store(url):
+    with Store.open(url) as store:
+
+        def record():
+            for _ in range(3):
+                with store.start("fit", capture=False) as run:
+                    run.log(loss=1.0)
+
+        threads = [threading.Thread(target=record) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        runs = store.list(limit=100)
+        assert sorted(run.run_number for run in runs) == list(range(1, 13))
+        assert {run.status for run in runs} == {Status.COMPLETE}
