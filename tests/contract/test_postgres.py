@@ -315,7 +315,7 @@ def test_a_start_that_was_committed_without_an_answer_is_repeated(url, monkeypat
                 is_lost.append(1)
                 raise psycopg.errors.AdminShutdown
 
-        monkeypatch.setattr(driver, "_taken", lambda: taken() if is_lost else Losing(taken()))
+        monkeypatch.setattr(driver, "_taken", lambda *_: taken() if is_lost else Losing(taken()))
         run = store.start("fit", params={"lr": 0.1}, capture=False)
         monkeypatch.undo()
 

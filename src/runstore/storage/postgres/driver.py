@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_S = 60.0
 # How long a program that was connected waits for the server to return, for example after a
-# restart.
-RETURNS_WITHIN_S = 10.0
+# restart, from when it was first missed.
+RETURNS_WITHIN_S = 30.0
 _IDLE_AT_MOST = 4
 # States of a connection. Source: PostgreSQL 18, libpq, PQtransactionStatus.
 _IDLE, _IN_TRANSACTION = 0, (2, 3)
@@ -189,6 +189,7 @@ class PostgresDriver:
         self._in_use: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = False
         self._was_connected = False
+        self._away_since: float | None = None
         weakref.finalize(self, _Idle.close, self._idle)
 
     @property
@@ -257,9 +258,10 @@ class PostgresDriver:
             StoreLockedError: As for `write`.
         """
         with self._writing():
-            deadline = time.monotonic() + min(self.patience_s, RETURNS_WITHIN_S)
+            # A start has no place to wait in, unlike points and ends, so that it waits here.
+            deadline = time.monotonic() + RETURNS_WITHIN_S
             while True:
-                raw = self._taken()
+                raw = self._taken(RETURNS_WITHIN_S)
                 try:
                     return raw.execute(statement, parameters).fetchone()
                 except self.psycopg.Error as error:
@@ -359,8 +361,12 @@ class PostgresDriver:
 
     # Connections
 
-    def _taken(self) -> Raw[Any]:
-        """Return an idle connection, or a new one, for exclusive use until it is given back."""
+    def _taken(self, patience_s: float | None = None) -> Raw[Any]:
+        """Return an idle connection, or a new one, for exclusive use until it is given back.
+
+        Args:
+            patience_s: How long to wait for a server that is away; by default, as for writers.
+        """
         if self._closed:
             raise StoreUnavailableError(f"The store {self.path} was closed.")
         idle = self._idle
@@ -373,13 +379,14 @@ class PostgresDriver:
                 raw = idle.free.pop()
                 if not raw.closed:
                     return cast("Raw[Any]", raw)
-        return self._connected()
+        return self._connected(self.patience_s if patience_s is None else patience_s)
 
-    def _connected(self) -> Raw[Any]:
-        """Return a new connection, waiting for a server that this program was connected to."""
-        asked_s = self._own.patience_s
-        patience_s = RETURNS_WITHIN_S if asked_s is None else min(asked_s, RETURNS_WITHIN_S)
-        deadline = time.monotonic() + (patience_s if self._was_connected else 0)
+    def _connected(self, patience_s: float) -> Raw[Any]:
+        """Return a new connection, waiting for a server that this program was connected to.
+
+        All calls together wait until some time after the first one found it away.
+        """
+        begin = time.monotonic()
         while True:
             try:
                 raw = self.psycopg.connect(
@@ -391,12 +398,14 @@ class PostgresDriver:
                     **_usual(self.location.url),
                 )
             except self.psycopg.OperationalError:
-                if time.monotonic() >= deadline:
-                    self._was_connected = False  # later calls do not wait again
+                now = time.monotonic()
+                self._away_since = self._away_since or now
+                returns_by = self._away_since + RETURNS_WITHIN_S
+                if not self._was_connected or now >= min(returns_by, begin + patience_s):
                     raise
                 pause(0.1)
             else:
-                self._was_connected = True
+                self._was_connected, self._away_since = True, None
                 self._in_use.add(raw)
                 return cast("Raw[Any]", raw)
 
@@ -404,7 +413,7 @@ class PostgresDriver:
         """Return a new connection for one that the server closed."""
         raw.close()
         self._idle.close()  # the others were closed as well
-        return self._connected()
+        return self._connected(self.patience_s)
 
     def _give_back(self, raw: Raw[Any]) -> None:
         """Return a connection, rolling back a transaction that is still open."""

