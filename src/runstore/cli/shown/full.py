@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from runstore.cli import output
 from runstore.cli.shown.layout import PagePart
 from runstore.cli.sparkline import sparkline
-from runstore.errors import NotFoundError, StoreError
+from runstore.errors import NotFoundError, StoreCorruptError, StoreError
 from runstore.model.artifacts import Artifact, Input
 from runstore.model.display.formatting import brief_number, counted, local_time, size_text
 from runstore.model.facts import REPEATS
@@ -105,8 +106,10 @@ def repeats_text(store: Store, run: Run) -> str | None:
 
 
 def repeats_of(store: Store, run: Run) -> Sequence[Run]:
-    """Return the newest runs that repeat this one."""
-    return tuple(store.find(f"facts.{REPEATS} = '{run.uid}'", limit=_REPEATS))
+    """Return the newest runs that repeat this one; none if facts of any run are damaged."""
+    with suppress(StoreCorruptError):
+        return tuple(store.find(f"facts.{REPEATS} = '{run.uid}'", limit=_REPEATS))
+    return ()
 
 
 def _code(store: Store, run: Run) -> Iterator[tuple[str, str]]:
