@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import runstore
+from source_trees import nodes_of
 
 SOURCE = Path(runstore.__file__).parent
 BROAD = {"Exception", "BaseException"}
@@ -31,7 +32,7 @@ def _broad_handlers():
     for file in SOURCE.rglob("*.py"):
         text = file.read_text(encoding="utf-8")
         may_have_one = "Exception" in text or "except:" in text
-        for node in ast.walk(ast.parse(text)) if may_have_one else ():
+        for node in nodes_of(file) if may_have_one else ():
             if isinstance(node, ast.ExceptHandler):
                 caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
                 raises = isinstance(node.body[-1], ast.Raise)

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import runstore
+from source_trees import nodes_of
 
 SOURCE = Path(runstore.__file__).parent
 
@@ -85,7 +86,7 @@ def imports_of(file):
 
 
 def _imports_of(file):
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes_of(file):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -238,7 +239,7 @@ def test_no_two_classes_have_one_name():
     """One name, one thing: who reads of a `Change` need not ask which."""
     places = {}
     for file in SOURCE.rglob("*.py"):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        for node in nodes_of(file)[0].body:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(name_of(file))
 
@@ -250,7 +251,8 @@ def test_no_generator_keeps_a_connection():
     kept = [
         f"{path.relative_to(SOURCE)}: {function.name}"
         for path in SOURCE.rglob("*.py")
-        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if "driver." in path.read_text(encoding="utf-8")
+        for function in nodes_of(path)
         if isinstance(function, ast.FunctionDef)
         if not any("contextmanager" in ast.unparse(one) for one in function.decorator_list)
         for block in ast.walk(function)
