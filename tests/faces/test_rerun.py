@@ -12,6 +12,7 @@ import pytest
 
 from commands import git, messages, runstore
 from runstore import Status, Store
+from runstore.model.facts import Facts
 
 TRAIN = """\
 import argparse, runstore, helper
@@ -129,6 +130,26 @@ def test_other_code_is_refused_and_the_recorded_code_is_run_on_request(project, 
     shutil.rmtree(Path(kept).parent)
     with Store.open(project) as store:
         assert store.document(recorded.uid, "patch") == store.document("toy#1", "patch")
+
+
+def test_an_interpreter_from_another_place_is_shown(project):
+    """A store of somebody else can name any program as its Python."""
+    other = project.parent / "elsewhere" / "bin" / "python"
+    other.parent.mkdir(parents=True)
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    other.chmod(0o755)
+    with Store.open(project / ".runstore") as store:
+        for program, more in ((str(other), {}), ("python", {"python.executable": str(other)})):
+            run = store.start("odd", capture=False)
+            run.finish()
+            facts = {"command.argv": (program, "train.py"), "command.cwd": str(project), **more}
+            store.backend.database.attach_facts(run.uid, Facts(values=facts))
+
+    named = runstore("rerun", "odd#1", "--dry-run", cwd=project)
+    found = runstore("rerun", "odd#2", "--dry-run", cwd=project)
+
+    assert f"odd#1 in {project}: {other} train.py" in named.stderr
+    assert f"python is {other}, as recorded." in found.stderr
 
 
 def test_many_differences_are_counted(project):
@@ -333,7 +354,6 @@ def test_a_command_that_cannot_be_repeated_is_refused_with_the_reason(tmp_path, 
     from dataclasses import replace
 
     from runstore.errors import ConflictError, NotFoundError
-    from runstore.model.facts import Facts
     from runstore.runner.repeating.recorded import recorded_command
 
     with Store.open(tmp_path / "store", create=True) as store:

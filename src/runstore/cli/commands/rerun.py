@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -89,12 +90,12 @@ def _repeat(
     """Show the differences from a run, and run its command in the working directory."""
     from runstore.runner.repeating.recorded import others_of_its_program, use_recorded_python
 
-    use_recorded_python(recorded)
+    python = use_recorded_python(recorded)
     again = _Again(store, recorded, settings, notes, is_executed=not dry_run)
     told = again.differences
     others = others_of_its_program(store, recorded.run)
     if not as_json:
-        _tell(again, told, [one.reference for one in others])
+        _tell(again, told, [one.reference for one in others], python)
     if dry_run:
         _print_dry(again, told, as_json=as_json)
         return
@@ -249,13 +250,19 @@ def _execute_command(
     execute(is_one_of_several=is_one_of_several, **options)
 
 
-def _tell(again: _Again, told: Differences, others: Sequence[str]) -> None:
-    """Print the command and the differences."""
-    from runstore.reading.shown.facts import without_folder_of_python
+def _tell(again: _Again, told: Differences, others: Sequence[str], python: str | None) -> None:
+    """Print the command and the differences.
 
+    Args:
+        again: The command.
+        told: The differences.
+        others: Other runs of its program.
+        python: The recorded interpreter, if the name in the command does not show which it is.
+    """
     place = again.recorded.folder
-    line = without_folder_of_python(again.recorded.line)
-    say(f"runstore: {again.name} in {place}: {line}", err=True)
+    say(f"runstore: {again.name} in {place}: {_shown_line(again.recorded)}", err=True)
+    if python is not None:
+        say(f"runstore: python is {python}, as recorded.", err=True)
     if others:
         from runstore.model.display.suggestions import some_of
 
@@ -267,6 +274,16 @@ def _tell(again: _Again, told: Differences, others: Sequence[str]) -> None:
         say(f"  {one}", err=True)
     if len(lines) > _LISTED:
         say(f"  … and {len(lines) - _LISTED:,} more: --dry-run --json lists all", err=True)
+
+
+def _shown_line(recorded: RecordedCommand) -> str:
+    """Return the command, without the folder of an interpreter that is a usual one here."""
+    from runstore.capture.machine.other_python import is_own
+    from runstore.reading.shown.facts import without_folder_of_python
+
+    program = recorded.words[0]
+    is_usual = is_own(program) or shutil.which(Path(program).name) == program
+    return without_folder_of_python(recorded.line) if is_usual else recorded.line
 
 
 def _print_dry(again: _Again, told: Differences, *, as_json: bool) -> None:

@@ -198,20 +198,25 @@ def _moved(word: str, old: Path, new: Path) -> str:
     return word
 
 
-def use_recorded_python(recorded: RecordedCommand) -> None:
+def use_recorded_python(recorded: RecordedCommand) -> str | None:
     """Make names such as `python` mean the interpreter of the run, if it still exists.
 
     This sets PATH, because a command line with another word would be another command.
+
+    Returns:
+        The interpreter, if it is not the one that the name meant.
     """
     executable = recorded.run.facts.values.get("python.executable")
     name = launched(recorded.words).interpreter
     if not isinstance(executable, str) or os.sep in name or not is_python(name):
-        return
+        return None
     place = Path(executable).with_name(name)
     found = shutil.which(name)
     is_same = found is not None and Path(found).parent == place.parent
-    if place.is_file() and os.access(place, os.X_OK) and not is_same:
-        os.environ["PATH"] = os.pathsep.join([str(place.parent), os.environ.get("PATH", "")])
+    if is_same or not place.is_file() or not os.access(place, os.X_OK):
+        return None
+    os.environ["PATH"] = os.pathsep.join([str(place.parent), os.environ.get("PATH", "")])
+    return str(place)
 
 
 def others_of_its_program(store: Store, run: Run) -> list[Run]:
