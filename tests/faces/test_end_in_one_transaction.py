@@ -91,7 +91,7 @@ def test_a_file_of_points_that_was_moved_away_is_said(store):
     for path in (store.path / "spool").iterdir():
         path.rename(store.path / path.name)
 
-    with pytest.warns(StoreWarning, match="was moved.*no longer exists"):
+    with pytest.warns(StoreWarning, match="was moved.*were in its spool"):
         run.finish()
 
     assert run.record.status is runstore.Status.COMPLETE
@@ -134,5 +134,5 @@ def test_a_store_that_was_removed_is_said_to_be_gone(store):
         run.finish()
 
     texts = [str(one.message) for one in said]
-    assert any("no longer exists" in text for text in texts)
+    assert any("were in its spool" in text for text in texts)
     assert not any("are kept in the spool" in text for text in texts)
