@@ -59,9 +59,30 @@ def find_store(location: str | os.PathLike[str] | None = None) -> Path:
     place = find_place(location)
     if isinstance(place, Path):
         return place
-    raise UsageError(
-        f"A store in a folder is needed here, not {place}.", hint="Name a folder of its own."
+    raise needs_folder("This call", str(place))
+
+
+def needs_folder(what: str, shown: str) -> UsageError:
+    """Return the error for an object that cannot use a store on a server.
+
+    Args:
+        what: The object.
+        shown: The URL, without passwords.
+    """
+    return UsageError(
+        f"{what} requires a store in a folder; {shown} is not available to it yet.",
+        kept="Nothing was changed.",
+        hint="Pass the path of a folder.",
     )
+
+
+def server_at(location: str) -> ServerLocation | None:
+    """Return the server of a URL; None if it is the location of a folder."""
+    if location.partition("://")[0] not in _SERVERS:
+        return None
+    from runstore.storage.postgres.location import server_location
+
+    return server_location(location)
 
 
 def find_place(location: str | os.PathLike[str] | None = None) -> Path | ServerLocation:
@@ -254,10 +275,8 @@ def _place_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Pat
     if not text.strip():
         raise UsageError("The location of the store is empty.", hint="Name a folder.")
     scheme, separator, rest = text.partition("://")
-    if separator and scheme in _SERVERS:
-        from runstore.storage.postgres.location import server_location
-
-        return server_location(text)
+    if separator and (server := server_at(text)) is not None:
+        return server
     if separator and len(scheme) > 1:
         text = _path_of_url(scheme, rest)
     path = _in_a_home(Path(text)) if text.startswith("~") else Path(text)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from runstore.config import current_author
+from runstore.config import current_author, needs_folder, server_at
 from runstore.curifactory.managed_run import ManagedRun, forget, watch, watched
 from runstore.curifactory.manager_attributes import (
     experiment_of,
@@ -60,6 +60,8 @@ class ManagerStore:
             raise UsageError(
                 "The folder of a ManagerStore cannot be empty.", hint="Pass the path of a folder."
             )
+        if (server := server_at(folder)) is not None:
+            raise needs_folder("ManagerStore", server.shown)
         self.path = folder + ("" if folder.endswith("/") else "/") + STORE_JSON
         """The full path of `store.json`."""
         self._folder = Path(folder).absolute()
