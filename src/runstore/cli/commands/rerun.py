@@ -70,7 +70,7 @@ def command(run: str, *, recorded_code: bool, **options: Any) -> None:
     with open_store() as store:
         recorded = recorded_command(one_run(store, run))
         # The folder changes before the run is recorded.
-        click.get_current_context().find_root().meta[STORE] = str(store.path.absolute())
+        click.get_current_context().find_root().meta[STORE] = store.backend.url
         if recorded_code:
             _repeat_in_copy(store, recorded, options)
         os.chdir(recorded.folder)
@@ -114,8 +114,7 @@ def _repeat_in_copy(
     from runstore.runner.repeating.checkout import checked_out, import_first
     from runstore.runner.signals import held_back, pass_on_until_ended
 
-    words = [sys.executable, "-m", "runstore", "--store", str(store.path.absolute()), "rerun"]
-    words += [recorded.run.uid]
+    words = [sys.executable, "-m", "runstore", "rerun", recorded.run.uid]
     for name, word in (("anyway", "--anyway"), ("dry_run", "--dry-run"), ("as_json", "--json")):
         words += [word] if options[name] else []
     words += [] if options["notes"] is None else ["--notes", options["notes"]]
@@ -124,7 +123,8 @@ def _repeat_in_copy(
     with held_back(), checked_out(store, recorded.run, recorded.root) as checkout:
         import_first(checkout.root)
         os.chdir(recorded.moved_to(checkout.root).folder)
-        environment = {**os.environ, AGAIN_VARIABLE: _IN_COPY}
+        url = store.backend.url  # not in the words, which every user of the machine can see
+        environment = {**os.environ, AGAIN_VARIABLE: _IN_COPY, "RUNSTORE_URL": url}
         pid = os.posix_spawn(sys.executable, words, environment, setsigmask=())
         status, _ = pass_on_until_ended(pid, lambda: None)
         os.chdir(before)
