@@ -118,6 +118,17 @@ def test_analyses_go_on_beside_a_damaged_run(store, kind, capfd):
         assert status == 0, (words, errors)
 
 
+@pytest.mark.parametrize(
+    "where", ["facts.host.name = 'x'", "facts.host.name is missing", "host.name ~ x"]
+)
+def test_filters_by_facts_go_on_beside_damaged_facts(store, where):
+    change(store, f"UPDATE runs SET facts = '{{broken', facts_filed = NULL {SECOND}")
+
+    with Store.open(store) as opened:
+        found = {run.run_number for run in opened.find(where)}
+        assert found == (set(range(1, 5)) if "missing" in where else set())
+
+
 def test_a_chunk_that_cannot_be_read_is_an_error_of_its_series_alone(store):
     change(store, "UPDATE metric_chunks SET chunk = zeroblob(8) WHERE run_id = 2")
 

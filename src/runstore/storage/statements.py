@@ -42,6 +42,8 @@ class RunRow(NamedTuple):
 
 
 RUN_COLUMNS = ", ".join("e.name" if one == "experiment" else f"r.{one}" for one in RunRow._fields)
+# The facts of a run for json_each, without text that another program damaged.
+READABLE_FACTS = "CASE WHEN json_valid({run}.facts) THEN {run}.facts END"
 _RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"
 # Runs that are kept, in the trash, removed except for their names, and kept or in the trash.
 KEPT = "r.deleted_at IS NULL"

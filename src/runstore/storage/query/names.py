@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 
 from runstore.model.query.fields import keys_of
 from runstore.model.query.tree import Field, Missing, Namespace
+from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.indexes.params import indexed_params
 from runstore.storage.query.packages import PACKAGES_DOCUMENTS, PackageLists
@@ -39,8 +40,9 @@ _HAS_TEXT = """
 """
 _EVERY_METRIC = "SELECT k.key FROM metric_keys k ORDER BY k.key"
 _HAS_METRIC = "SELECT 1 FROM metric_keys k WHERE k.key = ?"
-_LOOSE_FACTS = """
-    SELECT DISTINCT v.key FROM runs p CROSS JOIN json_each(p.facts, '$.values') v
+_LOOSE_FACTS = f"""
+    SELECT DISTINCT v.key
+    FROM runs p CROSS JOIN json_each({sql.READABLE_FACTS.format(run="p")}, '$.values') v
     WHERE p.facts IS NOT NULL AND p.facts_filed IS NULL
 """
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from runstore.model.query.fields import keys_of
 from runstore.model.query.tree import All, Any, Compare, Field, Missing, Namespace, Node, Not, Op
 from runstore.model.status import Status
+from runstore.storage import statements as sql
 from runstore.storage.query.operators import BOOLS, FALSE, ComparisonBuilder, joined
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ _FACT_TEXT = (
 # Facts by name; and facts of runs that are not indexed yet.
 _FILED = "fact_values v CROSS JOIN run_facts l ON l.set_id = v.set_id WHERE v.key = {key}"
 _LOOSE = (
-    "runs p CROSS JOIN json_each(p.facts, {path}) v"
+    f"runs p CROSS JOIN json_each({sql.READABLE_FACTS.format(run='p')}, {{path}}) v"
     " WHERE p.facts IS NOT NULL AND p.facts_filed IS NULL AND v.type <> 'null'"
 )
 _FACTS = f"""(
@@ -215,7 +216,8 @@ class Condition(ComparisonBuilder):
         """Return the table `v` of a namespace, restricted to the field and the run `r`."""
         if field.namespace is Namespace.FACT:
             path = self._mark(_fact_path(field))
-            return f"json_each(r.facts, {path}) v WHERE v.type <> 'null'"
+            facts = sql.READABLE_FACTS.format(run="r")
+            return f"json_each({facts}, {path}) v WHERE v.type <> 'null'"
         # The unary plus keeps SQLite from scanning the parameters of all runs for one run.
         return f"{self._tables(field, '+')} AND v.run_id = r.id"
 
