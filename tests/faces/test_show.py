@@ -223,3 +223,30 @@ def test_a_store_without_runs_has_no_experiments(tmp_path):
     assert (ended.returncode, ended.stdout) == (0, "")
     assert "There are no runs yet" in ended.stderr
     assert runstore("experiments", "--json", cwd=tmp_path).stdout == "[]\n"
+
+
+def test_a_shortened_traceback_begins_with_a_whole_frame(tmp_path):
+    frame = '  File "train.py", line 3, in {}\n    fit(data)\n    ^^^^^^^^^\n'
+    text = "Traceback (most recent call last):\n" + "".join(map(frame.format, "abcd")) + "E: no"
+    with Store.open(tmp_path / ".runstore") as store:
+        store.record("fit", started_at=2e9 / 2, error="E: no", traceback=text)
+    lines = drawn(tmp_path, "fit")
+    at = lines.index("traceback")
+    assert lines[at + 1].startswith("  … 7 lines above")
+    assert lines[at + 2] == '    File "train.py", line 3, in c'
+    assert lines[-1].strip() == "E: no"
+
+
+@pytest.mark.parametrize(("code", "is_shown"), [(3, True), (0, False)])
+def test_a_failed_command_shows_the_end_of_its_output(tmp_path, code, is_shown):
+    script = f"for n in 1 2 3 4 5 6 7 8 9 10; do echo line $n; done; exit {code}"
+    runstore("exec", "--", "sh", "-c", script, cwd=tmp_path)
+    lines = drawn(tmp_path, "sh#1")
+    assert ("output" in lines) == is_shown
+    if is_shown:
+        at = lines.index("output")
+        assert lines[at + 1 : at + 3] == [
+            "  … 2 lines above; runstore output shows all",
+            "  line 3",
+        ]
+        assert lines[-1] == "  line 10"

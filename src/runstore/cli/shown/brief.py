@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from runstore.cli.shown.full import (
 )
 from runstore.cli.shown.layout import PagePart
 from runstore.cli.sparkline import sparkline
+from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.display.formatting import (
     ago_text,
     brief_number,
@@ -27,6 +29,9 @@ from runstore.model.display.formatting import (
 from runstore.model.display.short_names import short_name
 from runstore.model.display.suggestions import some_of
 from runstore.model.logged.media import is_media
+from runstore.model.status import Status
+from runstore.model.text.output import plain_text
+from runstore.reading.output.windows import window_of
 from runstore.reading.shown.facts import command_text, commit_text, head_of, lifetime_text
 from runstore.reading.shown.listing import telling_metrics
 from runstore.reading.shown.run import flattened
@@ -43,6 +48,8 @@ _SETS, _PARAMETERS, _METRICS, _FILES, _LINES = 4, 24, 8, 4, 8
 _HASH = 10  # characters of a commit
 _METRIC_HEAD = ("metrics", "", "last", "min", "max", "points")
 _IN_HEAD = frozenset({"damaged", "error"})
+_FRAME = '  File "'
+_FAILED = frozenset({Status.ERROR, Status.LOST})
 
 
 def heading(run: Run, width: int) -> Iterator[str]:
@@ -82,7 +89,7 @@ def brief_sections(store: Store, run: Run) -> Iterator[PagePart]:
     more += _hidden(store, run)
     below = [("more", f"--full shows {', '.join(more)}")] if more else []
     yield PagePart("", [*_about(store, run), *below], is_apart=True)
-    yield _traceback(run)
+    yield _traceback(run) if run.traceback else _last_output(store, run)
 
 
 def _parameters(sets: Sequence[ParameterSet], more: list[str]) -> Iterator[PagePart]:
@@ -167,12 +174,26 @@ def _first_lines(text: str) -> str:
 def _traceback(run: Run) -> PagePart:
     lines = (run.traceback or "").rstrip().splitlines()
     hidden = len(lines) - _LINES
-    shown = (
-        [f"… {counted(hidden, 'line')} above; --full shows all", *lines[-_LINES:]]
-        if hidden > 1
-        else lines
-    )
+    if hidden <= 1:
+        return PagePart("traceback", [("", line) for line in lines])
+    # A whole frame comes first, not the marks below a line that is not shown.
+    frames = (at for at in range(hidden, len(lines)) if lines[at].startswith(_FRAME))
+    hidden = next(frames, hidden)
+    shown = [f"… {counted(hidden, 'line')} above; --full shows all", *lines[hidden:]]
     return PagePart("traceback", [("", line) for line in shown])
+
+
+def _last_output(store: Store, run: Run) -> PagePart:
+    """Return the end of the output of a failed program, which often has the reason."""
+    lines: list[str] = []
+    if run.status in _FAILED:
+        with suppress(NotFoundError, StoreCorruptError):
+            found = window_of(store.backend, run, start=-_LINES, count=_LINES)
+            lines = [plain_text(one.line.text) for one in found.lines]
+            if found.start:
+                above = f"… {counted(found.start, 'line')} above; runstore output shows all"
+                lines.insert(0, above)
+    return PagePart("output", [("", line) for line in lines])
 
 
 def _hidden(store: Store, run: Run) -> Iterator[str]:
