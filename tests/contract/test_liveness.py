@@ -171,6 +171,7 @@ def full_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.folder_only
 def test_runs_can_be_read_from_a_full_disk(store, run, judged):
     with full_disk():
         (found,) = liveness.settled(store.backend, [run])
@@ -214,6 +215,7 @@ def test_a_filter_warns_of_points_that_cannot_be_imported(store, run):
         assert list(store.find("metrics.loss > 0")) == []
 
 
+@pytest.mark.folder_only
 def test_an_end_that_waits_for_room_is_shown(store, run, judged):
     ended_at = run.started_at + timedelta(seconds=7)
     ending = {"status": "error", "ended_at": to_micros(ended_at), "error": "boom"}
