@@ -25,7 +25,7 @@ _MANY_FILES = 20
 # A slow machine is not a failure; a timing is never asserted. What the suite tries is the same
 # each time, so that a change fails for what it does; campaigns look for what nobody has tried.
 at_any_pace = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("fast", max_examples=50, derandomize=True, **at_any_pace)
+settings.register_profile("fast", max_examples=25, derandomize=True, **at_any_pace)
 settings.register_profile("random", max_examples=200, **at_any_pace)
 settings.register_profile("thorough", max_examples=500, **at_any_pace)
 

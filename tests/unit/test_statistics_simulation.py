@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "statistics_simulation.py"
-CASES = 10 * settings().max_examples  # 500, and 2,000 in a campaign
+CASES = 20 * settings().max_examples  # 500, and 4,000 in a campaign
 MOST_FALSE = 0.05 + 3 * math.sqrt(0.05 * 0.95 / CASES)
 
 
