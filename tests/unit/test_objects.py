@@ -198,7 +198,7 @@ def test_damaged_contents_are_not_opened(objects, path, data):
     with pytest.raises(StoreCorruptError, match="changed or damaged") as caught:
         objects.opened(*KEPT)
 
-    assert caught.value.kept.startswith("It was left as it is")
+    assert caught.value.kept.startswith("It was not changed")
     assert path.read_bytes() == data
     assert open_below(objects.folder) == before
 
