@@ -140,7 +140,7 @@ def test_a_parameter_with_parts_is_not_called_unknown(tmp_path, key):
             (hint,) = store.find(f"params.{key} {condition}").hints
 
             assert "No run has" not in hint
-            assert hint.endswith("There is: model.layers[0], model.layers[1].")
+            assert hint.endswith("Available: model.layers[0], model.layers[1].")
 
 
 def test_notebooks_show_the_hints_of_an_empty_page(tmp_path):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from runstore.errors import FilterError
 from runstore.model.query.parse import parse_query
+from runstore.reading.find import query_of
 from runstore.reading.unknown_names import is_known_column, unknown_names
 
 
@@ -35,13 +37,13 @@ def recorded(store):
         ("tags.fase = pilot", ["No run has the tag 'fase'. Did you mean 'phase'?"]),
         ("params.opt = adam", ["The parameter 'opt' is compared part by part."]),
         ("params.layers = 1", ["The parameter 'layers' is compared part by part."]),
-        ("params.zzzz = 1", ["No run has the parameter 'zzzz'. There is: "]),
+        ("params.zzzz = 1", ["No run has the parameter 'zzzz'. Available: "]),
         ("params.zzzz is missing", []),
         ("not params.zzzz is missing", []),
         ("order by params.lrr", ["No run has the parameter 'lrr'."]),
         ("params.lrr > 0 and params.lrr < 1", ["No run has the parameter 'lrr'."]),
         ("status = error and experiment = nothing", []),
-        ("packages.torch >= 2", ["No run has the package 'torch'."]),
+        ("packages.torch >= 2", ["No run has the package 'torch'. No run has any package."]),
         ("params.a = 1 or metrics.b = 2", ["parameter 'a'", "metric 'b'"]),
         ("params.lr > abc", ["The parameter 'lr' is a number in every run, and 'abc' is a text."]),
         ("params.lr = abc or params.lr in (a, b)", ["and 'abc' is a text", "and 'a', 'b' is"]),
@@ -60,6 +62,22 @@ def test_each_unknown_name_is_said_once_with_a_hint(recorded, text, said):
 
     assert len(found) == len(said)
     assert all(part in one for part, one in zip(said, found, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("text", "fixed"),
+    [
+        ("fit and params.lr > 0", "experiment = fit and params.lr > 0"),
+        ("fit params.lr > 0", "experiment = fit and params.lr > 0"),
+        (" fit and lr > 0", " experiment = fit and lr > 0"),
+    ],
+)
+def test_an_experiment_before_a_filter_becomes_a_comparison(recorded, text, fixed):
+    with pytest.raises(FilterError, match="experiment = fit and …") as caught:
+        query_of(recorded, text, None)
+
+    error = caught.value
+    assert text[: error.position] + error.suggestions[0] + text[error.end :] == fixed
 
 
 def test_parts_of_a_parameter_are_listed(recorded):

@@ -53,6 +53,8 @@ def folder(tmp_path_factory):
         for name in ("mnist", "mnist", *ODD):
             with store.start(name, params={"lr": 0.1, "layers": 2}, capture=False) as run:
                 run.log({"val/acc": 0.5, "loss": 1.0})
+                if name == "mnist":
+                    run.log(top5=0.8)
                 run.tags["phase"] = "pilot"
         store.queries["good"] = "status = complete"
     command = folder / "bin" / "runstore"
@@ -84,8 +86,11 @@ def offered(folder, line):
         ("runstore compare mnist -m val", ["val/acc"]),
         ("runstore diff mnist#1 mnist#2 -m l", ["loss"]),
         ("runstore compare mnist --metric=val", ["val/acc"]),
+        ("runstore plot mnist -m t", ["top5"]),
+        ("runstore plot a:b -m t", []),
+        ("runstore diff a:b#1 c=d#1 -m t", []),
         ("runstore compare @go", ["@good"]),
-        ("runstore ls --columns metrics", ["metrics.loss", "metrics.val/acc"]),
+        ("runstore ls --columns metrics", ["metrics.loss", "metrics.top5", "metrics.val/acc"]),
         ("runstore ls --columns run,tags", ["run,tags.phase"]),
         ("runstore ls --sort params.la", ["params.layers"]),
         ("runstore rm a:", ["a:b", "a:b#1"]),

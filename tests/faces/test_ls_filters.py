@@ -42,6 +42,7 @@ def names(ended):
         (["params.lr", "=", "0.3"], ["fit_2"]),
         (["experiment", "=", "fit", "and", "params.lr", ">=", "0.3"], ["fit_3", "fit_2"]),
         (["fit", "params.lr", ">", "0.25"], ["fit_3", "fit_2"]),
+        (["fit and params.lr > 0.25"], ["fit_3", "fit_2"]),
     ],
 )
 def test_a_filter_chooses_runs(folder, words, found):
@@ -157,11 +158,16 @@ def test_mistakes_with_names_are_told(folder, words, told):
     [
         (["ls", "params.lr"], "Put a filter in quotes: 'params.lr > 0.1'"),  # > 0.1 is a file
         (["show", "params.lr"], "Put a filter in quotes: 'params.lr > 0.1'"),
-        (["ls", "tags.best"], "'tags.best is not missing'"),
         (["ls", "--sort", "-params.lr"], "For the largest first, write 'params.lr desc'."),
         (["ls", "--filter", "params.lr > 0.1"], "A filter is an argument"),
         (["plot", "--status", "error"], "A filter is an argument"),
         (["show", "fit", "3"], "such as mnist#3"),
+        (["ls", "tags.best"], "in quotes: 'tags.best is not missing'"),
+        (["ls", "tag = best"], "phase = pilot or tags.keep is not missing"),
+        (["ls", "--failed"], "without an option: 'status = error'"),
+        (["ls", "--since", "yesterday"], "without an option: 'started > yesterday'"),
+        (["rm", "--before", "2026"], "without an option: \"started < '7 days ago'\""),
+        (["ls", "status = failed"], "Did you mean 'error'?"),
         (["ls", "lr > 0.1"], "Did you mean params.lr?"),
         (["ls", "params.lr > 0 and loss.min < 1"], "Did you mean metrics.loss.min?"),
         (["ls", "lrr > 0.1"], "A parameter is params.lrr"),
@@ -235,7 +241,7 @@ def test_a_slip_in_a_name_is_hinted_at(folder):
         ended = runstore(*words, cwd=folder)
         told = [line for line in messages(ended) if "No run has the" in line]
         assert len(told) == 1, ended.stderr
-        assert "Did you mean" in told[0] or "There is" in told[0]
+        assert "Did you mean" in told[0] or "No run has any" in told[0]
     assert not any(
         "No run has" in one for one in messages(runstore("ls", "params.lr > 9", cwd=folder))
     )

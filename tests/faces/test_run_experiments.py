@@ -243,7 +243,7 @@ def test_a_run_without_a_record_says_so(project):
         (["norun", "-p", "small"], "Define run(params, manager) in it."),
         (["../train", "-p", "small"], "There is no experiment"),
         (["script.py"], "Record a script with: runstore exec -- python script.py"),
-        (["quite_another"], "There is: "),
+        (["quite_another"], "Available: "),
         (["--", "python", "script.py"], "Record a command with: runstore exec"),
         (["", "-p", "small"], "There is no experiment"),
     ],

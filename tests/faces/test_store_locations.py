@@ -214,3 +214,11 @@ def test_a_store_in_the_settings_is_a_text(here):
         start_run("fit", capture=False)
 
     assert [path.name for path in here.iterdir()] == ["pyproject.toml"]
+
+
+def test_in_the_folder_of_a_store_its_name_is_suggested(tmp_path, monkeypatch):
+    Store.open(tmp_path / "team").close()
+    monkeypatch.chdir(tmp_path / "team")
+
+    with pytest.raises(StoreUnavailableError, match=r"is a store itself\. Name it with: --store"):
+        Store.open().list()

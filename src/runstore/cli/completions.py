@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _RECENT = 50  # runs that are offered by number
+_NEWEST = 3  # runs of an experiment whose metrics are offered
 
 
 def complete_runs(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
@@ -134,12 +135,16 @@ def complete_metrics(context: click.Context, _parameter: click.Parameter, begun:
     words = [
         word for one in given if one for word in ((one,) if isinstance(one, str) else tuple(one))
     ]
+    # click has not assigned the words to parameters if the line ends with an option.
+    words += context.args
 
     def ask(store: Store) -> list[str]:
         found: dict[str, None] = {}
         for word in words:
             with suppress(RunstoreError):
-                found.update(dict.fromkeys(store.get(word).metrics))
+                is_experiment = store.has_experiment(word)
+                runs = store.list(word, limit=_NEWEST) if is_experiment else (store.get(word),)
+                found.update(dict.fromkeys(key for run in runs for key in run.metrics))
         begins = "metrics."
         every = [one[len(begins) :] for one in _columns(store) if one.startswith(begins)]
         return [key for key in found or every if key.startswith(begun)]

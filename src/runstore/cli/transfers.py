@@ -187,7 +187,11 @@ def show_delivered(store: Store, *, as_json: bool) -> None:
     if as_json:
         output.print_json({"waiting": 0})
     else:
-        output.say(f"runstore: nothing waits for {_shown(store.backend.place)}.", err=True)
+        output.say(
+            f"runstore: no data is waiting for {_shown(store.backend.place)}."
+            " To copy runs, name another store: runstore push OTHER",
+            err=True,
+        )
 
 
 def _shown(place: str) -> str:

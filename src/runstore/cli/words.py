@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 # Signs of the filter language that can be a word of their own.
+_AND = re.compile(r"\Aand\s+(?![=<>!~])", re.IGNORECASE)
 _COMPARISONS = frozenset({"=", "==", "!=", "<", "<=", ">", ">=", "~", "!~"})
 
 
@@ -122,7 +124,7 @@ def _split(store: Store, word: str) -> tuple[str | None, str]:
     try:
         parse_query(word)
     except FilterError:
-        return word[:place], word[place + 1 :].strip()
+        return word[:place], _AND.sub("", word[place + 1 :].strip(), count=1)
     return None, word
 
 

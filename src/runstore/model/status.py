@@ -40,6 +40,20 @@ class Status(str, Enum):
         return other in MOVES[self]
 
 
+# Common words for a status, in other programs and in speech.
+STATUS_WORDS = {
+    "failed": "error",
+    "failure": "error",
+    "errors": "error",
+    "crashed": "error",
+    "killed": "interrupted",
+    "done": "complete",
+    "completed": "complete",
+    "finished": "complete",
+    "success": "complete",
+    "active": "running",
+}
+
 REPORTED = frozenset({Status.COMPLETE, Status.PRUNED, Status.ERROR, Status.INTERRUPTED})
 FINAL = REPORTED | {Status.LOST}
 

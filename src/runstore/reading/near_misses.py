@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from runstore.model import reference as names
 from runstore.model.display.suggestions import hint_of, nearest
-from runstore.model.status import Status
+from runstore.model.status import STATUS_WORDS, Status
 from runstore.model.values import clean_text
 from runstore.storage.database import Database
 
@@ -14,20 +14,6 @@ _LIST = "List the runs with: runstore ls"
 _FIELDS = ("params.", "metrics.", "tags.")
 # Other programs' words for the newest run.
 _NEWEST = frozenset({"last", "newest", "recent", "head", "current", "@"})
-# Common words for a status, in addition to its name.
-_STATUSES = {
-    **{one.value: one.value for one in Status},
-    "failed": "error",
-    "failure": "error",
-    "errors": "error",
-    "crashed": "error",
-    "killed": "interrupted",
-    "done": "complete",
-    "completed": "complete",
-    "finished": "complete",
-    "success": "complete",
-    "active": "running",
-}
 
 
 def hint_for_run(database: Database, text: str) -> str:
@@ -66,8 +52,9 @@ def _run(experiment: str, number: int) -> str:
 
 def hint_for_experiment(name: str, known: Collection[str]) -> str:
     """Return a hint with the likely experiment or filter for a wrong name."""
-    status = _STATUSES.get(name.lower())
-    if status is not None:
+    word = name.lower()
+    status = STATUS_WORDS.get(word, word)
+    if status in {one.value for one in Status}:
         return f"For a status, write the filter: 'status = {status}'"
     return _of_field(name) or hint_of(name, known, most=10)
 
@@ -76,4 +63,7 @@ def _of_field(name: str) -> str:
     """Return how to write a filter, if a name is the beginning of one without quotes."""
     if not name.startswith(_FIELDS):
         return ""
-    return f"Put a filter in quotes: '{name} > 0.1' or '{name} is not missing'"
+    is_present = f"'{name} is not missing'"
+    if name.startswith("tags."):
+        return f"Put a filter in quotes: {is_present}"
+    return f"Put a filter in quotes: '{name} > 0.1' or {is_present}"

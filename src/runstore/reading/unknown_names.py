@@ -54,10 +54,11 @@ def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
                 said = f"The parameter {field.key!r} is compared part by part."
                 yield f"{said} {listed(parts, most=_LISTED)}"
                 continue
-            hint = hint_of(field.key, known, most=_LISTED)
+            word = _WORDS[field.namespace]
+            hint = hint_of(field.key, known, most=_LISTED) if known else f"No run has any {word}."
             if field.namespace is Namespace.PARAM and len(known) >= ROWS_LIMIT:
                 hint += f" Filters know the first {ROWS_LIMIT:,} parameters of a set."
-            yield f"No run has the {_WORDS[field.namespace]} {field.key!r}. {hint}"
+            yield f"No run has the {word} {field.key!r}. {hint}"
 
 
 def _of_other_kinds(names: StoredNames, query: Query) -> Iterable[str]:
@@ -134,9 +135,19 @@ def _with_namespace(backend: Backend, key: str) -> str:
 
 
 def add_namespaces(backend: Backend, text: str, error: FilterError) -> None:
-    """Suggest `params.lr` in the error of a filter that begins a field with `lr`."""
+    """Suggest `params.lr` in the error of a filter that begins a field with `lr`.
+
+    After the name of an experiment, suggest to compare the experiment with it.
+    """
     found = None if error.position is None else _NAME.match(text, error.position)
     if found is None or error.suggestions:
+        return
+    first = text[: found.start()].strip()
+    if _NAME.fullmatch(first) and first in backend.database.experiment_names():
+        joined = "" if found[0].lower() in {"and", "or"} else " and"
+        error.suggestions = (f"experiment = {first}{joined}",)
+        error.position, error.end = text.index(first), text.index(first) + len(first)
+        error.hint = f"For an experiment, write: experiment = {first} and …"
         return
     with suppress(UnknownFieldError):
         field_of([Word(one) for one in found[0].split(".")])

@@ -93,7 +93,7 @@ def _name_in(
     raise UsageError(
         f"--set {key}: the parameter set has no {name!r}.",
         kept="Nothing was recorded.",
-        hint=hint_of(name, texts, who="There are"),
+        hint=hint_of(name, texts),
     )
 
 

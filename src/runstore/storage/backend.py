@@ -239,9 +239,10 @@ class Backend:
 
 def no_store(path: Path) -> StoreUnavailableError:
     """Return the error about a folder without a store."""
-    return StoreUnavailableError(
-        f"There is no store at {path}.", hint="Record a run first, or name another folder."
-    )
+    hint = "Record a run first, or name another folder."
+    if os.path.exists(path.parent / DATABASE):  # noqa: PTH110 - pathlib may raise
+        hint = f"The folder is a store itself. Name it with: --store {path.parent}"
+    return StoreUnavailableError(f"There is no store at {path}.", hint=hint)
 
 
 def _show_nothing(_backend: Backend) -> None:

@@ -276,7 +276,7 @@ class Endpoint:
         texts: dict[str, str] = {}
         for name, text in given:
             if name not in known:
-                hint = hint_of(name, known, who="There are")
+                hint = hint_of(name, known)
                 raise _bad(f"There is no parameter {name!r:.60} here.", hint)
             if name in texts:
                 raise _bad(f"The parameter {name} was passed twice.", "Pass it once.")

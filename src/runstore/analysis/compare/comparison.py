@@ -170,7 +170,7 @@ def check_sections(names: Iterable[str]) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(arguments.texts(names, "sections", "params")))
     for name in wanted:
         if name not in SECTIONS:
-            hint = hint_of(name, SECTIONS, who="There are")
+            hint = hint_of(name, SECTIONS)
             raise UsageError(f"There is no section {name!r}.", hint=hint)
     return wanted
 

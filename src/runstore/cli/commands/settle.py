@@ -64,4 +64,4 @@ def command(words: Sequence[str], *, lost: bool, yes: bool, as_json: bool) -> No
     for one in done.silent:
         output.say(f"{next(names)}  {lifetime_text(one.run)}: {one.reason}")
     if not (done.lost or done.silent):
-        output.say("runstore: no run is silent.", err=True)
+        output.say("runstore: there are no silent runs.", err=True)

@@ -11,7 +11,16 @@ from runstore.errors import UsageError
 _EXTRA = re.compile(r"(?s)Got unexpected extra arguments? \((.*)\)\.?")
 _VALUE = re.compile(r"(?s)'?(.*?)'? is not ")
 # Options by which other programs filter; here a filter is an argument.
-_FILTERING = frozenset({"--filter", "--where", "--status", "--query", "--experiment", "--state"})
+_FILTERING = {
+    **dict.fromkeys(("--filter", "--where", "--status", "--query", "--state"), "status = error"),
+    **dict.fromkeys(("--failed", "--error", "--errors", "--failures"), "status = error"),
+    **dict.fromkeys(("--running", "--active"), "status = running"),
+    **dict.fromkeys(("--since", "--newer", "--last"), "started > yesterday"),
+    **dict.fromkeys(("--until", "--before", "--older"), "started < '7 days ago'"),
+    **dict.fromkeys(("--tag", "--tags"), "tags.keep is not missing"),
+    **dict.fromkeys(("--param", "--params"), "params.lr = 0.1"),
+    "--experiment": "experiment = mnist",
+}
 
 
 def as_ours(error: click.ClickException) -> UsageError:
@@ -26,7 +35,10 @@ def _what(error: click.UsageError) -> str:
         return f"{_command(error)} has no option {error.option_name!r}."
     if isinstance(error, click.MissingParameter):
         kind = "option" if isinstance(error.param, click.Option) else "argument"
-        return f"{_command(error)} needs the {kind} {_name(error)}."
+        name = _name(error)
+        # The usage, which follows, shows a choice of arguments.
+        needed = "an argument" if "[" in name else f"the {kind} {name}"
+        return f"{_command(error)} needs {needed}."
     if isinstance(error, click.BadParameter):
         return _bad_value(error)
     if isinstance(error, click.BadOptionUsage):
@@ -62,7 +74,9 @@ def _expected(kind: object) -> str | None:
 def _hint(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption):
         if _is_for_filters(error):
-            return "A filter is an argument, without an option: 'status = error'"
+            example = _FILTERING[error.option_name]
+            quote = '"' if "'" in example else "'"
+            return f"A filter is an argument, without an option: {quote}{example}{quote}"
         if error.possibilities:
             return f"Did you mean {next(iter(error.possibilities))}?"  # the nearest comes first
     if error.ctx is None:

@@ -121,7 +121,7 @@ def _no_such_metric(known: Known, key: str) -> NotFoundError:
     who = known[0][0].reference if len(known) == 1 else f"None of the {len(known)} runs"
     return NotFoundError(
         f"{who} has {'no' if len(known) == 1 else 'a'} metric {key!r}.",
-        hint=hint_of(key, found, who="There are", most=_KEYS_LISTED) if found else "",
+        hint=hint_of(key, found, most=_KEYS_LISTED) if found else "",
     )
 
 

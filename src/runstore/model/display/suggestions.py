@@ -17,7 +17,7 @@ def hint_of(
     name: str,
     known: Collection[str],
     *,
-    who: str = "There is",
+    who: str = "Available",
     most: int = 40,
     otherwise: str | None = None,
 ) -> str:
@@ -35,7 +35,7 @@ def hint_of(
     return listed(known, who=who, most=most) if otherwise is None else otherwise
 
 
-def listed(known: Collection[str], *, who: str = "There is", most: int = 40) -> str:
+def listed(known: Collection[str], *, who: str = "Available", most: int = 40) -> str:
     """Return the known names as a sentence."""
     return f"{who}: {some_of(known, most) or 'none'}."
 

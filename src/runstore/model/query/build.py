@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any as AnyValue
 
 from runstore.errors import FilterError
-from runstore.model.display.suggestions import hint_of, nearest
+from runstore.model.display.suggestions import listed, nearest
 from runstore.model.query.exact import nearest_double
 from runstore.model.query.fields import (
     MLFLOW_STATUSES,
@@ -35,7 +35,7 @@ from runstore.model.query.tree import (
     Op,
     Order,
 )
-from runstore.model.status import Status
+from runstore.model.status import STATUS_WORDS, Status
 
 DEPTH_LIMIT = 50
 COMPARISONS_LIMIT = 200
@@ -46,7 +46,7 @@ _TEXTUAL = frozenset({Kind.TEXT, Kind.CELL, Kind.STATUS, Kind.VERSION})
 _EXAMPLES = {
     Namespace.PARAM: "params.lr > 0.01",
     Namespace.METRIC: "metrics.loss.min < 0.5",
-    Namespace.TAG: "tags.phase = pilot",
+    Namespace.TAG: "tags.phase = pilot or tags.keep is not missing",
     Namespace.FACT: "facts.git.branch = main",
     Namespace.PACKAGE: "packages.torch >= 2.1",
 }
@@ -397,8 +397,8 @@ def _status(named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]
     known = [one.value for one in Status]
     if word.lower() in known:
         return word.lower()
-    hint = hint_of(word.lower(), known)
-    near = nearest(word.lower(), known)
+    near = STATUS_WORDS.get(word.lower()) or nearest(word.lower(), known)
+    hint = f"Did you mean {near!r}?" if near else listed(known)
     raise Mistake(f"There is no status {word!r:.60}.", given.at, hint, near)
 
 
