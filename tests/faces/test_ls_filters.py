@@ -83,7 +83,7 @@ def test_each_set_may_have_a_line(folder):
 
 
 def test_formats_are_what_they_say(folder):
-    def printed(form):
+    def printed(form, **more):
         chosen = ("--columns", "run_number,params,notes")
         return runstore("ls", "fit", "--format", form, *chosen, cwd=folder).stdout
 
@@ -269,17 +269,16 @@ def test_whole_numbers_keep_their_digits_in_every_format(tmp_path):
         for one in ids:
             store.start("e", params={"id": one, "huge": one * 10**30}, capture=False).finish()
 
-    def printed(form):
+    def printed(form, **more):
         columns = ("--columns", "params.id,params.huge", "--format", form)
-        return runstore("ls", "--sort", "run_number", *columns, cwd=tmp_path).stdout
+        return runstore("ls", "--sort", "run_number", *columns, cwd=tmp_path, **more).stdout
 
     rows = [{"params.id": one, "params.huge": one * 10**30} for one in ids]
     assert json.loads(printed("json")) == rows
     assert printed("csv").splitlines()[1:] == [f"{one},{one * 10**30}" for one in ids]
     with Store.open(tmp_path / ".runstore") as store:
         table = store.find("order by run_number").table()
-    file = io.BytesIO(table.to_parquet(["params.id", "params.huge"]))
-    kept = pyarrow.parquet.read_table(file)
+    kept = pyarrow.parquet.read_table(io.BytesIO(printed("parquet", text=False)))
     assert kept["params.id"].to_pylist() == ids
     assert [int(one) for one in kept["params.huge"].to_pylist()] == [one * 10**30 for one in ids]
     assert [int(one) for one in table.to_polars()["params.huge"]] == [one * 10**30 for one in ids]

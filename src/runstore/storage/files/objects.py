@@ -145,12 +145,14 @@ class Objects:
                 yield from (self.folder / name / one for one in inner)
 
     def remove(self, path: Path) -> None:
-        """Remove a file that `files` yielded, if it still exists.
+        """Remove a file that `files` yielded; removes a link, not its target.
 
         Raises:
+            FileNotFoundError: It no longer exists.
             OSError: It cannot be removed.
         """
-        remove_file(path, levels=2)
+        with folder_at(path.parent, levels=2) as folder:
+            folder.remove(path.name)
 
     def digest_at(self, path: Path) -> str | None:
         """Return the digest in the name of a file below the folder; None for any other file."""
