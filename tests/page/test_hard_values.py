@@ -22,5 +22,5 @@ def test_small_lines_of_the_largest_numbers_are_drawn(served, visit, tmp_path):
 
     page = visit(served(tmp_path / "store"), "/?columns=sparkline.huge")
 
-    line = page.get_by_role("img", name="Course of huge").locator("path")
+    line = page.get_by_role("img", name="Curve of huge").locator("path")
     expect(line).to_have_attribute("d", re.compile(r"^M0\.0 2\.0L36\.7 20\.0M110\.0 2\.0$"))

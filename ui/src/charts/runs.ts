@@ -20,7 +20,7 @@ export interface Board {
   /** Those that are drawn. */
   drawn: ReadonlySignal<string[]>;
   /** Which runs these are, in a word. */
-  kind: ReadonlySignal<"selected" | "in sight" | "alone" | "">;
+  kind: ReadonlySignal<"selected" | "visible" | "alone" | "">;
 }
 
 function sameList(one: string[], other: string[]): boolean {
@@ -69,8 +69,8 @@ export const gridBoard: Board = boardOf(
   gridRuns,
   computed(() => {
     if (soloUids.value.size) return "alone";
-    if (held.value && held.value.selection === selected.value) return "in sight";
-    return selected.value.size ? "selected" : "in sight";
+    if (held.value && held.value.selection === selected.value) return "visible";
+    return selected.value.size ? "selected" : "visible";
   }),
 );
 

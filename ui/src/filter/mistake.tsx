@@ -42,13 +42,12 @@ export function FilterMistake({ text, mistake, meant, onReplace }: FilterMistake
         {message}{" "}
         {choices.length ? (
           <>
-            Did you mean{" "}
+            Did you mean:{" "}
             {choices.map(({ label, filter }) => (
               <button key={filter} type="button" class="choice" onClick={() => onReplace(filter)}>
                 {label}
               </button>
             ))}
-            ?
           </>
         ) : (
           mistake.hint

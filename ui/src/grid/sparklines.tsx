@@ -91,7 +91,7 @@ export function Sparkline({ id, uid, metric }: { id: number; uid: string; metric
   const values = lines.get(place(metric, id))?.values.map((value) => numberOf(value) ?? Number.NaN);
   if (!values?.length) return null;
   return (
-    <svg class="sparkline" width={WIDTH} height={HEIGHT} role="img" aria-label={`Course of ${metric}`}>
+    <svg class="sparkline" width={WIDTH} height={HEIGHT} role="img" aria-label={`Curve of ${metric}`}>
       <path d={pathOf(values)} style={{ stroke: colourVariable(uid) }} />
     </svg>
   );

@@ -97,7 +97,7 @@ export function MetricTable({ run, id, filter = "", isShort = false }: MetricTab
           <thead>
             <tr>
               <th scope="col">Metric</th>
-              <th scope="col">Course</th>
+              <th scope="col">Curve</th>
               <th scope="col" class="number">
                 Last
               </th>
