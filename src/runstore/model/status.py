@@ -40,18 +40,23 @@ class Status(str, Enum):
         return other in MOVES[self]
 
 
-# Common words for a status, in other programs and in speech.
+# Words of other trackers and of everyday speech.
 STATUS_WORDS = {
-    "failed": "error",
-    "failure": "error",
-    "errors": "error",
-    "crashed": "error",
-    "killed": "interrupted",
-    "done": "complete",
-    "completed": "complete",
-    "finished": "complete",
-    "success": "complete",
-    "active": "running",
+    "failed": Status.ERROR,
+    "failure": Status.ERROR,
+    "failures": Status.ERROR,
+    "errors": Status.ERROR,
+    "crashed": Status.ERROR,
+    "completed": Status.COMPLETE,
+    "finished": Status.COMPLETE,
+    "done": Status.COMPLETE,
+    "succeeded": Status.COMPLETE,
+    "success": Status.COMPLETE,
+    "active": Status.RUNNING,
+    "killed": Status.INTERRUPTED,
+    "cancelled": Status.INTERRUPTED,
+    "canceled": Status.INTERRUPTED,
+    "stopped": Status.INTERRUPTED,
 }
 
 REPORTED = frozenset({Status.COMPLETE, Status.PRUNED, Status.ERROR, Status.INTERRUPTED})

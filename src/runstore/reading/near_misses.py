@@ -54,7 +54,7 @@ def hint_for_experiment(name: str, known: Collection[str]) -> str:
     """Return a hint with the likely experiment or filter for a wrong name."""
     word = name.lower()
     status = STATUS_WORDS.get(word, word)
-    if status in {one.value for one in Status}:
+    if status in list(Status):
         return f"For a status, write the filter: 'status = {status}'"
     return _of_field(name) or hint_of(name, known, most=10)
 

@@ -12,6 +12,7 @@ from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.params.flatten import ROWS_LIMIT
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
+from runstore.model.query.spelling import spelled_value
 from runstore.model.query.tree import Field, Missing, Namespace, Op, Query
 from runstore.storage.query.names import StoredNames
 
@@ -142,12 +143,10 @@ def add_namespaces(backend: Backend, text: str, error: FilterError) -> None:
     found = None if error.position is None else _NAME.match(text, error.position)
     if found is None or error.suggestions:
         return
-    first = text[: found.start()].strip()
-    if _NAME.fullmatch(first) and first in backend.database.experiment_names():
-        joined = "" if found[0].lower() in {"and", "or"} else " and"
-        error.suggestions = (f"experiment = {first}{joined}",)
-        error.position, error.end = text.index(first), text.index(first) + len(first)
-        error.hint = f"For an experiment, write: experiment = {first} and …"
+    if (before := experiment_before(backend, text, found.start())) is not None:
+        error.position, error.end, comparison = before
+        error.suggestions = (comparison,)
+        error.hint = f"For an experiment, write: {comparison.removesuffix(' and')} and …"
         return
     with suppress(UnknownFieldError):
         field_of([Word(one) for one in found[0].split(".")])
@@ -155,6 +154,22 @@ def add_namespaces(backend: Backend, text: str, error: FilterError) -> None:
     if known := _in_namespaces(backend, found[0]):
         error.suggestions, error.end = tuple(known), found.end()
         error.hint = f"Did you mean {' or '.join(known)}?"
+
+
+def experiment_before(backend: Backend, text: str, place: int) -> tuple[int, int, str] | None:
+    """Return the start and end of an experiment before a place, and a comparison for it.
+
+    None if the text before the place is not the name of an experiment.
+    """
+    name = text[:place].strip()
+    follows = _NAME.match(text, place)
+    if follows is None or not _NAME.fullmatch(name):
+        return None
+    if name not in backend.database.experiment_names():
+        return None
+    joined = "" if follows[0].lower() in {"and", "or"} else " and"
+    start = text.index(name)
+    return start, start + len(name), f"experiment = {spelled_value(name)}{joined}"
 
 
 def _in_namespaces(backend: Backend, name: str) -> list[str]:

@@ -145,6 +145,8 @@ def test_a_value_that_is_spelled_is_read_back(text):
         ("MNI", ["experiment = mnist"]),
         ("mnist#1", ["experiment = mnist and run_number = 1"]),
         ("oom failed", ["(notes ilike '%oom%' or error ilike '%oom%') and status = error"]),
+        ("mnist and lr > 0.01", ["experiment = mnist and params.lr > 0.01"]),
+        ("mnist params.lr > 0.01", ["experiment = mnist and params.lr > 0.01"]),
         ("params.lr >", []),
         ("status = error", []),
     ],

@@ -397,7 +397,8 @@ def _status(named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]
     known = [one.value for one in Status]
     if word.lower() in known:
         return word.lower()
-    near = STATUS_WORDS.get(word.lower()) or nearest(word.lower(), known)
+    meant = STATUS_WORDS.get(word.lower())
+    near = nearest(word.lower(), known) if meant is None else meant.value
     hint = f"Did you mean {near!r}?" if near else listed(known)
     raise Mistake(f"There is no status {word!r:.60}.", given.at, hint, near)
 

@@ -10,7 +10,8 @@ from runstore.errors import FilterError
 from runstore.model.query.parse import parse_query
 from runstore.model.query.spelling import spelled, spelled_value
 from runstore.model.query.tree import Namespace
-from runstore.model.status import Status
+from runstore.model.status import STATUS_WORDS, Status
+from runstore.reading.unknown_names import experiment_before
 from runstore.storage.query.names import StoredNames
 
 if TYPE_CHECKING:
@@ -24,24 +25,6 @@ _CHARACTERS_AT_MOST = 200
 _RUN_NAME = re.compile(r"(.+)[#_](\d{1,18})")
 _KEYWORDS = frozenset({"and", "or", "not", "in", "is", "like", "ilike", "contains", "order", "by"})
 _DAYS = frozenset({"today", "yesterday"})
-# Words of other trackers and of everyday speech.
-STATUS_WORDS = {
-    "failed": Status.ERROR,
-    "failure": Status.ERROR,
-    "failures": Status.ERROR,
-    "errors": Status.ERROR,
-    "crashed": Status.ERROR,
-    "completed": Status.COMPLETE,
-    "finished": Status.COMPLETE,
-    "done": Status.COMPLETE,
-    "succeeded": Status.COMPLETE,
-    "success": Status.COMPLETE,
-    "active": Status.LIVE,
-    "killed": Status.INTERRUPTED,
-    "cancelled": Status.INTERRUPTED,
-    "canceled": Status.INTERRUPTED,
-    "stopped": Status.INTERRUPTED,
-}
 
 
 def meant_filters(backend: Backend, text: str, error: FilterError) -> list[str]:
@@ -53,18 +36,18 @@ def meant_filters(backend: Backend, text: str, error: FilterError) -> list[str]:
         error: Its error.
     """
     names = StoredNames(backend.database.driver)
-    begun = _with_namespaces(names, text, error)
-    repaired = [one for first in begun if (one := _repaired(names, first)) is not None]
+    begun = _corrected(backend, names, text, error)
+    repaired = [one for first in begun if (one := _repaired(backend, names, first)) is not None]
     return list(dict.fromkeys(repaired)) or list(_from_words(backend, names, text))
 
 
-def _repaired(names: StoredNames, text: str) -> str | None:
+def _repaired(backend: Backend, names: StoredNames, text: str) -> str | None:
     """Return the text with its remaining errors corrected; None if one cannot be."""
     for _ in range(_REPAIRS_AT_MOST):
         try:
             parse_query(text)
         except FilterError as error:
-            better = next(_with_namespaces(names, text, error), None)
+            better = next(_corrected(backend, names, text, error), None)
             if better is None:
                 return None
             text = better
@@ -73,10 +56,16 @@ def _repaired(names: StoredNames, text: str) -> str | None:
     return None
 
 
-def _with_namespaces(names: StoredNames, text: str, error: FilterError) -> Iterator[str]:
-    """Yield the text with `lr` as `params.lr`, if runs have such a parameter."""
+def _corrected(
+    backend: Backend, names: StoredNames, text: str, error: FilterError
+) -> Iterator[str]:
+    """Yield the text with `lr` as `params.lr`, or an experiment as a comparison."""
     start, end = error.position, error.end
     if start is None or end is None:
+        return
+    if (before := experiment_before(backend, text, start)) is not None:
+        first, last, comparison = before
+        yield text[:first] + comparison + text[last:]
         return
     word = text[start:end].strip("`\"'")
     status = STATUS_WORDS.get(word.lower())
