@@ -164,7 +164,7 @@ def test_the_grammar_of_the_library_knows_all_that_is_read(library):
             "params.lr",
             9,
             "ends too early",
-            "not, in, is missing, like, ilike, contains, = != < <=",
+            "Expected: = != < <= > >= ~, not, in, is missing, like, ilike, contains.",
         ),
         (
             "params.lr >",

@@ -54,8 +54,9 @@ _SPELLINGS = {
     "PART": r"\w[\w/@:+-]*",
     "BACKTICKED": "`[^`]+`",
 }
-# Names of tokens for users, in the order of a hint.
+# Names of tokens for users, in the order of a hint. Signs that continue a name are left out.
 _EXPECTED = {
+    "COMPARES": "= != < <= > >= ~",
     "AND": "and",
     "OR": "or",
     "NOT": "not",
@@ -75,12 +76,9 @@ _EXPECTED = {
     "DATE": "a date",
     "VERSION": "a version",
     "NUMBER": "a number",
-    "COMPARES": "= != < <= > >= ~",
     "LPAR": "(",
     "RPAR": ")",
     "COMMA": ",",
-    "DOT": ".",
-    "LSQB": "[",
     "RSQB": "]",
 }
 _VALUES = {
