@@ -313,17 +313,15 @@ def test_all_seeds_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "effect", "p", "reason"),
+    ("seeds", "effect", "reason"),
     [
-        ((range(3), range(3)), 0.0, "0.250", "all 3 pairs differ by the same amount"),
-        ((range(3), range(3)), 0.25, "0.250", "all 3 pairs differ by the same amount"),
-        ((range(3), range(3, 6)), 0.0, "0.100", "no spread in 3 and 3 values"),
-        ((range(6), range(6)), 0.25, "0.031", "all 6 pairs differ by the same amount"),
+        ((range(3), range(3)), 0.0, "all 3 pairs differ by the same amount"),
+        ((range(3), range(3)), 0.25, "all 3 pairs differ by the same amount"),
+        ((range(3), range(3, 6)), 0.0, "no spread in 3 and 3 values"),
+        ((range(6), range(6)), 0.25, "all 6 pairs differ by the same amount"),
     ],
 )
-def test_differences_without_spread_are_decided_by_their_number(
-    tmp_path, seeds, effect, p, reason
-):
+def test_differences_without_spread_are_decided_by_their_number(tmp_path, seeds, effect, reason):
     with Store.open(tmp_path / ".runstore") as store:
         for lr, of_lr in zip((1, 2), seeds, strict=True):
             for seed in of_lr:
@@ -334,8 +332,9 @@ def test_differences_without_spread_are_decided_by_their_number(
     ended = runstore("best", "-m", "acc", cwd=tmp_path)
 
     is_few = len(seeds[0]) == 3
-    told = f"statistically tied (p = {p}, exact)" if is_few else f"worse (p = {p})"
-    assert rows(ended)[2][5] == told
+    assert rows(ended)[2][5] == (f"too few values ({reason})" if is_few else "worse (p = 0.031)")
+    told = "1 group has too few values to be compared with it"
+    assert (told in " ".join(ended.stderr.split())) == is_few
     assert f"lr=1: {reason}, so the test is exact" in ended.stderr
     assert ("are needed" in ended.stderr) == is_few
 
@@ -374,7 +373,7 @@ def test_a_verdict_wraps_on_a_narrow_terminal(tmp_path):
 
     table = drawn.partition("runstore:")[0]
     assert "…" not in table
-    assert {"statistically", "tied", "exact)"} <= set(table.split())
+    assert {"too", "values", "amount)"} <= set(table.split())
     assert max(map(len, table.splitlines())) <= 60
 
 

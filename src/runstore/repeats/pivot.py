@@ -235,6 +235,6 @@ def _marks(samples: Sequence[Sample], direction: Direction | None, level: float)
     for one in best_of(samples, direction=direction, level=level).standings:
         if one.rank == 1:
             marks[one.place] = "best"
-        elif one.verdict == "statistically tied":
+        elif one.verdict in {"statistically tied", "too few values"}:
             marks[one.place] = "statistically tied"
     return marks

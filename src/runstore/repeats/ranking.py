@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -68,11 +69,11 @@ class Ranking(RepeatsSummary):
 
     @property
     def contenders(self) -> tuple[Group, ...]:
-        """The groups that are statistically tied with the winner, by rank."""
+        """The groups that are not known to be worse than the winner, by rank."""
         return tuple(
             self.groups[one.place].group
             for one in self.best.standings
-            if one.verdict == "statistically tied"
+            if one.verdict in {"statistically tied", "too few values"}
         )
 
     @property
@@ -125,12 +126,7 @@ class Ranking(RepeatsSummary):
         elif judged == 1:
             yield f"{label} is the only group, so there is nothing to compare it with."
         else:
-            count = len(self.contenders)
-            others = "1 group is" if count == 1 else f"{count} groups are"
-            yield (
-                f"{label} has the {extreme} mean of {self.metric}; {others} statistically tied"
-                " with it."
-            )
+            yield f"{label} has the {extreme} mean of {self.metric}; {self._others()}."
         if best.winner_interval is not None and judged > 1:
             yield (
                 f"Allowing for its choice among {judged}, its mean is within"
@@ -148,6 +144,19 @@ class Ranking(RepeatsSummary):
             }
         limits = self._remarks_on([means[place] for place in range(len(self.groups))])
         return (*self._fragile(), *self._exact(), *limits)
+
+    def _others(self) -> str:
+        """Return the numbers of groups that are not known to be worse, as a clause."""
+        verdicts = Counter(one.verdict for one in self.best.standings)
+        tied, few = verdicts["statistically tied"], verdicts["too few values"]
+        clauses = []
+        if tied or not few:
+            groups = "1 group is" if tied == 1 else f"{tied} groups are"
+            clauses.append(f"{groups} statistically tied with it")
+        if few:
+            groups = "1 group has" if few == 1 else f"{few} groups have"
+            clauses.append(f"{groups} too few values to be compared with it")
+        return ", and ".join(clauses)
 
     def _exact(self) -> Iterator[str]:
         """Yield the verdicts by an exact test, and the number of values that it needs."""
@@ -216,7 +225,7 @@ class Ranking(RepeatsSummary):
         """Return the verdict on a group, with its reason."""
         if one.verdict in {"worse", "smaller"}:
             return f"{one.verdict} ({self._p_text(one)})"
-        if one.enough is not None:
+        if one.enough is not None and one.verdict != "too few values":
             return f"{one.verdict} ({self._p_text(one)}, exact)"
         return f"{one.verdict} ({one.remark})" if one.remark else one.verdict
 

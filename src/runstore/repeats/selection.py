@@ -23,8 +23,9 @@ from runstore.repeats.student import t_quantile
 _UNEQUAL = 1.7  # ratio of spreads from which skewness matters
 # How a group compares with the others; the last two if no direction is known.
 Verdict = Literal[
-    "best", "best mean", "statistically tied", "worse", "not judged", "largest mean", "smaller"
-]
+    "best", "best mean", "statistically tied", "too few values", "worse", "not judged",
+    "largest mean", "smaller",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class Standing:
             equal means share a rank; otherwise None for a sample that is not judged.
         mean: Its mean, with an interval by itself.
         verdict: The verdict; the winner is `best` if it is better than all others, and has the
-            `best mean` otherwise.
+            `best mean` otherwise. With `too few values`, no exact test can decide, whatever they
+            are.
         p: Corrected probability of such a distance from the winner if this were the best; None
             for the winner, and if it cannot be tested.
         gap: The difference to the winner, never positive for `max`; None for the winner.
@@ -197,27 +199,32 @@ class _Among:
 
     def standing(self, rank: int) -> Standing:
         """Compare the sample of a rank with the winner."""
-        place, count = self.judged[rank - 1], len(self.judged)
-        gap = gap_between(self.samples[place], self.samples[self.judged[0]])
+        place, first, count = self.judged[rank - 1], self.judged[0], len(self.judged)
+        gap = gap_between(self.samples[place], self.samples[first])
         p = interval = None
         if gap.can_be_tested:
             p = min(1.0, count * gap.p_below(gap.least_freedom, self.sign))
         if gap.has_interval:
             interval = gap.interval(gap.least_freedom, 1 - 2 * (1 - self.level) / count)
         is_worse = p is not None and p <= 1 - self.level
-        behind: Verdict = "worse" if self.has_direction else "smaller"
+        enough = None if is_worse or not gap.is_exact else self._enough(gap, count)
+        verdict: Verdict = "statistically tied"
+        if is_worse:
+            verdict = "worse" if self.has_direction else "smaller"
+        elif enough is not None and min(self.means[one].n for one in (place, first)) < enough:
+            verdict = "too few values"
         return Standing(
             place=place,
             rank=rank,
             mean=self.means[place],
-            verdict=behind if is_worse else "statistically tied",
+            verdict=verdict,
             p=p,
             gap=gap.difference,
             gap_interval=interval,
             kind=gap.kind,
             remark=gap.remark,
             is_fragile=is_worse and self._is_fragile(place, gap),
-            enough=None if is_worse or not gap.is_exact else self._enough(gap, count),
+            enough=enough,
         )
 
     def _enough(self, gap: MeanGap, count: int) -> int:
