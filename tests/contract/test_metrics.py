@@ -207,6 +207,21 @@ class TestMistakes:
         assert list(run.record.metric("loss").steps) == [0, 1, 2]
         assert run.record.status.value == "complete"
 
+    def test_a_sample_of_the_system_does_not_continue_a_run(self, store):
+        """It may have been taken before the end, by another thread."""
+        run = begun(store)
+        run.log(loss=1.0)
+
+        class EndedMeanwhile(dict):
+            def items(self):
+                run.finish()
+                return super().items()
+
+        run.execution.log_sample(EndedMeanwhile({"system/memory_bytes": 1.0}))
+
+        assert run.record.status.value == "complete"
+        assert "system/memory_bytes" not in run.record.metrics
+
     def test_after_an_error_nothing_is_logged(self, store):
         """The end that was written would be untrue."""
         run = begun(store)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from operator import attrgetter
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from runstore import current
@@ -87,6 +88,8 @@ class Execution:
 
     # Whether logging after the end continues the run.
     can_reopen = True
+    # The thread that is logging a sample of the system, if any.
+    _sampler = 0
 
     def __init__(
         self, backend: Backend, run: Run | StartedRun, active: Any, *, is_owner: bool = True
@@ -405,7 +408,7 @@ class Execution:
         Returns:
             Whether points can be logged again.
         """
-        if not self.is_end_written or not self.is_here:
+        if not self.is_end_written or not self.is_here or self._sampler == get_ident():
             return False
         if self.can_reopen and self.status is Status.COMPLETE and self._reopened():
             warn(
@@ -484,9 +487,13 @@ class Execution:
         return False
 
     def log_sample(self, values: Mapping[str, float]) -> None:
-        """Log a sample of system metrics."""
-        if not self.status.is_final:
-            self.channel(-1).log_sample(values)
+        """Log a sample of system metrics; a run that ends meanwhile stays ended."""
+        self._sampler = get_ident()
+        try:
+            if not self.status.is_final:
+                self.channel(-1).log_sample(values)
+        finally:
+            self._sampler = 0
 
     def end_with_process(self, error: BaseException | None) -> None:
         """Write the end as the process ends, with this exception or without an error."""
