@@ -166,9 +166,8 @@ class _Sweep:
         for path in paths:
             with self._noting(path):
                 size = self._objects.stored_size(path)
-                if not self._is_dry:
-                    self._objects.remove(path)
-                total += Amount(1, size)
+                if self._is_dry or self._objects.remove(path):
+                    total += Amount(1, size)
         return total
 
     def _digest(self, path: Path) -> str:

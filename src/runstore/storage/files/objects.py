@@ -144,15 +144,21 @@ class Objects:
             else:
                 yield from (self.folder / name / one for one in inner)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: Path) -> bool:
         """Remove a file that `files` yielded; removes a link, not its target.
 
+        Returns:
+            Whether it still existed.
+
         Raises:
-            FileNotFoundError: It no longer exists.
             OSError: It cannot be removed.
         """
-        with folder_at(path.parent, levels=2) as folder:
-            folder.remove(path.name)
+        try:
+            with folder_at(path.parent, levels=2) as folder:
+                folder.remove(path.name)
+        except FileNotFoundError:
+            return False
+        return True
 
     def digest_at(self, path: Path) -> str | None:
         """Return the digest in the name of a file below the folder; None for any other file."""

@@ -111,15 +111,14 @@ class RowObjects(Objects):
             rows = connection.execute(_EVERY).fetchall()
         yield from (path for row in rows if (path := self.path_of(row[0])) not in copies)
 
-    def remove(self, path: Path) -> None:
-        """Remove a copy, and its row unless it is referenced."""
-        digest = self.digest_at(path)
+    def remove(self, path: Path) -> bool:
+        """Remove a copy, and its row unless it is referenced; return whether there was either."""
+        digest, rows = self.digest_at(path), 0
         if digest is not None:
             with self._driver.write() as connection:
-                connection.execute(_REMOVE, {"digest": digest})
+                rows = connection.execute(_REMOVE, {"digest": digest}).rowcount
                 connection.execute(_REMOVE_PARTS, {"digest": digest})
-        with suppress(FileNotFoundError):  # no copy on this machine
-            super().remove(path)
+        return super().remove(path) or bool(rows)
 
     def stored_size(self, path: Path) -> int:
         """Return the size of a copy, or of a row without a copy on this machine."""
