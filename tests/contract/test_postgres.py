@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from runstore.errors import (
     UsageError,
 )
 from runstore.storage.postgres.dialect import translated
+from runstore.storage.postgres.functions import WRITE_LOCK
 from runstore.storage.postgres.location import masked, server_location
 from runstore.storage.postgres.patterns import postgres_pattern
 from runstore.store import migrate
@@ -339,6 +341,34 @@ def end_sessions(database, run):
         f" WHERE datname = {database} AND pid <> pg_backend_pid()"
     )
     time.sleep(0.05)  # until they have ended
+
+
+class LateError(Exception):
+    """What a program's own signal handler raises."""
+
+
+def test_a_start_that_a_signal_interrupts_is_cancelled_on_the_server(url):
+    """It would be committed after its run was looked for, and stay without an end."""
+
+    def interrupt(_number, _frame):
+        raise LateError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    with Store.open(url) as store, psycopg.connect(url) as writer:
+        writer.execute(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+        done = threading.Timer(0.5, writer.commit)
+        done.start()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(LateError):
+                store.start("late", capture=False)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        done.join()
+
+        assert list(store.list()) == []
+        assert store.start("late", capture=False).finish() is None
 
 
 def test_a_change_is_seen_by_a_reader_that_asks_for_what_is_new(url):

@@ -36,8 +36,10 @@ BUSY_TIMEOUT_S = 60.0
 # restart, from when it was first missed.
 RETURNS_WITHIN_S = 30.0
 _IDLE_AT_MOST = 4
+# How long to wait for the answer to a statement that was interrupted here.
+_ANSWER_S = 5.0
 # States of a connection. Source: PostgreSQL 18, libpq, PQtransactionStatus.
-_IDLE, _IN_TRANSACTION = 0, (2, 3)
+_IDLE, _ACTIVE, _IN_TRANSACTION = 0, 1, (2, 3)
 # Reasons to try again: the server is starting, stopping or recovering, or has no free connection.
 # Source: PostgreSQL 18, Appendix A, Error Codes.
 _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
@@ -268,9 +270,25 @@ class PostgresDriver:
                     is_passing = raw.broken or error.sqlstate in _PASSING
                     if not is_passing or time.monotonic() > deadline:
                         raise
+                except BaseException:  # of a signal handler
+                    self._await_answer(raw)
+                    raise
                 finally:
                     self._give_back(raw)
                 pause(0.05)
+
+    def _await_answer(self, raw: Any) -> None:
+        """Wait until the server has finished or cancelled a statement that was interrupted.
+
+        Otherwise it could commit the statement after its effects were looked for.
+        """
+        deadline = time.monotonic() + _ANSWER_S
+        with suppress(self.psycopg.Error):
+            if raw.pgconn.transaction_status == _ACTIVE:
+                raw.cancel()
+            while raw.pgconn.is_busy() and time.monotonic() < deadline:
+                pause(0.005)
+                raw.pgconn.consume_input()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
