@@ -759,11 +759,12 @@ class Store:
             The numbers of runs, and of written, unchanged and removed files.
 
         Raises:
-            ConflictError: The folder has something else; nothing was written.
+            ConflictError: It is a file, or the folder has something else; nothing was written.
             FilterError: The filter is invalid.
             MissingExtraError: pyarrow is not installed.
             NotFoundError: There is no such experiment.
             StoreUnavailableError: The dataset could not be written; a later export continues.
+            UsageError: The folder is within the store.
         """
         from runstore.exports.dataset import export_dataset
 

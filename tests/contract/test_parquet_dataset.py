@@ -10,9 +10,10 @@ import pyarrow.dataset
 import pyarrow.parquet
 
 from runstore import Store
-from runstore.errors import ConflictError, NotFoundError, StoreUnavailableError
+from runstore.errors import ConflictError, NotFoundError, StoreUnavailableError, UsageError
 from runstore.exports import dataset
 from runstore.exports.columns import TABLES
+from runstore.reading.metrics import points
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 
@@ -165,7 +166,7 @@ def test_updates_have_what_a_new_dataset_has(store, tmp_path):
 
 
 def test_runs_are_divided_by_number(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "_POINTS_AT_ONCE", 4)
+    monkeypatch.setattr(points, "_POINTS_AT_ONCE", 4)
     for _ in range(101):
         record(store, points=1)
 
@@ -196,6 +197,19 @@ def test_a_folder_with_something_else_is_refused(store, tmp_path):
     with pytest.raises(ConflictError, match="not empty"):
         store.export_parquet(tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_and_a_folder_within_the_store_are_refused(store, tmp_path):
+    """Cleaning up would remove the dataset there."""
+    record(store)
+    (tmp_path / "file").write_text("precious")
+
+    with pytest.raises(ConflictError, match="not a folder"):
+        store.export_parquet(tmp_path / "file")
+    with pytest.raises(UsageError, match="within the store"):
+        store.export_parquet(store.path / "dataset")
+    assert not (store.path / "dataset").exists()
+    assert (tmp_path / "file").read_text() == "precious"
 
 
 def test_a_dataset_of_another_store_or_filter_is_refused(store, tmp_path):

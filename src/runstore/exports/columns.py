@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
 _RUN = {"uid": "string", "run": "string", "experiment": "string", "run_number": "int64"}
+POINT = {
+    "set": "string",
+    "key": "string",
+    "step": "int64",
+    "time": "time",
+    "value": "float64",
+}
 METRICS = "metrics"
 # Columns of each table with their Arrow types; times are microseconds in UTC.
 TABLES: Mapping[str, Mapping[str, str]] = {
@@ -69,14 +76,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "digest": "string",
         "saved": "time",
     },
-    METRICS: {
-        **_RUN,
-        "set": "string",
-        "key": "string",
-        "step": "int64",
-        "time": "time",
-        "value": "float64",
-    },
+    METRICS: {**_RUN, **POINT},
 }
 _INT64 = 2**63
 
@@ -115,6 +115,11 @@ def rows_of(backend: Backend, runs: Sequence[Run]) -> dict[str, list[tuple[Any, 
         ],
     }  # fmt: skip
     return found
+
+
+def run_columns(runs: Sequence[Run]) -> Sequence[Sequence[Any]]:
+    """Return the columns with which each row begins, for these runs."""
+    return list(zip(*map(_run, runs), strict=True)) or [()] * len(_RUN)
 
 
 def _run(run: Run) -> tuple[Any, ...]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runstore.errors import StoreUnavailableError
-from runstore.exports.columns import METRICS, rows_of, schema_of
+from runstore.errors import ConflictError, StoreUnavailableError, UsageError
+from runstore.exports.columns import METRICS, POINT, rows_of, run_columns, schema_of
 from runstore.exports.files import written_aside
 from runstore.exports.parts import DatasetPart, Manifest, parts_of
 from runstore.extras import library
 from runstore.reading.grid.order import run_order
 from runstore.reading.liveness import settle_all
-from runstore.reading.metrics.points import read_points_of
+from runstore.reading.metrics.points import parts_by_points, read_points_of
 from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import as_now
 from runstore.storage.files.locks import locked
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 1.0
 _LOCK = "_runstore.lock"
-# 60 bytes of memory each.
-_POINTS_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,7 @@ def export_dataset(
 ) -> Exported:
     """Write a dataset; see `Store.export_parquet`."""
     library("pyarrow.parquet", "arrow")  # before anything is written
+    _check_folder(backend, folder)
     settle_all(backend)
     refresh(backend.metrics, backend.spool)
     ids = set(run_order(backend, where, experiment).ids)
@@ -88,6 +88,20 @@ def export_dataset(
     written = sum(len(part.tables) for part in outdated)
     files = sum(len(part.tables) for part in parts)
     return Exported(folder, len(ids), written, files - written, removed)
+
+
+def _check_folder(backend: Backend, folder: Path) -> None:
+    # `gc` removes files that it does not know from the store.
+    if folder.resolve().is_relative_to(backend.path.resolve()):
+        raise UsageError(
+            f"{folder} is within the store.",
+            kept="Nothing was written.",
+            hint=f"Choose a folder outside of {backend.path}.",
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ConflictError(
+            f"{folder} is not a folder.", kept="Nothing was written.", hint="Choose a new folder."
+        )
 
 
 def _write(backend: Backend, folder: Path, part: DatasetPart) -> None:
@@ -152,37 +166,22 @@ class _ByUid(NamedTuple):
 def _points(backend: Backend, states: Sequence[RunState]) -> Iterator[pa.Table]:
     """Yield the points of runs, in tables of about equal size."""
     arrow, schema = library("pyarrow", "arrow"), schema_of(METRICS)
-    for some in _batches(states):
-        runs = _runs(backend, some)
+    for some in parts_by_points(states, attrgetter("points")):
+        runs = {run.uid: run for run in _runs(backend, some)}
         found = read_points_of(
-            backend, [_ByUid(run.uid, run.uid, run.parameter_sets) for run in runs]
+            backend, [_ByUid(run.uid, run.uid, run.parameter_sets) for run in runs.values()]
         ).to_arrow()
         uids = found.column("run").combine_chunks()
-        places = {run.uid: run for run in runs}
-        of_runs = {
-            "uid": list(uids.dictionary.to_pylist()),
-            "run": [places[uid].reference for uid in uids.dictionary.to_pylist()],
-            "experiment": [places[uid].experiment_name for uid in uids.dictionary.to_pylist()],
-            "run_number": [places[uid].run_number for uid in uids.dictionary.to_pylist()],
-        }
+        of_runs = [runs[uid] for uid in uids.dictionary.to_pylist()]
         columns = [
             *(
-                _array(arrow, values, schema.field(name).type).take(uids.indices)
-                for name, values in of_runs.items()
+                _array(arrow, values, column.type).take(uids.indices)
+                for values, column in zip(run_columns(of_runs), schema, strict=False)
             ),
-            *(found.column(name).cast(schema.field(name).type) for name in schema.names[4:]),
+            *(
+                found.column(column.name).cast(column.type)
+                for column in schema
+                if column.name in POINT
+            ),
         ]
         yield arrow.table(columns, schema=schema)
-
-
-def _batches(states: Sequence[RunState]) -> Iterator[list[RunState]]:
-    some: list[RunState] = []
-    points = 0
-    for one in states:
-        if some and points + one.points > _POINTS_AT_ONCE:
-            yield some
-            some, points = [], 0
-        some.append(one)
-        points += one.points
-    if some:
-        yield some

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from runstore.capture.machine.process import is_gone
@@ -40,6 +41,7 @@ from runstore.model.results.transfers import (
 from runstore.model.status import Status
 from runstore.reading.find import found_page, query_of
 from runstore.reading.liveness import settle_all
+from runstore.reading.metrics.points import parts_by_points
 from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import runs_of
 from runstore.storage.backend import Backend
@@ -54,8 +56,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _RUNS_AT_ONCE = 50
-# A transaction should not keep other writers waiting.
-_POINTS_AT_ONCE = 500_000
 # A run of another machine without a sign of life for so long is transferred as it is.
 _SILENT_S = 600.0
 _TRIES = 3
@@ -185,7 +185,7 @@ class _Transfer:
         mine, _ = records_of(self._target.database, list(theirs))
         full = [uid for uid, one in theirs.items() if one.row.full_store]
         late: list[Delivery] = []
-        for part in _by_points(self._wanted(theirs, mine)):
+        for part in parts_by_points(self._wanted(theirs, mine), attrgetter("points")):
             late += self._transfer(part)
         if not self._is_dry:
             self._copy_folders(full)
@@ -348,17 +348,3 @@ def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while some := list(islice(iterator, size)):
         yield some
-
-
-def _by_points(wanted: Iterable[Delivery]) -> Iterator[list[Delivery]]:
-    """Yield runs in parts with few points each, or a single run with many."""
-    part: list[Delivery] = []
-    points = 0
-    for one in wanted:
-        if part and points + one.points > _POINTS_AT_ONCE:
-            yield part
-            part, points = [], 0
-        part.append(one)
-        points += one.points
-    if part:
-        yield part

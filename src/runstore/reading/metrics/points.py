@@ -7,8 +7,8 @@ import re
 import sys
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runstore.errors import (
     NotFoundError,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from runstore.storage.backend import Backend
 
+T = TypeVar("T")
 # Read at once: fast, and little compared to the table itself.
 _POINTS_AT_ONCE = 500_000
 _RUNS_AT_ONCE = 1000
@@ -59,7 +60,7 @@ def read_points_of(
     for one in stored:
         if table.is_wanted(one.uid, one.series):
             counts[one.uid] += one.points
-    for uids in _batches(chosen, counts):
+    for uids in parts_by_points(chosen, counts.__getitem__):
         found, waiting = _read(backend, uids, table)
         for uid in uids:
             table.add(uid, found.chunks[uid], waiting.get(uid, {}))
@@ -77,15 +78,21 @@ def _chosen(backend: Backend, runs: object) -> dict[str, AnyRun]:
     return {run.uid: run for run in found}
 
 
-def _batches(uids: Iterable[str], counts: Mapping[str, int]) -> Iterator[list[str]]:
-    some: list[str] = []
+def parts_by_points(items: Iterable[T], points_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield items in parts with few points each, or a single item with many.
+
+    Args:
+        items: Runs, or other items with points.
+        points_of: Returns the number of points of an item.
+    """
+    some: list[T] = []
     points = 0
-    for uid in uids:
-        if some and (points + counts[uid] > _POINTS_AT_ONCE or len(some) >= _RUNS_AT_ONCE):
+    for one in items:
+        if some and (points + points_of(one) > _POINTS_AT_ONCE or len(some) >= _RUNS_AT_ONCE):
             yield some
             some, points = [], 0
-        some.append(uid)
-        points += counts[uid]
+        some.append(one)
+        points += points_of(one)
     if some:
         yield some
 
