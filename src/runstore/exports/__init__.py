@@ -1,1 +1,1 @@
-"""Runs as files for engines that read much: a dataset of Parquet files."""
+"""Exports of runs for other engines: a dataset of Parquet files."""

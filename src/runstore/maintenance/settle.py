@@ -45,7 +45,7 @@ class Settled:
 
     Attributes:
         lost: Runs that are `lost` now; their `error` has the reason.
-        silent: Silent runs of which nothing is known.
+        silent: The other silent runs.
     """
 
     lost: tuple[Run, ...]
@@ -109,7 +109,9 @@ def _asked(runs: Sequence[Run]) -> tuple[Mapping[str, JobState], Mapping[str, st
             asked.append(run)
         else:
             reasons[run.uid] = (
-                f"its job is of the cluster {cluster or 'of another name'}, not {here}"
+                f"its job ran in the cluster {cluster}, not in {here}"
+                if cluster
+                else "the cluster of its job is not recorded"
             )
     by_job = scheduler.slurm_states(sorted({_job(run) for run in asked}))
     return {run.uid: by_job[_job(run)] for run in asked if _job(run) in by_job}, reasons
