@@ -288,11 +288,11 @@ def _become(connection):
 
 
 def _run(arguments, cwd, env, program=None):
-    from runstore import config, started_in
+    from runstore import started_in
     from runstore.capture.program import files, modules
 
     os.chdir(cwd)
-    started_in.STARTED_IN = config.STARTED_IN = cwd
+    started_in.STARTED_IN = cwd
     files.LOADED_AT_NS = modules.LOADED_AT_NS = time.time_ns()
     os.environ.clear()
     os.environ.update(env)

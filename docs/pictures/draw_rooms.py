@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent.parent))
+sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent.parent / "tests")]
 
 from tests.guards.test_layering import FLOORS, PLANNED  # noqa: E402 - needs the path above
 

@@ -13,26 +13,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from runstore import background
-from runstore.config import (
-    IfDone,
-    check_can_be_made,
-    check_place,
-    current_author,
-    find_place,
-    is_there,
-    is_usable,
-    make_folder,
-    make_own_folder,
-    unreachable,
-    warn_of_store_apart,
-    working_directory,
-)
+from runstore.config import IfDone, current_author, is_there, is_usable, working_directory
 from runstore.errors import (
     StoreError,
     UsageError,
     shown,
 )
 from runstore.inflight import take_in
+from runstore.location import (
+    check_can_be_made,
+    check_place,
+    find_place,
+    make_folder,
+    make_own_folder,
+    unreachable,
+    warn_of_store_apart,
+)
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.once import once
@@ -134,7 +130,7 @@ class Store:
             location: A folder, `sqlite:///relative/folder`, `sqlite:////absolute/folder` or
                 `postgresql://user@host/database`; a relative folder starts from the working
                 directory as it is now. None finds the store of the project: see
-                `runstore.config.find_place`.
+                `runstore.location.find_place`.
             create: Whether to create a missing store now; if False, a missing store is an error.
                 By default, a named store is created now. The store of the project is created
                 when the first run is recorded, and reading it is an error until then.

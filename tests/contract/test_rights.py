@@ -9,7 +9,7 @@ import pytest
 
 from other_users import ALICE, TEAM, skip_without_root
 from runstore import ManagerStore, Store
-from runstore.config import make_folder
+from runstore.location import make_folder
 from runstore.storage.sqlite import paths
 
 

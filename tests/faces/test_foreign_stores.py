@@ -9,9 +9,10 @@ import pytest
 
 from commands import but_the_first_line, runstore
 from other_users import ALICE, BOB, TEAM, skip_without_root
-from runstore import Store, StoreWarning, config
-from runstore.config import find_store, project_settings
+from runstore import Store, StoreWarning, started_in
+from runstore.config import project_settings
 from runstore.errors import StoreUnavailableError, UntrustedStoreError, UsageError
+from runstore.location import find_store
 from runstore.runner.project import Project
 from runstore.storage.trust import foreign_stores, trusted
 
@@ -31,7 +32,7 @@ def scratch(users):
 def strange(tmp_path, monkeypatch):
     """A working directory; files whose name has `strange` in it seem to be somebody else's."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "STARTED_IN", str(tmp_path))
+    monkeypatch.setattr(started_in, "STARTED_IN", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     monkeypatch.setattr(foreign_stores, "_said", set())
     return tmp_path
@@ -195,7 +196,7 @@ def test_a_checkout_of_another_user_is_no_place_for_a_store(strange):
     assert find_store() == strange / ".runstore"
     give_away(strange / ".git")
 
-    config.STARTED_IN = str(strange / "deep")
+    started_in.STARTED_IN = str(strange / "deep")
     assert find_store() == strange / "deep" / ".runstore"
 
 
@@ -224,7 +225,7 @@ def test_the_store_of_another_user_is_named_once(strange, recwarn):
     give_away(strange / ".runstore")
     (strange / "deep").mkdir()
     os.chdir(strange / "deep")
-    config.STARTED_IN = str(strange / "deep")
+    started_in.STARTED_IN = str(strange / "deep")
 
     for _ in range(3):
         find_store()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runstore import Store, StoreWarning, config
-from runstore.config import find_store
+from runstore import Store, StoreWarning, started_in
 from runstore.errors import StoreUnavailableError, UsageError
+from runstore.location import find_store
 from runstore.start import start_run
 
 
@@ -18,7 +18,7 @@ from runstore.start import start_run
 def here(tmp_path, monkeypatch):
     """A working directory that the program is taken to have started in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "STARTED_IN", str(tmp_path))
+    monkeypatch.setattr(started_in, "STARTED_IN", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return tmp_path
 
@@ -171,7 +171,7 @@ def test_a_filter_and_a_past_run_create_a_store(here, monkeypatch):
     ):
         (here / name).mkdir()
         monkeypatch.chdir(here / name)
-        monkeypatch.setattr(config, "STARTED_IN", str(here / name))
+        monkeypatch.setattr(started_in, "STARTED_IN", str(here / name))
         with Store.open() as store:
             write(store)
             assert store.path.is_dir()

@@ -24,6 +24,7 @@ FLOORS = (
     {"reading"},
     {"artifacts", "repeats"},
     {"inflight", "store_json"},
+    {"location"},
     {"config"},
     {"storage", "capture"},
     {"current"},

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from runstore.capture.program.command import own_words
-from runstore.config import find_store
 from runstore.curifactory.managed_run import watched_as
 from runstore.curifactory.manager_store import ManagerStore
 from runstore.errors import RunstoreError, UsageError, shown
+from runstore.location import find_store
 from runstore.model import arguments
 from runstore.model.block import (
     INCOMPLETE,

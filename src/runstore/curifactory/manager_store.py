@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from runstore.config import current_author, needs_folder, server_at
+from runstore.config import current_author
 from runstore.curifactory.managed_run import ManagedRun, forget, watch, watched
 from runstore.curifactory.manager_attributes import (
     experiment_of,
@@ -26,6 +26,7 @@ from runstore.curifactory.manager_attributes import (
     trees_said_by,
 )
 from runstore.errors import StoreError, StoreReadOnlyError, StoreUnavailableError, UsageError
+from runstore.location import needs_folder, server_at
 from runstore.model import arguments
 from runstore.model.block import NO_REPOSITORY, Block
 from runstore.model.reference import check_experiment_name, new_uid

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from runstore.config import find_store
 from runstore.errors import StoreUnavailableError
+from runstore.location import find_store
 from runstore.model import arguments
 from runstore.store import Store
 from runstore.web.server import Options, Serving

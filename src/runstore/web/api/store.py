@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import runstore
-from runstore.config import FOLDER, current_author
+from runstore.config import current_author
+from runstore.location import FOLDER
 from runstore.storage.query.changes import Changes
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint
