@@ -1,7 +1,8 @@
-"""Storable values: texts that every engine accepts, and canonical JSON."""
+"""Storable values: texts and numbers that every engine accepts, and canonical JSON."""
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from json import JSONEncoder
@@ -85,3 +86,11 @@ def canonical_json(value: Any) -> str:
         TypeError: JSON cannot represent the value.
     """
     return _ENCODER.encode(value)
+
+
+def nearest_double(whole: float) -> float:
+    """Return the nearest double; an infinity beyond the largest one."""
+    try:
+        return float(whole)
+    except OverflowError:
+        return math.inf if whole > 0 else -math.inf

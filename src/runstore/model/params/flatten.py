@@ -24,8 +24,7 @@ import re
 from typing import Any, Union
 
 from runstore.model.params.decode import decode, decode_key, tag_of
-from runstore.model.query.exact import nearest_double
-from runstore.model.values import blake2b, canonical_json, clean_text
+from runstore.model.values import blake2b, canonical_json, clean_text, nearest_double
 
 LIST_LIMIT = 32
 ROWS_LIMIT = 2_000

@@ -10,7 +10,6 @@ from typing import Any as AnyValue
 
 from runstore.errors import FilterError
 from runstore.model.display.suggestions import listed, nearest
-from runstore.model.query.exact import nearest_double
 from runstore.model.query.fields import (
     MLFLOW_STATUSES,
     NAMESPACE_WORDS,
@@ -36,6 +35,7 @@ from runstore.model.query.tree import (
     Order,
 )
 from runstore.model.status import STATUS_WORDS, Status
+from runstore.model.values import nearest_double
 
 DEPTH_LIMIT = 50
 COMPARISONS_LIMIT = 200

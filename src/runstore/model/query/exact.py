@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from typing import Union
@@ -13,11 +12,7 @@ DOUBLES_TO = 2**53
 Cell = tuple[Union[float, None], Union[str, None]]
 
 _DIGITS = re.compile(r"-?[0-9]+")
-
-
-@functools.cache  # recording imports this module without it
-def _number() -> re.Pattern[str]:
-    return re.compile(r"-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?|-?inf", re.ASCII)
+_NUMBER = re.compile(r"-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?|-?inf", re.ASCII)
 
 
 def is_exact(wanted: object) -> bool:
@@ -25,14 +20,6 @@ def is_exact(wanted: object) -> bool:
     if isinstance(wanted, float):
         return math.isinf(wanted)
     return isinstance(wanted, int) and abs(wanted) >= DOUBLES_TO
-
-
-def nearest_double(whole: float) -> float:
-    """Return the nearest double; an infinity beyond the largest one."""
-    try:
-        return float(whole)
-    except OverflowError:
-        return math.inf if whole > 0 else -math.inf
 
 
 def exact_value(cell: Cell) -> float | None:
@@ -47,7 +34,7 @@ def written_number(text: str) -> float | None:
 
     `7`, `0.50`, `1e-5`, `inf` are numbers; `007`, `+7`, `1_000`, `12e4567` are not.
     """
-    if not _number().fullmatch(text):
+    if not _NUMBER.fullmatch(text):
         return None
     number = float(text)
     is_beyond = math.isinf(number) and "inf" not in text and not _DIGITS.fullmatch(text)

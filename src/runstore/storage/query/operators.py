@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any as AnyValue
 
 from runstore.model.query.evaluate import TRUTH, is_nan, number_in
-from runstore.model.query.exact import is_exact, nearest_double
+from runstore.model.query.exact import is_exact
 from runstore.model.query.patterns import like_parts
 from runstore.model.query.tree import Compare, Kind, Namespace, Op
+from runstore.model.values import nearest_double
 
 FALSE = "(1 = 0)"
 BOOLS = "('false', 'true')"
