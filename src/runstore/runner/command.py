@@ -154,48 +154,74 @@ def run_command(
         store.backend.database.attach_facts(run.uid, Facts(values=facts))
     for path in uses:
         _unless_refused(run.use, path)
-    keeper = OutputKeeper(store.backend.spool, run.uid)
-    reports = MetricLines(metrics, lambda values, step: run.log(values, step=step))
-    streams = _streams(keeper, reports if metrics else None)
-    lines = program_lines.LineTaker(store.backend.spool, run)
+    output = _Output(store, run, metrics)
     environment = {
         **os.environ,
         PARENT_VARIABLE: run.uid,
         "RUNSTORE_URL": store.backend.url,
-        program_lines.VARIABLE: lines.path,
+        program_lines.VARIABLE: output.lines.path,
     }
+    environment.pop(COMMAND_VARIABLE, None)
     if if_done == "run":
         # The next call with --if-done looks for a run under the name of the command.
-        environment[COMMAND_VARIABLE] = offer(
-            run.uid, dict(given), keeps_experiment=experiment is not None
-        )
-    else:
-        environment.pop(COMMAND_VARIABLE, None)
+        keeps_experiment = experiment is not None
+        offered = offer(run.uid, dict(given), keeps_experiment=keeps_experiment)
+        environment[COMMAND_VARIABLE] = offered
     flush_own()
     try:
-        pid = _spawn(command, environment, (1, 2) if streams is None else streams.write_ends)
+        pid = _spawn(command, environment, output.write_ends)
     except OSError as error:
-        if streams is not None:
-            streams.begin()
-            streams.end()
-        keeper.close()
-        lines.end()
+        output.begin()
+        output.end()
         told = f"{command[0]} could not be started: {error.strerror}"
         run.finish(Status.ERROR, error=told, exit_code=EXIT_NOT_EXECUTABLE)
         return Ended(run.reference, Status.ERROR, EXIT_NOT_EXECUTABLE, told)
-    if streams is None:
-        wait_status, asked = pass_on_until_ended(pid, lambda: None)
-    else:
-        streams.begin()
-        wait_status, asked = pass_on_until_ended(pid, streams.resized)
-        streams.end()
-        reports.end()
-    keeper.close()
-    lines.end()
+    output.begin()
+    wait_status, asked = pass_on_until_ended(pid, output.resized)
+    output.end()
     for path in saves:
         _unless_refused(run.save, path)
     run.execution.has_output = True
     return _ended(store, run, _how_it_ended(run.reference, wait_status, asked))
+
+
+class _Output:
+    """The output of a command: shown, kept, and read for metrics.
+
+    Attributes:
+        lines: Takes the lines that the program records in a file.
+        write_ends: The descriptors for its standard output and error.
+    """
+
+    def __init__(self, store: Store, run: ActiveRun, metrics: Sequence[str]) -> None:
+        self._keeper = OutputKeeper(store.backend.spool, run.uid)
+        self._reports = MetricLines(metrics, lambda values, step: run.log(values, step=step))
+        self.lines = program_lines.LineTaker(store.backend.spool, run)
+        self._streams: Streams | None = None
+        self.write_ends = (1, 2)
+        try:
+            self._streams = Streams(self._keeper, *([self._reports] if metrics else []))
+            self.write_ends = self._streams.write_ends
+        except OSError as error:
+            warn(f"The output is shown but not kept: {error.strerror}.")
+
+    def begin(self) -> None:
+        """Read what the command writes, once it has its own descriptors."""
+        if self._streams is not None:
+            self._streams.begin()
+
+    def resized(self) -> None:
+        """Pass the new size of the terminal on to the command."""
+        if self._streams is not None:
+            self._streams.resized()
+
+    def end(self) -> None:
+        """Keep the rest, after the end of the command."""
+        if self._streams is not None:
+            self._streams.end()
+            self._reports.end()
+        self._keeper.close()
+        self.lines.end()
 
 
 def _ended(store: Store, run: ActiveRun, ended: Ended) -> Ended:
@@ -242,15 +268,6 @@ def _unless_refused(record: Callable[[str], object], path: str) -> None:
         record(path)
     except (NotFoundError, InvalidValueError) as error:
         warn(str(error))
-
-
-def _streams(keeper: OutputKeeper, reports: MetricLines | None) -> Streams | None:
-    """Return the streams of the command; None, with a warning, if its output is only shown."""
-    try:
-        return Streams(keeper, *(() if reports is None else (reports,)))
-    except OSError as error:
-        warn(f"The output is shown but not kept: {error.strerror}.")
-        return None
 
 
 def _spawn(command: Sequence[str], environment: dict[str, str], ends: tuple[int, int]) -> int:
