@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 
 import hostile_rows
+from equal_stores import assert_sound, everything, everything_of, exchange
 from other_users import ALICE, BOB
 from runstore import Store
 from runstore.errors import (
@@ -26,7 +27,6 @@ from runstore.errors import (
 from runstore.maintenance.scrub import scrub, wanted
 from runstore.model import reference
 from runstore.model.display.short_names import short_names
-from runstore.model.reference import without_ending
 
 EXPERIMENTS = ("fit", "train", "naïve über#2")
 WORDS = ("first", "second", "", "naïve\nüber 日本語")
@@ -51,50 +51,6 @@ def record(store, experiment="fit", *, points=3, notes=None, **params):
         run.save("model.bin", f"weights of {run.uid}".encode())
         run.tags["phase"] = "pilot"
     return store.get(run.uid)
-
-
-def everything_of(store, run):
-    """Return all that a store knows about a run."""
-    return {
-        "name": (run.reference, run.experiment_name, run.run_number),
-        "former": {
-            one
-            for one in store.backend.moves.former_references(run.uid)
-            if one != without_ending(run.reference, run.uid)
-        },
-        "end": (run.status, run.started_at, run.ended_at, run.error, run.exit_code),
-        "params": run.parameter_sets,
-        "edited": (run.notes, dict(run.tags), run.deleted_at),
-        "metrics": {
-            key: [list(column) for column in (series.steps, series.times, series.values)]
-            for key, series in ((key, run.metric(key)) for key in run.metrics)
-        },
-        "files": {path: run.read_bytes(path) for path in run.artifacts},
-        "inputs": run.inputs,
-        "output": [line.text for line in run.output],
-        "texts": store.backend.database.document_names(run.uid),
-        "events": store.backend.edits.events(run.uid),
-    }
-
-
-def everything(store):
-    runs = {run.uid: run for run in (*store.list(), *store.trash())}
-    known = {uid: everything_of(store, run) for uid, run in runs.items()}
-    return known, store.backend.database.last_run_numbers()
-
-
-def exchange(stores):
-    """Let all stores know what each of them knows."""
-    first, *others = stores
-    for other in others:
-        first.pull(other)
-    for other in others:
-        first.push(other)
-
-
-def assert_sound(store):
-    assert [one for one in store.check(deep=True) if one.is_trouble] == []
-    assert store.verify().problems == ()
 
 
 class Walk:

@@ -60,6 +60,7 @@ def test_counts_are_printed_as_json(here):
         "unchanged": 0,
         "points": 2,
         "contents": {"files": 2, "size_bytes": 22},
+        "joined": [],
         "skipped": [],
         "is_dry": False,
     }

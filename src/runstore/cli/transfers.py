@@ -102,7 +102,7 @@ def show_result(result: Transfer, receiver: str, *, as_json: bool) -> None:
     else:
         place = _shown(receiver)
         output.say(f"runstore: {_summary(result, place)}.", err=not result.is_dry)
-        for line in _skipped(result, place):
+        for line in _remarks(result, place):
             output.say(f"runstore: {line}", err=True)
 
 
@@ -138,7 +138,14 @@ _REASONS = {
 }
 
 
-def _skipped(result: Transfer, place: str) -> Iterator[str]:
+def _remarks(result: Transfer, place: str) -> Iterator[str]:
+    if result.joined:
+        count = len(result.joined)
+        listed = some_of(list(map(short_name, result.joined)), _NAMES_SHOWN)
+        was, whose = ("was", "its") if count == 1 else ("were", "their")
+        were = "would be" if result.is_dry else "was"
+        runs = counted(count, "run")
+        yield f"{runs} {was} continued in both stores; {whose} data {were} joined: {listed}."
     for why, reason in _REASONS.items():
         names = [short_name(run.reference) for run in result.skipped if run.why == why]
         if names:
@@ -157,6 +164,7 @@ def _as_json(result: Transfer) -> dict[str, Any]:
         "unchanged": result.unchanged,
         "points": result.points,
         "contents": amount_as_json(result.contents),
+        "joined": list(result.joined),
         "skipped": [
             {
                 "reference": run.reference,

@@ -45,8 +45,10 @@ from runstore.reading.metrics.points import parts_by_points
 from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import runs_of
 from runstore.storage.backend import Backend
+from runstore.storage.transfer.branches import were_both_continued
 from runstore.storage.transfer.candidates import count_candidates, every_uid, raise_counters
 from runstore.storage.transfer.checking import problem_of
+from runstore.storage.transfer.joining import PointJoiner
 from runstore.storage.transfer.merging import merged
 from runstore.storage.transfer.records import RunRecord
 from runstore.storage.transfer.transaction import DamagedError, Delivery, records_of, write_runs
@@ -147,6 +149,7 @@ class _Transfer:
         self._may_change = may_change
         self._added = self._changed = self._unchanged = self._points = 0
         self._skipped: list[Skipped] = []
+        self._joined: list[str] = []
         self._files = self._bytes = self._done = self._total = 0
         self._counted: set[str] = set()
 
@@ -157,6 +160,7 @@ class _Transfer:
             unchanged=self._unchanged,
             points=self._points,
             contents=Amount(self._files, self._bytes),
+            joined=tuple(self._joined),
             skipped=tuple(self._skipped),
             is_dry=self._is_dry,
         )
@@ -207,13 +211,18 @@ class _Transfer:
                 self._skip(str(record.row.reference), uid, why, detail)
                 continue
             known = mine.get(uid)
-            after = record if known is None else merged(known, record)
+            join = PointJoiner(self._source.database, self._target.database)
+            try:
+                after = record if known is None else merged(known, record, join)
+            except StoreCorruptError as error:
+                self._skip(record.row.reference, uid, DAMAGED, error.what)
+                continue
             if known is not None and after is known:
                 self._unchanged += 1
             elif known is not None and not self._may_change:
                 self._skip(record.row.reference, uid, FOREIGN)
             else:
-                yield Delivery(uid, record, known, after)
+                yield Delivery(uid, record, known, after, join.found)
 
     def _why_not(self, theirs: RunRecord, mine: RunRecord | None) -> tuple[str, str]:
         if theirs.purged_at is not None:
@@ -251,6 +260,8 @@ class _Transfer:
             self._added += one.mine is None
             self._changed += one.mine is not None
             self._points += one.points
+            if one.mine is not None and were_both_continued(one.mine, one.theirs):
+                self._joined.append(one.after.row.reference)
         return late
 
     # Files

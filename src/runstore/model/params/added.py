@@ -77,7 +77,7 @@ def _with(
     for key, value in new.items():
         known = old.get(key, value)
         name = f"{place}{key}"
-        if _is_mapping(known) and _is_mapping(value):
+        if is_mapping(known) and is_mapping(value):
             merged[key] = _with(known, value, f"{name}.", is_replacing=is_replacing)
         elif not is_replacing and canonical_json(known) != canonical_json(value):
             raise ConflictError(
@@ -91,7 +91,7 @@ def _with(
     return merged
 
 
-def _is_mapping(tree: Any) -> bool:
+def is_mapping(tree: Any) -> bool:
     """Check whether a tree is a mapping, and not a value encoded as one."""
     return isinstance(tree, dict) and not any(
         (key.startswith("$") and not key.startswith("$$")) or key == "__class__" for key in tree

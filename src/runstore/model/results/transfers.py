@@ -47,6 +47,8 @@ class Transfer:
         unchanged: Number of runs that it had already.
         points: Number of copied metric points.
         contents: Copied files of artifacts and output.
+        joined: References of changed runs that had been continued in both stores, so that their
+            data was joined.
         skipped: Runs that were not transferred.
         is_dry: Whether nothing was changed.
     """
@@ -56,6 +58,7 @@ class Transfer:
     unchanged: int = 0
     points: int = 0
     contents: Amount = field(default_factory=Amount)
+    joined: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     is_dry: bool = False
 

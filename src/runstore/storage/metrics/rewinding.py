@@ -11,7 +11,10 @@ from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.table import put_points, put_summary, summed
 
-# Machine samples count their own steps.
+# The event of a removal: `old` ends with "from step N on".
+FIELD = "metrics"
+REMOVED = "removed"
+NEVER_REMOVED = "system/"  # machine samples count their own steps
 _SERIES = """
     SELECT s.set_index, s.key_id FROM metric_summaries s JOIN metric_keys k ON k.id = s.key_id
     WHERE s.run_id = :run_id AND substr(k.key, 1, 7) <> 'system/'
@@ -28,7 +31,7 @@ _REMOVE_LEVELS = """
     DELETE FROM metric_levels
     WHERE run_id = :run_id AND set_index = :set_index AND key_id = :key_id
 """
-_REMOVE_SUMMARY = """
+REMOVE_SUMMARY = """
     DELETE FROM metric_summaries
     WHERE run_id = :run_id AND set_index = :set_index AND key_id = :key_id
 """
@@ -55,7 +58,7 @@ def remove_points(database: Database, uid: str, step: int, author: str) -> int:
         if total:
             series = len(removed) - removed.count(0)
             old = f"{total:,} points of {series} metrics, from step {step} on"
-            add_event(connection, run_id, Edit("metrics", old, "removed", author, None))
+            add_event(connection, run_id, Edit(FIELD, old, REMOVED, author, None))
     return total
 
 
@@ -85,5 +88,5 @@ def remove_series(connection: Connection, where: Mapping[str, int]) -> None:
         connection: The caller's connection.
         where: Row id of the run, index of the set, row id of the key.
     """
-    for statement in (_REMOVE_CHUNKS, _REMOVE_LEVELS, _REMOVE_SUMMARY):
+    for statement in (_REMOVE_CHUNKS, _REMOVE_LEVELS, REMOVE_SUMMARY):
         connection.execute(statement, where)

@@ -1,27 +1,31 @@
 """Two records of one run become one, the same whatever the order and the number of exchanges.
 
 Each part of a record has its own rule. Edits are a set of events in order of time: notes, tags,
-the name and the trash follow from the last event about each. Files are joined by name. What a
-program recorded (its end, its parameters, each series) is that of the later version. All versions
-are totally ordered, so that merging is commutative, associative and idempotent.
+the name and the trash follow from the last event about each. Points, parameters and files are
+joined. What a program recorded only once, such as its end, is that of the later version; versions
+are totally ordered. If a run was continued in both stores, the other end becomes an event, and the
+earlier one of two files of one name gets an ending.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.results.events import DELETED
 from runstore.model.status import REPORTED, Status
 from runstore.storage.edits import TAG
-from runstore.storage.late_params import FIELD as PARAMS
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.rows import moment_of
 from runstore.storage.statements import RunRow
+from runstore.storage.transfer.branches import Branch, branches, identity
+from runstore.storage.transfer.joined_params import joined_sets
 from runstore.storage.transfer.records import Edited, RunRecord, SavedFile, Summary
 
 T = TypeVar("T")
+Join = Callable[[Branch, Branch, KeyOf], Summary | None]
+# The event of an end that a later one replaced, and that no program reported there.
+OTHER_END = "other end"
 # Of the row of a run: what its program and its end wrote.
 RECORDED = (
     "timestamp", "status", "started_at", "ended_at", "last_seen_at", "parent_uid", "error",
@@ -33,15 +37,23 @@ _DIGITS_OF_DIGEST = 8
 _MASK = "***"  # in place of a secret
 
 
-def merged(mine: RunRecord, theirs: RunRecord) -> RunRecord:
+def merged(mine: RunRecord, theirs: RunRecord, join: Join) -> RunRecord:
     """Return my record of a run with all that another store knows about it.
 
-    Both are sound. If nothing is new, the result equals `mine`.
+    Args:
+        mine: My record, which is sound.
+        theirs: The record in the other store, which is sound.
+        join: Joins a series that they have different points of.
+
+    Returns:
+        The record to write; `mine` itself if nothing is new.
     """
     if mine == theirs._replace(row=theirs.row._replace(id=mine.row.id)):
         return mine
-    newer, older = sorted((mine, theirs), key=_version, reverse=True)
-    events = _events(mine, theirs)
+    here, there = branches(mine, theirs)
+    last, first = sorted((here, there), key=lambda one: _version(one.record), reverse=True)
+    newer, older = last.record, first.record
+    events = _events(mine, theirs, _other_end(last, first))
     placed = _with_last(mine, theirs, "reference")
     documents = {**older.documents, **newer.documents}
     row = mine.row._replace(
@@ -52,16 +64,17 @@ def merged(mine: RunRecord, theirs: RunRecord) -> RunRecord:
     )
     record = mine._replace(
         row=row,
-        sets=_sets(mine, theirs),
+        sets=joined_sets(mine, theirs),
         tags=_tags(events, {**older.tags, **newer.tags}),
         documents=documents,
         events=events,
         aliases=_aliases(mine, theirs, row.reference),
-        artifacts=_apart(_joined(mine.artifacts, theirs.artifacts, _saved_last)),
+        artifacts=_apart(_artifacts(here, there)),
         inputs=_joined(mine.inputs, theirs.inputs, lambda one: (one.used_at, _masked_first(one))),
-        # Only scrubbing changes printed output: the other store may have the secret.
+        # Each process prints to a file of its own, which only scrubbing changes: the other store
+        # may have the secret.
         outputs={**theirs.outputs, **mine.outputs},
-        series=_series(mine, theirs),
+        series=_series(here, there, join),
     )
     return mine if record == mine else record
 
@@ -99,19 +112,30 @@ def order(event: Edited) -> tuple[Any, ...]:
     return (event.at, *(one or "" for one in (event.operation, *event[1:5], event.undoes)))
 
 
-def _events(mine: RunRecord, theirs: RunRecord) -> tuple[Edited, ...]:
-    known = {_identity(one): one for one in mine.events}
-    new = [one for one in theirs.events if one != known.get(_identity(one))]
+def _events(
+    mine: RunRecord, theirs: RunRecord, other_end: tuple[Edited, ...]
+) -> tuple[Edited, ...]:
+    known = {identity(one): one for one in mine.events}
+    added = (*theirs.events, *other_end)
+    new = [one for one in added if one != known.get(identity(one))]
     if not new:
         return mine.events
     for one in new:
-        known[_identity(one)] = max(known.get(_identity(one), one), one, key=_masked_first)
+        known[identity(one)] = max(known.get(identity(one), one), one, key=_masked_first)
     return tuple(sorted(known.values(), key=order))
 
 
-def _identity(event: Edited) -> tuple[Any, ...]:
-    """Return what stays the same of an event if a secret in its texts is masked."""
-    return event.at, event.field, event.operation, event.undoes
+def _other_end(last: Branch, first: Branch) -> tuple[Edited, ...]:
+    """Return the event of the end that is replaced, if the run was continued in both stores."""
+    row = first.record.row
+    is_other = row.ended_at != last.record.row.ended_at
+    if not (
+        is_other and Status(row.status).is_final and first.was_continued and last.was_continued
+    ):
+        return ()
+    at = row.ended_at or row.last_seen_at or row.started_at
+    said = f"{row.status}: {row.error}" if row.error else row.status
+    return (Edited(at, "runstore", OTHER_END, None, said, None, None),)
 
 
 def _masked_first(value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -170,14 +194,6 @@ def _aliases(
 # Data
 
 
-def _sets(mine: RunRecord, theirs: RunRecord) -> tuple[ParameterSet, ...]:
-    def version(record: RunRecord) -> tuple[Any, ...]:
-        known = sum(one.tree is not None for one in record.sets)
-        return _at_of_last(record, PARAMS), known, _masked_first(record.sets)
-
-    return max((mine, theirs), key=version).sets
-
-
 def _joined(mine: Mapping[str, T], theirs: Mapping[str, T], version: Any) -> dict[str, T]:
     joined = dict(mine)
     for name, one in theirs.items():
@@ -185,43 +201,48 @@ def _joined(mine: Mapping[str, T], theirs: Mapping[str, T], version: Any) -> dic
     return joined
 
 
-def _saved_last(saved: SavedFile) -> int:
-    # Of two files that were saved at one time, one was scrubbed: mine is kept.
-    return saved.saved_at
+def _artifacts(mine: Branch, theirs: Branch) -> dict[str, SavedFile]:
+    """Return the files of both: of two with one name, that which was saved last.
+
+    If both were saved after the copies parted, the other one is kept with an ending. Of two files
+    that were saved at one time, one was scrubbed: mine is kept.
+    """
+    joined = dict(mine.record.artifacts)
+    for path, one in theirs.record.artifacts.items():
+        known = joined.setdefault(path, one)
+        last, first = (one, known) if one.saved_at > known.saved_at else (known, one)
+        joined[path] = last
+        is_lost = mine.saved(path, known.saved_at) and theirs.saved(path, one.saved_at)
+        if is_lost and first.digest != last.digest and first.saved_at != last.saved_at:
+            joined[_with_digits(path, first)] = first
+    return joined
+
+
+def _with_digits(path: str, saved: SavedFile) -> str:
+    return f"{path}~{saved.digest[:_DIGITS_OF_DIGEST]}"
 
 
 def _apart(artifacts: dict[str, SavedFile]) -> dict[str, SavedFile]:
     """Rename each file whose name is a folder of another file: both cannot be on one disk."""
     folders = {path[:at] for path in artifacts for at, one in enumerate(path) if one == "/"}
     return {
-        f"{path}~{saved.digest[:_DIGITS_OF_DIGEST]}" if path in folders else path: saved
+        _with_digits(path, saved) if path in folders else path: saved
         for path, saved in artifacts.items()
     }
 
 
-def _series(mine: RunRecord, theirs: RunRecord) -> dict[KeyOf, Summary]:
-    joined = dict(mine.series)
-    for key, one in theirs.series.items():
-        known = joined.get(key)
-        if known is None:
-            if one.last_at > _removed_at(mine, theirs):
-                joined[key] = one
-        else:
-            joined[key] = max(known, one, key=_logged_last)
-    removed_at = _removed_at(theirs, mine)
-    return {
-        key: one for key, one in joined.items() if key in theirs.series or one.last_at > removed_at
-    }
-
-
-def _logged_last(one: Summary) -> tuple[Any, ...]:
-    return one.last_at, one.points, repr(one)
-
-
-def _removed_at(record: RunRecord, other: RunRecord) -> int:
-    """Return the time of the last removal of points that only this record knows; 0 without."""
-    unknown = {one for one in record.events if one.field == "metrics" and one.new == "removed"}
-    return max((one.at for one in unknown - set(other.events)), default=-(2**63))
+def _series(mine: Branch, theirs: Branch, join: Join) -> dict[KeyOf, Summary]:
+    known, others = mine.record.series, theirs.record.series
+    joined: dict[KeyOf, Summary] = {}
+    for key in (*known, *(others.keys() - known)):
+        one, other = known.get(key), others.get(key)
+        is_known = one == other or (
+            (one is None and not theirs.removals) or (other is None and not mine.removals)
+        )
+        summary = (one or other) if is_known else join(mine, theirs, key)
+        if summary is not None:
+            joined[key] = summary
+    return joined
 
 
 def row_of(row: RunRow, names: tuple[str, ...]) -> dict[str, Any]:

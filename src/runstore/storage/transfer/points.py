@@ -8,20 +8,24 @@ from typing import Any
 from runstore.errors import StoreCorruptError
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import chunks
-from runstore.storage.metrics.levels import PUT_ROW, row_digest, row_from
+from runstore.storage.metrics.chunks import Columns
+from runstore.storage.metrics.levels import FAN_OUT, PUT_ROW, row_digest, row_from
 from runstore.storage.metrics.point_files import KeyOf
-from runstore.storage.metrics.rewinding import remove_series
+from runstore.storage.metrics.rewinding import REMOVE_SUMMARY, remove_series
 from runstore.storage.metrics.table import (
     ADD_KEY,
     KEY_ID,
     PUT_CHUNK,
     PUT_SUMMARY,
+    put_points,
     summary_digest,
 )
 from runstore.storage.transfer.records import Summary
 
 # Rows held at once: a few megabytes.
 _AT_ONCE = 32
+# Enough for as many points as a disk can hold.
+_LEVELS = 16
 _IN_SERIES = "run_id = :run_id AND set_index = :set_index AND key_id = :key_id"
 CHUNKS_AFTER = f"""
     SELECT chunk_index, count, chunk, digest FROM metric_chunks
@@ -31,6 +35,10 @@ LEVELS_AFTER = f"""
     SELECT level, place, blocks, digest FROM metric_levels
     WHERE {_IN_SERIES} AND (level, place) > (:level, :place) ORDER BY level, place LIMIT {_AT_ONCE}
 """  # noqa: S608 - constants
+REMOVE_CHUNKS_AFTER = f"DELETE FROM metric_chunks WHERE {_IN_SERIES} AND chunk_index >= :kept"  # noqa: S608 - as above
+REMOVE_LEVEL_AFTER = f"""
+    DELETE FROM metric_levels WHERE {_IN_SERIES} AND level = :level AND place >= :first
+"""  # noqa: S608 - as above
 DIGEST_OF_SUMMARY = f"SELECT digest FROM metric_summaries WHERE {_IN_SERIES}"  # noqa: S608 - as above
 
 
@@ -70,9 +78,51 @@ def copy_series(
     target.execute(PUT_SUMMARY, {**here, **summary._asdict(), "digest": digest})
 
 
+def write_points(
+    target: Connection, run_id: int, key: KeyOf, kept: int, points: Columns, summary: Summary
+) -> None:
+    """Replace the points of a series after its first chunks, within the caller's transaction.
+
+    Args:
+        target: The caller's connection.
+        run_id: The row id of the run.
+        key: The series.
+        kept: Number of chunks that stay; a multiple of the chunks of a level's row.
+        points: The points after them.
+        summary: The summary of all points.
+    """
+    target.execute(ADD_KEY, {"key": key.key})
+    here = _place(target, run_id, key)
+    _remove_after(target, here, kept)
+    if points.values:
+        put_points(target, here, kept, points)
+    digest = summary_digest((*here.values(),), summary)
+    target.execute(PUT_SUMMARY, {**here, **summary._asdict(), "digest": digest})
+
+
+def _remove_after(target: Connection, here: Mapping[str, int], kept: int) -> None:
+    if not kept:
+        remove_series(target, here)
+        return
+    target.execute(REMOVE_CHUNKS_AFTER, {**here, "kept": kept})
+    for level in range(_LEVELS):
+        first = kept // FAN_OUT ** (level + 1)
+        target.execute(REMOVE_LEVEL_AFTER, {**here, "level": level, "first": first})
+    target.execute(REMOVE_SUMMARY, here)  # also its first value is replaced
+
+
 def drop_series(target: Connection, run_id: int, key: KeyOf) -> None:
     """Remove one series of a run, within the caller's transaction."""
     remove_series(target, _place(target, run_id, key))
+
+
+def chunks_of_series(source: Connection, run_id: int, key: KeyOf) -> Iterator[bytes]:
+    """Yield the chunks of a series, verified.
+
+    Raises:
+        StoreCorruptError: A chunk is damaged.
+    """
+    return (chunk for _, _, chunk in _chunks(source, _place(source, run_id, key)))
 
 
 def _place(connection: Connection, run_id: int, key: KeyOf) -> dict[str, int]:

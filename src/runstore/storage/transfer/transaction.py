@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from runstore.errors import StoreCorruptError
 from runstore.storage.database import Database
 from runstore.storage.integrity.history import is_intact
+from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.transfer.checking import HIGHEST_NUMBER
+from runstore.storage.transfer.joining import Joined
 from runstore.storage.transfer.records import RunRecord, counters, one_moment, read_records
 from runstore.storage.transfer.writing import Writer
 
@@ -21,12 +23,14 @@ class Delivery(NamedTuple):
         theirs: Its record in the other store.
         mine: Its record in this store; None if it is not there.
         after: The record to write.
+        joined: Its series that neither store has like this.
     """
 
     uid: str
     theirs: RunRecord
     mine: RunRecord | None
     after: RunRecord
+    joined: Mapping[KeyOf, Joined] = {}
 
     @property
     def points(self) -> int:
@@ -102,7 +106,7 @@ def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -
                 if one.mine is None:
                     writer.add(one.after)
                 else:
-                    writer.change(one.mine, one.after, one.theirs)
+                    writer.change(one.mine, one.after, one.theirs, one.joined)
             except (StoreCorruptError, ValueError, TypeError, OverflowError) as error:
                 raise DamagedError(one, getattr(error, "what", str(error))) from error
         names = sorted({one.after.row.experiment for one in wanted})

@@ -24,10 +24,12 @@ from runstore.storage.driver import Connection
 from runstore.storage.edits import REMOVE_TAG
 from runstore.storage.indexes.facts import file_facts, release_facts
 from runstore.storage.integrity.history import write_history
+from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.moves import MOVE_RUN, REMOVE_ALIAS, tell_apart
 from runstore.storage.rows import facts_from_text
+from runstore.storage.transfer.joining import Joined, columns_of
 from runstore.storage.transfer.merging import PLACE, RECORDED, row_of
-from runstore.storage.transfer.points import copy_series, drop_series
+from runstore.storage.transfer.points import copy_series, drop_series, write_points
 from runstore.storage.transfer.records import RunRecord
 from runstore.storage.trash import set_deleted
 
@@ -92,17 +94,24 @@ class Writer:
         if row.deleted_at is not None:
             set_deleted(self._target, run_id, row.deleted_at)
         nothing = RunRecord(row._replace(id=run_id), None)
-        self._write_parts(nothing, record._replace(row=nothing.row), record)
+        self._write_parts(nothing, record._replace(row=nothing.row), record, {})
         for name in names_of(record):
             tell_apart(self._target, name, added_id=run_id)
 
-    def change(self, mine: RunRecord, record: RunRecord, theirs: RunRecord) -> None:
+    def change(
+        self,
+        mine: RunRecord,
+        record: RunRecord,
+        theirs: RunRecord,
+        joined: Mapping[KeyOf, Joined],
+    ) -> None:
         """Write the merged record of a run.
 
         Args:
             mine: The record in this store.
             record: The merged one, with the row id of this store.
             theirs: The record in the other store.
+            joined: Series that neither store has like this.
 
         Raises:
             StoreCorruptError: A part of it is damaged in the other store.
@@ -122,12 +131,18 @@ class Writer:
             set_deleted(self._target, row.id, row.deleted_at)
         if mine.sets != record.sets:
             self._database.replace_sets(self._target, row.id, record.sets)
-        self._write_parts(mine, record, theirs)
+        self._write_parts(mine, record, theirs, joined)
         if row_of(before, PLACE) != row_of(row, PLACE) or mine.aliases != record.aliases:
             for name in names_of(record) | names_of(mine):
                 tell_apart(self._target, name)
 
-    def _write_parts(self, mine: RunRecord, record: RunRecord, theirs: RunRecord) -> None:
+    def _write_parts(
+        self,
+        mine: RunRecord,
+        record: RunRecord,
+        theirs: RunRecord,
+        joined: Mapping[KeyOf, Joined],
+    ) -> None:
         self._write_tags(mine, record)
         self._write_documents(mine, record)
         self._write_aliases(mine, record)
@@ -135,7 +150,7 @@ class Writer:
             events = [one._asdict() for one in record.events]
             write_history(self._target, record.row.id, events)
         self._write_files(mine, record)
-        self._write_series(mine, record, theirs)
+        self._write_series(mine, record, theirs, joined)
 
     # Names
 
@@ -227,13 +242,25 @@ class Writer:
             preview = {"digest": digest, "media_type": found[0], "body": found[1]}
             self._target.execute(PUT_PREVIEW, preview)
 
-    def _write_series(self, mine: RunRecord, record: RunRecord, theirs: RunRecord) -> None:
+    def _write_series(
+        self,
+        mine: RunRecord,
+        record: RunRecord,
+        theirs: RunRecord,
+        joined: Mapping[KeyOf, Joined],
+    ) -> None:
         for key in mine.series.keys() - record.series.keys():
             drop_series(self._target, record.row.id, key)
         for key, summary in record.series.items():
-            if mine.series.get(key) != summary:
+            if mine.series.get(key) == summary:
+                continue
+            one = joined.get(key)
+            if one is None:
                 ids = (theirs.row.id, record.row.id)
                 copy_series(self._source, self._target, ids, key, summary)
+            else:
+                points = columns_of(one.rest)
+                write_points(self._target, record.row.id, key, one.kept, points, summary)
 
 
 def names_of(record: RunRecord) -> set[str]:
