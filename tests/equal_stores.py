@@ -33,13 +33,13 @@ def everything(store):
     return known, store.backend.database.last_run_numbers()
 
 
-def exchange(stores):
+def exchange(stores, *, restore=False):
     """Let all stores know what each of them knows."""
     first, *others = stores
     for other in others:
-        first.pull(other)
+        first.pull(other, restore=restore)
     for other in others:
-        first.push(other)
+        first.push(other, restore=restore)
 
 
 def assert_sound(store):

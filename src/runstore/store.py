@@ -773,6 +773,7 @@ class Store:
         *,
         experiment: str | None = None,
         runs: Iterable[str | Run | ActiveRun] | None = None,
+        restore: bool = False,
         dry: bool = False,
         progress: Progress | None = None,
     ) -> Transfer:
@@ -787,6 +788,7 @@ class Store:
             where: Only runs that match this filter.
             experiment: Only runs of this experiment.
             runs: Only these runs, or any names of runs.
+            restore: Also add runs again that were permanently deleted in the receiving store.
             dry: Only count the runs and files that would be transferred.
             progress: Called now and then with the number of finished runs, the number of all
                 runs, and the number of copied bytes.
@@ -804,7 +806,14 @@ class Store:
         with other_store(other, is_to_write=True, create=not dry) as receiver:
             if not dry:
                 receiver.backend.make()
-            return transfer(self.backend, receiver.backend, uids, is_dry=dry, progress=progress)
+            return transfer(
+                self.backend,
+                receiver.backend,
+                uids,
+                is_dry=dry,
+                is_restoring=restore,
+                progress=progress,
+            )
 
     def pull(
         self,
@@ -813,6 +822,7 @@ class Store:
         *,
         experiment: str | None = None,
         runs: Iterable[str | Run | ActiveRun] | None = None,
+        restore: bool = False,
         dry: bool = False,
         progress: Progress | None = None,
     ) -> Transfer:
@@ -826,6 +836,7 @@ class Store:
             where: Only runs that match this filter there.
             experiment: Only runs of this experiment.
             runs: Only these runs, or any names of runs there.
+            restore: See `push`.
             dry: See `push`.
             progress: See `push`.
 
@@ -845,6 +856,7 @@ class Store:
                 self.backend,
                 uids_of(sender.backend, where, experiment, runs),
                 is_dry=dry,
+                is_restoring=restore,
                 may_change=not sender.backend.database.is_left_alone,
                 progress=progress,
             )

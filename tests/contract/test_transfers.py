@@ -66,7 +66,7 @@ class Walk:
             (
                 *(self.start, self.start, self.tag, self.note, self.rm, self.restore, self.mv),
                 *(self.rename, self.undo, self.resume, self.rewind, self.save),
-                *(self.push, self.pull),
+                *(self.push, self.pull, self.grow, self.purge, self.redo, self.extend),
             )
         )
         with suppress(ConflictError, NotFoundError):
@@ -118,6 +118,25 @@ class Walk:
             with store.resume(run) as again:
                 again.rewind(self.chance.randint(0, 5))
 
+    def grow(self, store):
+        for run in self.some(store.list()):
+            with store.resume(run) as again:
+                for _ in range(3):
+                    again.log(loss=self.chance.random(), acc=self.chance.random())
+                again.save("model.bin", str(self.chance.random()).encode())
+                again.params.replace({self.chance.choice(("lr", "seed")): self.chance.random()})
+
+    def extend(self, store):
+        for run in self.some(store.list()):
+            with store.start("again", parent=run, capture=False):
+                store.add(run, metrics={"acc": [self.chance.random()]})
+
+    def purge(self, store):
+        store.collect_garbage(older_than=timedelta(0))
+
+    def redo(self, store):
+        store.redo(author=self.author())
+
     def save(self, store):
         for run in self.some(store.list()):
             store.add(run, artifacts={"late.txt": str(self.chance.random()).encode()})
@@ -139,7 +158,7 @@ def end_in_equal_stores(folder, third, seed, *, steps=25):
         for _ in range(steps):
             walk.step()
 
-        exchange(stores)
+        exchange(stores, restore=True)
 
         known = [everything(store) for store in stores]
         assert known[0] == known[1] == known[2], seed
@@ -312,6 +331,30 @@ def test_a_permanently_deleted_run_does_not_return(stores):
     assert [*b.list(), *b.trash()] == []
     assert b.push(a).skipped == ()
     assert a.get(run.uid)
+
+
+def test_a_permanently_deleted_run_is_restored_on_request(stores, one_second):
+    a, b, c = stores
+    run, other = record(a), record(b, notes="same number")
+    a.tag(run, {"keep": True}, author="ada")
+    a.push(b)
+    a.push(c)
+    before = everything_of(b, b.get(run.uid))
+    b.delete(run.uid)
+    b.collect_garbage(older_than=timedelta(0))
+    assert b.pull(a, dry=True, restore=True).added == 1
+    assert b.pull(a).skipped[0].why == "deleted"
+
+    restored = a.push(b, restore=True)
+
+    assert (restored.added, restored.points, restored.skipped) == (1, 3, ())
+    assert everything_of(b, b.get(run.uid)) == before
+    assert {one.uid for one in b.list("fit")} == {run.uid, other.uid}
+    assert b.pull(a, restore=True).unchanged == 1
+    assert b.undo(author="ada")[0].event.field == "tags.keep"
+    assert_sound(b)
+    exchange(stores)
+    assert everything(a) == everything(b) == everything(c)
 
 
 def test_a_run_that_went_on_replaces_its_older_copy(stores):

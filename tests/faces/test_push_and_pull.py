@@ -100,10 +100,11 @@ def test_active_and_deleted_runs_are_told(here):
         ended = runstore("push", "team/runs", cwd=here)
 
     assert ended.returncode == 0
-    assert messages(ended)[1:] == [
-        "runstore: 1 run skipped, not finished: mnist#3.",
-        "runstore: 1 run skipped, deleted permanently in team/runs: mnist#1.",
-    ]
+    _, active, deleted = messages(ended)
+    assert active == "runstore: 1 run skipped, not finished: mnist#3."
+    assert deleted.endswith("in team/runs: mnist#1. To restore it, add --restore.")
+    again = runstore("push", "--restore", "mnist#1", "team/runs", cwd=here)
+    assert messages(again)[0].startswith("runstore: 1 run was added to team/runs; 1 file copied")
 
 
 @pytest.mark.parametrize("word", ["mnist", "team"])

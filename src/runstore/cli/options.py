@@ -38,6 +38,13 @@ runs_argument = click.argument(
 )
 
 
+restore_option = click.option(
+    "--restore",
+    is_flag=True,
+    help="Also copy runs that were permanently deleted in the receiving store.",
+)
+
+
 def transfer_argument(metavar: str, *, required: bool) -> Callable[[Decorated], Decorated]:
     """Return the argument for runs and the other store, which comes last."""
     return click.argument(

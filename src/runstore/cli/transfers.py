@@ -151,7 +151,9 @@ def _remarks(result: Transfer, place: str) -> Iterator[str]:
         if names:
             listed = some_of(names, _NAMES_SHOWN)
             skipped = counted(len(names), "run")
-            yield f"{skipped} skipped, {reason.format(place=place)}: {listed}."
+            them = "it" if len(names) == 1 else "them"
+            hint = f" To restore {them}, add --restore." if why == DELETED else ""
+            yield f"{skipped} skipped, {reason.format(place=place)}: {listed}.{hint}"
     for run in result.skipped:
         if run.why in {DAMAGED, REFUSED}:
             yield f"1 run skipped, {run.why}: {run.reference}: {run.detail.rstrip('.')}."

@@ -70,6 +70,7 @@ def transfer(
     *,
     is_dry: bool = False,
     may_change: bool = True,
+    is_restoring: bool = False,
     progress: Progress | None = None,
 ) -> Transfer:
     """Transfer runs; see `Store.push`.
@@ -81,6 +82,7 @@ def transfer(
         uids: The runs; None for all, including deleted ones.
         is_dry: Whether to only count them.
         may_change: Whether to change runs that the target has already.
+        is_restoring: Whether to add runs again that were permanently removed from the target.
         progress: Called after each part.
 
     Raises:
@@ -97,7 +99,14 @@ def transfer(
         take_in(source)
         settle_all(source)
         refresh(source.metrics, source.spool)  # points of silent runs
-    job = _Transfer(source, target, progress, is_dry=is_dry, may_change=may_change)
+    job = _Transfer(
+        source,
+        target,
+        progress,
+        is_dry=is_dry,
+        may_change=may_change,
+        is_restoring=is_restoring,
+    )
     try:
         with target.database.driver.as_one():
             job.all_of(uids)
@@ -141,12 +150,14 @@ class _Transfer:
         *,
         is_dry: bool,
         may_change: bool,
+        is_restoring: bool,
     ) -> None:
         self._source = source
         self._target = target
         self._progress = progress
         self._is_dry = is_dry
         self._may_change = may_change
+        self._is_restoring = is_restoring
         self._added = self._changed = self._unchanged = self._points = 0
         self._skipped: list[Skipped] = []
         self._joined: list[str] = []
@@ -211,6 +222,9 @@ class _Transfer:
                 self._skip(str(record.row.reference), uid, why, detail)
                 continue
             known = mine.get(uid)
+            if known is not None and known.purged_at is not None:
+                yield Delivery(uid, record, known, record)
+                continue
             join = PointJoiner(self._source.database, self._target.database)
             try:
                 after = record if known is None else merged(known, record, join)
@@ -231,7 +245,7 @@ class _Transfer:
             return DAMAGED, problem
         if mine is not None:
             if mine.purged_at is not None:
-                return DELETED, ""
+                return ("", "") if self._is_restoring else (DELETED, "")
             if problem := problem_of(mine):
                 return DAMAGED, f"{problem} in {self._target.place}"
         is_active = any(one is not None and _is_active(one) for one in (theirs, mine))
@@ -257,10 +271,12 @@ class _Transfer:
         for one in ready:
             if one in late:
                 continue
-            self._added += one.mine is None
-            self._changed += one.mine is not None
             self._points += one.points
-            if one.mine is not None and were_both_continued(one.mine, one.theirs):
+            if one.mine is None or one.is_new:
+                self._added += 1
+                continue
+            self._changed += 1
+            if were_both_continued(one.mine, one.theirs):
                 self._joined.append(one.after.row.reference)
         return late
 

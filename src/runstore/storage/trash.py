@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runstore.errors import RunActiveError, RunNotFoundError, StoreCorruptError
-from runstore.model.reference import new_uid
+from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED
 from runstore.model.run import Run
 from runstore.model.status import Status
@@ -237,6 +237,16 @@ def _note_last_edits(connection: Connection, run: Expired) -> None:
         name = as_text(author)
         known[name] = max(known.get(name, (0, "")), (as_int(at), run.reference))
     connection.execute(sql.SET_STATE, {"name": GONE_EDITS, "value": json.dumps(known)})
+
+
+def forget_last_edits(connection: Connection, uid: str, reference: str) -> None:
+    """Forget the last edits of a removed run, because it is restored with its edits."""
+    known = gone_edits(connection)
+    left = {
+        author: last for author, last in known.items() if without_ending(last[1], uid) != reference
+    }
+    if left != known:
+        connection.execute(sql.SET_STATE, {"name": GONE_EDITS, "value": json.dumps(left)})
 
 
 def set_deleted(connection: Connection, run_id: int, deleted_at: int | None) -> None:

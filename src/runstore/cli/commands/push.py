@@ -8,7 +8,7 @@ import click
 
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
-from runstore.cli.options import json_option, transfer_argument
+from runstore.cli.options import json_option, restore_option, transfer_argument
 from runstore.cli.transfers import (
     check_new_place,
     parted,
@@ -21,10 +21,13 @@ from runstore.cli.transfers import (
 
 @click.command(short_help="Copy runs to another store, and merge edits.")
 @transfer_argument("[[RUN | EXPERIMENT]... [FILTER] OTHER]", required=False)
+@restore_option
 @click.option("--dry-run", is_flag=True, help="Only count the runs and files to copy.")
 @json_option
 @click.pass_context
-def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
+def command(
+    context: click.Context, words: Sequence[str], *, restore: bool, dry_run: bool, as_json: bool
+) -> None:
     """Copy runs with all their data to the store OTHER, and merge their edits.
 
     Without a RUN, EXPERIMENT or FILTER, all runs are copied, including deleted ones. A run is the
@@ -34,6 +37,8 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
 
     Without OTHER, data that waits on this machine, because the store of the project was out of
     reach, is written to that store.
+
+    Runs that were permanently deleted in OTHER are skipped, unless you pass --restore.
 
     The exit code is 0, or 1 if a run was skipped because its data is damaged or was refused.
 
@@ -55,7 +60,9 @@ def command(context: click.Context, words: Sequence[str], *, dry_run: bool, as_j
     with open_store() as store, shown_progress() as progress:
         wanted = selected(store, named)
         with other_store(other, is_to_write=True, create=not dry_run) as receiver:
-            result = store.push(receiver, **wanted, dry=dry_run, progress=progress)
+            result = store.push(
+                receiver, **wanted, restore=restore, dry=dry_run, progress=progress
+            )
             place = receiver.backend.place
     show_result(result, place, as_json=as_json)
     if not result.is_complete:

@@ -21,7 +21,7 @@ class Delivery(NamedTuple):
     Attributes:
         uid: Its uid.
         theirs: Its record in the other store.
-        mine: Its record in this store; None if it is not there.
+        mine: Its record in this store; None if it was never there.
         after: The record to write.
         joined: Its series that neither store has like this.
     """
@@ -31,6 +31,11 @@ class Delivery(NamedTuple):
     mine: RunRecord | None
     after: RunRecord
     joined: Mapping[KeyOf, Joined] = {}
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the run is not in this store, or was permanently removed."""
+        return self.mine is None or self.mine.purged_at is not None
 
     @property
     def points(self) -> int:
@@ -103,7 +108,9 @@ def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -
             if not is_intact(there, one.theirs.row.id):
                 raise DamagedError(one, "its history of edits was altered")
             try:
-                if one.mine is None:
+                if one.mine is None or one.is_new:
+                    if one.mine is not None:
+                        writer.forget(one.mine)
                     writer.add(one.after)
                 else:
                     writer.change(one.mine, one.after, one.theirs, one.joined)

@@ -31,7 +31,7 @@ from runstore.storage.transfer.joining import Joined, columns_of
 from runstore.storage.transfer.merging import PLACE, RECORDED, row_of
 from runstore.storage.transfer.points import copy_series, drop_series, write_points
 from runstore.storage.transfer.records import RunRecord
-from runstore.storage.trash import set_deleted
+from runstore.storage.trash import forget_last_edits, set_deleted
 
 CHANGE_RECORD = f"""
     UPDATE runs SET {", ".join(f"{name} = :{name}" for name in RECORDED)}, notes = :notes,
@@ -54,6 +54,8 @@ SHARING_PLACE = """
 """
 SET_DUPLICATE = "UPDATE runs SET duplicate = :duplicate WHERE id = :id"
 DOCUMENT = "SELECT body FROM documents WHERE hash = :hash"
+REMOVE_ALIASES = "DELETE FROM reference_aliases WHERE run_id = :id"
+REMOVE_RUN = "DELETE FROM runs WHERE id = :id"
 REMOVE_ARTIFACT = "DELETE FROM artifacts WHERE run_id = :run_id AND path = :path"
 
 
@@ -97,6 +99,17 @@ class Writer:
         self._write_parts(nothing, record._replace(row=nothing.row), record, {})
         for name in names_of(record):
             tell_apart(self._target, name, added_id=run_id)
+
+    def forget(self, removed: RunRecord) -> None:
+        """Remove the name of a permanently removed run, which is to be restored."""
+        row = removed.row
+        self._target.execute(REMOVE_ALIASES, {"id": row.id})
+        self._target.execute(REMOVE_RUN, {"id": row.id})
+        forget_last_edits(self._target, row.uid, row.reference)
+        place = {"experiment_id": self._experiment(row), "run_number": row.run_number}
+        self._order_duplicates(place)
+        for name in names_of(removed):
+            tell_apart(self._target, name)
 
     def change(
         self,
