@@ -9,11 +9,12 @@ import warnings
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psycopg
 
 from runstore import Store
+from runstore.store import _shared
 
 VARIABLE = "RUNSTORE_TEST_POSTGRES"
 _TEMPLATE = f"runstore_template_{os.getpid()}"
@@ -108,6 +109,7 @@ def database():
     url, name = _free.pop() if _free else new_database()
 
     def take_back():
+        _close_shared(url)
         admin(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - our own name
         )
@@ -116,6 +118,17 @@ def database():
         _free.append((url, name))
 
     return url, take_back
+
+
+def _close_shared(url):
+    """Close the store that this process shares, which would write to the database of another test.
+
+    Other stores of a test are closed by the test.
+    """
+    for place, store in [*_shared.items()]:
+        if not isinstance(place, Path) and urlsplit(place.url).path == urlsplit(url).path:
+            del _shared[place]
+            store.close()
 
 
 def drop(name):

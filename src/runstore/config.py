@@ -110,7 +110,7 @@ def is_usable(path: Path, here: Path, found: os.stat_result | None = None) -> bo
     return is_trusted(path)
 
 
-def _settings_here() -> Mapping[str, Any]:
+def settings_here() -> Mapping[str, Any]:
     """Return the project's settings; none if the working directory was deleted."""
     try:
         settings, project = project_settings(working_directory())
@@ -201,7 +201,7 @@ def _switch(name: str, *, is_on: bool, here: Path | None = None) -> bool:
     """Return a setting from its variable, such as `RUNSTORE_MASK_OUTPUT`, or the project."""
     if os.environ.get(_variable(name)):
         return not is_variable_off(name)
-    settings = _settings_here() if here is None else project_settings(here)[0]
+    settings = settings_here() if here is None else project_settings(here)[0]
     wanted = settings.get(name, is_on)
     if not isinstance(wanted, bool):
         raise UsageError(f"{name} is true or false, not {wanted!r}.")
@@ -214,7 +214,7 @@ def wanted_if_done() -> IfDone | None:
     Raises:
         UsageError: The value is not one of the choices.
     """
-    wanted = _settings_here().get("if-done")
+    wanted = settings_here().get("if-done")
     return None if wanted is None else checked_if_done(wanted, "if-done")
 
 

@@ -17,6 +17,7 @@ from runstore.config import (
     is_there,
     is_usable,
     project_settings,
+    settings_here,
     warn_of_unknown,
     working_directory,
 )
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 FOLDER = ".runstore"
 _SERVERS = frozenset({"postgresql", "postgres"})
 _FILES_OF_STORES = ("store.json", "spool")
-# In the folder on this machine of a store on a server.
-_SERVER_NOTE = "server.txt"
+# In folders on this machine of a store on a server: its URL without passwords.
+SERVER_NOTE = "server.txt"
 
 
 def find_store(location: str | os.PathLike[str] | None = None) -> Path:
@@ -65,6 +66,14 @@ def needs_folder(what: str, shown: str) -> UsageError:
         kept="Nothing was changed.",
         hint="Pass the path of a folder.",
     )
+
+
+def server_of_project() -> ServerLocation | None:
+    """Return the server of `RUNSTORE_URL`, or else of the project's settings; None without one."""
+    if url := os.environ.get("RUNSTORE_URL"):
+        return server_at(url)
+    store = settings_here().get("store")
+    return server_at(store) if isinstance(store, str) else None
 
 
 def server_at(location: str) -> ServerLocation | None:
@@ -107,6 +116,14 @@ def find_place(location: str | os.PathLike[str] | None = None) -> Path | ServerL
     warn_of_unknown(tuple(settings), project)
     if store := settings.get("store"):
         return _place_of(_text_of(store, project), lambda: project)
+    store = folder_of_project()
+    _check_is_no_list(store)
+    return store
+
+
+def folder_of_project() -> Path:
+    """Return the nearest `.runstore` above the working directory, or the place of a new one."""
+    here = working_directory()
     above = (here, *here.parents)
     foreign: list[Path] = []
     for folder in above:
@@ -128,11 +145,7 @@ def _store_in(folder: Path) -> Path | ServerLocation:
     """Return the store of a project, if the folder is one; else the folder itself."""
     if is_there(folder / DATABASE):
         return folder
-    if is_there(folder / _SERVER_NOTE):
-        raise UsageError(
-            f"{folder} belongs to a store on a server.",
-            hint=f"Use its URL instead; {_SERVER_NOTE} contains it, without the password.",
-        )
+    _check_is_no_list(folder)
     if any(is_there(folder / name) for name in _FILES_OF_STORES):
         return folder
     if is_folder(folder / FOLDER):
@@ -142,6 +155,15 @@ def _store_in(folder: Path) -> Path | ServerLocation:
         if project == folder and (store := settings.get("store")):
             return _place_of(_text_of(store, project), lambda: project)
     return folder
+
+
+def _check_is_no_list(folder: Path) -> None:
+    """Raise an error for a folder that belongs to a store on a server."""
+    if is_there(folder / SERVER_NOTE) and not is_there(folder / DATABASE):
+        raise UsageError(
+            f"{folder} belongs to a store on a server.",
+            hint=f"Set RUNSTORE_URL to its URL, which is in {SERVER_NOTE} without the password.",
+        )
 
 
 def _text_of(store: object, project: Path) -> str:
@@ -333,7 +355,7 @@ def make_own_folder(path: Path, shown: str) -> None:
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        note = path / _SERVER_NOTE
+        note = path / SERVER_NOTE
         if not is_there(note):
             note.write_text(f"{shown}\n", encoding="utf-8")
     except OSError as error:

@@ -169,6 +169,7 @@ class Store:
         backend = Backend(server.folder, database, server=server)
         store = cls(backend)
         take_in(backend)
+        _show_changes(backend)  # of other machines
         return store
 
     def close(self) -> None:
@@ -1481,13 +1482,13 @@ def _take_lines(backend: Backend, path: Path, run: Run) -> None:
 
 
 def _show_changes(backend: Backend) -> None:
-    """Update the `store.json` of a folder that has one."""
+    """Update each `store.json` of the store on this machine."""
     # Checked after each transaction; most folders have no such file.
-    if not os.access(f"{backend.path}/{STORE_JSON}", os.F_OK):
+    if not os.access(backend.list_mark, os.F_OK):
         return
     try:
-        from runstore.store_json.sync import refresh_store_json
+        from runstore.store_json.lists import refresh_lists
     except (ImportError, OSError) as error:  # no file can be opened
         warn(f"{backend.path / STORE_JSON} was not updated: {error}.")
         return
-    refresh_store_json(backend)
+    refresh_lists(backend)

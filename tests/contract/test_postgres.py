@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstore import ManagerStore, Status, Store
+from runstore import Status, Store
 from runstore.errors import (
     FilterError,
     SchemaTooNewError,
@@ -179,15 +179,6 @@ def test_runs_are_moved_between_a_folder_and_a_server(url, tmp_path):
 def test_what_needs_a_folder_says_so(url, tmp_path):
     with Store.open(url) as store, pytest.raises(UsageError, match="not available on PostgreSQL"):
         store.copy(tmp_path / "copy")
-
-
-def test_a_manager_store_needs_a_folder(url, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    with pytest.raises(UsageError, match="requires a store in a folder"):
-        ManagerStore(url)
-
-    assert list(tmp_path.iterdir()) == []
 
 
 # Migrations

@@ -22,6 +22,7 @@ from runstore.recording import live_runs
 from runstore.storage.blocks import BlockTable
 from runstore.store_json import sync
 from runstore.store_json.file import FileLock, stamp_of
+from runstore.store_json.lists import Lists
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_what_no_block_shows_leaves_the_file_current(shown, change):
         shown.add("fit#1", metrics={"acc": 0.5})
 
     assert is_current(shown)
-    assert sync.sync_of(shown.backend).is_current()
+    assert next(Lists(shown.backend).every()).is_current()
 
 
 def test_a_start_that_is_withdrawn_is_not_shown_and_does_not_come_back(shown):
@@ -345,7 +346,7 @@ def test_a_folder_without_the_file_gets_none(store):
     store.start("fit", capture=False).finish()
 
     assert "store.json" not in os.listdir(store.path)  # noqa: PTH208 - the names
-    assert sync.sync_of not in store.backend._parts
+    assert Lists not in store.backend._parts
 
 
 def test_a_file_that_cannot_be_written_costs_one_warning_for_each_change(shown):

@@ -18,7 +18,8 @@ from runstore.storage.blocks import BlockTable
 from runstore.store_json import file as store_json
 from runstore.store_json import sync
 from runstore.store_json.file import FileLock, stamp_of
-from runstore.store_json.sync import BlockSync, refresh_store_json, trees_of
+from runstore.store_json.lists import refresh_lists
+from runstore.store_json.sync import BlockSync, trees_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="renames what is open")
 
@@ -117,7 +118,7 @@ def test_no_file_is_made_for_a_store_without_runs(store):
 
     keeper.bring_together()
     assert not keeper.path.exists()
-    refresh_store_json(store.backend)
+    refresh_lists(store.backend)
     assert not keeper.path.exists()
     keeper.bring_together(file_is_wanted=True)
     assert blocks(keeper) == []

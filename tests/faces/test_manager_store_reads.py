@@ -3,6 +3,8 @@
 import json
 import threading
 
+import pytest
+
 from managers import Manager
 from runstore import ManagerStore
 from runstore.model.block import block_from_run
@@ -10,6 +12,7 @@ from runstore.storage import blocks
 from runstore.storage.sqlite.driver import SQLiteDriver
 
 
+@pytest.mark.folder_only
 def test_one_run_is_read_once_and_made_into_a_block_once(tmp_path, monkeypatch):
     """What `add_run` wrote is read back once, for `store.json`, `runs` and the caller together."""
     store = ManagerStore(tmp_path)

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from runstore.capture.program.command import own_words
+from runstore.curifactory.home import home_at
 from runstore.curifactory.managed_run import watched_as
 from runstore.curifactory.manager_store import ManagerStore
 from runstore.errors import RunstoreError, UsageError, shown
-from runstore.location import find_store
 from runstore.model import arguments
 from runstore.model.block import (
     INCOMPLETE,
@@ -107,15 +107,15 @@ class ArtifactManager:
         self.git_workdir_dirty: bool | None = None
         self.reproduction_line = ""
         folder = "" if manager_cache_path is None else manager_cache_path
-        self.manager_cache_path = arguments.path(folder, "manager_cache_path") or str(find_store())
+        self._home = home_at(arguments.path(folder, "manager_cache_path"))
+        self.manager_cache_path = self._home.text
         folder = "" if runs_path is None else runs_path
         self.runs_path = arguments.path(folder, "runs_path") or os.path.join(  # noqa: PTH118 - a relative path stays as it was passed
             self.manager_cache_path, RUNS
         )
         self.run: ActiveRun | None = None
         self.run_info: Block | None = None
-        # Absolute, because experiments change the working directory.
-        self._folder = Path(self.manager_cache_path).absolute()
+        self._folder = self._home.folder
         self._runs_folder = Path(self.runs_path).absolute()
         self._manager_store: ManagerStore | None = None
         self._entered_in: int | None = None
@@ -229,9 +229,9 @@ class ArtifactManager:
         self._write_block_file()
 
     def _add(self) -> None:
-        kept = self._manager_store = ManagerStore(self._folder)
+        kept = self._manager_store = ManagerStore._of(self._home)  # noqa: SLF001 - the same room
         self.run_info = kept.add_run(self)
-        run = self.run = watched_as(self.run_info["reference"], open_shared(self._folder))
+        run = self.run = watched_as(self.run_info["reference"], open_shared(self._home.location))
         if run is not None:
             run.capture_the_rest()
         if self.status != INCOMPLETE:

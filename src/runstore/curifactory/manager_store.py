@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from runstore.config import current_author
+from runstore.curifactory.home import Home, home_at
 from runstore.curifactory.managed_run import ManagedRun, forget, watch, watched
 from runstore.curifactory.manager_attributes import (
     experiment_of,
@@ -26,18 +26,18 @@ from runstore.curifactory.manager_attributes import (
     trees_said_by,
 )
 from runstore.errors import StoreError, StoreReadOnlyError, StoreUnavailableError, UsageError
-from runstore.location import needs_folder, server_at
 from runstore.model import arguments
 from runstore.model.block import NO_REPOSITORY, Block
 from runstore.model.reference import check_experiment_name, new_uid
 from runstore.model.values import clean_text
 from runstore.storage.backend import STORE_JSON
-from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
+from runstore.storage.blocks import BlockRow, BlockWriter
 from runstore.storage.database import now_micros
 from runstore.store import Store, open_shared
 from runstore.store_json.file import read_block_file, read_list
+from runstore.store_json.lists import Lists, refresh_lists
 from runstore.store_json.run_list import Edits, Mirror, merged, plain
-from runstore.store_json.sync import sync_of, trees_of
+from runstore.store_json.sync import trees_of
 from runstore.user_warnings import warn
 
 
@@ -45,27 +45,39 @@ class ManagerStore:
     """The runs of a folder as metadata blocks: Curifactory's class on top of a database.
 
     Opening a folder with a `store.json` of another tool imports it. From then on the database
-    beside it is authoritative, and the file is updated after every change.
+    beside it is authoritative, and the file is updated after every change. If the store of the
+    project is on a server, so are the runs of a folder without a database.
 
     Args:
-        manager_cache_path: The folder; created if it does not exist.
+        manager_cache_path: The folder, created if it does not exist; or the URL of a server, for
+            the folder `.runstore` of the project.
 
     Raises:
         StoreUnavailableError: The folder cannot be created, or is a file.
-        StoreCorruptError: The database in it is damaged, or another program's.
+        StoreCorruptError: The database is damaged, or another program's.
     """
 
     def __init__(self, manager_cache_path: str | os.PathLike[str]) -> None:
-        folder = arguments.path(manager_cache_path, "manager_cache_path")
-        if not folder:
+        location = arguments.path(manager_cache_path, "manager_cache_path")
+        if not location:
             raise UsageError(
                 "The folder of a ManagerStore cannot be empty.", hint="Pass the path of a folder."
             )
-        if (server := server_at(folder)) is not None:
-            raise needs_folder("ManagerStore", server.shown)
+        self._begin(home_at(location))
+
+    @classmethod
+    def _of(cls, home: Home) -> ManagerStore:
+        """Return the runs of a home."""
+        made = cls.__new__(cls)
+        made._begin(home)  # noqa: SLF001 - the same class
+        return made
+
+    def _begin(self, home: Home) -> None:
+        folder = home.text
         self.path = folder + ("" if folder.endswith("/") else "/") + STORE_JSON
         """The full path of `store.json`."""
-        self._folder = Path(folder).absolute()
+        self._home = home
+        self._folder = home.folder
         self._guard = threading.RLock()
         self._mirror = Mirror()
         self._seen = 0
@@ -80,8 +92,12 @@ class ManagerStore:
     def __repr__(self) -> str:
         return f"<ManagerStore {self.path!r}>"
 
-    def __reduce__(self) -> tuple[type[ManagerStore], tuple[str]]:
-        return type(self), (str(self._folder),)  # a copy has its own edits
+    def __reduce__(self) -> tuple[Callable[..., ManagerStore], tuple[Home | str]]:
+        # A copy has its own edits.
+        if self._home.server is None:
+            return type(self), (str(self._folder),)
+        home = self._home._replace(text=str(self._folder))
+        return type(self)._of, (home,)  # noqa: SLF001 - the same class
 
     @property
     def runs(self) -> list[Block]:
@@ -244,10 +260,11 @@ class ManagerStore:
             found = read_block_file(self._folder / STORE_JSON)
         if found is None:
             raise error
+        hint = "Check the permissions of the folder, or choose another store."
         self._refusal = StoreReadOnlyError(
-            f"The store at {self._folder} cannot be written: {error.what}",
+            f"The store at {self._home.shown} cannot be written: {error.what}",
             kept="Nothing was changed; reading still works.",
-            hint="Check the permissions of the folder, or choose another store.",
+            hint=hint if self._home.server is None else error.hint,
         )
         self._mirror.fill(enumerate(found.blocks), keep_edits=False)
 
@@ -288,6 +305,8 @@ class ManagerStore:
         self._seen, rows = self._table.since(self._seen)
         if rows and self._mirror.is_in_use:
             self._mirror.refresh(rows)
+        if rows and self._home.server is not None:  # other machines do not write this file
+            self._bring_together()
 
     def _bring_together(self) -> None:
         try:
@@ -298,10 +317,10 @@ class ManagerStore:
     # Writing
 
     def _open(self) -> None:
-        self._store = open_shared(self._folder)
+        self._store = open_shared(self._home.location)
         self._store.backend.make()
-        self._table = BlockTable(self._store.backend.database)
-        self._sync = self._store.backend.part(sync_of)
+        self._sync = self._store.backend.part(Lists).of_folder(self._folder)
+        self._table = self._sync.table
         self._bring_together()
         self._seen = self._table.newest_change()
 
@@ -338,6 +357,8 @@ class ManagerStore:
 
     def _show_changes(self) -> None:
         self._sync.write_or_warn(has_changed=True)
+        if self._home.server is not None:  # other folders may have a list of its runs
+            refresh_lists(self._open_store().backend, but=self._sync)
 
     def _written(self, row_id: int) -> BlockRow:
         """Return a run as left by the last change."""

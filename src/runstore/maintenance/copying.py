@@ -13,7 +13,7 @@ from runstore.errors import ConflictError, StoreError, StoreUnavailableError, Us
 from runstore.storage.backend import STORE_JSON, Backend
 from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
 from runstore.storage.sqlite.paths import sync_folder
-from runstore.store_json.sync import sync_of
+from runstore.store_json.lists import Lists
 from runstore.user_warnings import warn
 
 _DEEPEST = 40
@@ -85,7 +85,7 @@ def _fill(backend: Backend, aside: Path) -> None:
                 _copy_entry(store, name, aside)
     if STORE_JSON in names:
         copy = Backend(aside)
-        sync_of(copy).bring_together(file_is_wanted=True)
+        Lists(copy).of_folder(aside).bring_together(file_is_wanted=True)
         copy.close()
     sync_folder(aside)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import NotFoundError, RunFinishedError, StoreError
@@ -10,7 +11,7 @@ from runstore.model.facts import ProcessIdentity
 from runstore.model.once import once
 from runstore.model.status import Status
 from runstore.recording.readiness import be_ready
-from runstore.storage.backend import STORE_JSON, Backend
+from runstore.storage.backend import Backend
 from runstore.storage.database import END_PATIENCE_S, not_withdrawn
 from runstore.storage.rows import from_micros
 from runstore.storage.sqlite.descriptors import with_room
@@ -128,10 +129,11 @@ class Recorder:
             self.backend.database.withdraw_run(uid)
 
     def _show_without(self) -> None:
-        if not is_missing(self.backend.path / STORE_JSON):
-            from runstore.store_json.sync import sync_of
+        if not is_missing(Path(self.backend.list_mark)):
+            from runstore.store_json.lists import Lists
 
-            self.backend.part(sync_of).write_anew_or_warn()
+            for one in self.backend.part(Lists).every():
+                one.write_anew_or_warn()
 
     def take_back(self) -> None:
         """Import the data that this process spooled, as far as possible."""

@@ -33,6 +33,8 @@ T = TypeVar("T")
 # Names in a store's folder: plain files of runs, and the list of all runs.
 RUNS = "runs"
 STORE_JSON = "store.json"
+# In the folder beside a store on a server: links to the folders with its `store.json`.
+LISTS = "lists"
 # Databases shared by copies from other processes, by the folder of their store.
 _of_copies: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
 
@@ -48,6 +50,7 @@ class Backend:
         path: The folder of the store; for a store on a server, its folder on this machine.
         server: The server, its database and the URL; None for a store in a folder.
         spool: Data in flight, not yet in the database.
+        list_mark: A path that exists if this machine may have a `store.json` of the store.
         take_lines: Imports a file of lines that a run's program left in the spool.
         show_changes: Called after each transaction that wrote to the database; must not raise.
         maker: Creates the database of a store that may be missing; None if that is not allowed.
@@ -69,6 +72,7 @@ class Backend:
     ) -> None:
         self.path = parsed(path)
         self.server = server
+        self.list_mark = f"{self.path}/{STORE_JSON if server is None else LISTS}"
         self.show_changes = show_changes or _show_nothing
         self.spool = Spool(path, lambda: not self.is_in_place)
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines

@@ -99,6 +99,11 @@ class BlockTable:
         """Whether the database is writable."""
         return self._database.is_writable
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the database was closed, such as while a thread was still writing."""
+        return self._database.driver.is_closed
+
     def newest_change(self) -> int:
         """Return the number of the store's last change of any run; 0 if it has no runs."""
         with self._database.driver.read() as connection:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from runstore.errors import StoreError, StoreReadOnlyError
 from runstore.model.block import block_from_run
 from runstore.model.params.build import parameter_set
-from runstore.storage.backend import STORE_JSON, Backend
+from runstore.storage.backend import STORE_JSON
 from runstore.storage.blocks import BlockRow, BlockTable
 from runstore.storage.database import PATIENCE_S
 from runstore.store_json.block_text import CurrentEntry, Piece, patched_list, whole_list
@@ -60,9 +60,11 @@ class BlockSync:
     Args:
         folder: The folder of the file.
         table: The runs.
+        is_apart: Whether the database is elsewhere, so that it may be writable if the file is not.
     """
 
-    def __init__(self, folder: Path, table: BlockTable) -> None:
+    def __init__(self, folder: Path, table: BlockTable, *, is_apart: bool = False) -> None:
+        self._is_apart = is_apart
         self.folder = folder
         self.path = folder / STORE_JSON
         self.table = table
@@ -81,6 +83,11 @@ class BlockSync:
         """Check whether another program wrote the file."""
         stamp = stamp_of(self.path)
         return stamp is not None and not _is_ours(self._state(), stamp)
+
+    def is_of_another_database(self) -> bool:
+        """Check whether the file was last written from another database."""
+        wrote = self.lock.state().get("database")
+        return wrote is not None and wrote != self.table.created_at()
 
     def _state(self) -> dict[str, Any]:
         """Return the state of the file; empty if it belongs to another database."""
@@ -168,12 +175,13 @@ class BlockSync:
         """Synchronise file and database after a change, which is already safe in the database."""
         try:
             self.bring_together(file_is_wanted=file_is_wanted, has_changed=has_changed)
-        except StoreReadOnlyError:
-            raise
         except (StoreError, OSError, MemoryError) as error:
+            if isinstance(error, StoreReadOnlyError) and not self._is_apart:
+                raise
+            place = "" if self._is_apart else " beside it"
             warn(
-                f"{self.path} could not be written: {error} The run is kept in the database"
-                " beside it; the file will be updated when the store is next opened."
+                f"{self.path} could not be written: {error} The run is kept in the"
+                f" database{place}; the file will be updated when the store is next opened."
             )
 
     def follow(self) -> None:
@@ -189,7 +197,8 @@ class BlockSync:
                 self.bring_together(has_changed=True, patience_s=PATIENCE_S)
                 self._refused_at = None
         except (OSError, MemoryError) as error:
-            warn(f"{self.path} was not updated: {error}")
+            if not self.table.is_closed:
+                warn(f"{self.path} was not updated: {error}")
 
     def _take_in(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Import the file, and return its new state."""
@@ -277,17 +286,6 @@ class BlockSync:
             return patched_list(read_list(self.path), changes)
         except FileNotFoundError:
             return None
-
-
-def refresh_store_json(backend: Backend) -> None:
-    """Update the `store.json` of a folder that has one."""
-    if (backend.path / STORE_JSON).exists():
-        backend.part(sync_of).follow()
-
-
-def sync_of(backend: Backend) -> BlockSync:
-    """Return the synchronisation of a store's file: one for each store, see `Backend.part`."""
-    return BlockSync(backend.path, BlockTable(backend.database))
 
 
 def _is_ours(state: Mapping[str, Any], stamp: Stamp | None) -> bool:
