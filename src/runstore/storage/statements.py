@@ -45,6 +45,8 @@ RUN_COLUMNS = ", ".join("e.name" if one == "experiment" else f"r.{one}" for one 
 # The facts of a run for json_each, without text that another program damaged.
 READABLE_FACTS = "CASE WHEN json_valid({run}.facts) THEN {run}.facts END"
 _RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"
+# A join by name would let PostgreSQL sort all runs of the experiment.
+_OF_EXPERIMENT = "r.experiment_id = (SELECT id FROM experiments WHERE name = :experiment)"
 # Runs that are kept, in the trash, removed except for their names, and kept or in the trash.
 KEPT = "r.deleted_at IS NULL"
 TRASHED = "r.deleted_at IS NOT NULL AND r.purged_at IS NULL"
@@ -147,15 +149,15 @@ RUNS_SHARING_REFERENCE = f"""
     ORDER BY r.reference LIMIT 21
 """
 RUN_FROM_END = f"""
-    {_RUNS} WHERE e.name = :experiment AND {KEPT}
+    {_RUNS} WHERE {_OF_EXPERIMENT} AND {KEPT}
     ORDER BY r.run_number DESC, r.duplicate DESC LIMIT 1 OFFSET :back
 """
 RUN_BEFORE_NUMBER = f"""
-    {_RUNS} WHERE e.name = :experiment AND r.run_number < :number AND {KEPT}
+    {_RUNS} WHERE {_OF_EXPERIMENT} AND r.run_number < :number AND {KEPT}
     ORDER BY r.run_number DESC, r.duplicate DESC LIMIT 1
 """
 RUN_AFTER_NUMBER = f"""
-    {_RUNS} WHERE e.name = :experiment AND r.run_number > :number AND {KEPT}
+    {_RUNS} WHERE {_OF_EXPERIMENT} AND r.run_number > :number AND {KEPT}
     ORDER BY r.run_number, r.duplicate LIMIT 1
 """
 RUNS_BY_REFERENCE_PREFIX = f"""
@@ -184,7 +186,7 @@ NEWEST_RUNS = f"""
 """
 NEWEST_RUNS_OF_EXPERIMENT = f"""
     {_RUNS} WHERE {KEPT} AND (r.run_number, r.id) < (:first, :id)
-      AND r.experiment_id = (SELECT id FROM experiments WHERE name = :experiment)
+      AND {_OF_EXPERIMENT}
     ORDER BY r.run_number DESC, r.id DESC LIMIT :limit
 """
 CHILDREN = f"{_RUNS} WHERE r.parent_uid = :uid AND {KEPT} ORDER BY r.id"

@@ -70,6 +70,10 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"\bLIMIT -1\b", "LIMIT ALL"),
         (r"\bLIMIT (\?)", r"LIMIT nullif(\1, -1)"),
         (r"\bCROSS JOIN (\w+ \w+)(?=\s+ON\b)", r"JOIN \1"),
+        # All parameters are indexed as they are written; the index does not have that column.
+        (r"\b(?:[vp]\.)?indexed = 1\b", "(1 = 1)"),
+        # A column of that index instead of texts that are too long for it.
+        (re.escape("(v.text IS NULL OR v.text NOT IN ('false', 'true'))"), "v.is_plain"),
         # JSON: lists of texts have the alias `texts`, other lists contain row ids.
         (r"\bjson_each\((\?|:\w+)\) texts\b", r"json_texts(\1) texts"),
         (r"\bjson_each\((\?|:\w+)\)", r"json_ids(\1)"),
@@ -100,6 +104,7 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
             r"num_nonnulls(\1, \2) > 0 ORDER BY",
         ),
         (re.escape("4 << (2 * l.level)"), "4 << (2 * l.level)::int"),
+        (r"/ 1000000\.0\b", "/ 1000000.0::float8"),
         (r"\bAS REAL\)", "AS DOUBLE PRECISION)"),
         (r"\bAS INTEGER\)", "AS BIGINT)"),
         # Comparison of values that may be NULL.

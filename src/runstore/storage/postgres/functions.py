@@ -23,35 +23,46 @@ FUNCTIONS = (
         FROM json_array_elements_text(texts::json) WITH ORDINALITY n (one, place)
     $$
     """,
+    # The value of one captured fact in columns.
+    """
+    CREATE FUNCTION fact_cell(fact json)
+    RETURNS TABLE (type text, number double precision, text text)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT
+            CASE json_typeof(fact) WHEN 'string' THEN 'text' WHEN 'boolean' THEN fact::text
+                ELSE json_typeof(fact) END,
+            CASE json_typeof(fact) WHEN 'number' THEN (fact #>> '{}')::double precision
+                WHEN 'boolean' THEN CASE fact::text WHEN 'true' THEN 1.0 ELSE 0.0 END END,
+            CASE WHEN json_typeof(fact) IN ('string', 'boolean') THEN fact #>> '{}' END
+    $$
+    """,
     # The values of one captured fact, or the names of all: the path is '$.values."git.commit"' or
-    # '$.values'.
+    # '$.values'. Most facts are texts, and searches read those of thousands of runs.
     """
     CREATE FUNCTION fact_cells(facts text, path text)
     RETURNS TABLE (key text, type text, number double precision, text text)
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-        SELECT n.key,
-            CASE json_typeof(n.value) WHEN 'string' THEN 'text' WHEN 'boolean' THEN n.value::text
-                ELSE json_typeof(n.value) END,
-            CASE json_typeof(n.value) WHEN 'number' THEN (n.value #>> '{}')::double precision
-                WHEN 'boolean' THEN CASE n.value::text WHEN 'true' THEN 1.0 ELSE 0.0 END END,
-            CASE WHEN json_typeof(n.value) IN ('string', 'boolean') THEN n.value #>> '{}' END
-        FROM (
-            SELECT e.key, e.value FROM json_each(facts::json -> 'values') e
-            WHERE path = '$.values'
-            UNION ALL
-            SELECT NULL, o.value FROM (
-                SELECT facts::json -> 'values' -> substr(path, 11, greatest(length(path) - 11, 0))
-                    AS value
-            ) o WHERE path <> '$.values' AND json_typeof(o.value) NOT IN ('array', 'object')
-            UNION ALL
-            SELECT NULL, a.value FROM (
-                SELECT facts::json -> 'values' -> substr(path, 11, greatest(length(path) - 11, 0))
-                    AS value
-            ) o, json_array_elements(
-                CASE json_typeof(o.value) WHEN 'array' THEN o.value ELSE '[]' END
-            ) a WHERE path <> '$.values'
-        ) n
-    $$
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE ROWS 5 AS $$
+    DECLARE
+        known json := facts::json -> 'values';
+        fact json;
+        kind text;
+    BEGIN
+        IF path = '$.values' THEN
+            RETURN QUERY SELECT e.key, c.* FROM json_each(known) e, fact_cell(e.value) c;
+            RETURN;
+        END IF;
+        fact := known -> substr(path, 11, greatest(length(path) - 11, 0));
+        kind := json_typeof(fact);
+        IF kind = 'string' THEN
+            type := 'text';
+            text := fact #>> '{}';
+            RETURN NEXT;
+        ELSIF kind = 'array' THEN
+            RETURN QUERY SELECT NULL, c.* FROM json_array_elements(fact) a, fact_cell(a.value) c;
+        ELSIF kind <> 'object' THEN
+            RETURN QUERY SELECT NULL, c.* FROM fact_cell(fact) c;
+        END IF;
+    END $$
     """,
     # A GLOB pattern as a regular expression.
     r"""
@@ -74,6 +85,10 @@ FUNCTIONS = (
     CREATE FUNCTION number_of(spelled text) RETURNS double precision
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
     BEGIN
+        -- Most numbers are short; the block below costs several times as much.
+        IF spelled ~ '^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?$' THEN
+            RETURN spelled::double precision;
+        END IF;
         IF spelled IN ('false', 'true') THEN
             RETURN CASE spelled WHEN 'true' THEN 1 ELSE 0 END;
         END IF;
@@ -83,17 +98,19 @@ FUNCTIONS = (
         IF spelled !~ '^-?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$' THEN
             RETURN NULL;
         END IF;
-        RETURN spelled::double precision;
-    EXCEPTION WHEN numeric_value_out_of_range THEN
-        -- PostgreSQL refuses what Python rounds to zero, or to infinity if it is an integer.
-        IF spelled ~ '^-?[0-9]+$' THEN
-            RETURN (CASE WHEN spelled LIKE '-%' THEN '-' ELSE '' END || 'infinity')
-                ::double precision;
-        END IF;
-        IF spelled ~ '[eE]-' OR spelled ~ '^-?0?\.0' THEN
-            RETURN 0;
-        END IF;
-        RETURN NULL;
+        BEGIN
+            RETURN spelled::double precision;
+        EXCEPTION WHEN numeric_value_out_of_range THEN
+            -- PostgreSQL refuses what Python rounds to zero, or to infinity if it is an integer.
+            IF spelled ~ '^-?[0-9]+$' THEN
+                RETURN (CASE WHEN spelled LIKE '-%' THEN '-' ELSE '' END || 'infinity')
+                    ::double precision;
+            END IF;
+            IF spelled ~ '[eE]-' OR spelled ~ '^-?0?\.0' THEN
+                RETURN 0;
+            END IF;
+            RETURN NULL;
+        END;
     END $$
     """,
     # A number as text for patterns, as Python writes it.
@@ -126,12 +143,20 @@ FUNCTIONS = (
     # Source: PEP 440 and packaging 24, without local versions.
     r"""
     CREATE FUNCTION version_key(version text) RETURNS bigint[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-        SELECT CASE WHEN cardinality(string_to_array(m[2], '.')) <= 10 THEN
-            coalesce(m[1], '0')::bigint
-            || (string_to_array(
-                m[2] || repeat('.0', 10 - cardinality(string_to_array(m[2], '.'))), '.'
-            ))::bigint[]
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    DECLARE
+        m text[] := regexp_match(lower(btrim(version)), '^v?(?:([0-9]{1,18})!)?'
+            '([0-9]{1,18}(?:\.[0-9]{1,18})*)'
+            '(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?([0-9]{0,18}))?'
+            '(?:-([0-9]{1,18})|[-_.]?(post|rev|r)[-_.]?([0-9]{0,18}))?'
+            '(?:[-_.]?(dev)[-_.]?([0-9]{0,18}))?$');
+        release text[] := string_to_array(m[2], '.');
+    BEGIN
+        IF m IS NULL OR cardinality(release) > 10 THEN
+            RETURN NULL;
+        END IF;
+        RETURN coalesce(m[1], '0')::bigint
+            || (release || array_fill('0'::text, ARRAY[10 - cardinality(release)]))::bigint[]
             || ARRAY[
                 CASE
                     WHEN coalesce(m[3], m[5], m[6]) IS NULL AND m[8] IS NOT NULL THEN -1
@@ -145,28 +170,27 @@ FUNCTIONS = (
                     ELSE coalesce(m[5], nullif(m[7], ''), '0')::bigint END,
                 CASE WHEN m[8] IS NULL THEN 1::bigint << 62
                     ELSE coalesce(nullif(m[9], ''), '0')::bigint END
-            ]
-        END
-        FROM regexp_match(lower(btrim(version)), '^v?(?:([0-9]{1,18})!)?'
-            '([0-9]{1,18}(?:\.[0-9]{1,18})*)'
-            '(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?([0-9]{0,18}))?'
-            '(?:-([0-9]{1,18})|[-_.]?(post|rev|r)[-_.]?([0-9]{0,18}))?'
-            '(?:[-_.]?(dev)[-_.]?([0-9]{0,18}))?$') m
-    $$
+            ];
+    END $$
     """,
     """
     CREATE FUNCTION version_holds(op text, version text, wanted text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-        SELECT CASE
-            WHEN version_key(version) IS NULL OR version_key(wanted) IS NULL
-                THEN op = '=' AND version = wanted
-            WHEN op = '=' THEN version_key(version) = version_key(wanted)
-            WHEN op = '<' THEN version_key(version) < version_key(wanted)
-            WHEN op = '<=' THEN version_key(version) <= version_key(wanted)
-            WHEN op = '>' THEN version_key(version) > version_key(wanted)
-            ELSE version_key(version) >= version_key(wanted)
-        END
-    $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    DECLARE
+        one bigint[] := version_key(version);
+        other bigint[] := version_key(wanted);
+    BEGIN
+        IF one IS NULL OR other IS NULL THEN
+            RETURN op = '=' AND version = wanted;
+        END IF;
+        RETURN CASE op
+            WHEN '=' THEN one = other
+            WHEN '<' THEN one < other
+            WHEN '<=' THEN one <= other
+            WHEN '>' THEN one > other
+            ELSE one >= other
+        END;
+    END $$
     """,
     # The start of a run in one round trip. The lock is that of writers, see `driver.py`. Each
     # statement sees what was committed before it.

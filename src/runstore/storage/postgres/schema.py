@@ -47,6 +47,10 @@ _FOUND = """
     WHERE p.pronamespace = current_schema()::regnamespace
 """
 
+# Whether a value is no truth value. Searches for numbers need it, and the text it is computed from
+# may be too long for their index.
+_IS_PLAIN = """is_plain BOOLEAN
+        GENERATED ALWAYS AS (text IS NULL OR text NOT IN ('false', 'true')) STORED"""
 _TABLES = (
     """
     CREATE TABLE experiments (
@@ -127,7 +131,8 @@ _TABLES = (
         key {text} NOT NULL,
         number {real},
         text {text},
-        indexed {integer} DEFAULT 1
+        indexed {integer} DEFAULT 1,
+        {is_plain}
     )
     """,
     """
@@ -282,6 +287,7 @@ _TABLES = (
         place {integer} NOT NULL,
         number {real},
         text {text},
+        {is_plain},
         PRIMARY KEY (key, set_id, place)
     )
     """,
@@ -311,7 +317,17 @@ _TABLES = (
 )
 _INDEXES = (
     "CREATE INDEX runs_by_reference ON runs (reference)",
-    "CREATE INDEX runs_by_start ON runs (started_at, id) WHERE deleted_at IS NULL",
+    # Without texts of users, which may be too long for an entry, and without the last heartbeat:
+    # it changes all the time, and a change of a column in an index writes to all of them.
+    """
+    CREATE INDEX runs_by_start ON runs (started_at, id)
+        INCLUDE (status, ended_at, experiment_id, run_number, exit_code, workdir_dirty)
+        WHERE deleted_at IS NULL
+    """,
+    """
+    CREATE INDEX runs_with_traceback ON runs (started_at, id)
+        WHERE deleted_at IS NULL AND traceback IS NOT NULL
+    """,
     "CREATE INDEX runs_by_change ON runs (changed)",
     "CREATE INDEX runs_by_parent ON runs (parent_uid) WHERE parent_uid IS NOT NULL",
     "CREATE INDEX runs_incomplete ON runs (status, id) WHERE status <> 'complete'",
@@ -325,8 +341,8 @@ _INDEXES = (
         WHERE facts IS NOT NULL AND facts_filed IS NULL
     """,
     "CREATE INDEX aliases_by_run ON reference_aliases (run_id)",
-    "CREATE INDEX params_of_run ON params (run_id, set_index)",
-    "CREATE INDEX params_by_key ON params (key, number, run_id, set_index)",
+    "CREATE INDEX params_of_run ON params (run_id, key, set_index)",
+    "CREATE INDEX params_by_key ON params (key, number, run_id, set_index, is_plain)",
     "CREATE INDEX run_documents_by_hash ON run_documents (name, hash, run_id)",
     "CREATE INDEX events_by_run ON events (run_id, id)",
     "CREATE INDEX events_by_author ON events (author, at, id)",
@@ -416,7 +432,7 @@ def has_others(driver: PostgresDriver) -> bool:
 
 def _create(connection: PostgresConnection) -> None:
     for statement in (*_TABLES, CREATE_NOTES):
-        connection.raw.execute(statement.format(**TYPES))
+        connection.raw.execute(statement.format(**TYPES, is_plain=_IS_PLAIN))
     for statement in (*_partitions(), *_INDEXES, *_STORAGE, *FUNCTIONS, *VIEWS):
         connection.raw.execute(statement)
     for name, value in _STATE:

