@@ -39,6 +39,7 @@ class Tool:
     name: str
     package: str
     points: int
+    also: tuple[str, ...] = ()
 
 
 TOOLS = (
@@ -59,7 +60,7 @@ def python_of(tool: Tool, environments: Path) -> Path | None:
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "-q", tool.package]
+        install = [str(python), "-m", "pip", "install", "-q", tool.package, *tool.also]
         if subprocess.run(install, check=False).returncode != 0:
             return None
     return python
