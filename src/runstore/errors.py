@@ -16,6 +16,7 @@ RunstoreError
 ├─ StoreError (OSError)             the store failed
 │  ├─ StoreLockedError
 │  ├─ StoreUnavailableError
+│  │  └─ ServerUnreachableError
 │  ├─ StoreReadOnlyError
 │  ├─ StoreCorruptError
 │  ├─ UntrustedStoreError
@@ -257,6 +258,12 @@ class StoreUnavailableError(StoreError):
     """The store cannot be reached or written: no space, no folder, no server."""
 
     code = "store-unavailable"
+
+
+class ServerUnreachableError(StoreUnavailableError):
+    """The server of the store does not answer, is starting, or has no free connection."""
+
+    code = "server-unreachable"
 
 
 class StoreReadOnlyError(StoreError):

@@ -11,8 +11,8 @@ from runstore import current
 from runstore.config import IfDone, wants_output
 from runstore.errors import UsageError, shown
 from runstore.recording.active import ActiveRun
-from runstore.recording.starting import StartRequest, start, tags_of
-from runstore.store import Store, open_shared
+from runstore.recording.starting import StartRequest, tags_of
+from runstore.store import Store, open_shared, started
 from runstore.user_warnings import say
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _entered(
         opened = store if isinstance(store, Store) else open_shared(store)
         if resume is not None:
             return _with_more(opened.resume(resume), request)
-        return start(opened.backend, request, opened)
+        return started(opened, request)
 
     run = begin()
     try:

@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from runstore import background
 from runstore.config import IfDone, current_author, is_there, is_usable, working_directory
 from runstore.errors import (
+    NotFoundError,
+    RunNotFoundError,
+    ServerUnreachableError,
     StoreError,
     UsageError,
     shown,
@@ -48,7 +51,7 @@ from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun, join
 from runstore.recording.execution import Execution
 from runstore.recording.starting import StartRequest, check_command, end_unreturned, start
-from runstore.storage.backend import RUNS, STORE_JSON, Backend, no_store
+from runstore.storage.backend import RUNS, STORE_JSON, Backend, database_in, no_store
 from runstore.storage.database import (
     Database,
     now_micros,
@@ -117,6 +120,7 @@ class Store:
             )
         self.path = backend.path
         self.backend = backend
+        self._aside: Store | None = None
         backend.take_lines = _take_lines
         backend.show_changes = _show_changes
 
@@ -161,16 +165,58 @@ class Store:
         return store
 
     @classmethod
-    def _on_server(cls, server: ServerLocation, *, create: bool) -> Store:
+    def _on_server(
+        cls, server: ServerLocation, *, create: bool, is_to_deliver: bool = True
+    ) -> Store:
+        from runstore.storage.postgres import away
         from runstore.storage.postgres.database import ServerDatabase
 
-        database = ServerDatabase(server, create=create)
+        if create and away.remembered(server.folder):
+            return cls._to_reach_later(server)
+        try:
+            database = ServerDatabase(server, create=create)
+        except ServerUnreachableError:
+            if not create:
+                raise
+            return cls._to_reach_later(server)
         make_own_folder(server.folder, server.shown)
         backend = Backend(server.folder, database, server=server)
         store = cls(backend)
         take_in(backend)
         _show_changes(backend)  # of other machines
+        if is_to_deliver:
+            _deliver_some(store)
         return store
+
+    @classmethod
+    def _to_reach_later(cls, server: ServerLocation) -> Store:
+        """Return a store whose server is connected to on first use; runs can be started."""
+        from runstore.storage.postgres.database import ServerDatabase
+
+        backend = Backend(server.folder, server=server)
+        backend.maker = functools.partial(ServerDatabase, server)
+        return cls(backend)
+
+    def _waiting_store(self) -> Store:
+        """Return the store of the runs that wait on this machine for the server."""
+        from runstore.storage.postgres.waiting import WAITING
+
+        if self._aside is None or not self._aside.backend.is_in_place:
+            self._aside = Store.open(self.path / WAITING)
+            self._aside.backend.is_fresh = False
+        return self._aside
+
+    def _waiting_with(self, name: str | Run | ActiveRun) -> Store | None:
+        """Return the store of waiting runs if it has a run; see `_waiting_store`."""
+        if self.backend.server is None:
+            return None
+        from runstore.storage.postgres.waiting import is_waiting
+
+        if is_waiting(self.path):
+            with suppress(NotFoundError):
+                self._waiting_store().get(name)
+                return self._aside
+        return None
 
     def close(self) -> None:
         """Close the connections, after writing facts that are still being captured.
@@ -180,6 +226,8 @@ class Store:
         background.wait_until_done()
         live_runs.forget(lambda run: isinstance(run, Execution) and run.run.store is self)
         self.backend.close()
+        if self._aside is not None:
+            self._aside.close()
 
     def __enter__(self) -> Store:
         return self
@@ -271,7 +319,7 @@ class Store:
             is_told_by_params=is_told_by_params,
             is_other_process=is_other_process,
         )
-        return start(self.backend, request, self)
+        return started(self, request)
 
     def record(
         self,
@@ -407,7 +455,13 @@ class Store:
         from runstore.recording.joining.attaching import is_executed_elsewhere
         from runstore.recording.resuming import trace_resumption
 
-        run = self.get(name)
+        try:
+            run = self.get(name)
+        except (RunNotFoundError, ServerUnreachableError):
+            waiting = self._waiting_with(name)
+            if waiting is None:
+                raise
+            return waiting.resume(name)
         if is_executed_elsewhere(run):
             return join(self.backend, run, self)
         was_executed = live_runs.running(run.uid) is not None
@@ -1384,6 +1438,84 @@ class Store:
         return tuple(self.backend.database.references_with_prefix(begun, most))
 
 
+def started(store: Store, request: StartRequest) -> ActiveRun:
+    """Start a run in a store; see `Store.start`."""
+    if store.backend.server is None:
+        return start(store.backend, request, store)
+    from runstore.recording.aside import start_on_server
+
+    return start_on_server(store.backend, request, store, store._waiting_store)  # noqa: SLF001 - this module's own
+
+
+def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:
+    """Open a store for `deliver`; nothing is delivered yet.
+
+    Raises:
+        ServerUnreachableError: The server cannot be reached.
+    """
+    place = find_place(location)
+    if isinstance(place, Path):
+        return Store.open(location, create=False)
+    store = Store._on_server(place, create=True, is_to_deliver=False)  # noqa: SLF001 - this module's own
+    store.backend.make()
+    return store
+
+
+def waiting_runs(store: Store) -> int:
+    """Return the number of runs that wait on this machine for the server of a store."""
+    if store.backend.server is None:
+        return 0
+    from runstore.storage.postgres.waiting import count_waiting
+
+    return count_waiting(store.path)
+
+
+def deliver(
+    store: Store, *, patience_s: float = 0.0, progress: Progress | None = None
+) -> Transfer | None:
+    """Deliver runs that wait on this machine to the store on their server.
+
+    Args:
+        store: The store.
+        patience_s: How long to wait for another program that delivers them.
+        progress: See `Store.push`.
+
+    Returns:
+        The result; None if no runs wait.
+
+    Raises:
+        StoreLockedError: Another program is delivering them.
+        StoreError: One of the stores failed. Runs that were delivered before are complete.
+    """
+    if store.backend.server is None:
+        return None
+    from runstore.maintenance import delivery
+    from runstore.storage.postgres.waiting import WAITING, is_waiting
+
+    if not is_waiting(store.path):
+        return None
+    with Store.open(store.path / WAITING, create=False) as source:
+        return delivery.deliver(
+            source.backend, store.backend, patience_s=patience_s, progress=progress
+        )
+
+
+def _deliver_some(store: Store) -> None:
+    """Deliver runs that wait: now if there are few, or else in the background."""
+    from runstore.storage.postgres.waiting import WAITING, is_waiting
+
+    if not (store.backend.database.is_writable and is_waiting(store.path)):
+        return
+    from runstore.maintenance.delivery import DeliveryLater, is_quick
+
+    job = DeliveryLater(store.path, store.backend.place, functools.partial(deliver, store))
+    with suppress(StoreError), Store.open(store.path / WAITING, create=False) as source:
+        if is_quick(source.backend):
+            job.do()
+            return
+    background.do_later(job)
+
+
 @contextmanager
 def other_store(
     other: str | os.PathLike[str] | Store, *, is_to_write: bool, create: bool = True
@@ -1461,7 +1593,7 @@ def _made_at(path: Path, *, is_told: bool) -> Database:
 
 def _database_at(path: Path, *, create: bool) -> Database:
     try:
-        return Database(path / DATABASE, create=create)
+        return database_in(path, create=create)
     except StoreError:
         raise
     except OSError as error:

@@ -22,6 +22,7 @@ from runstore.errors import (
     FilterError,
     SchemaTooNewError,
     SchemaTooOldError,
+    ServerUnreachableError,
     StoreCorruptError,
     StoreReadOnlyError,
     StoreUnavailableError,
@@ -103,8 +104,8 @@ def test_an_incomplete_url_is_an_error(url):
 
 
 def test_a_server_that_does_not_answer_is_an_error_without_the_password(tmp_path):
-    with pytest.raises(StoreUnavailableError, match="cannot be used") as raised:
-        Store.open(f"postgresql://ann:secret@/runs?host={tmp_path}")
+    with pytest.raises(ServerUnreachableError, match="cannot be reached") as raised:
+        Store.open(f"postgresql://ann:secret@/runs?host={tmp_path}", create=False)
 
     assert "secret" not in str(raised.value)
 

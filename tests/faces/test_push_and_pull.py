@@ -187,4 +187,4 @@ def test_data_that_waits_on_this_machine_is_delivered(here):
         assert store.get(run.uid).tags["late"] == "yes"
         store.backend.spool.keep(run.uid, "tags", body)
         with pytest.raises(StoreUnavailableError, match="1 change could not be written"):
-            transfers.show_delivered(store, as_json=False)
+            transfers.show_delivered(store, None, as_json=False)

@@ -101,7 +101,7 @@ class Reading:
     def _note_use(self, run: Run, wanted: Sequence[Artifact]) -> None:
         """Record these artifacts as inputs of the run that reads them."""
         reader = current.innermost()
-        if reader is None or reader.uid == run.uid or reader.store_path != self._backend.path:
+        if reader is None or reader.uid == run.uid or reader.store_path != self._backend.home:
             return
         for one in wanted:
             self._backend.part(Lineage).note(

@@ -33,6 +33,7 @@ EXIT_CODES: dict[type[errors.RunstoreError], int] = {
     errors.StoreError: STORE,
     errors.StoreLockedError: STORE,
     errors.StoreUnavailableError: STORE,
+    errors.ServerUnreachableError: STORE,
     errors.StoreReadOnlyError: STORE,
     errors.StoreCorruptError: STORE,
     errors.UntrustedStoreError: STORE,

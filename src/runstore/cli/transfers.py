@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runstore.store import Store
 
 _NAMES_SHOWN = 5
+_PATIENCE_S = 60.0  # for another program that delivers the same runs
 _QUICK_S = 1.0  # quicker transfers need no progress bar
 
 
@@ -180,26 +181,64 @@ def _as_json(result: Transfer) -> dict[str, Any]:
     }
 
 
-def show_delivered(store: Store, *, as_json: bool) -> None:
-    """Print whether data waits on this machine for a store, which was just opened.
+def deliver_waiting(location: str | None, *, as_json: bool) -> bool:
+    """Deliver runs and other data that wait on this machine for a store, and print the result.
+
+    Args:
+        location: The location of the store; None for that of the project.
+        as_json: Whether to print JSON instead of lines.
+
+    Returns:
+        Whether no run was skipped because it is damaged or refused.
+    """
+    from runstore.store import deliver, opened_to_deliver
+
+    with opened_to_deliver(location) as store:
+        with shown_progress() as progress:
+            result = deliver(store, patience_s=_PATIENCE_S, progress=progress)
+        show_delivered(store, result, as_json=as_json)
+        return result is None or result.is_complete
+
+
+def show_delivered(store: Store, result: Transfer | None, *, as_json: bool) -> None:
+    """Print the runs that were delivered, and whether other data still waits.
 
     Raises:
         StoreUnavailableError: Some data could not be written to the store.
     """
+    from runstore.store import waiting_runs
+
     records = store.backend.spool.records()
-    waiting = sum(store.backend.database.knows_any({one.uid}) for one in records)
-    if waiting:
+    changes = sum(store.backend.database.knows_any({one.uid}) for one in records)
+    if changes:
         raise StoreUnavailableError(
-            f"{counted(waiting, 'change')} could not be written to {store.backend.place}.",
+            f"{counted(changes, 'change')} could not be written to {store.backend.place}.",
             kept=f"They are kept in {store.backend.spool.place}.",
             hint="Try again later, or check the store with: runstore doctor",
         )
+    is_news = result is not None and (result.added or result.changed or result.skipped)
     if as_json:
-        output.print_json({"waiting": 0})
+        told = {} if result is None else _as_json(result)
+        output.print_json({**told, "waiting": waiting_runs(store)})
+    elif result is not None and is_news:
+        show_result(result, store.backend.place, as_json=False)
     else:
         output.say(
             f"runstore: no data is waiting for {_shown(store.backend.place)}."
             " To copy runs, name another store: runstore push OTHER",
+            err=True,
+        )
+
+
+def tell_waiting(store: Store) -> None:
+    """Print the number of runs that wait on this machine for the server, if there are any."""
+    from runstore.store import waiting_runs
+
+    if waiting := waiting_runs(store):
+        output.say(
+            f"runstore: {counted(waiting, 'run')} of this machine"
+            f" {'is' if waiting == 1 else 'are'} not on the server yet. To deliver finished"
+            " runs: runstore push",
             err=True,
         )
 

@@ -50,6 +50,7 @@ from runstore.storage.transfer.candidates import count_candidates, every_uid, ra
 from runstore.storage.transfer.checking import problem_of
 from runstore.storage.transfer.joining import PointJoiner
 from runstore.storage.transfer.merging import merged
+from runstore.storage.transfer.places import placed_as
 from runstore.storage.transfer.records import RunRecord
 from runstore.storage.transfer.transaction import DamagedError, Delivery, records_of, write_runs
 
@@ -185,7 +186,7 @@ class _Transfer:
             experiments |= self._some(some)
             self._done += len(some)
             self._show()
-        if not self._is_dry:
+        if not self._is_dry and not database.is_provisional:
             names = None if uids is None else experiments
             raise_counters(database, self._target.database, names)
 
@@ -225,9 +226,12 @@ class _Transfer:
             if known is not None and known.purged_at is not None:
                 yield Delivery(uid, record, known, record)
                 continue
+            there = record
+            if known is not None and self._source.database.is_provisional:
+                there = placed_as(record, known.row)
             join = PointJoiner(self._source.database, self._target.database)
             try:
-                after = record if known is None else merged(known, record, join)
+                after = record if known is None else merged(known, there, join)
             except StoreCorruptError as error:
                 self._skip(record.row.reference, uid, DAMAGED, error.what)
                 continue
@@ -248,7 +252,9 @@ class _Transfer:
                 return ("", "") if self._is_restoring else (DELETED, "")
             if problem := problem_of(mine):
                 return DAMAGED, f"{problem} in {self._target.place}"
-        is_active = any(one is not None and _is_active(one) for one in (theirs, mine))
+        # A start whose answer was lost is on the server as well, and has ended here.
+        both = (theirs,) if self._source.database.is_provisional else (theirs, mine)
+        is_active = any(one is not None and _is_active(one) for one in both)
         return (ACTIVE, "") if is_active else ("", "")
 
     def _skip(self, reference: str, uid: str, why: str, detail: str = "") -> None:

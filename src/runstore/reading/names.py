@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from runstore.errors import (
     AmbiguousReferenceError,
     NotFoundError,
     RunNotFoundError,
+    StoreError,
     UsageError,
     shown,
 )
@@ -127,12 +129,29 @@ def run_named(backend: Backend, name: object) -> Run:
     found = settled(backend, runs_named(backend.database, text))
     if not found and (error := what_became_of(backend, text)):
         raise error
+    if not found and backend.server is not None and _waits_here(backend, text):
+        raise RunNotFoundError(
+            f"The run {text!r} waits on this machine; it is not on the server yet.",
+            kept=f"It is kept in {backend.path}.",
+            hint="If it has ended, deliver it with: runstore push",
+        )
     if not found:
         from runstore.reading.near_misses import hint_for_run
 
         hint = hint_for_run(backend.database, text)
         raise RunNotFoundError(f"There is no run {text!r} in {backend.place}.", hint=hint)
     return with_source(backend, [the_one(found, text, backend.place)])[0]
+
+
+def _waits_here(backend: Backend, text: str) -> bool:
+    """Check whether a run of this name waits on this machine for its server."""
+    from runstore.storage.postgres.waiting import WaitingDatabase, is_waiting
+
+    if not is_waiting(backend.path):
+        return False
+    with suppress(StoreError), WaitingDatabase.opened(backend.path) as database:
+        return bool(runs_named(database, text))
+    return False
 
 
 def record_of(backend: Backend, uid: str) -> Run:

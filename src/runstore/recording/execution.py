@@ -96,7 +96,7 @@ class Execution:
     ) -> None:
         self.run = active
         self.recorder = backend.part(Recorder)
-        self.store_path = backend.path
+        self.store_path = backend.home
         self.uid = run.uid
         self.reference = run.reference
         self.experiment_name = run.experiment_name

@@ -39,7 +39,10 @@ NAME = "name"
 
 
 class StartRequest(NamedTuple):
-    """A request to start a run; see `Store.start` for each field."""
+    """A request to start a run; see `Store.start` for each field.
+
+    The uid is set if the start is tried in several places, which must not make several runs.
+    """
 
     experiment_name: str
     params: Any = None
@@ -56,6 +59,7 @@ class StartRequest(NamedTuple):
     tags: Any = None
     seed: Any = None
     name: str | None = None
+    uid: str | None = None
 
 
 def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
@@ -85,7 +89,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         facts = facts.merged(loading.facts)
     started_at = now_micros()
     new = NewRun(
-        uid=names.new_uid(),
+        uid=asked.uid or names.new_uid(),
         experiment_name=name,
         status=Status.LIVE if asked.live else Status.RUNNING,
         started_at=started_at,
@@ -255,7 +259,7 @@ def _parent_uid(backend: Backend, parent: Any, experiment_name: str) -> str | No
 
 def _is_parent(backend: Backend, run: current.Executed, experiment_name: str) -> bool:
     """Check whether an active run is the parent of a run that starts now."""
-    if run.status.is_final or run.store_path != backend.path:
+    if run.status.is_final or run.store_path != backend.home:
         return False
     # A notebook cell that is executed again starts a sibling; the first run is unfinished.
     return run.is_block or run.experiment_name != experiment_name

@@ -150,6 +150,7 @@ def run_command(
         is_other_process=True,
         if_done=if_done,
     )
+    store = run.store  # that of this machine, if the server cannot be reached
     if facts:
         store.backend.database.attach_facts(run.uid, Facts(values=facts))
     for path in uses:

@@ -264,6 +264,7 @@ def execute(
         if_done=request.if_done,
         is_told_by_params=True,
     )
+    store = run.store  # that of this machine, if the server cannot be reached
     if request.repeats is not None:
         store.backend.database.attach_facts(run.uid, Facts(values={REPEATS: request.repeats}))
     progress.started(run)
@@ -320,7 +321,7 @@ def _manager(
 ) -> ExperimentManager:
     manager = ExperimentManager.of_run(run)
     manager.cache = CacheOptions(
-        folder=request.cache.absolute() if request.cache else store.path / "cache",
+        folder=request.cache.absolute() if request.cache else store.backend.home / "cache",
         is_dry=request.dry_cache,
         overwrite=request.overwrite,
     )

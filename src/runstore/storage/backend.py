@@ -35,6 +35,8 @@ RUNS = "runs"
 STORE_JSON = "store.json"
 # In the folder beside a store on a server: links to the folders with its `store.json`.
 LISTS = "lists"
+# The end of the folder of runs that wait for their server: runstore/servers/…/waiting.
+_WAITING = ("runstore", "servers", "waiting")
 # Databases shared by copies from other processes, by the folder of their store.
 _of_copies: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
 
@@ -48,6 +50,8 @@ class Backend:
 
     Attributes:
         path: The folder of the store; for a store on a server, its folder on this machine.
+        home: The same, also for the runs that wait on this machine for a server: a run there and
+            one on the server belong to one store.
         server: The server, its database and the URL; None for a store in a folder.
         spool: Data in flight, not yet in the database.
         list_mark: A path that exists if this machine may have a `store.json` of the store.
@@ -71,6 +75,7 @@ class Backend:
         server: ServerLocation | None = None,
     ) -> None:
         self.path = parsed(path)
+        self.home = path.parent if _is_of_waiting(path) else self.path
         self.server = server
         self.list_mark = f"{self.path}/{STORE_JSON if server is None else LISTS}"
         self.show_changes = show_changes or _show_nothing
@@ -174,7 +179,7 @@ class Backend:
 
     def _opened(self) -> Database:
         if self.server is None:
-            return Database(self.path / DATABASE, create=False)
+            return database_in(self.path, create=False)
         from runstore.storage.postgres.database import ServerDatabase
 
         return ServerDatabase(self.server, create=False)
@@ -239,6 +244,26 @@ class Backend:
         from runstore.storage.fulltext.search import TextSearch
 
         return TextSearch(self.database, self.objects, self.spool, tell=warn)
+
+
+def database_in(folder: Path, *, create: bool) -> Database:
+    """Open the database of a store in a folder.
+
+    Args:
+        folder: The folder.
+        create: Whether to create a missing file.
+    """
+    if _is_of_waiting(folder):
+        from runstore.storage.postgres.waiting import WaitingDatabase
+
+        return WaitingDatabase(folder / DATABASE, create=create)
+    return Database(folder / DATABASE, create=create)
+
+
+def _is_of_waiting(folder: Path) -> bool:
+    """Check whether a folder is that of runs that wait for a server, by its name alone."""
+    above, servers, *_, last = ("", "", *folder.parts)[-4:]
+    return last == _WAITING[2] and (above, servers) == _WAITING[:2]
 
 
 def no_store(path: Path) -> StoreUnavailableError:

@@ -296,6 +296,7 @@ class Database(Lookups):
         path: The SQLite file, or the URL of a database on a server.
         file: The file that a search index is kept beside.
         is_left_alone: Whether it belongs to another user, and nothing is written to its folder.
+        is_provisional: Whether run numbers are provisional, until the runs are on their server.
 
     Args:
         path: The SQLite file.
@@ -304,6 +305,7 @@ class Database(Lookups):
     """
 
     is_left_alone = False
+    is_provisional = False
     driver: Driver
 
     def __init__(self, path: Path, *, create: bool = True, leave_alone: bool = False) -> None:

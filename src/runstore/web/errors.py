@@ -27,6 +27,7 @@ STATUSES: dict[type[RunstoreError], HTTPStatus] = {
     errors.StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreLockedError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ServerUnreachableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreReadOnlyError: HTTPStatus.FORBIDDEN,
     errors.StoreCorruptError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UntrustedStoreError: HTTPStatus.FORBIDDEN,

@@ -144,6 +144,10 @@ def command(
 
             print_page(store, page, _names(columns), form, sets=sets)
         _say_more(store, page, query, asked.experiment, after)
+        if store.backend.server is not None:
+            from runstore.cli.transfers import tell_waiting
+
+            tell_waiting(store)
 
 
 def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:

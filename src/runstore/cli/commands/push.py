@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import click
 
-from runstore.cli.context import open_store
+from runstore.cli.context import open_store, store_location
 from runstore.cli.exit_codes import FAILED
 from runstore.cli.options import json_option, restore_option, transfer_argument
 from runstore.cli.transfers import (
     check_new_place,
+    deliver_waiting,
     parted,
     selected,
-    show_delivered,
     show_result,
     shown_progress,
 )
@@ -35,8 +35,8 @@ def command(
     not exist, it is created. Runs that are not finished are skipped. If the command is
     interrupted, repeat it to continue.
 
-    Without OTHER, data that waits on this machine, because the store of the project was out of
-    reach, is written to that store.
+    Without OTHER, runs and other data that wait on this machine, because the store of the project
+    was out of reach, are written to that store.
 
     Runs that were permanently deleted in OTHER are skipped, unless you pass --restore.
 
@@ -51,8 +51,9 @@ def command(
     from runstore.store import has_store, other_store
 
     if not words:
-        with open_store() as store:
-            show_delivered(store, as_json=as_json)
+        is_complete = deliver_waiting(store_location(), as_json=as_json)
+        if not is_complete:
+            context.exit(FAILED)
         return
     named, other = parted(words)
     if not has_store(other):

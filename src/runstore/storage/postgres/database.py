@@ -5,6 +5,7 @@ from __future__ import annotations
 from runstore.errors import (
     SchemaTooNewError,
     SchemaTooOldError,
+    ServerUnreachableError,
     StoreCorruptError,
     StoreReadOnlyError,
     StoreUnavailableError,
@@ -15,6 +16,7 @@ from runstore.storage.migrations import SCHEMA_VERSION
 from runstore.storage.postgres import schema
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import ServerLocation
+from runstore.storage.postgres.waiting import count_waiting
 from runstore.storage.rows import facts_to_text
 
 _MAY_WRITE = "SELECT has_table_privilege('runs', 'INSERT'), pg_is_in_recovery()"
@@ -23,6 +25,7 @@ _MAY_WRITE = "SELECT has_table_privilege('runs', 'INSERT'), pg_is_in_recovery()"
 _START = f"SELECT number, made FROM start_run({', '.join(f'${n}' for n in range(1, 31))})"  # noqa: S608 - marks of parameters
 
 
+_CREATED = "SELECT min(applied_at) FROM schema_migrations"
 _NO_PROCESS = (None, None, None, None)
 
 
@@ -48,12 +51,22 @@ class ServerDatabase(Database):
         driver = PostgresDriver(location)
         self.driver = driver
         try:
-            if migrate and schema.current_version(driver):
-                schema.migrate(driver)
-            self._check_tables(driver, create=create)
+            self._open(driver, create=create, migrate=migrate)
+        except ServerUnreachableError as error:
+            driver.close()
+            if waiting := count_waiting(location.folder):
+                runs = "1 run waits" if waiting == 1 else f"{waiting:,} runs wait"
+                error.kept = f"{runs} on this machine, in {location.folder}."
+                error.hint = "When the server is available again, deliver with: runstore push"
+            raise
         except BaseException:  # otherwise its connection would stay open
             driver.close()
             raise
+
+    def _open(self, driver: PostgresDriver, *, create: bool, migrate: bool) -> None:
+        if migrate and schema.current_version(driver):
+            schema.migrate(driver)
+        self._check_tables(driver, create=create)
 
     def _check_tables(self, driver: PostgresDriver, *, create: bool) -> None:
         found = schema.current_version(driver)
@@ -102,6 +115,11 @@ class ServerDatabase(Database):
             *([row[place] for row in params] for place in range(4)),
             [*new.tags.keys()], [*new.tags.values()],
         ]))  # fmt: skip
+
+    def created_at(self) -> str:
+        """Return the time at which the tables were created, which identifies a store."""
+        with self.driver.read() as connection:
+            return str(connection.execute(_CREATED).fetchone()[0])
 
     def differences_of_schema(self) -> list[str]:
         """Return missing tables, columns, indexes and views."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from runstore.errors import (
+    ServerUnreachableError,
     StoreError,
     StoreLockedError,
     StoreReadOnlyError,
@@ -24,6 +25,7 @@ from runstore.errors import (
 from runstore.extras import library
 from runstore.storage.driver import Parameters
 from runstore.storage.files.locks import pause
+from runstore.storage.postgres import away
 from runstore.storage.postgres.dialect import TYPES, translated
 from runstore.storage.postgres.functions import WRITE_LOCK
 from runstore.storage.postgres.location import ServerLocation
@@ -35,6 +37,8 @@ BUSY_TIMEOUT_S = 60.0
 # How long a program that was connected waits for the server to return, for example after a
 # restart, from when it was first missed.
 RETURNS_WITHIN_S = 30.0
+# The same for the start of a run, which is recorded on this machine otherwise.
+STARTS_WITHIN_S = 5.0
 _IDLE_AT_MOST = 4
 # How long to wait for the answer to a statement that was interrupted here.
 _ANSWER_S = 5.0
@@ -44,6 +48,7 @@ _IDLE, _ACTIVE, _IN_TRANSACTION = 0, 1, (2, 3)
 # Source: PostgreSQL 18, Appendix A, Error Codes.
 _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
 _PASSING = _AWAY | {"40001", "40P01"}  # also serialization failures and deadlocks
+_LOST = "08"  # the class of lost connections
 _LOCKED = frozenset({"55P03", "40001", "40P01"})
 _REFUSED = frozenset({"42501", "25006"})
 _FULL = frozenset({"53100", "53200"})
@@ -130,6 +135,7 @@ class _ThreadState(threading.local):
     def __init__(self) -> None:
         self.patience_s: float | None = None
         self.is_writing = False
+        self.is_impatient = False
         self.is_held = False
         self.is_owed = False
         self.waiting: list[Callable[[], None]] = []
@@ -260,10 +266,9 @@ class PostgresDriver:
             StoreLockedError: As for `write`.
         """
         with self._writing():
-            # A start has no place to wait in, unlike points and ends, so that it waits here.
-            deadline = time.monotonic() + RETURNS_WITHIN_S
+            deadline = time.monotonic() + self._returns_within_s
             while True:
-                raw = self._taken(RETURNS_WITHIN_S)
+                raw = self._taken(self._returns_within_s)
                 try:
                     return raw.execute(statement, parameters).fetchone()
                 except self.psycopg.Error as error:
@@ -349,6 +354,20 @@ class PostgresDriver:
         finally:
             self._own.patience_s = before
 
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Wait only a few seconds for a server that is away, in this thread and block."""
+        self._own.is_impatient = True
+        try:
+            yield
+        finally:
+            self._own.is_impatient = False
+
+    @property
+    def _returns_within_s(self) -> float:
+        is_impatient = self._own.is_impatient
+        return min(STARTS_WITHIN_S, RETURNS_WITHIN_S) if is_impatient else RETURNS_WITHIN_S
+
     def _begun(self, lock: str, patience_s: float) -> Raw[Any]:
         """Return a connection in a transaction that holds a lock.
 
@@ -406,6 +425,7 @@ class PostgresDriver:
         """
         begin = time.monotonic()
         while True:
+            tried_at = time.monotonic()
             try:
                 raw = self.psycopg.connect(
                     self.location.url,
@@ -415,17 +435,31 @@ class PostgresDriver:
                     context=self._adapters,
                     **_usual(self.location.url),
                 )
-            except self.psycopg.OperationalError:
+            except self.psycopg.OperationalError as error:
                 now = time.monotonic()
                 self._away_since = self._away_since or now
-                returns_by = self._away_since + RETURNS_WITHIN_S
+                returns_by = self._away_since + self._returns_within_s
                 if not self._was_connected or now >= min(returns_by, begin + patience_s):
-                    raise
+                    raise self._not_connected(error, now - tried_at) from error
                 pause(0.1)
             else:
                 self._was_connected, self._away_since = True, None
+                away.forget(self.location.folder)
                 self._in_use.add(raw)
                 return cast("Raw[Any]", raw)
+
+    def _not_connected(self, error: Exception, took_s: float) -> StoreError:
+        """Return the error for a failed connection, and note it if the server is away."""
+        ping, reason = self.psycopg.pq.Ping, away.reason_of(str(error))
+
+        def is_running() -> bool:
+            found = self.psycopg.pq.PGconn.ping(self.location.url.encode())
+            return found not in {ping.NO_RESPONSE, ping.REJECT}
+
+        if not away.is_unreachable(str(error), is_running):
+            return self._unusable(reason)
+        away.remember(self.location.folder, took_s, reason)
+        return _unreachable(f"The server of {self.path} cannot be reached: {reason}.")
 
     def reconnected(self, raw: Raw[Any]) -> Raw[Any]:
         """Return a new connection for one that the server closed."""
@@ -527,12 +561,25 @@ class PostgresDriver:
                 hint="Use shorter names.",
             )
         if isinstance(error, (self.psycopg.OperationalError, self.psycopg.InterfaceError)):
-            return StoreUnavailableError(
-                f"The store at {self.path} cannot be used: {text}.",
-                kept="Runs recorded before are safe; this change was not written.",
-                hint="Check that the server is running and reachable.",
-            )
+            lost = _unreachable(f"The connection to {self.path} was lost: {away.reason_of(text)}.")
+            is_lost = not state or state in _AWAY or state.startswith(_LOST)
+            return lost if is_lost else self._unusable(text)
         return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
+
+    def _unusable(self, reason: str) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"The store at {self.path} cannot be used: {reason}.",
+            kept="Runs recorded before are safe; this change was not written.",
+            hint="Check the URL, the user and the password.",
+        )
+
+
+def _unreachable(what: str) -> ServerUnreachableError:
+    return ServerUnreachableError(
+        what,
+        kept="Runs recorded before are safe; this change was not written.",
+        hint="Check that the server is running and reachable.",
+    )
 
 
 def _nothing() -> None:

@@ -11,6 +11,7 @@ from runstore.storage.integrity.history import is_intact
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.transfer.checking import HIGHEST_NUMBER
 from runstore.storage.transfer.joining import Joined
+from runstore.storage.transfer.places import with_next_number
 from runstore.storage.transfer.records import RunRecord, counters, one_moment, read_records
 from runstore.storage.transfer.writing import Writer
 
@@ -111,11 +112,15 @@ def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -
                 if one.mine is None or one.is_new:
                     if one.mine is not None:
                         writer.forget(one.mine)
-                    writer.add(one.after)
+                    is_named = source.is_provisional
+                    new = with_next_number(target, here, one.after) if is_named else one.after
+                    writer.add(new)
                 else:
                     writer.change(one.mine, one.after, one.theirs, one.joined)
             except (StoreCorruptError, ValueError, TypeError, OverflowError) as error:
                 raise DamagedError(one, getattr(error, "what", str(error))) from error
+        if source.is_provisional:
+            return late
         names = sorted({one.after.row.experiment for one in wanted})
         for name, number in counters(there, names).items():
             if type(number) is int and 0 <= number < HIGHEST_NUMBER:

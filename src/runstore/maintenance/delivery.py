@@ -1,0 +1,183 @@
+"""Delivery of runs that wait on this machine to their server, which could not be reached.
+
+A delivery is a transfer in which runs get numbers of the server. It can be interrupted and
+repeated at any time: a run is known by its uid, and the waiting store is only removed after it was
+compared with the server, and if no program can add to it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from runstore.capture.machine.process import is_gone
+from runstore.errors import RunstoreError, ServerUnreachableError, StoreLockedError
+from runstore.maintenance.transfer import transfer
+from runstore.model.facts import ProcessIdentity
+from runstore.model.results.transfers import Progress, Transfer
+from runstore.reading.names import runs_named
+from runstore.storage.backend import Backend
+from runstore.storage.files.locks import locked
+from runstore.storage.postgres.waiting import (
+    STARTING,
+    WaitingDatabase,
+    delivered_change,
+    note_delivered,
+)
+from runstore.user_warnings import say, warn_in_background
+
+if TYPE_CHECKING:
+    from runstore.storage.postgres.database import ServerDatabase
+
+_LOCK = "delivery.lock"
+# Runs of other machines, whose processes cannot be checked, are kept for so long after their end.
+_KEPT_S = 86_400.0
+_REMOVED = "delivered-"
+
+# So much is delivered before a store is opened; more is left to a thread.
+_FEW_RUNS, _FEW_BYTES, _FEW_POINTS = 20, 32 << 20, 1_000_000
+
+
+def is_quick(source: Backend) -> bool:
+    """Check whether all runs that wait can be delivered in a moment."""
+    database = _waiting(source)
+    if len(database.uids_since(delivered_change(source.path))) > _FEW_RUNS:
+        return False
+    size, points = database.amount()
+    return size <= _FEW_BYTES and points <= _FEW_POINTS
+
+
+def deliver(
+    source: Backend, target: Backend, *, patience_s: float = 0.0, progress: Progress | None = None
+) -> Transfer:
+    """Deliver the runs that wait, and remove their store if nobody needs it any more.
+
+    Args:
+        source: The waiting store.
+        target: The store on the server.
+        patience_s: How long to wait for another delivery, in seconds.
+        progress: Called after each part.
+
+    Raises:
+        StoreLockedError: Another program is delivering them.
+        StoreError: One of the stores failed. Runs that were delivered before are complete.
+    """
+    with locked(target.path / _LOCK, is_shared=False, patience_s=patience_s):
+        _remove_remains(target.path)
+        if not source.is_in_place:  # delivered by another program
+            return Transfer()
+        server, database = cast("ServerDatabase", target.database).created_at(), _waiting(source)
+        _find_parents(database, target)
+        change = database.last_change()
+        uids = database.uids_since(delivered_change(source.path, server))
+        result = transfer(source, target, uids, progress=progress) if uids else Transfer()
+        _note(source, result, change, server)
+        _remove_if_done(source, target)
+    return result
+
+
+def _waiting(source: Backend) -> WaitingDatabase:
+    return cast("WaitingDatabase", source.database)
+
+
+def _find_parents(database: WaitingDatabase, target: Backend) -> None:
+    """Look up parents that are on the server."""
+    for uid, name in database.named_parents().items():
+        found = runs_named(target.database, name)
+        if len(found) == 1 and found[0].uid != uid:
+            database.set_parent(uid, found[0].uid)
+
+
+def _note(source: Backend, result: Transfer, change: int, server: str) -> None:
+    """Note what was delivered, except for the runs that were skipped."""
+    database = _waiting(source)
+    kept = [database.change_of(one.uid) for one in result.skipped]
+    note_delivered(source.path, min([change, *(one - 1 for one in kept)]), server)
+
+
+class DeliveryLater(NamedTuple):
+    """A delivery without the user's asking.
+
+    Attributes:
+        folder: The folder on this machine of the store on the server.
+        place: The URL, without passwords.
+        work: Delivers the runs.
+    """
+
+    folder: Path
+    place: str
+    work: Callable[[], Transfer | None]
+
+    def is_like(self, other: DeliveryLater) -> bool:
+        """Check whether both deliver the same runs."""
+        return self.folder == other.folder
+
+    def do_with(self, alike: Sequence[DeliveryLater]) -> None:  # noqa: ARG002 - once for all
+        """Deliver the runs, in the background."""
+        self.do()
+
+    def do(self) -> None:
+        """Deliver the runs; a failure is a warning, because they can be delivered later."""
+        try:
+            result = self.work()
+        except (StoreLockedError, ServerUnreachableError):
+            return  # another program delivers them, or a later one
+        except (RunstoreError, OSError) as error:
+            warn_in_background(
+                f"Runs that wait on this machine could not be delivered: {error} They are kept in"
+                f" {self.folder}; try again with: runstore push"
+            )
+            return
+        if result is not None and result.added:
+            runs = "1 run was" if result.added == 1 else f"{result.added:,} runs were"
+            say(f"{runs} delivered from this machine to {self.place}.")
+
+
+# Removal
+
+
+def _remove_if_done(source: Backend, target: Backend) -> None:
+    """Remove the waiting store if all of it is on the server, and no program can add to it."""
+    with (
+        suppress(StoreLockedError),
+        locked(target.path / STARTING, is_shared=False, patience_s=0.0) as has_locks,
+    ):
+        if not has_locks or not _is_left(source) or not _is_known(source, target):
+            return
+        aside = target.path / f"{_REMOVED}{os.urandom(8).hex()}"
+        source.path.rename(aside)
+        source.database.close()
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_left(source: Backend) -> bool:
+    """Check whether all processes of the waiting runs have ended, and nothing is in flight."""
+    spool = source.path / "spool"
+    if spool.is_dir() and any(spool.iterdir()):
+        return False
+    return all(_is_over(*one) for one in _waiting(source).processes())
+
+
+def _is_over(process: ProcessIdentity, ended_at: int | None) -> bool:
+    if ended_at is None:
+        return False
+    age_s = time.time() - ended_at / 1e6
+    gone = is_gone(process, silent_s=age_s)
+    return age_s > _KEPT_S if gone is None else gone
+
+
+def _is_known(source: Backend, target: Backend) -> bool:
+    """Check whether the server has everything, by comparing all records."""
+    found = transfer(source, target, None, is_dry=True)
+    return not (found.added or found.changed or found.skipped)
+
+
+def _remove_remains(folder: Path) -> None:
+    """Remove delivered stores whose removal was interrupted."""
+    for path in folder.glob(f"{_REMOVED}*"):
+        shutil.rmtree(path, ignore_errors=True)

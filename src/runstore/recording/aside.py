@@ -1,0 +1,107 @@
+"""Starts of runs whose server cannot be reached: they are recorded on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from runstore.errors import (
+    NotFoundError,
+    ServerUnreachableError,
+    StoreError,
+    StoreUnavailableError,
+)
+from runstore.location import make_own_folder
+from runstore.model import reference as names
+from runstore.model.facts import Facts
+from runstore.reading.names import run_named
+from runstore.recording.active import ActiveRun
+from runstore.recording.starting import StartRequest, start
+from runstore.storage.backend import Backend
+from runstore.storage.postgres import away
+from runstore.storage.postgres.waiting import PARENT_NAME, kept_in_place
+from runstore.user_warnings import afterwards, warn
+
+if TYPE_CHECKING:
+    from runstore.storage.postgres.database import ServerDatabase
+    from runstore.storage.postgres.location import ServerLocation
+
+_warned: set[str] = set()
+
+
+def start_on_server(
+    backend: Backend, asked: StartRequest, store: Any, aside: Callable[[], Any]
+) -> ActiveRun:
+    """Start a run on a server, or on this machine if the server cannot be reached.
+
+    Args:
+        backend: The store on the server.
+        asked: The request.
+        store: Its `Store`.
+        aside: Returns the `Store` of the runs that wait on this machine.
+
+    Raises:
+        StoreUnavailableError: Neither of them accepted the run.
+    """
+    server = cast("ServerLocation", backend.server)
+    # If an answer of the server is lost, it may have the run: both are then the same run.
+    asked = asked._replace(uid=asked.uid or names.new_uid())
+    reason = away.remembered(server.folder)
+    if reason is None:
+        try:
+            backend.make()
+            with cast("ServerDatabase", backend.database).driver.impatient():
+                return start(backend, asked, store)
+        except ServerUnreachableError as error:
+            why = error.what
+    else:
+        why = f"The server of {server.shown} cannot be reached: {reason}."
+    return _start_aside(server, asked, aside, why)
+
+
+def _start_aside(
+    server: ServerLocation, asked: StartRequest, aside: Callable[[], Any], why: str
+) -> ActiveRun:
+    try:
+        make_own_folder(server.folder, server.shown)
+        with afterwards(), kept_in_place(server.folder):
+            _warn_once(server, why)
+            store = aside()
+            run = _started(store, asked)
+    except StoreError as error:
+        raise StoreUnavailableError(
+            f"{why} The run cannot be recorded on this machine either: {error.what}",
+            kept="No run was recorded.",
+            hint=f"Check the server, and the space and permissions of {server.folder}.",
+        ) from error
+    return run
+
+
+def _started(store: Any, asked: StartRequest) -> ActiveRun:
+    """Start a run in the store of this machine.
+
+    A parent that only the server can look up becomes its parent when it is delivered.
+    """
+    backend, later = store.backend, None
+    if isinstance(asked.parent, str):
+        try:
+            asked = asked._replace(parent=run_named(backend, asked.parent))
+        except NotFoundError:
+            later = asked.parent
+            asked = asked._replace(parent=None)
+    run = start(backend, asked, store)
+    if later is not None:
+        backend.database.attach_facts(run.uid, Facts(values={PARENT_NAME: later}))
+    return run
+
+
+def _warn_once(server: ServerLocation, why: str) -> None:
+    """Warn once per store and process."""
+    if server.shown in _warned:
+        return
+    _warned.add(server.shown)
+    warn(
+        f"{why} Runs are recorded on this machine, with provisional references, in"
+        f" {server.folder}. They are delivered by the next program that uses the store while the"
+        " server is available, or with: runstore push"
+    )

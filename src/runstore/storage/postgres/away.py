@@ -1,0 +1,83 @@
+"""Servers that cannot be reached: told apart from wrong settings, and remembered for a while."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+# In the folder of the store on this machine: how long an attempt took, and why it failed.
+_NOTE = "unreachable"
+# An attempt that takes long is not repeated for so many times its duration.
+_TIMES = 12.0
+_LONGEST_S = 60.0
+# A quick refusal costs nothing, so that every program tries again.
+_QUICK_S = 0.5
+# The server, or a pooler in front of it, is starting, stopping, or has no free connection.
+# Source: PostgreSQL 18, postmaster.c and proc.c; PgBouncer 1.18, Changelog and FAQ.
+_PASSING = re.compile(
+    r"the database system is|too many (clients|connections)|connection slots|terminating"
+    r"|no more connections|server_login_retry|server login (has been|failed)|query_wait_timeout"
+    r"|not currently accepting connections|cannot connect to server|pooler is shut"
+    r"|closed (the connection )?unexpectedly|SSL SYSCALL"
+)
+# An option is wrong, or the server lacks a feature that was required.
+_REFUSED_HERE = re.compile(r"invalid|certificate|SSL|GSS|fe_sendauth|service file|not supported")
+# The server answered, in any language: a password, a name, a right or something passing.
+_ANSWERED = re.compile(r": [^\s:]+:  |authentication|password|SCRAM")
+_ADVICE = re.compile(r"\s*(Is the server running|Multiple connection attempts).*", re.DOTALL)
+_PREFIX = re.compile(r"^connection (failed|is bad|timeout): ")
+
+
+def is_unreachable(text: str, is_running: Callable[[], bool]) -> bool:
+    """Check whether a failed connection means that the server cannot be reached.
+
+    Args:
+        text: The message of libpq.
+        is_running: Asks the server, for messages in another language than English.
+    """
+    if _PASSING.search(text):
+        return True
+    if _REFUSED_HERE.search(text):
+        return False
+    return _ANSWERED.search(text) is None or not is_running()
+
+
+def reason_of(text: str) -> str:
+    """Return the reason in a message of libpq, in one line."""
+    return " ".join(_PREFIX.sub("", _ADVICE.sub("", text)).split()).rstrip(".")
+
+
+def remember(folder: Path, took_s: float, reason: str) -> None:
+    """Remember for other programs that an attempt to connect failed.
+
+    Args:
+        folder: The folder of the store on this machine.
+        took_s: Duration of the attempt.
+        reason: The reason of the failure.
+    """
+    if took_s < _QUICK_S:
+        return
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / _NOTE).write_text(f"{took_s:.3f}\n{reason}\n", encoding="utf-8")
+
+
+def remembered(folder: Path) -> str | None:
+    """Return the reason if the server could not be reached just now; None to try again."""
+    try:
+        with (folder / _NOTE).open(encoding="utf-8") as file:
+            took_s, reason = float(file.readline()), file.readline().strip()
+            age_s = time.time() - os.fstat(file.fileno()).st_mtime
+    except (OSError, ValueError):
+        return None
+    return reason if 0 <= age_s < min(_LONGEST_S, _TIMES * took_s) else None
+
+
+def forget(folder: Path) -> None:
+    """Forget an earlier failure: the server was reached."""
+    with suppress(OSError):
+        (folder / _NOTE).unlink(missing_ok=True)

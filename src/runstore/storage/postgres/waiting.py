@@ -1,0 +1,179 @@
+"""The runs that wait on this machine for their server: a store of their own, in a folder.
+
+They have provisional numbers, which are too large for those of a server, and get numbers of the
+server when they are delivered. This module needs no psycopg.
+"""
+# ruff: noqa: S608 - nothing but constants is put into a text
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from runstore.errors import StoreError, StoreUnavailableError
+from runstore.model.facts import ProcessIdentity
+from runstore.model.status import Status
+from runstore.storage.blocks import EXPERIMENT_ID
+from runstore.storage.database import Database, now_micros
+from runstore.storage.driver import Connection
+from runstore.storage.files.locks import locked
+from runstore.storage.rows import facts_from_text
+from runstore.storage.sqlite.paths import DATABASE
+from runstore.storage.statements import NEXT_CHANGE
+
+WAITING = "waiting"  # the name of its folder
+# Held by programs that start runs, so that the store is not removed meanwhile.
+STARTING = "waiting.lock"
+_PATIENCE_S = 10.0
+# The fact with the name of a parent that is on the server.
+PARENT_NAME = "parent.name"
+# Provisional numbers are times in microseconds: of 16 digits, until the year 2286.
+LOWEST_NUMBER = 10**15
+# In its folder: the server and the change up to which the server has all of it.
+_MARK = "delivered"
+
+_ACTIVE = ", ".join(f"'{one.value}'" for one in Status if not one.is_final)
+UIDS_SINCE = f"""
+    SELECT uid FROM runs WHERE purged_at IS NULL AND (changed > :change OR status IN ({_ACTIVE}))
+    ORDER BY id
+"""
+LAST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
+AMOUNT = """
+    SELECT (SELECT coalesce(sum(size_bytes), 0) FROM artifacts)
+        + (SELECT coalesce(sum(size_bytes), 0) FROM outputs),
+        (SELECT coalesce(sum(count), 0) FROM metric_summaries)
+"""
+NAMED_PARENTS = f"""
+    SELECT uid, facts FROM runs WHERE purged_at IS NULL AND facts LIKE '%"{PARENT_NAME}"%'
+"""
+SET_PARENT = f"""
+    UPDATE runs SET parent_uid = :parent_uid, changed = {NEXT_CHANGE}
+    WHERE uid = :uid AND parent_uid IS NOT :parent_uid
+"""
+PROCESSES = "SELECT hostname, boot_id, pid, process_started, ended_at FROM runs"
+CHANGE_OF = "SELECT changed FROM runs WHERE uid = :uid"
+
+
+class WaitingDatabase(Database):
+    """The runs that wait; a new one gets a provisional number."""
+
+    is_provisional = True
+
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Path) -> Iterator[WaitingDatabase]:
+        """Open the runs that wait for a server; they are closed on exit.
+
+        Args:
+            folder: The folder on this machine of the store on the server.
+        """
+        database = cls(folder / WAITING / DATABASE, create=False)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    def next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
+        """Assign the next provisional number: the time in microseconds, or more."""
+        now = now_micros()
+        last = {"name": experiment_name, "number": max(now, LOWEST_NUMBER) - 1, "now": now}
+        connection.execute(EXPERIMENT_ID, last).fetchone()
+        return super().next_number(connection, experiment_name)
+
+    def last_change(self) -> int:
+        """Return the number of the last change."""
+        with self.driver.read() as connection:
+            return int(connection.execute(LAST_CHANGE).fetchone()[0])
+
+    def change_of(self, uid: str) -> int:
+        """Return the number of the last change of a run."""
+        with self.driver.read() as connection:
+            return int(connection.execute(CHANGE_OF, {"uid": uid}).fetchone()[0])
+
+    def amount(self) -> tuple[int, int]:
+        """Return the number of bytes in files, and of metric points."""
+        with self.driver.read() as connection:
+            size, points = connection.execute(AMOUNT).fetchone()
+        return int(size), int(points)
+
+    def processes(self) -> list[tuple[ProcessIdentity, int | None]]:
+        """Return the process of each run, and the end of the run in microseconds since 1970."""
+        with self.driver.read() as connection:
+            rows = connection.execute(PROCESSES).fetchall()
+        return [(ProcessIdentity(*row[:4]), row[4]) for row in rows]
+
+    def named_parents(self) -> dict[str, str]:
+        """Return the names of parents that only the server can look up, by uid of the run."""
+        with self.driver.read() as connection:
+            rows = connection.execute(NAMED_PARENTS).fetchall()
+        return {uid: str(facts_from_text(text).values.get(PARENT_NAME)) for uid, text in rows}
+
+    def set_parent(self, uid: str, parent_uid: str) -> None:
+        """Set the parent of a run."""
+        with self.driver.write() as connection:
+            connection.execute(SET_PARENT, {"uid": uid, "parent_uid": parent_uid})
+
+    def uids_since(self, change: int) -> list[str]:
+        """Return the uids of active runs, and of those that changed after a change."""
+        with self.driver.read() as connection:
+            found = connection.execute(UIDS_SINCE, {"change": change}).fetchall()
+        return [row[0] for row in found]
+
+
+@contextmanager
+def kept_in_place(folder: Path) -> Iterator[None]:
+    """Keep the waiting store in its place inside the block, in which a run is started there.
+
+    Args:
+        folder: The folder on this machine of the store on the server.
+
+    Raises:
+        StoreUnavailableError: The folder cannot be written.
+    """
+    try:
+        with locked(folder / STARTING, is_shared=True, patience_s=_PATIENCE_S):
+            yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreUnavailableError(f"{folder} cannot be written: {error.strerror}.") from error
+
+
+def is_waiting(folder: Path) -> bool:
+    """Check whether runs may wait on this machine; quick enough for every opening.
+
+    Args:
+        folder: The folder on this machine of the store on the server.
+    """
+    return (folder / WAITING / DATABASE).exists()
+
+
+def delivered_change(place: Path, server: str | None = None) -> int:
+    """Return the number of the change up to which all runs that waited are on their server.
+
+    Args:
+        place: The folder of the waiting runs.
+        server: The identity of the server; 0 is returned if another one has them.
+    """
+    try:
+        change, known = (place / _MARK).read_text(encoding="utf-8").split()
+        return int(change) if server in {None, known} else 0
+    except (OSError, ValueError):
+        return 0
+
+
+def note_delivered(place: Path, change: int, server: str) -> None:
+    """Note the change up to which the server has all runs; without the note, all are compared."""
+    with suppress(OSError):
+        (place / _MARK).write_text(f"{change} {server}\n", encoding="utf-8")
+
+
+def count_waiting(folder: Path) -> int:
+    """Return the number of runs that wait on this machine; see `is_waiting`."""
+    if not is_waiting(folder):
+        return 0
+    # Otherwise, they were delivered just now, or are damaged.
+    with suppress(StoreError), WaitingDatabase.opened(folder) as database:
+        return len(database.uids_since(delivered_change(folder / WAITING)))
+    return 0

@@ -1,0 +1,346 @@
+"""Runs that start while their server cannot be reached wait on this machine, and are delivered."""
+
+import json
+import multiprocessing
+import os
+import time
+import warnings
+
+import pytest
+
+import runstore
+from commands import runstore as command
+from runstore import Status, Store
+from runstore.errors import (
+    NotFoundError,
+    RunNotFoundError,
+    ServerUnreachableError,
+    StoreError,
+    StoreUnavailableError,
+    StoreWarning,
+)
+from runstore.recording import aside
+from runstore.storage.postgres import away, driver
+from runstore.store import deliver, waiting_runs
+
+psycopg = pytest.importorskip("psycopg")
+
+
+class Gate:
+    """A way to a server that can be closed: a folder with a link to the server's socket."""
+
+    def __init__(self, folder, url):
+        self._link = folder
+        before, _, options = url.partition("?")
+        self._to = options.removeprefix("host=").replace("%2F", "/")
+        self.url = f"{before}?host={folder}"
+        self.direct = url
+        self.open()
+
+    def open(self):
+        self._link.symlink_to(self._to)
+
+    def close(self, name=None):
+        self._link.unlink()
+        from postgres_server import admin
+
+        name = self.direct.partition("?")[0].rpartition("/")[2]
+        admin(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - our own name
+        )
+
+
+@pytest.fixture(autouse=True)
+def new_program(monkeypatch):
+    """Warn again, as a new program does, and wait less, even on a slow machine."""
+    monkeypatch.setattr(aside, "_warned", set())
+    monkeypatch.setattr(away, "_QUICK_S", 3600.0)
+    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+
+
+@pytest.fixture
+def gate(tmp_path):
+    from postgres_server import database
+
+    url, take_back = database()
+    yield Gate(tmp_path / "gate", url)
+    take_back()
+
+
+@pytest.fixture
+def closed(gate):
+    """Return a gate that is closed; the store has one run."""
+    with Store.open(gate.url) as store:
+        store.start("mnist", capture=False).finish()
+    gate.close()
+    return gate
+
+
+def start_aside(gate, name="mnist", **more):
+    """Return an ended run that was started while the server was away."""
+    with Store.open(gate.url) as store, warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)
+        with store.start(name, capture=False, **more) as run:
+            run.log(loss=0.5)
+    return run
+
+
+def references(gate):
+    with Store.open(gate.direct) as store:
+        return sorted(run.reference.rpartition("_")[0] for run in store.list())
+
+
+def test_a_run_is_recorded_with_a_provisional_reference_and_delivered(closed):
+    match = "cannot be reached.* runstore push"
+    with Store.open(closed.url) as store, pytest.warns(StoreWarning, match=match) as told:
+        with store.start("mnist", params={"lr": 0.1}, notes="aside", capture=False) as run:
+            run.log(loss=0.5)
+            run.save("model.txt", b"weights")
+            run.tags["phase"] = "pilot"
+            with runstore.start_run("inner", store=store, capture=False) as inner:
+                inner.log(x=1)
+        store.start("mnist", capture=False).finish()
+    assert len(told) == 1
+    assert run.run_number >= 10**15
+    with pytest.raises(ServerUnreachableError, match="3 runs wait on this machine"):
+        Store.open(closed.url, create=False)
+
+    closed.open()
+
+    with Store.open(closed.url) as store:
+        kept = store.get(run.reference)
+        assert (kept.run_number, kept.status, kept.notes) == (2, Status.COMPLETE, "aside")
+        assert dict(kept.tags) == {"phase": "pilot"}
+        assert kept.parameter_sets[0].values == {"lr": 0.1}
+        assert kept.metric("loss").values.tolist() == [0.5]
+        saved = kept.artifacts["model.txt"]
+        with store.backend.objects.opened(saved.digest, saved.size_bytes) as file:
+            assert file.read() == b"weights"
+        assert store.get(inner.reference).parent_uid == run.uid
+        assert store.get(f"mnist#{run.run_number}").uid == run.uid
+        assert store.get("mnist#3").status is Status.COMPLETE
+        assert store.start("mnist", capture=False).run_number == 4
+        assert not [one for one in store.check(deep=True) if one.is_trouble]
+
+
+def test_a_second_delivery_changes_nothing(closed):
+    run = start_aside(closed)
+    closed.open()
+
+    with Store.open(closed.url) as store:
+        before = store.list()[0]
+        (store.path / "waiting" / "delivered").unlink()
+        again = deliver(store)
+        assert (again.added, again.changed, again.unchanged) == (0, 0, 1)
+        assert store.list()[0] == before
+        assert waiting_runs(store) == 0
+    assert references(closed) == ["mnist_1", "mnist_2"]
+    assert before.uid == run.uid
+
+
+def test_a_server_that_returns_meanwhile_does_not_disturb_the_run(closed):
+    with Store.open(closed.url) as store, pytest.warns(StoreWarning):
+        run = store.start("mnist", capture=False)
+        closed.open()
+        run.log(loss=1.0)
+        other = store.start("mnist", capture=False)
+        other.finish()
+        run.finish()
+        assert (run.record.status, other.run_number) == (Status.COMPLETE, 2)
+
+    with Store.open(closed.url) as store:
+        assert store.get(run.reference).metric("loss").values.tolist() == [1.0]
+
+
+def test_an_active_run_waits_for_its_end(closed):
+    with Store.open(closed.url) as first, pytest.warns(StoreWarning):
+        run = first.start("mnist", capture=False)
+        closed.open()
+        with Store.open(closed.url) as store:
+            with pytest.raises(RunNotFoundError, match="waits on this machine"):
+                store.get(run.reference)
+            assert waiting_runs(store) == 1
+            run.finish()
+            assert deliver(store).added == 1
+            assert store.get(run.reference).status is Status.COMPLETE
+
+
+def test_an_edit_after_the_delivery_is_delivered_as_well(closed):
+    run = start_aside(closed)
+    closed.open()
+    Store.open(closed.url).close()
+
+    with Store.open(f"{Store.open(closed.url).path}/waiting") as waiting:
+        waiting.edit(run.uid, notes="later")
+
+    with Store.open(closed.url) as store:
+        assert store.get(run.reference).notes == "later"
+        assert store.get(run.uid).run_number == 2
+
+
+def test_the_parent_of_a_run_is_looked_up_when_it_is_delivered(closed):
+    run = start_aside(closed, parent="mnist#1")
+    closed.open()
+
+    with Store.open(closed.url) as store:
+        assert store.get(run.uid).parent_uid == store.get("mnist#1").uid
+
+
+def test_a_waiting_run_can_be_resumed(closed):
+    run = start_aside(closed)
+
+    with Store.open(closed.url) as store:
+        again = store.resume(run.reference)
+        again.log(loss=0.25)
+        again.finish()
+
+    closed.open()
+    with Store.open(closed.url) as store:
+        assert store.get(run.reference).metric("loss").values.tolist() == [0.5, 0.25]
+
+
+def test_a_start_whose_answer_was_lost_is_one_run(gate, monkeypatch):
+    with Store.open(gate.url) as store:
+        call = driver.PostgresDriver.call
+
+        def lost(self, *arguments):
+            call(self, *arguments)
+            gate.close()
+            return call(self, *arguments)
+
+        with monkeypatch.context() as patch, pytest.warns(StoreWarning):
+            patch.setattr(driver.PostgresDriver, "call", lost)
+            run = store.start("mnist", capture=False)
+        run.finish()
+
+    gate.open()
+    with Store.open(gate.url) as store:
+        assert [one.uid for one in store.list()] == [run.uid]
+        assert store.get("mnist#1").status is Status.COMPLETE
+        assert store.get(run.reference).run_number == 1
+
+
+def test_a_wrong_database_is_an_error(gate):
+    with pytest.raises(StoreUnavailableError, match="does not exist") as raised:
+        Store.open(f"postgresql://postgres@/nothing?{gate.direct.partition('?')[2]}")
+
+    assert not isinstance(raised.value, ServerUnreachableError)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('connection to server at "h", port 1 failed: Connection refused', True),
+        ("failed to resolve host 'h': [Errno -2] Name or service not known", True),
+        ("connection timeout expired", True),
+        ("failed: FATAL:  the database system is starting up", True),
+        ("failed: FATAL:  sorry, too many clients already", True),
+        ("failed: FATAL:  no more connections allowed (max_client_conn)", True),
+        ("failed: server closed the connection unexpectedly", True),
+        ('failed: FATAL:  password authentication failed for user "ann"', False),
+        ('failed: FATAL:  database "runs" does not exist', False),
+        ('failed: ВАЖНО:  база данных "runs" не существует', False),
+        ("failed: fe_sendauth: no password supplied", False),
+        ("failed: server does not support SSL, but SSL was required", False),
+        ('connection is bad: invalid port number: "99999"', False),
+    ],
+)
+def test_a_wrong_setting_is_told_from_a_server_that_is_away(text, expected):
+    assert away.is_unreachable(text, lambda: True) is expected
+
+
+def test_a_slow_failure_is_remembered_and_a_quick_one_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(away, "_QUICK_S", 0.5)
+    away.remember(tmp_path, 0.01, "refused")
+    assert away.remembered(tmp_path) is None
+
+    away.remember(tmp_path, 5.0, "no answer")
+    assert away.remembered(tmp_path) == "no answer"
+
+    an_hour_ago = time.time() - 3600
+    os.utime(tmp_path / "unreachable", (an_hour_ago, an_hour_ago))
+    assert away.remembered(tmp_path) is None
+    away.forget(tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_programs_do_not_wait_again_for_a_server_that_is_away(closed, monkeypatch):
+    start_aside(closed)
+    monkeypatch.setattr(away, "_QUICK_S", 0.5)
+    with Store.open(closed.url) as store:
+        away.remember(store.path, 5.0, "timeout")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver.PostgresDriver, "_connected", None)  # would be an error
+        start_aside(closed)
+
+    closed.open()
+    with Store.open(closed.url, create=False) as store:
+        assert len(store.list()) == 3
+
+
+def test_a_machine_that_cannot_keep_the_run_either_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "state").write_text("a file")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    with Store.open(f"postgresql://ann@/runs?host={tmp_path}") as store:
+        with pytest.raises(StoreError, match="cannot be recorded on this machine either"):
+            store.start("mnist", capture=False)
+        with pytest.raises(ServerUnreachableError):
+            store.list()
+
+
+def start_in_process(url):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        runstore.start_run("mnist", store=url, capture=False, output=False).finish()
+
+
+def test_many_programs_start_at_once(closed):
+    context = multiprocessing.get_context("fork")
+    several = [context.Process(target=start_in_process, args=(closed.url,)) for _ in range(8)]
+    for one in several:
+        one.start()
+    for one in several:
+        one.join(60)
+    assert [one.exitcode for one in several] == [0] * 8
+
+    closed.open()
+    Store.open(closed.url).close()
+
+    assert references(closed) == [f"mnist_{number}" for number in range(1, 10)]
+    with Store.open(closed.url) as store:  # their processes have ended
+        assert not (store.path / "waiting").exists()
+
+
+def test_commands(closed, tmp_path):
+    env = {"RUNSTORE_URL": closed.url}
+    done = command("exec", "-e", "fit", "--", "echo", "hello", cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    assert done.stderr.count("cannot be reached") == 1
+    reference = next(word.rstrip(":") for word in done.stderr.split() if word.startswith("fit_"))
+    for words in (("ls",), ("push",), ("doctor",), ("show", reference)):
+        ended = command(*words, cwd=tmp_path, env=env)
+        assert ended.returncode == 5
+        assert "1 run waits on this machine" in ended.stderr, ended.stderr
+
+    closed.open()
+    pushed = command("push", cwd=tmp_path, env=env)
+    assert "1 run was added to postgresql://" in pushed.stderr
+    assert "no data is waiting" in command("push", cwd=tmp_path, env=env).stderr
+    assert json.loads(command("push", "--json", cwd=tmp_path, env=env).stdout)["waiting"] == 0
+    assert command("output", reference, cwd=tmp_path, env=env).stdout == "hello\n"
+    assert "fit_1_" in command("ls", reference, cwd=tmp_path, env=env).stdout
+    assert command("rm", reference, "--yes", cwd=tmp_path, env=env).returncode == 0
+
+
+def test_a_deleted_run_is_not_delivered_again(closed):
+    run = start_aside(closed)
+    closed.open()
+    with Store.open(closed.url) as store:
+        store.delete(run.reference)
+        store.collect_garbage(older_than=0)
+        (store.path / "waiting" / "delivered").unlink()
+
+    with Store.open(closed.url) as store, pytest.raises(NotFoundError):
+        store.get(run.uid)
