@@ -28,7 +28,6 @@ class Reading:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._objects = backend.objects
 
     def of_run(self, run: Run) -> dict[str, Artifact]:
         """Return the artifacts of a run, by path."""
@@ -46,7 +45,7 @@ class Reading:
                 hint="To change an artifact, save it again.",
             )
         one = self._one(run, path)
-        file = self._objects.opened(one.digest, one.size_bytes)
+        file = self._backend.objects.opened(one.digest, one.size_bytes)
         self._note_use(run, [one])
         return file if mode == "rb" else io.TextIOWrapper(file, encoding=encoding or "utf-8")
 
@@ -66,7 +65,7 @@ class Reading:
             target = folder / one.path
             _check_inside(target, folder)
             try:
-                self._objects.copy_to(one.digest, one.size_bytes, target, link=link)
+                self._backend.objects.copy_to(one.digest, one.size_bytes, target, link=link)
             except StoreError:
                 raise
             except OSError as error:

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runstore.artifacts import previews
 from runstore.artifacts.folders import files_in
@@ -20,6 +21,7 @@ from runstore.errors import (
     RunstoreError,
     StoreError,
     StoreLockedError,
+    StoreUnavailableError,
     named_error,
 )
 from runstore.inflight.deferred import Deferred
@@ -28,12 +30,28 @@ from runstore.model.artifacts import Artifact, artifact_path, media_type_of, why
 from runstore.model.values import clean_text
 from runstore.storage.artifacts import Noted
 from runstore.storage.backend import Backend
-from runstore.storage.files.objects import Contents, Objects
+from runstore.storage.files.objects import Contents, NotSentError, Objects
 from runstore.storage.files.spool import OBJECTS
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn
 
 Keep = Callable[[Objects], Contents]
+
+
+class _StoredContents(NamedTuple):
+    """Stored contents.
+
+    Attributes:
+        objects: Their place.
+        contents: The contents.
+        because: Why they are not in the store, if that is known.
+        is_aside: Whether they are in the user's private folder.
+    """
+
+    objects: Objects
+    contents: Contents
+    because: StoreError | None = None
+    is_aside: bool = False
 
 
 class Saving:
@@ -42,7 +60,15 @@ class Saving:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.table = backend.artifacts
-        self.objects = backend.objects
+
+    @property
+    def objects(self) -> Objects:
+        """The contents of the store.
+
+        Raises:
+            StoreUnavailableError: Their place is not known, because the server is away.
+        """
+        return self._backend.objects
 
     def save(
         self, uid: str, name: Any, source: Any = None, *, media_type: str | None = None
@@ -113,19 +139,17 @@ class Saving:
         self, uid: str, path: str, keep: Keep, media_type: str | None, thing: Any = None
     ) -> tuple[Artifact, ...]:
         with ExitStack() as stack:
-            is_here = self._backend.is_in_place
+            place = self._kept if self._backend.is_in_place else self._kept_aside
             try:
-                if is_here:
+                if place == self._kept:
                     stack.enter_context(self.objects.in_use())
-            except StoreLockedError:
-                is_here = False
-            if not is_here:
-                return self._save_to(self._kept_aside, uid, path, keep, media_type, thing)
-            return self._save_to(self._kept, uid, path, keep, media_type, thing)
+            except (StoreLockedError, StoreUnavailableError) as error:
+                place = partial(self._kept_aside, because=error)
+            return self._save_to(place, uid, path, keep, media_type, thing)
 
     def _save_to(
         self,
-        place: Callable[[Keep], tuple[Objects, Contents]],
+        place: Callable[[Keep], _StoredContents],
         uid: str,
         path: str,
         keep: Keep,
@@ -133,26 +157,29 @@ class Saving:
         thing: Any,
     ) -> tuple[Artifact, ...]:
         try:
-            objects, kept = place(keep)
+            objects, kept, because, is_aside = place(keep)
         except OSError as error:
             warn(f"The artifact {path!r} could not be saved: {error.strerror or error}.")
             return ()
         # The tables of media types are files of the system.
         saved, preview = with_room(lambda: _noted(uid, path, objects, kept, media_type, thing))
-        is_here = objects is self.objects
         self._backend.part(Deferred).unless(
             lambda: self.table.put(saved, preview),
             lambda error: self._backend.part(Deferred).artifact(
-                saved, preview, None if is_here else objects.folder, error
+                saved, preview, objects.folder if is_aside else None, error or because
             ),
-            is_refused=not is_here,
+            is_refused=is_aside,
+            is_file=True,
         )
         return (saved,)
 
-    def _kept(self, keep: Keep) -> tuple[Objects, Contents]:
+    def _kept(self, keep: Keep) -> _StoredContents:
         """Store contents in the store, or in the user's private folder if that fails."""
         try:
-            return self.objects, with_room(lambda: keep(self.objects))
+            return _StoredContents(self.objects, with_room(lambda: keep(self.objects)))
+        except NotSentError as error:
+            copy = self.objects.path_of(error.contents.digest)
+            return self._kept_aside(lambda objects: objects.keep_file(copy), error)
         except StoreError:
             raise
         except OSError as refused:
@@ -161,10 +188,10 @@ class Saving:
             except OSError:
                 raise refused from None
 
-    def _kept_aside(self, keep: Keep) -> tuple[Objects, Contents]:
+    def _kept_aside(self, keep: Keep, because: StoreError | None = None) -> _StoredContents:
         """Store contents in the user's private folder until they can be moved to the store."""
         aside = Objects(self._backend.spool.own_place() / OBJECTS)
-        return aside, with_room(lambda: keep(aside))
+        return _StoredContents(aside, with_room(lambda: keep(aside)), because, is_aside=True)
 
 
 def _named(name: Any, source: Any) -> tuple[str, Any]:

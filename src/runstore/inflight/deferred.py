@@ -26,7 +26,7 @@ from runstore.storage.artifacts import OutputPart
 from runstore.storage.backend import Backend
 from runstore.storage.database import PATIENCE_S
 from runstore.storage.files.locks import unlock, wait_for_lock
-from runstore.storage.files.objects import Contents, Objects
+from runstore.storage.files.objects import Contents, NotSentError, Objects
 from runstore.storage.files.output import is_being_written, open_output
 from runstore.storage.files.safe_files import UnsafeFileError, reader, remove_file
 from runstore.storage.files.spool import Record, uid_of
@@ -57,6 +57,7 @@ class Deferred:
         keep: Callable[[StoreError | None], None],
         *,
         is_refused: bool = False,
+        is_file: bool = False,
     ) -> None:
         """Write data, to the spool if the database refuses.
 
@@ -67,8 +68,11 @@ class Deferred:
             write: Writes to the database.
             keep: Writes to the spool; receives the reason.
             is_refused: Whether to use the spool at once.
+            is_file: Whether it waits for files that could not be uploaded, too.
         """
-        if is_refused or self._backend.spool.has_kept or self._backend.database.driver.is_writing:
+        spool = self._backend.spool
+        is_next = spool.has_kept if is_file else spool.holds_back
+        if is_refused or is_next or self._backend.database.driver.is_writing:
             keep(None)
             return
         try:
@@ -113,7 +117,8 @@ class Deferred:
             if preview is None
             else [preview.media_type, base64.b64encode(preview.body).decode()],
         }
-        self._keep(saved.run_uid, "artifact", body, f"the artifact {saved.path!r}", because)
+        told, is_apart = f"the artifact {saved.path!r}", isinstance(because, NotSentError)
+        self._keep(saved.run_uid, "artifact", body, told, because, is_apart=is_apart)
 
     def input(self, uid: str, used: Input, because: StoreError | None) -> None:
         """Keep an input of a run."""
@@ -170,23 +175,27 @@ class Deferred:
         body: Mapping[str, Any],
         what: str,
         because: RunstoreError | None,
+        *,
+        is_apart: bool = False,
     ) -> None:
         reason = "" if because is None else f"{because.what} "
         try:
-            place = self._backend.spool.keep(uid, kind, body).parent
+            path = self._backend.spool.keep(uid, kind, body)
         except OSError as error:
             warn(f"{reason}This was not recorded: {what}; {error}.")
             return
+        if is_apart:
+            self._backend.spool.set_apart(path)
         driver = self._backend.database.driver
         if driver.is_writing:  # a signal handler or a finalizer, which must not wait
             driver.after_writing(self.take_back_quietly)
             return
         # A loop of saves should report a problem only once.
-        if place not in self._said:
-            self._said.add(place)
+        if path.parent not in self._said:
+            self._said.add(path.parent)
             warn(
-                f"{reason}Kept in {place} until the store can be written again:"
-                f" {what} and later data."
+                f"{reason}Kept in {path.parent} until the store can be written again:"
+                f" {what} and later {'files' if is_apart else 'data'}."
             )
 
     # Import

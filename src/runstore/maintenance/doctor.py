@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.errors import NotFoundError, StoreCorruptError, StoreUnavailableError
 from runstore.inflight.deferred import is_over
 from runstore.maintenance.gc import gone_folders, gone_in_flight
 from runstore.maintenance.usage import digests_in_flight, folders_named, names_of
@@ -46,6 +46,7 @@ _NOT_OURS = "Objects that you did not add may do harm; export the runs to a new 
 _REPLACED = "A placeholder is shown instead. Repair the value in sqlite3, or delete the run."
 _RESTORE = "Restore them from a backup of the store."
 _MEND = "Save the same contents again, or copy the file from a backup into objects/."
+_MEND_ELSEWHERE = "Save the same contents again, or restore the objects from a backup."
 
 
 def check(backend: Backend, *, is_deep: bool) -> tuple[Finding, ...]:
@@ -56,8 +57,7 @@ def check(backend: Backend, *, is_deep: bool) -> tuple[Finding, ...]:
         lambda: _schema(backend),
         lambda: _rows(backend),
         lambda: _hashes(backend) if is_deep else iter(()),
-        lambda: _contents(backend, is_deep=is_deep),
-        lambda: _files(backend),
+        lambda: _objects(backend, is_deep=is_deep),
         lambda: _folders(backend),
         lambda: _in_flight(backend),
     )
@@ -137,25 +137,38 @@ def _hashes(backend: Backend) -> Iterator[Finding]:
             yield _finding(UNCHECKED, told, ())
 
 
+def _objects(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
+    """Yield findings about contents; a place of contents that is away is a finding too."""
+    try:
+        yield from _contents(backend, is_deep=is_deep)
+        yield from _files(backend)
+    except StoreUnavailableError as error:
+        yield Finding(DANGLING, error.what, (), error.hint or "")
+
+
 def _contents(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
     """Yield contents that are missing or changed although runs refer to them."""
     objects = backend.objects
+    size_of = objects.sizes()
     missing, changed = [], []
     for _, reference, kind, name, digest, size in References(backend.database).every():
         told = f"{reference}: {kind} {name} ({digest[:12]}…)"
         try:
-            if objects.stored_size(objects.path_of(digest)) != size:
+            if size_of(digest) != size:
                 changed.append(told)
             elif is_deep:
-                objects.whole(digest, size)
+                objects.check(digest, size)
+        except StoreUnavailableError:
+            raise
         except (FileNotFoundError, NotFoundError):
             missing.append(told)
         except (OSError, StoreCorruptError):
             changed.append(told)
+    mend = _MEND if backend.server is None else _MEND_ELSEWHERE
     if missing:
-        yield _finding(DANGLING, "contents are missing", missing, _MEND)
+        yield _finding(DANGLING, "contents are missing", missing, mend)
     if changed:
-        yield _finding(DAMAGED, "contents were changed or cannot be read", changed, _MEND)
+        yield _finding(DAMAGED, "contents were changed or cannot be read", changed, mend)
 
 
 def _files(backend: Backend) -> Iterator[Finding]:
@@ -176,10 +189,13 @@ def _files(backend: Backend) -> Iterator[Finding]:
         (coming, "files being saved, or left by a crash"),
     ):
         if paths:
-            told = f"{what}: {len(paths):,}, {size_text(sum(map(_size, paths)))}"
+            size = size_text(sum(_size(objects, path) for path in paths))
+            told = f"{what}: {len(paths):,}, {size}"
             yield _finding(UNUSED, told, map(str, paths), _CLEAN_UP)
     if strange:
         yield _finding(ORPHANED, "foreign files in objects/", map(str, strange))
+    if foreign := list(objects.foreign()):
+        yield _finding(ORPHANED, "foreign objects in the bucket", foreign)
 
 
 def _folders(backend: Backend) -> Iterator[Finding]:
@@ -244,9 +260,9 @@ def _finding(kind: str, what: str, names: Iterable[str], hint: str = "") -> Find
     return Finding(kind, what, tuple(told[:_NAMES_TOLD]), hint)
 
 
-def _size(path: Path) -> int:
+def _size(objects: Objects, path: Path) -> int:
     try:
-        return path.lstat().st_size
+        return objects.stored_size(path)
     except OSError:
         return 0
 
@@ -254,6 +270,8 @@ def _size(path: Path) -> int:
 def _files_of(objects: Objects) -> list[Path]:
     try:
         return list(objects.files())
+    except StoreUnavailableError:
+        raise
     except OSError:  # a link, or not a folder, which another finding reports
         return []
 

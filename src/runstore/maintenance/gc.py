@@ -26,6 +26,7 @@ from runstore.maintenance.usage import (
 from runstore.model.reference import folder_name
 from runstore.model.results.deletion import Amount, Collected, Freed
 from runstore.storage.database import now_micros
+from runstore.storage.files.objects import DAY_S
 from runstore.storage.files.safe_files import folder_at, remove_tree
 from runstore.storage.files.spool import uid_of
 from runstore.storage.integrity.orphan_rows import OrphanRows
@@ -40,8 +41,6 @@ T = TypeVar("T")
 RUNS_AT_ONCE = 100
 _FILES_AT_ONCE = 500
 _ANY_TIME = 2**62  # later than any deletion
-# If locks cannot block saving meanwhile, younger files are spared.
-_DAY_S = 86_400
 
 
 def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bool) -> Collected:
@@ -153,12 +152,13 @@ class _Sweep:
     def _with_nobody_saving(self, paths: Sequence[Path]) -> Amount:
         if self._is_dry:
             awaited = digests_in_flight(self._backend)
-            return self._freed(path for path in paths if self._digest(path) not in awaited)
+            old = paths if self._objects.is_locked else filter(self._objects.is_old, paths)
+            return self._freed(path for path in old if self._digest(path) not in awaited)
         with self._objects.alone() as is_alone:
             # The same may have been saved since; from here on, saving is blocked.
             free = set(self._references.unneeded(map(self._digest, paths)))
             free -= digests_in_flight(self._backend)
-            old = paths if is_alone else [path for path in paths if _is_old(path)]
+            old = paths if is_alone else filter(self._objects.is_old, paths)
             return self._freed(path for path in old if self._digest(path) in free)
 
     def _freed(self, paths: Iterable[Path]) -> Amount:
@@ -179,6 +179,8 @@ class _Sweep:
 
     def incoming(self) -> Amount:
         """Remove files of unfinished saves."""
+        if not self._is_dry:
+            self._objects.remove_leftovers()
         found = [path for path in self._files() if self._objects.is_leftover(path)]
         if not found:
             return Amount()
@@ -259,7 +261,7 @@ def _uids(expired: Iterable[Expired]) -> set[str]:
 
 def _is_old(path: Path) -> bool:
     try:
-        return time.time() - path.lstat().st_mtime > _DAY_S
+        return time.time() - path.lstat().st_mtime > DAY_S
     except OSError:
         return False
 

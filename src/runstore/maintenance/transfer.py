@@ -292,7 +292,13 @@ class _Transfer:
         """Copy the missing files of a run; return False if one of them is damaged."""
         known = {} if wanted.mine is None else wanted.mine.contents
         for digest, size in wanted.after.contents.items():
-            if digest in known or self._target.objects.size_of(digest) == size:
+            if digest in known:
+                continue
+            stored = self._target.objects
+            is_there = (
+                stored.size_of(digest) == size if self._is_dry else stored.holds(digest, size)
+            )
+            if is_there:
                 continue
             before = self._bytes
             try:

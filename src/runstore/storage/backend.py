@@ -197,11 +197,9 @@ class Backend:
 
         if self.server is None:
             return Objects(self.path / OBJECTS)
-        if self.server.objects is not None:
-            return Objects(self.server.objects)
-        from runstore.storage.postgres.objects import RowObjects
+        from runstore.storage.remote.opening import objects_of
 
-        return RowObjects(self.path / OBJECTS, self.database.driver)
+        return objects_of(self.database, self.path / OBJECTS)
 
     @once
     def artifacts(self) -> ArtifactTable:

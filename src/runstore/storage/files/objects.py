@@ -15,12 +15,18 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
+from runstore.errors import (
+    NotFoundError,
+    StoreCorruptError,
+    StoreLockedError,
+    StoreUnavailableError,
+)
 from runstore.storage.files.locks import locked
 from runstore.storage.files.safe_files import (
     folder_at,
@@ -39,6 +45,10 @@ _FICLONE = 0x40049409
 _ASIDE = "incoming"
 _SAVING_PATIENCE_S, _CLEANING_PATIENCE_S = 20.0, 60.0
 _DIGEST = re.compile("[0-9a-f]{64}")
+# A file in the place of a server's contents that says which store they belong to.
+MARK = "runstore.txt"
+# If saving cannot be blocked while contents are removed, younger ones are spared.
+DAY_S = 86_400
 
 
 class Contents(NamedTuple):
@@ -48,12 +58,27 @@ class Contents(NamedTuple):
     size_bytes: int
 
 
+class NotSentError(StoreUnavailableError):
+    """Contents are on this machine, but could not be sent.
+
+    Attributes:
+        contents: The contents, of which there is a copy.
+    """
+
+    contents: Contents
+
+
 class Objects:
     """The contents stored below one folder.
+
+    Attributes:
+        is_locked: Whether `alone` usually prevents saving.
 
     Args:
         folder: `objects` of a store; created when contents are added.
     """
+
+    is_locked = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = parsed(folder)
@@ -84,6 +109,17 @@ class Objects:
             OSError: It is missing, or cannot be read.
         """
         return stat_file(path, levels=2).st_size
+
+    def sizes(self) -> Callable[[str], int]:
+        """Return a function that returns the size of contents, for a check of all of them.
+
+        It raises an `OSError` if they are missing or cannot be read.
+        """
+        return lambda digest: self.stored_size(self.path_of(digest))
+
+    def holds(self, digest: str, size_bytes: int) -> bool:
+        """Check whether contents are stored, and need not be saved again inside `in_use`."""
+        return self.size_of(digest) == size_bytes
 
     def share(self, digest: str, size_bytes: int) -> None:
         """Make contents that are kept on this machine available to the others."""
@@ -137,6 +173,8 @@ class Objects:
             OSError: The folder is a link, or not a folder.
         """
         for name in names_in(self.folder):
+            if name == MARK:
+                continue
             try:
                 inner = names_in(self.folder / name, levels=2)
             except OSError:  # not a folder
@@ -165,6 +203,20 @@ class Objects:
         digest = path.parent.name + path.name
         is_place = _DIGEST.fullmatch(digest) is not None and path == self.path_of(digest)
         return digest if is_place else None
+
+    def foreign(self) -> Iterator[str]:
+        """Yield the names of foreign files that `files` does not yield."""
+        return iter(())
+
+    def is_old(self, path: Path) -> bool:
+        """Check whether a file that `files` yielded was not saved within a day."""
+        try:
+            return time.time() - path.lstat().st_mtime > DAY_S
+        except OSError:
+            return False
+
+    def remove_leftovers(self) -> None:
+        """Remove unfinished saves that are not files."""
 
     def is_leftover(self, path: Path) -> bool:
         """Check whether a file was being added."""
@@ -325,6 +377,15 @@ class Objects:
             )
         file.seek(0)
         self._verified[wanted.digest] = now
+
+    def check(self, digest: str, size_bytes: int) -> None:
+        """Read stored contents and compare their digest.
+
+        Raises:
+            NotFoundError: The contents are missing.
+            StoreCorruptError: They have another digest.
+        """
+        self.whole(digest, size_bytes)
 
     def copy_to(self, digest: str, size_bytes: int, target: Path, *, link: bool = False) -> None:
         """Write contents to a path atomically, replacing an existing file.

@@ -75,6 +75,8 @@ class Spool:
         self._is_replaced = is_replaced
         # Files written by this process, so that it retries their import.
         self._kept: set[Path] = set()
+        # The ones among them that later data need not wait for.
+        self._apart: set[Path] = set()
         # Invalid files with the reason; they are left alone.
         self.refused: dict[Path, str] = {}
         # By user and group: whether their files are imported.
@@ -165,10 +167,19 @@ class Spool:
         self._kept.add(path)
         return path
 
+    def set_apart(self, path: Path) -> None:
+        """Let later data of other kinds not wait for a record that was kept."""
+        self._apart.add(path)
+
     @property
     def has_kept(self) -> bool:
         """Whether data that this process wrote to the spool is still waiting."""
         return bool(self._kept)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether later data of all kinds must wait for the data that is waiting."""
+        return not self._kept <= self._apart
 
     def forget_taken(self) -> None:
         """Forget files that were imported, by any process."""

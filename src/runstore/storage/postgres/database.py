@@ -17,6 +17,7 @@ from runstore.storage.postgres import schema
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import ServerLocation
 from runstore.storage.postgres.waiting import count_waiting
+from runstore.storage.remote.places import ContentsPlace, place_of
 from runstore.storage.rows import facts_to_text
 
 _MAY_WRITE = "SELECT has_table_privilege('runs', 'INSERT'), pg_is_in_recovery()"
@@ -34,6 +35,7 @@ class ServerDatabase(Database):
 
     Attributes:
         path: The URL, without passwords.
+        place: The place of the contents of artifacts, if the location names one.
 
     Args:
         location: The server and the database.
@@ -50,6 +52,8 @@ class ServerDatabase(Database):
         self.file = location.folder / "server.txt"
         driver = PostgresDriver(location)
         self.driver = driver
+        self._wanted_place = location.objects
+        self.place: ContentsPlace | None = None
         try:
             self._open(driver, create=create, migrate=migrate)
         except ServerUnreachableError as error:
@@ -67,6 +71,8 @@ class ServerDatabase(Database):
         if migrate and schema.current_version(driver):
             schema.migrate(driver)
         self._check_tables(driver, create=create)
+        if self._wanted_place is not None:
+            self.place = place_of(driver, self._wanted_place)
 
     def _check_tables(self, driver: PostgresDriver, *, create: bool) -> None:
         found = schema.current_version(driver)

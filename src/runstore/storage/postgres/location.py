@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -21,6 +22,8 @@ _SECRETS = frozenset({"password", "sslpassword", "passfile"})
 _MANNERS = frozenset({"application_name", "connect_timeout", "options"})
 # They name the server if the URL does not. Source: PostgreSQL 18, 32.15, Environment Variables.
 _SERVER_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
+# Of a bucket; local files have a path instead.
+_PROTOCOL = re.compile("(?!(file|local|https?|postgres(ql)?)$)[a-z][a-z0-9+.-]*")
 _HINT = "Use a URL such as postgresql://user@host/database."
 
 
@@ -32,14 +35,15 @@ class ServerLocation(NamedTuple):
         given: The URL as the user wrote it.
         shown: The URL without passwords, for messages.
         folder: The folder of this store on this machine.
-        objects: The shared folder of artifact contents; None to keep contents in the database.
+        objects: The place of artifact contents: the path of a shared folder, or the URL of a
+            bucket; None for the place that the store has noted.
     """
 
     url: str
     given: str
     shown: str
     folder: Path
-    objects: Path | None = None
+    objects: str | None = None
 
     def __repr__(self) -> str:
         return f"<ServerLocation {self.shown!r}>"
@@ -51,8 +55,8 @@ class ServerLocation(NamedTuple):
 def server_location(url: str) -> ServerLocation:
     """Parse the URL of a store on a server.
 
-    Besides the parameters of PostgreSQL's own URLs, `objects` names a shared folder for the
-    contents of artifacts.
+    Besides the parameters of PostgreSQL's own URLs, `objects` names a shared folder or a bucket
+    for the contents of artifacts.
 
     Source: PostgreSQL 18, 32.1.1.2, Connection URIs.
 
@@ -67,18 +71,39 @@ def server_location(url: str) -> ServerLocation:
     named = dict(options)
     if not (unquote(parts.path).strip("/") or named.get("dbname")):
         raise UsageError(f"{masked(url)} names no database.", hint=_HINT)
-    objects = named.get(_OBJECTS)
-    if objects is not None and not os.path.isabs(objects):  # noqa: PTH117 - a text
-        raise UsageError(
-            f"objects={objects!r} is not an absolute path.",
-            hint="Name a folder that all machines share, such as ?objects=/shared/objects.",
-        )
+    objects = _place(named[_OBJECTS]) if _OBJECTS in named else None
     kept = [one for one in options if one[0] != _OBJECTS]
     clean = _joined(parts, parts.netloc, kept)
     folder = _folder_of(clean)
-    return ServerLocation(
-        clean, url, masked(url), folder, None if objects is None else Path(objects)
-    )
+    return ServerLocation(clean, url, masked(url), folder, objects)
+
+
+def _place(text: str) -> str:
+    """Return the place of contents in its usual form.
+
+    Raises:
+        UsageError: It is neither an absolute path nor the URL of a bucket.
+    """
+    if os.path.isabs(text):  # noqa: PTH117 - a text
+        return os.path.normpath(text)
+    protocol, mark, rest = text.partition("://")
+    protocol = {"s3a": "s3", "gcs": "gs", "az": "abfs"}.get(protocol, protocol)
+    if not _PROTOCOL.fullmatch(protocol) or not mark or not rest.strip("/"):
+        raise UsageError(
+            f"objects={_without_password(text)!r} is neither an absolute path nor the URL of a"
+            " bucket.",
+            hint="Use ?objects=/shared/objects or ?objects=s3://bucket/prefix.",
+        )
+    if "@" in rest or "?" in rest or "::" in text or not rest.isprintable():
+        raise UsageError(
+            f"objects={_without_password(text)!r} is not the URL of a bucket and a prefix.",
+            hint="Name only these; put credentials in the environment or in ~/.aws.",
+        )
+    return f"{protocol}://{rest.strip('/')}"
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"://.*@", "://***@", text)
 
 
 def masked(url: str) -> str:
@@ -88,7 +113,7 @@ def masked(url: str) -> str:
     name, has_password, password = user.partition(":")
     place = f"{name}{':***' if password else has_password}{has_host}{host}"
     options = [
-        (key, "***" if key in _SECRETS else value)
+        (key, "***" if key in _SECRETS else _without_password(value))
         for key, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
     return _joined(parts, place, options)

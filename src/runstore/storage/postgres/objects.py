@@ -1,4 +1,4 @@
-"""Contents of artifacts as rows of the database, for stores without a shared folder.
+"""Contents of artifacts as rows of the database, for stores without a shared folder or a bucket.
 
 Each machine keeps copies in the folder of the store on that machine; contents that were verified
 there are not fetched again.
@@ -6,11 +6,11 @@ there are not fetched again.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from runstore.errors import (
     InvalidValueError,
@@ -19,8 +19,10 @@ from runstore.errors import (
     StoreLockedError,
     StoreUnavailableError,
 )
-from runstore.storage.driver import Driver
-from runstore.storage.files.objects import Contents, Objects, hashed
+from runstore.storage.files.objects import Contents, Objects
+from runstore.storage.postgres.driver import PostgresDriver
+from runstore.storage.remote.copies import CopiedObjects
+from runstore.storage.remote.places import DATABASE, ContentsPlace, note, noted
 
 LARGEST_BYTES = 256 << 20
 _PART_BYTES = 4 << 20
@@ -62,7 +64,7 @@ class _Sent(threading.local):
         self.sent: list[Contents] = []
 
 
-class RowObjects(Objects):
+class RowObjects(CopiedObjects):
     """The contents of one store, as rows with copies in a folder.
 
     Args:
@@ -70,9 +72,10 @@ class RowObjects(Objects):
         driver: The database.
     """
 
-    def __init__(self, folder: Path, driver: Driver) -> None:
+    def __init__(self, folder: Path, driver: PostgresDriver) -> None:
         super().__init__(folder)
         self._driver = driver
+        self._is_noted = False
         self._own = _Sent()
 
     @contextmanager
@@ -132,49 +135,25 @@ class RowObjects(Objects):
 
     def share(self, digest: str, size_bytes: int) -> None:
         """Send contents that were kept while the server was away."""
-        if self.size_of(digest) is None and super().size_of(digest) is not None:
+        if self.size_of(digest) is None and Objects.size_of(self, digest) is not None:
             self._send(Contents(digest, size_bytes))
-
-    def opened(self, digest: str, size_bytes: int) -> BinaryIO:
-        """Open these contents, fetched from the database if there is no intact copy.
-
-        Raises:
-            NotFoundError: The contents are missing.
-            StoreCorruptError: They have another digest.
-        """
-        try:
-            return super().opened(digest, size_bytes)
-        except NotFoundError:
-            self._fetch(digest)
-            return super().opened(digest, size_bytes)
-
-    def keep_bytes(self, contents: bytes | bytearray | memoryview) -> Contents:
-        """Store bytes; durable on return."""
-        kept = super().keep_bytes(contents)
-        self._try_to_send(kept)
-        return kept
 
     def _name(self, path: Path, kept: Contents) -> None:
         if kept.size_bytes > LARGEST_BYTES:
             raise InvalidValueError(
                 f"A file of {kept.size_bytes:,} bytes cannot be kept in the database; the limit is"
                 f" {LARGEST_BYTES:,}.",
-                hint="Keep contents in a shared folder: postgresql://…?objects=/shared/folder",
+                hint="Keep contents in a shared folder or in a bucket; see the option objects=.",
             )
         super()._name(path, kept)
-        self._try_to_send(kept)
-
-    def _try_to_send(self, kept: Contents) -> None:
-        # If the server is away, the record of the artifact waits as well; see `share`.
-        with suppress(StoreUnavailableError, StoreLockedError):
-            self._send(kept)
 
     def _send(self, kept: Contents) -> None:
+        self._note()
         self._own.sent.append(kept)
         where = {"digest": kept.digest}
         with self._driver.read() as connection:
             row = connection.execute(_SIZE, where).fetchone()
-        with super().opened(*kept) as file:
+        with Objects.opened(self, *kept) as file:
             part = 0
             while row is None and (body := file.read(_PART_BYTES)):
                 with self._driver.write() as connection:
@@ -183,18 +162,46 @@ class RowObjects(Objects):
         with self._driver.write() as connection:
             connection.execute(_PUT, {**where, "size_bytes": kept.size_bytes})
 
-    def _fetch(self, digest: str) -> None:
-        where = {"digest": digest}
+    def _note(self) -> None:
+        """Note that contents are in the database.
+
+        Raises:
+            StoreUnavailableError: They are in another place since this program opened the store.
+        """
+        if not self._is_noted:
+            _check_place(note(self._driver, DATABASE))
+            self._is_noted = True
+
+    def _fetch(self, wanted: Contents) -> None:
+        where, found = {"digest": wanted.digest}, hashlib.sha256()
         with self._driver.read() as connection:
             if connection.execute(_SIZE, where).fetchone() is None:
-                return
+                _check_place(noted(self._driver))
+                raise NotFoundError(
+                    f"The contents {wanted.digest[:12]}… are not in the database.",
+                    hint="Save the same contents again.",
+                )
             count = connection.execute(_PARTS, where).fetchone()[0]
-        with self.aside() as path:
+        with self._copying(wanted) as path:
             with path.open("xb") as file:
                 for part in range(count):
                     with self._driver.read() as connection:
                         row = connection.execute(_PART, {**where, "part": part}).fetchone()
-                    file.write(b"" if row is None else row[0])
-            with path.open("rb+") as file:
-                found = Contents(*hashed(file))
-            super()._name(path, found)
+                    body = b"" if row is None else row[0]
+                    found.update(body)
+                    file.write(body)
+            if found.hexdigest() != wanted.digest:
+                raise StoreCorruptError(
+                    f"The contents {wanted.digest[:12]}… in the database were changed or damaged.",
+                    kept="They were not changed; other contents are not affected.",
+                    hint="Save the same contents again to repair them.",
+                )
+
+
+def _check_place(place: ContentsPlace | None) -> None:
+    if place is not None and place.name != DATABASE:
+        raise StoreUnavailableError(
+            f"The contents of files of this store are in {place.name} now.",
+            kept="Nothing was changed.",
+            hint="Start the program again to use that place.",
+        )

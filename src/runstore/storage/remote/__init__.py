@@ -1,0 +1,1 @@
+"""Contents of artifacts outside a folder of the store: in the database, or in a bucket."""

@@ -1,0 +1,372 @@
+"""Access to object storage by fsspec: upload, reading, listing and removal of single objects.
+
+fsspec is loaded on first use. Credentials, endpoint and region are found by its libraries: in the
+environment, `~/.aws`, and the configuration of fsspec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from runstore.errors import MissingExtraError, StoreError, StoreUnavailableError
+from runstore.extras import library
+from runstore.storage.files.objects import Contents
+
+_CHUNK_BYTES = 1 << 20
+# Two parts are in memory during an upload. An upload has at most 10,000 parts.
+# Source: Amazon S3 User Guide, Multipart upload limits.
+_PART_BYTES, _MOST_PARTS = 16 << 20, 9_000
+# A program that is recording does not wait for long.
+_CONNECT_S, _ANSWER_S, _ATTEMPTS = 5, 30, 3
+# Programs do not wait again for a bucket that was away just now.
+_PAUSE_S = 30.0
+_LONGEST_TEXT = 1000
+_SHARD = re.compile("[0-9a-f]{2}")
+_PASSWORD = re.compile("//[^/@ ]*@")
+# Uploads that were cut off, by a crash, for example.
+_OLD_UPLOAD_S = 86_400
+# By process.
+_sessions: dict[int, Any] = {}
+_KEPT = "The data in the bucket was not changed."
+_HINT = (
+    "Check the bucket, the network and your credentials: the environment, ~/.aws or the"
+    " configuration of fsspec."
+)
+
+
+class StoredObject(NamedTuple):
+    """An object in a bucket.
+
+    Attributes:
+        key: Its name below the prefix.
+        size_bytes: Its size.
+        modified_at: When it was written, in seconds since 1970; None if unknown.
+        etag: A fingerprint that S3 makes of its contents; None if there is none.
+    """
+
+    key: str
+    size_bytes: int
+    modified_at: float | None
+    etag: str | None
+
+
+class Bucket:
+    """The objects below one prefix of a bucket.
+
+    Args:
+        url: A URL of fsspec, such as `s3://bucket/prefix`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._opened: tuple[int, Any, str] | None = None
+        self._away_until = 0.0
+        self._because = ""
+
+    # Files
+
+    def deliver(self, path: Path, key: str, contents: Contents) -> None:
+        """Upload a file, unless the bucket has the same; durable on return.
+
+        An object appears when it is complete. Memory does not depend on the size of the file.
+
+        Raises:
+            StoreUnavailableError: The upload failed.
+        """
+        try:
+            self._deliver(path, key, contents)
+        except StoreUnavailableError as error:
+            if not _is_exiting(error):
+                raise
+            self._deliver_in_child(path, key, contents)
+
+    def _deliver(self, path: Path, key: str, contents: Contents) -> None:
+        found = self.find(key)
+        if (
+            found is not None
+            and found.size_bytes == contents.size_bytes
+            and found.etag in {None, _etag(path, contents.size_bytes)}
+        ):
+            return
+        self._upload(path, key, contents)
+        found = self.find(key)
+        if found is None or found.size_bytes != contents.size_bytes:
+            raise self._failure("the uploaded object is incomplete")
+
+    def _upload(self, path: Path, key: str, contents: Contents) -> None:
+        digest = hashlib.sha256()
+        with path.open("rb") as source, self._translating():
+            fs, root = self._system()
+            options = {"block_size": _part_bytes(contents.size_bytes)}
+            target = fs.open(f"{root}/{key}", "wb", **options)
+            try:
+                while some := source.read(_CHUNK_BYTES):
+                    digest.update(some)
+                    target.write(some)
+                if digest.hexdigest() != contents.digest:
+                    raise self._failure(f"{path} was changed during the upload")  # noqa: TRY301
+                target.close()
+            except BaseException:  # its finalizer would complete the upload
+                self._give_up(target)
+                raise
+
+    def _give_up(self, target: Any) -> None:
+        """Discard an unfinished upload."""
+        target.closed = True
+        # If that fails, its parts remain invisible, and are removed by garbage collection.
+        with suppress(StoreUnavailableError), self._translating():
+            target.discard()
+
+    def _deliver_in_child(self, path: Path, key: str, contents: Contents) -> None:
+        """Upload in another process, since this one can start no threads any more."""
+        words = [sys.executable, "-m", __name__, self.url, str(path), key, *map(str, contents)]
+        with self._translating():
+            ended = subprocess.run(words, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            lines = ended.stderr.strip().splitlines()
+            raise self._failure(lines[-1] if lines else "the upload was interrupted")
+
+    def find(self, key: str) -> StoredObject | None:
+        """Return the object with this name; None if there is none.
+
+        Raises:
+            StoreUnavailableError: The bucket cannot be used.
+        """
+        with self._translating():
+            fs, root = self._system()
+            try:
+                return _stored(key, fs.info(f"{root}/{key}"))
+            except FileNotFoundError:
+                return None
+
+    def read(self, key: str, target: BinaryIO, size_bytes: int) -> tuple[str, int]:
+        """Copy an object to a file, and return the SHA-256 in hex and the bytes read.
+
+        An object of another size is not read.
+
+        Raises:
+            FileNotFoundError: There is none.
+            StoreUnavailableError: The bucket cannot be used.
+        """
+        found = self.find(key)
+        if found is None:
+            raise FileNotFoundError(key)
+        digest, size = hashlib.sha256(), 0
+        if found.size_bytes != size_bytes:
+            return digest.hexdigest(), found.size_bytes
+        with self._translating():
+            fs, root = self._system()
+            with fs.open(f"{root}/{key}", "rb", cache_type="none") as source:
+                while some := source.read(8 * _CHUNK_BYTES):
+                    digest.update(some)
+                    target.write(some)
+                    size += len(some)
+        return digest.hexdigest(), size
+
+    def text(self, key: str) -> str | None:
+        """Return a short text; None if there is none."""
+        found = self.find(key)
+        if found is None or found.size_bytes > _LONGEST_TEXT:
+            return None
+        with self._translating():
+            fs, root = self._system()
+            return bytes(fs.cat_file(f"{root}/{key}")).decode(errors="replace")
+
+    def put_text(self, key: str, text: str) -> None:
+        """Store a short text; durable on return."""
+        with self._translating():
+            fs, root = self._system()
+            fs.pipe_file(f"{root}/{key}", text.encode())
+
+    def remove(self, key: str) -> bool:
+        """Remove an object; return whether it existed."""
+        with self._translating():
+            fs, root = self._system()
+            try:
+                fs.rm_file(f"{root}/{key}")
+            except FileNotFoundError:
+                return False
+        return True
+
+    def entries(self) -> Iterator[StoredObject]:
+        """Yield the objects, folder by folder; foreign folders are yielded, but not read."""
+        for one in self._listed(""):
+            if one.key.endswith("/") and _SHARD.fullmatch(one.key[:-1]):
+                yield from self._listed(one.key)
+            else:
+                yield one
+
+    def _listed(self, folder: str) -> Iterator[StoredObject]:
+        with self._translating():
+            fs, root = self._system()
+            place = f"{root}/{folder}".rstrip("/")
+            try:
+                found = fs.ls(place, detail=True, refresh=True)
+            except FileNotFoundError:
+                return
+        for one in found:
+            name = str(one["name"]).rstrip("/")
+            key = name.removeprefix(root).lstrip("/")
+            if name != place:  # a placeholder of the folder itself
+                yield _stored(f"{key}/" if one["type"] == "directory" else key, one)
+
+    def remove_old_uploads(self) -> None:
+        """Remove incomplete uploads of the day before and earlier; they cost space in S3."""
+        with self._translating():
+            fs, root = self._system()
+            if not hasattr(fs, "call_s3"):
+                return
+            bucket, _, prefix = root.partition("/")
+            about = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else ""}
+            for one in fs.call_s3("list_multipart_uploads", **about).get("Uploads") or ():
+                key = one["Key"].removeprefix(about["Prefix"])
+                if re.fullmatch("[0-9a-f]{2}/[0-9a-f]{62}", key) and (
+                    time.time() - one["Initiated"].timestamp() > _OLD_UPLOAD_S
+                ):
+                    fs.call_s3(
+                        "abort_multipart_upload",
+                        Bucket=bucket,
+                        Key=one["Key"],
+                        UploadId=one["UploadId"],
+                    )
+
+    # The library
+
+    def _system(self) -> tuple[Any, str]:
+        """Return the file system of this process, and the path of the prefix in it."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            if time.monotonic() < self._away_until:
+                raise self._failure(self._because)
+            fsspec = library("fsspec", "s3")
+            protocol = self.url.partition("://")[0]
+            options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
+            if protocol == "s3":
+                library("s3fs", "s3")
+                configured = fsspec.config.conf.get("s3", {}).get("config_kwargs", {})
+                options["config_kwargs"] = {
+                    "connect_timeout": _CONNECT_S,
+                    "read_timeout": _ANSWER_S,
+                    "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                    **configured,
+                }
+                options["fixed_upload_size"] = True
+                options["session"] = _session()
+            fs, root = fsspec.core.url_to_fs(self.url, **options)
+            if protocol == "s3":
+                fs.retries = 1  # the library below tries again
+            self._opened = os.getpid(), fs, str(root).rstrip("/")
+        return self._opened[1:]
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        """Raise errors of the library as our own."""
+        if time.monotonic() < self._away_until:
+            raise self._failure(self._because)
+        try:
+            yield
+        except (StoreError, MissingExtraError) as error:
+            if isinstance(error, StoreError):
+                raise
+            failed = self._failure(error.what.rstrip("."))
+            failed.hint = error.hint
+            raise failed from error
+        except Exception as error:  # each file system of fsspec has exceptions of its own
+            because = _reason(error)
+            if not isinstance(error, (FileNotFoundError, PermissionError)):
+                self._away_until = time.monotonic() + _PAUSE_S
+                self._because = because
+                self._opened = None
+                _sessions.clear()  # it remembers credentials
+            raise self._failure(because) from error
+
+    def _failure(self, because: str) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"{self.url} cannot be used: {because}.", kept=_KEPT, hint=_HINT
+        )
+
+
+def _session() -> Any:
+    """Return the session of this process, which reads the descriptions of the service once."""
+    if os.getpid() not in _sessions:
+        _sessions.clear()
+        _sessions[os.getpid()] = library("aiobotocore.session", "s3").AioSession()
+    return _sessions[os.getpid()]
+
+
+def _reason(error: Exception) -> str:
+    """Return the reason in an error of the library, in one line and without passwords."""
+    if isinstance(error, FileNotFoundError):
+        return "the bucket does not exist"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return _PASSWORD.sub("//***@", text).rstrip(".")
+
+
+def _is_exiting(error: StoreUnavailableError) -> bool:
+    """Check whether an upload failed because the interpreter is exiting."""
+    # Source: CPython, concurrent/futures/thread.py and _threadmodule.c.
+    return "after shutdown" in error.what or "at interpreter shutdown" in error.what
+
+
+def _part_bytes(size_bytes: int) -> int:
+    wanted = -(-size_bytes // _MOST_PARTS)
+    return max(_PART_BYTES, -(-wanted // _CHUNK_BYTES) * _CHUNK_BYTES)
+
+
+def _etag(path: Path, size_bytes: int) -> str:
+    """Return the fingerprint that S3 has of a file that was uploaded as here.
+
+    Source: Amazon S3 API Reference, Object, ETag. It differs if S3 encrypts with keys of its own;
+    then the file is uploaded again.
+    """
+    part_bytes = _part_bytes(size_bytes)
+    parts: list[bytes] = []
+    with path.open("rb") as file:
+        while True:
+            digest, left = hashlib.md5(usedforsecurity=False), part_bytes
+            while left and (some := file.read(min(left, _CHUNK_BYTES))):
+                digest.update(some)
+                left -= len(some)
+            if left == part_bytes and parts:
+                break
+            parts.append(digest.digest())
+            if left:
+                break
+    if size_bytes < part_bytes:
+        return parts[0].hex()
+    whole = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
+    return f"{whole}-{len(parts)}"
+
+
+def _stored(key: str, about: dict[str, Any]) -> StoredObject:
+    modified = about.get("LastModified") or about.get("mtime") or about.get("last_modified")
+    if isinstance(modified, datetime):
+        modified = modified.timestamp()
+    etag = about.get("ETag")
+    return StoredObject(
+        key,
+        int(about.get("size") or 0),
+        modified if isinstance(modified, (int, float)) else None,
+        etag.strip('"') if isinstance(etag, str) else None,
+    )
+
+
+def main(url: str, path: str, key: str, digest: str, size_bytes: str) -> None:
+    """Upload a file, for a process that is exiting."""
+    try:
+        Bucket(url)._deliver(Path(path), key, Contents(digest, int(size_bytes)))  # noqa: SLF001
+    except StoreUnavailableError as error:
+        sys.exit(error.what)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,161 @@
+"""Contents that are stored elsewhere, with copies in the store's folder on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from runstore.errors import (
+    NotFoundError,
+    StoreCorruptError,
+    StoreError,
+    StoreLockedError,
+    StoreUnavailableError,
+)
+from runstore.storage.files.objects import Contents, NotSentError, Objects
+
+# Copies take at most this much, and at most this share of their disk.
+_LARGEST_BYTES, _LARGEST_SHARE = 10 << 30, 0.1
+_KEPT_SHARE = 0.8
+# A copy that was used lately may be in use by a program that knows only its path.
+_IN_USE_S = 3600.0
+
+
+class CopiedObjects(Objects):
+    """Contents stored elsewhere; every access goes through a copy in a folder.
+
+    Copies are limited: the least recently used ones are removed.
+
+    Args:
+        folder: The copies on this machine.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._added: int | None = None
+
+    def _send(self, kept: Contents) -> None:
+        """Send contents of which there is a copy; durable on return.
+
+        Raises:
+            StoreUnavailableError: They could not be sent.
+            StoreLockedError: The same.
+        """
+        raise NotImplementedError
+
+    def _fetch(self, wanted: Contents) -> None:
+        """Make an intact copy, by `_copying`.
+
+        Raises:
+            NotFoundError: The contents are missing.
+            StoreCorruptError: They have another digest.
+            StoreUnavailableError: They cannot be read now.
+        """
+        raise NotImplementedError
+
+    def opened(self, digest: str, size_bytes: int) -> BinaryIO:
+        """Open these contents, fetched if there is no intact copy.
+
+        Raises:
+            NotFoundError: The contents are missing.
+            StoreCorruptError: They have another digest.
+            StoreUnavailableError: They cannot be read now.
+        """
+        self.path_of(digest)  # refuses a text that is not a digest
+        try:
+            file = super().opened(digest, size_bytes)
+        except (NotFoundError, StoreCorruptError):
+            self._fetch(Contents(digest, size_bytes))
+            file = super().opened(digest, size_bytes)
+        about = os.fstat(file.fileno())
+        with suppress(OSError):  # of another user
+            os.utime(file.fileno(), ns=(time.time_ns(), about.st_mtime_ns))
+        return file
+
+    def keep_bytes(self, contents: bytes | bytearray | memoryview) -> Contents:
+        """Store bytes; durable on return."""
+        kept = super().keep_bytes(contents)
+        self._deliver(kept)
+        return kept
+
+    def _name(self, path: Path, kept: Contents) -> None:
+        super()._name(path, kept)
+        self._deliver(kept)
+
+    def _deliver(self, kept: Contents) -> None:
+        try:
+            self._send(kept)
+        except (StoreUnavailableError, StoreLockedError) as error:
+            failed = NotSentError(error.what, kept=error.kept, hint=error.hint)
+            failed.contents = kept
+            raise failed from error
+        self._limit(kept.size_bytes)
+
+    @contextmanager
+    def _copying(self, wanted: Contents) -> Iterator[Path]:
+        """Yield a path to write these contents to; the copy gets its name on exit.
+
+        Raises:
+            StoreUnavailableError: The disk of this machine is full.
+        """
+        try:
+            with self.aside() as path:
+                yield path
+                super()._name(path, wanted)
+        except StoreError:
+            raise
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"A copy of contents could not be written to {self.folder}:"
+                f" {error.strerror or error}.",
+                kept="The stored contents were not changed.",
+                hint="Free some space on the disk, then try again.",
+            ) from error
+        self._limit(wanted.size_bytes)
+
+    # The limit of the copies
+
+    def _limit(self, size_bytes: int) -> None:
+        """Remove copies after some were added, if they take too much."""
+        limit = self._limit_bytes()
+        if self._added is not None and self._added + size_bytes < limit // 16:
+            self._added += size_bytes
+            return
+        self._added = 0
+        copies = sorted(self._copies())
+        total = sum(size for _, size, _ in copies)
+        if total <= limit:
+            return
+        for used_at, size, path in copies:
+            if total <= limit * _KEPT_SHARE or time.time() - used_at < _IN_USE_S:
+                return
+            with suppress(OSError):
+                super().remove(path)
+                total -= size
+
+    def _limit_bytes(self) -> int:
+        try:
+            return min(_LARGEST_BYTES, int(shutil.disk_usage(self.folder).total * _LARGEST_SHARE))
+        except OSError:
+            return _LARGEST_BYTES
+
+    def _copies(self) -> Iterator[tuple[float, int, Path]]:
+        """Yield when each copy was used last, its size, and its path."""
+        for path in super().files():
+            if self.digest_at(path) is not None:
+                with suppress(OSError):
+                    yield used_at(path), path.lstat().st_size, path
+
+
+def used_at(path: Path) -> float:
+    """Return when a copy was saved or used last; the distant future if it is not there."""
+    try:
+        about = path.lstat()
+    except OSError:
+        return float("inf")
+    return max(about.st_atime, about.st_mtime)

@@ -1,0 +1,203 @@
+"""The place of the contents of artifacts: the database, a folder or a bucket, for all machines.
+
+The first program that stores contents notes their place in the database, and leaves a mark in it;
+other programs use the same place. The mark prevents that a second store uses, and cleans up, the
+same place, and that contents are written to a folder that is not mounted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from runstore.errors import MissingExtraError, StoreUnavailableError, UsageError
+from runstore.storage.files.objects import MARK
+from runstore.storage.files.safe_files import read_file
+from runstore.storage.postgres.driver import PostgresDriver
+
+__all__ = ["DATABASE", "MARK", "ContentsPlace", "check_folder", "check_mark", "noted", "place_of"]
+
+DATABASE = "the database"
+_NOTED = "SELECT value FROM store_state WHERE name = 'objects'"
+# Contents of older stores are in the database, without a note.
+_NOTE = """
+    INSERT INTO store_state (name, value)
+    SELECT 'objects', $1 WHERE $2 = 1 OR NOT EXISTS (SELECT 1 FROM objects)
+    ON CONFLICT (name) DO NOTHING RETURNING value
+"""
+_IS_USED = "SELECT EXISTS (SELECT 1 FROM artifacts) OR EXISTS (SELECT 1 FROM outputs)"
+_IN_ROWS = "SELECT EXISTS (SELECT 1 FROM objects)"
+
+
+class ContentsPlace(NamedTuple):
+    """The place of contents, and the mark that it has.
+
+    Attributes:
+        name: `DATABASE`, an absolute path, or the URL of a bucket.
+        mark: A text that belongs to this store alone.
+        is_new: Whether it was noted just now.
+    """
+
+    name: str
+    mark: str
+    is_new: bool = False
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return os.path.isabs(self.name)  # noqa: PTH117 - a text
+
+    @property
+    def is_bucket(self) -> bool:
+        """Whether it is a bucket."""
+        return "://" in self.name
+
+
+def noted(driver: PostgresDriver) -> ContentsPlace | None:
+    """Return the place that the store has noted; None if there are no contents yet."""
+    with driver.read() as connection:
+        row = connection.execute(_NOTED).fetchone()
+        if row is None and not connection.execute(_IN_ROWS).fetchone()[0]:
+            return None
+    mark, _, name = (" " + DATABASE if row is None else row[0]).partition(" ")
+    return ContentsPlace(name, mark)
+
+
+def place_of(driver: PostgresDriver, wanted: str | None) -> ContentsPlace | None:
+    """Return the place of the contents of a store, and note it if there is none yet.
+
+    Args:
+        driver: The database.
+        wanted: The place that the URL names; None if it names none.
+
+    Raises:
+        UsageError: The contents are in another place.
+        MissingExtraError: The libraries for buckets are not installed.
+    """
+    if wanted is not None and ContentsPlace(wanted, "").is_bucket:
+        check_extra(wanted)
+    found = noted(driver)
+    if found is None and wanted is not None:
+        if driver.refusal is not None:
+            return ContentsPlace(wanted, "")
+        found = note(driver, wanted)
+        if found.is_new and found.is_folder:
+            check_folder(driver, found)
+    if found is None or wanted in {None, found.name}:
+        return found
+    place = ContentsPlace(wanted or "", found.mark)
+    if place.is_folder and found.mark and _mark_in(Path(place.name)) == found.mark:
+        return place  # the same folder by another path
+    raise UsageError(
+        f"The contents of files of this store are in {found.name}, not in {wanted}.",
+        kept="Nothing was changed.",
+        hint="Remove the option objects= from the URL.",
+    )
+
+
+def check_extra(url: str) -> None:
+    """Check that the libraries for a bucket are installed, without loading them.
+
+    Raises:
+        MissingExtraError: They are not.
+    """
+    from importlib.util import find_spec
+
+    names = ("fsspec", "s3fs") if url.startswith("s3://") else ("fsspec",)
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"{missing[0]} is not installed, which {url} requires.",
+            kept="Nothing was changed.",
+            hint="Install it with: pip install 'runstore[s3]'",
+        )
+
+
+def note(driver: PostgresDriver, wanted: str) -> ContentsPlace:
+    """Note the place of contents unless there is one; return the one that is noted."""
+    text = f"{secrets.token_hex(8)} {wanted}"
+    is_new = driver.call(_NOTE, [text, int(wanted == DATABASE)]) is not None
+    found = noted(driver)
+    return ContentsPlace(wanted, "") if found is None else found._replace(is_new=is_new)
+
+
+def check_mark(
+    driver: PostgresDriver,
+    place: ContentsPlace,
+    read: Callable[[], str | None],
+    write: Callable[[str], None],
+) -> None:
+    """Check that a place has the mark of this store, and mark a new place.
+
+    Args:
+        driver: The database.
+        place: The place.
+        read: Returns the text of its mark; None if there is none.
+        write: Writes it.
+
+    Raises:
+        StoreUnavailableError: The place belongs to another store, or is not there.
+    """
+    if not place.mark:
+        return  # of a store that can only be read and has no note
+    text = read()
+    if text is not None:
+        if _mark_of(text) == place.mark:
+            return
+        raise StoreUnavailableError(
+            f"{place.name} has the contents of another store.",
+            kept="It was not changed.",
+            hint="Use a prefix or a folder of its own for each store.",
+        )
+    with driver.read() as connection:
+        is_used = connection.execute(_IS_USED).fetchone()[0]
+    if is_used and not place.is_new:
+        raise StoreUnavailableError(
+            f"{place.name} has no contents of this store: its file {MARK} is missing.",
+            kept="It was not changed.",
+            hint="Check that the folder is mounted, and that the bucket is the right one.",
+        )
+    write(f"runstore keeps contents of files here, for the store {place.mark}.\n")
+
+
+def check_folder(driver: PostgresDriver, place: ContentsPlace) -> Path:
+    """Return the folder of a place, after checking its mark.
+
+    Raises:
+        StoreUnavailableError: It belongs to another store, or is not there.
+    """
+    folder = Path(place.name)
+
+    def write(text: str) -> None:
+        try:
+            folder.mkdir(exist_ok=True)
+            folder.joinpath(MARK).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"Contents cannot be written to {folder}: {error.strerror or error}.",
+                kept="Nothing was changed.",
+                hint="Check that the folder is mounted and that you may write to it.",
+            ) from error
+
+    check_mark(driver, place, lambda: _text_in(folder), write)
+    return folder
+
+
+def _text_in(folder: Path) -> str | None:
+    try:
+        return read_file(folder / MARK, at_most=1000).decode(errors="replace")
+    except OSError:
+        return None
+
+
+def _mark_in(folder: Path) -> str | None:
+    return _mark_of(_text_in(folder) or "")
+
+
+def _mark_of(text: str) -> str | None:
+    found = re.search(r"\b[0-9a-f]{16}\b", text)
+    return None if found is None else found[0]

@@ -1,0 +1,651 @@
+"""Contents of artifacts in object storage, for a store on a server."""
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+
+from runstore import Status, Store
+from runstore.errors import (
+    MissingExtraError,
+    NotFoundError,
+    StoreCorruptError,
+    StoreWarning,
+    UsageError,
+)
+from runstore.model.results.findings import DAMAGED, DANGLING, ORPHANED
+from runstore.storage.postgres.location import masked, server_location
+from runstore.storage.remote import bucket as bucket_module
+from runstore.storage.remote import copies as copies_module
+from runstore.storage.remote.bucket import Bucket
+
+psycopg = pytest.importorskip("psycopg")
+pytest.importorskip("moto")
+pytest.importorskip("s3fs")
+
+WEIGHTS = b"weights of a model"
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def url():
+    from postgres_server import database
+
+    url, take_back = database()
+    yield url
+    take_back()
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    from s3_server import TestBucket, variables
+
+    for name, value in variables().items():
+        monkeypatch.setenv(name, value)
+    return TestBucket()
+
+
+@pytest.fixture
+def place(url, bucket):
+    """Return the URL of a store with its contents in a bucket."""
+    return naming(url, bucket.url)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Try a bucket once, and again at once."""
+    monkeypatch.setattr(bucket_module, "_ATTEMPTS", 1)
+    monkeypatch.setattr(bucket_module, "_PAUSE_S", 0.0)
+
+
+def naming(url, objects):
+    return f"{url}{'&' if '?' in url else '?'}objects={objects}"
+
+
+def record(place, **files):
+    """Record a run with files, and return its reference."""
+    with Store.open(place) as store, store.start("fit", capture=False) as run:
+        for name, contents in (files or {"model": WEIGHTS}).items():
+            run.save(f"{name}.bin", contents)
+    return run.reference
+
+
+def read(place, name="model.bin", reference="fit#1"):
+    with Store.open(place) as store, store.get(reference).open(name, "rb") as file:
+        return file.read()
+
+
+def key_of(contents):
+    digest = hashlib.sha256(contents).hexdigest()
+    return f"runs/{digest[:2]}/{digest[2:]}"
+
+
+def forget_copies(url):
+    """Remove the copies of this machine."""
+    shutil.rmtree(server_location(url).folder / "objects")
+
+
+def findings(place, *, deep=False):
+    with Store.open(place) as store:
+        return {one.kind: one.names for one in store.check(deep=deep)}
+
+
+def age_rows(url):
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE objects SET saved_at = saved_at - 200000000000")
+
+
+def collect(place, **options):
+    with Store.open(place) as store:
+        return store.collect_garbage(**options)
+
+
+# Saving and reading
+
+
+def test_contents_are_objects_named_by_their_digest(place, bucket):
+    record(place)
+
+    assert bucket.contents() == [key_of(WEIGHTS)]
+    assert bucket.get(key_of(WEIGHTS)) == WEIGHTS
+
+
+def test_another_machine_finds_the_bucket_by_the_store(place, url, bucket, monkeypatch, tmp_path):
+    record(place)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+
+    assert read(url) == WEIGHTS
+
+
+def test_the_same_contents_are_uploaded_once(place, bucket):
+    record(place, one=WEIGHTS, two=WEIGHTS)
+    bucket.put("marker", b"")
+    before = bucket.keys()
+
+    record(place)
+
+    assert bucket.keys() == before
+
+
+def test_a_large_file_is_uploaded_in_parts(place, url, bucket, monkeypatch):
+    monkeypatch.setattr(bucket_module, "_PART_BYTES", 5 << 20)
+    body = os.urandom(1 << 20) * 11
+
+    record(place, model=body)
+    forget_copies(url)
+
+    assert bucket.get(key_of(body)) == body
+    assert Bucket(bucket.url).find(key_of(body).removeprefix("runs/")).etag.endswith("-3")
+    assert read(place) == body
+
+
+@pytest.mark.parametrize("size", [0, 1, 5 << 20, (5 << 20) + 1, 10 << 20])
+def test_an_intact_object_is_recognized(place, bucket, monkeypatch, size):
+    """Otherwise each save would upload it again."""
+    monkeypatch.setattr(bucket_module, "_PART_BYTES", 5 << 20)
+    body = bytes(size)
+    record(place, model=body)
+    monkeypatch.setattr(Bucket, "_upload", None)
+
+    record(place, model=body)
+
+    assert bucket.contents() == [key_of(body)]
+
+
+def test_output_is_read_and_searched_on_another_machine(place, url, bucket, monkeypatch, tmp_path):
+    from runstore.recording.output.keeper import OutputKeeper
+
+    with Store.open(place) as store, store.start("fit", capture=False) as run:
+        keeper = OutputKeeper(store.backend.spool, run.uid)
+        keeper.feed("stdout", b"first\nCUDA out of memory\n")
+        keeper.close()
+        run.execution.has_output = True
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+
+    with Store.open(url) as store:
+        assert [line.number for page in store.grep("CUDA") for line in page.lines] == [2]
+        assert [line.text for line in store.get("fit#1").output] == ["first", "CUDA out of memory"]
+
+
+def test_runs_are_pushed_and_pulled(place, bucket, tmp_path):
+    record(place)
+
+    with Store.open(tmp_path / "laptop") as laptop, Store.open(place) as team:
+        laptop.pull(team)
+        with laptop.start("more", capture=False) as run:
+            run.save("plot.svg", b"<svg/>")
+        laptop.push(team)
+
+    assert read(tmp_path / "laptop") == WEIGHTS
+    assert read(place, "plot.svg", "more#1") == b"<svg/>"
+    assert set(bucket.contents()) == {key_of(WEIGHTS), key_of(b"<svg/>")}
+
+
+def test_purged_contents_are_removed_later(place, url, bucket):
+    reference = record(place)
+    with Store.open(place) as store:
+        store.delete(reference)
+        store.collect_garbage(older_than=0)
+    bucket.age()
+    age_rows(url)
+
+    assert collect(place).freed.contents.files == 1
+    assert bucket.contents() == []
+
+
+# Damage
+
+
+def test_changed_contents_are_never_returned(place, url, bucket):
+    record(place)
+    forget_copies(url)
+    bucket.put(key_of(WEIGHTS), WEIGHTS[::-1])
+
+    with pytest.raises(StoreCorruptError, match=f"{bucket.url}/.* was changed or damaged"):
+        read(place)
+
+    assert DAMAGED in findings(place, deep=True)
+
+
+@pytest.mark.parametrize("body", [WEIGHTS[:-1], b"", WEIGHTS + b"x"])
+def test_contents_of_another_size_are_never_returned(place, url, bucket, body):
+    record(place)
+    forget_copies(url)
+    bucket.put(key_of(WEIGHTS), body)
+
+    with pytest.raises(StoreCorruptError):
+        read(place)
+
+    assert DAMAGED in findings(place)
+
+
+def test_changed_contents_are_repaired_by_saving_them_again(place, url, bucket):
+    record(place)
+    bucket.put(key_of(WEIGHTS), WEIGHTS[::-1])
+
+    record(place)
+    forget_copies(url)
+
+    assert read(place) == WEIGHTS
+    assert findings(place, deep=True) == {}
+
+
+def test_a_missing_object_is_an_error_that_names_it(place, url, bucket):
+    record(place)
+    forget_copies(url)
+    bucket.remove(key_of(WEIGHTS))
+
+    with pytest.raises(NotFoundError, match=f"There is no object {bucket.url}/"):
+        read(place)
+
+    [told] = findings(place)[DANGLING]
+    assert "model.bin" in told
+
+
+def test_a_damaged_copy_is_replaced(place, url, bucket):
+    record(place)
+    [copy] = [one for one in server_location(url).folder.glob("objects/*/*") if one.is_file()]
+    copy.chmod(0o600)
+    copy.write_bytes(WEIGHTS[::-1])
+
+    assert read(place) == WEIGHTS
+
+
+# A bucket that is away
+
+
+def test_files_wait_until_the_bucket_returns(place, url, bucket, monkeypatch, impatient):
+    with Store.open(place) as store:
+        run = store.start("fit", capture=False)
+        run.save("before.bin", b"before")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+        store.backend.objects._bucket._opened = None  # it keeps its connections
+        with pytest.warns(StoreWarning, match=f"{bucket.url} cannot be used.*Kept in .*model.bin"):
+            run.save("model.bin", WEIGHTS)
+        run.log(loss=0.5)
+        run.tags["kind"] = "test"
+        run.finish()
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT path FROM artifacts").fetchall()
+    assert rows == [("before.bin",)]
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.server)
+    forget_copies(url)
+
+    assert read(place) == WEIGHTS
+    with Store.open(place) as store:
+        found = store.get("fit#1")
+        assert (found.status, found.tags["kind"]) == (Status.COMPLETE, "test")
+        assert [*found.artifacts] == ["before.bin", "model.bin"]
+    assert findings(place, deep=True) == {}
+
+
+def test_a_stream_that_was_read_is_kept_as_well(place, bucket, monkeypatch, impatient):
+    bucket._client.delete_bucket(Bucket=bucket.name)
+    read_end, write_end = os.pipe()
+    os.write(write_end, WEIGHTS)
+    os.close(write_end)
+    with (
+        Store.open(place) as store,
+        store.start("fit", capture=False) as run,
+        os.fdopen(read_end, "rb") as pipe,
+        pytest.warns(StoreWarning, match="the bucket does not exist"),
+    ):
+        run.save("model.bin", pipe)
+    bucket._client.create_bucket(Bucket=bucket.name)
+
+    assert read(place) == WEIGHTS
+
+
+def test_missing_credentials_are_said(place, bucket, monkeypatch, impatient):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setattr(bucket_module, "_sessions", {})
+
+    with pytest.warns(StoreWarning, match="credentials"):
+        record(place)
+
+
+def test_a_program_does_not_wait_for_each_file(place, bucket, monkeypatch):
+    monkeypatch.setattr(bucket_module, "_ATTEMPTS", 1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+    tries = []
+    opening = Bucket._system
+    monkeypatch.setattr(Bucket, "_system", lambda self: tries.append(1) or opening(self))
+
+    with pytest.warns(StoreWarning):
+        record(place, **{f"file{number}": str(number).encode() for number in range(20)})
+
+    assert len(tries) == 1
+
+
+def test_output_waits_as_well(place, bucket, monkeypatch, impatient):
+    from runstore.recording.output.keeper import OutputKeeper
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+    with (
+        pytest.warns(StoreWarning),
+        Store.open(place) as store,
+        store.start("fit", capture=False) as run,
+    ):
+        keeper = OutputKeeper(store.backend.spool, run.uid)
+        keeper.feed("stdout", b"hello\n")
+        keeper.close()
+        run.execution.has_output = True
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.server)
+
+    with Store.open(place) as store:
+        assert [line.text for line in store.get("fit#1").output] == ["hello"]
+    assert len(bucket.contents()) == 1
+
+
+def test_a_check_says_that_the_bucket_is_away(place, bucket, monkeypatch, impatient):
+    record(place)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+
+    with Store.open(place) as store:
+        [found] = store.check()
+
+    assert f"{bucket.url} cannot be used" in found.what
+
+
+def test_a_file_is_uploaded_at_the_end_of_the_process(place, bucket):
+    """When `start_run` is used without a block, the interpreter can start no threads any more."""
+    program = f"""
+import runstore
+store = runstore.Store.open({place!r})
+run = store.start("fit", capture=False)
+run.save("first.bin", b"first")
+import atexit
+atexit.register(lambda: run.save("model.bin", {WEIGHTS!r}))
+"""
+    # Names are resolved in threads, addresses are not.
+    variables = {**os.environ, "AWS_ENDPOINT_URL": bucket.server.replace("127.0.0.1", "localhost")}
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=variables, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+
+    assert "artifact" not in ended.stderr
+    assert read(place) == WEIGHTS
+    assert key_of(WEIGHTS) in bucket.contents()
+
+
+# Many at once
+
+
+def save_the_same(place):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        record(place)
+
+
+def test_many_processes_save_the_same_file(place, url, bucket, request):
+    count = 16 if request.config.getoption("--campaign") else 3
+    spawning = multiprocessing.get_context("spawn")
+    with spawning.Pool(count) as pool:
+        pool.map(save_the_same, [place] * count, chunksize=1)
+
+    assert bucket.contents() == [key_of(WEIGHTS)]
+    forget_copies(url)
+    assert read(place, reference=f"fit#{count}") == WEIGHTS
+
+
+def test_a_forked_child_saves_and_reads(place, url, bucket):
+    record(place, first=b"first")
+    with Store.open(place) as store:
+        with store.get("fit#1").open("first.bin", "rb") as file:
+            assert file.read() == b"first"
+        child = os.fork()
+        if child == 0:
+            with store.start("fit", capture=False) as run:
+                run.save("model.bin", WEIGHTS)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+
+    assert read(place, reference="fit#2") == WEIGHTS
+
+
+# Cleaning up
+
+
+def test_unreferenced_contents_are_removed_after_a_day(place, url, bucket):
+    record(place)
+    unused = key_of(b"unused")
+    bucket.put(unused, b"unused")
+
+    assert collect(place).freed.contents.files == 0
+    assert unused in bucket.contents()
+
+    bucket.age()
+    assert collect(place, dry=True).freed.contents.files == 1
+    assert unused in bucket.contents()
+    assert collect(place).freed.contents.files == 1
+    assert bucket.contents() == [key_of(WEIGHTS)]
+    assert read(place) == WEIGHTS
+
+
+def test_contents_that_are_being_saved_again_are_spared(place, url, bucket):
+    """An object may be old, although a program has just found it in the bucket."""
+    record(place, unused=b"unused")
+    with Store.open(place) as store:
+        store.delete("fit#1")
+        store.collect_garbage(older_than=0)
+        bucket.age()
+        age_rows(url)
+        store.backend.objects.keep_bytes(b"unused")
+
+        assert store.collect_garbage().freed.contents.files == 0
+    assert bucket.contents() == [key_of(b"unused")]
+
+
+def test_contents_that_are_being_removed_are_not_relied_on(place, url, bucket, monkeypatch):
+    from runstore.storage.remote import bucket_objects
+
+    monkeypatch.setattr(bucket_objects, "_REMOVAL_PATIENCE_S", 0.1)
+    record(place, first=b"first")
+    bucket.put(key_of(WEIGHTS), WEIGHTS)
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO objects VALUES (%s, 0, %s)",
+            [hashlib.sha256(WEIGHTS).hexdigest(), -time.time_ns() // 1000],
+        )
+
+    with pytest.warns(StoreWarning, match="Another program is removing the contents"):
+        record(place)
+    bucket.remove(key_of(WEIGHTS))
+    with psycopg.connect(url) as connection:
+        connection.execute("DELETE FROM objects WHERE saved_at < 0")
+
+    assert read(place, reference="fit#2") == WEIGHTS
+    assert key_of(WEIGHTS) in bucket.contents()
+
+
+def test_foreign_objects_are_reported_and_kept(place, url, bucket):
+    record(place)
+    strange = ["runs/notes.txt", "runs/ab/short", "runs/AB/" + "c" * 62, "runs/ab/" + "C" * 62,
+               "runs/zz/deep/er", "other/" + "a" * 64]  # fmt: skip
+    for key in strange:
+        bucket.put(key, b"mine")
+    bucket.age()
+
+    told = findings(place)[ORPHANED]
+    collect(place)
+
+    assert set(strange) < set(bucket.keys())
+    assert f"{bucket.url}/notes.txt" in told
+    assert not any("other" in one for one in told)
+
+
+def test_uploads_that_were_cut_off_are_removed_after_a_day(place, bucket, monkeypatch):
+    record(place)
+    bucket.begin_upload(key_of(b"cut off"))
+    bucket.begin_upload("runs/of-another-program")
+    with monkeypatch.context() as patched:
+        patched.setattr(bucket_module, "_OLD_UPLOAD_S", 2**40)
+        collect(place)
+        assert len(bucket.uploads()) == 2
+
+    collect(place)
+
+    assert bucket.uploads() == ["runs/of-another-program"]
+
+
+def test_copies_are_limited(place, url, bucket, monkeypatch):
+    record(place, old=b"o" * 600, new=b"n" * 600)
+    [old] = server_location(url).folder.glob(f"objects/{key_of(b'o' * 600)[5:]}")
+    [new] = server_location(url).folder.glob(f"objects/{key_of(b'n' * 600)[5:]}")
+    os.utime(old, (0, 0))
+    monkeypatch.setattr(copies_module, "_LARGEST_BYTES", 1000)
+
+    record(place)
+
+    assert (old.exists(), new.exists()) == (False, True)
+    assert read(place, "old.bin") == b"o" * 600
+
+
+# The place belongs to the store
+
+
+def test_another_bucket_is_refused(place, url, bucket):
+    record(place)
+
+    with pytest.raises(UsageError, match=f"are in {bucket.url}, not in s3://elsewhere/x"):
+        Store.open(naming(url, "s3://elsewhere/x"))
+
+
+def test_a_store_with_contents_in_the_database_is_not_split(url, bucket):
+    record(url)
+
+    with pytest.raises(UsageError, match="are in the database, not in"):
+        Store.open(naming(url, bucket.url))
+
+
+def test_a_program_that_knows_no_bucket_yet_does_not_split_the_store(url, place, bucket):
+    with Store.open(url) as early:
+        run = early.start("fit", capture=False)
+        assert early.backend.objects is not None
+        record(place)
+
+        with pytest.warns(StoreWarning, match=f"are in {bucket.url} now"):
+            run.save("late.bin", b"late")
+        run.finish()
+
+    assert read(url, "late.bin") == b"late"
+    assert key_of(b"late") in bucket.contents()
+
+
+def test_two_stores_do_not_share_a_prefix(place, bucket, impatient):
+    from postgres_server import database
+
+    record(place)
+    other, take_back = database()
+
+    with pytest.warns(StoreWarning, match="has the contents of another store"):
+        record(naming(other, bucket.url), other=b"other")
+
+    assert bucket.contents() == [key_of(WEIGHTS)]
+    take_back()
+
+
+def test_a_bucket_without_the_mark_is_refused(place, bucket, impatient):
+    record(place)
+    bucket.remove("runs/runstore.txt")
+
+    with pytest.warns(StoreWarning, match=r"its file runstore\.txt is missing"):
+        record(place, more=b"more")
+
+    assert bucket.contents() == [key_of(WEIGHTS)]
+
+
+def test_a_folder_that_is_not_mounted_is_not_written_to(url, tmp_path):
+    shared = tmp_path / "shared"
+    record(naming(url, shared))
+    shared.rename(tmp_path / "unmounted")
+    shared.mkdir()
+
+    with pytest.warns(StoreWarning, match=r"its file runstore\.txt is missing"):
+        record(url, more=b"more")
+    assert list(shared.iterdir()) == []
+
+    shared.rmdir()
+    (tmp_path / "unmounted").rename(shared)
+    assert read(url, "more.bin", "fit#2") == b"more"
+    assert findings(url) == {}
+
+
+def test_a_folder_has_other_paths_on_other_machines(url, tmp_path):
+    (tmp_path / "mounted").mkdir()
+    (tmp_path / "elsewhere").symlink_to("mounted")
+
+    record(naming(url, tmp_path / "mounted" / "shared"))
+
+    assert read(naming(url, tmp_path / "elsewhere" / "shared")) == WEIGHTS
+
+
+# URLs
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s3://key:secret@bucket/x", "s3://bucket/x?secret=1", "simplecache::s3://b/x", "file:///x",
+     "s3://", "s3:///", "relative", "http://host/x", "s3://bucket/a%0Ab"],
+)  # fmt: skip
+def test_other_urls_are_refused_without_showing_secrets(url, text):
+    with pytest.raises(UsageError) as raised:
+        Store.open(naming(url, text))
+
+    assert "key:secret" not in str(raised.value)
+
+
+def test_secrets_in_the_url_of_a_bucket_are_masked():
+    shown = masked("postgresql:///runs?objects=s3://key:secret@bucket/x")
+
+    assert shown == "postgresql:///runs?objects=s3%3A//***%40bucket/x"
+
+
+def test_slashes_at_the_end_do_not_matter(place, bucket):
+    record(place)
+
+    assert read(f"{place}/") == WEIGHTS
+
+
+def test_a_missing_extra_is_said_when_the_store_is_opened(place, bucket, monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+
+    with pytest.raises(MissingExtraError, match=r"runstore\[s3\]"):
+        Store.open(place)
+
+
+def test_listing_runs_loads_no_library_of_buckets(place, url, bucket):
+    record(place)
+    program = f"""
+import sys, runstore
+with runstore.Store.open({url!r}) as store:
+    print(len(list(store.find())))
+print([name for name in ("fsspec", "s3fs", "botocore") if name in sys.modules])
+"""
+
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=100
+    ).stdout
+
+    assert printed.splitlines() == ["1", "[]"]
+
+
+def test_no_credentials_are_stored(place, url, bucket):
+    record(place)
+
+    state = server_location(url).folder
+    kept = [one.read_bytes() for one in state.rglob("*") if one.is_file()]
+    with psycopg.connect(url) as connection:
+        kept += [repr(connection.execute("SELECT * FROM store_state").fetchall()).encode()]
+    assert any(WEIGHTS in one for one in kept)
+    assert not any(b"hidden-from-users" in one for one in kept)
