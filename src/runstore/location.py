@@ -42,32 +42,6 @@ _FILES_OF_STORES = ("store.json", "spool")
 SERVER_NOTE = "server.txt"
 
 
-def find_store(location: str | os.PathLike[str] | None = None) -> Path:
-    """Return the folder of the store to use; see `find_place`.
-
-    Raises:
-        UsageError: The store is on a server.
-    """
-    place = find_place(location)
-    if isinstance(place, Path):
-        return place
-    raise needs_folder("This call", str(place))
-
-
-def needs_folder(what: str, shown: str) -> UsageError:
-    """Return the error for an object that cannot use a store on a server.
-
-    Args:
-        what: The object.
-        shown: The URL, without passwords.
-    """
-    return UsageError(
-        f"{what} requires a store in a folder; {shown} is not available to it yet.",
-        kept="Nothing was changed.",
-        hint="Pass the path of a folder.",
-    )
-
-
 def server_of_project() -> ServerLocation | None:
     """Return the server of `RUNSTORE_URL`, or else of the project's settings; None without one."""
     if url := os.environ.get("RUNSTORE_URL"):

@@ -771,21 +771,23 @@ class Store:
             )
         return collect(self.backend, older_than=kept, is_dry=dry, vacuum=vacuum)
 
-    def copy(self, target: str | Path) -> Path:
-        """Copy the store into a new folder, also while programs record into it.
+    def copy(self, target: str | Path) -> Path | str:
+        """Copy the store to a new folder or an empty database, also while programs record into it.
 
         The copy has the runs, files, output and points as they are now. An active run is `lost`
         in the copy once its process has ended. Links are skipped with a warning.
 
         Args:
-            target: The folder to create; an empty folder is replaced.
+            target: The folder to create, where an empty folder is replaced; or the URL of an
+                empty database.
 
         Returns:
-            The absolute path of the copy, which is complete and durable.
+            The absolute path of the copy, which is complete and durable; or the URL, without the
+            password.
 
         Raises:
-            ConflictError: The folder is not empty, or is a file.
-            UsageError: The folder is within the store, or is a URL.
+            ConflictError: The folder is not empty, or is a file; or the database has runs.
+            UsageError: The folder is within the store, or the URL is of another kind.
             StoreUnavailableError: The copy could not be written; the incomplete one was removed.
         """
         from runstore.maintenance.copying import copy_store

@@ -152,9 +152,9 @@ def test_a_store_is_not_copied_into_itself(store, tmp_path, place):
     assert sorted(store.path.rglob("*")) == before
 
 
-def test_a_url_is_no_folder_for_a_copy(store, tmp_path, monkeypatch):
+def test_a_url_of_another_kind_is_refused(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="file:///copy is not a folder"):
+    with pytest.raises(UsageError, match="file:///copy is neither a folder nor a database"):
         store.copy("file:///copy")
 
     assert [one.name for one in tmp_path.iterdir()] == ["original"]

@@ -177,11 +177,6 @@ def test_runs_are_moved_between_a_folder_and_a_server(url, tmp_path):
         assert not [one for one in server.check(deep=True) if one.is_trouble]
 
 
-def test_what_needs_a_folder_says_so(url, tmp_path):
-    with Store.open(url) as store, pytest.raises(UsageError, match="not available on PostgreSQL"):
-        store.copy(tmp_path / "copy")
-
-
 # Migrations
 
 

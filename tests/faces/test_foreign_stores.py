@@ -12,7 +12,7 @@ from other_users import ALICE, BOB, TEAM, skip_without_root
 from runstore import Store, StoreWarning, started_in
 from runstore.config import project_settings
 from runstore.errors import StoreUnavailableError, UntrustedStoreError, UsageError
-from runstore.location import find_store
+from runstore.location import find_place
 from runstore.runner.project import Project
 from runstore.storage.trust import foreign_stores, trusted
 
@@ -127,21 +127,21 @@ def test_root_in_a_folder_of_a_user_works_for_that_user(users, monkeypatch):
     users.said_by(ALICE, RECORD, cwd=project)
     monkeypatch.chdir(users.folder("project/deep", ALICE))
 
-    assert find_store() == project / ".runstore"
+    assert find_place() == project / ".runstore"
 
 
 def test_root_elsewhere_does_not_use_stores_of_users(users, scratch, monkeypatch):
     monkeypatch.chdir(users.folder("scratch/roots", 0))
 
     with pytest.warns(StoreWarning, match=f"belongs to the user {BOB}"):
-        assert find_store() == scratch / "roots" / ".runstore"
+        assert find_place() == scratch / "roots" / ".runstore"
 
 
 def test_below_sudo_the_stores_of_who_called_it_are_used(users, scratch, monkeypatch):
     monkeypatch.chdir(users.folder("scratch/roots", 0))
     monkeypatch.setenv("SUDO_UID", str(BOB))
 
-    assert find_store() == scratch / ".runstore"
+    assert find_place() == scratch / ".runstore"
 
 
 # What was given away
@@ -156,28 +156,28 @@ def test_a_link_of_another_user_is_not_followed(strange):
     os.chdir(strange / "deep")
 
     with pytest.raises(UntrustedStoreError):
-        find_store()
+        find_place()
 
 
 def test_a_store_of_ones_own_that_is_linked_is_used(strange):
     (strange / "mine").mkdir()
     (strange / ".runstore").symlink_to(strange / "mine")
 
-    assert find_store() == strange / ".runstore"
+    assert find_place() == strange / ".runstore"
 
 
 def test_a_project_file_of_another_user_sets_nothing(strange):
     project = strange / "pyproject.toml"
     project.write_text('[tool.runstore]\nstore = "/elsewhere"\n')
-    assert find_store() == Path("/elsewhere")
+    assert find_place() == Path("/elsewhere")
     give_away(project)
 
     with pytest.warns(StoreWarning, match=r"pyproject\.toml belongs to .* runstore trust"):
         assert project_settings(strange) == ({}, strange)
-    assert find_store() == strange / ".runstore"
+    assert find_place() == strange / ".runstore"
     trusted.trust(str(strange))
     os.chown(strange, BOB, -1)
-    assert find_store() == Path("/elsewhere")
+    assert find_place() == Path("/elsewhere")
 
 
 def test_a_project_file_of_another_user_without_settings_is_not_mentioned(strange, recwarn):
@@ -185,7 +185,7 @@ def test_a_project_file_of_another_user_without_settings_is_not_mentioned(strang
     project.write_text('[project]\ndependencies = ["runstore"]\n')
     give_away(project)
 
-    assert find_store() == strange / ".runstore"
+    assert find_place() == strange / ".runstore"
     assert list(recwarn) == []
 
 
@@ -193,11 +193,11 @@ def test_a_checkout_of_another_user_is_no_place_for_a_store(strange):
     (strange / ".git").mkdir()
     (strange / "deep").mkdir()
     os.chdir(strange / "deep")
-    assert find_store() == strange / ".runstore"
+    assert find_place() == strange / ".runstore"
     give_away(strange / ".git")
 
     started_in.STARTED_IN = str(strange / "deep")
-    assert find_store() == strange / "deep" / ".runstore"
+    assert find_place() == strange / "deep" / ".runstore"
 
 
 def test_experiments_of_another_user_are_not_run(strange):
@@ -228,7 +228,7 @@ def test_the_store_of_another_user_is_named_once(strange, recwarn):
     started_in.STARTED_IN = str(strange / "deep")
 
     for _ in range(3):
-        find_store()
+        find_place()
 
     assert len(recwarn) == 1
 
@@ -237,7 +237,7 @@ def test_the_store_of_another_user_is_named_once(strange, recwarn):
 def test_a_project_file_that_is_none_is_passed_over(strange, make):
     make(strange / "pyproject.toml")
 
-    assert find_store() == strange / ".runstore"
+    assert find_place() == strange / ".runstore"
 
 
 # The list

@@ -13,7 +13,7 @@ pytest.importorskip("psycopg")
 from managers import BLOCKS, STORES, Manager, blocks_of
 from runstore import ArtifactManager, ManagerStore, Store, StoreWarning, start_run
 from runstore.errors import UsageError
-from runstore.location import find_store
+from runstore.location import find_place
 
 pytestmark = pytest.mark.usefixtures("without_git")
 
@@ -131,7 +131,7 @@ def test_a_project_with_runs_of_its_own_keeps_them_apart(here, url, monkeypatch)
     store = ManagerStore(url)
     block = store.add_run(Manager())
 
-    assert find_store(here) == here / ".runstore"
+    assert find_place(here) == here / ".runstore"
     assert [one["reference"] for one in json.loads(Path(store.path).read_text())] == [
         block["reference"]
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from runstore import Store, StoreWarning, started_in
 from runstore.errors import StoreUnavailableError, UsageError
-from runstore.location import find_store
+from runstore.location import find_place
 from runstore.start import start_run
 
 
@@ -45,7 +45,7 @@ def here(tmp_path, monkeypatch):
     ],
 )
 def test_a_location_is_an_absolute_path(here, location, found):
-    assert find_store(location) == Path(found.format(here=here))
+    assert find_place(location) == Path(found.format(here=here))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_location_is_an_absolute_path(here, location, found):
 )  # fmt: skip
 def test_no_place_on_a_disk_is_refused(here, location):
     with pytest.raises(UsageError) as refused:
-        find_store(location)
+        find_place(location)
 
     assert refused.value.hint
     assert list(here.iterdir()) == []
@@ -87,7 +87,7 @@ def test_a_setting_of_the_whole_program_starts_from_its_first_folder(here, monke
     (here / "job").mkdir()
     monkeypatch.chdir(here / "job")
 
-    assert find_store() == here / "results"
+    assert find_place() == here / "results"
 
 
 def test_jobs_in_folders_of_their_own_share_one_store(tmp_path):
@@ -127,9 +127,9 @@ def test_a_project_that_is_entered_later_keeps_its_own_store(here, monkeypatch):
     (project / "deep").mkdir()
     monkeypatch.chdir(project / "deep")
 
-    assert find_store() == project / ".runstore"
+    assert find_place() == project / ".runstore"
     os.chdir(here)
-    assert find_store() == here / ".runstore"
+    assert find_place() == here / ".runstore"
 
 
 def test_reading_creates_no_store(here):

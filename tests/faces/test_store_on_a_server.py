@@ -118,3 +118,25 @@ def test_threads_share_a_store(url):
         runs = store.list(limit=100)
         assert sorted(run.run_number for run in runs) == list(range(1, 13))
         assert {run.status for run in runs} == {Status.COMPLETE}
+
+
+def test_the_page_of_a_notebook(url, monkeypatch):
+    httpx = pytest.importorskip("httpx")
+    pytest.importorskip("uvicorn")
+    monkeypatch.setenv("RUNSTORE_URL", url)
+    from runstore import ui
+    from runstore.web.in_process import end_all
+
+    with Store.open(url) as store:
+        store.start("fit", capture=False).finish()
+        addresses = [ui(), ui(store), ui(url)]
+        try:
+            with httpx.Client(follow_redirects=True) as browser:
+                assert browser.get(addresses[1]).status_code == 200
+                runs = browser.get(addresses[1].partition("/?")[0] + "/api/v1/runs").json()["runs"]
+        finally:
+            end_all()
+
+    assert len({address.partition("?")[0] for address in addresses}) == 1
+    assert [run["experiment_name"] for run in runs] == ["fit"]
+    assert SECRET not in "".join(addresses) + addresses[0]._repr_html_()

@@ -1,4 +1,4 @@
-"""Copying a store, also while it is in use."""
+"""Copying a store to a folder or a database, also while it is in use."""
 
 from __future__ import annotations
 
@@ -8,30 +8,47 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runstore.errors import ConflictError, StoreError, StoreUnavailableError, UsageError
-from runstore.storage.backend import STORE_JSON, Backend
+from runstore.errors import (
+    ConflictError,
+    NotFoundError,
+    StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
+    UsageError,
+)
+from runstore.location import make_own_folder, server_at
+from runstore.storage.backend import RUNS, STORE_JSON, Backend
+from runstore.storage.database import Database
 from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
-from runstore.storage.sqlite.paths import sync_folder
+from runstore.storage.sqlite.paths import DATABASE, sync_folder
+from runstore.storage.transfer.records import one_moment
+from runstore.storage.transfer.whole import check_is_empty, contents_in, copy_rows
 from runstore.store_json.lists import Lists
 from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.storage.postgres.location import ServerLocation
 
 _DEEPEST = 40
 _AT_ONCE = 1 << 20
 _RIGHTS = 0o777  # a program of another user must not run with the rights of this one
 # Left out: the database and its journals are copied by SQLite, the block list is written anew, and
 # the index of searches and locks belong to one place.
-_NOT_COPIED = ("runstore.db", "search.db", STORE_JSON, f".{STORE_JSON}.lock", "objects.lock")
+_NOT_COPIED = (DATABASE, "search.db", STORE_JSON, f".{STORE_JSON}.lock", "objects.lock")
 
 
-def copy_store(backend: Backend, target: str | Path) -> Path:
-    """Copy a store into a new folder; see `Store.copy`."""
-    backend.check_is_folder("Copying a store", "Back up the database with pg_dump.")
+def copy_store(backend: Backend, target: str | Path) -> Path | str:
+    """Copy a store into a new folder or an empty database; see `Store.copy`."""
+    server = server_at(str(target))
+    if server is not None:
+        return _copy_to_server(backend, server)
     if "://" in str(target):
         raise UsageError(
-            f"{target} is not a folder.",
+            f"{target} is neither a folder nor a database.",
             kept="Nothing was copied.",
-            hint="Pass the path of a new folder.",
+            hint="Pass the path of a new folder, or postgresql://user@host/database.",
         )
     target = Path(target).absolute()
     # A copy of the copy would be part of it, and `gc` would remove it.
@@ -70,6 +87,25 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
+def _copy_to_server(backend: Backend, server: ServerLocation) -> str:
+    from runstore.storage.postgres.database import ServerDatabase
+
+    target = Backend(server.folder, ServerDatabase(server), server=server)
+    try:
+        check_is_empty(target.database.driver, target.place)
+        make_own_folder(server.folder, server.shown)
+        with folder_at(backend.path, levels=0) as store, backend.objects.in_use():
+            copy_tree(store, RUNS, server.folder)
+            _copy_database(backend, target)
+    except FileExistsError as error:
+        raise ConflictError(
+            f"{error.filename} already exists.", kept="Nothing was copied.", hint="Remove it."
+        ) from error
+    finally:
+        target.close()
+    return target.place
+
+
 def _fill(backend: Backend, aside: Path) -> None:
     """Copy the parts of a store in an order in which none refers to a later state of another.
 
@@ -78,7 +114,14 @@ def _fill(backend: Backend, aside: Path) -> None:
     """
     with folder_at(backend.path, levels=0) as store, backend.objects.in_use():
         copy_tree(store, "spool", aside)
-        backend.database.driver.copy_to(aside / "runstore.db")
+        if backend.server is not None:
+            copy = Backend(aside, Database(aside / DATABASE))
+            _copy_database(backend, copy)
+            copy.close()
+            copy_tree(store, RUNS, aside)
+            sync_folder(aside)
+            return
+        backend.database.driver.copy_to(aside / DATABASE)
         names = store.names()
         for name in names:
             if not name.startswith(_NOT_COPIED) and name != "spool":
@@ -88,6 +131,19 @@ def _fill(backend: Backend, aside: Path) -> None:
         Lists(copy).of_folder(aside).bring_together(file_is_wanted=True)
         copy.close()
     sync_folder(aside)
+
+
+def _copy_database(backend: Backend, target: Backend) -> None:
+    """Copy rows and contents as they are at one moment, to another engine or server."""
+    source = backend.database.driver
+    with source.read() as connection, one_moment(connection), target.objects.in_use():
+        for digest, size in contents_in(connection).items():
+            try:
+                with backend.objects.opened(digest, size) as file:
+                    target.objects.keep_open(file)
+            except (NotFoundError, StoreCorruptError) as error:  # also if removed meanwhile
+                warn(f"A file was not copied: {error.what}")
+        copy_rows(source, connection, target.database.driver, target.place)
 
 
 def copy_tree(above: Folder, name: str, into: Path, *, deepest: int = _DEEPEST) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, Union
+from typing import Any, NamedTuple, Protocol, Union
 
 from runstore.errors import StoreError
 
@@ -16,6 +16,20 @@ class Highest(bytes):
     """A key above every other one: in SQLite above numbers, and texts in their place."""
 
     __slots__ = ()
+
+
+class StoredTable(NamedTuple):
+    """A table of a store.
+
+    Attributes:
+        name: Its name.
+        columns: The kind of each column, `text`, `bytes` or another one.
+        key: The columns that identify a row, or a hidden one.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
 
 
 class Rows(Protocol):
@@ -102,6 +116,20 @@ class Driver(Protocol):
 
     def copy_aside(self, suffix: str) -> None:
         """Copy the database before its tables change."""
+
+    def tables(self, connection: Any) -> Sequence[StoredTable]:
+        """Return all tables, each after those that it refers to."""
+
+    def streamed(
+        self, connection: Any, sql: str, parameters: Parameters = ..., /
+    ) -> Iterator[Sequence[Any]]:
+        """Yield the rows of a statement, without keeping all of them in memory.
+
+        The connection must be in a transaction.
+        """
+
+    def adopt_rows(self, connection: Any) -> None:
+        """Prepare for further runs after all rows were copied from another store."""
 
     def reusable_bytes(self) -> int:
         """Return the free space inside the database, in bytes."""

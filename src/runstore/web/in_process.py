@@ -7,13 +7,18 @@ import os
 import secrets
 import threading
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 from runstore.errors import StoreUnavailableError
-from runstore.location import find_store
+from runstore.location import find_place
 from runstore.model import arguments
 from runstore.store import Store
 from runstore.web.server import Options, Serving
+
+if TYPE_CHECKING:
+    from runstore.storage.postgres.location import ServerLocation
+
+Place = Union[Path, "ServerLocation"]
 
 _LOWEST, _HIGHEST = 100, 10_000  # pixels
 _PATIENCE_S = 30.0
@@ -68,9 +73,10 @@ def ui(
     """
     height = arguments.count(height, "height", _LOWEST, _HIGHEST)
     if isinstance(store, Store):
-        store.backend.check_is_folder("A page inside a notebook", "Start it with: runstore ui")
-    path = store.path if isinstance(store, Store) else find_store(store)
-    return PageAddress(_serving(path.absolute(), is_read_only=bool(read_only)), height)
+        place: Place = store.backend.server or store.path.absolute()
+    else:
+        place = find_place(store)
+    return PageAddress(_serving(place, is_read_only=bool(read_only)), height)
 
 
 def framed(serving: Serving, height: int) -> str:
@@ -102,22 +108,22 @@ class _Running(NamedTuple):
     thread: threading.Thread
 
 
-_running: dict[tuple[Path, bool, int], _Running] = {}
+_running: dict[tuple[Place, bool, int], _Running] = {}
 _lock = threading.Lock()
 
 
-def _serving(path: Path, *, is_read_only: bool) -> Serving:
+def _serving(place: Place, *, is_read_only: bool) -> Serving:
     """Return the server of a store in this process; a forked child has its own."""
-    place = (path, is_read_only, os.getpid())
+    key = (place, is_read_only, os.getpid())
     with _lock:
-        if place not in _running:
-            _running[place] = _started(path, is_read_only=is_read_only)
-        return _running[place].serving
+        if key not in _running:
+            _running[key] = _started(place, is_read_only=is_read_only)
+        return _running[key].serving
 
 
-def _started(path: Path, *, is_read_only: bool) -> _Running:
+def _started(place: Place, *, is_read_only: bool) -> _Running:
     has_started = threading.Event()
-    store = Store.open(path, create=False)
+    store = Store.open(place if isinstance(place, Path) else place.given, create=False)
     options = Options(port=0, is_read_only=is_read_only)
     serving = Serving(store, options, lambda _: has_started.set())
     thread = threading.Thread(target=serving.run, name="runstore-ui", daemon=True)

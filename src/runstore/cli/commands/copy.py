@@ -1,4 +1,4 @@
-"""runstore copy: a complete copy of the store in another folder."""
+"""runstore copy: a complete copy of the store in another folder or database."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from runstore.cli import output
 from runstore.cli.context import open_store
 
 
-@click.command(short_help="Copy the store to another folder.")
+@click.command(short_help="Copy the store to another folder or database.")
 @click.argument("target", type=click.Path())
 def command(target: str) -> None:
-    """Copy the store to the new folder TARGET, even while programs record into it.
+    """Copy the store to TARGET, even while programs record into it.
 
-    The copy has all runs, files, output and metrics. To use it, pass it as --store or
-    RUNSTORE_URL, or rename it to .runstore in another project.
+    TARGET is a new folder, or the URL of an empty database. The copy has all runs, files, output
+    and metrics. To use it, pass it as --store or RUNSTORE_URL, or rename a folder to .runstore in
+    another project.
 
     \b
     runstore copy /backup/runs-2026-11-27
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         copied = store.copy(target)
-        output.say(f"runstore: copied {store.path} to {copied}.", err=True)
+        output.say(f"runstore: copied {store.backend.place} to {copied}.", err=True)

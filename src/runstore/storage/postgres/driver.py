@@ -23,7 +23,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.extras import library
-from runstore.storage.driver import Parameters
+from runstore.storage.driver import Parameters, StoredTable
 from runstore.storage.files.locks import pause
 from runstore.storage.postgres import away
 from runstore.storage.postgres.dialect import TYPES, translated
@@ -513,6 +513,26 @@ class PostgresDriver:
 
     def copy_aside(self, suffix: str) -> None:
         """Do nothing: a migration is one transaction, and the server has its own backups."""
+
+    def tables(self, connection: Any) -> Sequence[StoredTable]:
+        """Return all tables, each after those that it refers to."""
+        from runstore.storage.postgres.tables import tables
+
+        return tables(connection)
+
+    def streamed(
+        self, connection: Any, sql: str, parameters: Parameters = (), /
+    ) -> Iterator[Sequence[Any]]:
+        """Yield the rows of a statement, without keeping all of them in memory."""
+        from runstore.storage.postgres.tables import streamed
+
+        return streamed(connection, sql, parameters)
+
+    def adopt_rows(self, connection: Any) -> None:
+        """Prepare for further runs after all rows were copied from another store."""
+        from runstore.storage.postgres.tables import adopt_rows
+
+        adopt_rows(connection)
 
     def reusable_bytes(self) -> int:
         """Return 0: the server reuses free space by itself."""

@@ -20,7 +20,7 @@ from runstore.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from runstore.storage.driver import Parameters
+from runstore.storage.driver import Parameters, StoredTable
 from runstore.storage.files.locks import pause
 from runstore.storage.sqlite.database_file import APPLICATION_ID, DatabaseFile
 from runstore.storage.sqlite.descriptors import Files, is_whole, keep_for_ever, new_descriptors
@@ -458,6 +458,26 @@ class SQLiteDriver:
                 os.fsync(made)
             finally:
                 os.close(made)
+
+    def tables(self, connection: Any) -> Sequence[StoredTable]:
+        """Return all tables, each after those that it refers to."""
+        from runstore.storage.sqlite.tables import tables
+
+        return tables(connection)
+
+    def streamed(
+        self, connection: Any, sql: str, parameters: Parameters = (), /
+    ) -> Iterator[Sequence[Any]]:
+        """Yield the rows of a statement, without keeping all of them in memory."""
+        from runstore.storage.sqlite.tables import streamed
+
+        return streamed(connection, sql, parameters)
+
+    def adopt_rows(self, connection: Any) -> None:
+        """Prepare for further runs after all rows were copied from another store."""
+        from runstore.storage.sqlite.tables import adopt_rows
+
+        adopt_rows(connection)
 
     def reusable_bytes(self) -> int:
         """Return the size of the file's unused pages, in bytes."""

@@ -1,0 +1,82 @@
+"""A copy of all rows of a store, as they are at one moment, in the empty tables of another one."""
+# ruff: noqa: S608 - the names of tables and columns come from the schema, in quotes
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from runstore.errors import ConflictError, SchemaTooNewError
+from runstore.storage.driver import Connection, Driver, StoredTable
+
+# Contents are copied by `Objects`, because each store keeps them in its own place.
+_OF_CONTENTS = frozenset({"objects", "object_parts"})
+# Values that depend on the engine, or on the place of contents.
+_OWN_STATE = "('last_run_indexed', 'objects')"
+_ROWS_AT_ONCE = 500
+IS_USED = "SELECT count(*) FROM (SELECT id FROM experiments LIMIT 1) used"
+CONTENTS = "SELECT digest, size_bytes FROM artifacts UNION SELECT digest, size_bytes FROM outputs"
+
+
+def contents_in(connection: Connection) -> dict[str, int]:
+    """Return the contents of all files and outputs: size in bytes by digest."""
+    return dict(connection.execute(CONTENTS).fetchall())
+
+
+def check_is_empty(target: Driver, place: str) -> None:
+    """Raise an error for a store that has runs, or had some.
+
+    Raises:
+        ConflictError: It has runs.
+    """
+    with target.read() as connection:
+        if connection.execute(IS_USED).fetchone()[0]:
+            raise ConflictError(
+                f"{place} already has runs.",
+                kept="Nothing was copied.",
+                hint="Choose an empty database, or add the runs with: runstore push",
+            )
+
+
+def copy_rows(source: Driver, connection: Connection, target: Driver, place: str) -> None:
+    """Copy all rows into an empty store, in one transaction.
+
+    Args:
+        source: The driver of the copied store.
+        connection: Its connection, in a transaction that sees one moment.
+        target: The driver of the other store.
+        place: The location of the other store, for messages.
+
+    Raises:
+        ConflictError: It has runs.
+        SchemaTooNewError: Tables or columns of the copied store are unknown.
+    """
+    if isinstance(source.refusal, SchemaTooNewError):
+        raise source.refusal
+    check_is_empty(target, place)
+    with target.write() as there:
+        for table in target.tables(there):
+            if table.name not in _OF_CONTENTS:
+                _copy_table(source.streamed(connection, _selection(table)), there, table)
+        target.adopt_rows(there)
+
+
+def _selection(table: StoredTable) -> str:
+    return f'SELECT {_columns(table)} FROM "{table.name}"{_condition(table)}'
+
+
+def _condition(table: StoredTable) -> str:
+    return f" WHERE name NOT IN {_OWN_STATE}" if table.name == "store_state" else ""
+
+
+def _columns(table: StoredTable) -> str:
+    return ", ".join(f'"{name}"' for name in table.columns)
+
+
+def _copy_table(rows: Iterator[Sequence[Any]], there: Connection, table: StoredTable) -> None:
+    marks = ", ".join("?" * len(table.columns))
+    insertion = f'INSERT INTO "{table.name}" ({_columns(table)}) VALUES ({marks})'
+    there.execute(f'DELETE FROM "{table.name}"{_condition(table)}')  # those of a new store
+    while some := list(islice(rows, _ROWS_AT_ONCE)):
+        there.executemany(insertion, some)

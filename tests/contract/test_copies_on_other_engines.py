@@ -1,0 +1,168 @@
+"""`Store.copy` from and to a server: the same runs, as they were at one moment."""
+
+import threading
+from urllib.parse import unquote
+
+import pytest
+
+pytest.importorskip("psycopg")
+
+from runstore import Store
+from runstore.errors import ConflictError, UsageError
+
+VALUES = [0.5, float("nan"), float("inf"), -0.0, 1e300]
+
+
+@pytest.fixture
+def database():
+    from postgres_server import database
+
+    url, take_back = database()
+    yield url
+    take_back()
+
+
+@pytest.fixture
+def empty():
+    from postgres_server import new_database
+
+    url, _ = new_database(is_empty=True)
+    return url
+
+
+@pytest.fixture(params=["folder to server", "server to folder", "server to server"])
+def places(request, database, empty, tmp_path):
+    """The location of a store, and that of its copy."""
+    source, target = request.param.split(" to ")
+    found = {"folder": tmp_path / "store", "server": database}[source]
+    return found, {"folder": tmp_path / "copy", "server": empty}[target]
+
+
+def fill(store):
+    for n in range(4):
+        with store.start("fit", params={"lr": n / 10, "net": {"kind": "träé"}}) as run:
+            for step, value in enumerate(VALUES):
+                run.log({"loss": value}, step=step)
+            run.save("model.bin", bytes(range(256)) * n)
+    with pytest.raises(ZeroDivisionError), store.start("broken", capture=False):
+        _ = 1 / 0
+    store.tag("fit#1", {"phase": "pilot"})
+    store.edit("fit#2", notes="two\nlines")
+    store.move("fit#3", "tuned")
+    store.delete("fit#4")
+    store.queries["good"] = "params.lr < 1"
+    store.directions["wobble"] = "min"
+
+
+def told(store):
+    """Return all that a store knows of its runs."""
+    runs = store.list(limit=100)
+    return [run.reference for run in store.trash()], [
+        (
+            run.uid, run.reference, run.status, run.params, run.tags, run.notes, run.error,
+            [
+                [repr(value) for value in store.series_of(run, one.key).values]
+                for one in store.metrics_of(run)
+            ],
+            store.artifacts_of(run),
+            [str(line) for line in store.output_of(run)],
+            [(event.field, event.old, event.new, event.at) for event in store.events(run)],
+            store.documents(run),
+        )
+        for run in sorted(runs, key=lambda run: run.uid)
+    ]  # fmt: skip
+
+
+def test_a_copy_is_the_same_store(places):
+    source, target = places
+    with Store.open(source) as store:
+        fill(store)
+        expected = told(store)
+        copied = store.copy(target)
+
+    assert unquote(str(copied)) == unquote(str(target))
+    with Store.open(target, create=False) as copy:
+        assert told(copy) == expected
+        assert copy.get("fit#2").read_bytes("model.bin") == bytes(range(256))
+        assert copy.queries["good"] == "params.lr < 1"
+        assert copy.directions["wobble"] == "min"
+        found = copy.find("params.lr > 0 and metrics.loss.first < 1")
+        assert sorted(run.params["lr"] for run in found) == [0.1, 0.2]
+        assert copy.verify().problems == ()
+        assert not [finding for finding in copy.check(deep=True) if finding.is_trouble]
+        assert copy.start("fit", params={"lr": 9}, capture=False).run_number == 5
+        assert len(copy.find("params.lr = 9")) == 1
+        assert [undone.reference for undone in copy.undo()] == expected[0]
+
+
+def test_a_copy_of_a_store_in_use_has_whole_runs(database, empty):
+    with Store.open(database) as store:
+        is_over = threading.Event()
+
+        def record():
+            while not is_over.is_set():
+                with store.start("fit", params={"lr": 1}, capture=False) as run:
+                    run.log(loss=1.0)
+                    run.save("model.bin", run.uid.encode())
+
+        writers = [threading.Thread(target=record) for _ in range(2)]
+        for one in writers:
+            one.start()
+        try:
+            while len(store.list()) < 5:
+                pass
+            store.copy(empty)
+        finally:
+            is_over.set()
+            for one in writers:
+                one.join()
+
+    with Store.open(empty) as copy:
+        runs = copy.list(limit=1000)
+        assert sorted(run.run_number for run in runs) == list(range(1, len(runs) + 1))
+        for run in runs:
+            assert run.params == {"lr": 1}
+            for name in copy.artifacts_of(run):
+                assert run.read_bytes(name) == run.uid.encode()
+
+
+def test_a_database_with_runs_is_refused(database, tmp_path):
+    with Store.open(database) as other:
+        other.start("mine", capture=False).finish()
+        with Store.open(tmp_path / "store") as store:
+            store.start("fit", capture=False).finish()
+            with pytest.raises(ConflictError, match="already has runs"):
+                store.copy(database)
+
+        assert [run.experiment_name for run in other.list()] == ["mine"]
+        with pytest.raises(ConflictError, match="already has runs"):
+            other.copy(database)
+        with pytest.raises(UsageError, match="neither a folder nor a database"):
+            other.copy("mysql://host/runs")
+
+
+def test_a_copy_that_fails_leaves_nothing(database, tmp_path, monkeypatch):
+    from runstore.storage.sqlite import tables
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tables, "adopt_rows", full)
+    with Store.open(database) as store:
+        fill(store)
+        with pytest.raises(OSError, match="No space left"):
+            store.copy(tmp_path / "copy")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lists_of_tables_agree(database, tmp_path):
+    with Store.open(database) as server, Store.open(tmp_path / "store") as folder:
+        drivers = [one.backend.database.driver for one in (server, folder)]
+        found = []
+        for driver in drivers:
+            with driver.read() as connection:
+                found.append({one.name: set(one.columns) for one in driver.tables(connection)})
+
+    assert found[0].keys() - found[1].keys() == {"objects", "object_parts"}
+    assert {name: found[0][name] for name in found[1]} == found[1]
