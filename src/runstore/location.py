@@ -317,6 +317,14 @@ def make_folder(path: Path) -> None:
         raise InvalidValueError(f"{str(path)!r} cannot be a folder: {error}.") from error
 
 
+def server_of(folder: Path) -> str:
+    """Return the URL of the server that a folder on this machine belongs to, without passwords."""
+    try:
+        return (folder / SERVER_NOTE).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return "an unknown server"
+
+
 def make_own_folder(path: Path, shown: str) -> None:
     """Create the folder of a store on a server, private to this user.
 

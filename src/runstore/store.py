@@ -29,6 +29,7 @@ from runstore.location import (
     find_place,
     make_folder,
     make_own_folder,
+    server_of,
     unreachable,
     warn_of_store_apart,
 )
@@ -205,18 +206,6 @@ class Store:
             self._aside = Store.open(self.path / WAITING)
             self._aside.backend.is_fresh = False
         return self._aside
-
-    def _waiting_with(self, name: str | Run | ActiveRun) -> Store | None:
-        """Return the store of waiting runs if it has a run; see `_waiting_store`."""
-        if self.backend.server is None:
-            return None
-        from runstore.storage.postgres.waiting import is_waiting
-
-        if is_waiting(self.path):
-            with suppress(NotFoundError):
-                self._waiting_store().get(name)
-                return self._aside
-        return None
 
     def close(self) -> None:
         """Close the connections, after writing facts that are still being captured.
@@ -397,6 +386,10 @@ class Store:
             commit=commit,
             hostname=hostname,
         )
+        if self.backend.server is not None:
+            from runstore.recording.aside import record_on_server
+
+            return record_on_server(self.backend, asked, artifacts, author, self._waiting_store)
         past = past_run(self.backend, asked)
         self.backend.make()
         write(self.backend, past, artifacts, author_named(author))
@@ -455,13 +448,9 @@ class Store:
         from runstore.recording.joining.attaching import is_executed_elsewhere
         from runstore.recording.resuming import trace_resumption
 
-        try:
-            run = self.get(name)
-        except (RunNotFoundError, ServerUnreachableError):
-            waiting = self._waiting_with(name)
-            if waiting is None:
-                raise
-            return waiting.resume(name)
+        store, run = store_with(self, name)
+        if store is not self:
+            return store.resume(run)
         if is_executed_elsewhere(run):
             return join(self.backend, run, self)
         was_executed = live_runs.running(run.uid) is not None
@@ -490,7 +479,8 @@ class Store:
         """
         from runstore.recording.joining.attaching import attach
 
-        return attach(self.backend, self.get(name), self)
+        store, run = store_with(self, name)
+        return attach(store.backend, run, store)
 
     def folder_of(self, reference: str) -> Path:
         """Return the folder for the plain files of a run; it may not exist.
@@ -1440,6 +1430,26 @@ class Store:
         return tuple(self.backend.database.references_with_prefix(begun, most))
 
 
+def store_with(store: Store, name: str | Run | ActiveRun) -> tuple[Store, Run]:
+    """Return a run to record in, and its store: that of this machine if the run waits there.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
+    try:
+        return store, store.get(name)
+    except (RunNotFoundError, ServerUnreachableError):
+        if store.backend.server is None:
+            raise
+        from runstore.storage.postgres.waiting import is_waiting
+
+        if is_waiting(store.path):
+            with suppress(NotFoundError):
+                waiting = store._waiting_store()  # noqa: SLF001 - this module's own
+                return waiting, waiting.get(name)
+        raise
+
+
 def started(store: Store, request: StartRequest) -> ActiveRun:
     """Start a run in a store; see `Store.start`."""
     if store.backend.server is None:
@@ -1470,6 +1480,21 @@ def waiting_runs(store: Store) -> int:
     from runstore.storage.postgres.waiting import count_waiting
 
     return count_waiting(store.path)
+
+
+def waiting_for_others(store: Store) -> list[tuple[str, Path, int]]:
+    """Return the runs that wait on this machine for other servers than that of a store.
+
+    Returns:
+        The URL, the folder of the waiting runs and their number, for each server.
+    """
+    from runstore.storage.postgres.waiting import WAITING, count_waiting
+
+    return [
+        (server_of(folder), folder / WAITING, count)
+        for folder in sorted(store.path.parent.iterdir())
+        if folder != store.path and (count := count_waiting(folder))
+    ]
 
 
 def deliver(

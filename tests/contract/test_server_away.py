@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 import warnings
 
@@ -332,6 +334,59 @@ def test_commands(closed, tmp_path):
     assert command("output", reference, cwd=tmp_path, env=env).stdout == "hello\n"
     assert "fit_1_" in command("ls", reference, cwd=tmp_path, env=env).stdout
     assert command("rm", reference, "--yes", cwd=tmp_path, env=env).returncode == 0
+
+
+def test_children_of_a_waiting_run_add_to_it(closed, tmp_path):
+    program = "import runstore; runstore.attach_run().log(child=2)"
+    with (
+        Store.open(closed.url) as store,
+        pytest.warns(StoreWarning),
+        runstore.start_run("fit", store=store, capture=False) as run,
+    ):
+        env = {**os.environ, "RUNSTORE_URL": closed.url, "RUNSTORE_PARENT": run.uid}
+        subprocess.run([sys.executable, "-c", program], env=env, check=True)
+        closed.open()
+        assert command("metric", "acc=0.5", cwd=tmp_path, env=env).returncode == 0
+
+    with Store.open(closed.url) as store:
+        assert store.get(run.reference).metrics.keys() >= {"child", "acc"}
+
+
+def test_a_past_run_waits_as_well(closed):
+    with Store.open(closed.url) as store, pytest.warns(StoreWarning):
+        past = store.record("old", started_at="2025-03-01T10:30:00Z", metrics={"loss": [2, 1]})
+    closed.open()
+
+    with Store.open(closed.url) as store:
+        assert store.get(past.reference).run_number == 1
+        assert store.get("old#1").metric("loss").values.tolist() == [2.0, 1.0]
+
+
+def test_a_warning_that_is_an_error_leaves_no_active_run(closed):
+    with Store.open(closed.url) as store, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(StoreWarning):
+            store.start("mnist", capture=False)
+    closed.open()
+
+    with Store.open(closed.url) as store:
+        assert store.get("mnist#2").status is Status.ERROR
+
+
+def test_runs_that_wait_for_another_url_can_be_delivered(closed, tmp_path):
+    run = start_aside(closed)
+    env = {"RUNSTORE_URL": closed.direct}
+
+    told = command("doctor", cwd=tmp_path, env=env).stderr
+    assert f"1 run of this machine waits for {closed.url}" in told
+    words = told.partition("runstore push ")[2].split()
+    assert command("push", *words[:2], closed.direct, cwd=tmp_path, env=env).returncode == 0
+
+    with Store.open(closed.direct) as store:
+        assert store.get(run.reference).run_number == 2
+    closed.open()
+    with Store.open(closed.url) as store:
+        assert len(store.list()) == 2
 
 
 def test_a_deleted_run_is_not_delivered_again(closed):

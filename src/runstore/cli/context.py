@@ -49,11 +49,20 @@ def run_to_add_to(name: str | None) -> Iterator[tuple[Store, Run | ActiveRun]]:
         name: The name of the run; None for the unfinished run that started this process.
     """
     from runstore.cli.words import one_run
+    from runstore.errors import ServerUnreachableError
     from runstore.recording.joining.attaching import surrounding_run
+    from runstore.store import store_with
 
     uid = surrounding_run() if name is None else name
-    with open_store() as store:
-        run = store.get(uid) if name is None else one_run(store, name)
+    try:
+        opened = open_store()
+    except ServerUnreachableError:
+        opened = open_store(create=True)  # the run may wait on this machine
+    with opened:
+        if name is None:
+            store, run = store_with(opened, uid)
+        else:
+            store, run = opened, one_run(opened, name)
         is_over = name is not None and run.status.is_final
         yield store, run if is_over else store.attach(run)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -226,6 +227,20 @@ def show_delivered(store: Store, result: Transfer | None, *, as_json: bool) -> N
         output.say(
             f"runstore: no data is waiting for {_shown(store.backend.place)}."
             " To copy runs, name another store: runstore push OTHER",
+            err=True,
+        )
+
+
+def tell_waiting_elsewhere(store: Store) -> None:
+    """Print the number of runs on this machine that wait for other servers."""
+    from runstore.store import waiting_for_others
+
+    for place, folder, count in waiting_for_others(store):
+        output.say(
+            f"runstore: {counted(count, 'run')} of this machine"
+            f" {'waits' if count == 1 else 'wait'} for {place}. To deliver"
+            f" {'it' if count == 1 else 'them'} to another store: runstore push --store"
+            f" {shlex.quote(str(folder))} OTHER",
             err=True,
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from runstore.errors import (
@@ -14,8 +15,9 @@ from runstore.errors import (
 from runstore.location import make_own_folder
 from runstore.model import reference as names
 from runstore.model.facts import Facts
-from runstore.reading.names import run_named
+from runstore.reading.names import author_named, kept_run, run_named
 from runstore.recording.active import ActiveRun
+from runstore.recording.past.runs import PastRequest, past_run, write
 from runstore.recording.starting import StartRequest, start
 from runstore.storage.backend import Backend
 from runstore.storage.postgres import away
@@ -23,6 +25,7 @@ from runstore.storage.postgres.waiting import PARENT_NAME, kept_in_place
 from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
+    from runstore.model.run import Run
     from runstore.storage.postgres.database import ServerDatabase
     from runstore.storage.postgres.location import ServerLocation
 
@@ -59,22 +62,68 @@ def start_on_server(
     return _start_aside(server, asked, aside, why)
 
 
+def record_on_server(
+    backend: Backend,
+    asked: PastRequest,
+    artifacts: Mapping[str, Any] | None,
+    author: str | None,
+    aside: Callable[[], Any],
+) -> Run:
+    """Record a past run on a server, or on this machine if the server cannot be reached.
+
+    Args:
+        backend: The store on the server.
+        asked: The request.
+        artifacts: Files and objects to keep.
+        author: The author of the event.
+        aside: Returns the `Store` of the runs that wait on this machine.
+
+    Raises:
+        StoreUnavailableError: Neither of them accepted the run.
+    """
+    server, who, past = cast("ServerLocation", backend.server), author_named(author), None
+    try:
+        backend.make()
+        past = past_run(backend, asked)
+        write(backend, past, artifacts, who)
+        return kept_run(backend, past.new.uid)
+    except ServerUnreachableError as error:
+        why = error.what
+    with _recorded_aside(server, why):
+        other = aside().backend
+        past = past_run(other, asked) if past is None else past
+        write(other, past, artifacts, who)
+        return kept_run(other, past.new.uid)
+
+
 def _start_aside(
     server: ServerLocation, asked: StartRequest, aside: Callable[[], Any], why: str
 ) -> ActiveRun:
+    run: ActiveRun | None = None
+    try:
+        with _recorded_aside(server, why):
+            run = _started(aside(), asked)
+    except BaseException as error:  # of a signal handler, or a warning that is an error
+        if run is not None:
+            run.execution.end_by(error)
+        raise
+    return run
+
+
+@contextmanager
+def _recorded_aside(server: ServerLocation, why: str) -> Iterator[None]:
+    """Warn that the block records on this machine, and keep its store in place meanwhile."""
     try:
         make_own_folder(server.folder, server.shown)
         with afterwards(), kept_in_place(server.folder):
             _warn_once(server, why)
-            store = aside()
-            run = _started(store, asked)
+            yield
     except StoreError as error:
         raise StoreUnavailableError(
             f"{why} The run cannot be recorded on this machine either: {error.what}",
             kept="No run was recorded.",
             hint=f"Check the server, and the space and permissions of {server.folder}.",
         ) from error
-    return run
 
 
 def _started(store: Any, asked: StartRequest) -> ActiveRun:

@@ -39,9 +39,10 @@ def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
         found = store.check(deep=deep)
         place = store.backend.place
         if store.backend.server is not None:
-            from runstore.cli.transfers import tell_waiting
+            from runstore.cli.transfers import tell_waiting, tell_waiting_elsewhere
 
             tell_waiting(store)
+            tell_waiting_elsewhere(store)
     if as_json:
         output.print_json({"findings": [_as_json(one) for one in found]})
     else:
