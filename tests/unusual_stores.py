@@ -9,6 +9,9 @@ from runstore import Store
 def opened_without_index(given):
     """Open a store where there can be no search index, so that texts have to be looked through."""
     with Store.open(given.backend.url) as store:
+        if store.backend.server is not None:
+            yield store  # which has none
+            return
         folder = store.path / "in the way"
         folder.mkdir()
         store.backend.texts._file.path = folder

@@ -7,6 +7,7 @@ import pytest
 from runstore import Store
 from runstore.errors import StoreCorruptError
 from runstore.recording.output.keeper import OutputKeeper
+from searching import change_contents, take_away
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def found(store, **options):
     return [(one.kind, one.what.partition(":")[0]) for one in store.check(**options)]
 
 
-def path_of(store, run):
-    return store.backend.objects.path_of(run.artifacts["model.bin"].digest)
+def digest_of(run):
+    return run.artifacts["model.bin"].digest
 
 
 def change(store, statement, *values):
@@ -37,7 +38,7 @@ def test_a_healthy_store_has_nothing_to_tell(store, run):
 
 
 def test_missing_contents_are_named(store, run):
-    path_of(store, run).unlink()
+    take_away(store, digest_of(run))
 
     (one,) = store.check()
 
@@ -47,15 +48,13 @@ def test_missing_contents_are_named(store, run):
 
 
 def test_contents_of_another_size_are_damage(store, run):
-    path_of(store, run).chmod(0o644)
-    path_of(store, run).write_bytes(b"longer than it was")
+    change_contents(store, digest_of(run), lambda _: b"longer than it was")
 
     assert found(store) == [("damaged", "contents were changed or cannot be read")]
 
 
 def test_other_contents_of_the_same_size_are_found_by_a_deep_look(store, run):
-    path_of(store, run).chmod(0o644)
-    path_of(store, run).write_bytes(b"weighty")
+    change_contents(store, digest_of(run), lambda _: b"weighty")
 
     assert found(store) == []
     assert found(store, deep=True) == [("damaged", "contents were changed or cannot be read")]
@@ -113,19 +112,31 @@ def test_what_only_takes_room_is_no_trouble(store, run):
             "dangling",
             "a run number is higher than the counter of its experiment",
         ),
-        ("UPDATE tags SET run_id = 99", "dangling", "rows of tags belong to no run"),
         (
             "UPDATE runs SET deleted_at = 1, purged_at = 1",
             "dangling",
             "rows of tags are left of a permanently deleted run",
         ),
-        ("DELETE FROM experiments", "dangling", "runs belong to no experiment"),
     ],
 )
 def test_rows_that_refer_to_nothing_are_found(store, run, statement, kind, what):
     change(store, statement)
 
     assert kind is None or (kind, what) in found(store)
+
+
+@pytest.mark.folder_only  # a server enforces references between rows
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("UPDATE tags SET run_id = 99", "rows of tags belong to no run"),
+        ("DELETE FROM experiments", "runs belong to no experiment"),
+    ],
+)
+def test_rows_of_no_run_are_found(store, run, statement, what):
+    change(store, statement)
+
+    assert ("dangling", what) in found(store)
 
 
 def test_an_input_whose_source_is_unknown_is_found(store, run):
@@ -164,6 +175,7 @@ def test_files_in_flight_of_no_run_are_found(store, run):
     assert found(store) == [("orphaned", "in flight, but not of a run of this store")]
 
 
+@pytest.mark.folder_only  # a server checks its own files
 @pytest.mark.parametrize("table", ["events", "metric_summaries", "documents"])
 def test_a_damaged_database_is_told(store, run, table):
     with store.backend.database.driver.read() as connection:

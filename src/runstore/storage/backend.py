@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runstore.storage.metrics.table import MetricTable
     from runstore.storage.moves import Moves
     from runstore.storage.postgres.location import ServerLocation
+    from runstore.storage.postgres.search.search import ServerSearch
     from runstore.storage.trash import Trash
 
 T = TypeVar("T")
@@ -237,8 +238,14 @@ class Backend:
         return Trash(self.database)
 
     @once
-    def texts(self) -> TextSearch:
+    def texts(self) -> TextSearch | ServerSearch:
         """The full-text search in notes, errors and output."""
+        if self.server is not None:
+            from runstore.storage.postgres.objects import RowObjects
+            from runstore.storage.postgres.search.search import ServerSearch
+
+            if isinstance(self.objects, RowObjects):
+                return ServerSearch(self.database, self.objects, self.spool, tell=warn)
         from runstore.storage.fulltext.search import TextSearch
 
         return TextSearch(self.database, self.objects, self.spool, tell=warn)

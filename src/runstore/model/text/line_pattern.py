@@ -17,6 +17,7 @@ class Needle:
     Attributes:
         text: The text of the query.
         needed: The texts that a match must contain, for an index.
+        exact: A text that each match contains as it is, with the same case; empty for none.
 
     Args:
         text: A part of a line, or a regular expression.
@@ -43,6 +44,7 @@ class Needle:
         self._folded = text.casefold()
         self._regex: Regex | None = None
         self._is_of_a_line = True
+        self.exact = "" if is_regexp or ignores_case else text
         if is_regexp:
             self._regex = Regex(
                 text, ignores_case=ignores_case, time_s=REGEX_TIME_S if time_s is None else time_s

@@ -8,6 +8,7 @@ for stderr, `l` for logging. The format is documented in `docs/reference/spool.m
 from __future__ import annotations
 
 import heapq
+import io
 import os
 import re
 import time
@@ -17,7 +18,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Union
 
 from runstore.model.text.output import LOGGING, STDERR, STDOUT, OutputLine
 from runstore.storage.files.locks import lock_now, unlock
@@ -351,24 +352,30 @@ def _write_all(file: int, data: bytes, position: int) -> None:
         view, position = view[written:], position + written
 
 
-def open_output(path: Path) -> BinaryIO:
-    """Open a file of printed lines, in the spool or among the objects.
+# A file of printed lines, or its contents.
+Printed = Union[Path, bytes]
+
+
+def open_output(path: Printed) -> BinaryIO:
+    """Open a file of printed lines, in the spool or among the objects, or its contents.
 
     Raises:
         FileNotFoundError: It does not exist; it may have been imported.
         OSError: It cannot be read, or is not a regular file.
     """
+    if isinstance(path, bytes):
+        return io.BytesIO(path)
     # Objects are two folders deep; only their inner folder has a name of two letters.
     is_object = len(path.parent.name) == _LETTERS_OF_OBJECTS
     return reader(path, levels=2 if is_object else 1, is_ours=not is_object)
 
 
-def read_lines(files: Iterable[Path]) -> Iterator[OutputLine]:
+def read_lines(files: Iterable[Printed]) -> Iterator[OutputLine]:
     """Yield the lines of several files of one run, ordered by time."""
     return heapq.merge(*map(_lines_of, files), key=lambda line: line.at)
 
 
-def _lines_of(path: Path) -> Iterator[OutputLine]:
+def _lines_of(path: Printed) -> Iterator[OutputLine]:
     try:
         file = open_output(path)
     except UnsafeFileError:

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Union
+from typing import NamedTuple, Protocol, Union
 
 from runstore.model.text.required_literals import Every, Needed, Some
 
@@ -49,8 +49,18 @@ class Document(NamedTuple):
     id: int
 
 
+class TextCandidates(Protocol):
+    """The documents of some fields that may match."""
+
+    def of_run(self, run_id: int) -> Sequence[Document]:
+        """Return the documents of a run that may match, those of a field in their order."""
+
+    def runs(self, at_most: int) -> set[int] | None:
+        """Return the runs that may match; None if they may be many."""
+
+
 class PossibleDocuments:
-    """The documents of some fields that may match.
+    """The documents of some fields that may match, found by the index.
 
     Args:
         connection: The index, within a transaction.

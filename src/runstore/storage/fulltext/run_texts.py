@@ -16,9 +16,9 @@ from runstore.model.text.required_literals import Needed
 from runstore.storage.artifacts import OutputPart
 from runstore.storage.database import Database
 from runstore.storage.files.objects import Objects
-from runstore.storage.files.output import open_output, read_lines
+from runstore.storage.files.output import Printed, open_output, read_lines
 from runstore.storage.files.spool import uid_of
-from runstore.storage.fulltext.candidates import PossibleDocuments
+from runstore.storage.fulltext.candidates import Document, PossibleDocuments, TextCandidates
 from runstore.storage.fulltext.index import FIELD_NUMBERS
 from runstore.storage.fulltext.pieces import checksum_of, pieces_of
 from runstore.storage.rows import as_int, as_optional_text, as_text
@@ -76,14 +76,19 @@ class RunTexts:
         self._database = database
         self._objects = objects
         self._index = known.connection if known else None
-        seen = known.seen if known else -1
         with database.driver.read() as connection:
             found = connection.execute(RUNS_OF_UIDS, (json.dumps(list(live)),)).fetchall()
-            changed = connection.execute(CHANGED_SINCE, (seen,)).fetchall()
         self._live: dict[int, Sequence[Path]] = {run_id: live[uid] for run_id, uid in found}
-        self.apart = {row[0] for row in changed}
+        self.apart = self._not_indexed(known.seen if known else -1)
+
+    def _not_indexed(self, seen: int) -> set[int]:
+        """Return the runs whose texts must be read, by the change that the index has seen."""
+        with self._database.driver.read() as connection:
+            changed = connection.execute(CHANGED_SINCE, (seen,)).fetchall()
+        apart = {row[0] for row in changed}
         if self._index is not None:
-            self.apart |= {row[0] for row in self._index.execute(UNREAD_RUNS).fetchall()}
+            apart |= {row[0] for row in self._index.execute(UNREAD_RUNS).fetchall()}
+        return apart
 
     @property
     def calls_python(self) -> bool:
@@ -97,9 +102,21 @@ class RunTexts:
         return {row[0] for row in kept} | self.live_runs
 
     def candidates(
-        self, needed: Needed, fields: Iterable[str], *, in_one_document: bool
-    ) -> PossibleDocuments | None:
-        """Return the documents that may match; None without an index."""
+        self,
+        needed: Needed,
+        fields: Iterable[str],
+        *,
+        in_one_document: bool,
+        exact: str,  # noqa: ARG002 - the index ignores case
+    ) -> TextCandidates | None:
+        """Return the documents that may match; None without an index.
+
+        Args:
+            needed: The folded texts that a match must contain.
+            fields: The fields to search.
+            in_one_document: Whether a single document must contain everything.
+            exact: A text that a match must contain with the same case; empty for none.
+        """
         if self._index is None:
             return None
         numbers = [FIELD_NUMBERS[name] for name in fields]
@@ -150,17 +167,19 @@ class RunTexts:
             raise sqlite3.DatabaseError(f"document {document} differs from its file")
         return Piece(first_line, b"")
 
-    def output_files(self, run_id: int) -> list[Path]:
-        """Return the files with the output of a run, without missing and damaged ones."""
-        files = []
+    def output_files(self, run_id: int) -> list[Printed]:
+        """Return the output of a run, without missing and damaged files."""
         parts = self._parts(run_id)
-        for part in parts:
-            try:
-                files.append(self._objects.whole(part.digest, part.size_bytes))
-            except (NotFoundError, StoreCorruptError):
-                continue
+        found = [self._contents(part) for part in parts]
         seen = {part.part for part in parts}
-        return files + [path for path in self._live.get(run_id, ()) if path.name not in seen]
+        live = [path for path in self._live.get(run_id, ()) if path.name not in seen]
+        return [one for one in found if one is not None] + live
+
+    def _contents(self, part: OutputPart) -> Printed | None:
+        """Return a part of the output; None if it is missing or damaged."""
+        with suppress(NotFoundError, StoreCorruptError):
+            return self._objects.whole(part.digest, part.size_bytes)
+        return None
 
     def _parts(self, run_id: int) -> list[OutputPart]:
         with self._database.driver.read() as connection:
@@ -169,11 +188,19 @@ class RunTexts:
             OutputPart(as_text(part), as_text(digest), as_int(size)) for part, digest, size in rows
         ]
 
-    def output_pieces(self, path: Path) -> Iterator[Piece]:
+    def output_pieces(self, run_id: int, documents: Sequence[Document] | None) -> Iterator[Piece]:
+        """Yield the lines of some documents of a run, or of all its output without an index."""
+        if documents is not None and self._index is not None and not self.is_live(run_id):
+            yield from (self.piece(one.id) for one in documents)
+            return
+        for printed in self.output_files(run_id):
+            yield from self._pieces_of(printed)
+
+    def _pieces_of(self, printed: Printed) -> Iterator[Piece]:
         """Yield the lines of one file; nothing if it was removed."""
         number = 1
         try:
-            with open_output(path) as file:
+            with open_output(printed) as file:
                 for _, data in pieces_of(file):
                     yield Piece(number, data)
                     number += data.count(b"\n")

@@ -148,12 +148,17 @@ class TextSearch:
                 f"There is no search index for {len(texts.apart):,} runs ({reason});"
                 " their texts are searched one by one."
             )
-        conditions = TextConditions(texts)
-        try:
-            return work(conditions)
-        except StoreError:
-            if conditions.failure is not None:
-                raise conditions.failure from None
-            raise
-        finally:
-            conditions.close()
+        return fulfilled(texts, work)
+
+
+def fulfilled(texts: RunTexts, work: Callable[[TextConditions], T]) -> T:
+    """Call a function with conditions on these texts; errors of texts are raised as they are."""
+    conditions = TextConditions(texts)
+    try:
+        return work(conditions)
+    except StoreError:
+        if conditions.failure is not None:
+            raise conditions.failure from None
+        raise
+    finally:
+        conditions.close()

@@ -27,7 +27,7 @@ from runstore.model.text.required_literals import (
     needed_by_text,
 )
 from runstore.storage.files.output import line_in
-from runstore.storage.fulltext.candidates import Document, PossibleDocuments
+from runstore.storage.fulltext.candidates import Document, TextCandidates
 from runstore.storage.fulltext.index import FIELD_NUMBERS
 from runstore.storage.fulltext.pieces import texts_in
 from runstore.storage.fulltext.run_texts import Piece, RunTexts
@@ -43,7 +43,7 @@ class Check(Protocol):
         """Return the runs that may match; None if they may be many."""
 
 
-def _runs(candidates: PossibleDocuments | None, apart: set[int], at_most: int) -> set[int] | None:
+def _runs(candidates: TextCandidates | None, apart: set[int], at_most: int) -> set[int] | None:
     if candidates is None or len(apart) > at_most:
         return None
     found = candidates.runs(at_most)
@@ -64,7 +64,10 @@ class OutputCheck:
         self._is_of_a_line = _is_of_a_line(node)
         self._apart = texts.apart | texts.live_runs
         self._candidates = texts.candidates(
-            _needed(node), [OUTPUT], in_one_document=self._is_of_a_line
+            _needed(node),
+            [OUTPUT],
+            in_one_document=self._is_of_a_line,
+            exact=str(node.value) if self._is_of_a_line and node.op is Op.CONTAINS else "",
         )
 
     def __call__(self, run_id: int) -> bool:
@@ -74,7 +77,9 @@ class OutputCheck:
         documents = self._candidates.of_run(run_id)
         if not self._is_of_a_line:
             return bool(documents) and self._is_whole_text(run_id)
-        pieces = (self._texts.piece(one.id) for one in documents)
+        if not documents:
+            return False
+        pieces = self._texts.output_pieces(run_id, documents)
         return any(holds(self._node, "\n".join(texts_in(piece.data))) for piece in pieces)
 
     def _is_whole_text(self, run_id: int) -> bool:
@@ -139,7 +144,9 @@ class LineCheck:
         self._texts = texts
         self._at_most = None if lines is None else lines + 1
         self._context = context
-        self._candidates = texts.candidates(needle.needed, fields, in_one_document=True)
+        self._candidates = texts.candidates(
+            needle.needed, fields, in_one_document=True, exact=needle.exact
+        )
         self._apart = texts.apart | texts.live_runs if OUTPUT in fields else texts.apart
         self.found: dict[int, list[FoundLine]] = {}
 
@@ -203,11 +210,8 @@ class LineCheck:
         files = self._texts.output_files(run_id)
         if self._context or len(files) > 1:
             yield from self._in_lines(self._texts.output_lines(run_id))
-        elif documents is None or self._texts.is_live(run_id):
-            for path in files:
-                yield from self._in_pieces(self._texts.output_pieces(path))
         else:
-            yield from self._in_pieces(self._texts.piece(one.id) for one in documents)
+            yield from self._in_pieces(self._texts.output_pieces(run_id, documents))
 
     def _in_pieces(self, pieces: Iterable[Piece]) -> Iterator[FoundLine]:
         for piece in pieces:

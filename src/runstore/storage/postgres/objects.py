@@ -25,7 +25,7 @@ from runstore.storage.remote.copies import CopiedObjects
 from runstore.storage.remote.places import DATABASE, ContentsPlace, note, noted
 
 LARGEST_BYTES = 256 << 20
-_PART_BYTES = 4 << 20
+PART_BYTES = 4 << 20
 
 # Only if all parts are there.
 _SIZE = """
@@ -155,7 +155,7 @@ class RowObjects(CopiedObjects):
             row = connection.execute(_SIZE, where).fetchone()
         with Objects.opened(self, *kept) as file:
             part = 0
-            while row is None and (body := file.read(_PART_BYTES)):
+            while row is None and (body := file.read(PART_BYTES)):
                 with self._driver.write() as connection:
                     connection.execute(_PUT_PART, {**where, "part": part, "body": body})
                 part += 1

@@ -1,0 +1,1 @@
+"""The search in texts of runs on a server."""

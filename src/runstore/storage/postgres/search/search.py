@@ -1,0 +1,54 @@
+"""Search in texts of runs on a server, without an index on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from runstore.storage.database import Database
+from runstore.storage.files.objects import Objects
+from runstore.storage.files.spool import Spool
+from runstore.storage.fulltext.conditions import TextConditions
+from runstore.storage.fulltext.run_texts import by_run
+from runstore.storage.fulltext.search import fulfilled
+from runstore.storage.postgres.search.contents import ServerTexts
+
+T = TypeVar("T")
+
+
+class ServerSearch:
+    """Search in the texts of the runs of one store whose output is in the database.
+
+    Args:
+        database: The runs.
+        objects: The output of runs that have ended.
+        spool: The output of other runs.
+        tell: Receives messages for users: that a search takes long.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        objects: Objects,
+        spool: Spool,
+        *,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._spool = spool
+        self._tell = tell
+
+    def run(self, work: Callable[[TextConditions], T]) -> T:
+        """Call a function with conditions on texts.
+
+        Raises:
+            FilterError: A regular expression takes too long, or reading all texts does.
+            StoreError: The runs cannot be read.
+        """
+        # Listed first, so that files imported meanwhile are found in one place or in both.
+        live = by_run(self._spool.output_files())
+        return fulfilled(ServerTexts(self._database, self._objects, live, self._tell), work)
+
+    def forget(self) -> None:
+        """Do nothing: there is no index with data of removed texts."""
