@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from runstore import Store
 from runstore.errors import FilterError
+from runstore.model.text.output import plain_text
 from runstore.storage.postgres import objects
 from runstore.storage.postgres.search import expression
 from searching import found, printed
@@ -15,7 +16,7 @@ from unusual_stores import opened_without_index
 
 RUNS = 30
 # Output on a server is kept in rows, here in many: lines are cut, but no text is in three.
-ROW_BYTES = 150
+ROW_BYTES = 64
 WORDS = [
     b"CUDA", b"out", b"of", b"memory", b" ", b": ", b"a", b"ab", b"Kiss", b"fist", b"i", b"I",
     b"\\", b"\\303\\251", b"%", b"_", b"'", b'"', b".*", b"\t", b"\0", b"\xff", b"\xc3",
@@ -30,18 +31,28 @@ WORDS = [
 ]  # fmt: skip
 
 
+chance = random.Random(5)
+
+
+def line():
+    return b"".join(chance.choices(WORDS, k=chance.randrange(6)))
+
+
+# Of each run: notes, error, and the lines of some processes.
+CORPUS = [
+    (line(), line(), [[line() for _ in range(chance.randrange(9))] for _ in range(number % 3)])
+    for number in range(RUNS)
+]
+LONG = "-".join(map(str, range(100, 160)))
+CORPUS.append((b"", b"", [[LONG.encode()]]))
+
+
 def recorded(store):
-    """Record the same runs in each store."""
-    chance = random.Random(5)
-
-    def words():
-        return b"".join(chance.choices(WORDS, k=chance.randrange(6)))
-
-    for number in range(RUNS):
-        run = store.start("fit", notes=words().decode(errors="replace"), capture=False)
-        for _ in range(chance.randrange(3)):
-            printed(store, run, b"\n".join(words() for _ in range(chance.randrange(12))))
-        run.finish(error=words().decode(errors="replace") if number % 3 == 0 else None)
+    for notes, error, outputs in CORPUS:
+        run = store.start("fit", notes=notes.decode(errors="replace"), capture=False)
+        for lines in outputs:
+            printed(store, run, b"\n".join(lines))
+        run.finish(error=error.decode(errors="replace") if len(outputs) > 1 else None)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +73,18 @@ def stores(tmp_path_factory):
     take_other_back()
 
 
-texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(
+def part_of(line, begin, length):
+    return plain_text(line.decode(errors="replace"))[begin : begin + length]
+
+
+LINES = [line for _, _, outputs in CORPUS for lines in outputs for line in lines if line]
+invented = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(
     lambda words: b"".join(words).decode(errors="replace")
 )
+recorded_texts = st.builds(
+    part_of, st.sampled_from(LINES), st.integers(0, 9), st.integers(1, 12)
+).filter(bool)
+texts = recorded_texts | invented
 parts = st.sampled_from([r"\w", ".", r"\d+", "(a|b)", "[a-z]+", "x?", "^", "$", r"\b", "(?i)"])
 expressions = st.lists(parts | texts, min_size=1, max_size=4).map("".join)
 
@@ -88,6 +108,13 @@ def test_an_expression_is_found_in_the_same_lines(stores, text, ignores_case):
         return
 
     assert others == [one] * len(others)
+
+
+def test_a_text_is_found_across_rows_of_the_server(stores):
+    in_rows = stores[-1]
+
+    for begin in range(0, len(LONG) - 8, 4):
+        assert found(in_rows, LONG[begin : begin + 8]) == [(RUNS + 1, "output", 1)]
 
 
 def quoted(text):
