@@ -27,6 +27,7 @@ from runstore.errors import (
 from runstore.maintenance.scrub import scrub, wanted
 from runstore.model import reference
 from runstore.model.display.short_names import short_names
+from runstore.storage.transfer import transaction
 
 EXPERIMENTS = ("fit", "train", "naïve über#2")
 WORDS = ("first", "second", "", "naïve\nüber 日本語")
@@ -431,6 +432,58 @@ def test_nothing_is_transferred_twice(stores):
     assert (again.added, again.changed, again.unchanged) == (0, 0, 1)
     assert files_of(b.path) == before
     assert b.pull(a, runs=[run]).unchanged == 1
+
+
+def test_equal_runs_are_not_read_again(stores, monkeypatch):
+    a, b, _ = stores
+    for _ in range(3):
+        record(a)
+    a.push(b)
+    a.tag("fit#2", {"keep": True})
+    read = []
+    read_records = transaction.read_records
+
+    def counted(connection, uids):
+        read.extend(uids)
+        return read_records(connection, uids)
+
+    monkeypatch.setattr(transaction, "read_records", counted)
+
+    result = a.push(b)
+
+    assert (result.changed, result.unchanged) == (1, 2)
+    assert set(read) == {a.get("fit#2").uid}
+
+
+def add_late(store, run):
+    with store.resume(run) as again:
+        again.add_params(seed=7)
+
+
+CHANGES = {
+    "a tag": lambda store, run: store.tag(run, {"keep": True}),
+    "notes": lambda store, run: store.edit(run, notes="new"),
+    "the trash": lambda store, run: store.delete(run),
+    "a name": lambda store, run: store.move(run, "train"),
+    "points": lambda store, run: store.add(run, metrics={"loss": [1.0]}),
+    "a file": lambda store, run: store.add(run, artifacts={"model.bin": b"other"}),
+    "an end": lambda store, run: store.resume(run).finish(),
+    "a parameter": add_late,
+    "a secret": lambda store, _: scrub(store.backend, wanted(("pilot",)), is_dry=False),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_change_of_any_kind_is_noticed(stores, kind):
+    a, b, _ = stores
+    run = record(a)
+    a.push(b)
+
+    CHANGES[kind](a, a.get(run.uid))
+
+    assert a.push(b).changed == 1
+    assert everything(a) == everything(b)
+    assert a.push(b).changed == b.push(a).changed == 0
 
 
 def files_of(folder):

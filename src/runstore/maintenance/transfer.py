@@ -46,7 +46,12 @@ from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import runs_of
 from runstore.storage.backend import Backend
 from runstore.storage.transfer.branches import were_both_continued
-from runstore.storage.transfer.candidates import count_candidates, every_uid, raise_counters
+from runstore.storage.transfer.candidates import (
+    KnownRuns,
+    count_candidates,
+    raise_counters,
+    to_compare,
+)
 from runstore.storage.transfer.checking import problem_of
 from runstore.storage.transfer.joining import PointJoiner
 from runstore.storage.transfer.merging import merged
@@ -59,6 +64,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _RUNS_AT_ONCE = 50
+_FIRST_AT_ONCE = 4
+# How long other writers of the receiving store may have to wait for one transaction.
+_HELD_S = 0.03
+# So many are compared by their fingerprints first.
+_MANY_RUNS = 1000
 # A run of another machine without a sign of life for so long is transferred as it is.
 _SILENT_S = 600.0
 _TRIES = 3
@@ -164,6 +174,7 @@ class _Transfer:
         self._joined: list[str] = []
         self._files = self._bytes = self._done = self._total = 0
         self._counted: set[str] = set()
+        self._at_once = _FIRST_AT_ONCE
 
     def result(self) -> Transfer:
         return Transfer(
@@ -180,7 +191,8 @@ class _Transfer:
     def all_of(self, uids: Collection[str] | None) -> None:
         database = self._source.database
         self._total = count_candidates(database) if uids is None else len(uids)
-        every: Iterable[str] = every_uid(database) if uids is None else uids
+        is_short = uids is not None and len(uids) < _MANY_RUNS
+        every = iter(uids) if uids is not None and is_short else self._different(uids)
         experiments: set[str] = set()
         for some in _parts(every, _RUNS_AT_ONCE):
             experiments |= self._some(some)
@@ -189,6 +201,20 @@ class _Transfer:
         if not self._is_dry and not database.is_provisional:
             names = None if uids is None else experiments
             raise_counters(database, self._target.database, names)
+
+    def _different(self, uids: Collection[str] | None) -> Iterator[str]:
+        """Yield the runs that are not equal in both stores, and count the others."""
+        known = KnownRuns(self._target.database)
+        wanted = None if uids is None else frozenset(uids)
+        for run in to_compare(self._source.database, wanted):
+            if known.has(run):
+                self._unchanged += 1
+                self._done += 1
+            elif run.uid in known.purged and not self._is_restoring:
+                self._skip(str(known.purged[run.uid]), run.uid, DELETED)
+                self._done += 1
+            else:
+                yield run.uid
 
     def _some(self, uids: Sequence[str], tries: int = _TRIES) -> set[str]:
         """Transfer some runs, and return the names of their experiments.
@@ -262,29 +288,47 @@ class _Transfer:
 
     def _transfer(self, wanted: Sequence[Delivery]) -> list[Delivery]:
         """Transfer runs, and return those that changed meanwhile."""
-        late: list[Delivery] = []
         with nullcontext() if self._is_dry else self._target.objects.in_use():
             ready = [one for one in wanted if self._has_contents(one)]
-            while ready and not self._is_dry:
-                try:
-                    late = write_runs(self._source.database, self._target.database, ready)
-                except DamagedError as error:  # nothing of this part was written
-                    broken = error.wanted
-                    self._skip(broken.theirs.row.reference, broken.uid, DAMAGED, error.why)
-                    ready.remove(broken)
-                    continue
-                break
+            if not self._is_dry:
+                return self._write(ready)
         for one in ready:
-            if one in late:
+            self._count(one)
+        return []
+
+    def _write(self, ready: list[Delivery]) -> list[Delivery]:
+        """Write runs, so few at once that other writers need not wait long.
+
+        Returns:
+            The runs that changed meanwhile.
+        """
+        late: list[Delivery] = []
+        while ready:
+            some = ready[: self._at_once]
+            try:
+                done = write_runs(self._source.database, self._target.database, some)
+            except DamagedError as error:  # nothing of this part was written
+                broken = error.wanted
+                self._skip(broken.theirs.row.reference, broken.uid, DAMAGED, error.why)
+                ready.remove(broken)
                 continue
-            self._points += one.points
-            if one.mine is None or one.is_new:
-                self._added += 1
-                continue
-            self._changed += 1
-            if were_both_continued(one.mine, one.theirs):
-                self._joined.append(one.after.row.reference)
+            del ready[: len(some)]
+            late += done.late
+            for one in some:
+                if one not in done.late:
+                    self._count(one)
+            fitting = int(len(some) * _HELD_S / max(done.held_s, 1e-4))
+            self._at_once = min(max(1, fitting), 2 * self._at_once, _RUNS_AT_ONCE)
         return late
+
+    def _count(self, one: Delivery) -> None:
+        self._points += one.points
+        if one.mine is None or one.is_new:
+            self._added += 1
+            return
+        self._changed += 1
+        if were_both_continued(one.mine, one.theirs):
+            self._joined.append(one.after.row.reference)
 
     # Files
 

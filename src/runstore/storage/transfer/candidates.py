@@ -8,10 +8,11 @@ from typing import Any
 from runstore.storage.blocks import EXPERIMENT_ID
 from runstore.storage.database import Database, now_micros
 from runstore.storage.transfer.checking import HIGHEST_NUMBER, is_experiment, is_uid
+from runstore.storage.transfer.comparing import SeenRun, every_run
 
-UIDS_AFTER = """
-    SELECT r.id, r.uid FROM runs r WHERE r.id > :after AND r.purged_at IS NULL
-    ORDER BY r.id LIMIT 1000
+PURGED_RUNS = """
+    SELECT r.uid, r.reference FROM runs r
+    WHERE r.deleted_at IS NOT NULL AND r.purged_at IS NOT NULL
 """
 COUNT_TO_TRANSFER = "SELECT count(*) FROM runs r WHERE r.purged_at IS NULL"
 
@@ -22,16 +23,36 @@ def count_candidates(database: Database) -> int:
         return int(connection.execute(COUNT_TO_TRANSFER).fetchone()[0])
 
 
-def every_uid(database: Database) -> Iterator[str]:
-    """Yield the uids of all runs, kept or in the trash, in the order of their creation here."""
-    after: Any = -(2**63)
-    while True:
+class KnownRuns:
+    """The runs of the receiving store, to compare those of the other store with.
+
+    Args:
+        database: The receiving store.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._fingerprints = {
+            one.uid: one.fingerprint for one in every_run(database) if one.fingerprint is not None
+        }
         with database.driver.read() as connection:
-            some = connection.execute(UIDS_AFTER, {"after": after}).fetchall()
-        if not some:
-            return
-        yield from (row[1] for row in some if is_uid(row[1]))
-        after = some[-1][0]
+            self.purged: dict[Any, Any] = dict(connection.execute(PURGED_RUNS).fetchall())
+
+    def has(self, run: SeenRun) -> bool:
+        """Check whether a run of the other store is here, and equal."""
+        return run.fingerprint is not None and run.fingerprint == self._fingerprints.get(run.uid)
+
+
+def to_compare(database: Database, uids: Collection[str] | None) -> Iterator[SeenRun]:
+    """Yield the runs that may be transferred, in the order of their creation here.
+
+    Args:
+        database: The store that has them.
+        uids: Only these runs; None for all, kept or in the trash.
+    """
+    for run in every_run(database):
+        is_wanted = uids is None or run.uid in uids
+        if is_wanted and not run.is_purged and is_uid(run.uid):
+            yield run
 
 
 def raise_counters(source: Database, target: Database, names: Collection[str] | None) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from runstore.errors import StoreCorruptError
 from runstore.storage.database import Database
+from runstore.storage.driver import Connection
 from runstore.storage.integrity.history import is_intact
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.transfer.checking import HIGHEST_NUMBER
@@ -46,6 +48,18 @@ class Delivery(NamedTuple):
         return sum(one.points for key, one in series if known.get(key) != one)
 
 
+class WrittenRuns(NamedTuple):
+    """The result of a transaction.
+
+    Attributes:
+        late: Runs that changed meanwhile, so that they were not written.
+        held_s: How long other writers had to wait for it.
+    """
+
+    late: list[Delivery]
+    held_s: float
+
+
 class DamagedError(Exception):
     """A run is damaged in the other store, so that nothing of this part was written."""
 
@@ -79,7 +93,7 @@ def _records(database: Database, uids: Sequence[str]) -> dict[str, RunRecord]:
     return {uid: found[uid] for uid in uids if uid in found}
 
 
-def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -> list[Delivery]:
+def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -> WrittenRuns:
     """Write runs atomically; durable on return.
 
     Args:
@@ -87,42 +101,51 @@ def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -
         target: The store to write to; the files of the runs are there already.
         wanted: The runs.
 
-    Returns:
-        The runs that changed meanwhile, so that they were not written.
-
     Raises:
         DamagedError: A run is damaged in the other store; nothing was written.
     """
     uids = [one.uid for one in wanted]
     late = []
-    with (
-        source.driver.read() as there,
-        one_moment(there),
-        target.driver.write() as here,
-    ):
-        theirs, mine = read_records(there, uids), read_records(here, uids)
-        writer = Writer(target, there, here)
-        for one in wanted:
-            if theirs.get(one.uid) != one.theirs or mine.get(one.uid) != one.mine:
-                late.append(one)
-                continue
-            if not is_intact(there, one.theirs.row.id):
-                raise DamagedError(one, "its history of edits was altered")
-            try:
-                if one.mine is None or one.is_new:
-                    if one.mine is not None:
-                        writer.forget(one.mine)
-                    is_named = source.is_provisional
-                    new = with_next_number(target, here, one.after) if is_named else one.after
-                    writer.add(new)
+    with source.driver.read() as there, one_moment(there):
+        theirs = read_records(there, uids)  # before other writers have to wait
+        with target.driver.write() as here:
+            begin = time.monotonic()
+            mine = read_records(here, uids)
+            writer = Writer(target, there, here)
+            for one in wanted:
+                if theirs.get(one.uid) != one.theirs or mine.get(one.uid) != one.mine:
+                    late.append(one)
                 else:
-                    writer.change(one.mine, one.after, one.theirs, one.joined)
-            except (StoreCorruptError, ValueError, TypeError, OverflowError) as error:
-                raise DamagedError(one, getattr(error, "what", str(error))) from error
-        if source.is_provisional:
-            return late
-        names = sorted({one.after.row.experiment for one in wanted})
-        for name, number in counters(there, names).items():
-            if type(number) is int and 0 <= number < HIGHEST_NUMBER:
-                writer.raise_counter(name, number)
-    return late
+                    _write(writer, there, _numbered(target, here, one, source))
+            if not source.is_provisional:
+                _raise_counters(writer, there, wanted)
+            held_s = time.monotonic() - begin
+    return WrittenRuns(late, held_s)
+
+
+def _numbered(target: Database, here: Connection, one: Delivery, source: Database) -> Delivery:
+    """Assign a number to a new run that comes with a provisional one."""
+    if not (source.is_provisional and one.is_new):
+        return one
+    return one._replace(after=with_next_number(target, here, one.after))
+
+
+def _raise_counters(writer: Writer, there: Connection, wanted: Sequence[Delivery]) -> None:
+    names = sorted({one.after.row.experiment for one in wanted})
+    for name, number in counters(there, names).items():
+        if type(number) is int and 0 <= number < HIGHEST_NUMBER:
+            writer.raise_counter(name, number)
+
+
+def _write(writer: Writer, there: Connection, one: Delivery) -> None:
+    if not is_intact(there, one.theirs.row.id):
+        raise DamagedError(one, "its history of edits was altered")
+    try:
+        if one.mine is not None and not one.is_new:
+            writer.change(one.mine, one.after, one.theirs, one.joined)
+            return
+        if one.mine is not None:
+            writer.forget(one.mine)
+        writer.add(one.after)
+    except (StoreCorruptError, ValueError, TypeError, OverflowError) as error:
+        raise DamagedError(one, getattr(error, "what", str(error))) from error
