@@ -79,6 +79,12 @@ class TestBucket:
     def remove(self, key):
         self._client.delete_object(Bucket=self.name, Key=key)
 
+    def delete(self):
+        """Remove the bucket with its contents."""
+        for key in self.keys():
+            self.remove(key)
+        self._client.delete_bucket(Bucket=self.name)
+
     def begin_upload(self, key):
         """Begin an upload of several parts that is never completed."""
         self._client.create_multipart_upload(Bucket=self.name, Key=key)

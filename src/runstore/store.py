@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from runstore.model.metric_directions import Direction
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.query.tree import Query
-    from runstore.model.results.deletion import Collected, Deletion
+    from runstore.model.results.deletion import Amount, Collected, Deletion
     from runstore.model.results.events import Event
     from runstore.model.results.experiments import Experiment
     from runstore.model.results.findings import Finding
@@ -1584,6 +1584,22 @@ def migrate(location: str | os.PathLike[str] | None = None) -> Store:
 
     ServerDatabase(place, create=False, migrate=True).close()
     return Store.open(location, create=False)
+
+
+def move_contents(store: Store, place: str) -> Amount:
+    """Move the contents of files of a store on a server, and return the copied files.
+
+    Args:
+        store: The store.
+        place: `database`, an absolute path, or the URL of a bucket.
+
+    Raises:
+        UsageError: It is not a place, or the store is in a folder.
+        StoreUnavailableError: One of the places is not available.
+    """
+    from runstore.maintenance.contents_place import move_contents as move
+
+    return move(store.backend, place)
 
 
 def has_store(location: str | os.PathLike[str]) -> bool:

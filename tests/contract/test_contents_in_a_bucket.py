@@ -13,17 +13,21 @@ import pytest
 
 from runstore import Status, Store
 from runstore.errors import (
+    InvalidValueError,
     MissingExtraError,
     NotFoundError,
     StoreCorruptError,
+    StoreUnavailableError,
     StoreWarning,
     UsageError,
 )
-from runstore.model.results.findings import DAMAGED, DANGLING, ORPHANED
+from runstore.model.results.findings import DAMAGED, DANGLING, ORPHANED, UNUSED
+from runstore.storage.files.objects import Objects
 from runstore.storage.postgres.location import masked, server_location
 from runstore.storage.remote import bucket as bucket_module
 from runstore.storage.remote import copies as copies_module
 from runstore.storage.remote.bucket import Bucket
+from runstore.store import migrate, move_contents
 
 psycopg = pytest.importorskip("psycopg")
 pytest.importorskip("moto")
@@ -88,7 +92,7 @@ def key_of(contents):
 
 def forget_copies(url):
     """Remove the copies of this machine."""
-    shutil.rmtree(server_location(url).folder / "objects")
+    shutil.rmtree(server_location(url).folder / "objects", ignore_errors=True)
 
 
 def findings(place, *, deep=False):
@@ -421,6 +425,7 @@ def test_unreferenced_contents_are_removed_after_a_day(place, url, bucket):
     unused = key_of(b"unused")
     bucket.put(unused, b"unused")
 
+    assert findings(place)[UNUSED] == (f"s3://{bucket.name}/{unused}",)
     assert collect(place).freed.contents.files == 0
     assert unused in bucket.contents()
 
@@ -649,3 +654,136 @@ def test_no_credentials_are_stored(place, url, bucket):
         kept += [repr(connection.execute("SELECT * FROM store_state").fetchall()).encode()]
     assert any(WEIGHTS in one for one in kept)
     assert not any(b"hidden-from-users" in one for one in kept)
+
+
+# Moving
+
+
+@pytest.fixture
+def two_places(request, bucket, tmp_path):
+    """Return two places of contents, and a function that counts those in the second."""
+    places = {
+        "database": ("database", None),
+        "folder": (
+            str(tmp_path / "shared"),
+            lambda: len([*(tmp_path / "shared").glob("??/*")]),
+        ),
+        "bucket": (bucket.url, lambda: len(bucket.contents())),
+    }
+    first, second = request.param
+    return places[first][0], *places[second]
+
+
+@pytest.mark.parametrize(
+    "two_places",
+    [("database", "bucket"), ("folder", "bucket"), ("bucket", "folder"), ("bucket", "database")],
+    indirect=True,
+)
+def test_contents_are_moved(url, two_places):
+    first, second, counted = two_places
+    record(url if first == "database" else naming(url, first), one=b"one", two=b"two", empty=b"")
+
+    with migrate(url) as store:
+        # An empty file has no rows.
+        assert move_contents(store, second).files == (2 if second == "database" else 3)
+        assert move_contents(store, second).files == 0
+    forget_copies(url)
+
+    assert [read(url, f"{name}.bin") for name in ("one", "two", "empty")] == [b"one", b"two", b""]
+    assert counted is None or counted() == 3
+    assert findings(url, deep=True).keys() <= {UNUSED}
+    record(url, more=b"more")
+    assert counted is None or counted() == 4
+
+
+def test_contents_are_moved_back(place, url, bucket, tmp_path):
+    record(place)
+    for target in (str(tmp_path / "shared"), bucket.url, str(tmp_path / "shared")):
+        with migrate(url) as store:
+            move_contents(store, target)
+
+    assert read(url) == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    "two_places",
+    [("database", "bucket"), ("folder", "bucket"), ("bucket", "folder")],
+    indirect=True,
+)
+def test_a_program_that_saves_in_the_former_place_loses_nothing(url, two_places):
+    first, second, _ = two_places
+    with Store.open(url if first == "database" else naming(url, first)) as early:
+        run = early.start("fit", capture=False)
+        run.save("early.bin", b"early")
+        with migrate(url) as store:
+            move_contents(store, second)
+
+        with pytest.warns(StoreWarning, match=f"are in {second} now.*Kept in"):
+            run.save("late.bin", b"late")
+        run.finish()
+
+    assert read(url, "early.bin") == b"early"
+    assert read(url, "late.bin") == b"late"
+
+
+def test_what_was_saved_during_a_move_is_copied_by_repeating_it(place, url, bucket, tmp_path):
+    target = str(tmp_path / "shared")
+    record(place)
+    with migrate(url) as store:
+        move_contents(store, target)
+    shutil.rmtree(tmp_path / "shared" / key_of(WEIGHTS)[5:7])  # as if it had not been there
+    assert DANGLING in findings(url)
+
+    with migrate(url) as store:
+        assert move_contents(store, target).files == 1
+
+    assert findings(url) == {}
+
+
+def test_a_move_from_a_folder_that_is_not_mounted_is_refused(url, bucket, tmp_path):
+    shared = tmp_path / "shared"
+    record(naming(url, shared))
+    shared.rename(tmp_path / "unmounted")
+
+    with migrate(url) as store, pytest.raises(StoreUnavailableError, match="is missing"):
+        move_contents(store, bucket.url)
+
+    (tmp_path / "unmounted").rename(shared)
+    assert read(url) == WEIGHTS
+
+
+def test_an_interrupted_move_continues(place, url, bucket, tmp_path, monkeypatch):
+    record(place, one=b"one", two=b"two")
+    copying, copied = Objects.keep_open, []
+
+    def interrupted(objects, file):
+        if copied:
+            raise KeyboardInterrupt
+        copied.append(1)
+        return copying(objects, file)
+
+    with migrate(url) as store:
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(Objects, "keep_open", interrupted)
+            move_contents(store, str(tmp_path / "shared"))
+        assert read(url, "two.bin") == b"two"
+
+        assert move_contents(store, str(tmp_path / "shared")).files == 1
+    assert {read(url, "one.bin"), read(url, "two.bin")} == {b"one", b"two"}
+
+
+def test_files_too_large_for_the_database_stay_in_the_bucket(place, url, bucket, monkeypatch):
+    from runstore.storage.postgres import objects
+
+    record(place)
+    monkeypatch.setattr(objects, "LARGEST_BYTES", 3)
+
+    with migrate(url) as store, pytest.raises(InvalidValueError, match="cannot be kept"):
+        move_contents(store, "database")
+
+    assert read(url) == WEIGHTS
+
+
+def test_the_contents_of_a_folder_store_are_not_moved(tmp_path, bucket):
+    with Store.open(tmp_path / "store") as store, pytest.raises(UsageError, match="in the folder"):
+        move_contents(store, bucket.url)

@@ -128,6 +128,8 @@ def test_the_blocks_of_a_page_run_and_print_its_outputs(page, surroundings, requ
         environment |= duckdb_home(folder.parent / "home")
     if "postgresql:///" in page.read_text(encoding="utf-8"):
         environment |= request.getfixturevalue("server_variables")
+    if "s3://lab-runs/" in page.read_text(encoding="utf-8"):
+        environment |= request.getfixturevalue("bucket_variables")
     steps, expected = [], []
     for language, text, output in blocks_of(page):
         named = FILE.match(text)
@@ -176,6 +178,18 @@ def server_variables():
         "PGPORT": str(parts.port or 5432),
     }
     drop("runs")
+
+
+@pytest.fixture
+def bucket_variables():
+    """Return variables for the bucket s3://lab-runs."""
+    pytest.importorskip("moto")
+    pytest.importorskip("s3fs")
+    from s3_server import TestBucket, variables
+
+    bucket = TestBucket("lab-runs")
+    yield variables()
+    bucket.delete()
 
 
 def write_outputs(page, pairs):

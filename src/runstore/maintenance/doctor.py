@@ -191,7 +191,7 @@ def _files(backend: Backend) -> Iterator[Finding]:
         if paths:
             size = size_text(sum(_size(objects, path) for path in paths))
             told = f"{what}: {len(paths):,}, {size}"
-            yield _finding(UNUSED, told, map(str, paths), _CLEAN_UP)
+            yield _finding(UNUSED, told, map(objects.shown, paths), _CLEAN_UP)
     if strange:
         yield _finding(ORPHANED, "foreign files in objects/", map(str, strange))
     if foreign := list(objects.foreign()):

@@ -208,6 +208,10 @@ class Objects:
         """Yield the names of foreign files that `files` does not yield."""
         return iter(())
 
+    def shown(self, path: Path) -> str:
+        """Return the name of a file that `files` yielded, for messages."""
+        return str(path)
+
     def is_old(self, path: Path) -> bool:
         """Check whether a file that `files` yielded was not saved within a day."""
         try:

@@ -71,14 +71,14 @@ def server_location(url: str) -> ServerLocation:
     named = dict(options)
     if not (unquote(parts.path).strip("/") or named.get("dbname")):
         raise UsageError(f"{masked(url)} names no database.", hint=_HINT)
-    objects = _place(named[_OBJECTS]) if _OBJECTS in named else None
+    objects = contents_place(named[_OBJECTS]) if _OBJECTS in named else None
     kept = [one for one in options if one[0] != _OBJECTS]
     clean = _joined(parts, parts.netloc, kept)
     folder = _folder_of(clean)
     return ServerLocation(clean, url, masked(url), folder, objects)
 
 
-def _place(text: str) -> str:
+def contents_place(text: str) -> str:
     """Return the place of contents in its usual form.
 
     Raises:

@@ -22,7 +22,14 @@ from runstore.errors import (
 from runstore.storage.files.objects import Contents, Objects
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.remote.copies import CopiedObjects
-from runstore.storage.remote.places import DATABASE, ContentsPlace, note, noted
+from runstore.storage.remote.places import (
+    DATABASE,
+    ContentsPlace,
+    changed_place,
+    check_name,
+    note,
+    noted,
+)
 
 LARGEST_BYTES = 256 << 20
 PART_BYTES = 4 << 20
@@ -43,7 +50,9 @@ _PUT_PART = """
 _PUT = """
     INSERT INTO objects (digest, size_bytes, saved_at)
     VALUES (:digest, :size_bytes, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-    ON CONFLICT (digest) DO UPDATE SET saved_at = excluded.saved_at
+    ON CONFLICT (digest) DO UPDATE SET
+        size_bytes = excluded.size_bytes, saved_at = excluded.saved_at
+    RETURNING (SELECT value FROM store_state WHERE name = 'objects')
 """
 _EVERY = "SELECT digest FROM objects ORDER BY digest"
 _REMOVE = """
@@ -70,12 +79,14 @@ class RowObjects(CopiedObjects):
     Args:
         folder: The copies on this machine.
         driver: The database.
+        is_moving: Whether the store may name another place of its contents.
     """
 
-    def __init__(self, folder: Path, driver: PostgresDriver) -> None:
+    def __init__(self, folder: Path, driver: PostgresDriver, *, is_moving: bool = False) -> None:
         super().__init__(folder)
         self._driver = driver
-        self._is_noted = False
+        self._is_moving = is_moving
+        self._is_noted = is_moving
         self._own = _Sent()
 
     @contextmanager
@@ -160,7 +171,10 @@ class RowObjects(CopiedObjects):
                     connection.execute(_PUT_PART, {**where, "part": part, "body": body})
                 part += 1
         with self._driver.write() as connection:
-            connection.execute(_PUT, {**where, "size_bytes": kept.size_bytes})
+            values = {**where, "size_bytes": kept.size_bytes}
+            named = connection.execute(_PUT, values).fetchone()[0]
+            if not self._is_moving:
+                check_name(named, DATABASE)
 
     def _note(self) -> None:
         """Note that contents are in the database.
@@ -169,14 +183,18 @@ class RowObjects(CopiedObjects):
             StoreUnavailableError: They are in another place since this program opened the store.
         """
         if not self._is_noted:
-            _check_place(note(self._driver, DATABASE))
+            self._check_place(note(self._driver, DATABASE))
             self._is_noted = True
+
+    def _check_place(self, place: ContentsPlace | None) -> None:
+        if not self._is_moving and place is not None and place.name != DATABASE:
+            raise changed_place(place.name)
 
     def _fetch(self, wanted: Contents) -> None:
         where, found = {"digest": wanted.digest}, hashlib.sha256()
         with self._driver.read() as connection:
             if connection.execute(_SIZE, where).fetchone() is None:
-                _check_place(noted(self._driver))
+                self._check_place(noted(self._driver))
                 raise NotFoundError(
                     f"The contents {wanted.digest[:12]}… are not in the database.",
                     hint="Save the same contents again.",
@@ -196,12 +214,3 @@ class RowObjects(CopiedObjects):
                     kept="They were not changed; other contents are not affected.",
                     hint="Save the same contents again to repair them.",
                 )
-
-
-def _check_place(place: ContentsPlace | None) -> None:
-    if place is not None and place.name != DATABASE:
-        raise StoreUnavailableError(
-            f"The contents of files of this store are in {place.name} now.",
-            kept="Nothing was changed.",
-            hint="Start the program again to use that place.",
-        )

@@ -15,11 +15,16 @@ from pathlib import Path
 
 from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
 from runstore.storage.files.locks import pause
-from runstore.storage.files.objects import DAY_S, Contents, Objects
+from runstore.storage.files.objects import DAY_S, MARK, Contents, Objects
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.remote.bucket import Bucket, StoredObject
 from runstore.storage.remote.copies import CopiedObjects, used_at
-from runstore.storage.remote.places import MARK, ContentsPlace, check_mark
+from runstore.storage.remote.places import (
+    NAMED_NOW,
+    ContentsPlace,
+    check_mark,
+    check_name,
+)
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 # How long contents that are being removed are left to the program that removes them, which has
@@ -36,7 +41,7 @@ _CLAIM = f"""
     ON CONFLICT (digest) DO UPDATE SET size_bytes = excluded.size_bytes, saved_at =
         CASE WHEN -o.saved_at > {_NOW} - {_REMOVAL_S}000000 THEN o.saved_at
         ELSE excluded.saved_at END
-    RETURNING saved_at
+    RETURNING saved_at, {NAMED_NOW}
 """  # noqa: S608 - our own texts
 _CONDEMN = f"""
     INSERT INTO objects AS o (digest, size_bytes, saved_at)
@@ -56,12 +61,21 @@ class BucketObjects(CopiedObjects):
         folder: The copies on this machine.
         driver: The database of the store.
         place: The bucket that the store names.
+        is_moving: Whether the store may name another place of its contents.
     """
 
     is_locked = False
 
-    def __init__(self, folder: Path, driver: PostgresDriver, place: ContentsPlace) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        driver: PostgresDriver,
+        place: ContentsPlace,
+        *,
+        is_moving: bool = False,
+    ) -> None:
         super().__init__(folder)
+        self._is_moving = is_moving
         self._driver = driver
         self._place = place
         self._checked = False
@@ -112,9 +126,15 @@ class BucketObjects(CopiedObjects):
 
         Raises:
             StoreLockedError: Another program is removing them right now.
+            StoreUnavailableError: Contents are saved in another place now.
         """
         deadline = time.monotonic() + _REMOVAL_PATIENCE_S
-        while self._driver.call(_CLAIM, kept)[0] < 0:
+        while True:
+            saved_at, named = self._driver.call(_CLAIM, kept)
+            if not self._is_moving:
+                check_name(named, self._place.name)
+            if saved_at >= 0:
+                return
             if time.monotonic() > deadline:
                 raise StoreLockedError(
                     f"Another program is removing the contents {kept.digest[:12]}…"
@@ -208,6 +228,11 @@ class BucketObjects(CopiedObjects):
         for one in self._bucket.entries():
             if one.key != MARK and self._path_of_key(one.key) is None:
                 yield f"{self._place.name}/{one.key}"
+
+    def shown(self, path: Path) -> str:
+        """Return the URL of an object that `files` yielded, or the path of a copy without one."""
+        found = self._listed.get(self.digest_at(path) or "")
+        return str(path) if found is None else f"{self._place.name}/{found.key}"
 
     def _path_of_key(self, key: str) -> Path | None:
         path = self.folder / key

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from runstore.storage.files.objects import Objects
-from runstore.storage.remote.places import DATABASE, check_folder, place_of
+from runstore.storage.remote.places import DATABASE, ContentsPlace, place_of
 
 if TYPE_CHECKING:
     from runstore.storage.database import Database
     from runstore.storage.postgres.database import ServerDatabase
+    from runstore.storage.postgres.driver import PostgresDriver
 
 
 def objects_of(database: Database, copies: Path) -> Objects:
@@ -25,12 +26,31 @@ def objects_of(database: Database, copies: Path) -> Objects:
     """
     server = cast("ServerDatabase", database)
     place = server.place or place_of(server.driver, None)
-    if place is None or place.name == DATABASE:
+    return objects_at(server.driver, copies, place or ContentsPlace(DATABASE, ""))
+
+
+def objects_at(
+    driver: PostgresDriver, copies: Path, place: ContentsPlace, *, is_moving: bool = False
+) -> Objects:
+    """Return the contents in a place.
+
+    Args:
+        driver: The database of the store.
+        copies: The folder for copies on this machine.
+        place: The place.
+        is_moving: Whether the store may name another place.
+
+    Raises:
+        StoreUnavailableError: The place is not available.
+    """
+    if place.name == DATABASE:
         from runstore.storage.postgres.objects import RowObjects
 
-        return RowObjects(copies, server.driver)
+        return RowObjects(copies, driver, is_moving=is_moving)
     if place.is_folder:
-        return Objects(check_folder(server.driver, place))
+        from runstore.storage.remote.shared_folder import SharedFolder
+
+        return SharedFolder(driver, place)
     from runstore.storage.remote.bucket_objects import BucketObjects
 
-    return BucketObjects(copies, server.driver, place)
+    return BucketObjects(copies, driver, place, is_moving=is_moving)

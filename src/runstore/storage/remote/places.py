@@ -14,12 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from runstore.errors import MissingExtraError, StoreUnavailableError, UsageError
+from runstore.errors import (
+    MissingExtraError,
+    StoreLockedError,
+    StoreUnavailableError,
+    UsageError,
+)
 from runstore.storage.files.objects import MARK
 from runstore.storage.files.safe_files import read_file
 from runstore.storage.postgres.driver import PostgresDriver
-
-__all__ = ["DATABASE", "MARK", "ContentsPlace", "check_folder", "check_mark", "noted", "place_of"]
 
 DATABASE = "the database"
 _NOTED = "SELECT value FROM store_state WHERE name = 'objects'"
@@ -31,6 +34,18 @@ _NOTE = """
 """
 _IS_USED = "SELECT EXISTS (SELECT 1 FROM artifacts) OR EXISTS (SELECT 1 FROM outputs)"
 _IN_ROWS = "SELECT EXISTS (SELECT 1 FROM objects)"
+_FORMER = "SELECT value FROM store_state WHERE name = 'objects_before'"
+_CHANGE = """
+    UPDATE store_state SET value = :new WHERE name = 'objects' AND value = :old
+"""
+_KEEP_FORMER = """
+    INSERT INTO store_state (name, value) VALUES ('objects_before', :old)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+_NAME = "INSERT INTO store_state (name, value) VALUES ('objects', :new)"
+_MOVED = "moved to"
+# For statements that save contents: the place that the store names now.
+NAMED_NOW = "(SELECT value FROM store_state WHERE name = 'objects')"
 
 
 class ContentsPlace(NamedTuple):
@@ -40,11 +55,13 @@ class ContentsPlace(NamedTuple):
         name: `DATABASE`, an absolute path, or the URL of a bucket.
         mark: A text that belongs to this store alone.
         is_new: Whether it was noted just now.
+        is_former: Whether contents were moved from it.
     """
 
     name: str
     mark: str
     is_new: bool = False
+    is_former: bool = False
 
     @property
     def is_folder(self) -> bool:
@@ -63,7 +80,11 @@ def noted(driver: PostgresDriver) -> ContentsPlace | None:
         row = connection.execute(_NOTED).fetchone()
         if row is None and not connection.execute(_IN_ROWS).fetchone()[0]:
             return None
-    mark, _, name = (" " + DATABASE if row is None else row[0]).partition(" ")
+    return _parsed(" " + DATABASE if row is None else row[0])
+
+
+def _parsed(text: str) -> ContentsPlace:
+    mark, _, name = text.partition(" ")
     return ContentsPlace(name, mark)
 
 
@@ -95,7 +116,7 @@ def place_of(driver: PostgresDriver, wanted: str | None) -> ContentsPlace | None
     raise UsageError(
         f"The contents of files of this store are in {found.name}, not in {wanted}.",
         kept="Nothing was changed.",
-        hint="Remove the option objects= from the URL.",
+        hint="Remove the option objects= from the URL. To move them: runstore migrate --objects",
     )
 
 
@@ -147,7 +168,12 @@ def check_mark(
     text = read()
     if text is not None:
         if _mark_of(text) == place.mark:
-            return
+            if place.is_former or _MOVED not in text:
+                return
+            if place.is_new:
+                write(_text_of_mark(place))
+                return
+            raise changed_place(text.partition(_MOVED)[2].strip())
         raise StoreUnavailableError(
             f"{place.name} has the contents of another store.",
             kept="It was not changed.",
@@ -161,7 +187,78 @@ def check_mark(
             kept="It was not changed.",
             hint="Check that the folder is mounted, and that the bucket is the right one.",
         )
-    write(f"runstore keeps contents of files here, for the store {place.mark}.\n")
+    write(_text_of_mark(place))
+
+
+def _text_of_mark(place: ContentsPlace) -> str:
+    return f"runstore keeps contents of files here, for the store {place.mark}.\n"
+
+
+def check_name(text: str | None, wanted: str) -> None:
+    """Check that the store still names a place, after contents were saved in it.
+
+    Args:
+        text: The value of `NAMED_NOW`.
+        wanted: The place.
+
+    Raises:
+        StoreUnavailableError: It names another one.
+    """
+    if text is not None and _parsed(text).name != wanted:
+        raise changed_place(_parsed(text).name)
+
+
+def changed_place(name: str) -> StoreUnavailableError:
+    """Return the error of a program that saves contents in a former place."""
+    return StoreUnavailableError(
+        f"The contents of files of this store are in {name} now.",
+        kept="Nothing was changed.",
+        hint="Start the program again to use that place.",
+    )
+
+
+# Moving
+
+
+def with_mark(now: ContentsPlace, name: str) -> ContentsPlace:
+    """Return another place for the contents of a store."""
+    return ContentsPlace(name, now.mark or secrets.token_hex(8), is_new=True)
+
+
+def former(driver: PostgresDriver) -> ContentsPlace | None:
+    """Return the place before the contents were moved; None if they were not."""
+    with driver.read() as connection:
+        row = connection.execute(_FORMER).fetchone()
+    return None if row is None else _parsed(row[0])._replace(is_former=True)
+
+
+def change(driver: PostgresDriver, old: ContentsPlace, new: ContentsPlace) -> None:
+    """Name another place; contents are saved there from now on.
+
+    Raises:
+        StoreLockedError: Another program changed it at the same time.
+    """
+    texts = {"old": f"{old.mark} {old.name}", "new": f"{new.mark} {new.name}"}
+    with driver.write() as connection:
+        connection.execute(_KEEP_FORMER, texts)
+        if old.mark and connection.execute(_CHANGE, texts).rowcount == 0:
+            raise StoreLockedError(
+                f"The contents of files were moved from {old.name} by another program.",
+                kept="Nothing was changed.",
+            )
+        if not old.mark:  # of an older store
+            connection.execute(_NAME, texts)
+
+
+def leave_word(driver: PostgresDriver, old: ContentsPlace, new: ContentsPlace) -> None:
+    """Note in a former folder or bucket that the contents were moved."""
+    text = f"runstore: the contents of the store {new.mark} were {_MOVED} {new.name}\n"
+    if old.is_folder:
+        check_folder(driver, old).joinpath(MARK).write_text(text, encoding="utf-8")
+    elif old.is_bucket:
+        from runstore.storage.remote.bucket import Bucket
+
+        Bucket(old.name).put_text(MARK, text)
 
 
 def check_folder(driver: PostgresDriver, place: ContentsPlace) -> Path:
