@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.analysis.reruns.subjects import Similar
     from runstore.exports.dataset import Exported
+    from runstore.maintenance.delivery import DeliveryLater
     from runstore.maintenance.settle import Settled
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metric_directions import Direction
@@ -91,6 +92,8 @@ if TYPE_CHECKING:
     from runstore.storage.postgres.location import ServerLocation
 
 TRASH_KEPT = timedelta(days=30)
+# How long opening a store may deliver runs that wait on this machine; starts do not wait for that.
+_DELIVERED_WITHIN_S = 10.0
 
 
 class _Unchanged:
@@ -147,7 +150,8 @@ class Store:
         """
         path = find_place(location)
         if not isinstance(path, Path):
-            return cls._on_server(path, create=create is not False)
+            within_s = 0.0 if create else _DELIVERED_WITHIN_S
+            return cls._on_server(path, create=create is not False, deliver_within_s=within_s)
         if is_there(path / DATABASE):
             backend = Backend(path, _database_at(path, create=create is not False))
             store = cls(backend)
@@ -167,7 +171,7 @@ class Store:
 
     @classmethod
     def _on_server(
-        cls, server: ServerLocation, *, create: bool, is_to_deliver: bool = True
+        cls, server: ServerLocation, *, create: bool, deliver_within_s: float | None = 0.0
     ) -> Store:
         from runstore.storage.postgres import away
         from runstore.storage.postgres.database import ServerDatabase
@@ -185,8 +189,8 @@ class Store:
         store = cls(backend)
         take_in(backend)
         _show_changes(backend)  # of other machines
-        if is_to_deliver:
-            _deliver_some(store)
+        if deliver_within_s is not None:
+            _deliver_some(store, deliver_within_s)
         return store
 
     @classmethod
@@ -1456,7 +1460,10 @@ def started(store: Store, request: StartRequest) -> ActiveRun:
         return start(store.backend, request, store)
     from runstore.recording.aside import start_on_server
 
-    return start_on_server(store.backend, request, store, store._waiting_store)  # noqa: SLF001 - this module's own
+    run = start_on_server(store.backend, request, store, store._waiting_store)  # noqa: SLF001 - this module's own
+    if run.store is store and store._aside is not None:  # noqa: SLF001 - the same
+        background.do_later(_delivery(store))  # the server has returned
+    return run
 
 
 def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:
@@ -1468,7 +1475,7 @@ def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:
     place = find_place(location)
     if isinstance(place, Path):
         return Store.open(location, create=False)
-    store = Store._on_server(place, create=True, is_to_deliver=False)  # noqa: SLF001 - this module's own
+    store = Store._on_server(place, create=True, deliver_within_s=None)  # noqa: SLF001 - this module's own
     store.backend.make()
     return store
 
@@ -1498,13 +1505,18 @@ def waiting_for_others(store: Store) -> list[tuple[str, Path, int]]:
 
 
 def deliver(
-    store: Store, *, patience_s: float = 0.0, progress: Progress | None = None
+    store: Store,
+    *,
+    patience_s: float = 0.0,
+    within_s: float | None = None,
+    progress: Progress | None = None,
 ) -> Transfer | None:
     """Deliver runs that wait on this machine to the store on their server.
 
     Args:
         store: The store.
         patience_s: How long to wait for another program that delivers them.
+        within_s: How long to deliver; None to deliver all.
         progress: See `Store.push`.
 
     Returns:
@@ -1523,24 +1535,40 @@ def deliver(
         return None
     with Store.open(store.path / WAITING, create=False) as source:
         return delivery.deliver(
-            source.backend, store.backend, patience_s=patience_s, progress=progress
+            source.backend,
+            store.backend,
+            patience_s=patience_s,
+            within_s=within_s,
+            progress=progress,
         )
 
 
-def _deliver_some(store: Store) -> None:
-    """Deliver runs that wait: now if there are few, or else in the background."""
+def _deliver_some(store: Store, within_s: float) -> None:
+    """Deliver runs that wait, and leave the remaining ones to a thread.
+
+    Args:
+        store: The store.
+        within_s: How long that may take; if it is 0, a few runs are delivered nevertheless.
+    """
     from runstore.storage.postgres.waiting import WAITING, is_waiting
 
     if not (store.backend.database.is_writable and is_waiting(store.path)):
         return
-    from runstore.maintenance.delivery import DeliveryLater, is_quick
+    from runstore.maintenance.delivery import are_few, is_small
 
-    job = DeliveryLater(store.path, store.backend.place, functools.partial(deliver, store))
     with suppress(StoreError), Store.open(store.path / WAITING, create=False) as source:
-        if is_quick(source.backend):
-            job.do()
-            return
-    background.do_later(job)
+        is_now = is_small(source.backend) and (within_s or are_few(source.backend))
+        if is_now:
+            _delivery(store, within_s or _DELIVERED_WITHIN_S).do()
+    if waiting_runs(store):
+        background.do_later(_delivery(store))
+
+
+def _delivery(store: Store, within_s: float | None = None) -> DeliveryLater:
+    from runstore.maintenance.delivery import DeliveryLater
+
+    work = functools.partial(deliver, store, within_s=within_s)
+    return DeliveryLater(store.path, store.backend.place, work)
 
 
 @contextmanager
@@ -1616,7 +1644,9 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     path = find_place(location)
     store = _shared.get(path)
     if store is None or not store.backend.is_in_place:
-        store = _shared[path] = Store.open(location)
+        # On a server, runs that wait on this machine do not delay the start of this one.
+        create = None if isinstance(path, Path) else True
+        store = _shared[path] = Store.open(location, create=create)
     return store
 
 

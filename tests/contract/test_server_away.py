@@ -12,7 +12,7 @@ import pytest
 
 import runstore
 from commands import runstore as command
-from runstore import Status, Store
+from runstore import Status, Store, background
 from runstore.errors import (
     NotFoundError,
     RunNotFoundError,
@@ -152,6 +152,19 @@ def test_a_server_that_returns_meanwhile_does_not_disturb_the_run(closed):
 
     with Store.open(closed.url) as store:
         assert store.get(run.reference).metric("loss").values.tolist() == [1.0]
+
+
+def test_a_long_program_delivers_its_runs_when_the_server_returns(closed):
+    with Store.open(closed.url) as store, pytest.warns(StoreWarning):
+        run = store.start("mnist", capture=False)
+        run.finish()
+        with pytest.raises(ServerUnreachableError, match="1 run waits"):
+            store.list()
+        closed.open()
+        store.start("mnist", capture=False).finish()
+        background.wait_until_done(60)
+
+        assert store.get(run.reference).status is Status.COMPLETE
 
 
 def test_an_active_run_waits_for_its_end(closed):

@@ -41,19 +41,27 @@ _REMOVED = "delivered-"
 
 # So much is delivered before a store is opened; more is left to a thread.
 _FEW_RUNS, _FEW_BYTES, _FEW_POINTS = 20, 32 << 20, 1_000_000
+_RUNS_AT_ONCE = 20
 
 
-def is_quick(source: Backend) -> bool:
-    """Check whether all runs that wait can be delivered in a moment."""
-    database = _waiting(source)
-    if len(database.uids_since(delivered_change(source.path))) > _FEW_RUNS:
-        return False
-    size, points = database.amount()
+def is_small(source: Backend) -> bool:
+    """Check whether the runs that wait have few points, and no large files."""
+    size, points = _waiting(source).amount()
     return size <= _FEW_BYTES and points <= _FEW_POINTS
 
 
+def are_few(source: Backend) -> bool:
+    """Check whether few runs wait."""
+    return len(_waiting(source).uids_since(delivered_change(source.path))) <= _FEW_RUNS
+
+
 def deliver(
-    source: Backend, target: Backend, *, patience_s: float = 0.0, progress: Progress | None = None
+    source: Backend,
+    target: Backend,
+    *,
+    patience_s: float = 0.0,
+    within_s: float | None = None,
+    progress: Progress | None = None,
 ) -> Transfer:
     """Deliver the runs that wait, and remove their store if nobody needs it any more.
 
@@ -61,6 +69,7 @@ def deliver(
         source: The waiting store.
         target: The store on the server.
         patience_s: How long to wait for another delivery, in seconds.
+        within_s: Stop after that time, in seconds; None to deliver all.
         progress: Called after each part.
 
     Raises:
@@ -75,10 +84,34 @@ def deliver(
         _find_parents(database, target)
         change = database.last_change()
         uids = database.uids_since(delivered_change(source.path, server))
-        result = transfer(source, target, uids, progress=progress) if uids else Transfer()
-        _note(source, result, change, server)
-        _remove_if_done(source, target)
+        if within_s is not None:
+            result, is_all = _transfer_within(source, target, uids, within_s)
+        else:
+            is_all, result = True, Transfer()
+            if uids:
+                result = transfer(source, target, uids, progress=progress)
+        if is_all:
+            _note(source, result, change, server)
+            _remove_if_done(source, target)
     return result
+
+
+def _transfer_within(
+    source: Backend, target: Backend, uids: Sequence[str], within_s: float
+) -> tuple[Transfer, bool]:
+    """Transfer runs until time is up; return the result, and whether all were transferred."""
+    deadline = time.monotonic() + within_s
+    done: list[Transfer] = []
+    for begin in range(0, len(uids), _RUNS_AT_ONCE):
+        if time.monotonic() > deadline:
+            break
+        done.append(transfer(source, target, uids[begin : begin + _RUNS_AT_ONCE]))
+    result = Transfer(
+        added=sum(one.added for one in done),
+        changed=sum(one.changed for one in done),
+        skipped=tuple(skipped for one in done for skipped in one.skipped),
+    )
+    return result, len(done) * _RUNS_AT_ONCE >= len(uids)
 
 
 def _waiting(source: Backend) -> WaitingDatabase:

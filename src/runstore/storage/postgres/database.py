@@ -5,7 +5,6 @@ from __future__ import annotations
 from runstore.errors import (
     SchemaTooNewError,
     SchemaTooOldError,
-    ServerUnreachableError,
     StoreCorruptError,
     StoreReadOnlyError,
     StoreUnavailableError,
@@ -16,7 +15,6 @@ from runstore.storage.migrations import SCHEMA_VERSION
 from runstore.storage.postgres import schema
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import ServerLocation
-from runstore.storage.postgres.waiting import count_waiting
 from runstore.storage.remote.places import ContentsPlace, place_of
 from runstore.storage.rows import facts_to_text
 
@@ -56,13 +54,6 @@ class ServerDatabase(Database):
         self.place: ContentsPlace | None = None
         try:
             self._open(driver, create=create, migrate=migrate)
-        except ServerUnreachableError as error:
-            driver.close()
-            if waiting := count_waiting(location.folder):
-                runs = "1 run waits" if waiting == 1 else f"{waiting:,} runs wait"
-                error.kept = f"{runs} on this machine, in {location.folder}."
-                error.hint = "When the server is available again, deliver with: runstore push"
-            raise
         except BaseException:  # otherwise its connection would stay open
             driver.close()
             raise

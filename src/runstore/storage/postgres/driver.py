@@ -29,6 +29,7 @@ from runstore.storage.postgres import away
 from runstore.storage.postgres.dialect import TYPES, translated
 from runstore.storage.postgres.functions import WRITE_LOCK
 from runstore.storage.postgres.location import ServerLocation
+from runstore.storage.postgres.waiting import count_waiting
 
 if TYPE_CHECKING:
     from psycopg import Connection as Raw
@@ -459,7 +460,12 @@ class PostgresDriver:
         if not away.is_unreachable(str(error), is_running):
             return self._unusable(reason)
         away.remember(self.location.folder, took_s, reason)
-        return _unreachable(f"The server of {self.path} cannot be reached: {reason}.")
+        found = _unreachable(f"The server of {self.path} cannot be reached: {reason}.")
+        if waiting := count_waiting(self.location.folder):
+            runs = "1 run waits" if waiting == 1 else f"{waiting:,} runs wait"
+            found.kept = f"{runs} on this machine, in {self.location.folder}."
+            found.hint = "When the server is available again, deliver with: runstore push"
+        return found
 
     def reconnected(self, raw: Raw[Any]) -> Raw[Any]:
         """Return a new connection for one that the server closed."""
