@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +23,7 @@ import psycopg
 from runstore import Store
 
 PARAMS = {f"p{number}": number / 10 for number in range(10)}
-STARTS, WRITERS, RUNS_EACH = 200, 8, 25
+STARTS, RUNS = 200, 320
 KEPT = 100_000
 FILTERS = (
     "",
@@ -44,7 +45,7 @@ FILL = """
         last_seen_at, ended_at, notes, changed)
     SELECT 'copy' || n, experiment_id, 1000000 + n, 'bench_' || (1000000 + n) || '_' || timestamp,
         timestamp, CASE WHEN n % 20 = 0 THEN 'error' ELSE 'complete' END,
-        started_at - n::bigint * 1000000, last_seen_at, ended_at, 'note ' || n, n
+        started_at - n::bigint * 1000000, last_seen_at, ended_at, 'note ' || n, next_change()
     FROM runs, generate_series(1, {kept}) n WHERE uid = '{uid}';
     INSERT INTO run_params (run_id, set_index, name, hash, tree_key)
     SELECT r.id, s.set_index, s.name, s.hash, s.tree_key FROM run_params s, runs r
@@ -113,27 +114,31 @@ def starts(url: str) -> None:
         print(f"{name:30} {statistics.median(laps):8.2f} ms")
 
 
-def write(url: str, count: int) -> None:
-    """Start, log and finish runs."""
+def write(url: str, count: int, barrier: Barrier) -> None:
+    """Start, log and finish runs, beginning together with the other processes."""
     with Store.open(url) as store:
+        store.start("bench", params={"n": 0}, capture=False).finish()
+        barrier.wait()
         for number in range(count):
             with store.start("bench", params={"n": number}, capture=False) as run:
                 run.log(loss=number)
+        barrier.wait()
 
 
-def writers(url: str) -> None:
+def writers(url: str, processes: int) -> None:
     """Print how many runs several processes record in a second."""
-    processes = [
-        multiprocessing.get_context("spawn").Process(target=write, args=(url, RUNS_EACH))
-        for _ in range(WRITERS)
-    ]
-    begin = time.perf_counter()
-    for process in processes:
+    context = multiprocessing.get_context("spawn")
+    barrier, each = context.Barrier(processes + 1), max(RUNS // processes, 10)
+    started = [context.Process(target=write, args=(url, each, barrier)) for _ in range(processes)]
+    for process in started:
         process.start()
-    for process in processes:
-        process.join()
+    barrier.wait()
+    begin = time.perf_counter()
+    barrier.wait()
     took = time.perf_counter() - begin
-    print(f"{WRITERS} processes, {WRITERS * RUNS_EACH / took:.0f} runs/s, starting them included")
+    for process in started:
+        process.join()
+    print(f"{processes:3} processes {processes * each / took:8.0f} runs/s")
 
 
 def filters(url: str) -> None:
@@ -160,7 +165,8 @@ def main() -> None:
     url = sys.argv[1] if len(sys.argv) > 1 else started_server()
     Store.open(url).close()
     starts(url)
-    writers(url)
+    for processes in (1, 4, 16):
+        writers(url, processes)
     filters(url)
 
 

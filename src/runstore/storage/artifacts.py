@@ -118,8 +118,13 @@ class ArtifactTable:
             RunNotFoundError: There is no such run.
             ConflictError: A path would be both a file and a folder.
         """
-        with self._driver.write() as connection:
-            put_artifact(connection, _run_id(connection, artifact.run_uid), artifact, preview)
+        uid = artifact.run_uid
+        self._driver.transact(
+            lambda connection: put_artifact(
+                connection, _run_id(connection, uid), artifact, preview
+            ),
+            of=[uid],
+        )
 
     def put_input(self, uid: str, used: Input) -> None:
         """Add an input of a run, replacing any with the same name.
@@ -128,20 +133,21 @@ class ArtifactTable:
             RunNotFoundError: There is no such run.
         """
         modified = used.modified_at
-        with self._driver.write() as connection:
-            connection.execute(
-                PUT_INPUT,
-                {
-                    "run_id": _run_id(connection, uid),
-                    "name": used.name,
-                    "digest": used.digest,
-                    "size_bytes": used.size_bytes,
-                    "modified_at": None if modified is None else to_micros(modified),
-                    "location": used.location,
-                    "source_uid": used.source_uid,
-                    "used_at": to_micros(used.used_at),
-                },
-            )
+        row = {
+            "name": used.name,
+            "digest": used.digest,
+            "size_bytes": used.size_bytes,
+            "modified_at": None if modified is None else to_micros(modified),
+            "location": used.location,
+            "source_uid": used.source_uid,
+            "used_at": to_micros(used.used_at),
+        }
+        self._driver.transact(
+            lambda connection: connection.execute(
+                PUT_INPUT, {"run_id": _run_id(connection, uid), **row}
+            ),
+            of=[uid],
+        )
 
     def put_output(self, uid: str, one: OutputPart) -> None:
         """Add a file of printed output whose contents are stored.
@@ -149,16 +155,18 @@ class ArtifactTable:
         Raises:
             RunNotFoundError: There is no such run.
         """
-        with self._driver.write() as connection:
+
+        def put(connection: Connection) -> None:
             run_id = _run_id(connection, uid)
             connection.execute(PUT_OUTPUT, {"run_id": run_id, **one._asdict()})
             connection.execute(sql.MARK_CHANGED, {"id": run_id})  # its text can be searched now
 
+        self._driver.transact(put, of=[uid])
+
     def remember_file(self, location: str, facts: FileFacts, digest: str) -> None:
         """Remember the digest of a file until the file changes."""
         row = {"location": location, **facts._asdict(), "digest": digest}
-        with self._driver.write() as connection:
-            connection.execute(PUT_KNOWN_FILE, row)
+        self._driver.transact(lambda connection: connection.execute(PUT_KNOWN_FILE, row), of=())
 
     # Reading
 

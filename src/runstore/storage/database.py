@@ -29,7 +29,7 @@ from runstore.model.status import Status
 from runstore.model.values import sha256
 from runstore.storage import rows
 from runstore.storage import statements as sql
-from runstore.storage.driver import Connection, Driver, Highest
+from runstore.storage.driver import Connection, Driver, Highest, Rows
 from runstore.storage.indexes.params import EVERY_RUNS, TAKE_BACK, can_wait, index_params
 from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.migrations import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
@@ -559,31 +559,35 @@ class Database(Lookups):
             RunNotFoundError: There is no such run.
             RunFinishedError: The run has ended already.
         """
-        with self.driver.write() as connection:
+        ending = {
+            "uid": uid,
+            "status": status.value,
+            "ended_at": ended_at,
+            "error": error,
+            "traceback": traceback,
+            "exit_code": exit_code,
+        }
+
+        def finish(connection: Connection) -> Rows:
             if before is not None:
                 before(connection)
-            changed = connection.execute(
-                sql.FINISH_RUN,
-                {
-                    "uid": uid,
-                    "status": status.value,
-                    "ended_at": ended_at,
-                    "error": error,
-                    "traceback": traceback,
-                    "exit_code": exit_code,
-                },
-            ).rowcount
-            if changed == 0:
+            return connection.execute(sql.FINISH_RUN, ending)
+
+        # The count is looked at after the commit, which a server then gets in one round trip.
+        if self.driver.transact(finish, of=[uid]).rowcount == 0:
+            with self.driver.read() as connection:
                 row = run_row(connection, uid)
-                raise RunFinishedError(
-                    f"The run {row.reference} has ended already, as {row.status}.",
-                    kept="Its record was not changed.",
-                    hint=f"To continue it: runstore.start_run(resume={row.reference!r}).",
-                )
+            if (row.status, row.ended_at) == (status.value, ended_at):
+                return  # it was committed before, but the connection was lost before the answer
+            raise RunFinishedError(
+                f"The run {row.reference} has ended already, as {row.status}.",
+                kept="Its record was not changed.",
+                hint=f"To continue it: runstore.start_run(resume={row.reference!r}).",
+            )
 
     def resume_run(self, uid: str, status: Status, process: ProcessIdentity, author: str) -> None:
         """Resume a run that has ended, recording an event with the old status."""
-        with self.driver.write() as connection:
+        with self.driver.write(of=[uid]) as connection:
             row = run_row(connection, uid)
             if not Status(row.status).is_final:
                 raise RunActiveError(
@@ -613,7 +617,7 @@ class Database(Lookups):
         Returns:
             Whether the run still belonged to that process, without a reported end.
         """
-        with self.driver.write() as connection:
+        with self.driver.write(of=[uid]) as connection:
             return self.change_process(connection, uid, old, new)
 
     def change_process(
@@ -648,8 +652,10 @@ class Database(Lookups):
             runs: The runs, each with the time of its last point or line, and the reason; None if
                 they are unknown.
         """
-        with self.driver.write() as connection:
-            for run, last_sign, why in runs:
+        lost = [*runs]
+
+        def mark(connection: Connection) -> None:
+            for run, last_sign, why in lost:
                 process = run.process
                 connection.execute(
                     sql.MARK_LOST,
@@ -662,11 +668,15 @@ class Database(Lookups):
                     },
                 )
 
+        self.driver.transact(mark, of=[run.uid for run, _, _ in lost])
+
     def mark_seen(self, uids: Iterable[str]) -> None:
         """Record that these runs are alive now."""
-        now = now_micros()
-        with self.driver.write() as connection:
-            connection.executemany(sql.SEEN_ALIVE, [{"uid": uid, "now": now} for uid in uids])
+        seen = [{"uid": uid, "now": now_micros()} for uid in uids]
+        self.driver.transact(
+            lambda connection: connection.executemany(sql.SEEN_ALIVE, seen),
+            of=[str(one["uid"]) for one in seen],
+        )
 
     def attach_facts(self, uid: str, facts: Facts, edits: Sequence[Edit] = ()) -> None:
         """Add facts captured after the start.
@@ -678,38 +688,49 @@ class Database(Lookups):
         """
         from runstore.storage.indexes.facts import file_facts
 
-        bodies = {
-            name: (sha256(body.encode()).hexdigest(), body)
+        # Programs that add the same documents do so in the same order.
+        bodies = sorted(
+            (sha256(body.encode()).hexdigest(), name, body)
             for name, body in facts.documents.items()
-        }
-        with self.driver.write() as connection:
+        )
+
+        def attach(connection: Connection) -> None:
             row = connection.execute(sql.FACTS_OF_RUN, {"uid": uid}).fetchone()
             if row is None:
                 return
+            run_id, text, is_filed = row
             try:
-                before = rows.facts_from_text(row[1])
+                before = rows.facts_from_text(text)
             except ValueError as error:
                 raise StoreCorruptError(
                     f"The facts of the run {uid} cannot be read.", kept="They were not changed."
                 ) from error
             merged = before.merged(facts)
-            connection.execute(sql.SET_FACTS, {"id": row[0], "facts": rows.facts_to_text(merged)})
+            connection.execute(sql.SET_FACTS, {"id": run_id, "facts": rows.facts_to_text(merged)})
             if "git.dirty" not in before.values and "git.dirty" in merged.values:
                 is_dirty = merged.values["git.dirty"]
-                connection.execute(sql.SET_WORKDIR_DIRTY, {"id": row[0], "is_dirty": is_dirty})
-            file_facts(connection, row[0], merged.values, before.values)
-            for edit in edits:
-                add_event(connection, row[0], edit)
-            for name, (digest, body) in bodies.items():
+                connection.execute(sql.SET_WORKDIR_DIRTY, {"id": run_id, "is_dirty": is_dirty})
+            file_facts(connection, run_id, merged.values, before.values if is_filed else {})
+            for digest, name, body in bodies:
                 connection.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})
                 connection.execute(
-                    sql.LINK_DOCUMENT, {"run_id": row[0], "name": name, "hash": digest}
+                    sql.LINK_DOCUMENT, {"run_id": run_id, "name": name, "hash": digest}
                 )
+            for edit in edits:
+                add_event(connection, run_id, edit)
+
+        if not edits:
+            self.driver.transact(attach, of=[uid])
+            return
+        with self.driver.write(of=[uid]) as connection:  # a repetition would add them twice
+            attach(connection)
 
     def set_reproduce(self, uid: str, command: str) -> None:
         """Set the command that repeats a run of a full store."""
-        with self.driver.write() as connection:
-            connection.execute(sql.SET_REPRODUCE, {"uid": uid, "reproduce": command})
+        cells = {"uid": uid, "reproduce": command}
+        self.driver.transact(
+            lambda connection: connection.execute(sql.SET_REPRODUCE, cells), of=[uid]
+        )
 
     # Reading
 

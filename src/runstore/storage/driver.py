@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Union
+from typing import Any, NamedTuple, Protocol, TypeVar, Union
 
-from runstore.errors import StoreError
+from runstore.errors import StoreError, StoreLockedError
 
 Parameters = Union[Mapping[str, Any], Sequence[Any]]
+T = TypeVar("T")
 
 
 class Highest(bytes):
@@ -61,6 +63,23 @@ class Connection(Protocol):
     def insert(self, sql: str, parameters: Parameters, /) -> int:
         """Insert one row and return its id."""
 
+    def first_rows(self, questions: Iterable[tuple[str, Parameters]], /) -> list[Any]:
+        """Return the first row of each statement, or None; on a server, in one round trip."""
+
+    def lock_new_keys(self, keys: Collection[str], /) -> None:
+        """Lock the names of metrics that are new, until the end of the transaction.
+
+        On a server, transactions of several runs would otherwise wait for each other, because
+        each adds its names in the order in which they were logged.
+        """
+
+    def lock_facts(self, added: Collection[int], removed: Collection[int], /) -> None:
+        """Lock sets of facts that runs share, until the end of the transaction.
+
+        On a server, another transaction could otherwise add a set to its run while this one
+        removes the values of that set.
+        """
+
 
 class Driver(Protocol):
     """One engine and one database; safe to share between threads and across forks."""
@@ -86,8 +105,25 @@ class Driver(Protocol):
     def read(self) -> AbstractContextManager[Connection]:
         """Return a connection for reading; driver errors are translated."""
 
-    def write(self) -> AbstractContextManager[Connection]:
-        """Return a connection in a write transaction: durable on exit, rolled back on an error."""
+    def write(self, of: Collection[str] | None = None) -> AbstractContextManager[Connection]:
+        """Return a connection in a write transaction: durable on exit, rolled back on an error.
+
+        Args:
+            of: The uids of the only runs that the transaction reads or changes, apart from
+                values that runs share, such as names of metrics. Others can be changed at the
+                same time on a server. By default, no other transaction runs meanwhile.
+        """
+
+    def transact(self, work: Callable[[Connection], T], *, of: Collection[str] | None = None) -> T:
+        """Call a function in a write transaction, durable on return, and return its result.
+
+        If the connection to a server is lost, or the transaction is in conflict with another, the
+        function is called again, unless its changes were committed.
+
+        Args:
+            work: The function. It has no effects outside of the database that cannot be repeated.
+            of: See `write`.
+        """
 
     def as_one(self, then: Callable[[], object] | None = None) -> AbstractContextManager[None]:
         """Call `after_commit`, or `then`, once for all transactions in the block."""
@@ -146,3 +182,127 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Close every connection."""
+
+
+class ThreadState(threading.local):
+    """State of a thread.
+
+    Attributes:
+        patience_s: How long it waits for other writers, if limited.
+        is_writing: Whether it is inside a write transaction.
+        is_held: Whether `after_commit` is delayed until the end of a block.
+        is_owed: Whether a transaction was committed inside that block.
+        waiting: Functions to call after that transaction.
+    """
+
+    def __init__(self) -> None:
+        self.patience_s: float | None = None
+        self.is_writing = False
+        self.is_held = False
+        self.is_owed = False
+        self.waiting: list[Callable[[], None]] = []
+
+
+class DriverBase:
+    """The parts that all drivers share: one transaction per thread, and work after it.
+
+    Attributes:
+        after_commit: Called after each write transaction, in its thread; must not raise.
+
+    Args:
+        path: The database, for messages.
+        own: The state of each thread.
+        busy_timeout_s: How long to wait for other writers, in seconds.
+    """
+
+    _own: ThreadState
+
+    def __init__(self, path: Path | str, own: ThreadState, busy_timeout_s: float) -> None:
+        self.path: Any = path
+        self.busy_timeout_s = busy_timeout_s
+        self._own = own
+        self._refusal: StoreError | None = None
+        self._closed = False
+        self.after_commit: Callable[[], object] = _nothing
+
+    @property
+    def refusal(self) -> StoreError | None:
+        """The error that writing raises, or None if the database is writable."""
+        return self._refusal
+
+    def refuse_writes(self, why: StoreError) -> None:
+        """Raise this error for every later write."""
+        self._refusal = why
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connections were permanently closed."""
+        return self._closed
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this thread is inside a transaction that must not be interrupted."""
+        return self._own.is_writing
+
+    def after_writing(self, work: Callable[[], None]) -> None:
+        """Call a function after the current transaction of this thread; it must not raise."""
+        self._own.waiting.append(work)
+
+    def _interrupted(self) -> StoreError:
+        """Return the error for a write inside a transaction of the same thread."""
+        return StoreLockedError(
+            f"This thread is writing to {self.path} already, and was interrupted.",
+            kept="This change was not written.",
+            hint="Write outside of signal handlers and finalizers.",
+        )
+
+    def _end_of_turn(self) -> None:
+        """Call the functions that waited for the end of a transaction, however it ended."""
+        own = self._own
+        own.is_writing = False
+        while own.waiting:
+            own.waiting.pop()()
+
+    def _has_committed(self) -> None:
+        if self._own.is_held:
+            self._own.is_owed = True
+        else:
+            self.after_commit()
+
+    @contextmanager
+    def as_one(self, then: Callable[[], object] | None = None) -> Iterator[None]:
+        """Call `after_commit` once for all transactions of this thread inside the block.
+
+        Args:
+            then: A function to call instead.
+        """
+        own = self._own
+        if own.is_held:
+            yield
+            return
+        own.is_held, own.is_owed = True, False
+        try:
+            yield
+        finally:
+            own.is_held = False
+            if own.is_owed:
+                (then or self.after_commit)()
+
+    @property
+    def patience_s(self) -> float:
+        """How long this thread waits for other writers."""
+        asked_s = self._own.patience_s
+        return self.busy_timeout_s if asked_s is None else asked_s
+
+    @contextmanager
+    def hurried(self, patience_s: float) -> Iterator[None]:
+        """Limit how long this thread waits for other writers inside the block."""
+        before, self._own.patience_s = self._own.patience_s, patience_s
+        try:
+            yield
+        finally:
+            self._own.patience_s = before
+
+
+def _nothing() -> None:
+    """Do nothing: the default of `after_commit`."""

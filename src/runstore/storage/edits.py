@@ -94,14 +94,17 @@ class EditTable:
 
         Pass `or_trashed` for a run that is still being recorded while it is in the trash.
         """
-        operation = new_uid()
-        with self._driver.write() as connection:
-            for uid in uids:
+        operation, edited = new_uid(), [*uids]
+
+        def edit_notes(connection: Connection) -> None:
+            for uid in edited:
                 row = run_row(connection, uid, or_trashed=or_trashed)
                 if row.notes != notes:
                     connection.execute(EDIT_NOTES, {"id": row.id, "new": notes})
                     edit = Edit("notes", row.notes, notes, author, operation)
                     add_event(connection, row.id, edit)
+
+        self._driver.transact(edit_notes, of=edited)
 
     def set_tags(
         self,
@@ -112,15 +115,18 @@ class EditTable:
         or_trashed: bool = False,
     ) -> None:
         """Set tags of runs and remove tags whose value is None, atomically."""
-        operation = new_uid()
-        with self._driver.write() as connection:
-            for uid in uids:
+        operation, edited = new_uid(), [*uids]
+
+        def edit_tags(connection: Connection) -> None:
+            for uid in edited:
                 run_id = run_row(connection, uid, or_trashed=or_trashed).id
                 for key, value in changes.items():
                     old = _put_tag(connection, run_id, key, value)
                     if old != value:
                         edit = Edit(TAG + key, old, value, author, operation)
                         add_event(connection, run_id, edit)
+
+        self._driver.transact(edit_tags, of=edited)
 
     def change(
         self,

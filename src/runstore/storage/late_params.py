@@ -30,7 +30,7 @@ def add_params(
         ConflictError: A parameter already has another value.
         UsageError: There is no such set, or the run has several and none is named.
     """
-    with database.driver.write() as connection:
+    with database.driver.write(of=[uid]) as connection:
         run_id = run_row(connection, uid, or_trashed=True).id
         found = connection.execute(sql.SETS_OF_RUNS.format(ids=":id"), {"id": run_id}).fetchall()
         before = tuple(rows.set_from_row(row) for row in found)
@@ -49,7 +49,7 @@ def add_params(
 
 def replace_params(database: Database, uid: str, sets: tuple[ParameterSet, ...]) -> None:
     """Replace the parameter sets of a run. Durable on return."""
-    with database.driver.write() as connection:
+    with database.driver.write(of=[uid]) as connection:
         run_id = run_row(connection, uid, or_trashed=True).id
         database.replace_sets(connection, run_id, sets)
         connection.execute(sql.MARK_CHANGED, {"id": run_id})

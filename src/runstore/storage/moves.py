@@ -30,6 +30,11 @@ MOVE_RUN = f"""
     WHERE id = :id
 """
 SET_NOTES = f"UPDATE runs SET notes = :notes, changed = {sql.NEXT_CHANGE} WHERE id = :id"
+# On a server, the counter may be behind; its number must not be assigned again.
+RAISE_COUNTER = """
+    UPDATE experiments SET last_run_number = :number
+    WHERE id = (SELECT experiment_id FROM runs WHERE id = :id) AND last_run_number < :number
+"""
 EXPERIMENT = "SELECT id, last_run_number FROM experiments WHERE name = :name"
 HAS_RUNS = "SELECT 1 FROM runs WHERE experiment_id = :id LIMIT 1"
 NEW_EXPERIMENT = """
@@ -217,6 +222,7 @@ def _move_noted(connection: Connection, row: sql.RunRow, place: _Place, edit: _M
 def _move(
     connection: Connection, row: sql.RunRow, experiment_id: int, number: int, reference: str
 ) -> None:
+    connection.execute(RAISE_COUNTER, {"id": row.id, "number": row.run_number})
     connection.execute(sql.ADD_ALIAS, {"run_id": row.id})
     place = {"experiment_id": experiment_id, "run_number": number, "reference": reference}
     connection.execute(MOVE_RUN, {"id": row.id, **place})

@@ -92,7 +92,7 @@ def add_to_run(
         RunActiveError: The run has not ended.
         RunNotFoundError: There is no such run.
     """
-    with database.driver.write() as connection:
+    with database.driver.write(of=[uid]) as connection:
         row = run_row(connection, uid)
         if not Status(row.status).is_final:
             raise RunActiveError(
@@ -120,7 +120,6 @@ def _add_products(
     points: Mapping[KeyOf, Columns],
     artifacts: Sequence[Noted],
 ) -> None:
-    for series, columns in points.items():
-        add_points(connection, run_id, series, columns)
+    add_points(connection, run_id, points)
     for artifact, preview in artifacts:
         put_artifact(connection, run_id, artifact, preview)

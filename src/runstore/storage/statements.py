@@ -308,7 +308,9 @@ ADD_EVENT = """
     VALUES (:run_id, :at, :author, :field, :old, :new, :operation, :undoes, :link)
 """
 
-FACTS_OF_RUN = "SELECT id, facts FROM runs WHERE uid = :uid AND purged_at IS NULL"
+FACTS_OF_RUN = """
+    SELECT id, facts, facts_filed FROM runs WHERE uid = :uid AND purged_at IS NULL
+"""
 SET_WORKDIR_DIRTY = f"""
     UPDATE runs SET workdir_dirty = :is_dirty, changed = {NEXT_CHANGE} WHERE id = :id
 """

@@ -93,9 +93,10 @@ class _GroupsOfExperiments:
 
     def groups(self) -> list[RunGroup]:
         """Return the groups, the one with the latest start first."""
-        changed, known = Changes(self._database).last(), self._known
-        if known is None or known.changed != changed:
+        known, (changed, is_certain) = self._known, Changes(self._database).latest()
+        if known is None or known.changed != changed or not is_certain:
             field = field_of_text("experiment")
             groups = Grouping(self._database, field).groups(Query(), ())
-            known = self._known = _CountedGroups(changed, groups)
+            known = _CountedGroups(changed, groups)
+            self._known = known if is_certain else None
         return known.groups

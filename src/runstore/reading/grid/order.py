@@ -76,7 +76,8 @@ class _NewestFirst:
     def order(self) -> RunOrder:
         """Return the runs, and the last change before they were read."""
         database, known = self._backend.database, self._known
-        changed = Changes(database).last()
-        if known is None or known.changed != changed:
-            known = self._known = RunOrder(changed, Finder(database).newest_first())
+        changed, is_certain = Changes(database).latest()
+        if known is None or known.changed != changed or not is_certain:
+            known = RunOrder(changed, Finder(database).newest_first())
+            self._known = known if is_certain else None
         return known

@@ -42,11 +42,12 @@ class Seen:
     """The changes found by one look.
 
     Attributes:
-        changed: The last change.
+        changed: The change from which to go on.
         ids: Rows of runs that changed or were restored.
         gone: Rows of deleted runs.
         is_many: Whether there were too many to list.
         points: Runs with new points.
+        early: Change numbers of the listed runs that the next look will list again.
     """
 
     changed: int
@@ -54,6 +55,7 @@ class Seen:
     gone: Sequence[int] = ()
     is_many: bool = False
     points: Sequence[NewPoints] = field(default=())
+    early: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def has_changes(self) -> bool:
@@ -61,23 +63,29 @@ class Seen:
         return bool(self.ids or self.gone or self.is_many)
 
 
-def changes_since(backend: Backend, change: int) -> Seen:
+def changes_since(
+    backend: Backend, change: int, early: frozenset[tuple[int, int]] = frozenset()
+) -> Seen:
     """Return the runs that changed after a change.
 
     Args:
         backend: The store.
         change: The number of the change; a number that the store does not have yet belongs to
             another store, and all runs may have changed.
+        early: `Seen.early` of the look before, which is not listed again.
     """
     changes = Changes(backend.database)
-    last = changes.last()
-    found = changes.since(change, NAMED_AT_MOST + 1) if change <= last else []
-    if change > last or len(found) > NAMED_AT_MOST:
-        return Seen(last, is_many=True)
+    latest = changes.latest()
+    found = changes.since(change, NAMED_AT_MOST + 1)
+    is_other = change > latest.change and latest.is_certain and not found
+    if is_other or len(found) > NAMED_AT_MOST:
+        return Seen(latest.change, is_many=True)
+    new = [one for one in found if (one.row_id, one.change) not in early]
     return Seen(
-        max([change, *(one.change for one in found)]),
-        [one.row_id for one in found if not one.is_deleted],
-        [one.row_id for one in found if one.is_deleted],
+        max([change, *(one.change for one in found if one.is_certain)]),
+        [one.row_id for one in new if not one.is_deleted],
+        [one.row_id for one in new if one.is_deleted],
+        early=frozenset((one.row_id, one.change) for one in found if not one.is_certain),
     )
 
 
@@ -87,6 +95,7 @@ class Watcher:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._change = Changes(backend.database).last()
+        self._early: frozenset[tuple[int, int]] = frozenset()
         self._counts: dict[str, dict[str, int]] = {}
         self._settled_at = 0.0
         self._points()  # existing points are not new
@@ -101,8 +110,8 @@ class Watcher:
         if now - self._settled_at > _SETTLED_EVERY_S:
             settle_all(self.backend)
             self._settled_at = now
-        seen = changes_since(self.backend, self._change)
-        self._change = seen.changed
+        seen = changes_since(self.backend, self._change, self._early)
+        self._change, self._early = seen.changed, seen.early
         points = self._points(seen.ids)
         return Seen(seen.changed, seen.ids, seen.gone, seen.is_many, points)
 

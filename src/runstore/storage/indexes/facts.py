@@ -57,9 +57,12 @@ def file_facts(connection: Connection, run_id: int, facts: Values, before: Value
         before: Its previous facts.
     """
     sets, old = _sets(facts), _sets(before)
-    _unlink(connection, run_id, {key: old[key] for key in old.keys() - sets.keys()})
-    for set_id, group in sets.items():
-        if connection.execute(IS_KNOWN, {"id": set_id}).fetchone() is None:
+    gone = {key: old[key] for key in old.keys() - sets.keys()}
+    connection.lock_facts(sets.keys(), gone.keys())
+    _unlink(connection, run_id, gone)
+    known = connection.first_rows([(IS_KNOWN, {"id": set_id}) for set_id in sets])
+    for (set_id, group), found in zip(sets.items(), known, strict=True):
+        if found is None:
             connection.executemany(ADD_VALUE, _rows(set_id, group))
         connection.execute(LINK, (set_id, run_id))
 
@@ -76,9 +79,11 @@ def release_facts(connection: Connection, run_id: int) -> None:
 
 def _unlink(connection: Connection, run_id: int, sets: Mapping[int, Values]) -> None:
     """Remove sets from a run, and delete sets that no other run has."""
-    for set_id, group in sets.items():
+    for set_id in sets:
         connection.execute(UNLINK, (set_id, run_id))
-        if connection.execute(IS_KNOWN, {"id": set_id}).fetchone() is None:
+    known = connection.first_rows([(IS_KNOWN, {"id": set_id}) for set_id in sets])
+    for (set_id, group), found in zip(sets.items(), known, strict=True):
+        if found is None:
             connection.executemany(REMOVE_VALUE, [(key, set_id) for key in group])
 
 

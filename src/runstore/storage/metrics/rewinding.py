@@ -47,7 +47,7 @@ def remove_points(database: Database, uid: str, step: int, author: str) -> int:
         RunNotFoundError: The run was permanently removed.
         StoreError: The database could not be written; nothing was removed.
     """
-    with database.driver.write() as connection:
+    with database.driver.write(of=[uid]) as connection:
         run_id = run_row(connection, uid, or_trashed=True).id
         found = connection.execute(_SERIES, {"run_id": run_id}).fetchall()
         removed = [

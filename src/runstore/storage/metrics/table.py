@@ -81,6 +81,8 @@ CHUNKS_OF_SERIES = """
 """
 _SUMMARY_HASHED = Struct("<qq5dqq")
 T = TypeVar("T")
+# Last chunks that are in memory at once.
+_SERIES_AT_ONCE = 100
 # The same as `levels.FAN_OUT`.
 CHUNKS_OF_ROW = 4
 
@@ -140,25 +142,26 @@ class MetricTable:
             StoreError: The database could not be written; the file is kept.
             OSError: The file cannot be read.
         """
-        with self._database.driver.write() as connection:
-            taken = self.take_in(connection, path, is_over=is_over)
+        taken = self._database.driver.transact(
+            lambda connection: self.take_in(connection, path, is_over=is_over), of=[uid_of(path)]
+        )
         if taken.is_done:
             remove_file(path)
         return taken.points
 
     def take_in(self, connection: Connection, path: Path, *, is_over: bool = False) -> TakenIn:
         """Import a file's points within the caller's transaction; see `absorb`."""
-        row = connection.execute(RUN_OF_UID, {"uid": uid_of(path)}).fetchone()
+        row, mark = connection.first_rows(
+            [(RUN_OF_UID, {"uid": uid_of(path)}), (MARK_OF, {"name": path.name})]
+        )
         if row is None:
             return TakenIn()
-        mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
         position = 0 if mark is None else mark[0]
         try:
             read = read_points(path, position, is_over=is_over)
         except FileNotFoundError:
             return TakenIn(is_there=mark is not None)
-        for series, points in read.points.items():
-            add_points(connection, row[0], series, points)
+        add_points(connection, row[0], read.points)
         if read.position != position:
             moved = {"name": path.name, "position": read.position}
             connection.execute(SET_MARK, moved)
@@ -194,8 +197,10 @@ class MetricTable:
 
     def mark_seen(self, path: Path) -> None:
         """Mark a spool file as fully imported, for a file that cannot be removed."""
-        with self._database.driver.write() as connection:
-            connection.execute(SET_MARK, {"name": path.name, "position": 0})
+        mark = {"name": path.name, "position": 0}
+        self._database.driver.transact(
+            lambda connection: connection.execute(SET_MARK, mark), of=[uid_of(path)]
+        )
 
     # Reading
 
@@ -306,7 +311,7 @@ class MetricTable:
         """
         from runstore.storage.metrics.levels import add_rows
 
-        with self._database.driver.write() as connection:
+        with self._database.driver.write(of=[uid]) as connection:
             where = _ids(connection, uid, series)
             if where is not None:
                 add_rows(connection, where, missing)
@@ -332,13 +337,40 @@ def _marks(rows: Sequence[Any]) -> dict[str, int]:
     return {as_text(name): as_int(position) for name, position in rows}
 
 
-def add_points(connection: Connection, run_id: int, series: KeyOf, points: Columns) -> None:
-    """Add points to a series of a run, at least one, within the caller's transaction."""
-    connection.execute(ADD_KEY, {"key": series.key})
-    key_id = connection.execute(KEY_ID, {"key": series.key}).fetchone()[0]
-    where = {"run_id": run_id, "set_index": series.set_index, "key_id": key_id}
+def add_points(connection: Connection, run_id: int, points: Mapping[KeyOf, Columns]) -> None:
+    """Add points to series of a run, at least one each, within the caller's transaction."""
+    every = [*points]
+    connection.lock_new_keys({series.key for series in every})
+    for begin in range(0, len(every), _SERIES_AT_ONCE):
+        some = every[begin : begin + _SERIES_AT_ONCE]
+        for series in some:
+            connection.execute(ADD_KEY, {"key": series.key})
+        ids = connection.first_rows([(KEY_ID, {"key": series.key}) for series in some])
+        places = [
+            {"run_id": run_id, "set_index": series.set_index, "key_id": key_id}
+            for series, (key_id,) in zip(some, ids, strict=True)
+        ]
+        state = connection.first_rows(
+            [(sql, where) for where in places for sql in (LAST_CHUNK, SUMMARY)]
+        )
+        for place, series in enumerate(some):
+            last, known = state[2 * place : 2 * place + 2]
+            _add_points(connection, places[place], points[series], last, known)
+
+
+def _add_points(
+    connection: Connection, where: Mapping[str, int], points: Columns, last: Any, known: Any
+) -> None:
+    """Add points to one series.
+
+    Args:
+        connection: Within the caller's transaction.
+        where: Row id of the run, index of the set, row id of the key.
+        points: The points.
+        last: Its last chunk, if any.
+        known: Its summary, if any.
+    """
     index, waiting = -1, points
-    last = connection.execute(LAST_CHUNK, where).fetchone()
     if last is not None:
         index = last[0]
         if last[1] < chunks.FILLED_UP:
@@ -347,7 +379,6 @@ def add_points(connection: Connection, run_id: int, series: KeyOf, points: Colum
             waiting = waiting._replace(values=list(waiting.values))
             chunks.extend(waiting, points)
     put_points(connection, where, index + 1, waiting)
-    known = connection.execute(SUMMARY, where).fetchone()
     total = summed(points.values, Total(*known) if known else None)
     put_summary(connection, where, total, points)
 

@@ -70,7 +70,9 @@ class ServerDatabase(Database):
         if found == 0:
             self._make_tables(driver, create=create)
             return
-        if found < SCHEMA_VERSION:
+        with driver.read() as connection:
+            has_functions = connection.execute(schema.HAS_FUNCTIONS).fetchone()[0]
+        if found < SCHEMA_VERSION or not has_functions:
             raise SchemaTooOldError(
                 f"{self.path} has schema {found}; this runstore requires {SCHEMA_VERSION}.",
                 kept="Nothing was changed.",
@@ -96,6 +98,8 @@ class ServerDatabase(Database):
                     hint="Connect to the primary server, with a role that can write.",
                 )
             )
+        else:
+            schema.go_on_counting(driver)
 
     def start_run(self, new: NewRun) -> tuple[int, str]:
         """Assign the next run number and write the run, in one round trip; durable on return."""

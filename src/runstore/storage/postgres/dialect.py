@@ -61,6 +61,7 @@ _AVERAGE = """CASE
     ELSE mean_of(sum(m.last) FILTER (WHERE abs(m.last) <= 1e290), count(*)) END"""
 _SCALED = """mean_of(
     sum(CASE WHEN abs(m.last) < 1e-280 THEN 0 ELSE m.last / 1048576.0 END), count(*))"""
+_IS_CERTAIN = "changed < first_open_change()"
 _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -119,6 +120,21 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"(\bGROUP BY [^\n]+?), NULL(?=\s*$)", r"\1"),
         # A recursion has no limit; the statement around it has the same.
         (r"(AND r\.deleted_at IS NULL)\s+LIMIT :limit(?=\s+\)\s+SELECT n\.name)", r"\1"),
+        # Change numbers are those of transactions. A reader goes on from the last one below which
+        # nothing is open, and sees later ones more than once.
+        (re.escape("(SELECT coalesce(max(changed), 0) + 1 FROM runs)"), "next_change()"),
+        (re.escape("SELECT coalesce(max(changed), 0) FROM runs"), rf"\g<0> WHERE {_IS_CERTAIN}"),
+        (r"WHERE changed > (\?)(?= ORDER BY changed LIMIT)", rf"\g<0> AND {_IS_CERTAIN}"),
+        # The counter of an experiment may be behind its runs, see `start_run`.
+        (re.escape("r.run_number > e.last_run_number"), "false"),
+        (
+            r"\be\.last_run_number, count\(",
+            "greatest(e.last_run_number, max(r.run_number)), count(",
+        ),
+        (
+            r"\bSELECT (id|name), last_run_number(?= FROM experiments\b)",
+            r"SELECT \1, last_number(id, last_run_number)",
+        ),
         # Several statements on one snapshot.
         (r"^BEGIN$", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
     )

@@ -7,10 +7,9 @@ transaction mode: no prepared statements, no settings outside of a transaction, 
 from __future__ import annotations
 
 import os
-import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +22,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.extras import library
-from runstore.storage.driver import Parameters, StoredTable
+from runstore.storage.driver import DriverBase, Parameters, StoredTable, T, ThreadState
 from runstore.storage.files.locks import pause
 from runstore.storage.postgres import away
 from runstore.storage.postgres.dialect import TYPES, translated
@@ -33,6 +32,7 @@ from runstore.storage.postgres.waiting import count_waiting
 
 if TYPE_CHECKING:
     from psycopg import Connection as Raw
+    from psycopg import Pipeline
 
 BUSY_TIMEOUT_S = 60.0
 # How long a program that was connected waits for the server to return, for example after a
@@ -45,6 +45,10 @@ _IDLE_AT_MOST = 4
 _ANSWER_S = 5.0
 # States of a connection. Source: PostgreSQL 18, libpq, PQtransactionStatus.
 _IDLE, _ACTIVE, _IN_TRANSACTION = 0, 1, (2, 3)
+# The result of the end of a pipeline. Source: PostgreSQL 18, libpq, PQresultStatus.
+_SYNC = 10
+# More locks of runs at once could fill the server's table of locks.
+_LOCKS_AT_MOST = 50
 # Reasons to try again: the server is starting, stopping or recovering, or has no free connection.
 # Source: PostgreSQL 18, Appendix A, Error Codes.
 _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
@@ -59,17 +63,24 @@ _TOO_LONG = frozenset({"54000", "22001"})
 class PostgresConnection:
     """A connection inside a block, as a `Connection` of storage.
 
+    In a transaction, statements are sent at once, and their results awaited when one is looked
+    at, so that several statements take one round trip.
+
     Attributes:
         longest: Maximum length of a value; the server's limit is 1 GB.
     """
 
     longest = 1 << 30
 
-    def __init__(self, driver: PostgresDriver, raw: Raw[Any], *, is_to_write: bool) -> None:
+    def __init__(
+        self, driver: PostgresDriver, raw: Raw[Any], pipeline: Pipeline | None = None
+    ) -> None:
         self._driver = driver
         self.raw = raw
-        self._is_to_write = is_to_write
-        self._is_used = is_to_write
+        self._pipeline = pipeline
+        self._is_used = pipeline is not None
+        # Whether this transaction has locked the whole store.
+        self._is_alone = False
 
     @property
     def in_transaction(self) -> bool:
@@ -92,7 +103,7 @@ class PostgresConnection:
             self.raw = self._driver.reconnected(self.raw)
             found = self.raw.execute(statement.text, values)
         self._is_used = True
-        return PostgresRows(found)
+        return PostgresRows(found, self)
 
     def executemany(self, sql: str, parameters: Iterable[Parameters]) -> PostgresRows:
         """Run one statement once per set of parameters."""
@@ -100,46 +111,135 @@ class PostgresConnection:
         cursor = self.raw.cursor()
         cursor.executemany(statement.text, [statement.values(one) for one in parameters])
         self._is_used = True
-        return PostgresRows(cursor)
+        return PostgresRows(cursor, self)
+
+    def wait(self) -> None:
+        """Wait for the results of all statements sent so far, if they were not awaited yet."""
+        sent = self._pipeline
+        if sent is not None and (sent.command_queue or sent.result_queue):
+            sent.sync()
+
+    def let_go(self) -> None:
+        """Wait for nothing more: the server's connection may belong to another thread now."""
+        self._pipeline = None
 
     def insert(self, sql: str, parameters: Parameters) -> int:
         """Insert one row and return its id."""
         return int(self.execute(f"{sql} RETURNING id", parameters).fetchone()[0])
 
+    def first_rows(self, questions: Iterable[tuple[str, Parameters]]) -> list[Any]:
+        """Return the first row of each statement, or None, in one round trip."""
+        return [one.fetchone() for one in [self.execute(*question) for question in questions]]
+
+    def lock_store(self, patience: str) -> None:
+        """Wait for all other transactions that write, and keep later ones waiting."""
+        self.raw.execute(f"SET LOCAL lock_timeout = '{patience}'")
+        self.raw.execute(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+        self._is_alone = True
+
+    def lock_new_keys(self, keys: Collection[str]) -> None:
+        """Lock names of metrics that are not in the table yet, in the order of all programs."""
+        if not self._is_alone:
+            self.raw.execute("SELECT lock_new_keys($1)", [[*keys]])
+
+    def lock_facts(self, added: Collection[int], removed: Collection[int]) -> None:
+        """Lock sets of facts in the order of all programs: removed ones for this program only."""
+        if not self._is_alone:
+            self.raw.execute("SELECT lock_facts($1, $2)", [[*added], [*removed]])
+
 
 class PostgresRows:
     """The rows of a statement."""
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: Any, connection: PostgresConnection) -> None:
         self._cursor = cursor
+        self._connection = connection
+
+    def _arrived(self) -> Any:
+        self._connection.wait()
+        return self._cursor
 
     @property
     def rowcount(self) -> int:
         """Number of rows changed."""
-        return int(self._cursor.rowcount)
+        return int(self._arrived().rowcount)
 
     def fetchone(self) -> Any:
         """Return the next row, or None."""
-        return None if self._cursor.description is None else self._cursor.fetchone()
+        cursor = self._arrived()
+        return None if cursor.description is None else cursor.fetchone()
 
     def fetchall(self) -> Sequence[Any]:
         """Return the remaining rows."""
-        return [] if self._cursor.description is None else self._cursor.fetchall()
+        cursor = self._arrived()
+        return [] if cursor.description is None else cursor.fetchall()
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.fetchall())
 
 
-class _ThreadState(threading.local):
-    """State of a thread; see the SQLite driver's."""
+class _Transaction:
+    """A transaction that is sent with its locks, without waiting for them.
+
+    Args:
+        driver: The driver.
+        raw: The connection.
+    """
+
+    def __init__(self, driver: PostgresDriver, raw: Raw[Any]) -> None:
+        self.raw = raw
+        self._block = raw.pipeline()
+        self._pipeline = self._block.__enter__()
+        self.connection = PostgresConnection(driver, raw, self._pipeline)
+
+    def begin(self, of: Collection[str] | None, patience_s: float) -> None:
+        """Begin, and take the locks.
+
+        Args:
+            of: See `Driver.write`.
+            patience_s: How long to wait for locks, in seconds.
+        """
+        patience = f"{max(1, round(patience_s * 1000))}ms"
+        self.raw.execute("BEGIN")
+        if of is None or len(of) > _LOCKS_AT_MOST:
+            self.connection.lock_store(patience)
+        else:
+            self.raw.execute("SELECT lock_runs($1, $2)", [patience, [*of]])
+
+    def commit(self) -> None:
+        """Commit; durable on return."""
+        end = self.raw.execute("COMMIT")
+        self.leave()
+        if end.statusmessage != "COMMIT":  # after an error that the caller ignored
+            raise StoreError("The changes could not be committed.", kept="Nothing was changed.")
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether all results have arrived, so that it can be rolled back."""
+        waiting = self._pipeline.command_queue or self._pipeline.result_queue
+        return not waiting and self.raw.pgconn.transaction_status in _IN_TRANSACTION
+
+    def roll_back(self) -> None:
+        """Undo all changes."""
+        self.raw.execute("ROLLBACK")
+        self._pipeline.sync()
+
+    def leave(self) -> None:
+        """End the pipeline, waiting for all results."""
+        self.connection.let_go()
+        self._block.__exit__(None, None, None)
+
+
+class _Waits(ThreadState):
+    """State of a thread.
+
+    Attributes:
+        is_impatient: Whether it waits only a few seconds for a server that is away.
+    """
 
     def __init__(self) -> None:
-        self.patience_s: float | None = None
-        self.is_writing = False
+        super().__init__()
         self.is_impatient = False
-        self.is_held = False
-        self.is_owed = False
-        self.waiting: list[Callable[[], None]] = []
 
 
 class _Idle:
@@ -161,14 +261,13 @@ class _Idle:
                 self.free.pop().close()
 
 
-class PostgresDriver:
+class PostgresDriver(DriverBase):
     """A PostgreSQL database as a `Driver` for storage.
 
     Connections are kept in a plain list instead of `psycopg_pool`, whose threads do not survive a
     fork; a thread takes one for each block.
 
     Attributes:
-        after_commit: Called after each write transaction, in its thread; must not raise.
         psycopg: The library.
 
     Args:
@@ -180,54 +279,28 @@ class PostgresDriver:
     indexes_later = False
     checks_types = True
     calls_python = False
+    path: str
+    _own: _Waits
 
     def __init__(
         self, location: ServerLocation, *, busy_timeout_s: float = BUSY_TIMEOUT_S
     ) -> None:
+        super().__init__(location.shown, _Waits(), busy_timeout_s)
         self.location = location
-        self.path = location.shown
         self.psycopg = library("psycopg", "postgres")
         from runstore.storage.postgres.adapters import adapters
 
         self._adapters = adapters()
-        self.busy_timeout_s = busy_timeout_s
-        self._refusal: StoreError | None = None
-        self._own = _ThreadState()
-        self.after_commit: Callable[[], object] = _nothing
         self._idle = _Idle()
         self._in_use: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._closed = False
         self._was_connected = False
         self._away_since: float | None = None
         weakref.finalize(self, _Idle.close, self._idle)
 
     @property
-    def refusal(self) -> StoreError | None:
-        """The error that writing raises, or None if the database is writable."""
-        return self._refusal
-
-    def refuse_writes(self, why: StoreError) -> None:
-        """Raise this error for every later write."""
-        self._refusal = why
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the connections were permanently closed."""
-        return self._closed
-
-    @property
     def is_in_place(self) -> bool:
         """Whether this is still the database that was opened; always true for a server."""
         return True
-
-    @property
-    def is_writing(self) -> bool:
-        """Whether this thread is inside a transaction that must not be interrupted."""
-        return self._own.is_writing
-
-    def after_writing(self, work: Callable[[], None]) -> None:
-        """Call a function after the current transaction of this thread; it must not raise."""
-        self._own.waiting.append(work)
 
     # Blocks
 
@@ -235,14 +308,14 @@ class PostgresDriver:
     def read(self) -> Iterator[PostgresConnection]:
         """Return a connection for reading; each statement sees what is committed by then."""
         with self._translating():
-            connection = PostgresConnection(self, self._taken(), is_to_write=False)
+            connection = PostgresConnection(self, self._taken())
             try:
                 yield connection
             finally:
                 self._give_back(connection.raw)
 
     @contextmanager
-    def write(self) -> Iterator[PostgresConnection]:
+    def write(self, of: Collection[str] | None = None) -> Iterator[PostgresConnection]:
         """Return a connection in a transaction that is durable on exit.
 
         Raises:
@@ -250,12 +323,40 @@ class PostgresDriver:
                 interrupted while writing, by a signal handler or a finalizer.
         """
         with self._writing():
-            raw = self._begun(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})", self.patience_s)
-            try:
-                yield PostgresConnection(self, raw, is_to_write=True)
-                raw.execute("COMMIT")
-            finally:
-                self._give_back(raw)
+            transaction = self._begun(of, self.patience_s)
+            with self._ended(transaction):
+                yield transaction.connection
+                transaction.commit()
+
+    def transact(
+        self, work: Callable[[PostgresConnection], T], *, of: Collection[str] | None = None
+    ) -> T:
+        """Call a function in a transaction that is durable on return, and return its result.
+
+        After a lost connection, a deadlock or a serialization failure, the function is called
+        again. The changes of the first call may have been committed, so that it must change
+        nothing in that case.
+
+        Raises:
+            StoreLockedError: As for `write`.
+        """
+        with self._writing():
+            return self._repeated(
+                lambda raw, left_s: self._attempt(raw, work, of, left_s), self.patience_s
+            )
+
+    def _attempt(
+        self,
+        raw: Raw[Any],
+        work: Callable[[PostgresConnection], T],
+        of: Collection[str] | None,
+        patience_s: float,
+    ) -> T:
+        with self._ended(_Transaction(self, raw)) as transaction:
+            transaction.begin(of, patience_s)
+            result = work(transaction.connection)
+            transaction.commit()
+        return result
 
     def call(self, statement: str, parameters: Sequence[Any]) -> Any:
         """Run a statement that is a transaction of its own, in one round trip; return its row.
@@ -266,46 +367,75 @@ class PostgresDriver:
         Raises:
             StoreLockedError: As for `write`.
         """
+        # A start has no place to wait in, unlike points and ends, so that it waits here.
         with self._writing():
-            deadline = time.monotonic() + self._returns_within_s
-            while True:
-                raw = self._taken(self._returns_within_s)
-                try:
-                    return raw.execute(statement, parameters).fetchone()
-                except self.psycopg.Error as error:
-                    is_passing = raw.broken or error.sqlstate in _PASSING
-                    if not is_passing or time.monotonic() > deadline:
-                        raise
-                except BaseException:  # of a signal handler
-                    self._await_answer(raw)
+            return self._repeated(
+                lambda raw, _: self._answer_to(raw, statement, parameters),
+                self._returns_within_s,
+            )
+
+    def _answer_to(self, raw: Raw[Any], statement: str, parameters: Sequence[Any]) -> Any:
+        try:
+            return raw.execute(statement, parameters).fetchone()
+        except self.psycopg.Error:
+            raise
+        except BaseException:  # of a signal handler
+            self._await_answer(raw)
+            raise
+        finally:
+            self._give_back(raw)
+
+    def _repeated(self, attempt: Callable[[Raw[Any], float], T], patience_s: float) -> T:
+        """Call a function until it succeeds, as long as its failure may be passing.
+
+        Args:
+            attempt: The function; it gets a connection and the remaining patience, in seconds.
+            patience_s: How long to try, in seconds.
+        """
+        deadline = time.monotonic() + patience_s
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            raw = self._taken(left_s)
+            try:
+                return attempt(raw, left_s)
+            except self.psycopg.Error as error:
+                # A lost connection has no code, because the server does not answer.
+                is_lost = isinstance(error, self.psycopg.OperationalError) and not error.sqlstate
+                is_passing = is_lost or error.sqlstate in _PASSING
+                if not is_passing or time.monotonic() > deadline:
                     raise
-                finally:
-                    self._give_back(raw)
-                pause(0.05)
+            pause(0.05)
 
     def _await_answer(self, raw: Any) -> None:
-        """Wait until the server has finished or cancelled a statement that was interrupted.
+        """Wait until the server has finished or cancelled statements that were interrupted.
 
-        Otherwise it could commit the statement after its effects were looked for.
+        Otherwise it could commit them after their effects were looked for.
         """
         deadline = time.monotonic() + _ANSWER_S
+        server = raw.pgconn
         with suppress(self.psycopg.Error):
-            if raw.pgconn.transaction_status == _ACTIVE:
-                raw.cancel()
-            while raw.pgconn.is_busy() and time.monotonic() < deadline:
-                pause(0.005)
-                raw.pgconn.consume_input()
+            if server.transaction_status != _ACTIVE:
+                return
+            raw.cancel()
+            is_pipeline = bool(server.pipeline_status)
+            if is_pipeline:
+                server.pipeline_sync()
+            while time.monotonic() < deadline:
+                server.flush()
+                server.consume_input()
+                if server.is_busy():
+                    pause(0.005)
+                    continue
+                result = server.get_result() if is_pipeline else None
+                if not is_pipeline or (result is not None and result.status == _SYNC):
+                    return
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Guard a transaction of this thread, and call `after_commit` at its end."""
         own = self._own
         if own.is_writing:
-            raise StoreLockedError(
-                f"This thread is writing to {self.path} already, and was interrupted.",
-                kept="This change was not written.",
-                hint="Write outside of signal handlers and finalizers.",
-            )
+            raise self._interrupted()
         try:
             own.is_writing = True
             if self._refusal is not None:
@@ -313,47 +443,8 @@ class PostgresDriver:
             with self._translating():
                 yield
         finally:
-            own.is_writing = False
-            while own.waiting:
-                own.waiting.pop()()
-        if own.is_held:
-            own.is_owed = True
-        else:
-            self.after_commit()
-
-    @contextmanager
-    def as_one(self, then: Callable[[], object] | None = None) -> Iterator[None]:
-        """Call `after_commit` once for all transactions of this thread inside the block.
-
-        Args:
-            then: A function to call instead.
-        """
-        own = self._own
-        if own.is_held:
-            yield
-            return
-        own.is_held, own.is_owed = True, False
-        try:
-            yield
-        finally:
-            own.is_held = False
-            if own.is_owed:
-                (then or self.after_commit)()
-
-    @property
-    def patience_s(self) -> float:
-        """How long this thread waits for other writers."""
-        asked_s = self._own.patience_s
-        return self.busy_timeout_s if asked_s is None else asked_s
-
-    @contextmanager
-    def hurried(self, patience_s: float) -> Iterator[None]:
-        """Limit how long this thread waits for other writers inside the block."""
-        before, self._own.patience_s = self._own.patience_s, patience_s
-        try:
-            yield
-        finally:
-            self._own.patience_s = before
+            self._end_of_turn()
+        self._has_committed()
 
     @contextmanager
     def impatient(self) -> Iterator[None]:
@@ -369,33 +460,47 @@ class PostgresDriver:
         is_impatient = self._own.is_impatient
         return min(STARTS_WITHIN_S, RETURNS_WITHIN_S) if is_impatient else RETURNS_WITHIN_S
 
-    def _begun(self, lock: str, patience_s: float) -> Raw[Any]:
-        """Return a connection in a transaction that holds a lock.
+    def _begun(self, of: Collection[str] | None, patience_s: float) -> _Transaction:
+        """Return a transaction that holds its locks."""
 
-        Nothing was written yet, so that a lost connection is tried again.
-
-        Args:
-            lock: The statement that takes the lock.
-            patience_s: How long to wait for it, and for a server that is away, in seconds.
-        """
-        deadline = time.monotonic() + patience_s
-        while True:
-            raw = self._taken()
-            left_ms = max(1, round((deadline - time.monotonic()) * 1000))
+        def attempt(raw: Raw[Any], left_s: float) -> _Transaction:
+            transaction = _Transaction(self, raw)
             try:
-                # Three statements in one round trip.
-                raw.execute(f"BEGIN; SET LOCAL lock_timeout = {left_ms}; {lock}")
-            except self.psycopg.Error as error:
-                is_away = raw.broken or error.sqlstate in _AWAY
-                self._give_back(raw)
-                if not is_away or time.monotonic() > deadline:
-                    raise
-                pause(0.05)
+                transaction.begin(of, left_s)
+                transaction.connection.wait()
             except BaseException:  # otherwise it would stay open
-                self._give_back(raw)
+                self._abandon(transaction)
                 raise
+            return transaction
+
+        return self._repeated(attempt, patience_s)
+
+    @contextmanager
+    def _ended(self, transaction: _Transaction) -> Iterator[_Transaction]:
+        """Return a transaction that is over at the end of the block."""
+        try:
+            yield transaction
+        except BaseException:  # its locks must not stay held
+            self._abandon(transaction)
+            raise
+        self._give_back(transaction.raw)
+
+    def _abandon(self, transaction: _Transaction) -> None:
+        """Roll back a transaction; one that was interrupted loses its connection."""
+        raw = transaction.raw
+        if self._idle.pid != os.getpid():  # a child was forked inside the block
+            _Idle.left_by_fork.append(transaction)
+            return
+        with suppress(self.psycopg.Error):
+            if transaction.is_at_rest:
+                transaction.roll_back()
             else:
-                return raw
+                self._await_answer(raw)
+        if raw.pgconn.transaction_status != _IDLE:
+            raw.close()
+        with suppress(self.psycopg.Error):
+            transaction.leave()
+        self._give_back(raw)
 
     # Connections
 
@@ -479,11 +584,14 @@ class PostgresDriver:
         if idle.pid != os.getpid():  # a child was forked inside the block
             _Idle.left_by_fork.append(raw)
             return
+        server = raw.pgconn
         with suppress(self.psycopg.Error):
-            if not raw.closed and raw.pgconn.transaction_status in _IN_TRANSACTION:
+            is_open = not raw.closed and server.transaction_status in _IN_TRANSACTION
+            if is_open and not server.pipeline_status:
                 raw.execute("ROLLBACK")
         # A statement that a signal handler interrupted leaves the connection in the middle of it.
-        is_idle = not raw.closed and raw.pgconn.transaction_status == _IDLE
+        is_idle = not raw.closed and server.transaction_status == _IDLE
+        is_idle = is_idle and not server.pipeline_status
         if self._closed or not is_idle or len(idle.free) >= _IDLE_AT_MOST:
             raw.close()
         else:
@@ -606,10 +714,6 @@ def _unreachable(what: str) -> ServerUnreachableError:
         kept="Runs recorded before are safe; this change was not written.",
         hint="Check that the server is running and reachable.",
     )
-
-
-def _nothing() -> None:
-    """Do nothing: the default of `after_commit`."""
 
 
 def _usual(url: str) -> Mapping[str, Any]:

@@ -3,9 +3,22 @@
 
 from __future__ import annotations
 
-# One lock of the database, held to the end of each transaction that writes. The number is the
-# mark of our SQLite files.
+# The lock of the store, held to the end of each transaction that writes: shared by those that
+# change only some runs. The number is the mark of our SQLite files.
 WRITE_LOCK = 0x72756E73
+
+# Whether runs have changes that the next transactions would number again.
+IS_BEHIND = """
+    SELECT (SELECT coalesce(max(r.changed), 0) FROM runs r)
+        >= (change_base() + pg_snapshot_xmax(pg_current_snapshot())::text::bigint) << 16
+"""
+RAISE_BASE = f"""
+    INSERT INTO store_state (name, value)
+    SELECT 'change_base', (
+        (max(r.changed) >> 16) + 1 - pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    )::text FROM runs r HAVING ({IS_BEHIND})
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
 
 # A change of one of these is a migration.
 FUNCTIONS = (
@@ -192,9 +205,85 @@ FUNCTIONS = (
         END;
     END $$
     """,
-    # The start of a run in one round trip. The lock is that of writers, see `driver.py`. Each
-    # statement sees what was committed before it.
+    # Locks for a transaction that only changes these runs: the lock of the store, shared, and one
+    # for each run, in the same order in every program.
     f"""
+    CREATE FUNCTION lock_runs(patience text, uids text[]) RETURNS void
+    LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM set_config('lock_timeout', patience, true);
+        PERFORM pg_advisory_xact_lock_shared({WRITE_LOCK});
+        PERFORM pg_advisory_xact_lock(k.key) FROM (
+            SELECT DISTINCT hashtextextended(u.uid, {WRITE_LOCK}) AS key FROM unnest(uids) u (uid)
+            ORDER BY key
+        ) k;
+    END $$
+    """,
+    """
+    CREATE FUNCTION lock_new_keys(names text[]) RETURNS void
+    LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_advisory_xact_lock(k.key) FROM (
+            SELECT DISTINCT hashtextextended('key ' || n.name, 0) AS key
+            FROM unnest(names) n (name)
+            WHERE NOT EXISTS (SELECT 1 FROM metric_keys m WHERE m.key = n.name)
+            ORDER BY key
+        ) k;
+    END $$
+    """,
+    """
+    CREATE FUNCTION lock_facts(added bigint[], removed bigint[]) RETURNS void
+    LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM CASE WHEN k.is_removed
+            THEN pg_advisory_xact_lock(k.key) ELSE pg_advisory_xact_lock_shared(k.key) END
+        FROM (
+            SELECT hashtextextended('facts ' || f.id, 0) AS key,
+                bool_or(f.is_removed) AS is_removed
+            FROM (
+                SELECT unnest(added) AS id, false AS is_removed
+                UNION ALL SELECT unnest(removed), true
+            ) f GROUP BY key ORDER BY key
+        ) k;
+    END $$
+    """,
+    # Changes have the numbers of their transactions, which begin again on another server, and
+    # count on within a transaction.
+    """
+    CREATE FUNCTION change_base() RETURNS bigint
+    LANGUAGE sql STABLE AS $$
+        SELECT coalesce((SELECT value::bigint FROM store_state WHERE name = 'change_base'), 0)
+    $$
+    """,
+    """
+    CREATE FUNCTION next_change() RETURNS bigint
+    LANGUAGE plpgsql VOLATILE AS $$
+    DECLARE
+        place bigint := coalesce(nullif(current_setting('runstore.change', true), ''), '0');
+    BEGIN
+        PERFORM set_config('runstore.change', (place + 1)::text, true);
+        RETURN ((change_base() + pg_current_xact_id()::text::bigint) << 16) + place;
+    END $$
+    """,
+    # All changes below are committed or undone, so that readers can go on from there.
+    """
+    CREATE FUNCTION first_open_change() RETURNS bigint
+    LANGUAGE sql STABLE AS $$
+        SELECT (change_base() + pg_snapshot_xmin(pg_current_snapshot())::text::bigint) << 16
+    $$
+    """,
+    # The highest number of an experiment. Its counter may be behind, because it is skipped while
+    # another start is changing it.
+    """
+    CREATE FUNCTION last_number(experiment bigint, counted bigint) RETURNS bigint
+    LANGUAGE sql STABLE AS $$
+        SELECT greatest(counted, (
+            SELECT max(r.run_number) FROM runs r WHERE r.experiment_id = experiment
+        ))
+    $$
+    """,
+    # The start of a run in one round trip. Each statement sees what was committed before it.
+    """
     CREATE FUNCTION start_run(
         patience text, experiment text, stamp text, now bigint,
         new_uid text, new_status text, new_started_at bigint, new_parent_uid text,
@@ -208,27 +297,42 @@ FUNCTIONS = (
     LANGUAGE plpgsql AS $$
     DECLARE
         own_experiment bigint;
-        highest bigint;
+        counted bigint;
         own_id bigint;
     BEGIN
-        PERFORM set_config('lock_timeout', patience, true);
-        PERFORM pg_advisory_xact_lock({WRITE_LOCK});
+        PERFORM lock_runs(patience, ARRAY[new_uid]);
         -- It was committed, but the connection was lost before the answer.
         SELECT r.run_number, r.reference INTO number, made FROM runs r WHERE r.uid = new_uid;
         IF FOUND THEN
             RETURN NEXT;
             RETURN;
         END IF;
-        INSERT INTO experiments AS e (name, last_run_number, created_at)
-        VALUES (experiment, 1, now)
-        ON CONFLICT (name) DO UPDATE SET last_run_number = e.last_run_number + 1
-        RETURNING e.id, e.last_run_number INTO own_experiment, number;
-        SELECT coalesce(max(r.run_number), 0) INTO highest FROM runs r
-        WHERE r.experiment_id = own_experiment;
-        IF highest >= number THEN -- another program changed the counter
-            number := highest + 1;
-            UPDATE experiments e SET last_run_number = number WHERE e.id = own_experiment;
-        END IF;
+        INSERT INTO experiments (name, last_run_number, created_at)
+        SELECT experiment, 0, now WHERE NOT EXISTS (
+            SELECT 1 FROM experiments e WHERE e.name = experiment
+        )
+        ON CONFLICT (name) DO NOTHING;
+        SELECT e.id, e.last_run_number INTO own_experiment, counted FROM experiments e
+        WHERE e.name = experiment;
+        number := last_number(own_experiment, counted) + 1;
+        -- A number that another start holds is skipped: if starts waited for it, each would wait
+        -- for the disk of the one before.
+        LOOP
+            IF pg_try_advisory_xact_lock(
+                hashtextextended('number ' || own_experiment || ' ' || number, 0)
+            ) THEN
+                -- A statement of its own, which sees what was committed before the lock was free.
+                PERFORM 1 FROM runs r
+                WHERE r.experiment_id = own_experiment AND r.run_number = number;
+                EXIT WHEN NOT FOUND;
+            END IF;
+            number := number + 1;
+        END LOOP;
+        UPDATE experiments e SET last_run_number = number WHERE e.id = (
+            SELECT c.id FROM experiments c
+            WHERE c.id = own_experiment AND c.last_run_number < number
+            FOR NO KEY UPDATE SKIP LOCKED
+        );
         made := experiment || '_' || number || '_' || stamp;
         INSERT INTO runs AS r (
             uid, experiment_id, run_number, reference, timestamp, status, started_at,
@@ -238,7 +342,7 @@ FUNCTIONS = (
             new_uid, own_experiment, number, made, stamp, new_status, new_started_at,
             new_started_at, new_parent_uid, new_notes, new_commit_hash, new_workdir_dirty,
             new_cli, new_full_store, new_hostname, new_boot_id, new_pid, new_process_started,
-            new_facts, new_params_hash, (SELECT coalesce(max(o.changed), 0) + 1 FROM runs o)
+            new_facts, new_params_hash, next_change()
         ) RETURNING r.id INTO own_id;
         INSERT INTO param_values (tree_key, tree)
         SELECT DISTINCT v.tree_key, v.tree FROM unnest(tree_keys, trees) v (tree_key, tree)

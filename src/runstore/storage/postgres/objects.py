@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from runstore.errors import (
     InvalidValueError,
@@ -19,6 +21,7 @@ from runstore.errors import (
     StoreLockedError,
     StoreUnavailableError,
 )
+from runstore.storage.driver import Connection
 from runstore.storage.files.objects import Contents, Objects
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.remote.copies import CopiedObjects
@@ -167,14 +170,17 @@ class RowObjects(CopiedObjects):
         with Objects.opened(self, *kept) as file:
             part = 0
             while row is None and (body := file.read(PART_BYTES)):
-                with self._driver.write() as connection:
-                    connection.execute(_PUT_PART, {**where, "part": part, "body": body})
+                values = {**where, "part": part, "body": body}
+                self._driver.transact(partial(_put_part, values), of=())
                 part += 1
-        with self._driver.write() as connection:
+
+        def put(connection: Connection) -> None:
             values = {**where, "size_bytes": kept.size_bytes}
             named = connection.execute(_PUT, values).fetchone()[0]
             if not self._is_moving:
                 check_name(named, DATABASE)
+
+        self._driver.transact(put, of=())
 
     def _note(self) -> None:
         """Note that contents are in the database.
@@ -214,3 +220,7 @@ class RowObjects(CopiedObjects):
                     kept="They were not changed; other contents are not affected.",
                     hint="Save the same contents again to repair them.",
                 )
+
+
+def _put_part(values: Mapping[str, Any], connection: Connection) -> None:
+    connection.execute(_PUT_PART, values)

@@ -20,7 +20,7 @@ from runstore.storage.migrations import (
     known_migrations,
 )
 from runstore.storage.postgres.dialect import TYPES
-from runstore.storage.postgres.functions import FUNCTIONS
+from runstore.storage.postgres.functions import FUNCTIONS, IS_BEHIND, RAISE_BASE
 from runstore.storage.postgres.views import VIEWS
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ FIRST_VERSION = 15
 # Points of one run are in one partition, so that runs do not get in each other's way.
 _PARTITIONS = 8
 IS_THERE = "SELECT to_regclass('schema_migrations') IS NOT NULL, to_regclass('runs') IS NOT NULL"
+# Functions of the first version that a store of a development version may lack.
+HAS_FUNCTIONS = "SELECT to_regproc('next_change') IS NOT NULL"
 _OTHERS = """
     SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
@@ -420,8 +422,21 @@ def migrate(driver: PostgresDriver) -> int:
     steps = known_migrations()
     with driver.write() as connection:
         found = int(connection.execute(CURRENT_VERSION).fetchone()[0])
+        if not connection.execute(HAS_FUNCTIONS).fetchone()[0]:
+            for statement in FUNCTIONS:
+                replaced = statement.replace("CREATE", "CREATE OR REPLACE", 1)
+                connection.raw.execute(replaced)
         _apply(connection, steps[found:])
     return max(found, len(steps))
+
+
+def go_on_counting(driver: PostgresDriver) -> None:
+    """Let changes have higher numbers than before if the tables came from another server."""
+    with driver.read() as connection:
+        is_behind = connection.execute(IS_BEHIND).fetchone()[0]
+    if is_behind:
+        with driver.write() as connection:
+            connection.execute(RAISE_BASE)
 
 
 def has_others(driver: PostgresDriver) -> bool:

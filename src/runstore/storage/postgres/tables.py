@@ -7,6 +7,7 @@ from typing import Any
 
 from runstore.storage.driver import Parameters, StoredTable
 from runstore.storage.postgres.dialect import translated
+from runstore.storage.postgres.functions import RAISE_BASE
 
 _COLUMNS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, NULL),
@@ -30,6 +31,7 @@ _ADOPT = (
         f" coalesce(max(id), 0) + 1, false) FROM {table}"
         for table in ("experiments", "runs", "events", "metric_keys")
     ),
+    RAISE_BASE,
 )
 
 

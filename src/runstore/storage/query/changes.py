@@ -11,6 +11,8 @@ from runstore.storage.migrations import CURRENT_VERSION
 from runstore.storage.rows import as_int
 
 LAST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
+# Also the last one that a reader sees, which may be later on a server: see `LastChange`.
+LATEST = f"SELECT ({LAST_CHANGE}), (SELECT coalesce(max(r.changed), 0) FROM runs r)"
 COUNTS = f"""
     SELECT ({LAST_CHANGE}),
         (SELECT count(*) FROM runs),
@@ -20,8 +22,10 @@ COUNTS = f"""
             SELECT 1 FROM runs r WHERE r.experiment_id = e.id AND {sql.KEPT})),
         ({CURRENT_VERSION})
 """
-CHANGED_SINCE = """
-    SELECT r.id, r.changed, r.deleted_at IS NOT NULL, r.purged_at IS NOT NULL FROM runs r
+CHANGED_SINCE = f"""
+    SELECT r.id, r.changed, r.deleted_at IS NOT NULL, r.purged_at IS NOT NULL,
+        r.changed <= ({LAST_CHANGE})
+    FROM runs r
     WHERE r.changed > ? ORDER BY r.changed LIMIT ?
 """
 
@@ -32,6 +36,20 @@ GOING_ON = f"""
         AND r.status IN ('running', 'live')
     ORDER BY r.id DESC LIMIT ?
 """
+
+
+class LastChange(NamedTuple):
+    """The last change.
+
+    Attributes:
+        change: The number of the last change before which all changes are known. On a server,
+            transactions end in any order, so that an earlier change may be seen later.
+        is_certain: Whether no later change is known yet, so that the runs as they are now
+            belong to this number.
+    """
+
+    change: int
+    is_certain: bool
 
 
 class Counts(NamedTuple):
@@ -60,12 +78,14 @@ class Changed(NamedTuple):
         change: The number of its last change.
         is_deleted: Whether it is in the trash or removed.
         is_purged: Whether it is removed except for its name.
+        is_certain: Whether all changes before are known, so that a reader can go on from here.
     """
 
     row_id: int
     change: int
     is_deleted: bool
     is_purged: bool
+    is_certain: bool
 
 
 class Changes:
@@ -75,9 +95,14 @@ class Changes:
         self._driver = database.driver
 
     def last(self) -> int:
-        """Return the number of the last change; 0 if the store has no runs."""
+        """Return the number of the last change that is certain; 0 if the store has no runs."""
+        return self.latest().change
+
+    def latest(self) -> LastChange:
+        """Return the last change; to keep something until the next one, see `is_certain`."""
         with self._driver.read() as connection:
-            return as_int(connection.execute(LAST_CHANGE).fetchone()[0])
+            change, newest = connection.execute(LATEST).fetchone()
+        return LastChange(as_int(change), change == newest)
 
     def counts(self) -> Counts:
         """Count runs and experiments with the narrowest indexes."""
@@ -94,6 +119,8 @@ class Changes:
     def since(self, change: int, limit: int) -> list[Changed]:
         """Return the runs that changed after a change, the oldest change first.
 
+        Those after the first one that is not certain will be returned again.
+
         Args:
             change: The number of a change.
             limit: Maximum number of runs.
@@ -101,6 +128,6 @@ class Changes:
         with self._driver.read() as connection:
             found = connection.execute(CHANGED_SINCE, (change, limit)).fetchall()
         return [
-            Changed(row_id, as_int(at), bool(is_deleted), bool(is_purged))
-            for row_id, at, is_deleted, is_purged in found
+            Changed(row_id, as_int(at), bool(is_deleted), bool(is_purged), bool(is_certain))
+            for row_id, at, is_deleted, is_purged, is_certain in found
         ]

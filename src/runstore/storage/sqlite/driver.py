@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -20,7 +19,14 @@ from runstore.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from runstore.storage.driver import Parameters, StoredTable
+from runstore.storage.driver import (
+    Connection,
+    DriverBase,
+    Parameters,
+    StoredTable,
+    T,
+    ThreadState,
+)
 from runstore.storage.files.locks import pause
 from runstore.storage.sqlite.database_file import APPLICATION_ID, DatabaseFile
 from runstore.storage.sqlite.descriptors import Files, is_whole, keep_for_ever, new_descriptors
@@ -77,6 +83,16 @@ class _Connection(sqlite3.Connection):
     def insert(self, sql: str, parameters: Parameters) -> int:
         """Insert one row and return its id; RETURNING takes twice as long."""
         return self.execute(sql, parameters).lastrowid or 0
+
+    def first_rows(self, questions: Iterable[tuple[str, Parameters]]) -> list[Any]:
+        """Return the first row of each statement, or None."""
+        return [self.execute(sql, parameters).fetchone() for sql, parameters in questions]
+
+    def lock_new_keys(self, keys: Collection[str]) -> None:
+        """Do nothing: there is one writer at a time."""
+
+    def lock_facts(self, added: Collection[int], removed: Collection[int]) -> None:
+        """Do nothing: there is one writer at a time."""
 
     def wait_for_others(self, patience_s: float) -> None:
         """Set how long statements wait for other writers."""
@@ -207,25 +223,16 @@ class _Handle:
         return True
 
 
-class _Own(threading.local):
+class _Own(ThreadState):
     """State of a thread.
 
     Attributes:
         free: Idle connections; most threads have one.
-        patience_s: How long it waits for other writers, if limited.
-        is_writing: Whether it is inside a write transaction.
-        is_held: Whether `after_commit` is delayed until the end of a block.
-        is_owed: Whether a transaction was committed inside that block.
-        waiting: Functions to call after that transaction.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.free: list[_Handle] = []
-        self.patience_s: float | None = None
-        self.is_writing = False
-        self.is_held = False
-        self.is_owed = False
-        self.waiting: list[Callable[[], None]] = []
 
 
 class _InHand:
@@ -262,15 +269,12 @@ def _roll_back(connection: _Connection) -> None:
         pass
 
 
-class SQLiteDriver:
+class SQLiteDriver(DriverBase):
     """A SQLite file as a `Driver` for storage.
 
     A signal handler or a finalizer may use it while it interrupts another use by the same thread:
     each use has its own connection. It cannot write inside a transaction of its thread, because
     the transaction cannot end before it returns; see `is_writing`.
-
-    Attributes:
-        after_commit: Called after each write transaction, in its thread; must not raise.
 
     Args:
         path: The database file.
@@ -284,6 +288,8 @@ class SQLiteDriver:
     indexes_later = True
     checks_types = False
     calls_python = True
+    path: Path
+    _own: _Own
 
     def __init__(
         self,
@@ -298,31 +304,17 @@ class SQLiteDriver:
                 f"This Python has SQLite {sqlite3.sqlite_version}; runstore needs 3.35 or later.",
                 hint="Use a newer Python.",
             )
-        self.path = path
+        super().__init__(path, _Own(), busy_timeout_s)
         self.file = DatabaseFile(path)
         self._create = create
         self._leave_alone = leave_alone
-        self.busy_timeout_s = busy_timeout_s
-        self._refusal: StoreError | None = None
         self._stand_ins: tuple[str, ...] = ()
         self._readable: Readable | None = None
         self._network_disk: bool | None = None
         self._is_ours = False
-        self._own = _Own()
-        self.after_commit: Callable[[], object] = _nothing
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
-        self._closed = False
         self._severed: StoreError | None = None
         _drivers.add(self)
-
-    @property
-    def refusal(self) -> StoreError | None:
-        """The error that writing raises, or None if the database is writable."""
-        return self._refusal
-
-    def refuse_writes(self, why: StoreError) -> None:
-        """Raise this error for every later write."""
-        self._refusal = why
 
     def stand_in(self, statements: Sequence[str], why: StoreError) -> None:
         """Raise this error for every write, and run statements that add missing tables on connect.
@@ -351,7 +343,7 @@ class SQLiteDriver:
             raise self._unreadable("there is not enough memory for it") from error
 
     @contextmanager
-    def write(self) -> Iterator[_Connection]:
+    def write(self, of: Collection[str] | None = None) -> Iterator[_Connection]:  # noqa: ARG002 - one writer at a time
         """Return a connection in a transaction that is on disk on exit.
 
         Raises:
@@ -360,11 +352,7 @@ class SQLiteDriver:
         """
         own = self._own
         if own.is_writing:
-            raise StoreLockedError(
-                f"This thread is writing to {self.path} already, and was interrupted.",
-                kept="This change was not written.",
-                hint="Write outside of signal handlers and finalizers.",
-            )
+            raise self._interrupted()
         try:
             own.is_writing = True
             with _InHand(self, is_to_write=True) as connection:
@@ -383,51 +371,18 @@ class SQLiteDriver:
         except sqlite3.Error as error:
             raise self._translated(error) from error
         finally:
-            own.is_writing = False
-            while own.waiting:
-                own.waiting.pop()()
-        if own.is_held:
-            own.is_owed = True
-        else:
-            self.after_commit()
+            self._end_of_turn()
+        self._has_committed()
 
-    @contextmanager
-    def as_one(self, then: Callable[[], object] | None = None) -> Iterator[None]:
-        """Call `after_commit` once for all transactions of this thread inside the block.
-
-        Args:
-            then: A function to call instead.
-        """
-        own = self._own
-        if own.is_held:
-            yield
-            return
-        own.is_held, own.is_owed = True, False
-        try:
-            yield
-        finally:
-            own.is_held = False
-            if own.is_owed:
-                (then or self.after_commit)()
+    def transact(self, work: Callable[[Connection], T], *, of: Collection[str] | None = None) -> T:
+        """Call a function in a transaction that is on disk on return, and return its result."""
+        with self.write(of) as connection:
+            return work(connection)
 
     @property
     def is_in_place(self) -> bool:
         """Whether the path still leads to the opened file."""
         return self.file.is_in_place
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the connections were permanently closed."""
-        return self._closed
-
-    @property
-    def is_writing(self) -> bool:
-        """Whether this thread is inside a transaction that must not be interrupted."""
-        return self._own.is_writing
-
-    def after_writing(self, work: Callable[[], None]) -> None:
-        """Call a function after the current transaction of this thread; it must not raise."""
-        self._own.waiting.append(work)
 
     def copy_aside(self, suffix: str) -> None:
         """Copy the database to `<name>.<suffix>` with SQLite's backup API.
@@ -778,21 +733,6 @@ class SQLiteDriver:
             hint="Choose another folder for the store.",
         )
 
-    @property
-    def patience_s(self) -> float:
-        """How long this thread waits for other writers."""
-        asked_s = self._own.patience_s
-        return self.busy_timeout_s if asked_s is None else asked_s
-
-    @contextmanager
-    def hurried(self, patience_s: float) -> Iterator[None]:
-        """Limit how long this thread waits for other writers inside the block."""
-        before, self._own.patience_s = self._own.patience_s, patience_s
-        try:
-            yield
-        finally:
-            self._own.patience_s = before
-
     def _begin(self, connection: _Connection) -> None:
         """Acquire the write lock, waiting for other writers with growing random pauses."""
         patience_s = self.patience_s
@@ -858,10 +798,6 @@ class SQLiteDriver:
                 hint="Move the file aside to start afresh; its data may be recoverable.",
             )
         return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
-
-
-def _nothing() -> None:
-    """Do nothing: the default of `after_commit`."""
 
 
 # Databases whose descriptors the program has closed.

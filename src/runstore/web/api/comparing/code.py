@@ -38,14 +38,14 @@ class _LastDiffs:
         """Return both runs, how their code differs, and the key of that."""
         store = call.store
         first, second = store.get(call.query["a"]), store.get(call.query["b"])
-        changed = Changes(store.backend.database).last()
+        changed, is_certain = Changes(store.backend.database).latest()
         key = (store.path, first.uid, second.uid, changed)
         with self._lock:
-            found = self._changes.get(key)
+            found = self._changes.get(key) if is_certain else None
         if found is None:
             found = code_changes(store.backend, first, second)
             # A commit that is not known here may arrive without any change of the store.
-            if found.is_known:
+            if found.is_known and is_certain:
                 self._keep(key, found)
         return (first, second), found, key
 

@@ -1,0 +1,262 @@
+"""Many programs write to one store on a server: locks, numbers of changes, repetition."""
+
+import contextlib
+import threading
+import time
+
+import pytest
+
+from runstore import Status, Store
+from runstore.errors import StoreLockedError
+from runstore.reading.grid.order import run_order
+from runstore.reading.grid.watching import Watcher, changes_since
+from runstore.storage.postgres.driver import PostgresDriver, _Transaction
+from runstore.storage.query.changes import Changes
+from runstore.storage.trash import Trash
+
+psycopg = pytest.importorskip("psycopg")
+
+
+@pytest.fixture
+def url():
+    from postgres_server import database
+
+    url, take_back = database()
+    yield url
+    take_back()
+
+
+@pytest.fixture
+def store(url):
+    with Store.open(url) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def unfinished(url, *statements):
+    """Run statements in a transaction of another program that is open inside the block."""
+    with psycopg.connect(url) as other:
+        for statement in statements:
+            other.execute(statement)
+        yield other
+
+
+def driver_of(store) -> PostgresDriver:
+    return store.backend.database.driver
+
+
+# Locks
+
+
+def locks(uid):
+    return f"SELECT lock_runs('1s', ARRAY['{uid}'])"
+
+
+def test_runs_are_changed_while_another_run_is(store, url):
+    one, other = (store.start("fit", capture=False) for _ in range(2))
+
+    with unfinished(url, locks(one.uid)), driver_of(store).hurried(0.1):
+        other.tags["phase"] = "final"
+        other.log(loss=1.0)
+        other.finish()
+        store.start("fit", capture=False).finish()
+        with pytest.raises(StoreLockedError):
+            store.backend.edits.set_notes([one.uid], "late", "ann")
+        with pytest.raises(StoreLockedError):  # many runs, perhaps all
+            Trash(store.backend.database).put([other.uid], "ann")
+
+    assert store.get(other.uid).status is Status.COMPLETE
+    assert store.get(other.uid).tags == {"phase": "final"}
+    one.finish()
+
+
+def test_a_change_of_the_whole_store_waits_for_all_runs_and_keeps_them_waiting(store, url):
+    run = store.start("fit", capture=False)
+    with driver_of(store).write(), Store.open(url) as other, driver_of(other).hurried(0.1):
+        for change in (
+            lambda: other.backend.edits.set_notes([run.uid], "x", "ann"),
+            lambda: other.backend.database.finish_run(run.uid, Status.COMPLETE, ended_at=1),
+        ):
+            with pytest.raises(StoreLockedError):
+                change()
+    run.finish()
+
+
+def test_many_runs_are_edited_at_once(store, monkeypatch):
+    monkeypatch.setattr("runstore.storage.postgres.driver._LOCKS_AT_MOST", 3)
+    uids = [store.start("fit", capture=False).uid for _ in range(5)]
+
+    store.backend.edits.set_tags(uids, {"a": "b"}, "ann")
+
+    assert [run.tags for run in store.list()] == [{"a": "b"}] * 5
+
+
+# Numbers of runs
+
+
+def test_starts_of_an_experiment_do_not_wait_for_each_other(store, url):
+    store.start("fit", capture=False).finish()
+    with Store.open(url) as other:
+        calls = []
+        driver_of(other).call = lambda *parts: calls.append(parts) or (2, "fit_2")
+        other.start("fit", capture=False)
+        slow = driver_of(other)._connected(1)
+        slow.execute("BEGIN")
+        number = slow.execute(*calls[0]).fetchone()[0]
+        with driver_of(store).hurried(0.1):
+            later = store.start("fit", capture=False)
+        later.finish()
+        slow.execute("COMMIT")
+        slow.close()
+
+    assert (number, later.run_number) == (2, 3)
+    assert store.start("fit", capture=False).run_number == 4
+
+
+def test_a_number_is_not_assigned_again_although_the_counter_is_behind(store, url):
+    store.start("fit", capture=False).finish()
+    with unfinished(url, "SELECT 1 FROM experiments FOR NO KEY UPDATE"):
+        run = store.start("fit", capture=False)
+        run.finish()
+
+    assert store.backend.database.last_run_numbers() == {"fit": 2}
+    assert [one.last_run_number for one in store.backend.database.experiments()] == [2]
+    assert not [one for one in store.check() if one.is_trouble]
+    store.move(run.uid, "elsewhere")
+    assert store.start("fit", capture=False).run_number == 3
+
+
+# Numbers of changes
+
+CHANGE = "UPDATE runs SET changed = next_change() WHERE uid = '{}'"
+
+
+def test_a_reader_skips_no_change_that_is_committed_late(store, url):
+    changes = Changes(store.backend.database)
+    one, other = (store.start("fit", capture=False) for _ in range(2))
+    before = changes.last()
+    watcher = Watcher(store.backend)
+
+    with unfinished(url, CHANGE.format(one.uid)) as slow:
+        other.tags["a"] = "b"
+        early = changes_since(store.backend, before)
+        looks = [watcher.look(), watcher.look()]
+        slow.commit()
+    late = changes_since(store.backend, early.changed)
+
+    rows = {run.uid: row for row, run in changes_rows(store)}
+    assert (early.ids, early.changed) == ([rows[other.uid]], before)
+    assert [look.ids for look in looks] == [[rows[other.uid]], []]  # not twice
+    assert set(late.ids) == {rows[one.uid], rows[other.uid]}
+    assert watcher.look().ids == [rows[one.uid]]
+    assert changes_since(store.backend, late.changed).ids == []
+    assert changes.latest() == (late.changed, True)
+    one.finish()
+    other.finish()
+
+
+def changes_rows(store):
+    found = store.backend.database.newest_runs(None, limit=10, before=(2**62, 2**62))
+    return [(key[1], run) for key, run in found]
+
+
+def test_an_order_has_new_runs_while_an_older_change_is_open(store, url):
+    run = store.start("fit", capture=False)
+    orders = [run_order(store.backend).ids]
+    with unfinished(url, CHANGE.format(run.uid)):
+        for _ in range(2):
+            store.start("fit", capture=False).finish()
+            orders.append(run_order(store.backend).ids)
+
+    assert [len(ids) for ids in orders] == [1, 2, 3]
+    run.finish()
+
+
+def test_changes_of_one_transaction_have_their_own_numbers(store):
+    uids = [store.start("fit", capture=False).uid for _ in range(5)]
+    changes = Changes(store.backend.database)
+    before = changes.last()
+
+    store.backend.edits.set_tags(uids, {"a": "b"}, "ann")
+
+    assert len({one.change for one in changes.since(before, 10)}) == 5
+
+
+def test_changes_count_on_after_the_tables_moved_to_another_server(store, url):
+    run = store.start("fit", capture=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE runs SET changed = changed + (1::bigint << 45)")
+    moved = Changes(store.backend.database).latest()
+
+    with Store.open(url) as other:
+        changes = Changes(other.backend.database)
+        last = changes.last()
+        other.edit(run.uid, notes="there")
+
+        assert not moved.is_certain
+        assert [one.is_certain for one in changes.since(last, 10)] == [True]
+    run.finish()
+
+
+# Lost connections
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_transaction_whose_connection_is_lost_is_repeated_once(store, monkeypatch, is_committed):
+    run = store.start("fit", capture=False)
+    run.log(loss=1.0)
+    commit, lost = _Transaction.commit, []
+
+    def losing(self):
+        if len(lost) % 2 == 0:
+            if is_committed:
+                commit(self)
+            self.raw.close()
+            lost.append(self)
+            raise psycopg.OperationalError("the connection is lost")
+        lost.append(self)
+        commit(self)
+
+    monkeypatch.setattr(_Transaction, "commit", losing)
+    run.tags["phase"] = "final"
+    run.notes = "kept"
+    run.save("model.bin", b"weights")
+    run.finish()
+    monkeypatch.undo()
+
+    kept = store.get(run.uid)
+    assert len(lost) > 8
+    assert (kept.status, kept.notes, kept.tags) == (Status.COMPLETE, "kept", {"phase": "final"})
+    assert kept.metrics["loss"].count == 1
+    assert [event.field for event in store.backend.edits.events(run.uid)] == [
+        "tags.phase",
+        "notes",
+    ]
+    assert not [one for one in store.check(deep=True) if one.is_trouble]
+
+
+def test_a_deadlock_is_repeated(store, url):
+    """Another program takes locks in another order than we do."""
+    first, last = (store.start("fit", capture=False).uid for _ in range(2))
+    row = "SELECT 1 FROM runs WHERE uid = '{}' FOR UPDATE"
+
+    def wait_for_the_first():
+        slow.execute(row.format(first))
+        slow.commit()
+
+    with unfinished(url, "SET deadlock_timeout = '60s'", row.format(last)) as slow:
+        waits = threading.Thread(target=wait_for_the_first)
+        edit = threading.Thread(
+            target=store.backend.edits.set_tags, args=([first, last], {"a": "b"}, "ann")
+        )
+        edit.start()
+        is_waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        with psycopg.connect(url, autocommit=True) as looking:
+            while looking.execute(is_waiting).fetchone()[0] == 0:
+                assert edit.is_alive()
+                time.sleep(0.01)
+        waits.start()
+        waits.join()
+        edit.join()
+
+    assert [run.tags for run in store.list()] == [{"a": "b"}] * 2
