@@ -4,6 +4,8 @@ import re
 import time
 from contextlib import asynccontextmanager
 
+from textual.events import Paste
+
 from runstore import Store
 from runstore.cli.top.app import TopApp
 from runstore.cli.top.table.view import RunsView
@@ -29,6 +31,16 @@ async def shown(store, *, size=(120, 40), **more):
         await until(pilot, lambda: re.search(r"\d runs?,|Expected limit", screen(app)))
         yield app, pilot
     app.close()
+
+
+async def answer(pilot, text, *keys):
+    """Paste a text into the line that these keys open, and accept it with enter.
+
+    The screen is drawn once, and not for each letter.
+    """
+    await pilot.press(*keys)
+    pilot.app.post_message(Paste(text))
+    await pilot.press("enter")
 
 
 async def until(pilot, holds, *, pressing=()):

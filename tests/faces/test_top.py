@@ -30,7 +30,7 @@ from runstore.cli.top.dialogs.filter_line import FilterLine
 from runstore.cli.top.table.view import RunsView
 from runstore.cli.top.texts import NOTHING
 from runstore.lasting import LastingStore
-from top_screen import PATIENCE_S, header, names, record, rows, screen, shown, until
+from top_screen import PATIENCE_S, answer, header, names, record, rows, screen, shown, until
 
 NAMES = {"/": "slash"}  # of keys, as Textual calls them
 # A run whose process is gone without a word.
@@ -203,7 +203,7 @@ def test_a_click_chooses_a_run_and_a_second_one_opens_it(store):
 
 async def sort_by(pilot, name):
     """Choose a sort key by the beginning of its name."""
-    await pilot.press("s", *name, "enter")
+    await answer(pilot, name, "s")
 
 
 def test_runs_are_sorted_by_a_key_from_a_list_and_reversed(store):

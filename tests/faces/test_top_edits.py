@@ -6,7 +6,7 @@ import pytest
 from textual.widgets import TextArea
 
 from runstore import Store
-from top_screen import message, names, record, screen, shown, until
+from top_screen import answer, message, names, record, screen, shown, until
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def tags(store):
 def test_tags_of_the_run_under_the_cursor_are_changed_and_undone(store):
     async def look():
         async with shown(store) as (app, pilot):
-            await pilot.press("t")
+            await pilot.press("t", *"+best")
             assert "Tag fit#3" in screen(app)
-            await pilot.press(*"+best phase='second try' -old", "enter")
+            await answer(pilot, " phase='second try' -old")
             await until(pilot, lambda: "Changed the tags of fit#3" in screen(app))
             assert tags(store) == [{"best": "", "phase": "second try"}, {}, {}]
             await until(pilot, lambda: "second try" in screen(app))
@@ -45,13 +45,13 @@ def test_tags_of_the_run_under_the_cursor_are_changed_and_undone(store):
 def test_marked_runs_are_tagged_together_even_if_a_filter_hides_them(store):
     async def look():
         async with shown(store) as (app, pilot):
-            await pilot.press("space", "space", "slash", *"fit#1", "enter")
+            await answer(pilot, "fit#1", "space", "space", "slash")
             await until(pilot, lambda: names(app) == ["fit#1"])
             await pilot.press("t")
             assert "Tag 2 runs" in screen(app)
             for run in store.list(limit=2):
                 assert run.reference in screen(app)
-            await pilot.press(*"keep", "enter")
+            await answer(pilot, "keep")
             await until(pilot, lambda: "Changed the tags of 2 runs" in screen(app))
             assert tags(store) == [{"keep": ""}, {"keep": ""}, {}]
             await pilot.press("u")
@@ -61,15 +61,16 @@ def test_marked_runs_are_tagged_together_even_if_a_filter_hides_them(store):
     asyncio.run(look())
 
 
-@pytest.mark.parametrize("wrong", ["", "+", "-", "'half", "=x", "+a=b +=c"])
-def test_a_wrong_tag_is_explained_while_the_line_stays_open(store, wrong):
+def test_a_wrong_tag_is_explained_while_the_line_stays_open(store):
     async def look():
         async with shown(store) as (app, pilot):
-            await pilot.press("t", *wrong, "enter")
-            await pilot.pause()
-            assert "Tag fit#3" in screen(app)
-            assert str(app.screen.query_one(".message").render())
-            await pilot.press("escape", "q")
+            for wrong in ("", "+", "-", "'half", "=x", "+a=b +=c"):
+                await answer(pilot, wrong, "t")
+                await pilot.pause()
+                assert "Tag fit#3" in screen(app), wrong
+                assert str(app.screen.query_one(".message").render()), wrong
+                await pilot.press("escape")
+            await pilot.press("q")
             assert not app.is_running
         assert tags(store) == [{}, {}, {}]
 
@@ -79,7 +80,7 @@ def test_a_wrong_tag_is_explained_while_the_line_stays_open(store, wrong):
 def test_a_tag_that_is_set_already_leaves_nothing_to_undo(store):
     async def look():
         async with shown(store) as (app, pilot):
-            await pilot.press("t", *"best", "enter")
+            await answer(pilot, "best", "t")
             await until(pilot, lambda: "Nothing was changed" in screen(app))
             await pilot.press("u")
             await until(pilot, lambda: "Nothing to undo" in screen(app))
@@ -174,13 +175,13 @@ def test_undo_does_not_touch_edits_made_elsewhere(store):
         async with shown(store) as (app, pilot):
             await pilot.press("u")
             await until(pilot, lambda: "Nothing to undo" in screen(app))
-            await pilot.press("t", *"stage=one", "enter")
+            await answer(pilot, "stage=one", "t")
             await until(pilot, lambda: "Changed the tags" in screen(app))
             store.edit("latest", notes="written elsewhere")
             await pilot.press("u")
             await until(pilot, lambda: "Undid the tags" in screen(app))
             assert store.get("latest").notes == "written elsewhere"
-            await pilot.press("t", *"stage=two", "enter")
+            await answer(pilot, "stage=two", "t")
             await until(pilot, lambda: "Changed the tags" in screen(app))
             store.tag("latest", {"stage": "three"})
             await pilot.press("u")

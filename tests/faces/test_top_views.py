@@ -9,7 +9,7 @@ import pytest
 from runstore import Store
 from runstore.cli.top.data import machine as machines
 from runstore.cli.top.data.families import PlacedRow, arranged
-from top_screen import header, names, record, rows, screen, shown, until
+from top_screen import answer, header, names, record, rows, screen, shown, until
 
 
 @pytest.fixture
@@ -93,8 +93,9 @@ def test_a_chart_fits_the_terminal(store, size):
 def test_columns_are_chosen_from_a_list_and_kept(store):
     async def look():
         async with shown(store, size=(160, 30)) as (app, pilot):
-            await pilot.press("c", *"layers", "enter")
-            await pilot.press("ctrl+u", *"star", "enter", "escape")
+            await answer(pilot, "layers", "c")
+            await answer(pilot, "star", "ctrl+u")
+            await pilot.press("escape")
             assert "layers" in header(app)
             assert "started" not in header(app)
             assert "loss" in header(app)
@@ -114,7 +115,8 @@ def test_a_chosen_metric_gets_a_sparkline(store):
     async def look():
         async with shown(store, size=(160, 30)) as (app, pilot):
             assert "fifth" not in header(app)
-            await pilot.press("c", *"fifth", "enter", "escape")
+            await answer(pilot, "fifth", "c")
+            await pilot.press("escape")
             await until(pilot, lambda: "fifth" in header(app) and "▁▅█" in rows(app)[0])
 
     run = record(store, loss=(), ended=False)
