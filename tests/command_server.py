@@ -1,7 +1,7 @@
-"""Commands in processes of their own that do not load the command line again.
+"""Commands and programs in processes of their own that do not load runstore again.
 
-A server loads it once and forks for each command, so that a test pays for what the command does.
-How a command loads and starts an interpreter is tested with `python -m runstore`.
+A server loads it once and forks for each of them, so that a test pays for what it does.
+How an interpreter starts, loads and is taken apart is tested with real ones.
 """
 
 import atexit
@@ -46,14 +46,14 @@ def can_run(env):
 
 
 class Command:
-    """`runstore`, or a program as `python -c` runs it, with these standard streams."""
+    """`runstore`, or `python`, with these arguments and standard streams."""
 
-    def __init__(self, arguments, *, cwd, env, streams, program=None):
+    def __init__(self, arguments, *, cwd, env, streams, is_python=False):
         from command_client import ask
 
         self._server = socket.socket(socket.AF_UNIX)
         given = [os.fspath(one) for one in arguments]
-        asked = {"arguments": given, "cwd": str(cwd), "env": env, "program": program}
+        asked = {"arguments": given, "cwd": str(cwd), "env": env, "is_python": is_python}
         ask(self._server, address(), streams=streams, **asked)
         # Not a byte of the next answer is read with this one, so that `select` sees it.
         self._answers = self._server.makefile("rb", buffering=0)
@@ -74,8 +74,8 @@ class Command:
                 raise
 
 
-def run(arguments, *, cwd, env, timeout, program=None, stdin=b"", text=True):
-    """Run `runstore`, or a program as `python -c` does; return its output and exit status."""
+def run(arguments, *, cwd, env, timeout, is_python=False, stdin=b"", text=True):
+    """Run `runstore`, or `python`; return its output and exit status."""
     with (
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
@@ -85,7 +85,7 @@ def run(arguments, *, cwd, env, timeout, program=None, stdin=b"", text=True):
         lines.write(stdin)
         lines.seek(0)
         streams = [one.fileno() for one in (lines, stdout, stderr)]
-        asked = {"cwd": cwd, "env": env, "program": program}
+        asked = {"cwd": cwd, "env": env, "is_python": is_python}
         ended = Command(arguments, streams=streams, **asked).wait(timeout)
         printed = []
         for stream in (stdout, stderr):
@@ -130,11 +130,11 @@ class Program(Command):
         self.stdout = os.fdopen(reading, encoding="utf-8", errors="replace")
         with Path(os.devnull).open() as stdin:
             super().__init__(
-                map(str, arguments),
+                ["-c", text, *map(str, arguments)],
                 cwd=Path(cwd).absolute(),
                 env=dict(os.environ),
                 streams=(stdin.fileno(), writing, self._errors.fileno()),
-                program=text,
+                is_python=True,
             )
         os.close(writing)
 
@@ -196,7 +196,8 @@ def _server():
 
 
 def _settings(env):
-    return {name: value for name, value in env.items() if name.startswith(_OF_INTERPRETERS)}
+    read = {name for name in env if name.startswith(_OF_INTERPRETERS)} - {"PYTHONPATH"}
+    return {name: env[name] for name in read}
 
 
 def _load():
@@ -217,7 +218,10 @@ def _load_extras(names):
 
 
 def _serve(listener):
-    """Fork for each request until our stdin is closed, which the process that started us holds."""
+    """Fork for each request until our stdin is closed, which the process that started us holds.
+
+    Returns the connection of the request in a new process, and None at the end of the server.
+    """
     gc.freeze()  # a collection in a command would copy all that was loaded
     waiting = {}  # connections, by the process of the command
     child_ended, wakeup = os.pipe()
@@ -233,7 +237,7 @@ def _serve(listener):
         if 0 in ready:
             names = os.read(0, 10_000).decode()
             if not names:
-                return
+                return None
             _load_extras(names.split())
             gc.freeze()
         if child_ended in ready:
@@ -248,7 +252,7 @@ def _serve(listener):
                     os.close(one)
                 selector.close()
                 listener.close()
-                _become(connection)
+                return connection
             waiting[command] = connection
             connection.sendall(b"%d\n" % command)
 
@@ -263,7 +267,11 @@ def _tell_ends(waiting):
 
 
 def _become(connection):
-    """Go on as `python -m runstore`, as the request says."""
+    """Go on as `python` or `python -m runstore`, as the request says.
+
+    If the program reaches its last line, this returns, so that the end of the frame that calls it
+    is that of the program, which can be seen.
+    """
     with connection:
         _, streams, *_ = socket.recv_fds(connection, 1, 3)
         with connection.makefile("rb") as requests:
@@ -275,19 +283,45 @@ def _become(connection):
     try:
         _run(**request)
     except SystemExit as end:
-        status = end.code or 0
-        if isinstance(status, str):
+        status = end.code
+        if not isinstance(status, int | None):
             print(status, file=sys.stderr)
             status = 1
+    except KeyboardInterrupt as error:
+        _show(error)
+        status = -signal.SIGINT
+    except BaseException as error:  # noqa: BLE001 - as an interpreter does
+        _show(error)
+        status = 1
+    else:
+        return
     threading._shutdown()
+    atexit.unregister(_leave)
     atexit._run_exitfuncs()
+    _leave(status or 0)
+
+
+def _show(error):
+    """Print the traceback of an exception that ends the program, without our own frames."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    sys.excepthook(type(error), error.with_traceback(trace), trace)
+
+
+def _leave(status):
+    """End this process: all that was loaded need not be taken apart."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        with contextlib.suppress(AttributeError, ValueError):  # there is none, or it is closed
             stream.flush()
-    os._exit(status)  # all that was loaded need not be taken apart
+    if status == -signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+    os._exit(status & 0xFF if abs(status) < 2**63 else 0xFF)
 
 
-def _run(arguments, cwd, env, program=None):
+def _run(arguments, cwd, env, *, is_python):
     from runstore import started_in
     from runstore.capture.program import files, modules
 
@@ -298,22 +332,41 @@ def _run(arguments, cwd, env, program=None):
     os.environ.update(env)
     time.tzset()
     sys.path[0] = cwd
-    if program is not None:
-        sys.argv[:] = ["-c", *arguments]
-        sys.orig_argv[1:] = ["-c", program, *arguments]
-        main = sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(compile(program, "<string>", "exec"), main.__dict__)  # noqa: S102 - of a test
+    sys.path[1:1] = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
+    if is_python:
+        _run_python(*arguments)
+    else:
+        sys.argv[1:] = arguments
+        sys.orig_argv[1:] = ["-m", "runstore", *arguments]
+        runpy.run_module("runstore", run_name="__main__", alter_sys=True)
         sys.exit()
-    sys.argv[1:] = arguments
-    sys.orig_argv[1:] = ["-m", "runstore", *arguments]
-    runpy.run_module("runstore", run_name="__main__", alter_sys=True)
-    sys.exit()
+
+
+def _run_python(first, *words):
+    """Run the text after `-c`, the module after `-m`, or a script."""
+    sys.orig_argv[1:] = [first, *words]
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    if first == "-m":
+        sys.argv[:] = words
+        runpy._run_module_as_main(words[0])
+    elif first == "-c":
+        sys.argv[:] = ["-c", *words[1:]]
+        exec(compile(words[0], "<string>", "exec"), main.__dict__)  # noqa: S102 - of a test
+    else:
+        sys.argv[:] = [first, *words]
+        script = Path(first).absolute()
+        sys.path[0] = str(script.resolve().parent)
+        main.__file__ = str(script)
+        exec(compile(script.read_bytes(), script, "exec"), main.__dict__)  # noqa: S102
 
 
 if __name__ == "__main__":
+    atexit.register(_leave, 0)  # the first, and so the last to be called
     _load()
     with socket.socket(socket.AF_UNIX) as commands:
         commands.bind(sys.argv[1])
         commands.listen(100)
         os.write(1, b"\n")
-        _serve(commands)
+        connection = _serve(commands)
+    if connection is not None:
+        _become(connection)

@@ -14,20 +14,31 @@ import command_server
 
 def runstore(*arguments, cwd, **more):
     """Run `runstore` with these arguments; return what it printed and how it ended."""
+    return _ended(arguments, cwd, more)
+
+
+def python(*arguments, cwd, **more):
+    """Run `python` with these arguments; return what it printed and how it ended."""
+    return _ended(arguments, cwd, more, is_python=True)
+
+
+def _ended(arguments, cwd, more, *, is_python=False):
+    """Run a command; fork it, unless what was asked for needs an interpreter of its own."""
     environment = {**os.environ, "PYTHONWARNINGS": "", **more.pop("env", {})}
     text = more.pop("text", True)
-    if not more and command_server.can_run(environment):
-        return command_server.run(arguments, cwd=cwd, env=environment, timeout=60, text=text)
+    is_usual = not is_python or arguments[0] in {"-c", "-m"} or not arguments[0].startswith("-")
+    if is_usual and not more and command_server.can_run(environment):
+        asked = {"cwd": cwd, "env": environment, "is_python": is_python}
+        return command_server.run(arguments, **asked, timeout=60, text=text)
     return subprocess.run(
-        [sys.executable, "-m", "runstore", *arguments],
+        [sys.executable, *(() if is_python else ("-m", "runstore")), *arguments],
         cwd=cwd,
         env=environment,
         capture_output=True,
         text=text,
         check=False,
         timeout=60,
-        stdin=subprocess.DEVNULL,
-        **more,
+        **{"stdin": subprocess.DEVNULL, **more},
     )
 
 

@@ -12,6 +12,7 @@ import threading
 import pytest
 
 import runstore
+from commands import python
 from runstore import Store, StoreWarning
 from runstore.errors import UsageError
 from runstore.recording.outcome import exit_status, status_of
@@ -25,10 +26,7 @@ def ended(folder, code, *options):
     program = "import asyncio, os, signal, sys, threading, time, runstore\n" + textwrap.dedent(
         code
     )
-    done = subprocess.run(
-        [sys.executable, *options, "-c", program], cwd=folder, capture_output=True, text=True,
-        check=False, timeout=60,
-    )  # fmt: skip
+    done = python(*options, "-c", program, cwd=folder)
     with Store.open(folder / ".runstore") as store:
         run = store.get("x#-1")
     return run.status.value, run.exit_code, run.error, done.returncode

@@ -143,8 +143,8 @@ def test_the_blocks_of_a_page_run_and_print_its_outputs(page, surroundings, requ
         expected.append(None if named else output)
 
     ended = command_server.run(
-        [],
-        program=DRIVER,
+        ["-c", DRIVER],
+        is_python=True,
         stdin="".join(json.dumps(step) + "\n" for step in steps).encode(),
         cwd=folder,
         env=environment,
