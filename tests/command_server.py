@@ -321,7 +321,7 @@ def _leave(status):
     os._exit(status & 0xFF if abs(status) < 2**63 else 0xFF)
 
 
-def _run(arguments, cwd, env, *, is_python):
+def _run(arguments, cwd, env, *, is_python=False):
     from runstore import started_in
     from runstore.capture.program import files, modules
 

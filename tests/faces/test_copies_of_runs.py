@@ -13,6 +13,7 @@ import warnings
 import pytest
 
 import runstore
+from commands import python
 from runstore import Status, Store, StoreWarning
 from runstore.errors import RunActiveError, RunFinishedError, UsageError
 
@@ -34,14 +35,7 @@ def recorded(store):
 
 def in_other_process(code, folder, *arguments, check=True):
     """Run code in a fresh process; what it prints is returned."""
-    ended = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    ended = python("-c", code, *arguments, cwd=folder)
     assert not check or ended.returncode == 0, ended.stderr
     return ended
 

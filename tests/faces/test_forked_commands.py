@@ -8,7 +8,7 @@ import pytest
 
 import command_client
 import command_server
-from commands import on_terminal, runstore
+from commands import on_terminal, python, runstore
 from runstore import Store
 
 # What differs from one process to the next.
@@ -77,6 +77,40 @@ def test_both_record_the_same_of_a_command_and_of_an_experiment(tmp_path):
             assert forked.facts.unknown == alone.facts.unknown
             for key, value in alone.facts.values.items():
                 assert key.startswith(OF_A_MOMENT) or forked.facts.values[key] == value, key
+
+
+NAMES = """
+import sys, __main__
+print(__name__, sys.argv, sys.path[0], __main__.__file__, __main__.__dict__.keys() >= {"NAMES"})
+"""
+PROGRAMS = {
+    "names": NAMES,
+    "exit": "import sys; print('out'); sys.exit(3)",
+    "message": "raise SystemExit('a message')",
+    "error": "def fails(): 1 / 0\nfails()",
+    "interrupt": "raise KeyboardInterrupt",
+    "threads": (
+        "import atexit, threading, time\natexit.register(print, 'at exit')\n"
+        "threading.Thread(target=lambda: (time.sleep(0.05), print('thread'))).start()"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_run_and_end_as_in_an_interpreter(tmp_path, name):
+    text = PROGRAMS[name]
+    (tmp_path / "program.py").write_text(text)
+    calls = [["program.py", "a"], ["-m", "program", "a"]]
+    if name != "names":  # there is no file
+        calls.append(["-c", text, "a"])
+
+    for call in calls:
+        forked, alone = (
+            python(*call, cwd=tmp_path, **more) for more in ({}, {"errors": "strict"})
+        )
+
+        assert (forked.stdout, forked.stderr) == (alone.stdout, alone.stderr), call
+        assert forked.returncode == alone.returncode, call
 
 
 def test_a_shell_gets_its_streams_and_its_end(folder):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from commands import git, messages, runstore
+from commands import git, messages, python, runstore
 from runstore import Store
 
 EXPERIMENT = """
@@ -153,11 +153,10 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(project):
     (project / "sweep.py").write_text(SWEEP)
     git(project, "add", ".")
     git(project, "commit", "-qm", "second")
-    environment = {**os.environ, "PYTHONWARNINGS": ""}
     first = subprocess.Popen(
         [sys.executable, "sweep.py"],
         cwd=project,
-        env=environment,
+        env={**os.environ, "PYTHONWARNINGS": ""},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -170,15 +169,7 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(project):
 
     with Store.open(project / ".runstore") as store:
         done = {run.params["n"] for run in store.list() if run.status.value == "complete"}
-    again = subprocess.run(
-        [sys.executable, "sweep.py"],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
+    again = python("sweep.py", cwd=project)
     ran = {int(line.split()[1]) for line in again.stdout.splitlines() if line.startswith("ran")}
 
     assert {*range(19)} <= done

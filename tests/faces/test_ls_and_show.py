@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from commands import messages, on_terminal, runstore
+from commands import messages, on_terminal, python, runstore
 from runstore import Store
 
 HOSTILE = (
@@ -155,7 +155,7 @@ def test_a_live_run_is_shown_with_its_time_so_far(folder):
 
 def test_silence_of_another_host_is_shown_as_silence(folder):
     code = "import os, runstore; print(runstore.start_run('far').uid, flush=True); os._exit(0)"
-    uid = subprocess.check_output([sys.executable, "-c", code], cwd=folder, text=True).strip()
+    uid = python("-c", code, cwd=folder).stdout.strip()
     with contextlib.closing(sqlite3.connect(folder / ".runstore" / "runstore.db")) as database:
         database.execute(
             "UPDATE runs SET hostname = 'node7', boot_id = 'a/b/c', "
@@ -178,7 +178,7 @@ def test_a_patch_is_raw_in_a_pipe_and_harmless_on_a_terminal(tmp_path):
     subprocess.run(["git", "add", "code.py"], cwd=tmp_path, check=True)
     subprocess.run(["git", *identity, "commit", "-qm", "one"], cwd=tmp_path, check=True)
     (tmp_path / "code.py").write_text("x = '\x1b[31m'\n")
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    python("-c", code, cwd=tmp_path)
 
     raw = runstore("show", "--patch", cwd=tmp_path).stdout
     drawn = on_terminal("show", "--patch", cwd=tmp_path, columns=80)
@@ -231,7 +231,7 @@ def test_without_a_name_the_newest_is_shown(folder):
 
 def test_a_captured_document_is_printed_as_it_is(folder):
     code = "import runstore; runstore.start_run('captured').finish()"
-    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+    python("-c", code, cwd=folder)
 
     packages = runstore("show", "--document", "packages", cwd=folder).stdout
     missing = runstore("show", "--document", "nothing", cwd=folder)

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from commands import open_to_all
+from commands import open_to_all, python
 from managers import BLOCKS, STORES, TEXT, Manager, blocks_of
 from places import opened
 from runstore import ManagerStore, StoreWarning
@@ -207,7 +207,7 @@ for call in (lambda: store.add_run(Manager()), store.save):
 def test_read_only_folder_can_be_read(folder, tmp_path, has_database):
     if has_database:
         program = "import sys, runstore; runstore.ManagerStore(sys.argv[1])"
-        subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
+        assert python("-c", program, folder, cwd=tmp_path).returncode == 0
     for path in (folder, *folder.iterdir()):
         path.chmod(0o555 if path.is_dir() else 0o444)
     open_to_all(tmp_path)
@@ -229,7 +229,7 @@ def test_lock_of_a_killed_holder_is_free(folder):
         "FileLock(Path(sys.argv[1])).__enter__()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(folder / "store.json")], check=False)
+    python("-c", program, folder / "store.json", cwd=folder)
 
     with FileLock(folder / "store.json") as lock:
         lock.remember({"a": 1})

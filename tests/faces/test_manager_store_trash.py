@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
 
+from commands import python
 from managers import BLOCKS, STORES, Manager, blocks_of
 from places import opened, place
 from runstore import ManagerStore
@@ -87,7 +86,8 @@ def test_a_list_that_was_open_all_the_time_forgets_what_is_gone_for_good(folder)
         "store = Store.open(sys.argv[1]); store.delete(sys.argv[2]);"
         "store.collect_garbage(older_than=timedelta(0))"
     )
-    subprocess.run([sys.executable, "-c", code, str(place(folder)), REFERENCES[3]], check=True)
+    ended = python("-c", code, str(place(folder)), REFERENCES[3], cwd=folder)
+    assert ended.returncode == 0, ended.stderr
 
     manager = Manager()
     manager_store.add_run(manager)

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import threading
 import pytest
 
 import runstore
+from commands import python
 from runstore import Store
 
 
@@ -43,16 +43,7 @@ def texts(run):
 def script(folder, text, *, variables=None, **options):
     """Run a script as a user does, and return how it ended."""
     (folder / "train.py").write_text(text)
-    return subprocess.run(
-        [sys.executable, "train.py"],
-        cwd=folder,
-        env={**os.environ, **(variables or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        **options,
-    )
+    return python("train.py", cwd=folder, env=variables or {}, **options)
 
 
 PRINTING = "import runstore\nwith runstore.start_run('fit'): print('epoch 1')\n"

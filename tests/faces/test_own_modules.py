@@ -2,13 +2,12 @@
 
 import os
 import py_compile
-import subprocess
 import sys
 import zipfile
 
 import pytest
 
-from commands import git, runstore
+from commands import git, python, runstore
 
 FIT = """
 import os, sys, runstore
@@ -51,16 +50,8 @@ class Place:
 
     def said(self, *words, **variables):
         """Return whether the program ran, or what it did was skipped."""
-        ended = subprocess.run(
-            [sys.executable, "-W", "ignore", *(words or ("fit.py",))],
-            cwd=self.repo,
-            env={**os.environ, "RUNSTORE_URL": str(self.repo / ".runstore"), **variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        store = {"RUNSTORE_URL": str(self.repo / ".runstore")}
+        ended = python(*(words or ("fit.py",)), cwd=self.repo, env=store | variables)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 

@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from commands import messages, runstore
+from commands import messages, python, runstore
 from runstore import Store
 from runstore.inflight.deferred import Deferred
 
@@ -332,9 +332,7 @@ def test_a_script_keeps_its_output_and_gives_the_streams_back(folder):
         "assert before == (sys.stdout, sys.stderr)\n"
     )
 
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
-    )
+    ended = python("-c", code, cwd=folder)
 
     assert ended.stdout == "shown\nlater\n"
     # logging prints what no handler takes; the root logger has none, "mine" has the run's.
@@ -359,7 +357,7 @@ def test_forked_children_keep_their_output_too(folder):
         "    print('end')\n"
     )
 
-    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
+    python("-c", code, cwd=folder)
 
     assert [text for _, text in printed(folder)] == ["parent", "child", "end"]
 

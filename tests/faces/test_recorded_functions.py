@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 
 import runstore
-from commands import but_the_first_line, git
+from commands import but_the_first_line, git, python
 from runstore import Status, Store, StoreWarning
 from runstore.errors import UsageError
 from runstore.user_warnings import warn
@@ -319,11 +319,9 @@ class TestCalls:
         git(tmp_path, "add", ".")
         git(tmp_path, "commit", "-qm", "first")
 
-        out = subprocess.run(
-            [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=True
-        ).stdout
+        ended = python("train.py", cwd=tmp_path)
 
-        assert out.splitlines() == ["trained", "already-ran"]
+        assert ended.stdout.splitlines() == ["trained", "already-ran"]
         with Store.open(tmp_path / ".runstore") as kept:
             assert statuses(kept) == [Status.COMPLETE]
 

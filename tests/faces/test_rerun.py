@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import commands
 from commands import git, messages, runstore
 from runstore import Status, Store
 from runstore.model.facts import Facts
@@ -59,7 +60,7 @@ def read():
 
 
 def python(folder, *words):
-    subprocess.run([sys.executable, *words], cwd=folder, check=True, capture_output=True)
+    assert commands.python(*words, cwd=folder).returncode == 0
 
 
 def listed(ended):

@@ -1,11 +1,10 @@
 """A run that is resumed on other code says so, and keeps that code as well."""
 
 import subprocess
-import sys
 
 import pytest
 
-from commands import git, runstore
+from commands import git, python, runstore
 from runstore import Store, background
 
 BEGIN = (
@@ -21,7 +20,7 @@ def folder(tmp_path, monkeypatch):
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "one")
     monkeypatch.chdir(tmp_path)
-    subprocess.run([sys.executable, "-c", BEGIN], cwd=tmp_path, check=False)
+    python("-c", BEGIN, cwd=tmp_path)
     return tmp_path
 
 

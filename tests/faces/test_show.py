@@ -1,13 +1,12 @@
 """runstore show on a terminal: a run on one screen, everything with --full, and the pager."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from commands import messages, on_terminal, runstore
+from commands import messages, on_terminal, python, runstore
 from runstore import Store
 
 PAGER = f"""{sys.executable} -c "import sys; text = sys.stdin.read(); print('PAGED', text)" """
@@ -98,7 +97,7 @@ def test_a_few_of_many_values_are_shown_and_the_rest_is_named(folder):
 
 def test_environment_and_edits_are_in_full_alone(tmp_path):
     code = "import runstore; runstore.start_run('captured').finish()"
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    python("-c", code, cwd=tmp_path)
     with Store.open(tmp_path / ".runstore") as store:
         store.edit("captured#1", notes="edited")
 
@@ -115,7 +114,7 @@ def test_environment_and_edits_are_in_full_alone(tmp_path):
 
 def test_the_command_is_the_one_that_was_typed(tmp_path):
     (tmp_path / "train.py").write_text("import runstore; runstore.start_run('typed').finish()\n")
-    subprocess.run([sys.executable, "train.py", "--lr", "0.1"], cwd=tmp_path, check=True)
+    python("train.py", "--lr", "0.1", cwd=tmp_path)
 
     shown = "\n".join(drawn(tmp_path))
     piped = runstore("show", cwd=tmp_path).stdout

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import runstore
-from commands import but_the_first_line
+from commands import but_the_first_line, python
 from runstore import Status, Store
 from runstore.capture.program import decorators
 from runstore.errors import ConflictError, UsageError
@@ -25,17 +25,16 @@ def script(tmp_path, text, *, wait=True):
     """Run a user's script beside a store of its own; return the process and what it printed."""
     path = tmp_path / "train.py"
     path.write_text("import runstore, sys, os, time\n" + text)
-    process = subprocess.Popen(
+    if wait:
+        ended = python(str(path), cwd=tmp_path)
+        return ended.returncode, ended.stdout, ended.stderr
+    return subprocess.Popen(
         [sys.executable, str(path)],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    if not wait:
-        return process
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
 
 
 def only_run(tmp_path):

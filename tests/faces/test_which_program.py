@@ -1,12 +1,10 @@
 """Which program a run is of: the user's script, whatever starts, profiles or distributes it."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
-from commands import git
+from commands import git, python
 
 FIT = """
 import sys, runstore
@@ -55,17 +53,9 @@ def project(tmp_path):
     return commit
 
 
-def said(folder, *words, cwd=None, stdin=subprocess.DEVNULL):
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", *words],
-        cwd=cwd or folder,
-        env={**os.environ, "RUNSTORE_URL": str(folder / ".runstore")},
-        stdin=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def said(folder, *words, cwd=None, **more):
+    store = {"RUNSTORE_URL": str(folder / ".runstore")}
+    ended = python(*words, cwd=cwd or folder, env=store, **more)
     assert ended.returncode == 0, ended.stderr
     return next(line for line in ended.stdout.splitlines() if line.startswith(("ran", "skipped")))
 
