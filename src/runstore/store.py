@@ -18,6 +18,7 @@ from runstore.errors import (
     NotFoundError,
     RunNotFoundError,
     ServerUnreachableError,
+    StoreCorruptError,
     StoreError,
     UsageError,
     shown,
@@ -204,10 +205,14 @@ class Store:
 
     def _waiting_store(self) -> Store:
         """Return the store of the runs that wait on this machine for the server."""
-        from runstore.storage.postgres.waiting import WAITING
+        from runstore.storage.postgres.waiting import WAITING, set_aside
 
         if self._aside is None or not self._aside.backend.is_in_place:
-            self._aside = Store.open(self.path / WAITING)
+            try:
+                self._aside = Store.open(self.path / WAITING)
+            except StoreCorruptError as error:
+                set_aside(self.path, lambda: Store.open(self.path / WAITING).close(), error)
+                self._aside = Store.open(self.path / WAITING)
             self._aside.backend.is_fresh = False
         return self._aside
 
@@ -497,7 +502,7 @@ class Store:
         run = self.backend.database.runs_by_reference(reference)
         former = self.backend.moves.former_references(run[0].uid) if len(run) == 1 else []
         there = folders_named(self.backend, [reference, *former])
-        return there[0] if there else self.path / RUNS / names.folder_name(reference)
+        return there[0] if there else self.backend.home / RUNS / names.folder_name(reference)
 
     # Ending
 
@@ -1556,7 +1561,14 @@ def _deliver_some(store: Store, within_s: float) -> None:
         return
     from runstore.maintenance.delivery import are_few, is_small
 
-    with suppress(StoreError), Store.open(store.path / WAITING, create=False) as source:
+    try:
+        source = Store.open(store.path / WAITING, create=False)
+    except StoreCorruptError as error:
+        warn(f"Runs of this machine cannot be delivered: {error.what} {error.kept}")
+        return
+    except StoreError:  # they were delivered just now
+        return
+    with source:
         is_now = is_small(source.backend) and (within_s or are_few(source.backend))
         if is_now:
             _delivery(store, within_s or _DELIVERED_WITHIN_S).do()

@@ -3,10 +3,12 @@
 import json
 import multiprocessing
 import os
+import random
 import subprocess
 import sys
 import time
 import warnings
+from contextlib import suppress
 
 import pytest
 
@@ -365,6 +367,22 @@ def test_children_of_a_waiting_run_add_to_it(closed, tmp_path):
         assert store.get(run.reference).metrics.keys() >= {"child", "acc"}
 
 
+def test_a_folder_of_plain_files_keeps_its_place(closed):
+    with Store.open(closed.url) as store, pytest.warns(StoreWarning):
+        run = store.start("mnist", capture=False, full_store=True)
+        folder = run.store.folder_of(run.reference)
+        folder.mkdir(parents=True)
+        (folder / "notes.txt").write_text("plain")
+        closed.open()
+        assert not [one for one in store.check() if one.is_trouble]
+        run.finish()
+
+    with Store.open(closed.url) as store:
+        assert store.folder_of(store.get(run.reference).reference) == folder
+        assert (folder / "notes.txt").read_text() == "plain"
+        assert not [one for one in store.check() if one.is_trouble]
+
+
 def test_a_past_run_waits_as_well(closed):
     with Store.open(closed.url) as store, pytest.warns(StoreWarning):
         past = store.record("old", started_at="2025-03-01T10:30:00Z", metrics={"loss": [2, 1]})
@@ -402,6 +420,34 @@ def test_runs_that_wait_for_another_url_can_be_delivered(closed, tmp_path):
         assert len(store.list()) == 2
 
 
+def test_a_damaged_store_of_waiting_runs_is_kept_and_replaced(closed):
+    start_aside(closed)
+    with Store.open(closed.url) as store:
+        damaged = store.path / "waiting" / "runstore.db"
+    damaged.write_bytes(b"damaged" * 1000)
+
+    with Store.open(closed.url) as store, pytest.warns(StoreWarning, match="was renamed to"):
+        run = store.start("mnist", capture=False)
+        run.finish()
+    kept = next(damaged.parents[1].glob("waiting.damaged-*"))
+    assert (kept / "runstore.db").read_bytes() == b"damaged" * 1000
+    closed.open()
+
+    with Store.open(closed.url) as store:
+        assert store.get(run.reference).run_number == 2
+
+
+def test_damage_does_not_disturb_the_store_on_the_server(closed):
+    start_aside(closed)
+    with Store.open(closed.url) as store:
+        damaged = store.path / "waiting" / "runstore.db"
+    damaged.write_bytes(b"damaged" * 1000)
+    closed.open()
+
+    with pytest.warns(StoreWarning, match="cannot be delivered"), Store.open(closed.url) as store:
+        assert store.get("mnist#1").status is Status.COMPLETE
+
+
 def test_a_deleted_run_is_not_delivered_again(closed):
     run = start_aside(closed)
     closed.open()
@@ -412,3 +458,50 @@ def test_a_deleted_run_is_not_delivered_again(closed):
 
     with Store.open(closed.url) as store, pytest.raises(NotFoundError):
         store.get(run.uid)
+
+
+RECORDER = """
+import runstore
+for number in range(60):
+    with runstore.start_run("fit", params={"n": number}, capture=False, output=False) as run:
+        for step in range(20):
+            run.log(loss=step)
+        run.save("w.txt", b"%d" % number)
+    print(run.uid, run.reference, flush=True)
+"""
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(200)
+def test_a_delivery_that_is_killed_at_any_moment_loses_and_doubles_nothing(
+    closed, tmp_path, is_full_campaign
+):
+    if not is_full_campaign:
+        pytest.skip("takes half a minute")
+    env = {**os.environ, "RUNSTORE_URL": closed.url, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", RECORDER], env=env, check=True, capture_output=True, text=True
+    )
+    recorded = dict(line.split() for line in done.stdout.splitlines())
+    closed.open()
+    push = [sys.executable, "-m", "runstore", "push"]
+    choose = random.Random(5)
+    for _ in range(20):
+        pushing = subprocess.Popen(push, env=env, stderr=subprocess.PIPE)
+        with suppress(subprocess.TimeoutExpired):
+            pushing.wait(choose.uniform(0.2, 1.5))
+        pushing.kill()
+        pushing.communicate()
+    several = [subprocess.Popen(push, env=env, stderr=subprocess.PIPE) for _ in range(3)]
+    assert [one.wait(60) for one in several] == [0] * 3
+    for one in several:
+        one.communicate()
+
+    with Store.open(closed.url) as store:
+        kept = {run.uid: run for run in store.list("fit")}
+        assert kept.keys() == recorded.keys()
+        assert sorted(run.run_number for run in kept.values()) == list(range(1, 61))
+        assert {run.metrics["loss"].count for run in kept.values()} == {20}
+        assert all(store.get(recorded[uid]).uid == uid for uid in kept)
+        assert not [one for one in store.check(deep=True) if one.is_trouble]
+        assert not (store.path / "waiting").exists()

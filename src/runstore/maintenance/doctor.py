@@ -213,6 +213,10 @@ def _folders(backend: Backend) -> Iterator[Finding]:
         told = "folders of permanently deleted runs"
         yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
     known = {folder_name(name) for name in backend.trash.every_reference()}
+    if backend.server is not None:
+        from runstore.storage.postgres.waiting import waiting_references
+
+        known |= {folder_name(name) for name in waiting_references(backend.path)}
     runs = backend.path / RUNS
     strange = [runs / name for name in _names_in(runs) if name not in known]
     if strange:

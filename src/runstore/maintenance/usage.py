@@ -47,7 +47,7 @@ def digests_in_flight(backend: Backend) -> set[str]:
 
 def folders_named(backend: Backend, references: Iterable[str]) -> list[Path]:
     """Return the existing folders of plain files for references."""
-    runs, there = backend.path / RUNS, []
+    runs, there = backend.home / RUNS, []
     with suppress(OSError), folder_at(runs, levels=1) as found:
         for name in map(folder_name, references):
             with suppress(OSError):

@@ -7,11 +7,12 @@ server when they are delivered. This module needs no psycopg.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from runstore.errors import StoreError, StoreUnavailableError
+from runstore.errors import StoreCorruptError, StoreError, StoreUnavailableError
 from runstore.model.facts import ProcessIdentity
 from runstore.model.status import Status
 from runstore.storage.blocks import EXPERIMENT_ID
@@ -21,10 +22,13 @@ from runstore.storage.files.locks import locked
 from runstore.storage.rows import facts_from_text
 from runstore.storage.sqlite.paths import DATABASE
 from runstore.storage.statements import NEXT_CHANGE
+from runstore.storage.trash import Trash
+from runstore.user_warnings import warn
 
 WAITING = "waiting"  # the name of its folder
 # Held by programs that start runs, so that the store is not removed meanwhile.
 STARTING = "waiting.lock"
+_DAMAGED = "damaged.lock"  # held while a damaged store is renamed
 _PATIENCE_S = 10.0
 # The fact with the name of a parent that is on the server.
 PARENT_NAME = "parent.name"
@@ -140,6 +144,23 @@ def kept_in_place(folder: Path) -> Iterator[None]:
         raise StoreUnavailableError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
+def set_aside(folder: Path, check: Callable[[], None], error: StoreCorruptError) -> None:
+    """Rename a damaged waiting store, so that runs can be recorded in a new one.
+
+    Args:
+        folder: The folder on this machine of the store on the server.
+        check: Raises the error again, unless another program was faster.
+        error: The damage.
+    """
+    with locked(folder / _DAMAGED, is_shared=False, patience_s=_PATIENCE_S):
+        try:
+            check()
+        except StoreCorruptError:
+            aside = folder / f"{WAITING}.damaged-{os.urandom(8).hex()}"
+            (folder / WAITING).rename(aside)
+            warn(f"{error.what} It was renamed to {aside}, and a new one was created.")
+
+
 def is_waiting(folder: Path) -> bool:
     """Check whether runs may wait on this machine; quick enough for every opening.
 
@@ -167,6 +188,14 @@ def note_delivered(place: Path, change: int, server: str) -> None:
     """Note the change up to which the server has all runs; without the note, all are compared."""
     with suppress(OSError):
         (place / _MARK).write_text(f"{change} {server}\n", encoding="utf-8")
+
+
+def waiting_references(folder: Path) -> set[str]:
+    """Return the provisional references of the runs that wait on this machine."""
+    if is_waiting(folder):
+        with suppress(StoreError), WaitingDatabase.opened(folder) as database:
+            return Trash(database).every_reference()
+    return set()
 
 
 def count_waiting(folder: Path) -> int:
