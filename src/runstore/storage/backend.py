@@ -241,11 +241,13 @@ class Backend:
     def texts(self) -> TextSearch | ServerSearch:
         """The full-text search in notes, errors and output."""
         if self.server is not None:
+            from runstore.storage.postgres.database import ServerDatabase
             from runstore.storage.postgres.objects import RowObjects
             from runstore.storage.postgres.search.search import ServerSearch
 
-            if isinstance(self.objects, RowObjects):
-                return ServerSearch(self.database, self.objects, self.spool, tell=warn)
+            database, objects = self.database, self.objects
+            if isinstance(database, ServerDatabase) and isinstance(objects, RowObjects):
+                return ServerSearch(database, objects, self.spool, tell=warn)
         from runstore.storage.fulltext.search import TextSearch
 
         return TextSearch(self.database, self.objects, self.spool, tell=warn)

@@ -15,8 +15,10 @@ from runstore.storage.migrations import SCHEMA_VERSION
 from runstore.storage.postgres import schema
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import ServerLocation
+from runstore.storage.postgres.search.trigrams import make_index
 from runstore.storage.remote.places import ContentsPlace, place_of
 from runstore.storage.rows import facts_to_text
+from runstore.user_warnings import warn
 
 _MAY_WRITE = "SELECT has_table_privilege('runs', 'INSERT'), pg_is_in_recovery()"
 
@@ -61,6 +63,7 @@ class ServerDatabase(Database):
     def _open(self, driver: PostgresDriver, *, create: bool, migrate: bool) -> None:
         if migrate and schema.current_version(driver):
             schema.migrate(driver)
+            make_index(driver, warn)
         self._check_tables(driver, create=create)
         if self._wanted_place is not None:
             self.place = place_of(driver, self._wanted_place)
@@ -140,3 +143,4 @@ class ServerDatabase(Database):
                 hint="Record a run first, or name another database.",
             )
         schema.create(driver)
+        make_index(driver, warn)

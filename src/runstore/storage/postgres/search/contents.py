@@ -21,7 +21,8 @@ from runstore.storage.fulltext.candidates import Document
 from runstore.storage.fulltext.index import FIELD_NUMBERS, OUTPUT_FIELD
 from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.postgres import objects
-from runstore.storage.postgres.search.expression import Prefilter, simplified_in
+from runstore.storage.postgres.search.expression import PRINTED_BODY, Prefilter, simplified_in
+from runstore.storage.postgres.search.trigrams import RUNS_WITH, RUNS_WITHOUT
 from runstore.storage.rows import as_int, as_optional_text, as_text
 
 Texts = tuple[Union[str, None], Union[str, None], Union[str, None]]
@@ -30,6 +31,7 @@ Texts = tuple[Union[str, None], Union[str, None], Union[str, None]]
 READS_AT_MOST_S = 120.0
 _SLOW_S = 2.0
 _RUNS_AT_ONCE = 1024
+_LAST_ID = 2**62
 _BYTES_AT_ONCE = 64 << 20
 _INLINE_BYTES = 64 << 10
 # How many of the next runs are read with one that is checked.
@@ -39,24 +41,19 @@ SIZES = """
     SELECT run_id, sum(size_bytes) FROM outputs WHERE run_id BETWEEN ? AND ? AND size_bytes > 0
     GROUP BY run_id ORDER BY run_id DESC
 """
-# A part begins with the end of the one before, so that no line is cut. The empty text makes the
-# server fetch the contents once.
-_PRINTED_BYTES = """
-    SELECT o.run_id AS id, o.size_bytes AS size, c.body
+_PRINTED_BYTES = f"""
+    SELECT o.run_id AS id, 0 AS part, o.size_bytes AS size, c.body
     FROM outputs o LEFT JOIN LATERAL (
-        SELECT CASE p.part WHEN 0 THEN p.body || ''::bytea ELSE coalesce((
-            SELECT substring(q.body FROM greatest(1, octet_length(q.body) - 65535)) || p.body
-            FROM object_parts q WHERE q.digest = p.digest AND q.part = p.part - 1
-        ), p.body) END AS body
-        FROM object_parts p WHERE p.digest = o.digest OFFSET 0
+        SELECT {PRINTED_BODY} AS body FROM object_parts p WHERE p.digest = o.digest OFFSET 0
     ) c ON true
-    WHERE o.run_id BETWEEN :first AND :last AND o.size_bytes > 0
+    WHERE o.run_id {{runs}} AND o.size_bytes > 0
 """
 _WRITTEN_BYTES = """
-    SELECT r.id, 0 AS size,
+    SELECT r.id, 0 AS part, 0 AS size,
         convert_to(concat_ws(chr(10), r.notes, r.error, r.traceback), 'UTF8') AS body
     FROM runs r WHERE r.id BETWEEN :first AND :last
 """
+_IN_RANGE, _LISTED = "BETWEEN :first AND :last", "IN (SELECT value FROM json_each(:runs))"
 # Output without contents in the database may be on this machine.
 PRINTED_BY = f"""
     SELECT DISTINCT t.id FROM {simplified_in(_PRINTED_BYTES, is_printed=True)}
@@ -82,6 +79,7 @@ class ServerTexts(RunTexts):
         objects: The output of runs that have ended.
         live: Files of printed lines in the spool, by uid.
         tell: Receives a message for users if the search takes long.
+        has_index: Whether the server has an index of printed texts.
     """
 
     def __init__(
@@ -90,9 +88,13 @@ class ServerTexts(RunTexts):
         objects: Objects,
         live: Mapping[str, Sequence[Path]],
         tell: Callable[[str], None],
+        *,
+        has_index: bool = False,
     ) -> None:
         super().__init__(database, objects, live)
+        self.has_index = has_index
         self._tell = tell
+        self._without_index: Sequence[tuple[Sequence[int], int]] | None = None
         self._read_s, self._read_bytes = 0.0, 0
         self._next: list[int] = []
         self._ahead = _FIRST_AHEAD
@@ -137,6 +139,22 @@ class ServerTexts(RunTexts):
         with self._database.driver.read() as connection:
             found = connection.execute(SIZES, (first, last)).fetchall()
         return [(as_int(run_id), as_int(size)) for run_id, size in found]
+
+    def without_index(self) -> Sequence[tuple[Sequence[int], int]]:
+        """Return the runs whose output is not indexed yet, in groups, with the sizes."""
+        if self._without_index is None:
+            groups: list[tuple[list[int], int]] = []
+            with self._database.driver.read() as connection:
+                found = connection.execute(RUNS_WITHOUT).fetchall()
+            for run_id, size in found:
+                runs, so_far = groups.pop() if groups else ([], 0)
+                if runs and so_far + size > _BYTES_AT_ONCE:
+                    groups.append((runs, so_far))
+                    runs, so_far = [], 0
+                runs.append(as_int(run_id))
+                groups.append((runs, so_far + as_int(size)))
+            self._without_index = groups
+        return self._without_index
 
     # Texts of candidates, read together with those of the next ones
 
@@ -235,17 +253,53 @@ class ServerDocuments:
         self._loose = prefilter.loose
         self._strict = prefilter.strict if in_one_document else prefilter.loose
         self._parameters = prefilter.parameters
+        self._has_trigrams = prefilter.has_trigrams
+        self._few: _RunBlock | None = None
         numbers = [FIELD_NUMBERS[name] for name in fields]
         self._has_output = OUTPUT_FIELD in numbers
         self._written = [Document(one, 0) for one in numbers if one != OUTPUT_FIELD]
         self._blocks: dict[int, _RunBlock] = {}
 
-    def runs(self, at_most: int) -> set[int] | None:  # noqa: ARG002 - as for an index
-        """Return None: texts are read only of runs that fulfil the other conditions."""
-        return None
+    def runs(self, at_most: int) -> set[int] | None:
+        """Return the runs that may match, found by the index; None if they may be many."""
+        if self._few is None and self._has_trigrams and self._texts.has_index:
+            self._few = self._found_by_index(at_most)
+            if self._few is not None:
+                self._texts.expect(sorted(self._few.written | self._few.printed, reverse=True))
+        return None if self._few is None else self._few.written | self._few.printed
+
+    def _found_by_index(self, at_most: int) -> _RunBlock | None:
+        found = _RunBlock(set(), ())
+        if self._has_output:
+            statement = RUNS_WITH.format(strict=self._strict, loose=self._loose)
+            limited = {**self._parameters, "at_most": at_most + 1}
+            found.printed.update(self._texts.rows(statement, limited, 0))
+            for runs, size in self._texts.without_index():
+                if len(found.printed) > at_most:
+                    return None
+                some = {**self._between(0, 0), "runs": json.dumps(runs)}
+                found.printed.update(self._texts.rows(self._printed_by(_LISTED), some, size))
+        if self._written:
+            found.written.update(self._written_in(0, _LAST_ID))
+        return found if len(found.printed | found.written) <= at_most else None
+
+    def _printed_by(self, runs: str) -> str:
+        return PRINTED_BY.format(
+            runs=runs, raw=self._raw, strict=self._strict, loose=self._loose or "true"
+        )
+
+    def _written_in(self, first: int, last: int) -> Sequence[int]:
+        statement = WRITTEN_IN.format(raw=self._raw, strict=self._strict)
+        return self._texts.rows(statement, self._between(first, last), 0)
 
     def of_run(self, run_id: int) -> Sequence[Document]:
         """Return the documents of a run that may match."""
+        block = self._few or self._looked_at(run_id)
+        found = [*self._written] if run_id in block.written else []
+        return [*found, _PRINTED] if run_id in block.printed else found
+
+    def _looked_at(self, run_id: int) -> _RunBlock:
+        """Return the block of a run, whose texts were looked at."""
         place = run_id // _RUNS_AT_ONCE
         if place not in self._blocks:
             self._blocks[place] = self._of_block(place * _RUNS_AT_ONCE)
@@ -255,8 +309,7 @@ class ServerDocuments:
                 block.ranges.remove(one)
                 self._look_at(block, *one)
                 break
-        found = [*self._written] if run_id in block.written else []
-        return [*found, _PRINTED] if run_id in block.printed else found
+        return block
 
     def _of_block(self, first: int) -> _RunBlock:
         last = first + _RUNS_AT_ONCE - 1
@@ -264,8 +317,7 @@ class ServerDocuments:
         if self._written and self._strict is None:
             written = set(range(first, last + 1))
         elif self._written:
-            statement = WRITTEN_IN.format(raw=self._raw, strict=self._strict)
-            written = set(self._texts.rows(statement, self._between(first, last), 0))
+            written = set(self._written_in(first, last))
         block = _RunBlock(written, self._texts.sizes(first, last) if self._has_output else ())
         self._texts.expect(sorted(written, reverse=True))
         return block
@@ -275,9 +327,7 @@ class ServerDocuments:
         if self._strict is None:
             block.printed.update(range(first, last + 1))
         else:
-            statement = PRINTED_BY.format(
-                raw=self._raw, strict=self._strict, loose=self._loose or "true"
-            )
+            statement = self._printed_by(_IN_RANGE)
             found = self._texts.rows(statement, self._between(first, last), size)
             block.printed.update(found)
         self._texts.expect(sorted(block.printed | block.written, reverse=True))

@@ -23,6 +23,8 @@ FOLDED_TO_ASCII = (
 # The last character that has another case.
 _LAST_CASED = 0x1E943
 _LITERAL_AT_MOST = 1_000
+# pg_trgm takes letters and digits alone, which numbers of bytes are as well.
+_TRIGRAM = re.compile("[a-z0-9]{3}")
 # Escape sequences as `model/text/output.py` removes them; a backslash is two in this form.
 _SEQUENCES = r"\e\[[0-9;:?]*[ -/]*([@-Z[]|\\\\|[]^-~])|\e\][^\x07\e\n]*(\x07|\e\\\\)"
 
@@ -52,19 +54,28 @@ def _plain(text: str) -> str:
     return f"CASE WHEN {has_none} THEN {text} ELSE {plain} END"
 
 
+# The bytes of a row `p` of contents. A part begins with the end of the one before, so that no line
+# is cut. The empty text makes the server fetch the contents once.
+PRINTED_BODY = """CASE p.part WHEN 0 THEN p.body || ''::bytea ELSE coalesce((
+        SELECT substring(q.body FROM greatest(1, octet_length(q.body) - 65535)) || p.body
+        FROM object_parts q WHERE q.digest = p.digest AND q.part = p.part - 1
+    ), p.body) END"""
+
+
 def simplified_in(rows: str, *, is_printed: bool) -> str:
     """Return SQL for rows with the simplified form of their bytes, as the table `t`.
 
     Args:
-        rows: The statement for rows with the columns `id`, `size` and `body`.
+        rows: The statement for rows with the columns `id`, `part`, `size` and `body`.
         is_printed: Whether they are output, which is searched without escape sequences.
     """
     # OFFSET 0 makes the server compute each step once.
     plain = _plain("e.text") if is_printed else "e.text"
     return f"""(
-        SELECT s.id, s.size, {_simplified("s.text")} AS text FROM (
-            SELECT e.id, e.size, {plain} AS text FROM (
-                SELECT b.id, b.size, encode(b.body, 'escape') AS text FROM ({rows}) b
+        SELECT s.id, s.part, s.size, {_simplified("s.text")} AS text FROM (
+            SELECT e.id, e.part, e.size, {plain} AS text FROM (
+                SELECT b.id, b.part, b.size, encode(b.body, 'escape') AS text
+                FROM ({rows}) b
                 WHERE {{raw}} OFFSET 0
             ) e OFFSET 0
         ) s OFFSET 0
@@ -77,6 +88,7 @@ class Prefilter:
     Attributes:
         strict: The condition on a text that contains a whole match, as SQL; None for none.
         loose: The condition on one of several texts that contain a match together; None for none.
+        has_trigrams: Whether an index of trigrams finds both.
         raw: A condition on the bytes `b.body` that is faster; `true` for none.
 
     Args:
@@ -88,7 +100,9 @@ class Prefilter:
         self._values: dict[str, object] = {}
         self.raw = self._of_bytes(exact)
         self.strict = self._of(needed)
-        self.loose = self._of(_one_of_each(needed))
+        loose = _one_of_each(needed)
+        self.loose = self._of(loose)
+        self.has_trigrams = _has_trigrams(needed) and _has_trigrams(loose)
 
     @property
     def parameters(self) -> Mapping[str, object]:
@@ -131,6 +145,13 @@ def _one_of_each(needed: Needed) -> Needed:
     if isinstance(needed, Some) or not parts:
         return Some(parts) if isinstance(needed, Some) else needed
     return max(parts, key=_precision)
+
+
+def _has_trigrams(needed: Needed) -> bool:
+    if isinstance(needed, str):
+        return _TRIGRAM.search(pattern_of(needed)[0]) is not None
+    parts = map(_has_trigrams, needed.parts)
+    return any(parts) if isinstance(needed, Every) else all(parts)
 
 
 def _precision(needed: Needed) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from runstore.storage.database import Database
 from runstore.storage.files.objects import Objects
 from runstore.storage.files.spool import Spool
 from runstore.storage.fulltext.conditions import TextConditions
 from runstore.storage.fulltext.run_texts import by_run
 from runstore.storage.fulltext.search import fulfilled
+from runstore.storage.postgres.database import ServerDatabase
 from runstore.storage.postgres.search.contents import ServerTexts
+from runstore.storage.postgres.search.trigrams import can_search
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class ServerSearch:
 
     def __init__(
         self,
-        database: Database,
+        database: ServerDatabase,
         objects: Objects,
         spool: Spool,
         *,
@@ -48,7 +49,9 @@ class ServerSearch:
         """
         # Listed first, so that files imported meanwhile are found in one place or in both.
         live = by_run(self._spool.output_files())
-        return fulfilled(ServerTexts(self._database, self._objects, live, self._tell), work)
+        has_index = can_search(self._database.driver)
+        texts = ServerTexts(self._database, self._objects, live, self._tell, has_index=has_index)
+        return fulfilled(texts, work)
 
     def forget(self) -> None:
-        """Do nothing: there is no index with data of removed texts."""
+        """Do nothing: an index on the server forgets removed contents at once."""
