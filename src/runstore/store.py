@@ -859,7 +859,7 @@ class Store:
         from runstore.maintenance.transfer import transfer, uids_of
 
         uids = uids_of(self.backend, where, experiment, runs)
-        with other_store(other, is_to_write=True, create=not dry) as receiver:
+        with other_store(other, is_to_write=True, create=not dry, sender=self) as receiver:
             if not dry:
                 receiver.backend.make()
             return transfer(
@@ -1585,7 +1585,11 @@ def _delivery(store: Store, within_s: float | None = None) -> DeliveryLater:
 
 @contextmanager
 def other_store(
-    other: str | os.PathLike[str] | Store, *, is_to_write: bool, create: bool = True
+    other: str | os.PathLike[str] | Store,
+    *,
+    is_to_write: bool,
+    create: bool = True,
+    sender: Store | None = None,
 ) -> Iterator[Store]:
     """Yield the other store of a transfer; one that is opened here is closed on exit.
 
@@ -1594,11 +1598,17 @@ def other_store(
         is_to_write: Whether to write to it. Otherwise, nothing is written to a store of another
             user, not even data in flight.
         create: Whether to create a missing store to write to.
+        sender: The store that sends runs to it.
+
+    Raises:
+        UsageError: It is within the folder of the sender.
     """
     if isinstance(other, Store):
         yield other
         return
     path = find_place(other)
+    if sender is not None and isinstance(path, Path):
+        _check_is_outside(path, sender.backend)
     file = path / DATABASE if isinstance(path, Path) else None
     is_foreign = file and is_there(file) and not is_usable(file, working_directory())
     if file and is_foreign and not is_to_write:
@@ -1607,6 +1617,17 @@ def other_store(
         opened = Store.open(other, create=is_to_write and create)
     with opened:
         yield opened
+
+
+def _check_is_outside(path: Path, sender: Backend) -> None:
+    # As for a copy of a store: it would be part of the copy, and `gc` would remove it.
+    whole = sender.path.resolve()
+    if whole in path.resolve().parents:
+        raise UsageError(
+            f"{path} is within the store.",
+            kept="Nothing was transferred.",
+            hint=f"Choose a folder outside {sender.path}.",
+        )
 
 
 def migrate(location: str | os.PathLike[str] | None = None) -> Store:

@@ -573,6 +573,19 @@ def test_a_store_is_not_transferred_to_itself(stores, tmp_path):
             a.push(same)
 
 
+@pytest.mark.parametrize("inner", ["inner", "objects/inner", "objects"])
+def test_no_store_is_made_within_the_store(stores, tmp_path, inner):
+    a, _, _ = stores
+    record(a)
+    before = files_of(a.path)
+
+    for place in (a.path / inner, tmp_path / "b" / ".." / "a" / inner):
+        with pytest.raises(UsageError, match="is within the store"):
+            a.push(place)
+
+    assert files_of(a.path) == before
+
+
 # Damage
 
 

@@ -31,6 +31,7 @@ from runstore.storage.files.safe_files import folder_at, remove_tree
 from runstore.storage.files.spool import uid_of
 from runstore.storage.integrity.orphan_rows import OrphanRows
 from runstore.storage.integrity.references import References
+from runstore.storage.transfer.staging import remove_abandoned
 from runstore.storage.trash import Expired, InTrash
 from runstore.user_warnings import warn
 
@@ -41,6 +42,10 @@ T = TypeVar("T")
 RUNS_AT_ONCE = 100
 _FILES_AT_ONCE = 500
 _ANY_TIME = 2**62  # later than any deletion
+
+
+# Transfers that were not continued for so long have been abandoned.
+_UNFINISHED = timedelta(days=7)
 
 
 def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bool) -> Collected:
@@ -58,6 +63,7 @@ def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bo
         # On a full disk, this space is required to remove the rows of a run.
         first = sweep.contents()
         expired = _purged(backend, expired, before)
+        remove_abandoned(backend.database, now_micros() - _UNFINISHED // timedelta(microseconds=1))
     freed = Freed(
         folders=sweep.folders(),
         leftovers=sweep.spool() + sweep.incoming(),

@@ -57,6 +57,7 @@ from runstore.storage.transfer.joining import PointJoiner
 from runstore.storage.transfer.merging import merged
 from runstore.storage.transfer.places import placed_as
 from runstore.storage.transfer.records import RunRecord
+from runstore.storage.transfer.staging import long_series, stage
 from runstore.storage.transfer.transaction import DamagedError, Delivery, records_of, write_runs
 
 if TYPE_CHECKING:
@@ -275,8 +276,10 @@ class _Transfer:
             return DAMAGED, problem
         if mine is not None:
             if mine.purged_at is not None:
-                return ("", "") if self._is_restoring else (DELETED, "")
-            if problem := problem_of(mine):
+                if not (mine.is_staged or self._is_restoring):
+                    return DELETED, ""
+                mine = None
+            elif problem := problem_of(mine):
                 return DAMAGED, f"{problem} in {self._target.place}"
         # A start whose answer was lost is on the server as well, and has ended here.
         both = (theirs,) if self._source.database.is_provisional else (theirs, mine)
@@ -303,6 +306,7 @@ class _Transfer:
             The runs that changed meanwhile.
         """
         late: list[Delivery] = []
+        ready = list(self._staged(ready))
         while ready:
             some = ready[: self._at_once]
             try:
@@ -320,6 +324,22 @@ class _Transfer:
             fitting = int(len(some) * _HELD_S / max(done.held_s, 1e-4))
             self._at_once = min(max(1, fitting), 2 * self._at_once, _RUNS_AT_ONCE)
         return late
+
+    def _staged(self, wanted: Iterable[Delivery]) -> Iterator[Delivery]:
+        """Write the long series of new runs first."""
+        source, target = self._source.database, self._target.database
+        for one in wanted:
+            is_removed = one.mine is not None and not one.mine.is_staged
+            if is_removed or source.is_provisional or not long_series(one.theirs):
+                yield one
+                continue
+            try:
+                stage(source, target, one.theirs)
+            except StoreCorruptError as error:
+                self._skip(one.theirs.row.reference, one.uid, DAMAGED, error.what)
+                continue
+            known, _ = records_of(target, [one.uid])
+            yield one._replace(mine=known.get(one.uid))
 
     def _count(self, one: Delivery) -> None:
         self._points += one.points

@@ -60,7 +60,7 @@ def command(
         check_new_place(other)
     with open_store() as store, shown_progress() as progress:
         wanted = selected(store, named)
-        with other_store(other, is_to_write=True, create=not dry_run) as receiver:
+        with other_store(other, is_to_write=True, create=not dry_run, sender=store) as receiver:
             result = store.push(
                 receiver, **wanted, restore=restore, dry=dry_run, progress=progress
             )

@@ -34,7 +34,9 @@ CHECKS: tuple[tuple[str, str], ...] = (
             f"rows of {table} are left of a permanently deleted run",
             f"""
             SELECT DISTINCT {_NAME.format(table=table)} FROM {table}
-            WHERE run_id IN (SELECT id FROM runs WHERE purged_at IS NOT NULL)
+            WHERE run_id IN (
+                SELECT id FROM runs WHERE purged_at IS NOT NULL AND block IS NULL
+            ) -- a block marks a run that a transfer is writing
             """,
         )
         for table in (*TABLES_OF_RUNS, "run_facts")
@@ -95,7 +97,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
         WHERE NOT EXISTS (
             SELECT 1 FROM metric_summaries s
             WHERE s.run_id = c.run_id AND s.set_index = c.set_index AND s.key_id = c.key_id
-        )
+        ) AND (r.purged_at IS NULL OR r.block IS NULL)
         """,
     ),
     (

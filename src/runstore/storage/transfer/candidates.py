@@ -12,7 +12,7 @@ from runstore.storage.transfer.comparing import SeenRun, every_run
 
 PURGED_RUNS = """
     SELECT r.uid, r.reference FROM runs r
-    WHERE r.deleted_at IS NOT NULL AND r.purged_at IS NOT NULL
+    WHERE r.deleted_at IS NOT NULL AND r.purged_at IS NOT NULL AND r.block IS NULL
 """
 COUNT_TO_TRANSFER = "SELECT count(*) FROM runs r WHERE r.purged_at IS NULL"
 

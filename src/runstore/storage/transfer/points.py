@@ -57,25 +57,114 @@ def copy_series(
     Raises:
         StoreCorruptError: The points are damaged, or do not match their summary.
     """
-    there = _place(source, runs[0], key)
-    target.execute(ADD_KEY, {"key": key.key})
-    here = _place(target, runs[1], key)
-    _check_summary(source, there, summary)
-    remove_series(target, here)
-    points = 0
-    for index, count, chunk in _chunks(source, there):
-        packed = {"chunk_index": index, "count": count, "chunk": chunk}
-        digest = chunks.chunk_digest((*here.values(), index, count), chunk)
-        target.execute(PUT_CHUNK, {**here, **packed, "digest": digest})
-        points += count
-    if points != summary.points:
-        raise _damaged(key, f"{points:,} points are there, not {summary.points:,}")
-    for level, place, blocks in _levels(source, there):
-        digest = row_digest((*here.values(), level, place), blocks)
-        row = {"level": level, "place": place, "blocks": blocks, "digest": digest}
-        target.execute(PUT_ROW, {**here, **row})
-    digest = summary_digest((*here.values(),), summary)
-    target.execute(PUT_SUMMARY, {**here, **summary._asdict(), "digest": digest})
+    copy = SeriesCopy(runs, key, summary)
+    while not copy.is_done:
+        copy.write_part(source, target)
+
+
+class SeriesCopy:
+    """Copies a series of a run in parts; chunks that both stores have at the beginning stay.
+
+    Args:
+        runs: The row ids of the run in both stores.
+        key: The series.
+        summary: Its summary.
+
+    Attributes:
+        is_done: Whether the series is complete, with its summary.
+    """
+
+    def __init__(self, runs: tuple[int, int], key: KeyOf, summary: Summary) -> None:
+        self.is_done = False
+        self._runs = runs
+        self._key = key
+        self._summary = summary
+        self._after = -1  # the last chunk that was written
+        self._points = 0
+        self._begun = self._has_chunks = False
+        self._level = (-1, -1)
+
+    def write_part(self, source: Connection, target: Connection) -> None:
+        """Write the next part, within the caller's transactions.
+
+        Args:
+            source: A snapshot of the other store, in which the run is unchanged.
+            target: A transaction.
+
+        Raises:
+            StoreCorruptError: The points are damaged, or do not match their summary.
+        """
+        there = _place(source, self._runs[0], self._key)
+        if not self._begun:
+            _check_summary(source, there, self._summary)
+            target.execute(ADD_KEY, {"key": self._key.key})
+        here = _place(target, self._runs[1], self._key)
+        if not self._begun:
+            self._begin(source, target, there, here)
+        if not self._has_chunks:
+            self._write_chunks(source, target, there, here)
+        elif not self._write_levels(source, target, there, here):
+            digest = summary_digest((*here.values(),), self._summary)
+            row = {**here, **self._summary._asdict(), "digest": digest}
+            target.execute(REMOVE_SUMMARY, here)  # also its first value may be another one
+            target.execute(PUT_SUMMARY, row)
+            self.is_done = True
+
+    def _begin(
+        self,
+        source: Connection,
+        target: Connection,
+        there: Mapping[str, int],
+        here: Mapping[str, int],
+    ) -> None:
+        """Keep the equal chunks at the beginning, and remove the other ones."""
+        self._begun = True
+        kept = 0
+        mine, theirs = _chunks(target, here), _chunks(source, there)
+        for one, other in zip(mine, theirs):  # noqa: B905 - to the shorter end
+            if one != other or one[1] < chunks.FILLED_UP:
+                break
+            kept, self._points = kept + 1, self._points + one[1]
+        self._after = kept - 1
+        _remove_after(target, here, kept)
+
+    def _write_chunks(
+        self,
+        source: Connection,
+        target: Connection,
+        there: Mapping[str, int],
+        here: Mapping[str, int],
+    ) -> None:
+        rows = []
+        for index, count, chunk in _some_chunks(source, there, self._after):
+            digest = chunks.chunk_digest((*here.values(), index, count), chunk)
+            packed = {"chunk_index": index, "count": count, "chunk": chunk, "digest": digest}
+            rows.append({**here, **packed})
+            self._after, self._points = index, self._points + count
+        if rows:
+            target.executemany(PUT_CHUNK, rows)
+        self._has_chunks = len(rows) < _AT_ONCE
+        if self._has_chunks and self._points != self._summary.points:
+            wrong = f"{self._points:,} points are there, not {self._summary.points:,}"
+            raise _damaged(self._key, wrong)
+
+    def _write_levels(
+        self,
+        source: Connection,
+        target: Connection,
+        there: Mapping[str, int],
+        here: Mapping[str, int],
+    ) -> bool:
+        """Write some rows of the levels of detail; return whether there were any."""
+        rows = []
+        found, self._level = _some_levels(source, there, self._level)
+        for level, place, blocks in found:
+            digest = row_digest((*here.values(), level, place), blocks)
+            row = {"level": level, "place": place, "blocks": blocks, "digest": digest}
+            rows.append({**here, **row})
+        if rows:
+            target.executemany(PUT_ROW, rows)
+        return bool(rows)
 
 
 def write_points(
@@ -144,29 +233,41 @@ def _check_summary(source: Connection, there: Mapping[str, int], summary: Summar
 def _chunks(source: Connection, there: Mapping[str, int]) -> Iterator[tuple[int, int, bytes]]:
     """Yield index, number of points and bytes of each chunk, verified."""
     after: Any = -1
-    while some := source.execute(CHUNKS_AFTER, {**there, "after": after}).fetchall():
-        for index, count, chunk, digest in some:
-            if type(index) is not int or chunks.taken_apart(chunk).points != count:
-                raise StoreCorruptError("A chunk of points has another length.")
-            place = (*there.values(), index, count)
-            if digest is not None and chunks.chunk_digest(place, chunk) != digest:
-                raise StoreCorruptError("A chunk of points was altered.")
-            yield index, count, chunk
+    while some := _some_chunks(source, there, after):
+        yield from some
         after = some[-1][0]
 
 
-def _levels(source: Connection, there: Mapping[str, int]) -> Iterator[tuple[int, int, bytes]]:
-    """Yield level, place and bytes of each intact row; the first reader adds missing ones."""
-    level: Any = -1
-    place: Any = -1
-    after = {"level": level, "place": place}
-    while some := source.execute(LEVELS_AFTER, {**there, **after}).fetchall():
+def _some_chunks(
+    source: Connection, there: Mapping[str, int], after: int
+) -> list[tuple[int, int, bytes]]:
+    some = source.execute(CHUNKS_AFTER, {**there, "after": after}).fetchall()
+    for index, count, chunk, digest in some:
+        if type(index) is not int or chunks.taken_apart(chunk).points != count:
+            raise StoreCorruptError("A chunk of points has another length.")
+        place = (*there.values(), index, count)
+        if digest is not None and chunks.chunk_digest(place, chunk) != digest:
+            raise StoreCorruptError("A chunk of points was altered.")
+    return [row[:3] for row in some]
+
+
+def _some_levels(
+    source: Connection, there: Mapping[str, int], after: tuple[Any, Any]
+) -> tuple[list[tuple[int, int, bytes]], tuple[Any, Any]]:
+    """Return some intact rows, and the last row; the first reader adds missing ones."""
+    found: list[tuple[int, int, bytes]] = []
+    while not found:
+        bounds = {"level": after[0], "place": after[1]}
+        some = source.execute(LEVELS_AFTER, {**there, **bounds}).fetchall()
+        if not some:
+            break
         for level, place, blocks, digest in some:
             where = (*there.values(), level, place)
             is_row = type(level) is type(place) is int and row_from(blocks) is not None
             if is_row and row_digest(where, blocks) == digest:
-                yield level, place, blocks
-        after = {"level": some[-1][0], "place": some[-1][1]}
+                found.append((level, place, blocks))
+        after = (some[-1][0], some[-1][1])
+    return found, after
 
 
 def _damaged(key: KeyOf, why: str) -> StoreCorruptError:

@@ -53,6 +53,9 @@ REFERENCES_OF_RUN = """
 COUNTERS = "SELECT name, last_run_number FROM experiments WHERE name IN ({ids})"
 
 
+# Mark of a run whose points are being transferred: its row looks permanently removed meanwhile.
+STAGED = '{"transfer":"unfinished"}'
+
 _REFERENCE = sql.RunRow._fields.index("reference")
 
 
@@ -139,6 +142,11 @@ class RunRecord(NamedTuple):
     outputs: Mapping[str, PrintedFile] = {}
     series: Mapping[KeyOf, Summary] = {}
     has_sound_sets: bool = True
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether the run is not complete here, because a transfer is writing its points."""
+        return self.purged_at is not None and self.row.block == STAGED
 
     @property
     def contents(self) -> dict[str, int]:

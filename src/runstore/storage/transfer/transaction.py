@@ -43,7 +43,7 @@ class Delivery(NamedTuple):
     @property
     def points(self) -> int:
         """The number of points to copy."""
-        known = {} if self.mine is None else self.mine.series
+        known = {} if self.mine is None or self.is_new else self.mine.series
         series = self.after.series.items()
         return sum(one.points for key, one in series if known.get(key) != one)
 
@@ -144,8 +144,9 @@ def _write(writer: Writer, there: Connection, one: Delivery) -> None:
         if one.mine is not None and not one.is_new:
             writer.change(one.mine, one.after, one.theirs, one.joined)
             return
-        if one.mine is not None:
+        staged = one.mine if one.mine is not None and one.mine.is_staged else None
+        if one.mine is not None and staged is None:
             writer.forget(one.mine)
-        writer.add(one.after)
+        writer.add(one.after, staged)
     except (StoreCorruptError, ValueError, TypeError, OverflowError) as error:
         raise DamagedError(one, getattr(error, "what", str(error))) from error

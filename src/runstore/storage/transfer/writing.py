@@ -38,6 +38,17 @@ CHANGE_RECORD = f"""
         params_hash = :params_hash, facts_filed = NULL, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """
+COMPLETE_RUN = f"""
+    UPDATE runs SET {", ".join(f"{name} = :{name}" for name in RunCells._fields)},
+        deleted_at = NULL, purged_at = NULL, changed = {sql.NEXT_CHANGE}
+    WHERE id = :id
+"""
+REMOVE_UNFINISHED = """
+    DELETE FROM metric_chunks WHERE run_id = :id AND NOT EXISTS (
+        SELECT 1 FROM metric_summaries s WHERE s.run_id = metric_chunks.run_id
+            AND s.set_index = metric_chunks.set_index AND s.key_id = metric_chunks.key_id
+    )
+"""
 PUT_ALIAS = """
     INSERT INTO reference_aliases (reference, run_id, experiment_id, run_number)
     VALUES (:reference, :run_id, (SELECT id FROM experiments WHERE name = :experiment), :number)
@@ -77,26 +88,39 @@ class Writer:
         """Let new runs of an experiment begin after a number."""
         self._target.execute(RAISE_COUNTER, {"name": experiment_name, "number": number})
 
-    def add(self, record: RunRecord) -> None:
+    def add(self, record: RunRecord, staged: RunRecord | None = None) -> None:
         """Write a run that is not in this store.
+
+        Args:
+            record: The run.
+            staged: The record here with its long series, if they were written before.
 
         Raises:
             StoreCorruptError: A part of it is damaged in the other store.
         """
         row = record.row
         place = {"experiment_id": self._experiment(row), "run_number": row.run_number}
-        others = self._target.execute(SHARING_PLACE, place).fetchall()
+        found = self._target.execute(SHARING_PLACE, place).fetchall()
+        others = [one for one in found if one[1] != row.uid]
         cells = {name: getattr(row, name) for name in RunCells._fields if hasattr(row, name)}
         duplicate = max((one[2] for one in others), default=-1) + 1
         hashed = lowest_hash(record.sets)
         cells = {**cells, **place, "params_hash": hashed, "duplicate": duplicate}
-        run_id = self._database.insert_row(self._target, RunCells(**cells), record.sets)
-        self._order_duplicates(place)
+        if staged is None:
+            run_id = self._database.insert_row(self._target, RunCells(**cells), record.sets)
+        else:
+            run_id = staged.row.id
+            self._target.execute(COMPLETE_RUN, {**cells, "id": run_id})
+            self._target.execute(REMOVE_UNFINISHED, {"id": run_id})
+            self._database.insert_sets(self._target, run_id, record.sets)
+        if others:
+            self._order_duplicates(place)
         self._file_facts(run_id, row)
         if row.deleted_at is not None:
             set_deleted(self._target, run_id, row.deleted_at)
-        nothing = RunRecord(row._replace(id=run_id), None)
-        self._write_parts(nothing, record._replace(row=nothing.row), record, {})
+        series = {} if staged is None else staged.series
+        before = RunRecord(row._replace(id=run_id), None, series=series)
+        self._write_parts(before, record._replace(row=before.row), record, {})
         for name in names_of(record):
             tell_apart(self._target, name, added_id=run_id)
 
