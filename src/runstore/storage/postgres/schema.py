@@ -426,6 +426,8 @@ def migrate(driver: PostgresDriver) -> int:
             for statement in FUNCTIONS:
                 replaced = statement.replace("CREATE", "CREATE OR REPLACE", 1)
                 connection.raw.execute(replaced)
+            for table in ("params", "fact_values"):
+                connection.raw.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {_IS_PLAIN}")
         _apply(connection, steps[found:])
     return max(found, len(steps))
 
