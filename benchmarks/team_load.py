@@ -5,7 +5,8 @@ python benchmarks/team_load.py [URL of an empty database] [--seconds 60] [--writ
 
 Each writer starts, logs, tags and finishes runs one after another, as if it was on a machine of
 its own; some runs save a file. Afterwards, every run, point, tag and file that a call
-acknowledged is looked for. Without a URL, a server is started, which syncs to the disk.
+acknowledged is looked for. First, as many processes insert bare rows for a sixth of the time.
+Without a URL, a server is started, which syncs to the disk.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -43,6 +44,13 @@ READ = {
 }
 SETTINGS = ("server_version", "fsync", "synchronous_commit", "shared_buffers", "max_connections")
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+
+
+BARE = "insert a run and 10 parameters"
+BARE_TABLES = """
+    CREATE TABLE bare_runs (id bigserial PRIMARY KEY, uid text UNIQUE);
+    CREATE TABLE bare_params (run_id bigint, key text, number float8)
+"""
 
 
 class Work(NamedTuple):
@@ -128,6 +136,24 @@ def write(work: Work, barrier: Barrier) -> None:
             runs.append(Recorded(run.uid, experiment, run.run_number, number))
             time.sleep(work.pause_s)
     leave(work, laps, runs)
+
+
+def insert(work: Work, barrier: Barrier) -> None:
+    """Insert the rows of a run and its parameters until the time is over, without runstore."""
+    laps = Laps()
+    with psycopg.connect(work.url, autocommit=True) as connection:
+        barrier.wait()
+        until = time.monotonic() + work.seconds
+        while time.monotonic() < until:
+            with laps.measure(BARE), connection.transaction(), connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO bare_runs (uid) VALUES (%s) RETURNING id", (os.urandom(8).hex(),)
+                )
+                row = cursor.fetchone()
+                rows = [(row[0] if row else 0, f"p{number}", number) for number in range(10)]
+                cursor.executemany("INSERT INTO bare_params VALUES (%s, %s, %s)", rows)
+            time.sleep(work.pause_s)
+    leave(work, laps, [])
 
 
 def read(work: Work, barrier: Barrier) -> None:
@@ -216,58 +242,85 @@ def show(laps: dict[str, list[float]]) -> None:
         print(f"| {name} | {len(some):,} | {' | '.join(f'{one:.1f}' for one in cells)} |")
 
 
-def main() -> None:
-    """Print all figures."""
+class Result(NamedTuple):
+    """What processes did together."""
+
+    laps: dict[str, list[float]]
+    runs: list[Recorded]
+    seconds: float
+    connections: int
+    failed: int
+
+
+def together(tasks: list[Callable[[Work, Barrier], None]], work: Work) -> Result:
+    """Run each task in a process of its own, all at the same time."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(len(tasks) + 1)
+    processes = [
+        context.Process(target=task, args=(work._replace(number=number), barrier))
+        for number, task in enumerate(tasks)
+    ]
+    for process in processes:
+        process.start()
+    barrier.wait(timeout=300)
+    begin = time.monotonic()
+    highest = connections(work.url, work.seconds)
+    for process in processes:
+        process.join()
+    spent = time.monotonic() - begin
+    laps: dict[str, list[float]] = defaultdict(list)
+    runs: list[Recorded] = []
+    for number in range(len(tasks)):
+        path = work.folder / f"{number}.json"
+        left = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        path.unlink(missing_ok=True)
+        runs += [Recorded(*one) for one in left.get("runs", ())]
+        for operation, some in left.get("laps", {}).items():
+            laps[operation] += some
+    failed = sum(process.exitcode != 0 for process in processes)
+    return Result(laps, runs, spent, highest, failed)
+
+
+def arguments() -> argparse.Namespace:
+    """Return the arguments of this program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", nargs="?")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--writers", type=int, default=32)
     parser.add_argument("--readers", type=int, default=4)
     parser.add_argument("--pause", type=float, default=0)
-    chosen = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print all figures."""
+    chosen = arguments()
     url = chosen.url or started_server()
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_STATE_HOME"] = f"{name}/here"
         Store.open(url).close()
         with psycopg.connect(url) as connection:
             told = [connection.execute(f"SHOW {one}").fetchone() for one in SETTINGS]
+            connection.execute(BARE_TABLES)
         print(", ".join(f"{one} {row[0]}" for one, row in zip(SETTINGS, told, strict=True) if row))
-        context = multiprocessing.get_context("spawn")
-        count = chosen.writers + chosen.readers
-        barrier = context.Barrier(count + 1)
-        processes = [
-            context.Process(
-                target=write if number < chosen.writers else read,
-                args=(Work(url, Path(name), number, chosen.seconds, chosen.pause), barrier),
-            )
-            for number in range(count)
-        ]
-        for process in processes:
-            process.start()
-        barrier.wait()
-        begin = time.monotonic()
-        highest = connections(url, chosen.seconds)
-        for process in processes:
-            process.join()
-        spent = time.monotonic() - begin
-        laps: dict[str, list[float]] = defaultdict(list)
-        runs: list[Recorded] = []
-        for number in range(count):
-            left = json.loads((Path(name) / f"{number}.json").read_text(encoding="utf-8"))
-            runs += [Recorded(*one) for one in left["runs"]]
-            for operation, some in left["laps"].items():
-                laps[operation] += some
+        work = Work(url, Path(name), 0, chosen.seconds / 6, chosen.pause)
+        bare = together([insert] * chosen.writers, work)
+        count = len(bare.laps[BARE])
+        print(f"{chosen.writers} writers of bare rows: {count / bare.seconds:.1f} commits/s")
+        show(bare.laps)
+        tasks = [write] * chosen.writers + [read] * chosen.readers
+        found = together(tasks, work._replace(seconds=chosen.seconds))
+        runs = len(found.runs)
         print(
-            f"{chosen.writers} writers, {chosen.readers} readers, {spent:.0f} s:"
-            f" {len(runs) / spent:.1f} runs/s, {len(runs) * POINTS / spent:,.0f} points/s,"
-            f" {highest} connections"
+            f"\n{chosen.writers} writers, {chosen.readers} readers, {found.seconds:.0f} s:"
+            f" {runs / found.seconds:.1f} runs/s, {runs * POINTS / found.seconds:,.0f} points/s,"
+            f" {found.connections} connections"
         )
-        show(laps)
-        ended = [process.exitcode for process in processes]
-        wrong = problems(url, runs) + [f"exit status {one}" for one in ended if one]
-        print(f"{len(runs):,} runs checked: {len(wrong)} problems")
+        show(found.laps)
+        wrong = problems(url, found.runs)
+        print(f"{runs:,} runs checked: {len(wrong)} problems; {found.failed} processes failed")
         print("\n".join(wrong[:20]))
-        sys.exit(bool(wrong))
+        sys.exit(bool(wrong or found.failed or bare.failed))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ kept in databases runstore_10, runstore_100000 …, which are made and filled if
 
 from __future__ import annotations
 
+import random
 import statistics
 import subprocess
 import sys
@@ -24,12 +25,20 @@ from timing import spent_ms
 
 from runstore import Store
 from runstore.model.query.parse import parse_query
+from runstore.model.query.tree import Query
 
 SIZES = (10, 100_000, 1_000_000)
 PARAMS = {f"p{number}": number / 10 for number in range(10)}
 POINTS = [step / 7 for step in range(1000)]
-ROUNDS, ROUNDS_OF_FILTERS, PROCESSES = 31, 5, 5
-LIMIT_MS = 50
+ROUNDS, ROUNDS_OF_FILTERS, PROCESSES = 21, 5, 3
+LIMIT_MS, LONGEST_MS = 50, 500
+TABLES = ("runs", "run_params", "params", "param_values", "metric_summaries", "artifacts", "tags")
+# Points of a series, and how many runs have it.
+SERIES = {1_000: 200, 100_000: 20}
+POINT_BYTES = """
+    SELECT sum(pg_total_relation_size(oid)) FROM pg_class
+    WHERE relkind = 'r' AND relname ~ '^metric_(chunks|levels|summaries)'
+"""
 Laps = dict[str, list[float]]
 
 
@@ -65,9 +74,7 @@ def recording(store: Store) -> Laps:
         timed("tag", lambda: store.tag(run.uid, {"round": round_}))  # noqa: B023
         timed("one series", lambda: store.get(run.uid).metric("loss"))  # noqa: B023
         timed("delete into the trash", lambda: store.delete(run.uid))  # noqa: B023
-        if round_ < ROUNDS_OF_FILTERS:
-            timed("delete permanently", lambda: store.collect_garbage(older_than=0))
-    store.collect_garbage(older_than=0)
+    timed("empty the trash", lambda: store.collect_garbage(older_than=0))
     return laps
 
 
@@ -76,7 +83,7 @@ def reading(store: Store) -> Laps:
     (run,) = store.list(limit=1)
     page = store.list(limit=20)
     calls: dict[str, Callable[[], object]] = {
-        "newest 20": lambda: tuple(store.find("", limit=20)),
+        "newest 20": lambda: newest(store, ""),
         "the 20 before them": lambda: tuple(store.list(limit=20, after=page.next)),
         "newest 20 of an experiment": lambda: tuple(store.list("exp_3", limit=20)),
         "one run by its uid": lambda: store.get(run.uid),
@@ -85,21 +92,31 @@ def reading(store: Store) -> Laps:
         "summaries of 20 runs": lambda: store.last_values(page),
         "experiments": store.experiments,
     }
-    return {name: [spent_ms(call) for _ in range(ROUNDS)] for name, call in calls.items()}
+    return {name: several(call, ROUNDS) for name, call in calls.items()}
 
 
 def filters(store: Store) -> Laps:
     """Return the times of all documented filters and orders, for the newest 20."""
-    queries = {text: parse_query(text) for text, _ in FILTERS}
-    laps: Laps = {text: [] for text in queries}
-    for _ in range(ROUNDS_OF_FILTERS + 1):
-        for text, query in queries.items():
-            laps[text].append(
-                spent_ms(
-                    lambda: tuple(store.find(query, limit=20))  # noqa: B023 - called at once
-                )
-            )
-    return {text: some[1:] for text, some in laps.items()}  # the first one translates
+    laps: Laps = {}
+    for text, _ in FILTERS:
+        query = parse_query(text)
+        search = partial(newest, store, query)
+        search()  # translates it
+        laps[text] = several(search, ROUNDS_OF_FILTERS)
+    return laps
+
+
+def newest(store: Store, query: Query | str) -> int:
+    """Return how many runs are found, after reading them."""
+    return len(tuple(store.find(query, limit=20)))
+
+
+def several(work: Callable[[], object], rounds: int) -> list[float]:
+    """Return the times of some rounds, fewer if they take long."""
+    laps: list[float] = []
+    while len(laps) < rounds and sum(laps) < LONGEST_MS:
+        laps.append(spent_ms(work))
+    return laps
 
 
 def processes(url: str) -> Laps:
@@ -119,11 +136,39 @@ def processes(url: str) -> Laps:
     }
 
 
-def size_of(url: str) -> int:
-    """Return the bytes of a database."""
+def number(connection: psycopg.Connection, statement: str) -> float:
+    """Return the only value of a statement."""
+    row = connection.execute(statement).fetchone()
+    return float(row[0]) if row else 0.0
+
+
+def show_bytes(url: str, runs: int) -> None:
+    """Print the size of a store, and the bytes of a row of the large tables with its indexes."""
     with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-        return int(row[0]) if row else 0
+        size = number(connection, "SELECT pg_database_size(current_database())")
+        print(f"\n{runs:,} runs, {size / 1e6:,.0f} MB, {size / runs / 1e3:.1f} kB a run")
+        print("bytes of a row and its entries in indexes:")
+        for table in TABLES:
+            rows = number(connection, f"SELECT count(*) FROM {table}")  # noqa: S608 - our own names
+            taken = number(connection, f"SELECT pg_total_relation_size('{table}')")
+            print(f"{taken / rows:8.0f}  {table}, {rows / runs:.1f} rows a run")
+
+
+def show_points(url: str) -> None:
+    """Print the bytes of 1,000 points of a run, from a store that is made for it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE runstore_points")
+        store_url = urlunsplit(urlsplit(url)._replace(path="/runstore_points"))
+        for count, runs in SERIES.items():
+            with Store.open(store_url) as store, psycopg.connect(store_url) as own:
+                before = number(own, POINT_BYTES)
+                for _ in range(runs):
+                    with store.start("points", capture=False) as run:
+                        run.log_points("loss", [random.random() for _ in range(count)])
+                own.rollback()
+                spent = (number(own, POINT_BYTES) - before) / runs
+            print(f"{spent / count * 1000:8,.0f}  bytes for 1,000 points, {count:,} of a series")
+        connection.execute("DROP DATABASE runstore_points WITH (FORCE)")
 
 
 def show(columns: dict[int, Laps]) -> None:
@@ -139,14 +184,13 @@ def main() -> None:
     """Print the tables."""
     url, *sizes = sys.argv[1:]
     urls = {size: database(url, size) for size in ([int(one) for one in sizes] or SIZES)}
-    for size, store in urls.items():
-        print(f"{size:,} runs: {size_of(store) / 1e6:,.0f} MB")
     plain: dict[int, Laps] = {}
     searches: dict[int, Laps] = {}
     for size, store_url in urls.items():
         with Store.open(store_url) as store:
             plain[size] = reading(store) | recording(store) | processes(store_url)
             searches[size] = filters(store)
+        print(f"{size:,} runs: measured", file=sys.stderr, flush=True)
     show(plain)
     print()
     show(searches)
@@ -160,6 +204,8 @@ def main() -> None:
         )
         for text, one in sorted(over.items(), key=lambda pair: -pair[1]):
             print(f"{one:8.1f}  {text}")
+    show_bytes(*reversed([*urls.items()][-1]))
+    show_points(url)
 
 
 if __name__ == "__main__":

@@ -128,3 +128,26 @@ def test_a_server_that_is_killed_loses_nothing_acknowledged(
         numbers = [run.run_number for run in runs.values()]
         assert len(numbers) == len(set(numbers))
         assert not [one for one in store.check() if one.is_trouble]
+
+
+@pytest.mark.campaign
+def test_the_owner_of_a_database_needs_no_other_right(is_full_campaign):
+    """As on a managed server, where nobody is a superuser."""
+    if not is_full_campaign:
+        pytest.skip("creates a database and its tables")
+    from postgres_server import admin, drop, named_database
+
+    name = f"runstore_owned_{os.getpid()}"
+    url = named_database(name)
+    admin("DROP ROLE IF EXISTS plain_owner", "CREATE ROLE plain_owner LOGIN NOSUPERUSER")
+    admin(f'ALTER DATABASE "{name}" OWNER TO plain_owner')
+    try:
+        with Store.open(url.replace("postgres@", "plain_owner@")) as store:
+            with store.start("fit", params={"lr": 0.1}, capture=False) as run:
+                run.log(loss=1.0)
+                run.save("model.bin", b"weights")
+            store.delete("fit#1")
+            assert store.collect_garbage(older_than=0).runs
+    finally:
+        drop(name)
+        admin("DROP ROLE plain_owner")
