@@ -25,11 +25,18 @@ INSERT_RUN = (
 )
 
 
+class Alone(sqlite3.Connection):
+    """A connection without other writers."""
+
+    def lock_facts(self, *_: object) -> None:
+        """Do nothing."""
+
+
 def fill(folder: Path, count: int, *, is_half_deleted: bool = False) -> None:
     """Write this many runs in one transaction."""
     Store.open(folder).close()
     chance = random.Random(7)
-    database = sqlite3.connect(folder / DATABASE, isolation_level=None)
+    database = sqlite3.connect(folder / DATABASE, isolation_level=None, factory=Alone)
     database.execute("PRAGMA synchronous=OFF")
     database.execute("BEGIN")
     for n, name in enumerate((*(f"exp_{n}" for n in range(10)), "exp_old"), 1):

@@ -26,7 +26,8 @@ def store():
 def plan_of(store, sql, parameters):
     """Return the plan of a statement as if tables and bitmaps were too large to read."""
     with store.backend.database.driver.write() as connection:
-        connection.raw.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        for kind in ("seqscan", "bitmapscan"):
+            connection.raw.execute(f"SET LOCAL enable_{kind} = off")
         rows = connection.execute(f"EXPLAIN {sql}", parameters).fetchall()
     return "\n".join(row[0] for row in rows)
 
