@@ -1,16 +1,25 @@
 """Many programs write to one store on a server: locks, numbers of changes, repetition."""
 
 import contextlib
+import select
+import socket
+import tempfile
 import threading
 import time
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runstore import Status, Store
-from runstore.errors import StoreLockedError
+from runstore.errors import RunNotFoundError, StoreLockedError
+from runstore.model.values import clean_text
 from runstore.reading.grid.order import run_order
 from runstore.reading.grid.watching import Watcher, changes_since
+from runstore.storage.database import Edit, add_event
 from runstore.storage.postgres.driver import PostgresDriver, _Transaction
+from runstore.storage.postgres.functions import LOCKS_AT_MOST
 from runstore.storage.query.changes import Changes
 from runstore.storage.trash import Trash
 
@@ -82,13 +91,20 @@ def test_a_change_of_the_whole_store_waits_for_all_runs_and_keeps_them_waiting(s
     run.finish()
 
 
-def test_many_runs_are_edited_at_once(store, monkeypatch):
-    monkeypatch.setattr("runstore.storage.postgres.driver._LOCKS_AT_MOST", 3)
-    uids = [store.start("fit", capture=False).uid for _ in range(5)]
+def test_an_edit_of_many_runs_locks_the_store(store, url):
+    uids = [store.start("fit", capture=False).uid, *map(str, range(LOCKS_AT_MOST))]
 
-    store.backend.edits.set_tags(uids, {"a": "b"}, "ann")
+    with (
+        unfinished(url, "SELECT lock_runs('1s', ARRAY['another'])"),
+        driver_of(store).hurried(0.1),
+    ):
+        store.backend.edits.set_tags(uids[:1], {"a": "b"}, "ann")
+        with pytest.raises(StoreLockedError):
+            store.backend.edits.set_tags(uids, {"a": "c"}, "ann")
+    with pytest.raises(RunNotFoundError, match="no run 0 in"):
+        store.backend.edits.set_tags(uids, {"a": "c"}, "ann")
 
-    assert [run.tags for run in store.list()] == [{"a": "b"}] * 5
+    assert [run.tags for run in store.list()] == [{"a": "b"}]
 
 
 # Numbers of runs
@@ -260,3 +276,151 @@ def test_a_deadlock_is_repeated(store, url):
         edit.join()
 
     assert [run.tags for run in store.list()] == [{"a": "b"}] * 2
+
+
+# Round trips
+
+
+class CountingProxy:
+    """Passes connections on to a server, and counts how often a client waited for an answer."""
+
+    def __init__(self, url):
+        parts = urlsplit(url)
+        host = parse_qs(parts.query).get("host", [parts.hostname])[0]
+        port = parts.port or 5432
+        is_socket = host.startswith("/")
+        self._server = f"{host}/.s.PGSQL.{port}" if is_socket else (host, port)
+        self._folder = tempfile.TemporaryDirectory(prefix="rs-px-", dir="/tmp")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(f"{self._folder.name}/.s.PGSQL.5432")
+        self._listener.listen()
+        self.url = f"postgresql://{parts.username}@{parts.path}?host={self._folder.name}"
+        self.trips = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):  # until it is closed
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._pass_on, args=[client], daemon=True).start()
+
+    def _pass_on(self, client):
+        family = socket.AF_UNIX if isinstance(self._server, str) else socket.AF_INET
+        with client, socket.socket(family) as server:
+            server.connect(self._server)
+            is_answered = True
+            while True:
+                for one in select.select([client, server], [], [])[0]:
+                    data = one.recv(1 << 16)
+                    if not data:
+                        return
+                    if one is client and is_answered:
+                        self.trips += 1
+                    is_answered = one is server
+                    (server if one is client else client).sendall(data)
+
+    def count(self, work):
+        """Return the number of round trips of a call."""
+        before = self.trips
+        work()
+        return self.trips - before
+
+    def close(self):
+        self._listener.close()
+        self._folder.cleanup()
+
+
+@pytest.fixture
+def proxy(url):
+    found = CountingProxy(url)
+    yield found
+    found.close()
+
+
+def test_starts_ends_and_edits_take_one_round_trip(proxy):
+    with Store.open(proxy.url) as store:
+        runs, edits = store.backend.database, store.backend.edits
+        store.start("fit", capture=False).finish()  # connects
+        begun = []
+        params = {"lr": 0.1}
+        assert (
+            proxy.count(lambda: begun.append(store.start("fit", params=params, capture=False)))
+            == 1
+        )
+        (run,) = begun
+        assert run.tags == {}  # read once
+        trips = {
+            "tag": lambda: run.tags.update(phase="final"),
+            "note": lambda: setattr(run, "notes", "good"),
+            "tags of others": lambda: edits.set_tags([run.uid], {"a": "b", "c": "d"}, "ann"),
+            "alive": lambda: runs.mark_seen([run.uid]),
+            "end": lambda: runs.finish_run(run.uid, Status.COMPLETE, ended_at=1),
+        }
+        assert {name: proxy.count(work) for name, work in trips.items()} == dict.fromkeys(trips, 1)
+
+        with pytest.warns(UserWarning, match="has ended already"):
+            run.finish()
+
+
+def test_points_of_many_metrics_take_four_round_trips(proxy):
+    with Store.open(proxy.url) as store:
+        run = store.start("fit", capture=False)
+        run.log({f"loss{number}": number for number in range(30)})
+        (path,) = store.backend.spool.point_files(run.uid)
+
+        assert proxy.count(lambda: store.backend.metrics.absorb(path)) == 4
+        run.finish()
+    with Store.open(proxy.url) as store:
+        assert len(store.get("fit#1").metrics) == 30
+
+
+# Chains of edits
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.text(max_size=6)), max_size=6))
+def test_edits_by_the_server_have_links_that_are_verified(edited, edits):
+    store, run = edited
+    for place, (key, value) in enumerate(edits):
+        text = None if value is None else clean_text(value)
+        if place % 2:
+            store.backend.edits.set_notes([run.uid], text, "ann")
+        else:
+            store.backend.edits.set_tags([run.uid], {key: text}, text or "bob")
+
+    assert store.verify().problems == ()
+    events = store.backend.edits.events(run.uid)
+    assert [one.at for one in events] == sorted({one.at for one in events})
+
+
+@pytest.fixture(scope="module")
+def edited():
+    from postgres_server import database
+
+    url, take_back = database()
+    with Store.open(url) as store:
+        run = store.start("fit", capture=False)
+        yield store, run
+        run.finish()
+    take_back()
+
+
+def test_an_edit_that_was_altered_later_is_found(store, url):
+    run = store.start("fit", capture=False)
+    for text in ("one", "two"):
+        run.notes = text
+    store.backend.database.driver.transact(
+        lambda one: add_event(one, row_of(store, run), Edit("x", None, "y", "ann", None)),
+        of=[run.uid],
+    )
+    assert store.verify().problems == ()
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE events SET author = 'eve' WHERE new = 'one'")
+
+    (problem,) = store.verify().problems
+    assert "event 1" in problem
+    assert "was altered" in problem
+    run.finish()
+
+
+def row_of(store, run):
+    return next(row for row, one in changes_rows(store) if one.uid == run.uid)

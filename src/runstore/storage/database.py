@@ -170,6 +170,26 @@ class Edit(NamedTuple):
     undoes: str | None = None
 
 
+class RunEdits(NamedTuple):
+    """A change of tags and notes of runs.
+
+    Attributes:
+        uids: The runs.
+        tags: Values by key; None removes the tag.
+        notes: The new notes; if empty, notes stay unchanged.
+        author: Author of the edit.
+        operation: Id of the edit.
+        or_trashed: Whether to include runs in the trash.
+    """
+
+    uids: Sequence[str]
+    tags: Mapping[str, str | None]
+    notes: Sequence[str | None]
+    author: str
+    operation: str
+    or_trashed: bool
+
+
 def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
     """Record an edit within the caller's transaction."""
     from runstore.storage.integrity.history import add_link
@@ -180,6 +200,11 @@ def add_event(connection: Connection, run_id: int, edit: Edit) -> None:
     event = {"run_id": run_id, "at": at, **edit._asdict()}
     link = add_link(connection, run_id, event)
     connection.execute(sql.ADD_EVENT, {**event, "link": link})
+
+
+def no_run(uid: str) -> RunNotFoundError:
+    """Return the error for a run that is not in the store."""
+    return RunNotFoundError(f"There is no run {uid} in this store.")
 
 
 def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> sql.RunRow:
@@ -198,7 +223,7 @@ def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> sq
     statement = sql.RUN_OR_TRASHED_BY_UID if or_trashed else sql.RUN_BY_UID
     row = connection.execute(statement, {"uid": uid}).fetchone()
     if row is None:
-        raise RunNotFoundError(f"There is no run {uid} in this store.")
+        raise no_run(uid)
     return rows.mended_row(row)
 
 
@@ -724,6 +749,17 @@ class Database(Lookups):
             return
         with self.driver.write(of=[uid]) as connection:  # a repetition would add them twice
             attach(connection)
+
+    def edit_at_once(self, change: RunEdits) -> bool | None:  # noqa: ARG002 - for a server
+        """Change tags and notes in one round trip, if this is a server that can.
+
+        Returns:
+            Whether anything changed; None if the caller has to change it in a transaction.
+
+        Raises:
+            RunNotFoundError: One of the runs is not in the store.
+        """
+        return None
 
     def set_reproduce(self, uid: str, command: str) -> None:
         """Set the command that repeats a run of a full store."""

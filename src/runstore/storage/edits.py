@@ -10,7 +10,7 @@ from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED, Event
 from runstore.model.values import clean_text
 from runstore.storage import statements as sql
-from runstore.storage.database import Database, Edit, add_event, run_row
+from runstore.storage.database import Database, Edit, RunEdits, add_event, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.moves import move_back
 from runstore.storage.rows import (
@@ -85,6 +85,7 @@ class EditTable:
     """The notes and tags of the runs of one store."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._driver = database.driver
 
     def set_notes(
@@ -94,17 +95,7 @@ class EditTable:
 
         Pass `or_trashed` for a run that is still being recorded while it is in the trash.
         """
-        operation, edited = new_uid(), [*uids]
-
-        def edit_notes(connection: Connection) -> None:
-            for uid in edited:
-                row = run_row(connection, uid, or_trashed=or_trashed)
-                if row.notes != notes:
-                    connection.execute(EDIT_NOTES, {"id": row.id, "new": notes})
-                    edit = Edit("notes", row.notes, notes, author, operation)
-                    add_event(connection, row.id, edit)
-
-        self._driver.transact(edit_notes, of=edited)
+        self.change(uids, {}, author, notes=[notes], or_trashed=or_trashed)
 
     def set_tags(
         self,
@@ -115,18 +106,7 @@ class EditTable:
         or_trashed: bool = False,
     ) -> None:
         """Set tags of runs and remove tags whose value is None, atomically."""
-        operation, edited = new_uid(), [*uids]
-
-        def edit_tags(connection: Connection) -> None:
-            for uid in edited:
-                run_id = run_row(connection, uid, or_trashed=or_trashed).id
-                for key, value in changes.items():
-                    old = _put_tag(connection, run_id, key, value)
-                    if old != value:
-                        edit = Edit(TAG + key, old, value, author, operation)
-                        add_event(connection, run_id, edit)
-
-        self._driver.transact(edit_tags, of=edited)
+        self.change(uids, changes, author, or_trashed=or_trashed)
 
     def change(
         self,
@@ -135,6 +115,7 @@ class EditTable:
         author: str,
         *,
         notes: Sequence[str | None] = (),
+        or_trashed: bool = False,
     ) -> str | None:
         """Change tags and notes of runs, atomically.
 
@@ -143,6 +124,7 @@ class EditTable:
             tags: Values by key; None removes the tag.
             author: Author of the edit.
             notes: The new notes; if empty, notes stay unchanged.
+            or_trashed: Whether to include runs in the trash.
 
         Returns:
             The id of the operation, which can be undone; None if nothing changed.
@@ -150,29 +132,11 @@ class EditTable:
         Raises:
             RunNotFoundError: One of the runs is not in the store.
         """
-        operation, is_changed = new_uid(), False
-        with self._driver.write() as connection:
-            for uid in uids:
-                row = run_row(connection, uid)
-                edits = [
-                    Edit(
-                        TAG + key,
-                        _put_tag(connection, row.id, key, value),
-                        value,
-                        author,
-                        operation,
-                    )
-                    for key, value in tags.items()
-                ]
-                for text in notes:
-                    if row.notes != text:
-                        connection.execute(EDIT_NOTES, {"id": row.id, "new": text})
-                    edits.append(Edit("notes", row.notes, text, author, operation))
-                for edit in edits:
-                    if edit.old != edit.new:
-                        is_changed = True
-                        add_event(connection, row.id, edit)
-        return operation if is_changed else None
+        change = RunEdits([*uids], tags, notes, author, new_uid(), or_trashed=or_trashed)
+        is_changed = self._database.edit_at_once(change)
+        if is_changed is None:
+            is_changed = self._driver.transact(lambda one: _edit(one, change), of=change.uids)
+        return change.operation if is_changed else None
 
     def tags_of(self, uid: str) -> dict[str, str]:
         """Return the tags of a run, also if it is in the trash; empty if it was removed."""
@@ -260,6 +224,27 @@ class EditTable:
         if uid is None:
             _check_is_last(connection, author, min(as_int(row[0]) for row in rows))
         return [Undone(row[7], row[8], _event(row)) for row in rows]
+
+
+def _edit(connection: Connection, change: RunEdits) -> bool:
+    """Change tags and notes within the caller's transaction; return whether any changed."""
+    is_changed = False
+    for uid in change.uids:
+        row = run_row(connection, uid, or_trashed=change.or_trashed)
+        edits = [
+            (TAG + key, _put_tag(connection, row.id, key, value), value)
+            for key, value in change.tags.items()
+        ]
+        for text in change.notes:
+            if row.notes != text:
+                connection.execute(EDIT_NOTES, {"id": row.id, "new": text})
+            edits.append(("notes", row.notes, text))
+        for field, old, new in edits:
+            if old != new:
+                is_changed = True
+                edit = Edit(field, old, new, change.author, change.operation)
+                add_event(connection, row.id, edit)
+    return is_changed
 
 
 def _take_back(connection: Connection, events: Iterable[Undone], author: str) -> None:

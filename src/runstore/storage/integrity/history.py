@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from runstore.model.values import blake2b
+from runstore.model.values import blake2b, sha256
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.rows import as_text
 from runstore.storage.statements import ADD_EVENT
@@ -113,6 +113,18 @@ def _link(before: bytes, content: bytes) -> bytes:
     return content + blake2b(before + content, digest_size=_SIZE).digest()
 
 
+def _link_of_server(before: bytes, said: Sequence[Any]) -> bytes:
+    """Return the link that `add_event` writes in PostgreSQL, which has no BLAKE2."""
+    text = json.dumps(said, separators=(", ", ": "), default=repr, ensure_ascii=False)
+    content = sha256(text.encode(errors="surrogatepass")).digest()[:_SIZE]
+    return content + sha256(before + content).digest()[:_SIZE]
+
+
+def _fits(before: bytes, link: Any, said: Sequence[Any]) -> bool:
+    """Check whether an event with this link follows the events before."""
+    return link in {_link(before, _content(said)), _link_of_server(before, said)}
+
+
 def verify(driver: Driver) -> Verified:
     """Verify the chains of all runs."""
     events, not_covered = 0, 0
@@ -150,24 +162,23 @@ def _first_wrong(uid: str, rows: Sequence[Any], last: Any) -> str | None:
     """Return the problem with the first damaged event of a run; None if there is none."""
     before: Any = uid.encode()
     for place, (_, link, *said) in enumerate(rows):
-        content = _content(said)
-        if link != _link(before, content):
-            return f"{_named(place, said)} {_how(before, link, content, rows[place + 1 :])}"
+        if not _fits(before, link, said):
+            return f"{_named(place, said)} {_how(before, link, said, rows[place + 1 :])}"
         before = link
     if (before if rows else None) == last:
         return None
     return f"events after the remaining {len(rows)} were removed"
 
 
-def _how(before: bytes, link: Any, content: bytes, following: Sequence[Any]) -> str:
+def _how(before: bytes, link: Any, said: Sequence[Any], following: Sequence[Any]) -> str:
     """Return how a chain was broken at an event."""
     if following:
-        _, next_link, *said = following[0]
-        if next_link == _link(before, _content(said)):
+        _, next_link, *next_said = following[0]
+        if _fits(before, next_link, next_said):
             return "was inserted"
     if not isinstance(link, bytes):
         return "was inserted, or its hash was removed"
-    if link[:_SIZE] != content:
+    if link[:_SIZE] not in {_content(said), _link_of_server(before, said)[:_SIZE]}:
         return "was altered"
     return "does not follow the one before: an event between them was removed"
 

@@ -10,7 +10,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.model.params.parameter_set import lowest_hash
-from runstore.storage.database import Database, NewRun, now_micros
+from runstore.storage.database import Database, NewRun, RunEdits, no_run, now_micros
 from runstore.storage.migrations import SCHEMA_VERSION
 from runstore.storage.postgres import schema
 from runstore.storage.postgres.driver import PostgresDriver
@@ -26,6 +26,7 @@ _MAY_WRITE = "SELECT has_table_privilege('runs', 'INSERT'), pg_is_in_recovery()"
 _START = f"SELECT number, made FROM start_run({', '.join(f'${n}' for n in range(1, 31))})"  # noqa: S608 - marks of parameters
 
 
+_EDIT = "SELECT missing, is_changed FROM edit_runs($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _CREATED = "SELECT min(applied_at) FROM schema_migrations"
 _NO_PROCESS = (None, None, None, None)
 
@@ -109,7 +110,7 @@ class ServerDatabase(Database):
         known, sets = new.facts.values, new.parameter_sets
         params = [(index, *entry) for index, one in enumerate(sets) for entry in one.flat()]
         return tuple(self.driver.call(_START, [
-            f"{round(self.driver.patience_s * 1000)}ms", new.experiment_name, new.timestamp,
+            _milliseconds(self.driver.patience_s), new.experiment_name, new.timestamp,
             now_micros(), new.uid, new.status.value, new.started_at, new.parent_uid, new.notes,
             known.get("git.commit"), known.get("git.dirty"), new.cli, new.full_store,
             *(new.process or _NO_PROCESS), facts_to_text(new.facts), lowest_hash(sets),
@@ -119,6 +120,23 @@ class ServerDatabase(Database):
             *([row[place] for row in params] for place in range(4)),
             [*new.tags.keys()], [*new.tags.values()],
         ]))  # fmt: skip
+
+    def edit_at_once(self, change: RunEdits) -> bool:
+        """Change tags and notes in one round trip; return whether anything changed.
+
+        Raises:
+            RunNotFoundError: One of the runs is not in the store.
+        """
+        patience_s = self.driver.patience_s
+        values = [
+            _milliseconds(patience_s), [*change.uids], change.or_trashed, [*change.tags.keys()],
+            [*change.tags.values()], [*change.notes], change.author, change.operation,
+            now_micros(),
+        ]  # fmt: skip
+        missing, is_changed = self.driver.call(_EDIT, values, patience_s)
+        if missing is not None:
+            raise no_run(missing)
+        return bool(is_changed)
 
     def created_at(self) -> str:
         """Return the time at which the tables were created, which identifies a store."""
@@ -144,3 +162,8 @@ class ServerDatabase(Database):
             )
         schema.create(driver)
         make_index(driver, warn)
+
+
+def _milliseconds(patience_s: float) -> str:
+    """Return a patience for the server, where 0 means no limit."""
+    return f"{max(1, round(patience_s * 1000))}ms"

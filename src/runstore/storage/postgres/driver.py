@@ -26,7 +26,7 @@ from runstore.storage.driver import DriverBase, Parameters, StoredTable, T, Thre
 from runstore.storage.files.locks import pause
 from runstore.storage.postgres import away
 from runstore.storage.postgres.dialect import TYPES, translated
-from runstore.storage.postgres.functions import WRITE_LOCK
+from runstore.storage.postgres.functions import LOCKS_AT_MOST, WRITE_LOCK
 from runstore.storage.postgres.location import ServerLocation
 from runstore.storage.postgres.waiting import count_waiting
 
@@ -47,8 +47,6 @@ _ANSWER_S = 5.0
 _IDLE, _ACTIVE, _IN_TRANSACTION = 0, 1, (2, 3)
 # The result of the end of a pipeline. Source: PostgreSQL 18, libpq, PQresultStatus.
 _SYNC = 10
-# More locks of runs at once could fill the server's table of locks.
-_LOCKS_AT_MOST = 50
 # Reasons to try again: the server is starting, stopping or recovering, or has no free connection.
 # Source: PostgreSQL 18, Appendix A, Error Codes.
 _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
@@ -201,7 +199,7 @@ class _Transaction:
         """
         patience = f"{max(1, round(patience_s * 1000))}ms"
         self.raw.execute("BEGIN")
-        if of is None or len(of) > _LOCKS_AT_MOST:
+        if of is None or len(of) > LOCKS_AT_MOST:
             self.connection.lock_store(patience)
         else:
             self.raw.execute("SELECT lock_runs($1, $2)", [patience, [*of]])
@@ -358,7 +356,9 @@ class PostgresDriver(DriverBase):
             transaction.commit()
         return result
 
-    def call(self, statement: str, parameters: Sequence[Any]) -> Any:
+    def call(
+        self, statement: str, parameters: Sequence[Any], patience_s: float | None = None
+    ) -> Any:
         """Run a statement that is a transaction of its own, in one round trip; return its row.
 
         It must change nothing if it is repeated: it is tried again after a lost connection, even
@@ -371,7 +371,7 @@ class PostgresDriver(DriverBase):
         with self._writing():
             return self._repeated(
                 lambda raw, _: self._answer_to(raw, statement, parameters),
-                self._returns_within_s,
+                self._returns_within_s if patience_s is None else patience_s,
             )
 
     def _answer_to(self, raw: Raw[Any], statement: str, parameters: Sequence[Any]) -> Any:

@@ -7,6 +7,9 @@ from __future__ import annotations
 # change only some runs. The number is the mark of our SQLite files.
 WRITE_LOCK = 0x72756E73
 
+# More locks of runs at once could fill the server's table of locks: the store is locked instead.
+LOCKS_AT_MOST = 50
+
 # Whether runs have changes that the next transactions would number again.
 IS_BEHIND = """
     SELECT (SELECT coalesce(max(r.changed), 0) FROM runs r)
@@ -212,6 +215,10 @@ FUNCTIONS = (
     LANGUAGE plpgsql AS $$
     BEGIN
         PERFORM set_config('lock_timeout', patience, true);
+        IF cardinality(uids) > {LOCKS_AT_MOST} THEN
+            PERFORM pg_advisory_xact_lock({WRITE_LOCK});
+            RETURN;
+        END IF;
         PERFORM pg_advisory_xact_lock_shared({WRITE_LOCK});
         PERFORM pg_advisory_xact_lock(k.key) FROM (
             SELECT DISTINCT hashtextextended(u.uid, {WRITE_LOCK}) AS key FROM unnest(uids) u (uid)
@@ -281,6 +288,88 @@ FUNCTIONS = (
             SELECT max(r.run_number) FROM runs r WHERE r.experiment_id = experiment
         ))
     $$
+    """,
+    # An edit of a run. Its link is verified by `integrity/history.py`.
+    """
+    CREATE FUNCTION add_event(
+        own_id bigint, new_field text, old_value text, new_value text, new_author text,
+        new_operation text, now bigint
+    ) RETURNS void
+    LANGUAGE plpgsql AS $$
+    DECLARE
+        edited_at bigint;
+        content bytea;
+        new_link bytea;
+    BEGIN
+        SELECT e.at + 1 INTO edited_at FROM events e WHERE e.run_id = own_id
+        ORDER BY e.id DESC LIMIT 1;
+        edited_at := greatest(now, edited_at);
+        content := substr(sha256(convert_to(json_build_array(
+            edited_at, new_author, new_field, old_value, new_value, new_operation, NULL
+        )::text, 'UTF8')), 1, 16);
+        SELECT content || substr(sha256(
+            coalesce(r.last_link, convert_to(r.uid, 'UTF8')) || content
+        ), 1, 16) INTO new_link FROM runs r WHERE r.id = own_id;
+        UPDATE runs r SET last_link = new_link, changed = next_change() WHERE r.id = own_id;
+        INSERT INTO events (run_id, at, author, field, old, new, operation, link)
+        VALUES (
+            own_id, edited_at, new_author, new_field, old_value, new_value, new_operation, new_link
+        );
+    END $$
+    """,
+    # Edits of tags and notes of runs in one round trip. Repeated, they change nothing.
+    """
+    CREATE FUNCTION edit_runs(
+        patience text, uids text[], or_trashed bigint, tag_keys text[], tag_values text[],
+        new_notes text[], new_author text, new_operation text, now bigint
+    ) RETURNS TABLE (missing text, is_changed boolean)
+    LANGUAGE plpgsql AS $$
+    DECLARE
+        edited text;
+        own_id bigint;
+        before text;
+        place bigint;
+    BEGIN
+        PERFORM lock_runs(patience, uids);
+        SELECT u.uid INTO missing FROM unnest(uids) WITH ORDINALITY u (uid, place)
+        WHERE NOT EXISTS (
+            SELECT 1 FROM runs r WHERE r.uid = u.uid AND r.purged_at IS NULL
+                AND (or_trashed = 1 OR r.deleted_at IS NULL)
+        ) ORDER BY u.place LIMIT 1;
+        IF FOUND THEN
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        FOREACH edited IN ARRAY uids LOOP
+            SELECT r.id INTO own_id FROM runs r WHERE r.uid = edited;
+            FOR place IN 1 .. cardinality(tag_keys) LOOP
+                SELECT t.value INTO before FROM tags t
+                WHERE t.run_id = own_id AND t.key = tag_keys[place];
+                CONTINUE WHEN before IS NOT DISTINCT FROM tag_values[place];
+                IF tag_values[place] IS NULL THEN
+                    DELETE FROM tags t WHERE t.run_id = own_id AND t.key = tag_keys[place];
+                ELSE
+                    INSERT INTO tags (run_id, key, value)
+                    VALUES (own_id, tag_keys[place], tag_values[place])
+                    ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value;
+                END IF;
+                PERFORM add_event(
+                    own_id, 'tags.' || tag_keys[place], before, tag_values[place], new_author,
+                    new_operation, now
+                );
+            END LOOP;
+            FOR place IN 1 .. cardinality(new_notes) LOOP
+                SELECT r.notes INTO before FROM runs r WHERE r.id = own_id;
+                CONTINUE WHEN before IS NOT DISTINCT FROM new_notes[place];
+                UPDATE runs r SET notes = new_notes[place] WHERE r.id = own_id;
+                PERFORM add_event(
+                    own_id, 'notes', before, new_notes[place], new_author, new_operation, now
+                );
+            END LOOP;
+        END LOOP;
+        is_changed := EXISTS (SELECT 1 FROM events e WHERE e.operation = new_operation);
+        RETURN NEXT;
+    END $$
     """,
     # The start of a run in one round trip. Each statement sees what was committed before it.
     """
