@@ -1,13 +1,17 @@
 """Running the command line as a user does: a process of its own."""
 
 import fcntl
+import io
 import os
 import pty
 import struct
 import subprocess
 import sys
 import termios
+import warnings
 from functools import partial
+
+import pytest
 
 import command_server
 
@@ -15,6 +19,34 @@ import command_server
 def runstore(*arguments, cwd, **more):
     """Run `runstore` with these arguments; return what it printed and how it ended."""
     return _ended(arguments, cwd, more)
+
+
+def runstore_here(*arguments, cwd, **more):
+    """Run `runstore` in this process, which takes half as long: for tests of what it prints.
+
+    With more than a folder it has a process of its own, as tests of its start and its end need.
+    """
+    if more:
+        return runstore(*arguments, cwd=cwd, **more)
+    from runstore import started_in
+    from runstore.cli.main import main
+
+    printed = [io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2)]
+    words = [os.fspath(one) for one in arguments]
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as an interpreter does
+        patch.chdir(cwd)
+        patch.setattr(started_in, "STARTED_IN", str(cwd))
+        patch.setattr(sys, "argv", ["runstore", *words])
+        for name, stream in zip(("stdout", "stderr"), printed, strict=True):
+            patch.setattr(sys, name, stream)
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        texts = []
+        for stream in printed:
+            stream.flush()
+            texts.append(stream.buffer.getvalue().decode())
+    return subprocess.CompletedProcess(arguments, end.value.code or 0, *texts)
 
 
 def python(*arguments, cwd, **more):

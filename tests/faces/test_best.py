@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from commands import messages, on_terminal, runstore
+from commands import messages, on_terminal
+from commands import runstore_here as runstore
 from runstore import Store
 from runstore.errors import InvalidValueError, NotFoundError, UsageError
 from runstore.model.display.short_names import short_names

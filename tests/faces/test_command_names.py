@@ -5,7 +5,8 @@ import re
 import click
 import pytest
 
-from commands import messages, runstore
+from commands import messages
+from commands import runstore_here as runstore
 from runstore import Store
 from runstore.cli.grammar.command_names import _HINTS, ALIASES, GROUPS
 from runstore.cli.main import group

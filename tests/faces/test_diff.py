@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from commands import git, messages, on_terminal, runstore
+from commands import git, messages, on_terminal
+from commands import runstore_here as runstore
 from runstore import Store, background
 from runstore.analysis.compare.code import code_changes
 from runstore.analysis.compare.comparison import compare_runs

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from commands import runstore
+from commands import runstore_here as runstore
 from runstore import Store
 
 pytest.importorskip("pyarrow")

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from commands import messages, on_terminal, runstore
+from commands import messages, on_terminal
+from commands import runstore_here as runstore
 from runstore import Store
 from runstore.recording.output.keeper import OutputKeeper
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 import command_server
-from commands import messages, on_terminal, runstore
+from commands import messages, on_terminal
+from commands import runstore_here as runstore
 from runstore import Store
 from runstore.cli.lists.counts import count_text
 

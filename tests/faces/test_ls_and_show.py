@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from commands import messages, on_terminal, python, runstore
+from commands import messages, on_terminal, python
+from commands import runstore_here as runstore
 from runstore import Store
 
 HOSTILE = (

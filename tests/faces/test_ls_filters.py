@@ -7,7 +7,8 @@ import json
 import pandas as pd
 import pytest
 
-from commands import messages, runstore
+from commands import messages
+from commands import runstore_here as runstore
 from runstore import Store
 
 

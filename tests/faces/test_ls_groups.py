@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from commands import messages, runstore
+from commands import messages
+from commands import runstore_here as runstore
 from runstore import Store
 from runstore.errors import FilterError, UsageError
 from runstore.model.query.tree import Namespace

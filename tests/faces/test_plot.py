@@ -11,7 +11,8 @@ from xml.dom import minidom
 import pytest
 
 import command_server
-from commands import messages, on_terminal, runstore
+from commands import messages, on_terminal
+from commands import runstore_here as runstore
 from runstore import Store
 
 SETS = [{"name": "a", "lr": 1}, {"name": "b", "lr": 2}]

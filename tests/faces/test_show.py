@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from commands import messages, on_terminal, python, runstore
+from commands import messages, on_terminal, python
+from commands import runstore_here as runstore
 from runstore import Store
 
 PAGER = f"""{sys.executable} -c "import sys; text = sys.stdin.read(); print('PAGED', text)" """

@@ -4,7 +4,8 @@ import sqlite3
 
 import pytest
 
-from commands import answered, messages, runstore
+from commands import answered, messages
+from commands import runstore_here as runstore
 from runstore import Store
 
 HOUR = 3_600_000_000  # microseconds

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from commands import messages, runstore
+from commands import messages
+from commands import runstore_here as runstore
 from runstore import Store
 
 

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from commands import git, messages, runstore
+from commands import git, messages
+from commands import runstore_here as runstore
 from runstore import Store
 from runstore.analysis.explain.explanation import explain
 
