@@ -117,8 +117,16 @@ class Deferred:
             if preview is None
             else [preview.media_type, base64.b64encode(preview.body).decode()],
         }
-        told, is_apart = f"the artifact {saved.path!r}", isinstance(because, NotSentError)
-        self._keep(saved.run_uid, "artifact", body, told, because, is_apart=is_apart)
+        spool = self._backend.spool
+        waits_for_files = spool.has_kept and not spool.holds_back
+        self._keep(
+            saved.run_uid,
+            "artifact",
+            body,
+            f"the artifact {saved.path!r}",
+            because,
+            is_apart=waits_for_files or isinstance(because, NotSentError),
+        )
 
     def input(self, uid: str, used: Input, because: StoreError | None) -> None:
         """Keep an input of a run."""

@@ -122,7 +122,7 @@ def masked(url: str) -> str:
 def _joined(parts: SplitResult, place: str, options: list[tuple[str, str]]) -> str:
     # By hand, because `urlunsplit` drops the slashes of a URL without a host, and libpq does not
     # read a plus as a space.
-    query = urlencode(options, quote_via=quote, safe="/*")
+    query = urlencode(options, quote_via=quote, safe="/*:")
     return f"{SCHEMES[0]}://{place}{parts.path}{'?' if query else ''}{query}"
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +28,6 @@ _PART_BYTES, _MOST_PARTS = 16 << 20, 9_000
 _CONNECT_S, _ANSWER_S, _ATTEMPTS = 5, 30, 3
 # Programs do not wait again for a bucket that was away just now.
 _PAUSE_S = 30.0
-_LONGEST_TEXT = 1000
 _SHARD = re.compile("[0-9a-f]{2}")
 _PASSWORD = re.compile("//[^/@ ]*@")
 # Uploads that were cut off, by a crash, for example.
@@ -83,14 +80,6 @@ class Bucket:
         Raises:
             StoreUnavailableError: The upload failed.
         """
-        try:
-            self._deliver(path, key, contents)
-        except StoreUnavailableError as error:
-            if not _is_exiting(error):
-                raise
-            self._deliver_in_child(path, key, contents)
-
-    def _deliver(self, path: Path, key: str, contents: Contents) -> None:
         found = self.find(key)
         if (
             found is not None
@@ -99,8 +88,9 @@ class Bucket:
         ):
             return
         self._upload(path, key, contents)
-        found = self.find(key)
-        if found is None or found.size_bytes != contents.size_bytes:
+        # S3 confirms the whole object; other systems may not.
+        found = None if self._is_s3 else self.find(key)
+        if not self._is_s3 and (found is None or found.size_bytes != contents.size_bytes):
             raise self._failure("the uploaded object is incomplete")
 
     def _upload(self, path: Path, key: str, contents: Contents) -> None:
@@ -127,15 +117,6 @@ class Bucket:
         with suppress(StoreUnavailableError), self._translating():
             target.discard()
 
-    def _deliver_in_child(self, path: Path, key: str, contents: Contents) -> None:
-        """Upload in another process, since this one can start no threads any more."""
-        words = [sys.executable, "-m", __name__, self.url, str(path), key, *map(str, contents)]
-        with self._translating():
-            ended = subprocess.run(words, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            lines = ended.stderr.strip().splitlines()
-            raise self._failure(lines[-1] if lines else "the upload was interrupted")
-
     def find(self, key: str) -> StoredObject | None:
         """Return the object with this name; None if there is none.
 
@@ -158,15 +139,12 @@ class Bucket:
             FileNotFoundError: There is none.
             StoreUnavailableError: The bucket cannot be used.
         """
-        found = self.find(key)
-        if found is None:
-            raise FileNotFoundError(key)
         digest, size = hashlib.sha256(), 0
-        if found.size_bytes != size_bytes:
-            return digest.hexdigest(), found.size_bytes
-        with self._translating():
+        with self._translating(is_missing=FileNotFoundError):
             fs, root = self._system()
             with fs.open(f"{root}/{key}", "rb", cache_type="none") as source:
+                if source.size != size_bytes:
+                    return digest.hexdigest(), source.size
                 while some := source.read(8 * _CHUNK_BYTES):
                     digest.update(some)
                     target.write(some)
@@ -175,12 +153,12 @@ class Bucket:
 
     def text(self, key: str) -> str | None:
         """Return a short text; None if there is none."""
-        found = self.find(key)
-        if found is None or found.size_bytes > _LONGEST_TEXT:
-            return None
         with self._translating():
             fs, root = self._system()
-            return bytes(fs.cat_file(f"{root}/{key}")).decode(errors="replace")
+            try:
+                return bytes(fs.cat_file(f"{root}/{key}")).decode(errors="replace")
+            except FileNotFoundError:
+                return None
 
     def put_text(self, key: str, text: str) -> None:
         """Store a short text; durable on return."""
@@ -242,15 +220,18 @@ class Bucket:
 
     # The library
 
+    @property
+    def _is_s3(self) -> bool:
+        return self.url.startswith("s3://")
+
     def _system(self) -> tuple[Any, str]:
         """Return the file system of this process, and the path of the prefix in it."""
         if self._opened is None or self._opened[0] != os.getpid():
             if time.monotonic() < self._away_until:
                 raise self._failure(self._because)
             fsspec = library("fsspec", "s3")
-            protocol = self.url.partition("://")[0]
             options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
-            if protocol == "s3":
+            if self._is_s3:
                 library("s3fs", "s3")
                 configured = fsspec.config.conf.get("s3", {}).get("config_kwargs", {})
                 options["config_kwargs"] = {
@@ -262,14 +243,18 @@ class Bucket:
                 options["fixed_upload_size"] = True
                 options["session"] = _session()
             fs, root = fsspec.core.url_to_fs(self.url, **options)
-            if protocol == "s3":
+            if self._is_s3:
                 fs.retries = 1  # the library below tries again
             self._opened = os.getpid(), fs, str(root).rstrip("/")
         return self._opened[1:]
 
     @contextmanager
-    def _translating(self) -> Iterator[None]:
-        """Raise errors of the library as our own."""
+    def _translating(self, is_missing: type[FileNotFoundError] | tuple[()] = ()) -> Iterator[None]:
+        """Raise errors of the library as our own.
+
+        Args:
+            is_missing: The error about a missing object, which is raised as it is.
+        """
         if time.monotonic() < self._away_until:
             raise self._failure(self._because)
         try:
@@ -280,6 +265,8 @@ class Bucket:
             failed = self._failure(error.what.rstrip("."))
             failed.hint = error.hint
             raise failed from error
+        except is_missing:
+            raise
         except Exception as error:  # each file system of fsspec has exceptions of its own
             because = _reason(error)
             if not isinstance(error, (FileNotFoundError, PermissionError)):
@@ -309,12 +296,6 @@ def _reason(error: Exception) -> str:
         return "the bucket does not exist"
     text = " ".join(str(error).split()) or type(error).__name__
     return _PASSWORD.sub("//***@", text).rstrip(".")
-
-
-def _is_exiting(error: StoreUnavailableError) -> bool:
-    """Check whether an upload failed because the interpreter is exiting."""
-    # Source: CPython, concurrent/futures/thread.py and _threadmodule.c.
-    return "after shutdown" in error.what or "at interpreter shutdown" in error.what
 
 
 def _part_bytes(size_bytes: int) -> int:
@@ -358,15 +339,3 @@ def _stored(key: str, about: dict[str, Any]) -> StoredObject:
         modified if isinstance(modified, (int, float)) else None,
         etag.strip('"') if isinstance(etag, str) else None,
     )
-
-
-def main(url: str, path: str, key: str, digest: str, size_bytes: str) -> None:
-    """Upload a file, for a process that is exiting."""
-    try:
-        Bucket(url)._deliver(Path(path), key, Contents(digest, int(size_bytes)))  # noqa: SLF001
-    except StoreUnavailableError as error:
-        sys.exit(error.what)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -8,12 +8,21 @@ nobody relies on them.
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runstore.errors import NotFoundError, StoreCorruptError, StoreLockedError
+from runstore.errors import (
+    NotFoundError,
+    StoreCorruptError,
+    StoreLockedError,
+    StoreUnavailableError,
+)
 from runstore.storage.files.locks import pause
 from runstore.storage.files.objects import DAY_S, MARK, Contents, Objects
 from runstore.storage.postgres.driver import PostgresDriver
@@ -117,9 +126,23 @@ class BucketObjects(CopiedObjects):
         return found.modified_at is not None and time.time() - found.modified_at > DAY_S
 
     def _send(self, kept: Contents) -> None:
+        if not threading.main_thread().is_alive():
+            self._send_in_child(kept)
+            return
         self._claim(kept)
         self._bucket.deliver(self.path_of(kept.digest), _key(kept.digest), kept)
         self._claim(kept)
+
+    def _send_in_child(self, kept: Contents) -> None:
+        """Send contents by another process: one that is exiting can start no more threads."""
+        words = [sys.executable, "-m", "runstore.storage.remote.sending"]
+        about = json.dumps([self._driver.location.given, *kept])
+        ended = subprocess.run(words, input=about, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            raise StoreUnavailableError(
+                (ended.stderr.strip().splitlines() or ["The upload was interrupted."])[-1],
+                kept="There is a copy on this machine.",
+            )
 
     def _claim(self, kept: Contents) -> None:
         """Keep contents from being removed for a day.

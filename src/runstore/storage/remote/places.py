@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from runstore.errors import (
     MissingExtraError,
+    StoreCorruptError,
     StoreLockedError,
     StoreUnavailableError,
     UsageError,
@@ -23,6 +24,7 @@ from runstore.errors import (
 from runstore.storage.files.objects import MARK
 from runstore.storage.files.safe_files import read_file
 from runstore.storage.postgres.driver import PostgresDriver
+from runstore.storage.postgres.location import contents_place
 
 DATABASE = "the database"
 _NOTED = "SELECT value FROM store_state WHERE name = 'objects'"
@@ -85,6 +87,16 @@ def noted(driver: PostgresDriver) -> ContentsPlace | None:
 
 def _parsed(text: str) -> ContentsPlace:
     mark, _, name = text.partition(" ")
+    try:
+        is_valid = name == DATABASE or contents_place(name) == name
+    except UsageError:
+        is_valid = False
+    if not is_valid:
+        raise StoreCorruptError(
+            f"The store names {name!r} as the place of the contents of files.",
+            kept="Nothing was changed.",
+            hint="Correct the row 'objects' of the table store_state.",
+        )
     return ContentsPlace(name, mark)
 
 
