@@ -383,6 +383,24 @@ def test_a_folder_of_plain_files_keeps_its_place(closed):
         assert not [one for one in store.check() if one.is_trouble]
 
 
+def test_a_program_that_is_killed_leaves_its_points(closed):
+    program = (
+        "import os, runstore; run = runstore.start_run('fit', output=False, capture=False);"
+        "[run.log(loss=step) for step in range(10)]; os.kill(os.getpid(), 9)"
+    )
+    env = {**os.environ, "RUNSTORE_URL": closed.url, "PYTHONWARNINGS": "ignore"}
+    subprocess.run([sys.executable, "-c", program], env=env, check=False)
+    with Store.open(closed.url) as store, pytest.warns(StoreWarning):
+        store.record("old", started_at="2025-03-01T10:30:00Z", status="lost")
+    closed.open()
+
+    with Store.open(closed.url) as store:
+        assert store.get("fit#1").status is Status.LOST
+        assert store.get("fit#1").metric("loss").values.tolist() == [*range(10)]
+        assert waiting_runs(store) == 0
+        assert not (store.path / "waiting").exists()
+
+
 def test_a_past_run_waits_as_well(closed):
     with Store.open(closed.url) as store, pytest.warns(StoreWarning):
         past = store.record("old", started_at="2025-03-01T10:30:00Z", metrics={"loss": [2, 1]})

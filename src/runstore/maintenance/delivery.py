@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from runstore.capture.machine.process import is_gone
 from runstore.errors import RunstoreError, ServerUnreachableError, StoreLockedError
-from runstore.maintenance.transfer import transfer
+from runstore.maintenance.transfer import take_in_all, transfer
 from runstore.model.facts import ProcessIdentity
 from runstore.model.results.transfers import Progress, Transfer
 from runstore.reading.names import runs_named
@@ -81,6 +81,7 @@ def deliver(
         if not source.is_in_place:  # delivered by another program
             return Transfer()
         server, database = cast("ServerDatabase", target.database).created_at(), _waiting(source)
+        take_in_all(source)
         _find_parents(database, target)
         change = database.last_change()
         uids = database.uids_since(delivered_change(source.path, server))
@@ -196,10 +197,10 @@ def _is_left(source: Backend) -> bool:
     return all(_is_over(*one) for one in _waiting(source).processes())
 
 
-def _is_over(process: ProcessIdentity, ended_at: int | None) -> bool:
-    if ended_at is None:
-        return False
-    age_s = time.time() - ended_at / 1e6
+def _is_over(process: ProcessIdentity, is_active: bool, seen_at: int) -> bool:  # noqa: FBT001 - of a row
+    if is_active or process.pid is None:
+        return not is_active
+    age_s = time.time() - seen_at / 1e6
     gone = is_gone(process, silent_s=age_s)
     return age_s > _KEPT_S if gone is None else gone
 

@@ -107,10 +107,7 @@ def transfer(
             kept="Nothing was transferred.",
             hint="Name another store.",
         )
-    if source.database.is_writable:
-        take_in(source)
-        settle_all(source)
-        refresh(source.metrics, source.spool)  # points of silent runs
+    take_in_all(source)
     job = _Transfer(
         source,
         target,
@@ -130,6 +127,14 @@ def transfer(
             error.hint = error.hint or "Repeat the transfer to continue."
         raise
     return job.result()
+
+
+def take_in_all(source: Backend) -> None:
+    """Import data in flight, and mark runs as lost whose process has ended."""
+    if source.database.is_writable:
+        take_in(source)
+        settle_all(source)
+        refresh(source.metrics, source.spool)  # points of silent runs
 
 
 def uids_of(

@@ -367,7 +367,6 @@ class PostgresDriver(DriverBase):
         Raises:
             StoreLockedError: As for `write`.
         """
-        # A start has no place to wait in, unlike points and ends, so that it waits here.
         with self._writing():
             return self._repeated(
                 lambda raw, _: self._answer_to(raw, statement, parameters),

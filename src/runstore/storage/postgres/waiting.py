@@ -55,7 +55,11 @@ SET_PARENT = f"""
     UPDATE runs SET parent_uid = :parent_uid, changed = {NEXT_CHANGE}
     WHERE uid = :uid AND parent_uid IS NOT :parent_uid
 """
-PROCESSES = "SELECT hostname, boot_id, pid, process_started, ended_at FROM runs"
+PROCESSES = f"""
+    SELECT hostname, boot_id, pid, process_started, status IN ({_ACTIVE}),
+        coalesce(ended_at, last_seen_at, started_at)
+    FROM runs
+"""
 CHANGE_OF = "SELECT changed FROM runs WHERE uid = :uid"
 
 
@@ -101,11 +105,14 @@ class WaitingDatabase(Database):
             size, points = connection.execute(AMOUNT).fetchone()
         return int(size), int(points)
 
-    def processes(self) -> list[tuple[ProcessIdentity, int | None]]:
-        """Return the process of each run, and the end of the run in microseconds since 1970."""
+    def processes(self) -> list[tuple[ProcessIdentity, bool, int]]:
+        """Return the process of each run, whether the run is active, and its last sign of life.
+
+        The time is in microseconds since 1970.
+        """
         with self.driver.read() as connection:
             rows = connection.execute(PROCESSES).fetchall()
-        return [(ProcessIdentity(*row[:4]), row[4]) for row in rows]
+        return [(ProcessIdentity(*row[:4]), bool(row[4]), row[5]) for row in rows]
 
     def named_parents(self) -> dict[str, str]:
         """Return the names of parents that only the server can look up, by uid of the run."""
