@@ -27,7 +27,7 @@ from runstore.errors import (
 from runstore.maintenance.scrub import scrub, wanted
 from runstore.model import reference
 from runstore.model.display.short_names import short_names
-from runstore.storage.transfer import transaction
+from runstore.storage.transfer import staging, transaction
 
 EXPERIMENTS = ("fit", "train", "naïve über#2")
 WORDS = ("first", "second", "", "naïve\nüber 日本語")
@@ -37,6 +37,12 @@ WORDS = ("first", "second", "", "naïve\nüber 日本語")
 def stores(tmp_path, unsynced):
     with ExitStack() as opened:
         yield [opened.enter_context(Store.open(tmp_path / name)) for name in "abc"]
+
+
+@pytest.fixture
+def staged(monkeypatch):
+    """Write series in parts before their run, though they are short."""
+    monkeypatch.setattr(staging, "LONG_SERIES", 4)
 
 
 @pytest.fixture
@@ -172,14 +178,16 @@ def end_in_equal_stores(folder, third, seed, *, steps=25):
 
 
 @pytest.mark.timeout(3600)
-def test_random_histories_end_in_equal_stores(tmp_path, unsynced, one_second, is_full_campaign):
+def test_random_histories_end_in_equal_stores(
+    tmp_path, unsynced, one_second, staged, is_full_campaign
+):
     for seed in range(300 if is_full_campaign else 3):
         end_in_equal_stores(tmp_path / str(seed), tmp_path / f"{seed}c", seed)
 
 
 @pytest.mark.timeout(3600)
 def test_random_histories_with_a_server_end_in_equal_stores(
-    tmp_path, unsynced, one_second, is_full_campaign
+    tmp_path, unsynced, one_second, staged, is_full_campaign
 ):
     pytest.importorskip("psycopg")
     database = pytest.importorskip("postgres_server").database
@@ -504,6 +512,29 @@ def test_contents_of_several_runs_are_copied_once(stores):
     result = a.push(b)
 
     assert (result.contents.files, result.contents.size_bytes) == (1, 1000)
+
+
+def test_many_files_are_copied_at_once_and_damaged_ones_are_named(stores):
+    a, b, _ = stores
+    runs = []
+    for place in range(30):
+        with a.start("fit", capture=False) as run:
+            run.save("one.bin", f"one of {place}".encode())
+            run.save("shared.bin", b"shared")
+        runs.append(a.get(run.uid))
+    for run in runs[:3]:
+        a.backend.objects.path_of(run.artifacts["one.bin"].digest).unlink()
+    reported = []
+
+    result = a.push(b, progress=lambda *now: reported.append(now))
+
+    assert [(one.uid, one.why) for one in result.skipped] == [
+        (run.uid, "damaged") for run in runs[:3]
+    ]
+    kept = [f"one of {place}" for place in range(3, 30)] + ["shared"]
+    assert (result.contents.files, result.contents.size_bytes) == (28, len("".join(kept)))
+    assert reported[-1] == (30, 30, len("".join(kept)))
+    assert {b.get(run.uid).read_bytes("one.bin").decode() for run in runs[3:]} == {*kept[:-1]}
 
 
 def test_a_filter_or_names_select_runs(stores):

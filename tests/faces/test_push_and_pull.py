@@ -141,6 +141,17 @@ def test_progress_of_a_long_transfer_is_shown_on_a_terminal(here, monkeypatch):
     assert "runs, 22 bytes of files" in drawn.getvalue()
 
 
+def test_an_interrupted_transfer_names_its_progress(capsys):
+    with pytest.raises(KeyboardInterrupt), transfers.shown_progress() as progress:
+        progress(50, 10_000, 0)
+        raise KeyboardInterrupt
+
+    assert capsys.readouterr().err == (
+        "runstore: interrupted after 50 of 10,000 runs, which are complete."
+        " Repeat the command to continue.\n"
+    )
+
+
 def test_a_quick_transfer_draws_nothing(here):
     shown = on_terminal("push", "team/runs", cwd=here)
 

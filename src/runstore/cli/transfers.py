@@ -56,23 +56,32 @@ def check_new_place(other: str) -> None:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Progress | None]:
-    """Yield what shows the progress of a long transfer on a terminal; None elsewhere."""
-    if not output.is_terminal(err=True):
-        yield None
-        return
-    with ExitStack() as drawn:
-        began, bars = time.monotonic(), None
+def shown_progress() -> Iterator[Progress]:
+    """Yield what shows the progress of a long transfer, if this is a terminal."""
+    reached = (0, 0)
+    began, bars = time.monotonic(), None
+    is_drawn = output.is_terminal(err=True)
+    try:
+        with ExitStack() as drawn:
 
-        def show(done: int, total: int, copied: int) -> None:
-            nonlocal bars
-            if bars is None and time.monotonic() - began < _QUICK_S:
-                return
-            bars = bars or drawn.enter_context(_bars())
-            about = f"runs, {size_text(copied)} of files" if copied else "runs"
-            bars.update(bars.task_ids[0], completed=done, total=total, description=about)
+            def show(done: int, total: int, copied: int) -> None:
+                nonlocal bars, reached
+                reached = (done, total)
+                if not is_drawn or (bars is None and time.monotonic() - began < _QUICK_S):
+                    return
+                bars = bars or drawn.enter_context(_bars())
+                about = f"runs, {size_text(copied)} of files" if copied else "runs"
+                bars.update(bars.task_ids[0], completed=done, total=total, description=about)
 
-        yield show
+            yield show
+    except KeyboardInterrupt:
+        done, total = reached
+        output.say(
+            f"runstore: interrupted after {done:,} of {total:,} runs, which are complete."
+            " Repeat the command to continue.",
+            err=True,
+        )
+        raise
 
 
 def _bars() -> Bars:

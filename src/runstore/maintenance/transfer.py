@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from runstore.capture.machine.process import is_gone
 from runstore.errors import (
     InvalidValueError,
-    NotFoundError,
     StoreCorruptError,
     StoreError,
-    StoreUnavailableError,
     UsageError,
 )
 from runstore.inflight import take_in
+from runstore.maintenance.contents import ContentsCopier
 from runstore.maintenance.run_folders import copy_run_folder
 from runstore.model.facts import ProcessIdentity
 from runstore.model.results.deletion import Amount
@@ -178,8 +178,8 @@ class _Transfer:
         self._added = self._changed = self._unchanged = self._points = 0
         self._skipped: list[Skipped] = []
         self._joined: list[str] = []
-        self._files = self._bytes = self._done = self._total = 0
-        self._counted: set[str] = set()
+        self._done = self._total = 0
+        self._contents = ContentsCopier(source, target, self._show, is_dry=is_dry)
         self._at_once = _FIRST_AT_ONCE
 
     def result(self) -> Transfer:
@@ -188,7 +188,7 @@ class _Transfer:
             changed=self._changed,
             unchanged=self._unchanged,
             points=self._points,
-            contents=Amount(self._files, self._bytes),
+            contents=Amount(self._contents.files, self._contents.size_bytes),
             joined=tuple(self._joined),
             skipped=tuple(self._skipped),
             is_dry=self._is_dry,
@@ -297,12 +297,26 @@ class _Transfer:
     def _transfer(self, wanted: Sequence[Delivery]) -> list[Delivery]:
         """Transfer runs, and return those that changed meanwhile."""
         with nullcontext() if self._is_dry else self._target.objects.in_use():
-            ready = [one for one in wanted if self._has_contents(one)]
+            ready = self._with_contents(wanted)
             if not self._is_dry:
                 return self._write(ready)
         for one in ready:
             self._count(one)
         return []
+
+    def _with_contents(self, wanted: Sequence[Delivery]) -> list[Delivery]:
+        """Copy the files of runs, and return the runs that have all of them."""
+        missing = {one.uid: dict(one.missing_contents) for one in wanted}
+        failed = self._contents.copy(dict(ChainMap(*missing.values())))
+        ready = []
+        for one in wanted:
+            errors = [failed[digest] for digest in missing[one.uid] if digest in failed]
+            if not errors:
+                ready.append(one)
+                continue
+            why = REFUSED if isinstance(errors[0], InvalidValueError) else DAMAGED
+            self._skip(one.theirs.row.reference, one.uid, why, errors[0].what)
+        return ready
 
     def _write(self, ready: list[Delivery]) -> list[Delivery]:
         """Write runs, so few at once that other writers need not wait long.
@@ -355,87 +369,18 @@ class _Transfer:
         if were_both_continued(one.mine, one.theirs):
             self._joined.append(one.after.row.reference)
 
-    # Files
-
-    def _has_contents(self, wanted: Delivery) -> bool:
-        """Copy the missing files of a run; return False if one of them is damaged."""
-        known = {} if wanted.mine is None else wanted.mine.contents
-        for digest, size in wanted.after.contents.items():
-            if digest in known:
-                continue
-            stored = self._target.objects
-            is_there = (
-                stored.size_of(digest) == size if self._is_dry else stored.holds(digest, size)
-            )
-            if is_there:
-                continue
-            before = self._bytes
-            try:
-                self._copy(digest, size)
-            except (NotFoundError, StoreCorruptError, InvalidValueError) as error:
-                why = REFUSED if isinstance(error, InvalidValueError) else DAMAGED
-                self._skip(wanted.theirs.row.reference, wanted.uid, why, error.what)
-                self._bytes = before
-                return False
-            self._files += 1
-        return True
-
     def _copy_folders(self, uids: Iterable[str]) -> None:
         """Copy the folders of plain files of full stores, unless they are there."""
         skipped = {one.uid for one in self._skipped}
         for uid in uids:
             if uid not in skipped:
                 copied = copy_run_folder(self._source, self._target, uid)
-                self._files += copied.files
-                self._bytes += copied.size_bytes
-
-    def _copy(self, digest: str, size: int) -> None:
-        if self._is_dry:
-            if digest not in self._counted and self._source.objects.size_of(digest) != size:
-                raise NotFoundError(f"The contents {digest[:12]}… are missing.")
-            self._counted.add(digest)
-            self._bytes += size
-            return
-        with self._source.objects.opened(digest, size) as file:
-            try:
-                kept = self._target.objects.keep_open(
-                    cast("BinaryIO", _Counted(file, self._add_bytes))
-                )
-            except StoreError:
-                raise
-            except OSError as error:
-                raise StoreUnavailableError(
-                    f"A file of {size:,} bytes could not be copied to {self._target.place}:"
-                    f" {error.strerror or error}.",
-                    kept="No incomplete run was written.",
-                    hint="Repeat the transfer to continue.",
-                ) from error
-        if kept.digest != digest:
-            raise StoreCorruptError(f"The contents {digest[:12]}… changed while they were read.")
-
-    def _add_bytes(self, count: int) -> None:
-        self._bytes += count
-        self._show()
+                self._contents.files += copied.files
+                self._contents.size_bytes += copied.size_bytes
 
     def _show(self) -> None:
         if self._progress is not None:
-            self._progress(self._done, self._total, self._bytes)
-
-
-class _Counted:
-    """A file that reports the bytes that are read of it."""
-
-    def __init__(self, file: BinaryIO, report: Callable[[int], None]) -> None:
-        self._file = file
-        self._report = report
-
-    def read(self, size: int = -1) -> bytes:
-        some = self._file.read(size)
-        self._report(len(some))
-        return some
-
-    def fileno(self) -> int:
-        return self._file.fileno()
+            self._progress(self._done, self._total, self._contents.size_bytes)
 
 
 def _is_active(record: RunRecord) -> bool:

@@ -41,6 +41,14 @@ class Delivery(NamedTuple):
         return self.mine is None or self.mine.purged_at is not None
 
     @property
+    def missing_contents(self) -> dict[str, int]:
+        """The contents of files that the run here does not refer to: size by digest."""
+        known = {} if self.mine is None else self.mine.contents
+        return {
+            digest: size for digest, size in self.after.contents.items() if digest not in known
+        }
+
+    @property
     def points(self) -> int:
         """The number of points to copy."""
         known = {} if self.mine is None or self.is_new else self.mine.series
