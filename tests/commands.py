@@ -14,6 +14,7 @@ from functools import partial
 import pytest
 
 import command_server
+from places import variables_in
 
 
 def runstore(*arguments, cwd, **more):
@@ -36,6 +37,8 @@ def runstore_here(*arguments, cwd, **more):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as an interpreter does
         patch.chdir(cwd)
+        for name, value in variables_in(cwd).items():
+            patch.setenv(name, value)
         patch.setattr(started_in, "STARTED_IN", str(cwd))
         patch.setattr(sys, "argv", ["runstore", *words])
         for name, stream in zip(("stdout", "stderr"), printed, strict=True):
@@ -56,7 +59,7 @@ def python(*arguments, cwd, **more):
 
 def _ended(arguments, cwd, more, *, is_python=False):
     """Run a command; fork it, unless what was asked for needs an interpreter of its own."""
-    environment = {**os.environ, "PYTHONWARNINGS": "", **more.pop("env", {})}
+    environment = {**os.environ, **variables_in(cwd), "PYTHONWARNINGS": "", **more.pop("env", {})}
     text = more.pop("text", True)
     is_usual = not is_python or arguments[0] in {"-c", "-m"} or not arguments[0].startswith("-")
     if is_usual and not more and command_server.can_run(environment):
@@ -104,7 +107,7 @@ def open_to_all(folder):
 def on_terminal(*arguments, cwd, columns=100, rows=40, **environment):
     """Return what `runstore` draws on a terminal of this size, colours and errors with it."""
     inherited = {name: os.environ[name] for name in os.environ.keys() - {"COLUMNS", "LINES"}}
-    env = {**inherited, "TERM": "xterm-256color", "PAGER": "", **environment}
+    env = {**inherited, **variables_in(cwd), "TERM": "xterm-256color", "PAGER": "", **environment}
     ended, drawn = _at_terminal(arguments, cwd=cwd, env=env, size=(rows, columns))
     assert ended == 0, drawn
     return drawn
@@ -112,7 +115,7 @@ def on_terminal(*arguments, cwd, columns=100, rows=40, **environment):
 
 def answered(answer, *arguments, cwd):
     """Run `runstore` on a terminal, answer its question; return the exit code and the screen."""
-    env = {**os.environ, "TERM": "xterm-256color"}
+    env = {**os.environ, **variables_in(cwd), "TERM": "xterm-256color"}
     return _at_terminal(arguments, cwd=cwd, env=env, typed=f"{answer}\n")
 
 

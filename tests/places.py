@@ -1,15 +1,43 @@
 """The store of a test on the engine that the test runs on."""
 
 import os
+from pathlib import Path
 
 from runstore import Store
 
+# On a server: a database for each store that all tests of a file share, by its folder.
+_shared = {}
+_to_take_back = []
+
 
 def place(folder):
-    """Return the URL of the test's store on a server; a folder if the test runs on SQLite."""
-    return os.environ.get("RUNSTORE_URL") or folder
+    """Return the location of a test's store: a folder, or the URL of a database."""
+    return _shared.get(Path(folder)) or os.environ.get("RUNSTORE_URL") or folder
 
 
-def opened(folder):
+def store_at(folder):
     """Open the store of a test."""
     return Store.open(place(folder))
+
+
+def shared_at(folder, engine):
+    """Open a new store for all tests of a file."""
+    if engine == "postgresql":
+        from postgres_server import database
+
+        _shared[Path(folder)], take_back = database()
+        _to_take_back.append(take_back)
+    return Store.open(place(folder))
+
+
+def forget_shared():
+    """Take back the databases of the tests of a file."""
+    _shared.clear()
+    while _to_take_back:
+        _to_take_back.pop()()
+
+
+def variables_in(cwd):
+    """Return the variables of a program that works in a folder with a shared store."""
+    url = _shared.get(Path(cwd) / ".runstore")
+    return {} if url is None else {"RUNSTORE_URL": url}

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from places import opened, place
+from places import place, store_at
 from runstore import (
     ArtifactManager,
     ManagerStore,
@@ -98,7 +98,7 @@ def test_later_calls_write_how_the_run_stands(project):
     (block,) = file_of(project / "data")
     assert (block["status"], block["error"]) == ("error", "ValueError - broke")
     assert (block["notes"], block["params_files"]) == ("second", ["small"])
-    with opened(project / "data") as store:
+    with store_at(project / "data") as store:
         run = store.get("latest")
         assert [event.field for event in store.events(run.uid)] == ["notes"]
         assert run.parameter_sets[0].hash == "193a0b66d11fd03e2bf0d1cfe966ef480"
@@ -110,7 +110,7 @@ def test_values_of_parameters_are_kept(project):
     manager.set_params({"lr": 0.1, "layers": [8, 4]})
     manager.store()
 
-    with opened(project / "data") as store:
+    with store_at(project / "data") as store:
         assert store.get("latest").params == {"lr": 0.1, "layers": [8, 4]}
 
 
@@ -121,7 +121,7 @@ def test_parameters_added_to_the_run_stay(project):
         run.params.update(lr=0.1, net={"depth": 2})
         run.params["seed"] = 7
 
-    found = opened(project / "data").get("fit#1")
+    found = store_at(project / "data").get("fit#1")
     assert found.params == {"width": 3, "lr": 0.1, "net": {"depth": 2}, "seed": 7}
     block, _ = ManagerStore(manager.manager_cache_path).get_run(found.reference)
     assert block["args"] == {"fit": [["default", found.parameter_sets[0].hash]]}
@@ -143,7 +143,7 @@ def test_parameters_added_by_another_process_stay(project):
     block = ManagerStore(project / "data").update_run(manager)
 
     assert block["status"] == "complete"
-    assert opened(project / "data").get("fit#1").params == {"lr": 0.1}
+    assert store_at(project / "data").get("fit#1").params == {"lr": 0.1}
 
 
 def test_parameters_that_the_manager_changes_replace_others(project):
@@ -152,7 +152,7 @@ def test_parameters_that_the_manager_changes_replace_others(project):
         current_run().params.update(lr=0.1)
         manager.set_params({"width": 4})
 
-    assert opened(project / "data").get("fit#1").params == {"width": 4}
+    assert store_at(project / "data").get("fit#1").params == {"width": 4}
 
 
 def test_block_that_is_left_is_complete(project):
@@ -172,7 +172,7 @@ def test_exception_is_an_error_with_its_text_and_goes_on(project):
 
     assert (manager.status, manager.error) == ("error", "ValueError: it broke")
     assert file_of(project / "data")[0]["error"] == "ValueError: it broke"
-    with opened(project / "data") as store:
+    with store_at(project / "data") as store:
         assert 'raise ValueError("it broke")' in store.get("latest").traceback
 
 
@@ -186,7 +186,7 @@ def test_end_that_the_block_itself_reports_stays(project):
 
 
 def test_run_inside_belongs_to_the_manager(project):
-    with manager_of(project) as manager, opened(project / "data") as store:
+    with manager_of(project) as manager, store_at(project / "data") as store:
         child = store.start("part", capture=False)
         child.finish()
 
@@ -218,7 +218,7 @@ def test_run_that_is_stopped_is_interrupted(project, begin, number):
     os.kill(process.pid, number)
     process.communicate(timeout=30)
 
-    with opened(project / "data") as store:
+    with store_at(project / "data") as store:
         assert store.get("stopped#1").status is Status.INTERRUPTED
     assert file_of(project / "data")[0]["status"] == "incomplete"
 
@@ -272,7 +272,7 @@ def test_secrets_of_the_command_line_are_not_kept(project):
 def test_store_of_the_project_is_the_default(project):
     ArtifactManager("mnist").store()
 
-    with opened(project / ".runstore") as store:
+    with store_at(project / ".runstore") as store:
         assert store.get("latest").experiment_name == "mnist"
 
 
@@ -300,7 +300,7 @@ def test_vanished_store_does_not_hurt_the_experiment(project):
 
 
 def test_run_of_the_runner_has_the_names_of_a_manager(project):
-    with opened(project / "data") as store:
+    with store_at(project / "data") as store:
         sets = [parameter_set({"lr": n}, name=f"s{n}", file="small") for n in (1, 2)]
         run = store.start("mnist", params=sets, notes="by runner", argv=["runstore", "run", "x y"])
         manager = ArtifactManager.of_run(run, runs_folder=project / "full")
@@ -320,7 +320,7 @@ def test_run_of_the_runner_has_the_names_of_a_manager(project):
 
 
 def test_store_of_such_a_run_writes_notes_and_leaves_its_end_alone(project):
-    with opened(project / "data") as store:
+    with store_at(project / "data") as store:
         run = store.start("mnist", capture=False)
         manager = ArtifactManager.of_run(run)
         manager.notes, manager.status = "seen", "error"
@@ -334,7 +334,7 @@ def test_store_of_such_a_run_writes_notes_and_leaves_its_end_alone(project):
 
 def test_store_json_shows_runs_of_the_runner_where_there_is_one(project):
     ManagerStore(project / "data").save()
-    with opened(project / "data") as store:
+    with store_at(project / "data") as store:
         run = store.start("mnist", capture=False)
         assert file_of(project / "data")[0]["status"] == "incomplete"
 
@@ -344,7 +344,7 @@ def test_store_json_shows_runs_of_the_runner_where_there_is_one(project):
 
 
 def test_such_a_run_can_be_a_block_too(project):
-    with opened(project / "data") as store:
+    with store_at(project / "data") as store:
         run = store.start("mnist", capture=False)
         with ArtifactManager.of_run(run) as manager:
             assert current_run() is run

@@ -8,7 +8,7 @@ import pytest
 
 from commands import messages, on_terminal
 from commands import runstore_here as runstore
-from runstore import Store
+from places import store_at
 from runstore.errors import InvalidValueError, NotFoundError, UsageError
 from runstore.model.display.short_names import short_names
 from runstore.model.run import read_from
@@ -35,7 +35,7 @@ def record(store, experiment="fit", *, params=None, **series):
 @pytest.fixture
 def folder(tmp_path):
     """Three learning rates with five seeds each: one clearly worse, two hard to tell apart."""
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for lr, accs in ACCURACIES.items():
             for seed, acc in enumerate(accs):
                 params = {"lr": lr, "layers": 2, "options": {"seed": seed}}
@@ -56,7 +56,7 @@ def asked(folder, *arguments):
 
 @pytest.mark.parametrize("command", [("best", "-m"), ("compare", "--over", "seed", "--metric")])
 def test_a_value_of_zero_is_a_value(tmp_path, command):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for lr in (1, 2):
             for seed in range(3):
                 record(store, params={"lr": lr, "seed": seed}, loss=[float((lr - 1) * seed)])
@@ -87,7 +87,7 @@ def test_the_winner_and_what_cannot_be_told_apart_from_it(folder):
 
 
 def test_an_experiment_or_runs_may_be_chosen(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         for seed in (1, 2):
             record(store, "other", params={"lr": 9, "seed": seed}, acc=[seed])
 
@@ -179,7 +179,7 @@ def test_one_run_only(folder):
 @pytest.fixture
 def grid(tmp_path):
     """Four settings that ran once each, with seeds of their own."""
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for seed, (lr, net, acc) in enumerate(
             [(0.1, "cnn", 0.81), (0.1, "mlp", 0.7), (0.3, "cnn", 0.85), (0.3, "mlp", 0.7)]
         ):
@@ -189,7 +189,7 @@ def grid(tmp_path):
 
 
 def name_of(folder, text):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         return short_names([store.get(text)])[0]
 
 
@@ -223,7 +223,7 @@ def test_one_value_each_has_ranks_and_no_winner_in_json(grid):
 
 
 def test_one_repeated_setting_among_others_ranks_by_its_mean(grid):
-    with Store.open(grid / ".runstore") as store:
+    with store_at(grid / ".runstore") as store:
         record(
             store, params={"lr": 0.1, "net": {"name": "mlp"}, "epochs": 5, "seed": 9}, acc=[0.9]
         )
@@ -239,7 +239,7 @@ def test_one_repeated_setting_among_others_ranks_by_its_mean(grid):
 
 
 def test_a_single_run_without_a_finite_value_comes_last(grid):
-    with Store.open(grid / ".runstore") as store:
+    with store_at(grid / ".runstore") as store:
         record(store, params={"lr": 9}, acc=[math.nan])
 
     ended = runstore("best", "-m", "acc", cwd=grid)
@@ -251,7 +251,7 @@ def test_a_single_run_without_a_finite_value_comes_last(grid):
 
 def test_each_set_of_a_run_is_named_when_it_ran_once(tmp_path):
     with (
-        Store.open(tmp_path / ".runstore") as store,
+        store_at(tmp_path / ".runstore") as store,
         store.start("fit", params=[{"lr": 1}, {"lr": 2}], capture=False) as run,
     ):
         run.of_set("set1").log(acc=0.5)
@@ -265,7 +265,7 @@ def test_each_set_of_a_run_is_named_when_it_ran_once(tmp_path):
 
 
 def test_the_metric_may_be_left_out_when_there_is_only_one(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for lr in (1, 2):
             with store.start("fit", params={"lr": lr}, capture=False) as run:
                 run.log({"acc": lr / 3, "system/cpu": 1})
@@ -275,7 +275,7 @@ def test_the_metric_may_be_left_out_when_there_is_only_one(tmp_path):
 
 def test_several_metrics_are_listed_with_the_command_to_type(grid):
     """The ones that most runs logged come first."""
-    with Store.open(grid / ".runstore") as store:
+    with store_at(grid / ".runstore") as store:
         record(store, params={"lr": 5}, acc=[1], aaa=[1])
 
     ended = runstore("best", "fit", "params.lr > 0", cwd=grid)
@@ -286,7 +286,7 @@ def test_several_metrics_are_listed_with_the_command_to_type(grid):
 
 
 def test_runs_without_metrics_are_refused(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         store.start("fit", capture=False).finish("complete")
 
     ended = runstore("best", cwd=tmp_path)
@@ -304,7 +304,7 @@ def test_the_runs_of_the_winner_are_named(folder):
 
 def test_all_seeds_the_same(tmp_path):
     """Three runs of one seed are one draw."""
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         names = [record(store, params={"seed": 1, "lr": lr}, acc=[lr]) for lr in (1, 1, 2, 2)]
 
     ended = runstore("best", "-m", "acc", cwd=tmp_path)
@@ -323,7 +323,7 @@ def test_all_seeds_the_same(tmp_path):
     ],
 )
 def test_differences_without_spread_are_decided_by_their_number(tmp_path, seeds, effect, reason):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for lr, of_lr in zip((1, 2), seeds, strict=True):
             for seed in of_lr:
                 params = {"seed": seed, "lr": lr}
@@ -341,7 +341,7 @@ def test_differences_without_spread_are_decided_by_their_number(tmp_path, seeds,
 
 
 def test_runs_none_of_which_is_complete_are_counted(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for status in ("error", "error", "interrupted"):
             run = store.start("fit", capture=False)
             run.log(acc=1.0)
@@ -363,7 +363,7 @@ def test_remarks_break_between_words_on_a_terminal(folder):
 
 
 def test_a_verdict_wraps_on_a_narrow_terminal(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for model in ("a-transformer-base", "a-convolution"):
             for seed in range(3):
                 params = {"seed": seed, "model": model}
@@ -379,7 +379,7 @@ def test_a_verdict_wraps_on_a_narrow_terminal(tmp_path):
 
 
 def test_runs_that_did_not_complete_are_told(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         failed = store.start("fit", params={"lr": 0.1}, capture=False)
         failed.log(acc=1.0)
         failed.finish("error", error="no")
@@ -393,7 +393,7 @@ def test_runs_that_did_not_complete_are_told(folder):
 
 
 def test_no_complete_run_at_all(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         store.start("fit", capture=False).finish("error", error="no")
 
     ended = runstore("best", "-m", "acc", cwd=tmp_path)
@@ -419,7 +419,7 @@ def test_a_level_out_of_range(folder, level):
 
 
 def test_nan_values_are_counted_and_left_out(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         params = {"lr": 0.3, "layers": 2, "options": {"seed": 8}}
         record(store, params=params, acc=[math.nan])
 
@@ -431,7 +431,7 @@ def test_nan_values_are_counted_and_left_out(folder):
 
 
 def test_names_that_would_harm_a_terminal_or_a_page(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for name in ("\x1b[31mred\x1b[0m\nnew", "<b>bold</b>\u202e"):
             for seed in (1, 2, 3):
                 record(store, params={"net": name, "seed": seed}, acc=[seed])
@@ -441,7 +441,7 @@ def test_names_that_would_harm_a_terminal_or_a_page(tmp_path):
     assert len(rows(ended)) == 3
     assert "\x1b" not in ended.stdout + ended.stderr
     assert "\u202e" not in ended.stdout + ended.stderr
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for found in (best(store.list(), "acc"), compare_over(store.list(), "acc")):
             assert "<b>" not in found._repr_html_()
             assert "&lt;b&gt;" in found._repr_html_()
@@ -452,7 +452,7 @@ def test_names_that_would_harm_a_terminal_or_a_page(tmp_path):
 
 @pytest.fixture
 def store(folder):
-    with Store.open(folder / ".runstore") as opened:
+    with store_at(folder / ".runstore") as opened:
         yield opened
 
 
@@ -518,7 +518,7 @@ def test_the_last_value_is_meant_where_none_is_named():
 @pytest.fixture
 def unknown(tmp_path):
     """Two settings, clearly apart, of a metric whose name says nothing."""
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for lr in (1, 2):
             for seed in range(5):
                 record(store, params={"lr": lr, "seed": seed}, val__wobble=[lr + lr * seed / 100])
@@ -539,7 +539,7 @@ def test_nobody_is_crowned_before_the_direction_is_known(unknown):
 
 def test_a_verdict_that_rests_on_normal_values_says_so(tmp_path):
     spread = {1: (0.5, 0.501, 0.502, 0.499, 0.498), 2: (0.1, 0.2, 0.15, 0.12, 0.3)}
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for lr, accs in spread.items():
             for acc in accs:
                 record(store, params={"lr": lr}, acc=[acc])

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from commands import git
-from places import opened
+from places import store_at
 from runstore import ManagerStore
 from runstore.model.status import Status
 
@@ -208,7 +208,7 @@ def test_what_curifactory_writes_beside_the_store_agrees(project):
 def test_experiment_is_found_by_our_other_faces(project):
     project.run("experiment", "mnist", "-p", "small", *BRIEFLY)
 
-    run = opened(project.folder / "data").get("mnist#1")
+    run = store_at(project.folder / "data").get("mnist#1")
 
     assert (run.status, run.ended_at is not None) == (Status.COMPLETE, True)
     assert [(one.file, one.name) for one in run.parameter_sets] == [
@@ -246,7 +246,7 @@ def test_run_that_is_stopped_has_its_end_recorded(project, number, status):
     os.kill(process, number)
     project.wait()
 
-    with opened(project.folder / "data") as store:
+    with store_at(project.folder / "data") as store:
         run = store.get("slow#1")
 
     assert run.status is status
@@ -267,4 +267,4 @@ def test_curifactory_itself_goes_on_in_a_folder_of_ours(projects):
     with pytest.warns(UserWarning, match=r"changed by another program.*mnist_3"):
         store = ManagerStore(ours.folder / "data")
     assert [one["run_number"] for one in store.get_experiment_runs("mnist")] == [1, 2, 3]
-    assert opened(ours.folder / "data").get("mnist#3").status is Status.COMPLETE
+    assert store_at(ours.folder / "data").get("mnist#3").status is Status.COMPLETE

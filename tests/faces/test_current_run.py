@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import runstore
-from runstore import Store
+from places import store_at
 from runstore.current import PARENT_VARIABLE
 
 
@@ -69,7 +69,7 @@ def test_plain_runs_of_one_experiment_side_by_side_are_siblings(start):
 
 
 def test_a_run_of_another_store_is_no_parent(start, tmp_path):
-    with start("outer"), Store.open(tmp_path / "other") as other:
+    with start("outer"), store_at(tmp_path / "other") as other:
         run = other.start("inner", capture=False)
         assert parent_of(run) is None
         run.finish()
@@ -124,6 +124,7 @@ def test_tasks_have_current_runs_of_their_own(start):
 CHILD = "import runstore; runstore.start_run('child', store={store!r}, capture=False).finish()"
 
 
+@pytest.mark.folder_only
 def test_a_subprocess_of_a_script_finds_its_parent(start, tmp_path):
     command = [sys.executable, "-c", CHILD.format(store=str(tmp_path / "runs"))]
 
@@ -138,10 +139,11 @@ def test_a_subprocess_of_a_script_finds_its_parent(start, tmp_path):
 
 
 def kept_parents(folder, experiment):
-    with Store.open(folder) as store:
+    with store_at(folder) as store:
         return [run.parent_uid for run in reversed(store.list(experiment).items)]
 
 
+@pytest.mark.folder_only
 @pytest.mark.parametrize("way", ["spawn", "fork"])
 def test_workers_of_multiprocessing_find_their_parent(tmp_path, way):
     script = tmp_path / "sweep.py"
@@ -160,7 +162,7 @@ def test_workers_of_multiprocessing_find_their_parent(tmp_path, way):
         [sys.executable, "-W", "ignore", str(script), way], cwd=tmp_path, check=True, timeout=60
     )
 
-    with Store.open(tmp_path / "runs") as store:
+    with store_at(tmp_path / "runs") as store:
         sweep = store.get("sweep#1").uid
     assert kept_parents(tmp_path / "runs", "trial") == [sweep] * 4
 

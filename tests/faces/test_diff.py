@@ -10,7 +10,8 @@ import pytest
 
 from commands import git, messages, on_terminal
 from commands import runstore_here as runstore
-from runstore import Store, background
+from places import shared_at, store_at
+from runstore import background
 from runstore.analysis.compare.code import code_changes
 from runstore.analysis.compare.comparison import compare_runs
 
@@ -47,7 +48,7 @@ def commit(folder):
 def record(folder, experiment="fit", **more):
     """Record one run of the code as it is now, and what it logs."""
     logged = more.pop("logged", {})
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         with store.start(experiment, **more) as run:
             run.log(logged)
         return run.reference
@@ -137,7 +138,7 @@ def test_every_section_is_compared(repository):
     data = repository / "data.csv"
     for number in (1, 2):
         data.write_text("1\n" * number)
-        with Store.open(".runstore") as store:
+        with store_at(".runstore") as store:
             with store.start(
                 f"fit{number}", params={"a": number}, notes=f"n{number}", cli=f"t {number}"
             ) as run:
@@ -176,7 +177,7 @@ def change_facts(folder, reference, packages, values):
     """Replace what was captured: another machine is not at hand."""
     from runstore.model.facts import Facts
 
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         facts = Facts(
             values={name: tuple(value) for name, value in values.items()},
             documents={"packages": packages},
@@ -326,9 +327,10 @@ def test_hostile_names_are_harmless_and_exact(repository, tmp_path):
     assert "\\x1b[2J" in shown
 
 
+@pytest.mark.folder_only
 def test_a_commit_that_is_an_option_is_not_given_to_git(repository):
     block = {"commit": "--output=owned", "status": "complete"}
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         for number in (1, 2):
             with store.start("fit", capture=False) as run:
                 pass
@@ -366,6 +368,7 @@ def test_commits_that_are_gone_are_said_and_the_changes_compared(repository):
     assert "instead" in messages(ended)[0]
 
 
+@pytest.mark.folder_only
 def test_the_repository_is_found_from_anywhere(repository, tmp_path):
     record(repository)
     (repository / "train.py").write_text("changed\n")
@@ -448,7 +451,7 @@ def test_a_run_is_the_same_as_itself(repository):
 def test_a_live_run_can_be_compared(repository):
     record(repository, params={"lr": 1})
     with (
-        Store.open(".runstore") as store,
+        store_at(".runstore") as store,
         store.start("fit", params={"lr": 2}, live=True) as run,
     ):
         run.log(loss=1.0)
@@ -489,9 +492,10 @@ def test_compare_has_a_column_for_each_run(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def nine(tmp_path_factory):
+def nine(tmp_path_factory, engine):
     """A folder with nine runs, which nobody changes."""
     folder = tmp_path_factory.mktemp("nine")
+    shared_at(folder / ".runstore", engine).close()
     for lr in range(9):
         params = {"lr": lr, "a_long_parameter_name": "x" * 70 + str(lr)}
         record(folder, params=params, capture=False)
@@ -535,7 +539,7 @@ def test_a_comparison_is_a_table(repository):
     record(repository, params={"lr": 1, "kind": "a"}, logged={"loss": 1.0})
     record(repository, params={"lr": 1.0, "kind": "<b>"})
 
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         found = compare_runs(store.backend, ["fit#1", "fit#2"], sections=("params", "metrics"))
         frame = found.to_pandas()
         references = [run.reference for run in found.runs]
@@ -630,7 +634,7 @@ def test_a_binary_change_that_was_committed_since_is_no_difference(repository):
 def test_what_has_not_been_read_yet_is_no_difference(repository, monkeypatch):
     record(repository)
     (repository / "train.py").write_text("other\n")
-    with Store.open(repository / ".runstore") as store:
+    with store_at(repository / ".runstore") as store:
         monkeypatch.setattr(background, "do_later", lambda _: None)
         store.start("fit").finish()
 

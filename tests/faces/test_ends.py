@@ -13,7 +13,8 @@ import pytest
 
 import runstore
 from commands import python
-from runstore import Store, StoreWarning
+from places import store_at
+from runstore import StoreWarning
 from runstore.errors import UsageError
 from runstore.recording.outcome import exit_status, status_of
 
@@ -27,7 +28,7 @@ def ended(folder, code, *options):
         code
     )
     done = python(*options, "-c", program, cwd=folder)
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         run = store.get("x#-1")
     return run.status.value, run.exit_code, run.error, done.returncode
 
@@ -131,7 +132,7 @@ def test_a_worker_of_multiprocessing_ends_its_runs(tmp_path):
         cwd=tmp_path, check=True, capture_output=True,
     )  # fmt: skip
 
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         found = {
             (f"{run.experiment_name}_{run.run_number}", run.status.value) for run in store.find()
         }
@@ -172,7 +173,7 @@ def test_an_end_that_is_interrupted_is_written_all_the_same(tmp_path, after, the
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "runs") as opened:
+    with store_at(tmp_path / "runs") as opened:
         yield opened
 
 

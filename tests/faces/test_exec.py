@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from commands import messages, runstore
-from runstore import Status, Store
+from places import store_at
+from runstore import Status
 
 
 @pytest.fixture
@@ -21,12 +22,12 @@ def folder(tmp_path):
 
 
 def newest(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         return store.get("latest")
 
 
 def kept_output(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         lines = [line.text for line in store.get("latest").output]
         return "".join(f"{line}\n" for line in lines).encode()
 
@@ -241,7 +242,7 @@ def test_runs_of_the_command_belong_to_it(folder, tmp_path):
 
     runstore("exec", "--experiment", "outer", "--", "sh", "-c", code, cwd=folder)
 
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         assert [one.experiment_name for one in store.children("outer#1")] == ["inner"]
 
 
@@ -255,6 +256,7 @@ def test_arguments_reach_the_command_as_they_are(folder):
     assert list(newest(folder).facts.values["command.argv"][3:]) == hostile
 
 
+@pytest.mark.folder_only
 def test_secrets_in_arguments_are_masked(folder):
     runstore("exec", "--", "true", "--token", "abcdef12345", cwd=folder)
 
@@ -270,6 +272,7 @@ def test_parameters_can_be_told(folder):
     assert newest(folder).params == {"lr": 0.5, "deep": True}
 
 
+@pytest.mark.folder_only
 def test_a_full_disk_for_the_output_ends_nothing(folder):
     for place in (folder / ".runstore" / "spool", folder / "state"):
         place.write_text("a file where the folder should be")

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from commands import runstore_here as runstore
-from runstore import Store
+from places import store_at
 
 pytest.importorskip("pyarrow")
 
 
 @pytest.fixture
 def project(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for lr in (0.1, 0.2):
             store.start("mnist", params={"lr": lr}, capture=False).finish()
     return tmp_path

@@ -6,14 +6,14 @@ import pytest
 
 from commands import messages, on_terminal
 from commands import runstore_here as runstore
-from runstore import Store
+from places import shared_at
 from runstore.recording.output.keeper import OutputKeeper
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, engine):
     folder = tmp_path_factory.mktemp("grep")
-    with Store.open(folder / ".runstore") as store:
+    with shared_at(folder / ".runstore", engine) as store:
         for number in range(1, 6):
             name = "fit" if number % 2 else "eval"
             run = store.start(

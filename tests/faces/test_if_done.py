@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from commands import git, messages, python, runstore
-from runstore import Store
+from places import store_at
 
 EXPERIMENT = """
 def get_params():
@@ -38,7 +38,7 @@ def test_the_same_again_is_said_and_run(project):
     assert not any("is an identical run" in line for line in messages(first))
     assert any("fit_1_" in line and "is an identical run" in line for line in messages(again))
     assert again.returncode == 0
-    assert len(Store.open(project / ".runstore").list()) == 2
+    assert len(store_at(project / ".runstore").list()) == 2
 
 
 def test_skip_prints_the_earlier_run_and_starts_nothing(project):
@@ -167,7 +167,7 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(project):
     first.wait()
     first.stdout.close()
 
-    with Store.open(project / ".runstore") as store:
+    with store_at(project / ".runstore") as store:
         done = {run.params["n"] for run in store.list() if run.status.value == "complete"}
     again = python("sweep.py", cwd=project)
     ran = {int(line.split()[1]) for line in again.stdout.splitlines() if line.startswith("ran")}
@@ -175,6 +175,6 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(project):
     assert {*range(19)} <= done
     # What ended in the moment of the kill may lack what is read in the background.
     assert set(range(50)) - done <= ran <= set(range(50)) - done | {18, 19, 20}
-    with Store.open(project / ".runstore") as store:
+    with store_at(project / ".runstore") as store:
         complete = store.find("status = complete", limit=None)
         assert {run.params["n"] for run in complete} == set(range(50))

@@ -9,12 +9,12 @@ import sys
 import pytest
 
 from commands import runstore
-from runstore import Store
+from places import store_at
 
 
 @pytest.fixture
 def run(tmp_path):
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         run = store.start("talk", capture=False)
         yield run
         if not run.status.is_final:
@@ -287,7 +287,7 @@ def test_unbuffered_output_is_shown_and_kept_whole(tmp_path):
 
 
 def test_an_error_without_output_is_pointed_to(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         run = store.start("fit", capture=False)
         run.finish("error", error="out of memory")
 

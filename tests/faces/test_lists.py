@@ -13,7 +13,7 @@ import pytest
 import command_server
 from commands import messages, on_terminal
 from commands import runstore_here as runstore
-from runstore import Store
+from places import shared_at, store_at, variables_in
 from runstore.cli.lists.counts import count_text
 
 
@@ -28,10 +28,10 @@ def headings(lines):
 
 
 @pytest.fixture(scope="module")
-def grid(tmp_path_factory):
+def grid(tmp_path_factory, engine):
     """Twelve runs of a grid, one of which failed, and one run of another experiment."""
     folder = tmp_path_factory.mktemp("grid")
-    with Store.open(folder / ".runstore") as store:
+    with shared_at(folder / ".runstore", engine) as store:
         store.start("other", params={"depth": 3, "lr": 5}, capture=False).finish()
         for number in range(12):
             params = {
@@ -54,7 +54,7 @@ def grid(tmp_path_factory):
 @pytest.mark.parametrize(("columns", "is_whole"), [(160, True), (80, False)])
 def test_a_list_of_failed_runs_shows_their_errors_last(tmp_path, columns, is_whole):
     error = "ValueError: the shapes (64, 10) and (32, 10) do not fit; they come from layer 3"
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for _ in range(2):
             store.start("fit", params={"lr": 1}, capture=False).finish(
                 "error", error=f"{error}\nx"
@@ -193,7 +193,7 @@ def test_a_single_run_shows_all_its_parameters(grid):
 
 
 def test_seeds_come_after_other_parameters(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for number in range(4):
             params = {"a_seed": number % 2, "model": {"seed": number % 2}, "z": number // 2}
             store.start("e", params=params, capture=False).finish()
@@ -202,7 +202,7 @@ def test_seeds_come_after_other_parameters(tmp_path):
 
 
 def test_parameter_sets_are_named(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         sets = [{"name": name, "lr": 1} for name in ("few", "many")]
         store.start("e", params=sets, capture=False).finish()
         store.start("e", params={"lr": 1}, capture=False).finish()
@@ -223,7 +223,7 @@ def test_only_a_program_gets_a_cursor(grid):
 
 @pytest.mark.parametrize("words", [["nothing"], ["params.lr > 9"], []])
 def test_an_empty_list_says_so(tmp_path, grid, words):
-    Store.open(tmp_path / ".runstore").close()
+    store_at(tmp_path / ".runstore").close()
     folder = grid if words else tmp_path
 
     ended = runstore("ls", *words, cwd=folder)
@@ -237,7 +237,7 @@ def test_an_empty_list_says_so(tmp_path, grid, words):
 def test_columns_stand_below_each_other_whatever_the_texts_are(tmp_path, value):
     from rich.cells import cell_len
 
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for name in ("x", value):
             store.start("e", params={"model": name, "z": name + "!"}, capture=False).finish()
 
@@ -254,10 +254,10 @@ def test_columns_stand_below_each_other_whatever_the_texts_are(tmp_path, value):
 
 
 @pytest.fixture(scope="module")
-def long(tmp_path_factory):
+def long(tmp_path_factory, engine):
     """Sixty runs, more than a table shows."""
     folder = tmp_path_factory.mktemp("long")
-    with Store.open(folder / ".runstore") as store:
+    with shared_at(folder / ".runstore", engine) as store:
         for number in range(60):
             with store.start("long", params={"n": number}, capture=False) as run:
                 run.log(loss=number)
@@ -318,7 +318,7 @@ def test_counting_stops_early(long, monkeypatch):
 
     monkeypatch.setattr(counts, "_ALL_AT_MOST", 50)
     monkeypatch.setattr(counts, "_FILTERED_AT_MOST", 40)
-    with Store.open(long / ".runstore") as store:
+    with store_at(long / ".runstore") as store:
         query = query_of(store.backend, "metrics.loss >= 0", None)
         texts = query_of(store.backend, "output is missing", None)
 
@@ -343,7 +343,7 @@ def test_a_reader_that_goes_away_ends_a_long_list(long):
         f"{sys.executable} -m runstore ls --all | head -n 1",
         shell=True,
         cwd=long,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **variables_in(long), "PYTHONUNBUFFERED": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -354,7 +354,7 @@ def test_a_reader_that_goes_away_ends_a_long_list(long):
 
 
 def test_a_parameter_that_varies_comes_before_one_that_some_lack(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for place, lr in enumerate((0.01, 0.1, 1.0, 10.0)):
             params = {"lr": lr} if place == 3 else {"a_steps": 20, "lr": lr}
             store.start("fit", params=params, capture=False).finish()

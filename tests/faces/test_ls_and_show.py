@@ -10,7 +10,7 @@ import pytest
 
 from commands import messages, on_terminal, python
 from commands import runstore_here as runstore
-from runstore import Store
+from places import store_at
 
 HOSTILE = (
     "tab\there \x1b[31mred\x1b[0m \x1b]0;title\x07\nsecond line [bold]markup[/bold] \u202eevil"
@@ -19,7 +19,7 @@ HOSTILE = (
 
 @pytest.fixture
 def folder(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for lr in (0.1, 0.2, 0.3):
             store.start("mnist", params={"lr": lr, "net": {"depth": 3}}, capture=False).finish()
         store.start("bert", notes=HOSTILE, capture=False).finish(
@@ -59,7 +59,7 @@ def test_pages_and_experiments_as_json(folder):
 
 
 def test_json_is_strict(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         store.start("odd", params={"x": float("nan"), "y": float("inf")}, capture=False).finish()
 
     text = runstore("show", "--json", cwd=tmp_path).stdout
@@ -77,7 +77,7 @@ def test_values_that_are_hard_to_say_are_said(tmp_path):
         "long": [10**5000, {"inner": -(10**5000)}],
         "set": {"b", "a", "c"},
     }
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         store.start("odd", params=values, capture=False).finish()
 
     (told,) = json.loads(runstore("ls", "--json", cwd=tmp_path).stdout)["runs"]
@@ -107,7 +107,7 @@ def test_no_line_is_wider_than_the_terminal(folder, columns):
 
 
 def test_a_narrow_terminal_shows_run_and_status(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.start("a name that goes on and on", capture=False).finish("interrupted")
 
     drawn = on_terminal("ls", cwd=folder, columns=40, NO_COLOR="1").splitlines()
@@ -120,7 +120,7 @@ def test_a_narrow_terminal_shows_run_and_status(folder):
 
 
 def test_long_names_leave_room_for_the_rest(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.start("long " * 20, params={"lr": 0.1}, notes="said", capture=False).finish()
 
     drawn = on_terminal("ls", cwd=folder, columns=120, NO_COLOR="1")
@@ -143,7 +143,7 @@ def test_show_fits_every_terminal(folder, columns):
 
 
 def test_a_live_run_is_shown_with_its_time_so_far(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.start("here", capture=False)
 
         listed = runstore("ls", cwd=folder).stdout.splitlines()[1].split("\t")
@@ -154,6 +154,7 @@ def test_a_live_run_is_shown_with_its_time_so_far(folder):
     assert "  so far   " in shown
 
 
+@pytest.mark.folder_only
 def test_silence_of_another_host_is_shown_as_silence(folder):
     code = "import os, runstore; print(runstore.start_run('far').uid, flush=True); os._exit(0)"
     uid = python("-c", code, cwd=folder).stdout.strip()
@@ -208,7 +209,7 @@ def test_hostile_text_reaches_no_terminal(folder):
 
 
 def test_show_tells_everything(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.edit("mnist#2", notes="edited", author="ada")
         inner = store.start("inner", parent="mnist#2", capture=False)
         inner.finish()
@@ -269,6 +270,7 @@ def test_mistakes_get_a_clear_message_and_an_exit_code(folder, arguments, code, 
     assert not (folder / "nowhere").exists()
 
 
+@pytest.mark.folder_only
 def test_a_damaged_store_is_said_and_left_alone(folder):
     database = folder / ".runstore" / "runstore.db"
     for extra in (folder / ".runstore").glob("runstore.db-*"):
@@ -309,7 +311,7 @@ def test_help_names_every_command(tmp_path):
 
 
 def test_show_tells_metrics(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         run = store.start("logged", capture=False)
         for value in (0.5, 0.25, float("nan")):
             run.log(loss=value)

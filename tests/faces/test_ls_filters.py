@@ -3,19 +3,20 @@
 import csv
 import io
 import json
+import os
 
 import pandas as pd
 import pytest
 
 from commands import messages
 from commands import runstore_here as runstore
-from runstore import Store
+from places import shared_at, store_at, variables_in
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, engine):
     folder = tmp_path_factory.mktemp("listing")
-    with Store.open(folder / ".runstore") as store:
+    with shared_at(folder / ".runstore", engine) as store:
         for number in range(6):
             name = "fit" if number % 2 else "eval"
             params = {"lr": number / 10, "model": "a|b\n<c>"}
@@ -107,6 +108,7 @@ def test_parquet_is_written_to_a_file(folder):
         subprocess.run(
             [sys.executable, "-m", "runstore", "ls", "--format", "parquet"],
             cwd=folder,
+            env={**os.environ, **variables_in(folder)},
             stdout=file,
             check=True,
         )
@@ -182,7 +184,7 @@ def test_slips_with_filters_and_runs_lead_on(folder, words, hint):
 
 
 def test_fixed_columns_are_there_on_every_page(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for number in range(6):
             run = store.start("e", params={"a": 1} if number > 3 else {}, capture=False)
             if number in {0, 5}:
@@ -213,7 +215,7 @@ def test_fixed_columns_are_there_on_every_page(tmp_path):
 
 
 def test_names_of_experiments_and_runs_may_look_like_filters(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for name in ("my exp", "lr=0.1", "a<b", "a<b", "~x"):
             run = store.start(name, params={"p": 1}, notes="text", capture=False)
             run.log(loss=1)
@@ -249,7 +251,7 @@ def test_a_slip_in_a_name_is_hinted_at(folder):
 
 
 def test_odd_texts_stay_in_their_row_of_csv(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         store.start("e", notes='a\rb,"c"\r\nd\ne', capture=False).finish()
         store.start("e", notes="x" * 3000, capture=False).finish()
 
@@ -266,7 +268,7 @@ def test_whole_numbers_keep_their_digits_in_every_format(tmp_path):
     import pyarrow.parquet
 
     ids = [2**53 + 1, 2**63 - 1, -(2**62) - 1]
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for one in ids:
             store.start("e", params={"id": one, "huge": one * 10**30}, capture=False).finish()
 
@@ -277,7 +279,7 @@ def test_whole_numbers_keep_their_digits_in_every_format(tmp_path):
     rows = [{"params.id": one, "params.huge": one * 10**30} for one in ids]
     assert json.loads(printed("json")) == rows
     assert printed("csv").splitlines()[1:] == [f"{one},{one * 10**30}" for one in ids]
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         table = store.find("order by run_number").table()
     kept = pyarrow.parquet.read_table(io.BytesIO(printed("parquet", text=False)))
     assert kept["params.id"].to_pylist() == ids

@@ -6,14 +6,14 @@ import pytest
 
 from commands import messages
 from commands import runstore_here as runstore
-from runstore import Store
+from places import store_at
 from runstore.errors import FilterError, UsageError
 from runstore.model.query.tree import Namespace
 
 
 @pytest.fixture
 def folder(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for n in range(8):
             name, model = ("fit", "train")[n % 2], ("tree", "svm", None)[n % 3]
             params = {"lr": n % 2 / 10} | ({"model": model} if model else {})
@@ -102,7 +102,7 @@ def test_what_makes_no_sense_is_said(folder, words, told):
 
 
 def test_errors_are_groups_like_any_other(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         run = store.start("fit", capture=False)
         run.finish("error", error="ValueError: nan")
 
@@ -115,7 +115,7 @@ def test_errors_are_groups_like_any_other(folder):
 
 
 def test_hostile_keys_stay_in_their_heads(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.start("fit", params={"\x1b[31m[red]\tx": 1}, capture=False).finish()
 
     listed = runstore("ls", "-n", "1", "--columns", "params", cwd=folder).stdout
@@ -125,7 +125,7 @@ def test_hostile_keys_stay_in_their_heads(folder):
 
 
 def test_groups_agree_with_the_runs_themselves(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         run = store.start("sets", params=[{"lr": 0.1}], capture=False)
         run.finish()
         store.delete("fit#1")
@@ -139,7 +139,7 @@ def test_groups_agree_with_the_runs_themselves(folder):
 
 
 def test_no_field_of_the_language_breaks_it(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         for namespace in Namespace:
             try:
                 store.group(f"{namespace.value}.x")
@@ -148,7 +148,7 @@ def test_no_field_of_the_language_breaks_it(folder):
 
 
 def spread_of(folder, values):
-    with Store.open(folder / "spread") as store:
+    with store_at(folder / "spread") as store:
         for value in values:
             run = store.start("e", capture=False)
             run.log(acc=value)
@@ -156,6 +156,7 @@ def spread_of(folder, values):
         return store.group("experiment", metrics=["acc"])[0].metrics["acc"]
 
 
+@pytest.mark.folder_only
 def test_the_mean_of_a_group_is_a_number_whatever_its_values_are(tmp_path):
     mixed = spread_of(tmp_path / "a", [float("inf"), float("-inf")])
     large = spread_of(tmp_path / "b", [1.7e308, 1.6e308, 1.5e308])
@@ -167,7 +168,7 @@ def test_the_mean_of_a_group_is_a_number_whatever_its_values_are(tmp_path):
 
 
 def test_groups_of_whole_numbers_keep_their_digits(tmp_path):
-    with Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         for value in (2**53 + 1, 2**53, 2**70):
             store.start("e", params={"id": value}, capture=False).finish()
 

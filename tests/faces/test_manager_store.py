@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from places import opened
+from places import store_at
 from runstore import ManagerStore, StoreWarning
 from runstore.errors import InvalidValueError, UsageError
 
@@ -372,14 +372,14 @@ def test_commit_is_whole_and_a_short_one_is_completed(folder, monkeypatch):
     assert store.runs[0]["commit"] == commit == file_of(folder)[0]["commit"]
     assert store.runs[1]["commit"] == blocks[1]["commit"]
     assert manager.git_commit_hash == commit
-    assert opened(folder).get("mnist#1").commit == commit
+    assert store_at(folder).get("mnist#1").commit == commit
 
 
 def test_values_of_imported_parameters_come_from_the_registry(folder):
     shutil.copytree(STORES / "0.20.5", folder, dirs_exist_ok=True)
     ManagerStore(folder)
 
-    sets = opened(folder).get("mnist#2").parameter_sets
+    sets = store_at(folder).get("mnist#2").parameter_sets
 
     assert [(one.name, one.values) for one in sets] == [
         ("baseline", {"lr": "0.1", "layers": "2"}),
@@ -437,7 +437,7 @@ def test_copies_of_blocks_are_known_by_their_reference(folder):
     store.save()
 
     assert [one["notes"] for one in file_of(folder)] == [None, "edited"]
-    assert len(opened(folder).list()) == 2
+    assert len(store_at(folder).list()) == 2
 
 
 def test_edit_of_notes_leaves_an_event(folder):
@@ -447,7 +447,7 @@ def test_edit_of_notes_leaves_an_event(folder):
 
     store.save()
 
-    event = opened(folder).events("mnist#1")[0]
+    event = store_at(folder).events("mnist#1")[0]
     assert (event.field, event.old, event.new) == ("notes", "old", "new")
 
 
@@ -465,7 +465,7 @@ def test_block_that_json_cannot_say_is_refused_and_nothing_is_saved(folder):
 
 
 def test_runs_of_the_other_faces_are_in_the_list(folder):
-    with opened(folder).start("bert", params={"lr": 0.1}, notes="n", capture=False) as run:
+    with store_at(folder).start("bert", params={"lr": 0.1}, notes="n", capture=False) as run:
         pass
 
     store = ManagerStore(folder)
@@ -495,7 +495,7 @@ def test_empty_path_is_refused():
 
 
 def test_a_pruned_run_stays_pruned_although_the_file_has_no_word_for_it(folder):
-    with opened(folder) as store:
+    with store_at(folder) as store:
         store.start("mnist", capture=False).finish("pruned")
     ManagerStore(folder).add_run(Manager())
 
@@ -505,7 +505,7 @@ def test_a_pruned_run_stays_pruned_although_the_file_has_no_word_for_it(folder):
         again = ManagerStore(folder)
 
     assert [block["status"] for block in again.runs] == ["incomplete", "incomplete"]
-    with opened(folder) as store:
+    with store_at(folder) as store:
         kept = store.get("mnist#1")
         assert (kept.status.value, kept.notes) == ("pruned", "by hand")
 
@@ -518,7 +518,7 @@ def test_a_manager_may_report_that_its_run_was_pruned(folder):
     block = kept.update_run(manager)
 
     assert block["status"] == "pruned"
-    with opened(folder) as store:
+    with store_at(folder) as store:
         ended = store.get("mnist#1")
         assert (ended.status.value, ended.ended_at is None) == ("pruned", False)
         store.resume(ended).finish("interrupted")

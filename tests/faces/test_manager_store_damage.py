@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from managers import BLOCKS, STORES, TEXT, Manager, blocks_of
-from places import opened
+from places import store_at
 from runstore import ManagerStore, StoreWarning
 from runstore.store import open_shared
 
@@ -196,7 +196,7 @@ def test_file_outlives_its_database(folder):
     expected = blocks_of(folder)
     for path in folder.glob("runstore.db*"):
         path.unlink()
-    with opened(folder) as store, pytest.warns(StoreWarning, match="5 runs added"):
+    with store_at(folder) as store, pytest.warns(StoreWarning, match="5 runs added"):
         for _ in range(20):
             store.start("other", capture=False).finish()
 
@@ -209,7 +209,7 @@ def test_file_outlives_its_database(folder):
 
 @pytest.mark.folder_only
 def test_database_of_yesterday_that_is_put_back_gets_the_runs_of_the_file(folder):
-    with opened(folder) as store:
+    with store_at(folder) as store:
         store.backend.database.driver.copy_aside("yesterday")
     ManagerStore(folder).add_run(Manager())
     expected = blocks_of(folder)

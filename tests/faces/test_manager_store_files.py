@@ -15,7 +15,7 @@ import pytest
 
 from commands import open_to_all, python
 from managers import BLOCKS, STORES, TEXT, Manager, blocks_of
-from places import opened
+from places import store_at
 from runstore import ManagerStore, StoreWarning
 from runstore.errors import StoreUnavailableError
 from runstore.model.status import Status
@@ -50,7 +50,7 @@ def test_edits_of_an_editor_are_taken_in_and_said(folder):
         store = ManagerStore(folder)
 
     assert store.runs == edited == blocks_of(folder)
-    event = opened(folder).events("mnist#1")[0]
+    event = store_at(folder).events("mnist#1")[0]
     assert (event.author, event.old, event.new) == ("store.json", "first run", "by an editor")
 
 
@@ -93,7 +93,7 @@ def test_run_that_was_deleted_or_moved_does_not_come_back_with_an_older_file(fol
     store = ManagerStore(folder)
     del store.runs[0]
     store.save()
-    opened(folder).edit("broken#1", experiment_name="fixed")
+    store_at(folder).edit("broken#1", experiment_name="fixed")
     expected = ManagerStore(folder).runs
     assert expected[1]["reference"] == "fixed_1_2026-11-23-T085301"
     write(folder, BLOCKS)
@@ -105,13 +105,13 @@ def test_end_that_another_tool_reports_is_taken(folder):
     blocks = [dict(BLOCKS[0], status="incomplete"), *BLOCKS[1:]]
     write(folder, blocks)
     ManagerStore(folder)
-    assert not opened(folder).get("mnist#1").status.is_final
+    assert not store_at(folder).get("mnist#1").status.is_final
     write(folder, [dict(blocks[0], status="error", error="E - e"), *BLOCKS[1:]])
 
     with pytest.warns(StoreWarning, match="1 run changed"):
         ManagerStore(folder)
 
-    run = opened(folder).get("mnist#1")
+    run = store_at(folder).get("mnist#1")
     assert (run.status, run.error) == (Status.ERROR, "E - e")
 
 
@@ -140,7 +140,7 @@ def test_blocks_that_say_little_or_nonsense_are_kept_verbatim(folder):
 
     assert ManagerStore(folder).runs == odd
     assert ManagerStore(folder).runs == odd == blocks_of(folder)
-    assert len(opened(folder).list()) == len(odd)
+    assert len(store_at(folder).list()) == len(odd)
 
 
 def test_permissions_and_a_link_of_the_file_are_kept(folder, tmp_path):

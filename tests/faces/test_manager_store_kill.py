@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from places import opened
+from places import store_at
 from runstore import ManagerStore, Status
 
 KEPT = 500
@@ -96,6 +96,6 @@ def test_every_acknowledged_change_survives(tmp_path, campaign_rounds):
     numbers = [one["run_number"] for one in store.get_experiment_runs("killed")]
     assert numbers == list(range(1, len(numbers) + 1))
     assert not list(tmp_path.glob("*.damaged-*"))
-    with opened(tmp_path) as store:
+    with store_at(tmp_path) as store:
         for number in numbers:
             assert store.get(f"killed#{number}").status in {Status.COMPLETE, Status.LOST}

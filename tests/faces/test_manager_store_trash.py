@@ -8,7 +8,7 @@ import pytest
 
 from commands import python
 from managers import BLOCKS, STORES, Manager, blocks_of
-from places import opened, place
+from places import place, store_at
 from runstore import ManagerStore
 
 REFERENCES = [block["reference"] for block in BLOCKS]
@@ -27,7 +27,7 @@ def in_file(folder):
 
 
 def test_the_file_shows_a_deletion_and_a_restoration_at_once(folder):
-    store = opened(folder)
+    store = store_at(folder)
 
     store.delete(REFERENCES[1])
     assert in_file(folder) == [REFERENCES[0], *REFERENCES[2:]]
@@ -40,7 +40,7 @@ def test_the_file_shows_a_deletion_and_a_restoration_at_once(folder):
 
 
 def test_who_has_the_list_open_sees_both_in_their_place(folder):
-    manager_store, store = ManagerStore(folder), opened(folder)
+    manager_store, store = ManagerStore(folder), store_at(folder)
     assert len(manager_store.runs) == len(BLOCKS)
 
     store.delete(REFERENCES[1])
@@ -56,7 +56,7 @@ def test_what_was_taken_out_of_the_list_is_in_the_trash(folder):
     del manager_store.runs[1]
     manager_store.save()
 
-    store = opened(folder)
+    store = store_at(folder)
     assert [run.reference for run in store.trash()] == [REFERENCES[1]]
     assert [event.field for event in store.backend.edits.events(store.trash()[0].uid)] == [
         "deleted"
@@ -67,7 +67,7 @@ def test_what_was_taken_out_of_the_list_is_in_the_trash(folder):
 
 def test_an_older_file_brings_nothing_back_that_is_gone_for_good(folder):
     older = (folder / "store.json").read_text()
-    store = opened(folder)
+    store = store_at(folder)
     store.delete(REFERENCES[2])
     store.collect_garbage(older_than=timedelta(0))
 
@@ -100,7 +100,7 @@ def test_a_list_that_was_open_all_the_time_forgets_what_is_gone_for_good(folder)
 
 
 def test_a_renamed_experiment_is_renamed_in_the_file(folder):
-    store = opened(folder)
+    store = store_at(folder)
     name = BLOCKS[0]["experiment_name"]
 
     store.rename_experiment(name, "digits")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstore import Store
+from places import store_at
 from runstore.errors import FilterError, NotFoundError, UsageError
 from runstore.repeats.pivot_texts import latex_text, markdown_text, plus_minus
 from runstore.repeats.statistics import mean_of
@@ -20,7 +20,7 @@ HOSTILE = '50% of_a|b & {c} $d$ #1 \\e ~ ^ <i> "q" \'`*'
 
 @pytest.fixture
 def store(tmp_path, unsynced):
-    with Store.open(tmp_path / "store") as opened:
+    with store_at(tmp_path / "store") as opened:
         yield opened
 
 

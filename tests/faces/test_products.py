@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from commands import messages, python, runstore
-from runstore import Store
+from places import store_at
 from runstore.inflight.deferred import Deferred
 
 
@@ -23,7 +23,7 @@ def folder(tmp_path):
 @pytest.fixture
 def saved(folder):
     """A folder with a run that saved three files and printed two lines."""
-    with Store.open(folder / ".runstore") as store, store.start("fit", capture=False) as run:
+    with store_at(folder / ".runstore") as store, store.start("fit", capture=False) as run:
         run.save("m/a.txt", b"a\n")
         run.save("m/b.txt", b"b\n")
         run.save("loss.csv", b"step,loss\n0,1\n")
@@ -33,13 +33,13 @@ def saved(folder):
 
 
 def newest(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         return store.get("latest")
 
 
 def printed(folder):
     """Return stream and text of each line that the newest run printed."""
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         return [(line.stream, line.text) for line in store.get("latest").output]
 
 
@@ -89,7 +89,7 @@ def test_a_wrong_file_is_one_clear_message(saved):
 
 
 def test_show_tells_files_tags_and_readers(saved):
-    with Store.open(saved / ".runstore") as store, store.start("eval", capture=False) as run:
+    with store_at(saved / ".runstore") as store, store.start("eval", capture=False) as run:
         store.get("fit#1").read_bytes("m/a.txt")
         run.tags["phase"] = "pilot"
 
@@ -324,7 +324,7 @@ def test_a_script_keeps_its_output_and_gives_the_streams_back(folder):
     code = (
         "import logging, sys, runstore\n"
         "before = sys.stdout, sys.stderr\n"
-        "with runstore.start_run('talk', store='.runstore', capture=False) as run:\n"
+        "with runstore.start_run('talk', capture=False) as run:\n"
         "    run.keep_output(); run.attach_logging('mine')\n"
         "    print('shown'); logging.getLogger('mine.deep').error('broken')\n"
         "    logging.getLogger('other').error('not mine')\n"
@@ -347,7 +347,7 @@ def test_a_script_keeps_its_output_and_gives_the_streams_back(folder):
 def test_forked_children_keep_their_output_too(folder):
     code = (
         "import os, runstore\n"
-        "with runstore.start_run('fork', store='.runstore', capture=False) as run:\n"
+        "with runstore.start_run('fork', capture=False) as run:\n"
         "    run.keep_output()\n"
         "    print('parent', flush=True)\n"
         "    pid = os.fork()\n"
@@ -364,7 +364,7 @@ def test_forked_children_keep_their_output_too(folder):
 
 def test_output_that_another_process_took_in_meanwhile_is_no_trouble(tmp_path, monkeypatch):
     """Who opens the store when a run has just ended may be quicker than the run itself."""
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         run = store.start("fit", capture=False)
         run.keep_output()
         print("kept")
@@ -381,7 +381,7 @@ def test_output_that_another_process_took_in_meanwhile_is_no_trouble(tmp_path, m
 
 def test_log_says_at_once_that_a_run_has_no_output(folder):
     """A run that goes on may print nothing for hours."""
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         run = store.start("quiet", capture=False)
         command = [sys.executable, "-m", "runstore", "log", "-f"]
         with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as follower:

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from commands import messages, runstore
-from runstore import Status, Store
+from places import store_at
+from runstore import Status
 
 
 def kept(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         return store.list().items
 
 
@@ -34,7 +35,7 @@ def test_a_run_is_recorded_with_all_that_is_said(tmp_path):
     assert (run.notes, run.cli, run.commit, run.hostname, run.error, run.exit_code) == (
         "old", "train.py", "3f2a8c1", "gpu-3", "stopped", 0,
     )  # fmt: skip
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         run = store.get(run.uid)
         assert {key: one.last for key, one in run.metrics.items()} == {"acc": 0.9, "a=b": 1e-3}
         assert run.read_bytes("log.txt") == b"done\n"
@@ -103,7 +104,7 @@ def test_metrics_and_files_are_added_to_a_run_that_is_over(tmp_path):
     assert (first.returncode, first.stderr) == (0, "")
     assert saved.stdout.splitlines() == ["plots/a.txt", "plots/b.txt"]
     assert again.stdout.splitlines() == ["plots/b.txt"]
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         run = store.get("mnist#1")
         points = [(step, value) for step, _, value in run.metric("acc")]
         assert points == [(0, 0.5), (1, 0.75), (9, 1.0)]
@@ -114,7 +115,7 @@ def test_metrics_and_files_are_added_to_a_run_that_is_over(tmp_path):
 
 def test_best_and_why_go_by_recorded_runs(tmp_path):
     march = datetime(2025, 3, 1, tzinfo=timezone.utc)
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for lr, base in ((0.1, 0.8), (0.5, 0.5)):
             for seed in range(4):
                 store.record(

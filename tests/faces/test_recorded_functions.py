@@ -13,14 +13,15 @@ import pytest
 
 import runstore
 from commands import but_the_first_line, git, python
-from runstore import Status, Store, StoreWarning
+from places import store_at
+from runstore import Status, StoreWarning
 from runstore.errors import UsageError
 from runstore.user_warnings import warn
 
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "store") as opened:
+    with store_at(tmp_path / "store") as opened:
         yield opened
 
 
@@ -322,7 +323,7 @@ class TestCalls:
         ended = python("train.py", cwd=tmp_path)
 
         assert ended.stdout.splitlines() == ["trained", "already-ran"]
-        with Store.open(tmp_path / ".runstore") as kept:
+        with store_at(tmp_path / ".runstore") as kept:
             assert statuses(kept) == [Status.COMPLETE]
 
     def test_a_call_can_finish_its_run(self, recorded, store):

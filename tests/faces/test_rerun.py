@@ -12,6 +12,7 @@ import pytest
 
 import commands
 from commands import git, messages, runstore
+from places import store_at
 from runstore import Status, Store
 from runstore.model.facts import Facts
 
@@ -49,7 +50,7 @@ def read():
     """Return the runs of a folder, oldest first."""
 
     def runs(folder):
-        store = Store.open(folder)
+        store = store_at(folder)
         opened.append(store)
         return sorted(store.list(), key=lambda run: run.uid)
 
@@ -129,7 +130,7 @@ def test_other_code_is_refused_and_the_recorded_code_is_run_on_request(project, 
     assert "the run wrote files" in messages(restored)[-1]
     assert (Path(kept) / "model.bin").is_file()
     shutil.rmtree(Path(kept).parent)
-    with Store.open(project) as store:
+    with store_at(project) as store:
         assert store.document(recorded.uid, "patch") == store.document("toy#1", "patch")
 
 
@@ -139,7 +140,7 @@ def test_an_interpreter_from_another_place_is_shown(project):
     other.parent.mkdir(parents=True)
     other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     other.chmod(0o755)
-    with Store.open(project / ".runstore") as store:
+    with store_at(project / ".runstore") as store:
         for program, more in ((str(other), {}), ("python", {"python.executable": str(other)})):
             run = store.start("odd", capture=False)
             run.finish()
@@ -238,6 +239,7 @@ def test_other_inputs_are_refused(project, read, change):
     assert len(read(project)) == 1
 
 
+@pytest.mark.folder_only
 def test_a_copy_of_the_repository_is_used_when_it_is_the_working_directory(project, read):
     python(project, "train.py", "--lr", "0.25")
     moved = project.rename(project.with_name("moved"))

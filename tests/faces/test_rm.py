@@ -6,12 +6,12 @@ import pytest
 
 from commands import answered, messages
 from commands import runstore_here as runstore
-from runstore import Store
+from places import store_at
 
 
 @pytest.fixture
 def folder(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for n in range(4):
             with store.start("fit", params={"lr": n / 10}, capture=False) as run:
                 run.save("model.bin", bytes([n]) * 100)
@@ -63,7 +63,7 @@ def test_json_has_exact_bytes(folder):
 
 
 def test_with_inner_runs(folder):
-    with Store.open(folder / ".runstore") as store, store.start("sweep", capture=False):
+    with store_at(folder / ".runstore") as store, store.start("sweep", capture=False):
         store.start("part", capture=False).finish()
 
     alone = runstore("rm", "sweep#1", "--dry-run", cwd=folder)
@@ -141,7 +141,7 @@ def test_without_a_terminal_nothing_is_deleted_unasked(folder, words):
 
 
 def test_the_runs_of_a_filter_are_named_before_the_question(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for _ in range(12):
             store.start("many", capture=False).finish()
 
@@ -177,6 +177,7 @@ def test_mv_renames_and_moves(folder):
     assert {one[:4] for one in references(folder)} == {"fit_"}
 
 
+@pytest.mark.folder_only
 def test_doctor_names_what_is_wrong_and_ends_with_1(folder):
     healthy = runstore("doctor", cwd=folder)
     next((folder / ".runstore" / "objects").glob("??/*")).unlink()
@@ -192,7 +193,7 @@ def test_doctor_names_what_is_wrong_and_ends_with_1(folder):
 
 
 def test_what_became_of_a_source_is_shown(folder):
-    with Store.open(folder / ".runstore") as store, store.start("use", capture=False):
+    with store_at(folder / ".runstore") as store, store.start("use", capture=False):
         store.get("fit#1").read_bytes("model.bin")
 
     runstore("rm", "fit#1", cwd=folder)

@@ -8,13 +8,14 @@ import warnings
 import pytest
 
 import runstore
+from places import store_at
 from runstore import Store, StoreWarning
 from runstore.errors import ConflictError, InvalidValueError, UsageError
 
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         yield store
 
 
@@ -202,6 +203,7 @@ def test_copies_of_parameters_write_nothing(run):
     assert run.record.params["optimizer"]["name"] == "adam"
 
 
+@pytest.mark.folder_only
 def test_parameters_wait_while_the_store_is_locked(run, store):
     """What the database does not take is kept in the spool, replaced values as well."""
     store.backend.database.driver.refuse_writes(runstore.errors.StoreLockedError("locked"))

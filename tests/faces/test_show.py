@@ -8,7 +8,7 @@ import pytest
 
 from commands import messages, on_terminal, python
 from commands import runstore_here as runstore
-from runstore import Store
+from places import shared_at, store_at
 
 PAGER = f"""{sys.executable} -c "import sys; text = sys.stdin.read(); print('PAGED', text)" """
 
@@ -21,10 +21,10 @@ def drawn(folder, *words, columns=80, rows=24, **more):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, engine):
     """A run with a bit of everything, a failed one, and one with very many values."""
     folder = tmp_path_factory.mktemp("shown")
-    with Store.open(folder / ".runstore") as store:
+    with shared_at(folder / ".runstore", engine) as store:
         params = {"lr": 1e-5, "layers": [64, 10], "data": {"path": "x"}, "optimizer": "adam"}
         params |= {f"p{number}": number / 8 for number in range(8)}
         run = store.start("fit", params=params, notes="first\nsecond", capture=False)
@@ -99,7 +99,7 @@ def test_a_few_of_many_values_are_shown_and_the_rest_is_named(folder):
 def test_environment_and_edits_are_in_full_alone(tmp_path):
     code = "import runstore; runstore.start_run('captured').finish()"
     python("-c", code, cwd=tmp_path)
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         store.edit("captured#1", notes="edited")
 
     for show in (
@@ -173,12 +173,12 @@ def test_a_pipe_has_no_pager(folder):
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory):
+def odd(tmp_path_factory, engine):
     """A run whose texts are wide, combined, or meant to harm a terminal."""
     folder = tmp_path_factory.mktemp("odd")
     wide = "日本語の長い名前" * 4 + "🧪" * 9 + "e\u0301" * 30
     text = wide + "\x1b[31m\u202e"
-    with Store.open(folder / ".runstore") as store:
+    with shared_at(folder / ".runstore", engine) as store:
         run = store.start("odd " * 9, params={text: text, "b": [text]}, notes=text, capture=False)
         run.log({wide[:60]: 1.5})
         run.tags[text[:30]] = "x"
@@ -216,7 +216,7 @@ def test_experiments_are_listed_with_their_runs(folder):
 
 
 def test_a_store_without_runs_has_no_experiments(tmp_path):
-    Store.open(tmp_path / ".runstore").close()
+    store_at(tmp_path / ".runstore").close()
 
     ended = runstore("experiments", cwd=tmp_path)
 
@@ -228,7 +228,7 @@ def test_a_store_without_runs_has_no_experiments(tmp_path):
 def test_a_shortened_traceback_begins_with_a_whole_frame(tmp_path):
     frame = '  File "train.py", line 3, in {}\n    fit(data)\n    ^^^^^^^^^\n'
     text = "Traceback (most recent call last):\n" + "".join(map(frame.format, "abcd")) + "E: no"
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         store.record("fit", started_at=2e9 / 2, error="E: no", traceback=text)
     lines = drawn(tmp_path, "fit")
     at = lines.index("traceback")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 from rich.pretty import pretty_repr
 
+from places import store_at
 from runstore import Run, Store
 from runstore.errors import MissingExtraError, NotFoundError, UsageError
 from runstore.model.display.html import ROWS_AT_MOST, html_table
@@ -222,7 +223,7 @@ def test_output_is_a_sequence_of_lines(given):
 
 
 def test_output_can_be_read_line_by_line(tmp_path):
-    with Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         with store.start("prints", capture=False) as run:
             run.keep_output()
             for number in range(50):
@@ -282,7 +283,7 @@ def test_gaps_stay_gaps():
 
 
 def test_a_spike_is_seen_in_the_drawing(tmp_path):
-    with Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         with store.start("spike", capture=False) as run:
             run.log_points("loss", [0.0] * 70_000 + [1.0] + [0.0] * 30_000)
         drawn = store.get("latest").metrics["loss"]._repr_html_()
@@ -384,7 +385,7 @@ def test_a_series_is_a_data_frame(series):
 
 
 def test_a_store_that_is_gone_says_so(tmp_path):
-    store = Store.open(tmp_path / "s")
+    store = store_at(tmp_path / "s")
     store.start("gone", capture=False).finish()
     run = store.get("latest")
     store.close()
@@ -397,7 +398,7 @@ def test_a_store_that_is_gone_says_so(tmp_path):
 
 
 def test_a_run_that_is_executed_shows_itself(tmp_path):
-    with Store.open(tmp_path) as store, store.start("live", params={"lr": 1}) as run:
+    with store_at(tmp_path) as store, store.start("live", params={"lr": 1}) as run:
         run.log(loss=0.5)
 
         assert "so far" in Parts(run._repr_html_()).texts

@@ -10,14 +10,15 @@ import pytest
 
 import runstore
 from commands import but_the_first_line, python
-from runstore import Status, Store
+from places import store_at
+from runstore import Status
 from runstore.capture.program import decorators
 from runstore.errors import ConflictError, UsageError
 
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "store") as opened:
+    with store_at(tmp_path / "store") as opened:
         yield opened
 
 
@@ -38,7 +39,7 @@ def script(tmp_path, text, *, wait=True):
 
 
 def only_run(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         (run,) = store.list()
         return run
 
@@ -189,6 +190,7 @@ class TestResuming:
 
 
 class TestScripts:
+    @pytest.mark.folder_only
     def test_a_script_finds_the_store_of_its_folder(self, tmp_path):
         code, _, err = script(tmp_path, "with runstore.start_run('m') as run: pass\n")
 
@@ -279,7 +281,7 @@ class TestScripts:
             wait=False,
         )
         process.stdout.readline()
-        with Store.open(tmp_path / ".runstore") as store:
+        with store_at(tmp_path / ".runstore") as store:
             alive = store.get("latest").status
             process.kill()
             # Not reaped yet: a zombie is dead, too.
@@ -304,5 +306,5 @@ class TestScripts:
 
         script(tmp_path, text)
 
-        with Store.open(tmp_path / ".runstore") as store:
+        with store_at(tmp_path / ".runstore") as store:
             assert store.get("inner#1").parent_uid == store.get("outer#1").uid

@@ -1,19 +1,17 @@
 """undo and redo on the command line: old edits are named before they are undone."""
 
-import sqlite3
-
 import pytest
 
 from commands import answered, messages
 from commands import runstore_here as runstore
-from runstore import Store
+from places import store_at
 
 HOUR = 3_600_000_000  # microseconds
 
 
 @pytest.fixture
 def folder(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         store.start("fit", capture=False).finish()
         store.edit("fit#1", notes="old note")
         store.tag("fit#1", {"phase": "pilot"})
@@ -22,14 +20,15 @@ def folder(tmp_path):
 
 def grow_older(folder, micros):
     """Let all edits be from before that time."""
-    database = sqlite3.connect(folder / ".runstore" / "runstore.db")
-    with database:
-        database.execute("UPDATE events SET at = at - ?", (micros,))
-    database.close()
+    with (
+        store_at(folder / ".runstore") as store,
+        store.backend.database.driver.write() as connection,
+    ):
+        connection.execute("UPDATE events SET at = at - ?", (micros,))
 
 
 def run_in(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         found = store.get("fit#1")
         return found.notes, dict(found.tags)
 

@@ -7,12 +7,12 @@ import pytest
 
 from commands import messages
 from commands import runstore_here as runstore
-from runstore import Store
+from places import store_at
 
 
 @pytest.fixture
 def folder(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for place in range(3):
             with store.start("mnist", params={"lr": place / 10}, capture=False) as run:
                 run.log({"val/acc": place, "val/loss": 1.0, "loss": 2.0})
@@ -21,12 +21,12 @@ def folder(tmp_path):
 
 
 def add(folder, experiment):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.start(experiment, capture=False).finish()
 
 
 def tags_in(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         return {run.run_number: dict(run.tags) for run in store.list("mnist")}
 
 
@@ -70,7 +70,7 @@ def test_a_number_of_several_experiments_is_ambiguous(folder):
 @pytest.mark.parametrize("experiment", ["8", "2fa", "#2", "mnist_2", "a = b", "lr > 1"])
 def test_odd_names_of_experiments_still_name_them(folder, experiment):
     add(folder, experiment)
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         uid = store.list(experiment)[0].uid
 
     listed = runstore("rm", experiment, "--dry-run", "--json", cwd=folder)
@@ -80,7 +80,7 @@ def test_odd_names_of_experiments_still_name_them(folder, experiment):
 
 @pytest.mark.parametrize(("experiment", "run"), [("mnist#2", "mnist_2"), ("2", "mnist_2")])
 def test_an_experiment_named_like_a_run_is_not_deleted_unasked(folder, experiment, run):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.start(experiment, capture=False).finish()
         store.start("mnist", capture=False).finish()
 
@@ -98,7 +98,7 @@ def test_an_experiment_named_like_a_run_is_not_deleted_unasked(folder, experimen
 @pytest.mark.parametrize("command", ["ls", "rm", "artifacts", "compare", "best", "tag", "show"])
 def test_latest_is_the_newest_run_even_if_an_experiment_has_this_name(folder, command):
     add(folder, "latest")
-    with Store.open(folder / ".runstore") as store, store.start("mnist", capture=False) as run:
+    with store_at(folder / ".runstore") as store, store.start("mnist", capture=False) as run:
         run.log(acc=1.0)
     more = {"rm": ["--dry-run"], "compare": ["mnist#1"], "tag": ["+x"]}.get(command, [])
 
@@ -255,11 +255,11 @@ def editor(folder, text):
 
 def test_headings_are_kept_from_an_editor_and_the_comment_is_not(folder):
     runstore("note", "1", cwd=folder, env=editor(folder, "# Title\\n\\ntext\\n"))
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         first = store.get("mnist#1").notes
     runstore("note", "1", "--append", cwd=folder, env=editor(folder, "more\\n"))
 
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         assert first == "# Title\n\ntext"
         assert store.get("mnist#1").notes == "# Title\n\ntext\nmore"
 
@@ -296,7 +296,7 @@ def test_a_pattern_that_matches_no_metric_is_refused(folder):
 
 
 def test_a_metric_whose_name_looks_like_a_pattern_is_itself(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         for _ in range(2):
             with store.start("odd", capture=False) as run:
                 run.log({"a[0]": 1.0, "a0": 2.0, "*": 3.0})

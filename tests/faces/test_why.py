@@ -7,7 +7,7 @@ import pytest
 
 from commands import git, messages
 from commands import runstore_here as runstore
-from runstore import Store
+from places import store_at
 from runstore.analysis.explain.explanation import explain
 
 
@@ -20,7 +20,7 @@ def folder(tmp_path, monkeypatch):
 def record(folder, params=None, result=None, *, capture=False, **more):
     metric = more.pop("metric", "acc")
     experiment = more.pop("experiment", "fit")
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         with store.start(experiment, params=params, capture=capture, **more) as run:
             if result is not None:
                 run.log({metric: result})
@@ -73,7 +73,7 @@ def test_only_runs_that_are_complete_are_evidence(folder):
     record(folder, {"lr": 1, "x": 0}, 0.5)
     record(folder, {"lr": 2, "x": 1}, 0.9)
     record(folder, {"lr": 1, "x": 7}, 0.5)
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         run = store.start("fit", params={"lr": 2, "x": 7}, capture=False)
         run.log(acc=0.9)
         run.finish("error")
@@ -116,7 +116,7 @@ def test_where_parameters_stand_in_the_code_other_code_is_told(folder):
 
 
 def test_pairs_that_are_the_same_leave_room_for_those_that_differ(folder):
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         for lr, x, result in ((1, 0, 0.5), (2, 1, 0.9), (2, 0, 0.9)):
             record(folder, {"lr": lr, "x": x}, result)
         for _ in range(110):
@@ -137,7 +137,7 @@ def test_runs_of_another_experiment_are_no_evidence(folder):
 
 
 def test_at_most_the_newest_200_runs_are_looked_at(folder):
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         for number in range(230):
             with store.start("fit", params={"lr": number}, capture=False) as run:
                 run.log(acc=number)
@@ -197,7 +197,7 @@ def test_code_counts_by_what_differs(folder):
 
 def test_a_run_that_failed_is_told(folder):
     record(folder, {"lr": 1}, 0.5)
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         store.start("fit", params={"lr": 2}, capture=False).finish("error", error="Oops")
 
     ended = runstore("why", "fit#1", "fit#2", cwd=folder)
@@ -208,7 +208,7 @@ def test_a_run_that_failed_is_told(folder):
 
 def test_a_run_that_failed_after_its_last_step_did_not_end_early(folder):
     """A rate of 10 beside rates of 0.01 to 0.03: small steps do not clear a huge one."""
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         for lr in (0.01, 0.02, 0.03, 10.0):
             run = store.start("fit", params={"lr": lr}, capture=False)
             for epoch in range(10):
@@ -289,7 +289,7 @@ def test_a_parameter_that_one_of_them_lacks_has_no_size(folder):
 
 
 def test_sets_are_compared_by_their_own_numbers(folder):
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         for a, b, acc in ((0.1, 1, 0.5), (9.0, 1, 0.9), (0.2, 1, 0.5), (0.1, 2, 0.5)):
             with store.start("fit", params=[{"lr": a}, {"lr": b}], capture=False) as run:
                 run.log(acc=acc)
@@ -300,7 +300,7 @@ def test_sets_are_compared_by_their_own_numbers(folder):
 
 
 def test_a_run_that_ended_early_on_the_same_curve_is_named_first(folder):
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         for epochs in (10, 4):
             run = store.start("fit", params={"lr": epochs / 10}, capture=False)
             for epoch in range(epochs):
@@ -314,7 +314,7 @@ def test_a_run_that_ended_early_on_the_same_curve_is_named_first(folder):
 
 
 def test_a_run_that_ended_early_on_another_curve_is_not_named_first(folder):
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         for epochs, lr in ((10, 0.1), (4, 10.0)):
             run = store.start("fit", params={"lr": lr}, capture=False)
             for epoch in range(epochs):
@@ -325,7 +325,7 @@ def test_a_run_that_ended_early_on_another_curve_is_not_named_first(folder):
 
 
 def test_the_result_can_be_chosen(folder):
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         for number in (1, 2):
             with store.start("fit", params={"lr": number}, capture=False) as run:
                 run.log(loss=1.0 * number, acc=100.0 + number, same=1.0)
@@ -394,7 +394,7 @@ def test_the_same_question_has_the_same_answer(folder):
 def test_data_counts_by_its_contents(folder):
     for number, name in enumerate(("a.csv", "a.csv", "b.csv")):
         (folder / name).write_text(f"{min(number, 1)}\n")
-        with Store.open(".runstore") as store, store.start("fit", capture=False) as run:
+        with store_at(".runstore") as store, store.start("fit", capture=False) as run:
             run.use(name)
 
     assert causes(folder, "fit#1", "fit#2")["a.csv"][0] == 75
@@ -408,7 +408,7 @@ def test_a_notebook_shows_the_ranking(folder):
     record(folder, {"lr": "<b>"}, 0.5)
     record(folder, {"lr": 2}, 0.9)
 
-    with Store.open(".runstore") as store:
+    with store_at(".runstore") as store:
         found = explain(store.backend, "fit#1", "fit#2", "acc")
 
     assert "&lt;b&gt;" in found._repr_html_()

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from places import place
 from runstore import Store
 from web_client import client_of, served_at
 
@@ -36,9 +37,13 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture
-def store(template, tmp_path):
-    shutil.copytree(template, tmp_path / "store")
-    with Store.open(tmp_path / "store", create=False) as opened:
+def store(engine, request, tmp_path):
+    folder = tmp_path / "store"
+    if engine == "sqlite":  # a copy takes less time
+        shutil.copytree(request.getfixturevalue("template"), folder)
+    else:
+        _fill(place(folder))
+    with Store.open(place(folder), create=False) as opened:
         yield opened
 
 

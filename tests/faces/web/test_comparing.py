@@ -9,7 +9,7 @@ from array import array
 import pytest
 
 from commands import runstore
-from runstore import Store
+from places import store_at
 from web_client import client_of, served_at
 
 API = "/api/v1"
@@ -19,7 +19,7 @@ ACCURACIES = {0.1: (0.80, 0.82, 0.79), 0.3: (0.90, 0.91, 0.92), 1.0: (0.51, 0.50
 @pytest.fixture
 def repeats(tmp_path):
     """Three learning rates and two models, with three seeds each."""
-    with Store.open(tmp_path / ".runstore") as opened:
+    with store_at(tmp_path / ".runstore") as opened:
         for lr, accs in ACCURACIES.items():
             for model, less in (("cnn", 0.0), ("mlp", 0.05)):
                 for seed, acc in enumerate(accs):
@@ -132,7 +132,7 @@ def programs(tmp_path, monkeypatch):
     program.write_text("".join(f"step({n})\n" for n in range(900)))
     git("add", ".")
     git("commit", "-qm", "First")
-    with Store.open(tmp_path / ".runstore") as opened:
+    with store_at(tmp_path / ".runstore") as opened:
         opened.start("fit").finish()
         program.write_text("".join(f"step({n}, lr=0.1)\n" for n in range(900)))
         (tmp_path / "model.py").write_text("layers = 2\n")

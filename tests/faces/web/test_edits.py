@@ -201,6 +201,7 @@ def test_secrets_in_tags_are_masked(client, store, uids):
     assert "a1B2a1B2" not in store.get(uids[0]).tags["api_key"]
 
 
+@pytest.mark.folder_only
 def test_a_run_whose_process_is_gone_is_shown_as_lost_while_others_write(client, store, tmp_path):
     """Its status is a fact, whether or not the database can be told now."""
     import subprocess

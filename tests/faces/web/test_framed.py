@@ -3,6 +3,7 @@
 import pytest
 
 import runstore
+from places import place
 from runstore.errors import StoreUnavailableError, UsageError
 from runstore.web.in_process import PageAddress, end_all
 from web_client import PORT, client_of, served_at
@@ -138,7 +139,7 @@ def test_ui_returns_an_address_that_lets_one_browser_in(store):
     assert isinstance(address, PageAddress)
     assert address.startswith("http://127.0.0.1:")
     assert "token=" in address
-    assert runstore.ui(store.path).partition("?")[0] == address.partition("?")[0]
+    assert runstore.ui(place(store.path)).partition("?")[0] == address.partition("?")[0]
     assert runstore.ui(store) != address
     assert runstore.ui(store, read_only=True).partition("?")[0] != address.partition("?")[0]
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from runstore.model.values import clean_text
 from runstore.storage.database import Database
 from runstore.storage.rows import as_number, as_text
 
@@ -48,7 +49,7 @@ class Cells:
         found: dict[tuple[int, str], list[StoredSummary]] = {}
         if not keys:
             return found
-        parameters = (json.dumps(list(row_ids)), json.dumps(list(keys)))
+        parameters = (json.dumps(list(row_ids)), json.dumps([clean_text(key) for key in keys]))
         with self._driver.read() as connection:
             for row_id, key, place, *numbers, count in connection.execute(
                 SUMMARIES, parameters
@@ -61,5 +62,7 @@ class Cells:
     def ids_of(self, uids: Collection[str]) -> dict[str, int]:
         """Return the row ids of runs by uid, without unknown ones."""
         with self._driver.read() as connection:
-            rows = connection.execute(IDS_OF_UIDS, (json.dumps(list(uids)),)).fetchall()
+            rows = connection.execute(
+                IDS_OF_UIDS, (json.dumps([clean_text(uid) for uid in uids]),)
+            ).fetchall()
         return {as_text(uid): row_id for row_id, uid in rows}
