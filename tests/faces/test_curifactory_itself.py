@@ -176,9 +176,9 @@ def test_experiments_run_the_same_on_both_classes(projects, is_full_campaign):
     that_record_nothing = [("--map",), ("--dry", *BRIEFLY)][not is_full_campaign :]
     for project in projects:
         for words in (
-            ("mnist", "--notes", "first run"),
+            ("mnist", "--notes", "first run", *BRIEFLY),
             ("mnist", "--store-full", *BRIEFLY),
-            ("broken",),
+            ("broken", *BRIEFLY),
             *(("mnist", *words) for words in that_record_nothing),
             ("mnist", "--parallel", "2", *BRIEFLY),
         ):

@@ -333,15 +333,16 @@ def test_a_full_store_is_a_folder_that_repeats_the_run(project):
     assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("has_git", [True, False])
 @pytest.mark.parametrize(
-    ("file", "text", "told"),
+    ("has_git", "file", "text", "told"),
     [
         # Of another size, since Python loads bytecode of the same second and size.
-        ("params/small.py", SETS.replace("0.3", "0.75"), "lr: 0.3 → 0.75"),
-        ("experiments/train.py", EXPERIMENT + "# other\n", "experiments/train.py"),
-        ("data.csv", "3\n", "data.csv"),
-        ("experiments/unused.py", "x = 1\n", ""),
+        (True, "params/small.py", SETS.replace("0.3", "0.75"), "lr: 0.3 → 0.75"),
+        (True, "experiments/train.py", EXPERIMENT + "# other\n", "experiments/train.py"),
+        (False, "experiments/train.py", EXPERIMENT + "# other\n", "experiments/train.py"),
+        (True, "data.csv", "3\n", "data.csv"),
+        (False, "data.csv", "3\n", "data.csv"),
+        (True, "experiments/unused.py", "x = 1\n", ""),
     ],
 )
 def test_the_line_that_repeats_a_run_lists_what_differs(project, has_git, file, text, told):
