@@ -16,7 +16,6 @@ from runstore import background
 from runstore.config import IfDone, current_author, is_there, is_usable, working_directory
 from runstore.errors import (
     NotFoundError,
-    RunNotFoundError,
     ServerUnreachableError,
     StoreCorruptError,
     StoreError,
@@ -40,6 +39,7 @@ from runstore.model.once import once
 from runstore.model.status import Status
 from runstore.model.values import check_text
 from runstore.reading.names import (
+    RunWaitsError,
     author_named,
     kept_run,
     run_name,
@@ -1037,7 +1037,7 @@ class Store:
             RunNotFoundError: No run matches.
             AmbiguousReferenceError: Several runs match; the error lists them.
         """
-        return run_named(self.backend, name)
+        return store_with(self, name)[1]
 
     def _run(self, run: str | Run | ActiveRun) -> Run:
         return run_of(self.backend, run)
@@ -1440,19 +1440,17 @@ class Store:
 
 
 def store_with(store: Store, name: str | Run | ActiveRun) -> tuple[Store, Run]:
-    """Return a run to record in, and its store: that of this machine if the run waits there.
+    """Return a run and its store: that of this machine if the run waits there.
 
     Raises:
         RunNotFoundError: There is no such run.
     """
     try:
-        return store, store.get(name)
-    except (RunNotFoundError, ServerUnreachableError):
-        if store.backend.server is None:
-            raise
+        return store, run_named(store.backend, name)
+    except (RunWaitsError, ServerUnreachableError):
         from runstore.storage.postgres.waiting import is_waiting
 
-        if is_waiting(store.path):
+        if names.is_provisional(run_name(name)) and is_waiting(store.path):
             with suppress(NotFoundError):
                 waiting = store._waiting_store()  # noqa: SLF001 - this module's own
                 return waiting, waiting.get(name)

@@ -174,8 +174,9 @@ def test_an_active_run_waits_for_its_end(closed):
         run = first.start("mnist", capture=False)
         closed.open()
         with Store.open(closed.url) as store:
+            assert store.get(run.reference).status is Status.RUNNING
             with pytest.raises(RunNotFoundError, match="waits on this machine"):
-                store.get(run.reference)
+                store.tag(run.reference, {"a": 1})
             assert waiting_runs(store) == 1
             run.finish()
             assert deliver(store).added == 1
@@ -193,6 +194,18 @@ def test_an_edit_after_the_delivery_is_delivered_as_well(closed):
     with Store.open(closed.url) as store:
         assert store.get(run.reference).notes == "later"
         assert store.get(run.uid).run_number == 2
+
+
+def test_a_provisional_name_is_found_before_the_delivery(closed):
+    run = start_aside(closed)
+
+    with Store.open(closed.url) as store:
+        for name in (run, run.uid, run.reference, f"mnist#{run.run_number}"):
+            found = store.get(name)
+            assert (found.uid, found.metric("loss").values.tolist()) == (run.uid, [0.5])
+        for name in ("latest", "mnist#1", "mnist#-1", run.reference.replace("mnist", "other")):
+            with pytest.raises(ServerUnreachableError):
+                store.get(name)
 
 
 def test_the_parent_of_a_run_is_looked_up_when_it_is_delivered(closed):
@@ -474,8 +487,10 @@ def test_a_deleted_run_is_not_delivered_again(closed):
         store.collect_garbage(older_than=0)
         (store.path / "waiting" / "delivered").unlink()
 
-    with Store.open(closed.url) as store, pytest.raises(NotFoundError):
-        store.get(run.uid)
+    with Store.open(closed.url) as store:
+        for name in (run.uid, run.reference):
+            with pytest.raises(NotFoundError):
+                store.get(name)
 
 
 RECORDER = """

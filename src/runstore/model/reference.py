@@ -25,6 +25,8 @@ _SHORTEST_ENDING, _LONGEST_ENDING = 4, 12
 _NUMBERED = r"(?as)(.*)#(-?\d{1,18})"
 _BARE = r"(?a)[1-9]\d{0,17}"  # a uid may begin with 0
 _SHORT = r"(?as)(.+)_(\d{1,18})"
+# A uid, or a number of 16 digits, which is a time.
+_PROVISIONAL = r"(?a)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|[#_][1-9]\d{15}(_|$)"
 _LARGEST_NUMBER = 2**63 - 1  # the integer limit of both engines
 # Control characters, lone surrogates, line and paragraph separators: not displayable on a line.
 _UNPRINTABLE = (range(0x20), range(0x7F, 0xA0), range(0xD800, 0xE000), range(0x2028, 0x202A))
@@ -78,6 +80,11 @@ def parse_reference(reference: str) -> tuple[str, int, str] | None:
     if match is None or int(match[2]) > _LARGEST_NUMBER:
         return None
     return match[1], int(match[2]), match[3]
+
+
+def is_provisional(name: str) -> bool:
+    """Check whether a name is that of one run that may wait for its server: by number or uid."""
+    return re.search(_PROVISIONAL, name) is not None
 
 
 def with_endings(names: Mapping[str, str]) -> dict[str, str]:

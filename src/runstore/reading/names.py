@@ -33,6 +33,10 @@ _CANDIDATES_SHOWN = 10
 IN_TRASH = "List the trash with: runstore trash"  # the hint for an unknown name
 
 
+class RunWaitsError(RunNotFoundError):
+    """The run waits on this machine for its server, which has no run of this name."""
+
+
 def run_name(run: object) -> str:
     """Return the name or the uid to look up a run by.
 
@@ -130,9 +134,9 @@ def run_named(backend: Backend, name: object) -> Run:
     if not found and (error := what_became_of(backend, text)):
         raise error
     if not found and backend.server is not None and _waits_here(backend, text):
-        raise RunNotFoundError(
+        raise RunWaitsError(
             f"The run {text!r} waits on this machine; it is not on the server yet.",
-            kept=f"It is kept in {backend.path}.",
+            kept=f"To read it, add: --store {backend.path}/waiting",
             hint="If it has ended, deliver it with: runstore push",
         )
     if not found:

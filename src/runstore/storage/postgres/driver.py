@@ -28,7 +28,7 @@ from runstore.storage.postgres import away
 from runstore.storage.postgres.dialect import TYPES, translated
 from runstore.storage.postgres.functions import LOCKS_AT_MOST, WRITE_LOCK
 from runstore.storage.postgres.location import ServerLocation
-from runstore.storage.postgres.waiting import count_waiting
+from runstore.storage.postgres.waiting import WAITING, count_waiting
 
 if TYPE_CHECKING:
     from psycopg import Connection as Raw
@@ -567,8 +567,9 @@ class PostgresDriver(DriverBase):
         found = _unreachable(f"The server of {self.path} cannot be reached: {reason}.")
         if waiting := count_waiting(self.location.folder):
             runs = "1 run waits" if waiting == 1 else f"{waiting:,} runs wait"
-            found.kept = f"{runs} on this machine, in {self.location.folder}."
-            found.hint = "When the server is available again, deliver with: runstore push"
+            place = self.location.folder / WAITING
+            found.kept = f"{runs} on this machine; to list them: runstore ls --store {place}"
+            found.hint = "When the server is available again, deliver them with: runstore push"
         return found
 
     def reconnected(self, raw: Raw[Any]) -> Raw[Any]:
