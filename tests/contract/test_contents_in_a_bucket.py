@@ -69,6 +69,12 @@ def impatient(monkeypatch):
     monkeypatch.setattr(bucket_module, "_PAUSE_S", 0.0)
 
 
+def take_away(monkeypatch):
+    """Make all buckets unavailable."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+    bucket_module._opened_s3.clear()
+
+
 def naming(url, objects):
     return f"{url}{'&' if '?' in url else '?'}objects={objects}"
 
@@ -126,6 +132,19 @@ def test_another_machine_finds_the_bucket_by_the_store(place, url, bucket, monke
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
 
     assert read(url) == WEIGHTS
+
+
+def test_the_configuration_of_fsspec_holds(place, bucket, monkeypatch):
+    import fsspec
+
+    take_away(monkeypatch)
+    given = {"endpoint_url": bucket.server, "config_kwargs": {"read_timeout": 7}}
+    monkeypatch.setitem(fsspec.config.conf, "s3", given)
+
+    record(place)
+
+    assert bucket.contents() == [key_of(WEIGHTS)]
+    bucket_module._opened_s3.clear()
 
 
 def test_the_same_contents_are_uploaded_once(place, bucket):
@@ -269,7 +288,7 @@ def test_files_wait_until_the_bucket_returns(place, url, bucket, monkeypatch, im
     with Store.open(place) as store:
         run = store.start("fit", capture=False)
         run.save("before.bin", b"before")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+        take_away(monkeypatch)
         store.backend.objects._bucket._opened = None  # it keeps its connections
         with pytest.warns(StoreWarning, match=f"{bucket.url} cannot be used.*Kept in .*model.bin"):
             run.save("model.bin", WEIGHTS)
@@ -311,7 +330,7 @@ def test_a_stream_that_was_read_is_kept_as_well(place, bucket, monkeypatch, impa
 def test_missing_credentials_are_said(place, bucket, monkeypatch, impatient):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    monkeypatch.setattr(bucket_module, "_sessions", {})
+    bucket_module._opened_s3.clear()
 
     with pytest.warns(StoreWarning, match="credentials"):
         record(place)
@@ -319,7 +338,7 @@ def test_missing_credentials_are_said(place, bucket, monkeypatch, impatient):
 
 def test_a_program_does_not_wait_for_each_file(place, bucket, monkeypatch):
     monkeypatch.setattr(bucket_module, "_ATTEMPTS", 1)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+    take_away(monkeypatch)
     tries = []
     opening = Bucket._system
     monkeypatch.setattr(Bucket, "_system", lambda self: tries.append(1) or opening(self))
@@ -333,7 +352,7 @@ def test_a_program_does_not_wait_for_each_file(place, bucket, monkeypatch):
 def test_output_waits_as_well(place, bucket, monkeypatch, impatient):
     from runstore.recording.output.keeper import OutputKeeper
 
-    monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+    take_away(monkeypatch)
     with (
         pytest.warns(StoreWarning),
         Store.open(place) as store,
@@ -352,7 +371,7 @@ def test_output_waits_as_well(place, bucket, monkeypatch, impatient):
 
 def test_a_check_says_that_the_bucket_is_away(place, bucket, monkeypatch, impatient):
     record(place)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+    take_away(monkeypatch)
 
     with Store.open(place) as store:
         [found] = store.check()
@@ -360,11 +379,10 @@ def test_a_check_says_that_the_bucket_is_away(place, bucket, monkeypatch, impati
     assert f"{bucket.url} cannot be used" in found.what
 
 
-@pytest.mark.parametrize("loaded", ["json", "concurrent.futures.thread"])
-def test_a_file_is_uploaded_at_the_end_of_the_process(place, bucket, loaded):
+def test_a_file_is_uploaded_at_the_end_of_the_process(place, bucket):
     """When `start_run` is used without a block, the interpreter can start no threads any more."""
     program = f"""
-import atexit, {loaded}, runstore
+import atexit, concurrent.futures.thread, runstore
 store = runstore.Store.open({place!r})
 run = store.start("fit", capture=False)
 atexit.register(lambda: run.save("model.bin", {WEIGHTS!r}))
@@ -393,7 +411,7 @@ def save_the_same(place):
 
 def test_many_processes_save_the_same_file(place, url, bucket, request):
     is_long = request.config.getoption("--campaign")
-    count = 16 if is_long else 4
+    count = 16 if is_long else 3
     context = multiprocessing.get_context("spawn" if is_long else "fork")
     with context.Pool(count) as pool:
         pool.map(save_the_same, [place] * count, chunksize=1)
@@ -629,7 +647,7 @@ def test_any_prefix_can_be_used(url, bucket, prefix):
     assert key == f"{prefix}/{key_of(WEIGHTS).removeprefix('runs/')}".lstrip("/")
 
 
-@pytest.mark.parametrize("name", ["elsewhere", "file:///x", "s3://", "", "../x", "s3://a@b"])
+@pytest.mark.parametrize("name", ["elsewhere", "file:///x", ""])
 def test_a_damaged_name_of_the_place_is_refused(place, url, name):
     record(place)
     with psycopg.connect(url) as connection:
@@ -826,7 +844,7 @@ def test_the_page_shows_files_and_says_that_the_bucket_is_away(
     record(place)
     forget_copies(url)
     with Store.open(url) as store, client_of(served_at(store)) as client:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+        take_away(monkeypatch)
         refused = client.get("/api/v1/runs/fit%231/artifacts/model.bin")
         monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.server)
         found = client.get("/api/v1/runs/fit%231/artifacts/model.bin")

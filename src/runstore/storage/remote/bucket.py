@@ -32,8 +32,8 @@ _SHARD = re.compile("[0-9a-f]{2}")
 _PASSWORD = re.compile("//[^/@ ]*@")
 # Uploads that were cut off, by a crash, for example.
 _OLD_UPLOAD_S = 86_400
-# By process.
-_sessions: dict[int, Any] = {}
+# The file system of S3, by process: buckets share connections and credentials.
+_opened_s3: dict[int, Any] = {}
 _KEPT = "The data in the bucket was not changed."
 _HINT = (
     "Check the bucket, the network and your credentials: the environment, ~/.aws or the"
@@ -229,22 +229,13 @@ class Bucket:
         if self._opened is None or self._opened[0] != os.getpid():
             if time.monotonic() < self._away_until:
                 raise self._failure(self._because)
-            fsspec = library("fsspec", "s3")
-            options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
             if self._is_s3:
-                library("s3fs", "s3")
-                configured = fsspec.config.conf.get("s3", {}).get("config_kwargs", {})
-                options["config_kwargs"] = {
-                    "connect_timeout": _CONNECT_S,
-                    "read_timeout": _ANSWER_S,
-                    "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
-                    **configured,
-                }
-                options["fixed_upload_size"] = True
-                options["session"] = _session()
-            fs, root = fsspec.core.url_to_fs(self.url, **options)
-            if self._is_s3:
-                fs.retries = 1  # the library below tries again
+                fs, root = _s3(), self.url.partition("://")[2]
+            else:
+                core = library("fsspec.core", "s3")
+                fs, root = core.url_to_fs(
+                    self.url, skip_instance_cache=True, use_listings_cache=False
+                )
             self._opened = os.getpid(), fs, str(root).rstrip("/")
         return self._opened[1:]
 
@@ -273,7 +264,7 @@ class Bucket:
                 self._away_until = time.monotonic() + _PAUSE_S
                 self._because = because
                 self._opened = None
-                _sessions.clear()  # it remembers credentials
+                _opened_s3.clear()  # it remembers credentials
             raise self._failure(because) from error
 
     def _failure(self, because: str) -> StoreUnavailableError:
@@ -282,12 +273,25 @@ class Bucket:
         )
 
 
-def _session() -> Any:
-    """Return the session of this process, which reads the descriptions of the service once."""
-    if os.getpid() not in _sessions:
-        _sessions.clear()
-        _sessions[os.getpid()] = library("aiobotocore.session", "s3").AioSession()
-    return _sessions[os.getpid()]
+def _s3() -> Any:
+    """Return the file system of S3 in this process."""
+    if os.getpid() not in _opened_s3:
+        configured = library("fsspec.config", "s3").conf.get("s3", {}).get("config_kwargs", {})
+        usual = {
+            "connect_timeout": _CONNECT_S,
+            "read_timeout": _ANSWER_S,
+            "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        }
+        fs = library("s3fs", "s3").S3FileSystem(
+            skip_instance_cache=True,
+            use_listings_cache=False,
+            fixed_upload_size=True,
+            config_kwargs={**usual, **configured},
+        )
+        fs.retries = 1  # the library below tries again
+        _opened_s3.clear()
+        _opened_s3[os.getpid()] = fs
+    return _opened_s3[os.getpid()]
 
 
 def _reason(error: Exception) -> str:
