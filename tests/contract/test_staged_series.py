@@ -47,12 +47,12 @@ def parts_of(monkeypatch, *, end=None, then=lambda: None):
     """Note the size of each part; end before one of them."""
     written, write_part = [], points.SeriesCopy.write_part
 
-    def noted(copy, source, target):
+    def noted(copy, source, target, rows):
         if len(written) == end:
             raise CutError
         then()
         before = copy._points
-        write_part(copy, source, target)
+        write_part(copy, source, target, rows)
         written.append(copy._points - before)
 
     monkeypatch.setattr(points.SeriesCopy, "write_part", noted)

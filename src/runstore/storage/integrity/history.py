@@ -74,20 +74,24 @@ def link_anew(connection: Connection, run_id: int) -> None:
 
 
 def write_history(
-    connection: Connection, run_id: int, events: Sequence[Mapping[str, Any]]
+    connection: Connection, run_id: int, uid: str, events: Sequence[Mapping[str, Any]]
 ) -> None:
     """Replace the events of a run, with new links, within the caller's transaction.
 
     Args:
         connection: The caller's connection.
         run_id: The row id of the run.
+        uid: Its uid.
         events: The columns of each event, oldest first.
     """
-    connection.execute(REMOVE_EVENTS, {"run_id": run_id})
-    connection.execute(SET_LAST_LINK, {"id": run_id, "link": None})
+    before, linked = uid.encode(), []
     for event in events:
-        link = add_link(connection, run_id, event)
-        connection.execute(ADD_EVENT, {**event, "run_id": run_id, "link": link})
+        before = _link(before, _content([event[name] for name in _FIELDS]))
+        linked.append({**event, "run_id": run_id, "link": before})
+    connection.execute(REMOVE_EVENTS, {"run_id": run_id})
+    if linked:
+        connection.executemany(ADD_EVENT, linked)
+    connection.execute(SET_LAST_LINK, {"id": run_id, "link": before if linked else None})
 
 
 def is_intact(connection: Connection, run_id: int) -> bool:

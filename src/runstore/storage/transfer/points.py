@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,26 +43,6 @@ REMOVE_LEVEL_AFTER = f"""
 DIGEST_OF_SUMMARY = f"SELECT digest FROM metric_summaries WHERE {_IN_SERIES}"  # noqa: S608 - as above
 
 
-def copy_series(
-    source: Connection, target: Connection, runs: tuple[int, int], key: KeyOf, summary: Summary
-) -> None:
-    """Copy one series of a run, replacing the one there, within the caller's transactions.
-
-    Args:
-        source: A snapshot of the other store.
-        target: Within a transaction that is rolled back if this raises.
-        runs: The row ids of the run in both.
-        key: The series.
-        summary: Its summary.
-
-    Raises:
-        StoreCorruptError: The points are damaged, or do not match their summary.
-    """
-    copy = SeriesCopy(runs, key, summary)
-    while not copy.is_done:
-        copy.write_part(source, target)
-
-
 class SeriesCopy:
     """Copies a series of a run in parts; chunks that both stores have at the beginning stay.
 
@@ -69,102 +50,130 @@ class SeriesCopy:
         runs: The row ids of the run in both stores.
         key: The series.
         summary: Its summary.
+        is_new: Whether the series is not in the target.
 
     Attributes:
         is_done: Whether the series is complete, with its summary.
     """
 
-    def __init__(self, runs: tuple[int, int], key: KeyOf, summary: Summary) -> None:
+    def __init__(
+        self, runs: tuple[int, int], key: KeyOf, summary: Summary, *, is_new: bool = False
+    ) -> None:
         self.is_done = False
         self._runs = runs
         self._key = key
         self._summary = summary
+        self._is_new = is_new
         self._after = -1  # the last chunk that was written
         self._points = 0
-        self._begun = self._has_chunks = False
+        self._there: dict[str, int] = {}
+        self._here: dict[str, int] = {}
+        self._has_chunks = False
         self._level = (-1, -1)
 
-    def write_part(self, source: Connection, target: Connection) -> None:
+    def write(self, source: Connection, target: Connection, rows: PointRows) -> None:
+        """Write all of it within the caller's transactions; see `write_part`."""
+        while not self.is_done:
+            self.write_part(source, target, rows)
+
+    def write_part(self, source: Connection, target: Connection, rows: PointRows) -> None:
         """Write the next part, within the caller's transactions.
 
         Args:
             source: A snapshot of the other store, in which the run is unchanged.
-            target: A transaction.
+            target: A transaction that is rolled back if this raises.
+            rows: Rows to write in it.
 
         Raises:
             StoreCorruptError: The points are damaged, or do not match their summary.
         """
-        there = _place(source, self._runs[0], self._key)
-        if not self._begun:
-            _check_summary(source, there, self._summary)
-            target.execute(ADD_KEY, {"key": self._key.key})
-        here = _place(target, self._runs[1], self._key)
-        if not self._begun:
-            self._begin(source, target, there, here)
+        if not self._there:
+            self._begin(source, target, rows)
         if not self._has_chunks:
-            self._write_chunks(source, target, there, here)
-        elif not self._write_levels(source, target, there, here):
-            digest = summary_digest((*here.values(),), self._summary)
-            row = {**here, **self._summary._asdict(), "digest": digest}
-            target.execute(REMOVE_SUMMARY, here)  # also its first value may be another one
-            target.execute(PUT_SUMMARY, row)
+            self._write_chunks(source, rows)
+        elif not self._write_levels(source, rows):
+            digest = summary_digest((*self._here.values(),), self._summary)
+            if not self._is_new:
+                target.execute(REMOVE_SUMMARY, self._here)  # its first value may be another one
+            rows.add(PUT_SUMMARY, {**self._here, **self._summary._asdict(), "digest": digest})
             self.is_done = True
 
-    def _begin(
-        self,
-        source: Connection,
-        target: Connection,
-        there: Mapping[str, int],
-        here: Mapping[str, int],
-    ) -> None:
+    def _begin(self, source: Connection, target: Connection, rows: PointRows) -> None:
         """Keep the equal chunks at the beginning, and remove the other ones."""
-        self._begun = True
+        self._there = _place(source, self._runs[0], self._key)
+        _check_summary(source, self._there, self._summary)
+        self._here = {
+            "run_id": self._runs[1],
+            "set_index": self._key.set_index,
+            "key_id": rows.key_id(target, self._key.key),
+        }
+        if self._is_new:
+            return
         kept = 0
-        mine, theirs = _chunks(target, here), _chunks(source, there)
+        mine, theirs = _chunks(target, self._here), _chunks(source, self._there)
         for one, other in zip(mine, theirs):  # noqa: B905 - to the shorter end
             if one != other or one[1] < chunks.FILLED_UP:
                 break
             kept, self._points = kept + 1, self._points + one[1]
         self._after = kept - 1
-        _remove_after(target, here, kept)
+        _remove_after(target, self._here, kept)
 
-    def _write_chunks(
-        self,
-        source: Connection,
-        target: Connection,
-        there: Mapping[str, int],
-        here: Mapping[str, int],
-    ) -> None:
-        rows = []
-        for index, count, chunk in _some_chunks(source, there, self._after):
-            digest = chunks.chunk_digest((*here.values(), index, count), chunk)
+    def _write_chunks(self, source: Connection, rows: PointRows) -> None:
+        some = _some_chunks(source, self._there, self._after)
+        for index, count, chunk in some:
+            digest = chunks.chunk_digest((*self._here.values(), index, count), chunk)
             packed = {"chunk_index": index, "count": count, "chunk": chunk, "digest": digest}
-            rows.append({**here, **packed})
+            rows.add(PUT_CHUNK, {**self._here, **packed})
             self._after, self._points = index, self._points + count
-        if rows:
-            target.executemany(PUT_CHUNK, rows)
-        self._has_chunks = len(rows) < _AT_ONCE
+        self._has_chunks = len(some) < _AT_ONCE
         if self._has_chunks and self._points != self._summary.points:
             wrong = f"{self._points:,} points are there, not {self._summary.points:,}"
             raise _damaged(self._key, wrong)
 
-    def _write_levels(
-        self,
-        source: Connection,
-        target: Connection,
-        there: Mapping[str, int],
-        here: Mapping[str, int],
-    ) -> bool:
+    def _write_levels(self, source: Connection, rows: PointRows) -> bool:
         """Write some rows of the levels of detail; return whether there were any."""
-        rows = []
-        found, self._level = _some_levels(source, there, self._level)
+        if self._after < FAN_OUT - 1:
+            return False
+        found, self._level = _some_levels(source, self._there, self._level)
         for level, place, blocks in found:
-            digest = row_digest((*here.values(), level, place), blocks)
+            digest = row_digest((*self._here.values(), level, place), blocks)
             row = {"level": level, "place": place, "blocks": blocks, "digest": digest}
-            rows.append({**here, **row})
-        if rows:
-            target.executemany(PUT_ROW, rows)
-        return bool(rows)
+            rows.add(PUT_ROW, {**self._here, **row})
+        return bool(found)
+
+
+class PointRows:
+    """Rows of points that are written together, which saves round trips to a server.
+
+    Args:
+        target: A transaction.
+    """
+
+    def __init__(self, target: Connection) -> None:
+        self._target = target
+        self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._key_ids: dict[str, int] = {}
+
+    def key_id(self, target: Connection, key: str) -> int:
+        """Return the row id of a metric's name, which is added if it is new."""
+        known = self._key_ids.get(key)
+        if known is None:
+            target.execute(ADD_KEY, {"key": key})
+            known = self._key_ids[key] = int(target.execute(KEY_ID, {"key": key}).fetchone()[0])
+        return known
+
+    def add(self, statement: str, row: dict[str, Any]) -> None:
+        """Add a row for a statement; it is written soon."""
+        self._rows[statement].append(row)
+        if len(self._rows[statement]) >= _AT_ONCE:
+            self.write()
+
+    def write(self) -> None:
+        """Write the rows that wait."""
+        for statement, rows in self._rows.items():
+            if rows:
+                self._target.executemany(statement, rows)
+        self._rows.clear()
 
 
 def write_points(

@@ -14,7 +14,7 @@ from runstore.storage.blocks import EXPERIMENT_ID
 from runstore.storage.database import Database, RunCells, now_micros
 from runstore.storage.driver import Connection
 from runstore.storage.metrics.point_files import KeyOf
-from runstore.storage.transfer.points import SeriesCopy
+from runstore.storage.transfer.points import PointRows, SeriesCopy
 from runstore.storage.transfer.records import STAGED, RunRecord, one_moment
 
 # Shorter series are written with their run.
@@ -72,7 +72,9 @@ def stage(source: Database, target: Database, record: RunRecord) -> None:
             ):
                 here.lock_new_keys([key.key])
                 copy = copy or SeriesCopy((record.row.id, row_id), key, record.series[key])
-                copy.write_part(there, here)
+                rows = PointRows(here)
+                copy.write_part(there, here, rows)
+                rows.write()
 
 
 def _hidden(target: Database, here: Connection, record: RunRecord) -> int:

@@ -29,7 +29,7 @@ from runstore.storage.moves import MOVE_RUN, REMOVE_ALIAS, tell_apart
 from runstore.storage.rows import facts_from_text
 from runstore.storage.transfer.joining import Joined, columns_of
 from runstore.storage.transfer.merging import PLACE, RECORDED, row_of
-from runstore.storage.transfer.points import copy_series, drop_series, write_points
+from runstore.storage.transfer.points import PointRows, SeriesCopy, drop_series, write_points
 from runstore.storage.transfer.records import RunRecord
 from runstore.storage.trash import forget_last_edits, set_deleted
 
@@ -43,12 +43,14 @@ COMPLETE_RUN = f"""
         deleted_at = NULL, purged_at = NULL, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """
-REMOVE_UNFINISHED = """
-    DELETE FROM metric_chunks WHERE run_id = :id AND NOT EXISTS (
-        SELECT 1 FROM metric_summaries s WHERE s.run_id = metric_chunks.run_id
-            AND s.set_index = metric_chunks.set_index AND s.key_id = metric_chunks.key_id
+_UNFINISHED = """
+    DELETE FROM {table} WHERE run_id = :id AND NOT EXISTS (
+        SELECT 1 FROM metric_summaries s WHERE s.run_id = {table}.run_id
+            AND s.set_index = {table}.set_index AND s.key_id = {table}.key_id
     )
 """
+REMOVE_UNFINISHED_CHUNKS = _UNFINISHED.format(table="metric_chunks")
+REMOVE_UNFINISHED_LEVELS = _UNFINISHED.format(table="metric_levels")
 PUT_ALIAS = """
     INSERT INTO reference_aliases (reference, run_id, experiment_id, run_number)
     VALUES (:reference, :run_id, (SELECT id FROM experiments WHERE name = :experiment), :number)
@@ -83,6 +85,7 @@ class Writer:
         self._database = database
         self._source = source
         self._target = target
+        self._rows = PointRows(target)
 
     def raise_counter(self, experiment_name: str, number: int) -> None:
         """Let new runs of an experiment begin after a number."""
@@ -111,7 +114,8 @@ class Writer:
         else:
             run_id = staged.row.id
             self._target.execute(COMPLETE_RUN, {**cells, "id": run_id})
-            self._target.execute(REMOVE_UNFINISHED, {"id": run_id})
+            for statement in (REMOVE_UNFINISHED_CHUNKS, REMOVE_UNFINISHED_LEVELS):
+                self._target.execute(statement, {"id": run_id})
             self._database.insert_sets(self._target, run_id, record.sets)
         if others:
             self._order_duplicates(place)
@@ -185,7 +189,7 @@ class Writer:
         self._write_aliases(mine, record)
         if mine.events != record.events:
             events = [one._asdict() for one in record.events]
-            write_history(self._target, record.row.id, events)
+            write_history(self._target, record.row.id, record.row.uid, events)
         self._write_files(mine, record)
         self._write_series(mine, record, theirs, joined)
 
@@ -235,10 +239,13 @@ class Writer:
         run_id = record.row.id
         for key in mine.tags.keys() - record.tags.keys():
             self._target.execute(REMOVE_TAG, {"run_id": run_id, "key": key})
-        for key, value in record.tags.items():
-            if mine.tags.get(key) != value:
-                put = {"run_id": run_id, "key": key, "value": value}
-                self._target.execute(sql.PUT_TAG, put)
+        changed = [
+            {"run_id": run_id, "key": key, "value": value}
+            for key, value in record.tags.items()
+            if mine.tags.get(key) != value
+        ]
+        if changed:
+            self._target.executemany(sql.PUT_TAG, changed)
 
     def _write_documents(self, mine: RunRecord, record: RunRecord) -> None:
         for name, digest in record.documents.items():
@@ -294,10 +301,12 @@ class Writer:
             one = joined.get(key)
             if one is None:
                 ids = (theirs.row.id, record.row.id)
-                copy_series(self._source, self._target, ids, key, summary)
+                copy = SeriesCopy(ids, key, summary, is_new=key not in mine.series)
+                copy.write(self._source, self._target, self._rows)
             else:
                 points = columns_of(one.rest)
                 write_points(self._target, record.row.id, key, one.kept, points, summary)
+        self._rows.write()
 
 
 def names_of(record: RunRecord) -> set[str]:
