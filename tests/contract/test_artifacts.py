@@ -19,6 +19,7 @@ from runstore.errors import (
     StoreCorruptError,
 )
 from runstore.model.artifacts import artifact_path
+from searching import change_contents
 
 
 @pytest.fixture
@@ -278,28 +279,37 @@ def test_text_is_read_as_text(run):
         run.record.open("a.txt", "w")
 
 
+def damage(store, run):
+    change_contents(store, run.record.artifacts["a.bin"].digest, lambda _: b"wrong")
+
+
 def test_damaged_contents_are_never_given(store, run, tmp_path):
     run.save("a.bin", b"right")
-    (path,) = object_files(store)
-    path.chmod(0o644)
-    path.write_bytes(b"wrong")
+    damage(store, run)
 
-    with pytest.raises(StoreCorruptError, match="changed or damaged"):
+    with pytest.raises(StoreCorruptError):
         run.record.open("a.bin")
     with pytest.raises(StoreCorruptError):
         run.record.download(to=tmp_path / "out")
     assert list((tmp_path / "out").glob("*")) == []
 
-    run.save("b.bin", b"right")  # mends it
+
+@pytest.mark.folder_only
+def test_damaged_contents_are_mended_by_the_same(store, run):
+    run.save("a.bin", b"right")
+    damage(store, run)
+
+    with pytest.raises(StoreCorruptError, match="changed or damaged"):
+        run.record.open("a.bin")
+    run.save("b.bin", b"right")
+
     assert run.record.read_bytes("a.bin") == b"right"
 
 
 def test_damage_after_the_first_look_is_seen(store, run):
     run.save("a.bin", b"right")
     assert run.record.read_bytes("a.bin") == b"right"
-    (path,) = object_files(store)
-    path.chmod(0o644)
-    path.write_bytes(b"wrong")
+    damage(store, run)
 
     with pytest.raises(StoreCorruptError):
         run.record.open("a.bin")
