@@ -6,6 +6,7 @@ from runstore.errors import (
     SchemaTooNewError,
     SchemaTooOldError,
     StoreCorruptError,
+    StoreError,
     StoreReadOnlyError,
     StoreUnavailableError,
 )
@@ -20,7 +21,11 @@ from runstore.storage.remote.places import ContentsPlace, place_of
 from runstore.storage.rows import facts_to_text
 from runstore.user_warnings import warn
 
-_MAY_WRITE = "SELECT has_table_privilege('runs', 'INSERT'), pg_is_in_recovery()"
+_ENCODING = "SELECT current_setting('server_encoding')"
+_MAY_WRITE = """
+    SELECT has_table_privilege('runs', 'INSERT')
+        AND NOT current_setting('default_transaction_read_only')::boolean, pg_is_in_recovery()
+"""
 
 
 _START = f"SELECT number, made FROM start_run({', '.join(f'${n}' for n in range(1, 31))})"  # noqa: S608 - marks of parameters
@@ -149,6 +154,16 @@ class ServerDatabase(Database):
             return schema.differences(connection)
 
     def _make_tables(self, driver: PostgresDriver, *, create: bool) -> None:
+        with driver.read() as connection:
+            encoding = connection.execute(_ENCODING).fetchone()[0]
+        if encoding != "UTF8":
+            raise StoreError(
+                f"The database at {self.path} has the encoding {encoding}, which cannot hold all"
+                " texts.",
+                kept="Nothing was changed.",
+                hint="Create a database in UTF-8:"
+                " createdb --encoding UTF8 --template template0 runs",
+            )
         if schema.has_others(driver):
             raise StoreCorruptError(
                 f"{self.path} has tables of another program.",

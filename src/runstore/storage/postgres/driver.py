@@ -41,6 +41,8 @@ RETURNS_WITHIN_S = 30.0
 # The same for the start of a run, which is recorded on this machine otherwise.
 STARTS_WITHIN_S = 5.0
 _IDLE_AT_MOST = 4
+# If it is off, the server reads backslashes in strings of SQL differently. It reports the value.
+_STRINGS = "standard_conforming_strings"
 # How long to wait for the answer to a statement that was interrupted here.
 _ANSWER_S = 5.0
 # States of a connection. Source: PostgreSQL 18, libpq, PQtransactionStatus.
@@ -292,6 +294,7 @@ class PostgresDriver(DriverBase):
         self._idle = _Idle()
         self._in_use: weakref.WeakSet[Any] = weakref.WeakSet()
         self._was_connected = False
+        self._needed: Mapping[str, str] = {}
         self._away_since: float | None = None
         weakref.finalize(self, _Idle.close, self._idle)
 
@@ -538,7 +541,9 @@ class PostgresDriver(DriverBase):
                     prepare_threshold=None,
                     cursor_factory=self.psycopg.RawCursor,
                     context=self._adapters,
+                    client_encoding="utf8",  # as the adapters write texts
                     **_usual(self.location.url),
+                    **self._needed,
                 )
             except self.psycopg.OperationalError as error:
                 now = time.monotonic()
@@ -548,10 +553,19 @@ class PostgresDriver(DriverBase):
                     raise self._not_connected(error, now - tried_at) from error
                 pause(0.1)
             else:
+                if not self._needed and raw.info.parameter_status(_STRINGS) == "off":
+                    raw.close()
+                    self._needed = self._with_option(f"-c {_STRINGS}=on")
+                    continue
                 self._was_connected, self._away_since = True, None
                 away.forget(self.location.folder)
                 self._in_use.add(raw)
                 return cast("Raw[Any]", raw)
+
+    def _with_option(self, option: str) -> Mapping[str, str]:
+        """Return connection parameters with an option for the server besides those of the URL."""
+        given = self.psycopg.conninfo.conninfo_to_dict(self.location.url).get("options") or ""
+        return {"options": f"{given} {option}".strip()}
 
     def _not_connected(self, error: Exception, took_s: float) -> StoreError:
         """Return the error for a failed connection, and note it if the server is away."""
