@@ -447,21 +447,28 @@ def test_everything_works_through_a_pooler_of_transactions(pooled):
 # Words of SQLite
 
 
+LETTERS = (
+    "abAB09_ .-\n\u00e9\u00c9e\u0301\u0131\u0130iI\u00dfsS\u017fkK\u212a"
+    "\u03c3\u03c2\u03a3\u0436\u0416\u0663\u5931\u00a0\U0001f680"
+)
+
+
 @given(
+    flags=st.sampled_from(["", "", "(?i)", "(?a)", "(?ai)", "(?s)"]),
     pattern=st.lists(
         st.sampled_from(
-            [*"abAB09_ .-", "é", "\\.", "[a-c]", "[^a]", "\\d", "\\w+", "(a|b)", "b?", "a*",
-             "^", "$",
-             "(?:x|)", "{2}", "a{1,3}", "\\b", "[\\w-]"]
+            [*LETTERS, "\\.", "[a-c]", "[^a]", "\\d", "\\w+", "(a|b)", "b?", "a*", "^", "$",
+             "(?:x|)", "{2}", "a{1,3}", "\\b", "\\B", "[\\w-]", "\\W", "\\S", "\\s", "[^\\w]",
+             "[\\W\\d]", "[^\\W_]", "[\u00e0-\u00fc]", "[]^-]", "[^\\x00-\U0010ffff]"]
         ),
         max_size=5,
     ).map("".join),
-    text=st.text("abAB09_ .-\né", max_size=8),
+    text=st.text(LETTERS, max_size=8),
 )  # fmt: skip
-def test_a_regular_expression_finds_the_same(patterns_in_sql, pattern, text):
+def test_a_regular_expression_finds_the_same(patterns_in_sql, flags, pattern, text):
     try:
-        expected = regex.search(pattern, text) is not None
-        ours = postgres_pattern(pattern)
+        expected = regex.search(flags + pattern, text) is not None
+        ours = postgres_pattern(flags + pattern)
     except (regex.error, FilterError):
         return
 
@@ -470,16 +477,20 @@ def test_a_regular_expression_finds_the_same(patterns_in_sql, pattern, text):
 
 @pytest.fixture(scope="module")
 def patterns_in_sql():
-    from postgres_server import database
+    """Evaluate expressions in a database without a locale, which knows no letters but ASCII's."""
+    from postgres_server import admin, drop, server, with_database
 
-    url, take_back = database()
-    with psycopg.connect(url, autocommit=True) as connection:
+    name = f"runstore_{os.getpid()}_without_locale"
+    drop(name)
+    admin(f"CREATE DATABASE {name} LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    Store.open(with_database(server(), name)).close()
+    with psycopg.connect(with_database(server(), name), autocommit=True) as connection:
 
         def found(pattern, text):
             return connection.execute("SELECT is_match(%s, %s)", (pattern, text)).fetchone()[0]
 
         yield found
-    take_back()
+    drop(name)
 
 
 @pytest.mark.parametrize("pattern", [r"(a)\1", r"(?m)^a", "a{300}", r"(?P<n>a)(?P=n)", "a++"])

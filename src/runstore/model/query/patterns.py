@@ -108,8 +108,12 @@ class Regex:
     def __init__(
         self, pattern: str, *, ignores_case: bool = False, time_s: float = REGEX_TIME_S
     ) -> None:
+        if len(pattern) > PATTERN_LIMIT:
+            raise FilterError(
+                f"The regular expression is longer than {PATTERN_LIMIT:,} characters."
+            )
         self.pattern = pattern
-        self._compiled = _compiled(pattern, ignores_case=ignores_case)
+        self._compiled = compiled(pattern, ignores_case=ignores_case)
         # A call without a time limit takes a tenth of the time; a single quantifier cannot blow
         # up.
         quantifiers = sum(map(pattern.count, _QUANTIFIERS))
@@ -156,9 +160,13 @@ class Regex:
         return found
 
 
-def _compiled(pattern: str, *, ignores_case: bool) -> Any:
-    if len(pattern) > PATTERN_LIMIT:
-        raise FilterError(f"The regular expression is longer than {PATTERN_LIMIT:,} characters.")
+def compiled(pattern: str, *, ignores_case: bool = False) -> Any:
+    """Return a regular expression of the `regex` library.
+
+    Raises:
+        FilterError: It is invalid.
+        MissingExtraError: The library is not installed.
+    """
     try:
         import regex
     except ImportError as error:

@@ -1,4 +1,8 @@
-"""Regular expressions of Python as those of PostgreSQL, if both mean the same."""
+"""Regular expressions of Python as those of PostgreSQL, if both mean the same.
+
+Classes of characters and the letters of another case are written out, because PostgreSQL's depend
+on the locale of the database.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from runstore.errors import FilterError
+from runstore.model.query.characters import ranges_of
 
 # Source: PostgreSQL 18, 9.7.3, POSIX Regular Expressions; Python 3.13, re._parser.
 _MOST_REPEATS = 255
@@ -25,9 +30,15 @@ _PLACES = {
     "AT_BEGINNING_STRING": r"\A",
     "AT_END": r"(?=\n?\Z)",
     "AT_END_STRING": r"\Z",
-    "AT_BOUNDARY": r"\y",
-    "AT_NON_BOUNDARY": r"\Y",
 }
+# Between characters of words and others, by the class of the former.
+_BOUNDARIES = {
+    "AT_BOUNDARY": "(?:(?<={word})(?!{word})|(?<!{word})(?={word}))",
+    "AT_NON_BOUNDARY": "(?:(?<={word})(?={word})|(?<!{word})(?!{word}))",
+}
+
+
+_NEVER = "(?!)"
 
 
 class _UnknownError(Exception):
@@ -50,8 +61,11 @@ def postgres_pattern(pattern: str) -> str:
         parsed = parser.parse(pattern)
         flags = parsed.state.flags
         _check_flags(flags & re.MULTILINE)
-        prefix = "(?i)" if flags & re.IGNORECASE else ""
-        return prefix + _Writer(any_character="." if flags & re.DOTALL else r"[^\n]").all(parsed)
+        names = "".join(
+            name for flag, name in ((re.IGNORECASE, "i"), (re.ASCII, "a")) if flags & flag
+        )
+        any_character = "." if flags & re.DOTALL else r"[^\n]"
+        return _Writer(any_character, f"(?{names})" if names else "").all(parsed)
     except (re.error, _UnknownError, RecursionError, OverflowError):
         raise FilterError(
             f"The regular expression {pattern!r:.60} is not available on PostgreSQL yet.",
@@ -70,20 +84,22 @@ class _Writer:
 
     Args:
         any_character: The expression for a dot.
+        flags: Flags that change which characters match, such as `(?i)`.
     """
 
-    def __init__(self, *, any_character: str) -> None:
+    def __init__(self, any_character: str, flags: str) -> None:
         self._any = any_character
+        self._flags = flags
         self._write: dict[str, Callable[[Any], str]] = {
-            "LITERAL": _literal,
-            "NOT_LITERAL": lambda code: f"[^{_literal(code)}]",
+            "LITERAL": lambda code: self._character(_literal(code)),
+            "NOT_LITERAL": lambda code: self._character(f"[^{_literal(code)}]"),
             "ANY": lambda _: self._any,
-            "IN": _one_of,
+            "IN": self._one_of,
             "BRANCH": lambda value: f"(?:{'|'.join(map(self.all, value[1]))})",
             "SUBPATTERN": self._group,
             "MAX_REPEAT": self._repeat,
             "MIN_REPEAT": self._repeat,
-            "AT": lambda place: _known(_PLACES, place),
+            "AT": self._place,
             "ASSERT": lambda value: self._look("=", value),
             "ASSERT_NOT": lambda value: self._look("!", value),
         }
@@ -91,6 +107,39 @@ class _Writer:
     def all(self, parsed: Iterable[Any]) -> str:
         """Return a sequence of expressions."""
         return "".join(_known(self._write, kind)(value) for kind, value in parsed) or "(?:)"
+
+    def _character(self, expression: str, *, has_class: bool = False) -> str:
+        """Return an expression for one character, written out if its meaning may vary."""
+        if not (self._flags or has_class):
+            return expression
+        parts = [
+            _escape(first) if first == last else f"{_escape(first)}-{_escape(last)}"
+            for first, last in ranges_of(self._flags + expression)
+        ]
+        return f"[{''.join(parts)}]" if parts else _NEVER
+
+    def _one_of(self, items: Any) -> str:
+        parts, has_class = [], False
+        for kind, value in items:
+            name = str(kind)
+            if name == "NEGATE":
+                parts.append("^")
+            elif name == "LITERAL":
+                parts.append(_literal(value))
+            elif name == "RANGE":
+                parts.append(f"{_literal(value[0])}-{_literal(value[1])}")
+            elif name == "CATEGORY":
+                parts.append(_known(_CATEGORIES, value))
+                has_class = True
+            else:
+                raise _UnknownError
+        return self._character(f"[{''.join(parts)}]", has_class=has_class)
+
+    def _place(self, place: Any) -> str:
+        between = _BOUNDARIES.get(str(place))
+        if between is None:
+            return str(_known(_PLACES, place))
+        return between.format(word=self._character(r"\w", has_class=True))
 
     def _group(self, value: Any) -> str:
         _, added, removed, inner = value
@@ -120,27 +169,8 @@ def _known(table: dict[str, Any], key: object) -> Any:
 
 def _literal(code: int) -> str:
     one = chr(code)
-    if one.isascii() and (one.isalnum() or one == " "):
-        return one
+    return one if one.isascii() and (one.isalnum() or one == " ") else _escape(code)
+
+
+def _escape(code: int) -> str:
     return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
-
-
-def _one_of(items: Any) -> str:
-    parts, is_negated = [], False
-    for kind, value in items:
-        name = str(kind)
-        if name == "NEGATE":
-            is_negated = True
-        elif name == "LITERAL":
-            parts.append(_literal(value))
-        elif name == "RANGE":
-            parts.append(f"{_literal(value[0])}-{_literal(value[1])}")
-        elif name == "CATEGORY":
-            parts.append(_known(_CATEGORIES, value))
-        else:
-            raise _UnknownError
-    if len(parts) > 1 and any(part[:2] in {r"\D", r"\S", r"\W"} for part in parts):
-        raise _UnknownError
-    if not is_negated and len(parts) == 1 and parts[0] in _CATEGORIES.values():
-        return parts[0]
-    return f"[{'^' if is_negated else ''}{''.join(parts)}]"
