@@ -1492,6 +1492,16 @@ def waiting_runs(store: Store) -> int:
     return count_waiting(store.path)
 
 
+def waiting_store_of(location: str | os.PathLike[str] | None = None) -> Store | None:
+    """Open the store of the runs that wait on this machine for a server; None if there is none."""
+    place = find_place(location)
+    if isinstance(place, Path):
+        return None
+    from runstore.storage.postgres.waiting import WAITING, is_waiting
+
+    return Store.open(place.folder / WAITING) if is_waiting(place.folder) else None
+
+
 def waiting_for_others(store: Store) -> list[tuple[str, Path, int]]:
     """Return the runs that wait on this machine for other servers than that of a store.
 

@@ -349,7 +349,11 @@ def test_commands(closed, tmp_path):
     assert (done.returncode, done.stdout) == (0, "hello\n")
     assert done.stderr.count("cannot be reached") == 1
     reference = next(word.rstrip(":") for word in done.stderr.split() if word.startswith("fit_"))
-    for words in (("ls",), ("push",), ("doctor",), ("show", reference)):
+    shown = command("show", reference, "--json", cwd=tmp_path, env=env)
+    assert json.loads(shown.stdout)["reference"] == reference
+    assert "Using the runs of this machine" in shown.stderr
+    assert command("output", reference, cwd=tmp_path, env=env).stdout == "hello\n"
+    for words in (("ls",), ("push",), ("doctor",), ("show", "fit#1")):
         ended = command(*words, cwd=tmp_path, env=env)
         assert ended.returncode == 5
         assert "1 run waits on this machine" in ended.stderr, ended.stderr

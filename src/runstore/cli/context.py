@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runstore.cli.output import say
+
 if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.recording.active import ActiveRun
@@ -26,13 +28,34 @@ def open_store(*, create: bool = False) -> Store:
     Args:
         create: Whether to create a missing store; commands that read do not.
     """
+    from runstore.errors import ServerUnreachableError
     from runstore.store import Store
 
-    store = Store.open(store_location(), create=create)
+    try:
+        store = Store.open(store_location(), create=create)
+    except ServerUnreachableError as error:
+        waiting = _waiting_store()
+        if waiting is None:
+            raise
+        error.kept = error.hint = ""
+        say(f"runstore: {error} Using the runs of this machine.", err=True)
+        store = waiting
     if not create:  # otherwise a program of the user can run in this process
         # A store of another user can contain a text that is larger than the memory.
         store.backend.database.driver.limit_memory(_MEMORY_BYTES)
     return store
+
+
+def _waiting_store() -> Store | None:
+    """Return the store of waiting runs if the command names one of them; else None."""
+    from runstore.model.reference import is_provisional
+    from runstore.store import waiting_store_of
+
+    given = click.get_current_context().params.values()
+    lists = [one if isinstance(one, (tuple, list)) else (one,) for one in given]
+    if any(isinstance(word, str) and is_provisional(word) for words in lists for word in words):
+        return waiting_store_of(store_location())
+    return None
 
 
 def store_location() -> str | None:
