@@ -141,6 +141,14 @@ def writers(url: str, processes: int) -> None:
     print(f"{processes:3} processes {processes * each / took:8.0f} runs/s")
 
 
+def slow_down_commits(url: str, by_us: int) -> None:
+    """Let the server wait before each sync, as if its disk were slow; 0 ends this."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET commit_siblings = 0")
+        connection.execute(f"ALTER SYSTEM SET commit_delay = {by_us}")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 def filters(url: str) -> None:
     """Print how long the newest 20 runs that match a filter take, of many."""
     with Store.open(url) as store:
@@ -167,6 +175,12 @@ def main() -> None:
     starts(url)
     for processes in (1, 4, 16):
         writers(url, processes)
+    if len(sys.argv) == 1:  # a server of our own
+        print("with 20 ms before each sync:")
+        slow_down_commits(url, 20_000)
+        for processes in (1, 4, 16):
+            writers(url, processes)
+        slow_down_commits(url, 0)
     filters(url)
 
 
