@@ -6,8 +6,11 @@ import pytest
 
 from runstore import Store
 from runstore.model.query.parse import parse_query
+from runstore.storage.integrity.checks import CHECKS
+from runstore.storage.integrity.orphan_rows import ORPHANED_ROWS
+from runstore.storage.postgres.dialect import translated
 from runstore.storage.postgres.driver import PostgresConnection
-from runstore.storage.query.where import Condition
+from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -89,3 +92,29 @@ def test_experiments_are_counted_in_an_index(store, monkeypatch):
     (statement,) = statements_of(monkeypatch, store.experiments)
 
     assert "Index Only Scan using runs_by_start" in plan_of(store, *statement)
+
+
+@pytest.mark.parametrize("table", ORPHANED_ROWS)
+def test_unreferenced_rows_are_found_in_one_pass(store, table):
+    """A list in a condition is read again for each row if it does not fit into memory."""
+    plan = plan_of(store, f"SELECT count(*) FROM {table} WHERE {ORPHANED_ROWS[table]}", ())  # noqa: S608 - our own names
+
+    assert "Anti Join" in plan
+    assert "SubPlan" not in plan
+
+
+def test_runs_without_a_value_are_found_in_one_pass(store):
+    condition = Condition(lambda _: (), from_sets=EVERY_NAMESPACE)
+    where = condition.of(parse_query("params.lr is missing").where)
+
+    plan = plan_of(store, f"SELECT r.id FROM runs r WHERE {where}", condition.parameters)  # noqa: S608 - our own text
+
+    assert "Anti Join" in plan
+    assert "SubPlan" not in plan
+
+
+def test_checks_read_no_list_again_for_each_row():
+    statements = [statement for _, statement in CHECKS if "NOT IN (SELECT" in statement]
+
+    assert len(statements) > 10
+    assert not [one for one in statements if "NOT IN (SELECT" in translated(one).text]

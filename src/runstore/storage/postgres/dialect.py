@@ -75,6 +75,11 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"\b(?:[vp]\.)?indexed = 1\b", "(1 = 1)"),
         # A column of that index instead of texts that are too long for it.
         (re.escape("(v.text IS NULL OR v.text NOT IN ('false', 'true'))"), "v.is_plain"),
+        # A list that does not fit into the memory of a statement is read again for each row.
+        (
+            r"\b(\w+(?:\.\w+)?) NOT IN \(SELECT (\w+) FROM (\w+)(?: WHERE \2 IS NOT NULL)?\)",
+            r"NOT EXISTS (SELECT 1 FROM (SELECT \2 AS other FROM \3) o WHERE o.other = \1)",
+        ),
         # JSON: lists of texts have the alias `texts`, other lists contain row ids.
         (r"\bjson_each\((\?|:\w+)\) texts\b", r"json_texts(\1) texts"),
         (r"\bjson_each\((\?|:\w+)\)", r"json_ids(\1)"),
@@ -139,8 +144,27 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"^BEGIN$", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
     )
 )
+# Runs with some value. PostgreSQL reads such a list again for each run if it is too long for the
+# memory of a statement, and joins the runs with it if it is written as below.
+_WITH_VALUE = re.compile(r"\br\.id IN \((?=SELECT [vl]\.run_id\b)")
+_QUOTED_OR_BRACKET = re.compile(r"'(?:[^']|'')*'|[()]")
 _PATTERN = re.compile(r"\bis_match\(\$(\d+),")
 _PARAMETERS = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|::\w+|:(?P<name>[a-z_]\w*)|(?P<mark>\?)""")
+
+
+def _joined_with_values(text: str) -> str:
+    """Return a statement whose lists of runs are joined instead of read."""
+    while found := _WITH_VALUE.search(text):
+        begin = end = found.end()
+        depth = 1
+        for part in _QUOTED_OR_BRACKET.finditer(text, begin):
+            depth += {"(": 1, ")": -1}.get(part[0], 0)
+            end = part.start()
+            if depth == 0:
+                break
+        exists = f"EXISTS (SELECT 1 FROM ({text[begin:end]}) o (run_id) WHERE o.run_id = r.id)"  # noqa: S608 - our own text
+        text = text[: found.start()] + exists + text[end + 1 :]
+    return text
 
 
 class Translated(NamedTuple):
@@ -176,6 +200,7 @@ def translated(text: str) -> Translated:
     """Return a statement in PostgreSQL's words, cached."""
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
+    text = _joined_with_values(text)
     names: dict[str, int] = {}
     marks = 0
 
