@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from runstore import Store
@@ -30,6 +31,10 @@ class Alone(sqlite3.Connection):
 
     def lock_facts(self, *_: object) -> None:
         """Do nothing."""
+
+    def first_rows(self, questions: Iterable[tuple[str, Mapping[str, object]]]) -> list[object]:
+        """Return the first row of each statement, or None."""
+        return [self.execute(sql, parameters).fetchone() for sql, parameters in questions]
 
 
 def fill(folder: Path, count: int, *, is_half_deleted: bool = False) -> None:
