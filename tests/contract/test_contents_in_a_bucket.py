@@ -272,7 +272,9 @@ def test_a_missing_object_is_an_error_that_names_it(place, url, bucket):
     assert "model.bin" in told
 
 
-def test_a_damaged_copy_is_replaced(place, url, bucket):
+@pytest.mark.parametrize("is_in_bucket", [True, False])
+def test_a_damaged_copy_is_replaced(place, url, is_in_bucket):
+    place = place if is_in_bucket else url
     record(place)
     [copy] = [one for one in server_location(url).folder.glob("objects/*/*") if one.is_file()]
     copy.chmod(0o600)
@@ -657,6 +659,23 @@ def test_a_damaged_name_of_the_place_is_refused(place, url, name):
 
     with pytest.raises(StoreCorruptError, match="as the place of the contents"):
         read(url)
+
+
+def test_other_file_systems_of_fsspec(url):
+    import fsspec
+
+    place = naming(url, "memory://runs/team")
+    record(place, model=WEIGHTS, empty=b"")
+    record(place, model=WEIGHTS)
+    forget_copies(url)
+    memory = fsspec.filesystem("memory")
+    digest = hashlib.sha256(WEIGHTS).hexdigest()
+
+    assert [read(place), read(place, "empty.bin")] == [WEIGHTS, b""]
+    assert memory.cat_file(f"/runs/team/{digest[:2]}/{digest[2:]}") == WEIGHTS
+    assert findings(place, deep=True) == {}
+    assert collect(place).freed.contents.files == 0
+    memory.rm("/runs", recursive=True)
 
 
 def test_slashes_at_the_end_do_not_matter(place, bucket):
