@@ -68,11 +68,14 @@ def test_runs_are_changed_while_another_run_is(store, url):
         other.tags["phase"] = "final"
         other.log(loss=1.0)
         other.finish()
-        store.start("fit", capture=False).finish()
+        later = store.start("fit", capture=False)
+        later.finish()
         with pytest.raises(StoreLockedError):
             store.backend.edits.set_notes([one.uid], "late", "ann")
-        with pytest.raises(StoreLockedError):  # many runs, perhaps all
-            Trash(store.backend.database).put([other.uid], "ann")
+        Trash(store.backend.database).put([other.uid], "ann")
+        with pytest.raises(StoreLockedError):  # perhaps of all runs
+            store.backend.moves.move([later.uid], "elsewhere", "ann")
+        Trash(store.backend.database).take_out([other.uid], "ann")
 
     assert store.get(other.uid).status is Status.COMPLETE
     assert store.get(other.uid).tags == {"phase": "final"}

@@ -7,6 +7,7 @@ from runstore.model.params.parameter_set import ParameterSet
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, run_row
+from runstore.storage.driver import Connection
 
 FIELD = "params"
 _PREVIEW = 200
@@ -30,7 +31,8 @@ def add_params(
         ConflictError: A parameter already has another value.
         UsageError: There is no such set, or the run has several and none is named.
     """
-    with database.driver.write(of=[uid]) as connection:
+
+    def add(connection: Connection) -> tuple[ParameterSet, ...]:
         run_id = run_row(connection, uid, or_trashed=True).id
         found = connection.execute(sql.SETS_OF_RUNS.format(ids=":id"), {"id": run_id}).fetchall()
         before = tuple(rows.set_from_row(row) for row in found)
@@ -44,12 +46,17 @@ def add_params(
                 FIELD, old and old.preview(_PREVIEW), added.preview(_PREVIEW), author, None
             )
             add_event(connection, run_id, edit)
-    return now
+        return now
+
+    return database.driver.transact(add, of=[uid])
 
 
 def replace_params(database: Database, uid: str, sets: tuple[ParameterSet, ...]) -> None:
     """Replace the parameter sets of a run. Durable on return."""
-    with database.driver.write(of=[uid]) as connection:
+
+    def replace(connection: Connection) -> None:
         run_id = run_row(connection, uid, or_trashed=True).id
         database.replace_sets(connection, run_id, sets)
         connection.execute(sql.MARK_CHANGED, {"id": run_id})
+
+    database.driver.transact(replace, of=[uid])

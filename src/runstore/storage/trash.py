@@ -122,9 +122,9 @@ class Trash:
             RunNotFoundError: One of the runs is not in the store.
             RunActiveError: One of the runs is being executed.
         """
-        operation, now = new_uid(), now_micros()
-        with self._driver.write() as connection:
-            for uid in uids:
+        operation, now, gone = new_uid(), now_micros(), [*uids]
+        with self._driver.write(of=gone) as connection:
+            for uid in gone:
                 row = run_row(connection, uid)
                 if not is_forced:
                     _check_has_ended(row)
@@ -142,9 +142,9 @@ class Trash:
         Raises:
             RunNotFoundError: One of the runs is no longer in the store.
         """
-        operation = new_uid()
-        with self._driver.write() as connection:
-            for uid in uids:
+        operation, back = new_uid(), [*uids]
+        with self._driver.write(of=back) as connection:
+            for uid in back:
                 row = run_row(connection, uid, or_trashed=True)
                 if row.deleted_at is not None:
                     set_deleted(connection, row.id, None)
