@@ -253,3 +253,26 @@ def test_a_server_that_is_away_leaves_the_list_readable(here, url, monkeypatch):
     assert store.get_run(before[0]["reference"]) == (before[0], 0)
     with pytest.raises(OSError, match=r"127\.0\.0\.1"):
         store.add_run(Manager())
+
+
+def test_a_file_is_complete_while_others_are_in_the_middle_of_a_change(here, url):
+    """Numbers of changes are certain only when all transactions before them have ended."""
+    import psycopg
+
+    lists = ManagerStore("data")
+    lists.save()
+    with psycopg.connect(url) as other:
+        other.execute("SELECT pg_current_xact_id()")
+
+        manager = Manager()
+        block = lists.add_run(manager)
+        assert blocks_of(here / "data") == [block] == lists.runs
+        manager.status = "complete"
+        lists.update_run(manager)
+        with start_run("fit", capture=False) as run:
+            assert references_in(here / "data")[-1] == run.reference
+        other.commit()
+
+    assert [one["status"] for one in blocks_of(here / "data")] == ["complete", "complete"]
+    newest = lists.get_run(run.reference)[0]
+    assert ManagerStore("data").runs == blocks_of(here / "data") == [lists.runs[0], newest]

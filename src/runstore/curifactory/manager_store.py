@@ -317,10 +317,11 @@ class ManagerStore:
     # Writing
 
     def _open(self) -> None:
-        self._store = open_shared(self._home.location)
-        self._store.backend.make()
-        self._sync = self._store.backend.part(Lists).of_folder(self._folder)
+        store = open_shared(self._home.location)
+        store.backend.make()
+        self._sync = store.backend.part(Lists).of_folder(self._folder)
         self._table = self._sync.table
+        self._store = store
         self._bring_together()
         self._seen = self._table.newest_change()
 

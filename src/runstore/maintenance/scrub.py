@@ -33,6 +33,7 @@ from runstore.storage.integrity.references import References
 from runstore.storage.scrub.contents import ContentsTable
 from runstore.storage.scrub.rows import RowScrubber
 from runstore.storage.sqlite.paths import sync_folder
+from runstore.store_json.lists import Lists
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend
@@ -111,7 +112,6 @@ def scrub(backend: Backend, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed
         StoreReadOnlyError: The store cannot be written.
         StoreLockedError: Another program uses the database.
     """
-    backend.check_is_folder("Removing secrets", "Delete the runs, then run: runstore gc")
     if not is_dry and not backend.database.is_writable:
         raise StoreReadOnlyError(
             f"The store at {backend.place} cannot be written.", kept="Nothing was changed."
@@ -189,25 +189,36 @@ class _Scrubber:
             if digest is None:
                 continue
             with suppress(OSError):
-                has_some, is_text = self._look(path)
+                with self._opened(path, digest) as file:
+                    has_some, is_text = self._look_in(file)
                 if has_some:
                     yield _Kept(digest, path, is_text)
 
+    def _opened(self, path: Path, digest: str) -> BinaryIO:
+        """Open contents, even if they are damaged; those of a server are copied here first."""
+        try:
+            return reader(path, levels=levels_below(path, self._backend.path))
+        except FileNotFoundError:
+            return self._objects.opened(digest, self._objects.stored_size(path))
+
     def _look(self, path: Path) -> tuple[bool, bool]:
+        with reader(path, levels=levels_below(path, self._backend.path)) as file:
+            return self._look_in(file)
+
+    def _look_in(self, file: BinaryIO) -> tuple[bool, bool]:
         """Return whether a file contains secrets, and whether it is text."""
         from codecs import getincrementaldecoder
 
         decoder = getincrementaldecoder("utf-8")()
         has_some, is_text, before = False, True, b""
-        with reader(path, levels=levels_below(path, self._backend.path)) as file:
-            while some := file.read(_CHUNK_BYTES):
-                has_some = has_some or self._secrets.is_in(before + some)
-                before = some[-self._secrets.reach :]
-                if is_text:
-                    try:
-                        is_text = "\0" not in decoder.decode(some)
-                    except UnicodeDecodeError:
-                        is_text = False
+        while some := file.read(_CHUNK_BYTES):
+            has_some = has_some or self._secrets.is_in(before + some)
+            before = some[-self._secrets.reach :]
+            if is_text:
+                try:
+                    is_text = "\0" not in decoder.decode(some)
+                except UnicodeDecodeError:
+                    is_text = False
         return has_some, is_text
 
     def _replace(self, one: _Kept) -> str:
@@ -232,7 +243,7 @@ class _Scrubber:
         with self._objects.alone():
             if not References(self._backend.database).unneeded([one.digest]):
                 return  # saved again meanwhile
-            remove_file(one.path, levels=levels_below(one.path, self._backend.path))
+            self._objects.remove(one.path)
 
     # Files
 
@@ -251,7 +262,13 @@ class _Scrubber:
         self._folders_of_runs()
 
     def _beside(self, patterns: tuple[str, ...]) -> list[Path]:
-        return [path for one in patterns for path in sorted(self._backend.path.glob(one))]
+        folders = [self._backend.path, *self._backend.part(Lists).folders()]
+        return [
+            path
+            for folder in dict.fromkeys(folders)
+            for one in patterns
+            for path in sorted(folder.glob(one))
+        ]
 
     def _name(self, path: Path) -> str:
         if path.is_relative_to(self._backend.path):
@@ -336,7 +353,9 @@ class _Scrubber:
         """Rewrite the database without its free pages, and empty its log."""
         with suppress(OSError):
             SearchFile(self._backend.path / _LOGS[0]).remove()
-        self._backend.database.driver.vacuum()
+        for table in self._backend.database.driver.wipe():
+            note = "old rows; let the owner of the table run: VACUUM (FULL)"
+            self._found.add(table, "left", note=note)
         for name in _LOGS:
             path = self._backend.path / name
             if path.exists() and self._has_some(path)[0]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from runstore.errors import StoreUnavailableError, UsageError
+from runstore.errors import StoreUnavailableError
 from runstore.model.once import once
 from runstore.storage.database import Database
 from runstore.storage.files.spool import OBJECTS, Spool
@@ -97,23 +97,6 @@ class Backend:
 
     def __reduce__(self) -> tuple[type[Backend], tuple[Any, ...]]:
         return Backend, (self.path.absolute(), None, self.show_changes, self.server)
-
-    def check_is_folder(self, what: str, hint: str) -> None:
-        """Raise an error if the store is on a server.
-
-        Args:
-            what: What needs a folder, as the subject of a sentence.
-            hint: What to do instead.
-
-        Raises:
-            UsageError: It is on a server.
-        """
-        if self.server is not None:
-            raise UsageError(
-                f"{what} is not available on PostgreSQL yet.",
-                kept="Nothing was changed.",
-                hint=hint,
-            )
 
     @property
     def url(self) -> str:

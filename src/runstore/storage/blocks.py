@@ -40,6 +40,7 @@ BORN_AT = "SELECT applied_at FROM schema_migrations WHERE version = 1"
 KEPT_ROWS = f"{_BLOCK_ROWS} WHERE r.deleted_at IS NULL ORDER BY r.id"
 # Ordered by change to use that index; ordered by id, SQLite would scan the whole table.
 CHANGED_ROWS = f"{_BLOCK_ROWS} WHERE r.changed > :after ORDER BY r.changed"
+LATER_CHANGES = "SELECT count(*) FROM (SELECT id FROM runs WHERE changed > :after LIMIT 1) later"
 ROW_BY_ID = f"{_BLOCK_ROWS} WHERE r.id = :id"
 ROWS_BY_REFERENCE = f"{_BLOCK_ROWS} WHERE r.reference = :reference ORDER BY r.id"
 ROWS_BY_ALIAS = f"""
@@ -127,15 +128,30 @@ class BlockTable:
         return sorted(found, key=attrgetter("id")) if after else found
 
     def since(self, after: int) -> tuple[int, list[BlockRow]]:
-        """Return the last change number, and the runs that changed after the given one."""
-        with self._database.driver.read() as connection:
+        """Return the last change number, and the runs that changed after the given one.
+
+        Changes on a server may be committed before some with lower numbers. The number is that of
+        the last one that follows no open change; the runs include all that have changed.
+        """
+        driver = self._database.driver
+        with driver.read() as connection:
             newest = as_int(connection.execute(NEWEST_CHANGE).fetchone()[0])
-            if newest <= after:
+            if newest < after or (newest == after and driver.changes_in_order):
                 return newest, []
             found = self.select(connection, CHANGED_ROWS, {"after": after})
         if len(found) > 1:
             found.sort(key=attrgetter("id"))
         return newest, found
+
+    def has_changed_since(self, after: int) -> bool:
+        """Check whether a run has changed after a change, or changes were undone."""
+        driver = self._database.driver
+        with driver.read() as connection:
+            if as_int(connection.execute(NEWEST_CHANGE).fetchone()[0]) != after:
+                return True
+            return not driver.changes_in_order and bool(
+                connection.execute(LATER_CHANGES, {"after": after}).fetchone()[0]
+            )
 
     def row(self, row_id: int) -> BlockRow:
         """Return a run that this process has just written."""

@@ -89,6 +89,11 @@ class Driver(Protocol):
     indexes_later: bool  # whether parameters are indexed after a start, see `indexes/params.py`
     checks_types: bool  # whether columns contain only values of their type
     calls_python: bool  # whether statements can call functions of this program
+    changes_in_order: bool  # whether changes of runs are committed in the order of their numbers
+
+    @property
+    def duplicates(self) -> type[Exception]:
+        """The error of a statement that would write a key twice."""
 
     @property
     def refusal(self) -> Exception | None:
@@ -166,6 +171,19 @@ class Driver(Protocol):
 
     def adopt_rows(self, connection: Any) -> None:
         """Prepare for further runs after all rows were copied from another store."""
+
+    def containing(self, column: str, kind: str) -> str:
+        """Return the condition that a column of texts or bytes contains a text `?`."""
+
+    def overwrite_replaced(self, connection: Any) -> None:
+        """Overwrite data that this transaction replaces with zeros, if the engine can."""
+
+    def wipe(self) -> list[str]:
+        """Remove replaced and deleted data from the files of the database; blocks other writers.
+
+        Returns:
+            The tables that may still have it.
+        """
 
     def reusable_bytes(self) -> int:
         """Return the free space inside the database, in bytes."""

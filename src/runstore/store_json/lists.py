@@ -36,7 +36,7 @@ class Lists:
 
     def every(self) -> Iterator[BlockSync]:
         """Yield the synchronisation of each file that exists."""
-        for folder in self._folders():
+        for folder in self.folders():
             if (folder / STORE_JSON).exists():
                 yield self._at(folder)
 
@@ -61,7 +61,8 @@ class Lists:
         is_apart = self._backend.server is not None
         return self._known.setdefault(folder, BlockSync(folder, self._table, is_apart=is_apart))
 
-    def _folders(self) -> list[Path]:
+    def folders(self) -> list[Path]:
+        """Return the folders that may have a file."""
         if self._backend.server is None:
             return [self._backend.path]
         with suppress(OSError):

@@ -190,9 +190,11 @@ class BlockSync:
             _own.has_more[self.path] = True
             return
         try:
-            newest = self.table.newest_change()
             # Points and facts change no block; a failed write is retried with the next change.
-            if newest not in {self._state().get("changed"), self._refused_at}:
+            if self.table.has_changed_since(self._state().get("changed", -1)):
+                newest = self.table.newest_change()
+                if newest == self._refused_at:
+                    return
                 self._refused_at = newest
                 self.bring_together(has_changed=True, patience_s=PATIENCE_S)
                 self._refused_at = None
@@ -234,7 +236,7 @@ class BlockSync:
         if known <= 0 or last_id is None or not _is_ours(state, stamp):
             return False
         newest, rows = self.table.since(known)
-        if newest <= known:
+        if newest < known or not rows:
             return newest == known
         pieces = self._patched(rows, last_id)
         if pieces is None:
@@ -249,7 +251,7 @@ class BlockSync:
         """Write the whole file from the database if it is not current; the lock must be held."""
         stamp = stamp_of(self.path)
         known = state.get("changed") if _is_ours(state, stamp) else None
-        if isinstance(known, int) and known == self.table.newest_change():
+        if isinstance(known, int) and not self.table.has_changed_since(known):
             self._remember(lock, state)
             return
         # Read before the rows: a change in between is written twice, not lost.

@@ -279,6 +279,7 @@ class PostgresDriver(DriverBase):
     indexes_later = False
     checks_types = True
     calls_python = False
+    changes_in_order = False
     path: str
     _own: _Waits
 
@@ -661,6 +662,30 @@ class PostgresDriver(DriverBase):
         from runstore.storage.postgres.tables import adopt_rows
 
         adopt_rows(connection)
+
+    @property
+    def duplicates(self) -> type[Exception]:
+        """The error of a statement that would write a key twice."""
+        return cast("type[Exception]", self.psycopg.errors.UniqueViolation)
+
+    def containing(self, column: str, kind: str) -> str:
+        """Return the condition that a column of texts or bytes contains a text `?`."""
+        needle = "convert_to(?, 'UTF8')" if kind == "bytes" else "?"
+        return f'position({needle} IN "{column}") > 0'
+
+    def overwrite_replaced(self, connection: Any) -> None:
+        """Do nothing: replaced rows stay in the files until `wipe`."""
+
+    def wipe(self) -> list[str]:
+        """Remove old rows from the files of the server; blocks other programs meanwhile.
+
+        Returns:
+            The tables of other roles, which this one may not rewrite.
+        """
+        from runstore.storage.postgres.tables import wipe
+
+        with self.read() as connection:
+            return wipe(connection)
 
     def reusable_bytes(self) -> int:
         """Return 0: the server reuses free space by itself."""

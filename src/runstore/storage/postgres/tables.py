@@ -20,6 +20,10 @@ _COLUMNS = """
         AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     ORDER BY c.oid, a.attnum
 """
+_OWNED = """
+    SELECT c.relname, pg_has_role(c.relowner, 'USAGE') FROM pg_class c
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' ORDER BY c.oid
+"""
 _KINDS = {"text": "text", "bytea": "bytes"}
 _ROWS_AT_ONCE = 500
 # Parameters are indexed when they are inserted, see `schema.py`.
@@ -51,16 +55,24 @@ def tables(connection: Any) -> list[StoredTable]:
 
 def streamed(connection: Any, sql: str, parameters: Parameters) -> Iterator[Sequence[Any]]:
     """Yield the rows of a statement, some hundred at a time, within the open transaction."""
-    from psycopg import RawServerCursor
-
     statement = translated(sql)
-    with RawServerCursor(connection.raw, "streamed") as cursor:
-        cursor.itersize = _ROWS_AT_ONCE
-        cursor.execute(statement.text, statement.values(parameters))
-        yield from cursor
+    declared = f"DECLARE streamed NO SCROLL CURSOR FOR {statement.text}"
+    connection.raw.execute(declared, statement.values(parameters))
+    while rows := connection.execute(f"FETCH {_ROWS_AT_ONCE} FROM streamed").fetchall():
+        yield from rows
+    connection.raw.execute("CLOSE streamed")
 
 
 def adopt_rows(connection: Any) -> None:
     """Prepare for further runs after all rows were copied from another store."""
-    for statement in _ADOPT:
+    for statement in (*_ADOPT, RAISE_BASE):
         connection.raw.execute(statement)
+
+
+def wipe(connection: Any) -> list[str]:
+    """Rewrite all tables without old rows, and return those of other roles."""
+    found = connection.raw.execute(_OWNED).fetchall()
+    for name, is_ours in found:
+        if is_ours:
+            connection.raw.execute(f'VACUUM (FULL) "{name}"')
+    return [name for name, is_ours in found if not is_ours]

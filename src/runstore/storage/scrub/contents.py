@@ -61,7 +61,7 @@ class ContentsTable:
         """Replace contents in all artifacts, outputs and inputs."""
         values = {"digest": digest, "now": now.digest, "size_bytes": now.size_bytes}
         with self._driver.write() as connection:
-            connection.execute("PRAGMA secure_delete = ON").fetchone()
+            self._driver.overwrite_replaced(connection)
             connection.execute(CHANGED, {"digest": digest})
             for text in REPLACE:
                 connection.execute(text, values)
@@ -77,7 +77,7 @@ class ContentsTable:
     def remove(self, digest: str) -> None:
         """Remove contents from all runs; inputs keep the digest."""
         with self._driver.write() as connection:
-            connection.execute("PRAGMA secure_delete = ON").fetchone()
+            self._driver.overwrite_replaced(connection)
             connection.execute(CHANGED, {"digest": digest})
             for text in REMOVE:
                 connection.execute(text, {"digest": digest})

@@ -4,19 +4,16 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
 from runstore.model.params.parameter_set import tree_hash
 from runstore.storage import statements as sql
-from runstore.storage.driver import Connection, Driver
+from runstore.storage.driver import Connection, Driver, StoredTable
 from runstore.storage.integrity.history import is_intact, link_anew
+from runstore.storage.transfer.records import one_moment
 
-_TABLES = """
-    SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name
-"""
 # Texts written by users; the rules for captured texts do not apply to them.
 _OF_USERS = frozenset({
     "runs.notes", "params.text", "params.key", "param_values.tree", "run_params.name",
@@ -27,7 +24,8 @@ _OF_USERS = frozenset({
 _NEVER = frozenset({
     "param_values.tree_key", "run_params.tree_key", "documents.hash", "metric_chunks.chunk",
     "metric_chunks.digest", "metric_levels.blocks", "metric_levels.digest",
-    "metric_summaries.digest", "events.link", "runs.last_link",
+    "metric_summaries.digest", "events.link", "runs.last_link", "objects.digest",
+    "object_parts.digest", "object_parts.body",
 })  # fmt: skip
 _RUN_OF_EVENT = "SELECT run_id FROM events WHERE id = ?"
 LOOSEN_FACTS = "UPDATE runs SET facts_filed = NULL WHERE id = ?"
@@ -67,14 +65,13 @@ class RowScrubber:
 
     def counted(self) -> Counter[str]:
         """Return the number of rows with secrets, by table and column."""
-        with self._driver.read() as connection:
+        with self._driver.read() as connection, one_moment(connection):
             return self._worked(connection, is_dry=True)
 
     def removed(self) -> Counter[str]:
         """Replace the secrets atomically, and return the number of affected rows."""
         with self._driver.write() as connection:
-            # Replaced data is overwritten with zeros, in the database and in its free pages.
-            connection.execute("PRAGMA secure_delete = ON").fetchone()
+            self._driver.overwrite_replaced(connection)
             found = self._worked(connection, is_dry=False)
             # A history that was broken before must stay broken.
             for run_id, was_intact in self._edited.items():
@@ -84,73 +81,81 @@ class RowScrubber:
 
     def _worked(self, connection: Connection, *, is_dry: bool) -> Counter[str]:
         found: Counter[str] = Counter()
-        for (table,) in connection.execute(_TABLES).fetchall():
-            info = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
-            kinds = {"TEXT"} if self._is_by_rules else {"TEXT", "BLOB"}
-            columns = [row[1] for row in info if row[2].upper() in kinds]
-            keys = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]
-            for column in columns:
-                name = f"{table}.{column}"
-                if name not in _NEVER and not (self._is_by_rules and name in _OF_USERS):
-                    count = self._column(connection, table, column, keys, is_dry=is_dry)
-                    found.update({name: count} if count else {})
+        kinds = {"text"} if self._is_by_rules else {"text", "bytes"}
+        for table in sorted(self._driver.tables(connection)):
+            for column, kind in table.columns.items():
+                name = f"{table.name}.{column}"
+                if (
+                    kind not in kinds
+                    or name in _NEVER
+                    or (self._is_by_rules and name in _OF_USERS)
+                ):
+                    continue
+                count = self._column(connection, table, column, is_dry=is_dry)
+                found.update({name: count} if count else {})
         if found["runs.facts"] and not is_dry:
             for text in _FILE_FACTS_AGAIN:
                 connection.execute(text)
         return found
 
+    def _is_left(self, name: str) -> bool:
+        return self._is_by_rules and name in _OF_USERS
+
     def _column(
-        self, connection: Connection, table: str, column: str, keys: list[str], *, is_dry: bool
+        self, connection: Connection, table: StoredTable, column: str, *, is_dry: bool
     ) -> int:
-        key = ", ".join(f'"{one}"' for one in keys) or "rowid"
-        where, values = self._filter(column)
-        rows = connection.execute(f'SELECT "{column}", {key} FROM "{table}" WHERE {where}', values)
-        masked = self._masked(f"{table}.{column}")
+        key = ", ".join(f'"{one}"' for one in table.key)
+        where, values = self._filter(column, table.columns[column])
+        statement = f'SELECT "{column}", {key} FROM "{table.name}" WHERE {where}'
+        masked = self._masked(f"{table.name}.{column}")
         # Only changes are kept in memory: there may be many captured texts.
         changes = [
             (place, after)
-            for before, *place in rows
+            for before, *place in self._driver.streamed(connection, statement, values)
             if (after := _after(before, masked)) != before
         ]
         for place, after in () if is_dry else changes:
-            self._write(connection, table, column, (keys or ["rowid"], place), after)
+            self._write(connection, table, column, place, after)
         return len(changes)
 
-    def _filter(self, column: str) -> tuple[str, tuple[str, ...]]:
+    def _filter(self, column: str, kind: str) -> tuple[str, tuple[str, ...]]:
         if self._needles is None:
             return f'"{column}" IS NOT NULL', ()
-        tests = [f'instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0' for _ in self._needles]
-        return " OR ".join(tests), tuple(self._needles)
+        test = self._driver.containing(column, kind)
+        return " OR ".join(test for _ in self._needles), tuple(self._needles)
 
     def _write(
         self,
         connection: Connection,
-        table: str,
+        table: StoredTable,
         column: str,
-        place: tuple[list[str], list[Any]],
+        values: list[Any],
         after: Any,
     ) -> None:
-        keys, values = place
-        renew = _RENEWED.get((table, column))
+        renew = _RENEWED.get((table.name, column))
         if renew is not None:
             renew(connection, values[0], after)
             return
-        if (table, column) == ("runs", "facts"):
+        if (table.name, column) == ("runs", "facts"):
             connection.execute(LOOSEN_FACTS, values)
-        if table == "events":
+        if table.name == "events":
             (run_id,) = connection.execute(_RUN_OF_EVENT, values).fetchone()
             if run_id not in self._edited:
                 self._edited[run_id] = is_intact(connection, run_id)
-        where = " AND ".join(f'"{one}" IS ?' for one in keys)
-        change = f", changed = {sql.NEXT_CHANGE}" if table == "runs" else ""
-        text = f'UPDATE "{table}" SET "{column}" = ?{change} WHERE {where}'
+        where = " AND ".join(f'"{one}" IS ?' for one in table.key)
+        change = f", changed = {sql.NEXT_CHANGE}" if table.name == "runs" else ""
+        text = f'UPDATE "{table.name}" SET "{column}" = ?{change} WHERE {where}'
         for attempt in range(_ATTEMPTS):
+            connection.execute("SAVEPOINT before")
             try:
-                connection.execute(text, (_other(after, attempt), *values))
-            except sqlite3.IntegrityError:
+                # Looked at, because a server answers only then.
+                _ = connection.execute(text, (_other(after, attempt), *values)).rowcount
+            except self._driver.duplicates:
                 if attempt == _ATTEMPTS - 1:
                     raise
+                connection.execute("ROLLBACK TO SAVEPOINT before")
             else:
+                connection.execute("RELEASE SAVEPOINT before")
                 return
 
 

@@ -288,6 +288,8 @@ class SQLiteDriver(DriverBase):
     indexes_later = True
     checks_types = False
     calls_python = True
+    changes_in_order = True
+    duplicates = sqlite3.IntegrityError
     path: Path
     _own: _Own
 
@@ -433,6 +435,19 @@ class SQLiteDriver(DriverBase):
         from runstore.storage.sqlite.tables import adopt_rows
 
         adopt_rows(connection)
+
+    def containing(self, column: str, kind: str) -> str:  # noqa: ARG002 - the same for both kinds
+        """Return the condition that a column of texts or bytes contains a text `?`."""
+        return f'instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0'
+
+    def overwrite_replaced(self, connection: Any) -> None:
+        """Overwrite data that this transaction replaces with zeros."""
+        connection.execute("PRAGMA secure_delete = ON").fetchone()
+
+    def wipe(self) -> list[str]:
+        """Remove replaced and deleted data from the file; blocks other writers."""
+        self.vacuum()
+        return []
 
     def reusable_bytes(self) -> int:
         """Return the size of the file's unused pages, in bytes."""

@@ -13,7 +13,7 @@ from runstore.storage.driver import Connection, Driver, StoredTable
 # Contents are copied by `Objects`, because each store keeps them in its own place.
 _OF_CONTENTS = frozenset({"objects", "object_parts"})
 # Values that depend on the engine, or on the place of contents.
-_OWN_STATE = "('last_run_indexed', 'objects')"
+_OWN_STATE = "('last_run_indexed', 'objects', 'change_base')"
 _ROWS_AT_ONCE = 500
 IS_USED = "SELECT count(*) FROM (SELECT id FROM experiments LIMIT 1) used"
 CONTENTS = "SELECT digest, size_bytes FROM artifacts UNION SELECT digest, size_bytes FROM outputs"
