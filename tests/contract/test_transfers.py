@@ -366,6 +366,21 @@ def test_a_permanently_deleted_run_is_restored_on_request(stores, one_second):
     assert everything(a) == everything(b) == everything(c)
 
 
+def test_restoring_a_run_renames_no_other_run(stores, one_second):
+    a, b, _ = stores
+    run, other = record(a), record(b)
+    exchange([a, b])
+    name, former = b.get(other.uid).reference, b.backend.moves.former_references(other.uid)
+    b.delete(run.uid)
+    b.collect_garbage(older_than=timedelta(0))
+
+    a.push(b, restore=True)
+
+    assert b.get(other.uid).reference == name
+    assert b.backend.moves.former_references(other.uid) == former
+    assert everything(a) == everything(b)
+
+
 def test_a_run_that_went_on_replaces_its_older_copy(stores):
     a, b, _ = stores
     run = record(a, points=3)

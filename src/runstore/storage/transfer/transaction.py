@@ -152,9 +152,9 @@ def _write(writer: Writer, there: Connection, one: Delivery) -> None:
         if one.mine is not None and not one.is_new:
             writer.change(one.mine, one.after, one.theirs, one.joined)
             return
-        staged = one.mine if one.mine is not None and one.mine.is_staged else None
-        if one.mine is not None and staged is None:
-            writer.forget(one.mine)
-        writer.add(one.after, staged)
+        if one.mine is None or one.mine.is_staged:
+            writer.add(one.after, one.mine)
+        else:
+            writer.restore(one.mine, one.after)
     except (StoreCorruptError, ValueError, TypeError, OverflowError) as error:
         raise DamagedError(one, getattr(error, "what", str(error))) from error

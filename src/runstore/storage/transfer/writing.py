@@ -128,15 +128,21 @@ class Writer:
         for name in names_of(record):
             tell_apart(self._target, name, added_id=run_id)
 
-    def forget(self, removed: RunRecord) -> None:
-        """Remove the name of a permanently removed run, which is to be restored."""
+    def restore(self, removed: RunRecord, record: RunRecord) -> None:
+        """Write a run that was permanently removed from this store.
+
+        Raises:
+            StoreCorruptError: A part of it is damaged in the other store.
+        """
         row = removed.row
         self._target.execute(REMOVE_ALIASES, {"id": row.id})
         self._target.execute(REMOVE_RUN, {"id": row.id})
         forget_last_edits(self._target, row.uid, row.reference)
         place = {"experiment_id": self._experiment(row), "run_number": row.run_number}
         self._order_duplicates(place)
-        for name in names_of(removed):
+        self.add(record)
+        # After that, so that other runs do not get another name in between.
+        for name in names_of(removed) - names_of(record):
             tell_apart(self._target, name)
 
     def change(
