@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -1546,9 +1546,10 @@ def deliver(
 
     if not is_waiting(store.path):
         return None
-    with Store.open(store.path / WAITING, create=False) as source:
+    # Closing the `Store` would wait for background work, which this may be.
+    with closing(Store.open(store.path / WAITING, create=False).backend) as source:
         return delivery.deliver(
-            source.backend,
+            source,
             store.backend,
             patience_s=patience_s,
             within_s=within_s,
@@ -1570,16 +1571,16 @@ def _deliver_some(store: Store, within_s: float) -> None:
     from runstore.maintenance.delivery import are_few, is_small
 
     try:
-        source = Store.open(store.path / WAITING, create=False)
+        source = Store.open(store.path / WAITING, create=False).backend
     except StoreCorruptError as error:
         warn(f"Runs of this machine cannot be delivered: {error.what} {error.kept}")
         return
     except StoreError:  # they were delivered just now
         return
-    with source:
-        is_now = is_small(source.backend) and (within_s or are_few(source.backend))
-        if is_now:
-            _delivery(store, within_s or _DELIVERED_WITHIN_S).do()
+    with closing(source):
+        is_now = is_small(source) and (within_s or are_few(source))
+    if is_now:
+        _delivery(store, within_s or _DELIVERED_WITHIN_S).do()
     if waiting_runs(store):
         background.do_later(_delivery(store))
 

@@ -169,6 +169,16 @@ def test_a_long_program_delivers_its_runs_when_the_server_returns(closed):
         assert store.get(run.reference).status is Status.COMPLETE
 
 
+def test_a_delivery_does_not_wait_for_background_work(closed, monkeypatch):
+    """It may be such work, and would wait for itself."""
+    with Store.open(closed.url) as store, pytest.warns(StoreWarning):
+        store.start("mnist", capture=False).finish()
+        closed.open()
+        with monkeypatch.context() as patch:
+            patch.setattr(background, "wait_until_done", None)  # would be an error
+            assert deliver(store).added == 1
+
+
 def test_an_active_run_waits_for_its_end(closed):
     with Store.open(closed.url) as first, pytest.warns(StoreWarning):
         run = first.start("mnist", capture=False)
