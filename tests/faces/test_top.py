@@ -696,7 +696,8 @@ def test_without_textual_there_is_a_hint(store, tmp_path):
     (tmp_path / "without").mkdir()
     (tmp_path / "without" / "textual.py").write_text("raise ImportError('not here')\n")
 
-    ended = runstore("top", cwd=tmp_path, env={"PYTHONPATH": "without"})
+    # In an interpreter of its own, which has not loaded Textual.
+    ended = runstore("top", cwd=tmp_path, env={"PYTHONPATH": "without"}, errors="strict")
 
     assert ended.returncode == 6
     assert messages(ended)[0] == "runstore: textual is not installed."
