@@ -231,12 +231,10 @@ class TestScripts:
         ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, None)], ids=["term", "int"]
     )
     def test_signals_interrupt_the_run(self, tmp_path, form, number, code):
-        process = script(
-            tmp_path, f"{form}\n    print('up', flush=True)\n    time.sleep(60)\n", wait=False
-        )
-        process.stdout.readline()
         # Python itself sleeps on when a signal comes in the moment before its system call.
-        time.sleep(0.2)
+        briefly = "print('up', flush=True)\n    for _ in range(600): time.sleep(0.1)\n"
+        process = script(tmp_path, f"{form}\n    {briefly}", wait=False)
+        process.stdout.readline()
         process.send_signal(number)
         process.communicate(timeout=30)
 
