@@ -10,7 +10,7 @@ def everything_of(store, run):
         "former": {
             one
             for one in store.backend.moves.former_references(run.uid)
-            if one != without_ending(run.reference, run.uid)
+            if without_ending(one, run.uid) != without_ending(run.reference, run.uid)
         },
         "end": (run.status, run.started_at, run.ended_at, run.error, run.exit_code),
         "params": run.parameter_sets,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from runstore.model.reference import without_ending
 from runstore.model.results.events import DELETED
 from runstore.model.status import REPORTED, Status
 from runstore.storage.edits import TAG
@@ -187,8 +188,8 @@ def _aliases(
     found = _joined(mine.aliases, theirs.aliases, lambda place: (place[0] or "", place[1] or 0))
     for one in (mine, theirs):
         found.setdefault(one.row.reference, (one.row.experiment, one.row.run_number))
-    found.pop(reference)
-    return found
+    uid = mine.row.uid
+    return {one: place for one, place in found.items() if without_ending(one, uid) != reference}
 
 
 # Data

@@ -190,7 +190,7 @@ def read_records(connection: Connection, uids: Sequence[str]) -> dict[str, RunRe
             {
                 one: (name, number)
                 for one, name, number in aliases[run_id]
-                if one != row[_REFERENCE]
+                if not _is_present_name(one, row)
             },
             {path: SavedFile(*cells) for path, *cells in artifacts[run_id]},
             {name: UsedInput(*cells) for name, *cells in inputs[run_id]},
@@ -208,6 +208,13 @@ def _plain(row: Sequence[Any]) -> Sequence[Any]:
     if type(uid) is not str or type(reference) is not str or "~" not in reference:
         return row
     return (*row[:_REFERENCE], without_ending(reference, uid), *row[_REFERENCE + 1 :])
+
+
+def _is_present_name(alias: Any, row: Sequence[Any]) -> bool:
+    """Check whether a former reference is the present one, with or without digits of the uid."""
+    if type(alias) is not str or type(row[1]) is not str:
+        return bool(alias == row[_REFERENCE])
+    return bool(without_ending(alias, row[1]) == row[_REFERENCE])
 
 
 def _is_sound(row: Sequence[Any]) -> bool:
