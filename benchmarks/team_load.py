@@ -248,7 +248,9 @@ def show(laps: dict[str, list[float]]) -> None:
     print("| ms | count | median | 95 % | 99 % | highest |")
     print("|---" * 6 + "|")
     for name, some in laps.items():
-        parts = statistics.quantiles(some, n=100) if len(some) > 1 else some * 99
+        parts = (
+            statistics.quantiles(some, n=100, method="inclusive") if len(some) > 1 else some * 99
+        )
         cells = (statistics.median(some), parts[94], parts[98], max(some))
         print(f"| {name} | {len(some):,} | {' | '.join(f'{one:.1f}' for one in cells)} |")
 

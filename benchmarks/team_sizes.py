@@ -157,6 +157,7 @@ def show_bytes(url: str, runs: int) -> None:
 def show_points(url: str) -> None:
     """Print the bytes of 1,000 points of a run, from a store that is made for it."""
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS runstore_points WITH (FORCE)")
         connection.execute("CREATE DATABASE runstore_points")
         store_url = urlunsplit(urlsplit(url)._replace(path="/runstore_points"))
         for count, runs in SERIES.items():
