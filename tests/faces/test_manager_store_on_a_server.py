@@ -276,3 +276,16 @@ def test_a_file_is_complete_while_others_are_in_the_middle_of_a_change(here, url
     assert [one["status"] for one in blocks_of(here / "data")] == ["complete", "complete"]
     newest = lists.get_run(run.reference)[0]
     assert ManagerStore("data").runs == blocks_of(here / "data") == [lists.runs[0], newest]
+
+
+def test_a_file_that_could_not_be_written_once_is_written_with_the_next_change(here, url):
+    ManagerStore("data").save()
+    (here / "data" / ".store.json.lock").unlink()
+    (here / "data" / ".store.json.lock").mkdir()
+    with pytest.warns(StoreWarning, match="was not updated"):
+        first = start_run("fit", capture=False)
+    (here / "data" / ".store.json.lock").rmdir()
+
+    first.finish()
+
+    assert [one["status"] for one in blocks_of(here / "data")] == ["complete"]

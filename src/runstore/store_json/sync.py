@@ -189,16 +189,17 @@ class BlockSync:
         if self.path in _own.has_more:
             _own.has_more[self.path] = True
             return
+        newest = None
         try:
-            # Points and facts change no block; a failed write is retried with the next change.
-            if self.table.has_changed_since(self._state().get("changed", -1)):
-                newest = self.table.newest_change()
-                if newest == self._refused_at:
-                    return
-                self._refused_at = newest
+            # Points and facts change no block.
+            if not self.table.has_changed_since(self._state().get("changed", -1)):
+                return
+            newest = self.table.newest_change()
+            if newest != self._refused_at:
                 self.bring_together(has_changed=True, patience_s=PATIENCE_S)
                 self._refused_at = None
         except (OSError, MemoryError) as error:
+            self._refused_at = newest  # retried with the next change
             if not self.table.is_closed:
                 warn(f"{self.path} was not updated: {error}")
 

@@ -164,7 +164,7 @@ def test_what_happened_while_a_client_was_away_is_told(served, store, quick):
         await listening.leave()
 
         assert len(told["ids"]) == 1
-        assert told["changed"] == change + 1
+        assert told["changed"] > change
 
     running(work)
 
@@ -172,7 +172,7 @@ def test_what_happened_while_a_client_was_away_is_told(served, store, quick):
 def test_a_change_of_another_store_asks_for_everything_anew(served, quick):
     async def work():
         app = Application(served)
-        listening = Listening(app, b"since=999999")
+        listening = Listening(app, b"since=%d" % (1 << 50))
 
         told = await listening.next("runs.changed")
         await listening.leave()
