@@ -1,11 +1,18 @@
 """A store means the same whatever a server, a role or a URL has set."""
 
+import warnings
 from urllib.parse import quote
 
 import pytest
 
 from runstore import Store
-from runstore.errors import StoreError, StoreReadOnlyError
+from runstore.errors import (
+    StoreCorruptError,
+    StoreError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    StoreWarning,
+)
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -99,3 +106,84 @@ def test_a_session_that_only_reads_by_default_reads(empty):
         assert [run.run_number for run in store.list()] == [1]
         with pytest.raises(StoreReadOnlyError, match="only read"):
             store.start("fit", capture=False)
+
+
+@pytest.fixture
+def writer():
+    """Return the URL of a store for a role that owns nothing, and that of the owner."""
+    from postgres_server import admin, database
+
+    url, take_back = database()
+    admin("DROP ROLE IF EXISTS writer", "CREATE ROLE writer LOGIN")
+    with psycopg.connect(url) as connection:
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO writer")
+        connection.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO writer")
+    yield url.replace("postgres@", "writer@"), url
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP OWNED BY writer")
+    take_back()
+    admin("DROP ROLE writer")
+
+
+@pytest.mark.parametrize("has_saved", [False, True])
+def test_a_role_that_loses_its_permissions_loses_no_data(writer, has_saved):
+    url, owner = writer
+    with Store.open(url) as store, warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)
+        with store.start("fit", capture=False) as run:
+            if has_saved:
+                run.save("first.txt", b"early")
+            with psycopg.connect(owner) as connection:
+                connection.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM writer")
+            run.log(loss=0.5)
+            run.save("model.txt", b"weights")
+            run.tags["kept"] = "yes"
+        with pytest.raises(StoreReadOnlyError, match="no permission") as refused:
+            store.list()
+        assert "still works" not in str(refused.value)
+
+    with psycopg.connect(owner) as connection:
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO writer")
+    with Store.open(url) as store:
+        found = store.get("fit#1")
+        assert found.status == "complete"
+        with found.open("model.txt") as file:
+            assert file.read() == b"weights"
+        assert found.metric("loss").values.tolist() == [0.5]
+        assert found.tags["kept"] == "yes"
+
+
+def test_a_statement_that_takes_too_long_for_its_role_is_named(empty):
+    Store.open(empty).close()
+    with (
+        Store.open(with_options(empty, "-c statement_timeout=200")) as store,
+        psycopg.connect(empty) as other,
+    ):
+        other.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreUnavailableError, match="longer statement_timeout"):
+            store.list()
+
+
+def test_a_table_that_was_dropped_is_found(empty):
+    with Store.open(empty) as store:
+        store.start("fit", capture=False).finish()
+        with psycopg.connect(empty) as connection:
+            connection.execute("DROP TABLE artifacts CASCADE")
+
+        with pytest.raises(StoreCorruptError, match="Restore the database from a backup"):
+            store.get("fit#1").artifacts  # noqa: B018 - it is read
+        findings = {finding.what: finding.hint for finding in store.check()}
+
+    assert any('"artifacts" does not exist' in what for what in findings)
+    assert not any("sqlite3" in hint for hint in findings.values())
+
+
+def test_a_damaged_row_is_repaired_with_the_tools_of_the_server(empty):
+    with Store.open(empty) as store:
+        store.start("fit", capture=False).finish()
+        with psycopg.connect(empty) as connection:
+            connection.execute("UPDATE runs SET started_at = 9223372036854775807")
+
+        hints = [finding.hint for finding in store.check()]
+
+    assert any("in psql" in hint for hint in hints)

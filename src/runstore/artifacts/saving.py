@@ -21,6 +21,7 @@ from runstore.errors import (
     RunstoreError,
     StoreError,
     StoreLockedError,
+    StoreReadOnlyError,
     StoreUnavailableError,
     named_error,
 )
@@ -143,7 +144,7 @@ class Saving:
             try:
                 if place == self._kept:
                     stack.enter_context(self.objects.in_use())
-            except (StoreLockedError, StoreUnavailableError) as error:
+            except (StoreLockedError, StoreReadOnlyError, StoreUnavailableError) as error:
                 place = partial(self._kept_aside, because=error)
             return self._save_to(place, uid, path, keep, media_type, thing)
 

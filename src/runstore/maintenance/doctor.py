@@ -43,7 +43,7 @@ _OWN_FILES = re.compile(
     r"|\.?(store|params_registry)\.json(\.lock|\.new|\.damaged-.*)?"
 )
 _NOT_OURS = "Objects that you did not add may do harm; export the runs to a new store."
-_REPLACED = "A placeholder is shown instead. Repair the value in sqlite3, or delete the run."
+_REPLACED = "A placeholder is shown instead. Repair the value in {}, or delete the run."
 _RESTORE = "Restore them from a backup of the store."
 _MEND = "Save the same contents again, or copy the file from a backup into objects/."
 _MEND_ELSEWHERE = "Save the same contents again, or restore the objects from a backup."
@@ -61,15 +61,18 @@ def check(backend: Backend, *, is_deep: bool) -> tuple[Finding, ...]:
         lambda: _folders(backend),
         lambda: _in_flight(backend),
     )
-    return tuple(finding for part in parts for finding in _unless_unreadable(part))
+    return tuple(finding for part in parts for finding in _unless_unreadable(backend, part))
 
 
-def _unless_unreadable(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _unless_unreadable(
+    backend: Backend, part: Callable[[], Iterator[Finding]]
+) -> Iterator[Finding]:
     """Yield the findings of a part; an unreadable database is a finding too."""
     try:
         yield from part()
     except StoreCorruptError as error:
-        yield Finding(DAMAGED, error.what, (), _RECOVER)
+        recover = _RECOVER if backend.server is None else error.hint or _RESTORE
+        yield Finding(DAMAGED, error.what, (), recover)
 
 
 def _engine(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
@@ -108,8 +111,9 @@ def _schema(backend: Backend) -> Iterator[Finding]:
 
 
 def _rows(backend: Backend) -> Iterator[Finding]:
+    shell = "sqlite3" if backend.server is None else "psql"
     for what, names in Checks(backend.database).damaged():
-        yield _finding(DAMAGED, what, names, _REPLACED)
+        yield _finding(DAMAGED, what, names, _REPLACED.format(shell))
     for what, names in Checks(backend.database).wrong():
         yield _finding(DANGLING, what, names, "Please report it: runstore writes no such rows.")
     counts = OrphanRows(backend.database).counted()

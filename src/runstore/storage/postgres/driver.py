@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from runstore.errors import (
     ServerUnreachableError,
+    StoreCorruptError,
     StoreError,
     StoreLockedError,
     StoreReadOnlyError,
@@ -55,7 +56,10 @@ _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
 _PASSING = _AWAY | {"40001", "40P01"}  # also serialization failures and deadlocks
 _LOST = "08"  # the class of lost connections
 _LOCKED = frozenset({"55P03", "40001", "40P01"})
-_REFUSED = frozenset({"42501", "25006"})
+_REFUSED = frozenset({"25006"})
+_FORBIDDEN = frozenset({"42501"})
+_TOO_SLOW = frozenset({"57014", "25P04"})  # statement_timeout, transaction_timeout
+_MISSING = frozenset({"42P01", "42703", "42883"})  # tables, columns, functions
 _FULL = frozenset({"53100", "53200"})
 _TOO_LONG = frozenset({"54000", "22001"})
 
@@ -720,6 +724,24 @@ class PostgresDriver(DriverBase):
                 f"The store at {self.path} cannot be written: {text}.",
                 kept="Nothing was changed; reading still works.",
                 hint="Use a role that may write.",
+            )
+        if state in _FORBIDDEN:
+            return StoreReadOnlyError(
+                f"The role has no permission for this in {self.path}: {text}.",
+                kept="Runs recorded before are safe; this change was not written.",
+                hint="Ask the owner of the tables to grant it.",
+            )
+        if state in _TOO_SLOW:
+            return StoreUnavailableError(
+                f"The server stopped a statement in {self.path}: {text}.",
+                kept="Runs recorded before are safe; this change was not written.",
+                hint="Try again; if it persists, use a longer statement_timeout for the role.",
+            )
+        if state in _MISSING:
+            return StoreCorruptError(
+                f"{self.path} lacks a part of its tables: {text}.",
+                kept="This change was not written.",
+                hint="Restore the database from a backup.",
             )
         if state in _FULL:
             return StoreUnavailableError(

@@ -19,6 +19,7 @@ from runstore.errors import (
     NotFoundError,
     StoreCorruptError,
     StoreLockedError,
+    StoreReadOnlyError,
     StoreUnavailableError,
 )
 from runstore.storage.driver import Connection
@@ -105,7 +106,7 @@ class RowObjects(CopiedObjects):
             with super().in_use():
                 yield
             for kept in [*self._own.sent]:
-                with suppress(StoreUnavailableError, StoreLockedError):
+                with suppress(StoreUnavailableError, StoreLockedError, StoreReadOnlyError):
                     self.share(*kept)
         finally:
             self._own.sent = outer

@@ -15,6 +15,7 @@ from runstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreLockedError,
+    StoreReadOnlyError,
     StoreUnavailableError,
 )
 from runstore.storage.files.objects import Contents, NotSentError, Objects
@@ -90,7 +91,7 @@ class CopiedObjects(Objects):
     def _deliver(self, kept: Contents) -> None:
         try:
             self._send(kept)
-        except (StoreUnavailableError, StoreLockedError) as error:
+        except (StoreUnavailableError, StoreLockedError, StoreReadOnlyError) as error:
             failed = NotSentError(error.what, kept=error.kept, hint=error.hint)
             failed.contents = kept
             raise failed from error
