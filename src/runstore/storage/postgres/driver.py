@@ -55,13 +55,59 @@ _SYNC = 10
 _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
 _PASSING = _AWAY | {"40001", "40P01"}  # also serialization failures and deadlocks
 _LOST = "08"  # the class of lost connections
-_LOCKED = frozenset({"55P03", "40001", "40P01"})
-_REFUSED = frozenset({"25006"})
-_FORBIDDEN = frozenset({"42501"})
-_TOO_SLOW = frozenset({"57014", "25P04"})  # statement_timeout, transaction_timeout
-_MISSING = frozenset({"42P01", "42703", "42883"})  # tables, columns, functions
-_FULL = frozenset({"53100", "53200"})
-_TOO_LONG = frozenset({"54000", "22001"})
+_KEPT = "Runs recorded before are safe; this change was not written."
+# Errors of the server and their meaning for users: the first one with the code counts.
+_MEANINGS: tuple[tuple[frozenset[str], type[StoreError], str, str, str], ...] = (
+    (
+        frozenset({"55P03", "40001", "40P01"}),
+        StoreLockedError,
+        "Another program keeps {path} locked.",
+        _KEPT,
+        "Try again; if it persists, see pg_stat_activity on the server.",
+    ),
+    (
+        frozenset({"25006"}),
+        StoreReadOnlyError,
+        "The store at {path} cannot be written: {text}.",
+        "Nothing was changed; reading still works.",
+        "Use a role that may write.",
+    ),
+    (
+        frozenset({"42501"}),
+        StoreReadOnlyError,
+        "The role has no permission for this in {path}: {text}.",
+        _KEPT,
+        "Ask the owner of the tables to grant it.",
+    ),
+    (
+        frozenset({"57014", "25P04"}),  # statement_timeout, transaction_timeout
+        StoreUnavailableError,
+        "The server stopped a statement in {path}: {text}.",
+        _KEPT,
+        "Try again; if it persists, use a longer statement_timeout for the role.",
+    ),
+    (
+        frozenset({"42P01", "42703", "42883"}),  # no such table, column, function
+        StoreCorruptError,
+        "{path} lacks a part of its tables: {text}.",
+        "This change was not written.",
+        "Restore the database from a backup.",
+    ),
+    (
+        frozenset({"53100", "53200"}),
+        StoreUnavailableError,
+        "The data could not be written to {path}: {text}.",
+        _KEPT,
+        "Free some space on the server, then try again.",
+    ),
+    (
+        frozenset({"54000", "22001"}),
+        StoreError,
+        "A value is too long for {path}: {text}.",
+        "This change was not written.",
+        "Use shorter names.",
+    ),
+)
 
 
 class PostgresConnection:
@@ -713,48 +759,9 @@ class PostgresDriver(DriverBase):
         """Return our own error with the meaning of this one for users."""
         state = getattr(error, "sqlstate", None) or ""
         text = " ".join(str(error).split())
-        if state in _LOCKED:
-            return StoreLockedError(
-                f"Another program keeps {self.path} locked.",
-                kept="Runs recorded before are safe; this change was not written.",
-                hint="Try again; if it persists, see pg_stat_activity on the server.",
-            )
-        if state in _REFUSED:
-            return StoreReadOnlyError(
-                f"The store at {self.path} cannot be written: {text}.",
-                kept="Nothing was changed; reading still works.",
-                hint="Use a role that may write.",
-            )
-        if state in _FORBIDDEN:
-            return StoreReadOnlyError(
-                f"The role has no permission for this in {self.path}: {text}.",
-                kept="Runs recorded before are safe; this change was not written.",
-                hint="Ask the owner of the tables to grant it.",
-            )
-        if state in _TOO_SLOW:
-            return StoreUnavailableError(
-                f"The server stopped a statement in {self.path}: {text}.",
-                kept="Runs recorded before are safe; this change was not written.",
-                hint="Try again; if it persists, use a longer statement_timeout for the role.",
-            )
-        if state in _MISSING:
-            return StoreCorruptError(
-                f"{self.path} lacks a part of its tables: {text}.",
-                kept="This change was not written.",
-                hint="Restore the database from a backup.",
-            )
-        if state in _FULL:
-            return StoreUnavailableError(
-                f"The data could not be written to {self.path}: {text}.",
-                kept="Runs recorded before are safe; this change was not written.",
-                hint="Free some space on the server, then try again.",
-            )
-        if state in _TOO_LONG:
-            return StoreError(
-                f"A value is too long for {self.path}: {text}.",
-                kept="This change was not written.",
-                hint="Use shorter names.",
-            )
+        for states, kind, what, kept, hint in _MEANINGS:
+            if state in states:
+                return kind(what.format(path=self.path, text=text), kept=kept, hint=hint)
         if isinstance(error, (self.psycopg.OperationalError, self.psycopg.InterfaceError)):
             lost = _unreachable(f"The connection to {self.path} was lost: {away.reason_of(text)}.")
             is_lost = not state or state in _AWAY or state.startswith(_LOST)
