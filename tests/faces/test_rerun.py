@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -395,3 +396,20 @@ def test_a_signal_reaches_a_program_in_a_copy_of_its_code(project, read):
 
     assert command.returncode == 128 + signal.SIGTERM, told
     assert read(project)[-1].status is Status.INTERRUPTED
+
+
+def test_a_damaged_list_of_files_is_an_error_that_names_the_run(project):
+    (project / "new.py").write_text("pass\n")
+    python(project, "train.py")
+    with sqlite3.connect(project / ".runstore" / "runstore.db") as database:
+        database.execute(
+            "UPDATE documents SET body = '{broken' WHERE hash IN"
+            " (SELECT hash FROM run_documents WHERE name = 'untracked')"
+        )
+    database.close()
+
+    ended = runstore("rerun", "toy#1", "--dry-run", cwd=project)
+
+    assert ended.returncode == 5
+    assert "The captured text 'untracked' of toy_1_" in ended.stderr
+    assert "Nothing was started." in ended.stderr

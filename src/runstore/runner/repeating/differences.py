@@ -17,7 +17,7 @@ from runstore.analysis.reruns.lookup import look_up
 from runstore.analysis.reruns.texts import difference_text
 from runstore.capture.git.snapshot import program_alone
 from runstore.capture.git.source_files import is_code
-from runstore.errors import NotFoundError, UsageError
+from runstore.errors import NotFoundError, StoreCorruptError, UsageError
 from runstore.model.code.documents import OTHER_FILES
 from runstore.model.facts import Facts
 from runstore.runner.run_folder import ARTIFACTS
@@ -153,7 +153,14 @@ def _text(one: Difference) -> str:
 
 
 def _kept_texts(store: Store, run: Run) -> dict[str, Any]:
-    return dict(json.loads(store.document(run.uid, _UNTRACKED) or "{}"))
+    try:
+        return dict(json.loads(store.document(run.uid, _UNTRACKED) or "{}"))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StoreCorruptError(
+            f"The captured text {_UNTRACKED!r} of {run.reference} is damaged.",
+            kept="Nothing was started.",
+            hint="Check the store with: runstore doctor",
+        ) from error
 
 
 def _texts(facts: Facts) -> dict[str, Any]:
