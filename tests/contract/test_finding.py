@@ -86,6 +86,11 @@ WAYS = {
         (newest, "FAR"): 0,
         (candidates, "FEW"): -1,
     },
+    "missing in a large store": {
+        (newest, "WINDOW"): 3,
+        (newest, "NEAR"): 0,
+        (candidates, "LARGEST"): 0,
+    },
     "some by some": {(sorting, "FIRST"): 5, (candidates, "FEW"): -1},
     "all at once": {(sorting, "FIRST"): 2, (sorting, "ROUNDS"): 1, (candidates, "FEW"): -1},
     "equal ones by the next key": {

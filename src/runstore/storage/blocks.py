@@ -40,7 +40,7 @@ BORN_AT = "SELECT applied_at FROM schema_migrations WHERE version = 1"
 KEPT_ROWS = f"{_BLOCK_ROWS} WHERE r.deleted_at IS NULL ORDER BY r.id"
 # Ordered by change to use that index; ordered by id, SQLite would scan the whole table.
 CHANGED_ROWS = f"{_BLOCK_ROWS} WHERE r.changed > :after ORDER BY r.changed"
-LATER_CHANGES = "SELECT count(*) FROM (SELECT id FROM runs WHERE changed > :after LIMIT 1) later"
+LATER_CHANGES = "SELECT EXISTS (SELECT 1 FROM runs WHERE changed > :after)"
 ROW_BY_ID = f"{_BLOCK_ROWS} WHERE r.id = :id"
 ROWS_BY_REFERENCE = f"{_BLOCK_ROWS} WHERE r.reference = :reference ORDER BY r.id"
 ROWS_BY_ALIAS = f"""

@@ -20,7 +20,7 @@ from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 FEW = 3_000
 # A set of this size is small enough to stop looking.
 VERY_FEW = 500
-# Highest row id up to which runs without a value are computed in memory.
+# Highest row id up to which runs without a value are computed in this process.
 LARGEST = 1_000_000
 
 AT_MOST = """
@@ -31,6 +31,7 @@ AT_MOST = """
 IN_PARENTHESES = "SELECT * FROM ({}) n"
 RUNS = "SELECT r.id AS run_id FROM runs r WHERE {kept} AND {where}"
 TOGETHER = "SELECT json_group_array(n.run_id) FROM ({runs}) n"
+WITHOUT = "SELECT r.id AS run_id FROM runs r EXCEPT SELECT n.run_id FROM ({runs}) n"
 ALL_RUNS = "SELECT (SELECT count(*) FROM runs), (SELECT coalesce(max(id), 0) FROM runs)"
 # A value of a run itself, or of its first parameter set, is one row per run; so is the first value
 # of a fact, which is in one set per run.
@@ -168,7 +169,8 @@ class Candidates:
             return None
         runs, last = self._connection.execute(ALL_RUNS).fetchone()
         statement = RUNS_WITH_VALUE.get(field.namespace)
-        if statement is not None and field.set_name is None:
+        is_counted = statement is not None and field.set_name is None
+        if statement is not None and is_counted:
             keys = keys_of(field) if field.namespace is Namespace.PARAM else (field.key,)
             with_value = max(
                 self._connection.execute(statement, (key,)).fetchone()[0] for key in keys
@@ -177,12 +179,15 @@ class Candidates:
                 return NONE
             if runs - with_value > FEW:
                 return None
-        if runs == 0 or last > LARGEST:
+        if runs == 0 or (last > LARGEST and not is_counted):
             return None
         condition = Condition(
             self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
-        text = TOGETHER.format(runs=condition.runs_with(Missing(field)))
+        with_value_in = condition.runs_with(Missing(field))
+        if last > LARGEST:
+            return self._at_most(WITHOUT.format(runs=with_value_in), condition)
+        text = TOGETHER.format(runs=with_value_in)
         ids = self._connection.execute(text, condition.parameters).fetchone()[0]
         # Python computes the difference in half the time of SQLite, which sorts first.
         without = set(range(1, last + 1)).difference(json.loads(ids))
