@@ -41,6 +41,9 @@ BUSY_TIMEOUT_S = 60.0
 RETURNS_WITHIN_S = 30.0
 # The same for the start of a run, which is recorded on this machine otherwise.
 STARTS_WITHIN_S = 5.0
+# How long the network may confirm nothing before a connection counts as lost. A statement may
+# take longer: the other machine confirms that it received it.
+SILENT_AT_MOST_S = 30.0
 _IDLE_AT_MOST = 4
 # If it is off, the server reads backslashes in strings of SQL differently. It reports the value.
 _STRINGS = "standard_conforming_strings"
@@ -786,5 +789,13 @@ def _unreachable(what: str) -> ServerUnreachableError:
 
 def _usual(url: str) -> Mapping[str, Any]:
     """Return connection parameters that the URL may override."""
-    usual: dict[str, Any] = {"application_name": "runstore", "connect_timeout": 5}
+    usual: dict[str, Any] = {
+        "application_name": "runstore",
+        "connect_timeout": 5,
+        # After the first third, an idle network is asked three times.
+        "keepalives_idle": max(1, round(SILENT_AT_MOST_S / 3)),
+        "keepalives_interval": max(1, round(SILENT_AT_MOST_S / 5)),
+        "keepalives_count": 3,
+        "tcp_user_timeout": round(SILENT_AT_MOST_S * 1000),
+    }
     return {name: value for name, value in usual.items() if f"{name}=" not in url}
