@@ -101,9 +101,11 @@ def test_active_and_deleted_runs_are_told(here):
 
     assert ended.returncode == 0
     _, active, deleted = messages(ended)
-    assert active == "runstore: 1 run skipped, not finished: mnist#3."
-    assert deleted.endswith("in team/runs: mnist#1. To restore it, add --restore.")
-    again = runstore("push", "--restore", "mnist#1", "team/runs", cwd=here)
+    assert active.startswith("runstore: 1 run skipped, not finished: mnist_3_")
+    assert deleted.endswith(" To restore it, add --restore.")
+    skipped = deleted.partition(" in team/runs: ")[2].partition(".")[0]
+    assert skipped.startswith("mnist_1_")
+    again = runstore("push", "--restore", skipped, "team/runs", cwd=here)
     assert messages(again)[0].startswith("runstore: 1 run was added to team/runs; 1 file copied")
 
 

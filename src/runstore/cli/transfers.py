@@ -158,7 +158,7 @@ def _remarks(result: Transfer, place: str) -> Iterator[str]:
         runs = counted(count, "run")
         yield f"{runs} {was} continued in both stores; {whose} data {were} joined: {listed}."
     for why, reason in _REASONS.items():
-        names = [short_name(run.reference) for run in result.skipped if run.why == why]
+        names = [run.reference for run in result.skipped if run.why == why]
         if names:
             listed = some_of(names, _NAMES_SHOWN)
             skipped = counted(len(names), "run")
@@ -223,7 +223,7 @@ def show_delivered(store: Store, result: Transfer | None, *, as_json: bool) -> N
     if changes:
         raise StoreUnavailableError(
             f"{counted(changes, 'change')} could not be written to {store.backend.place}.",
-            kept=f"They are kept in {store.backend.spool.place}.",
+            kept=f"{'It is' if changes == 1 else 'They are'} kept in {store.backend.spool.place}.",
             hint="Try again later, or check the store with: runstore doctor",
         )
     is_news = result is not None and (result.added or result.changed or result.skipped)
