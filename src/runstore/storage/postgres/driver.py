@@ -58,7 +58,7 @@ _SYNC = 10
 _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
 _PASSING = _AWAY | {"40001", "40P01"}  # also serialization failures and deadlocks
 _LOST = "08"  # the class of lost connections
-_KEPT = "Runs recorded before are safe; this change was not written."
+_KEPT = "Runs recorded before are safe; nothing more was written."
 # Errors of the server and their meaning for users: the first one with the code counts.
 _MEANINGS: tuple[tuple[frozenset[str], type[StoreError], str, str, str], ...] = (
     (
@@ -774,7 +774,7 @@ class PostgresDriver(DriverBase):
     def _unusable(self, reason: str) -> StoreUnavailableError:
         return StoreUnavailableError(
             f"The store at {self.path} cannot be used: {reason}.",
-            kept="Runs recorded before are safe; this change was not written.",
+            kept=_KEPT,
             hint="Check the URL, the user and the password.",
         )
 
@@ -782,7 +782,7 @@ class PostgresDriver(DriverBase):
 def _unreachable(what: str) -> ServerUnreachableError:
     return ServerUnreachableError(
         what,
-        kept="Runs recorded before are safe; this change was not written.",
+        kept=_KEPT,
         hint="Check that the server is running and reachable.",
     )
 
