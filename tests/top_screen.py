@@ -26,7 +26,7 @@ def record(store, name="fit", *, loss=(1.0, 0.5), ended=True, **more):
 @asynccontextmanager
 async def shown(store, *, size=(120, 40), **more):
     """Show a store as the command does, with a connection of its own; wait for its first rows."""
-    app = TopApp(Store.open(store.path), **{"refresh_s": 0.1, **more})
+    app = TopApp(Store.open(store.backend.url), **{"refresh_s": 0.1, **more})
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: re.search(r"\d runs?,|Expected limit", screen(app)))
         yield app, pilot

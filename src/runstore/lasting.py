@@ -14,6 +14,7 @@ class LastingStore:
 
     def __init__(self, store: Store) -> None:
         self.path = store.path
+        self.place = store.backend.place
         self._store = store
         self._lock = threading.Lock()
 

@@ -88,6 +88,18 @@ def test_the_password_does_not_name_another_store():
     assert server_location("postgresql://ann@db/other").folder != one.folder
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann@db/my%20runs",
+        "postgresql://db?dbname=my%20runs",
+        "postgresql://db/other?dbname=my%20runs&objects=/shared/x",
+    ],
+)
+def test_a_url_names_a_database(url):
+    assert server_location(url).database == "my runs"
+
+
 def test_the_folder_of_contents_is_no_option_of_the_server():
     location = server_location("postgresql://ann@db/runs?objects=/shared/x&sslmode=require")
 
@@ -108,6 +120,7 @@ def test_a_server_that_does_not_answer_is_an_error_without_the_password(tmp_path
         Store.open(f"postgresql://ann:secret@/runs?host={tmp_path}", create=False)
 
     assert "secret" not in str(raised.value)
+    assert raised.value.kept == "Runs recorded before are safe; nothing more was written."
 
 
 # Opening

@@ -1,9 +1,11 @@
 """One story on a PostgreSQL server, told through each face: commands, the page, plain Python."""
 
 import array
+import asyncio
 import json
 import sys
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -97,8 +99,22 @@ def test_the_page(url):
             detail = client.get("/api/v1/runs/fit%231")
 
     assert (about["runs"], SECRET in str(about)) == (3, False)
+    assert about["name"] == urlsplit(url).path.strip("/")
     assert [row["cells"] for row in rows] == [[1.0], [2.0]]
     assert detail.status_code == 200
+
+
+def test_the_view_in_a_terminal_shows_the_url(url):
+    pytest.importorskip("textual")
+    from top_screen import screen, shown, until
+
+    async def look(store):
+        async with shown(store) as (app, pilot):
+            await until(pilot, lambda: "postgresql://postgres:***@/" in screen(app))
+            assert SECRET not in screen(app)
+
+    with Store.open(url) as store:
+        asyncio.run(look(store))
 
 
 def test_threads_share_a_store(url):

@@ -93,7 +93,7 @@ class RunsScreen(Screen[None]):
         super().__init__()
         self._source = source
         self._reader = Reader(source, limit)
-        self._place = clean(_place(source.path))
+        self._place = clean(_place(source.place))
         self._pace = pace
         self._filter = filter_text
         self._filter_line = FilterLine(filter_text)
@@ -359,9 +359,9 @@ def _counted(number: int) -> str:
     return "1 run" if number == 1 else f"{number:,} runs"
 
 
-def _place(path: Path) -> str:
-    """Return a path relative to the working directory if it lies below it."""
+def _place(place: str) -> str:
+    """Return a path relative to the working directory if it lies below it; a URL unchanged."""
     try:
-        return str(path.relative_to(Path.cwd()))
-    except (OSError, ValueError):  # the working directory is gone, or the path lies elsewhere
-        return str(path)
+        return str(Path(place).relative_to(Path.cwd()))
+    except (OSError, ValueError):  # the working directory is gone, or the store lies elsewhere
+        return place

@@ -45,6 +45,11 @@ class ServerLocation(NamedTuple):
     folder: Path
     objects: str | None = None
 
+    @property
+    def database(self) -> str:
+        """The name of the database."""
+        return _database_of(urlsplit(self.url))
+
     def __repr__(self) -> str:
         return f"<ServerLocation {self.shown!r}>"
 
@@ -69,13 +74,18 @@ def server_location(url: str) -> ServerLocation:
     except ValueError as error:
         raise UsageError(f"The URL of the store is invalid: {error}.", hint=_HINT) from None
     named = dict(options)
-    if not (unquote(parts.path).strip("/") or named.get("dbname")):
+    if not _database_of(parts):
         raise UsageError(f"{masked(url)} names no database.", hint=_HINT)
     objects = contents_place(named[_OBJECTS]) if _OBJECTS in named else None
     kept = [one for one in options if one[0] != _OBJECTS]
     clean = _joined(parts, parts.netloc, kept)
     folder = _folder_of(clean)
     return ServerLocation(clean, url, masked(url), folder, objects)
+
+
+def _database_of(parts: SplitResult) -> str:
+    named = dict(parse_qsl(parts.query)).get("dbname")
+    return named or unquote(parts.path).strip("/")
 
 
 def contents_place(text: str) -> str:

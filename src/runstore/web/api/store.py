@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import runstore
 from runstore.config import current_author
 from runstore.location import FOLDER
+from runstore.storage.backend import Backend
 from runstore.storage.query.changes import Changes
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint
 from runstore.web.schemas import FLAG, TEXT, WHOLE, optional, record
 
 
-def name_of(path: Path) -> str:
-    """Return the name of a store: its folder, or that of its project."""
+def name_of(backend: Backend) -> str:
+    """Return the name of a store: its database, its folder, or the folder of its project."""
+    if backend.server is not None:
+        return backend.server.database
+    path = backend.path
     return path.parent.name if path.name == FOLDER and path.parent.name else path.name
 
 
@@ -23,7 +25,7 @@ def _store(call: Call) -> Answer:
     counts = Changes(backend.database).counts()
     return json_answer(
         {
-            "name": name_of(call.store.path),
+            "name": name_of(backend),
             "path": backend.place,
             "version": runstore.__version__,
             "schema_version": counts.schema_version,
