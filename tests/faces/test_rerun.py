@@ -398,6 +398,7 @@ def test_a_signal_reaches_a_program_in_a_copy_of_its_code(project, read):
     assert read(project)[-1].status is Status.INTERRUPTED
 
 
+@pytest.mark.folder_only
 def test_a_damaged_list_of_files_is_an_error_that_names_the_run(project):
     (project / "new.py").write_text("pass\n")
     python(project, "train.py")

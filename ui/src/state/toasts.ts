@@ -13,11 +13,12 @@ export interface Toast {
 export const toasts = signal<Toast[]>([]);
 let next = 1;
 
-/** Show a short message; return its id. */
+/** Show a short message; return its id, which a message with the same text keeps. */
 export function toast(text: string, options: Partial<Omit<Toast, "id" | "text">> = {}): number {
-  const id = next++;
+  const isSame = (other: Toast) => other.text === text && !other.action;
+  const id = toasts.value.find(isSame)?.id ?? next++;
   // Three are as many as can be read.
-  const others = toasts.value.filter((other) => other.text !== text || other.action);
+  const others = toasts.value.filter((other) => !isSame(other));
   toasts.value = [...others, { id, text, kind: "done" as const, ...options }].slice(-3);
   return id;
 }
