@@ -114,18 +114,33 @@ FUNCTIONS = (
         IF spelled !~ '^-?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$' THEN
             RETURN NULL;
         END IF;
+        -- Checked before the cast: its error could only be caught in a subtransaction, which
+        -- parallel queries of PostgreSQL 14 to 16 refuse.
+        DECLARE
+            parts text[] := regexp_match(
+                spelled, '^-?([0-9]*)\.?([0-9]*)(?:[eE]([+-]?)0*([0-9]*))?$');
+            digits text := ltrim(parts[1] || parts[2], '0');
+            head numeric := ('0.' || left(digits, 60))::numeric;
+            -- The number is 0.DIGITS times ten to this power.
+            power bigint := length(digits) - length(parts[2])
+                + CASE parts[3] WHEN '-' THEN -1 ELSE 1 END
+                * coalesce(nullif(left(parts[4], 17), ''), '0')::bigint;
         BEGIN
-            RETURN spelled::double precision;
-        EXCEPTION WHEN numeric_value_out_of_range THEN
-            -- PostgreSQL refuses what Python rounds to zero, or to infinity if it is an integer.
-            IF spelled ~ '^-?[0-9]+$' THEN
-                RETURN (CASE WHEN spelled LIKE '-%' THEN '-' ELSE '' END || 'infinity')
-                    ::double precision;
-            END IF;
-            IF spelled ~ '[eE]-' OR spelled ~ '^-?0?\.0' THEN
+            -- Half of the smallest number, and the first one that is rounded to infinity.
+            IF digits = '' OR power < -323 OR power = -323
+                AND head <= 0.24703282292062327208828439643411068618
+            THEN
                 RETURN 0;
             END IF;
-            RETURN NULL;
+            IF power > 309 OR power = 309
+                AND head >= 0.17976931348623158079372897140530341507
+            THEN
+                -- Python reads integers of any length.
+                RETURN CASE WHEN spelled ~ '^-?[0-9]+$' THEN
+                    CASE WHEN spelled LIKE '-%' THEN '-infinity' ELSE 'infinity' END
+                END::double precision;
+            END IF;
+            RETURN spelled::double precision;
         END;
     END $$
     """,
