@@ -217,7 +217,7 @@ def test_a_dataset_of_another_store_or_filter_is_refused(store, tmp_path):
     store.export_parquet(tmp_path / "out")
     before = contents(tmp_path / "out")
 
-    with pytest.raises(ConflictError, match="another filter"):
+    with pytest.raises(ConflictError, match=r"another filter \(all runs, not 'status = error'\)"):
         store.export_parquet(tmp_path / "out", "status = error")
     with Store.open(tmp_path / "other") as other:
         record(other)

@@ -77,6 +77,10 @@ def _conflict(message: str) -> ConflictError:
     return ConflictError(message, kept="Nothing was written.", hint="Choose a new folder.")
 
 
+def _shown(value: object) -> str:
+    return repr(value) if value else "all runs"
+
+
 class Manifest:
     """The file by which the next export knows what is up to date.
 
@@ -123,7 +127,7 @@ class Manifest:
             if found.get(name) != value:
                 raise _conflict(
                     f"{self._folder} is a dataset with another {name}"
-                    f" ({found.get(name)!r}, not {value!r})."
+                    f" ({_shown(found.get(name))}, not {_shown(value)})."
                 )
         self._about = wanted
 
