@@ -174,6 +174,7 @@ def test_mistakes_with_names_are_told(folder, words, told):
         (["ls", "lr > 0.1"], "Did you mean params.lr?"),
         (["ls", "params.lr > 0 and loss.min < 1"], "Did you mean metrics.loss.min?"),
         (["ls", "lrr > 0.1"], "A parameter is params.lrr"),
+        (["ls", "--columns", "reference"], "Available: run, uid, experiment, "),
     ],
 )
 def test_slips_with_filters_and_runs_lead_on(folder, words, hint):

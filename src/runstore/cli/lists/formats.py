@@ -17,7 +17,7 @@ from runstore.extras import library
 from runstore.model.display.as_json import as_utc
 from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.display.short_names import short_name, short_names
-from runstore.model.display.suggestions import hint_of
+from runstore.model.display.suggestions import hint_of, listed
 from runstore.reading.runs_table import RunsTable, Table
 from runstore.reading.shown.listing import SYSTEM, headings
 from runstore.reading.tables.columns import Column, Type
@@ -93,8 +93,10 @@ def chosen(
             if is_known(name) or (is_empty and name.partition(".")[0] in _NAMESPACES):
                 found[name] = Type.NUMBER if name.startswith("metrics.") else Type.TEXT
                 continue
+            whole = [one for one in types if "." not in one]
             raise UsageError(
-                f"None of these runs has {name!r}.", hint=hint_of(name, types, otherwise="")
+                f"None of these runs has {name!r}.",
+                hint=hint_of(name, types, otherwise=listed([*whole, *_NAMESPACES])),
             )
         found.update((one, types[one]) for one in inside)
     return found
