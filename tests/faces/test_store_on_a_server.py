@@ -71,6 +71,7 @@ def test_commands(say, url, tmp_path):
     assert "in order" in say("doctor", "--deep")
     say("verify")
     assert "up to date" in say("migrate")
+    assert "Contents are in the database now." in say("migrate", "--objects", "database")
     say("download", "fit#1", "--output", "taken")
     assert next((tmp_path / "taken").rglob("model.txt")).read_bytes() == b"weights"
     with Store.open(url) as store, store.backend.database.driver.read() as connection:

@@ -37,4 +37,5 @@ def command(objects: str | None) -> None:
         if objects is not None:
             moved = move_contents(store, objects)
             told = f"{counted(moved.files, 'file')} copied, {bytes_text(moved)}"
-            output.say(f"runstore: {told}. Contents are in {objects} now.", err=True)
+            place = "the database" if objects == "database" else objects
+            output.say(f"runstore: {told}. Contents are in {place} now.", err=True)
