@@ -247,6 +247,9 @@ def test_a_captured_document_is_printed_as_it_is(folder):
     ("arguments", "code", "said"),
     [
         (["show", "mnits#1"], 3, "There is no run 'mnits#1'"),
+        (["show", "mnist#9~08ff"], 3, "There is no run 'mnist#9~08ff'"),
+        (["rm", "#9~08ff"], 3, "There is no run '#9~08ff'"),
+        (["show", "mnist_9_2026-01-01-T101500~08ff"], 3, "There is no run"),
         (["show", "mnist_"], 3, "may mean several runs"),
         (["ls", "mnits"], 3, "Did you mean 'mnist'?"),
         (["ls", "--limit", "-1"], 2, "--limit: expected a whole number of at least 0, got '-1'."),

@@ -27,9 +27,30 @@ def is_filter(store: Store, word: str) -> bool:
 
     Names can contain spaces and operators, so names in the store take precedence.
     """
-    if word.startswith("@") or not any(sign in word for sign in " =<>~"):
+    if word.startswith("@") or not _has_sign(word):
         return word.startswith("@") and not _is_experiment(store, word)
-    return not _is_name(store, word)
+    return not (_has_ending(word) or _is_name(store, word))
+
+
+def _has_sign(word: str) -> bool:
+    """Return whether a word has a sign of a filter."""
+    return any(sign in word for sign in " =<>~")
+
+
+def _has_ending(word: str) -> bool:
+    """Return whether a word has the form `mnist#7~b456`, which no filter has."""
+    from runstore.model.reference import (
+        Bare,
+        Numbered,
+        parse_reference,
+        parse_run_name,
+        split_ending,
+    )
+
+    base, _ = split_ending(word) or ("", "")
+    if not base or _has_sign(base):
+        return False
+    return parse_reference(base) is not None or isinstance(parse_run_name(base), (Numbered, Bare))
 
 
 def _is_experiment(store: Store, word: str) -> bool:
