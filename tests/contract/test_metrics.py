@@ -6,6 +6,7 @@ import random
 import shutil
 import threading
 import time
+import warnings
 from datetime import datetime, timezone
 
 import numpy as np
@@ -449,6 +450,29 @@ def test_a_disk_that_takes_nothing_costs_a_warning(store, monkeypatch):
     run.finish()
 
     assert sorted(values(run)) == list(map(float, range(101)))
+
+
+def test_a_disk_with_little_room_costs_no_points(store, monkeypatch):
+    run = begun(store)
+    from runstore.storage.files.spool import Spool
+
+    place = Spool.in_first_place
+
+    def refuse(spool, made):
+        if spool.point_files(run.uid):
+            raise OSError(28, "No space left on device")
+        return place(spool, made)
+
+    monkeypatch.setattr(Spool, "in_first_place", refuse)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        for number in range(9_000):
+            run.log(loss=float(number))
+        run.finish()
+
+    assert "held in memory" in str(found[0].message)
+    assert len(found) == 1
+    assert values(run) == list(map(float, range(9_000)))
 
 
 @pytest.mark.folder_only

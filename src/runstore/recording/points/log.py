@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time as clock
 import weakref
@@ -327,11 +328,26 @@ class PointLog:
             self._release_held()
         self._end()
         self._ticker.stop(_THREAD_PATIENCE_S)
-        self.files.absorb_all(with_end=with_end)
+        self.files.absorb_all(with_end=with_end and not self.held)
+        self._write_held()
         lost = len(self.held) + self._dropped
         if lost:
             warn(f"{lost:,} points of {self._reference} were lost: no disk could be written.")
         return not self.files.was_refused
+
+    def _write_held(self) -> None:
+        """Import held points through the room on the disk that imported files left."""
+        left = math.inf
+        while 0 < len(self.held) < left and not self.files.was_refused:
+            left = len(self.held)
+            held, dropped = self.held, self._dropped
+            self._begin_again()
+            self.held, self._dropped = held, dropped
+            with suppress(RunstoreError, OSError, ValueError):
+                self._release_held()
+            self._end()
+            self._ticker.stop(_THREAD_PATIENCE_S)
+            self.files.absorb_all()
 
     def _end(self) -> None:
         """Create no more files; later calls report that the run has ended."""
