@@ -341,7 +341,12 @@ def make_own_folder(path: Path, shown: str) -> None:
         if not is_there(note):
             note.write_text(f"{shown}\n", encoding="utf-8")
     except OSError as error:
-        raise unreachable(path, error) from error
+        raise StoreUnavailableError(
+            f"The folder {path}, for data in flight to {shown}, cannot be used:"
+            f" {error.strerror or error}.",
+            kept="Nothing was changed.",
+            hint="Make it writable, or set XDG_STATE_HOME to a folder with free space.",
+        ) from error
 
 
 def _make_with_parents(path: Path) -> None:

@@ -174,6 +174,17 @@ def test_a_copy_in_another_process_is_the_same_store(url):
         assert copy.get("fit#1") == store.get("fit#1")
 
 
+def test_a_folder_on_this_machine_that_cannot_be_used_is_named(url, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+
+    with pytest.raises(StoreUnavailableError, match="set XDG_STATE_HOME to a folder") as found:
+        Store.open(url)
+
+    assert str(tmp_path / "file") in str(found.value)
+    assert "Not a directory" in str(found.value)
+
+
 def test_runs_are_moved_between_a_folder_and_a_server(url, tmp_path):
     with Store.open(tmp_path / "folder") as folder, Store.open(url) as server:
         with folder.start("fit", params={"lr": 0.1}, capture=False) as run:
