@@ -16,7 +16,6 @@ from runstore.cli.words import filter_text, is_filter, runs_meant, tell_hints
 from runstore.config import working_directory
 from runstore.errors import StoreUnavailableError, UsageError
 from runstore.model.display.formatting import size_text
-from runstore.model.display.short_names import short_name
 from runstore.model.display.suggestions import some_of
 from runstore.model.results.transfers import ACTIVE, DAMAGED, DELETED, FOREIGN, REFUSED
 
@@ -152,7 +151,7 @@ _REASONS = {
 def _remarks(result: Transfer, place: str) -> Iterator[str]:
     if result.joined:
         count = len(result.joined)
-        listed = some_of(list(map(short_name, result.joined)), _NAMES_SHOWN)
+        listed = some_of(list(result.joined), _NAMES_SHOWN)
         was, whose = ("was", "its") if count == 1 else ("were", "their")
         were = "would be" if result.is_dry else "was"
         runs = counted(count, "run")
