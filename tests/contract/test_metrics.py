@@ -475,6 +475,30 @@ def test_a_disk_with_little_room_costs_no_points(store, monkeypatch):
     assert values(run) == list(map(float, range(9_000)))
 
 
+def test_points_are_kept_in_temporary_files_if_the_disk_of_the_home_is_full(
+    store, tmp_path, monkeypatch
+):
+    from runstore.storage.metrics.point_files import PointFile
+
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    made = PointFile.__init__
+
+    def refuse(file, path, *arguments, **options):
+        if temporary not in path.parents:
+            raise OSError(28, "No space left on device")
+        made(file, path, *arguments, **options)
+
+    monkeypatch.setattr(PointFile, "__init__", refuse)
+    run = begun(store)
+    for number in range(10):
+        run.log(loss=float(number))
+    run.finish()
+
+    assert values(run) == list(map(float, range(10)))
+
+
 @pytest.mark.folder_only
 def test_a_folder_that_moves_away_costs_nothing_that_was_logged(location, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -98,7 +98,10 @@ class Spool:
         try:
             return work(self._place_in_store())
         except OSError:
-            return work(self.own_place())
+            with suppress(OSError):
+                return work(self.own_place())
+            # The store and the home may be on one full disk.
+            return work(self.own_place(is_temporary=True))
 
     def _place_in_store(self) -> Path:
         """Return the store's spool folder, created for its owner or those who share the store.
@@ -133,8 +136,11 @@ class Spool:
             sync_folder(self._folder)
         return place
 
-    def own_place(self) -> Path:
+    def own_place(self, *, is_temporary: bool = False) -> Path:
         """Return this user's private folder for this store, created if it does not exist.
+
+        Args:
+            is_temporary: Whether to create it in the folder for temporary files.
 
         Raises:
             OSError: It cannot be created safely.
@@ -142,10 +148,11 @@ class Spool:
         from runstore.storage.trust.own_places import note_store, own_place
 
         name = _name_of(self._folder)
+        folders = _own_folders()[-1:] if is_temporary else _own_folders()
         if self._is_replaced():
             # The store in its place has the same name; uids identify the runs of this one.
-            return own_place(_own_folders(), f"{name}-moved")
-        place = own_place(_own_folders(), name)
+            return own_place(folders, f"{name}-moved")
+        place = own_place(folders, name)
         note_store(place, self._folder)
         return place
 
