@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("psycopg")
 
 from runstore import Store
+from runstore.background import wait_until_done
 from runstore.errors import ConflictError, UsageError
 
 VALUES = [0.5, float("nan"), float("inf"), -0.0, 1e300]
@@ -52,6 +53,7 @@ def fill(store):
     store.delete("fit#4")
     store.queries["good"] = "params.lr < 1"
     store.directions["wobble"] = "min"
+    wait_until_done()  # with the texts that are captured later
 
 
 def told(store):
