@@ -98,8 +98,11 @@ class Spool:
         try:
             return work(self._place_in_store())
         except OSError:
-            with suppress(OSError):
+            try:
                 return work(self.own_place())
+            except OSError as error:
+                if isinstance(error, NotADirectoryError):  # a mistake in a setting
+                    raise
             # The store and the home may be on one full disk.
             return work(self.own_place(is_temporary=True))
 
