@@ -81,6 +81,12 @@ def _place(engine, folder):
     take_back()
 
 
+@pytest.fixture
+def url():
+    """Return the URL of a database with an empty store."""
+    yield from _place("postgresql", None)
+
+
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory):
     """A store that is copied, never changed: making its tables takes much longer."""

@@ -39,15 +39,6 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-def url():
-    from postgres_server import database
-
-    url, take_back = database()
-    yield url
-    take_back()
-
-
-@pytest.fixture
 def bucket(monkeypatch):
     from s3_server import TestBucket, variables
 

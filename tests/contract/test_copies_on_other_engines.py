@@ -15,15 +15,6 @@ VALUES = [0.5, float("nan"), float("inf"), -0.0, 1e300]
 
 
 @pytest.fixture
-def database():
-    from postgres_server import database
-
-    url, take_back = database()
-    yield url
-    take_back()
-
-
-@pytest.fixture
 def empty():
     from postgres_server import new_database
 
@@ -32,10 +23,10 @@ def empty():
 
 
 @pytest.fixture(params=["folder to server", "server to folder", "server to server"])
-def places(request, database, empty, tmp_path):
+def places(request, url, empty, tmp_path):
     """The location of a store, and that of its copy."""
     source, target = request.param.split(" to ")
-    found = {"folder": tmp_path / "store", "server": database}[source]
+    found = {"folder": tmp_path / "store", "server": url}[source]
     return found, {"folder": tmp_path / "copy", "server": empty}[target]
 
 
@@ -97,8 +88,8 @@ def test_a_copy_is_the_same_store(places):
         assert [undone.reference for undone in copy.undo()] == expected[0]
 
 
-def test_a_copy_of_a_store_in_use_has_whole_runs(database, empty):
-    with Store.open(database) as store:
+def test_a_copy_of_a_store_in_use_has_whole_runs(url, empty):
+    with Store.open(url) as store:
         is_over = threading.Event()
 
         def record():
@@ -128,29 +119,29 @@ def test_a_copy_of_a_store_in_use_has_whole_runs(database, empty):
                 assert run.read_bytes(name) == run.uid.encode()
 
 
-def test_a_database_with_runs_is_refused(database, tmp_path):
-    with Store.open(database) as other:
+def test_a_database_with_runs_is_refused(url, tmp_path):
+    with Store.open(url) as other:
         other.start("mine", capture=False).finish()
         with Store.open(tmp_path / "store") as store:
             store.start("fit", capture=False).finish()
             with pytest.raises(ConflictError, match="already has runs"):
-                store.copy(database)
+                store.copy(url)
 
         assert [run.experiment_name for run in other.list()] == ["mine"]
         with pytest.raises(ConflictError, match="already has runs"):
-            other.copy(database)
+            other.copy(url)
         with pytest.raises(UsageError, match="neither a folder nor a database"):
             other.copy("mysql://host/runs")
 
 
-def test_a_copy_that_fails_leaves_nothing(database, tmp_path, monkeypatch):
+def test_a_copy_that_fails_leaves_nothing(url, tmp_path, monkeypatch):
     from runstore.storage.sqlite import tables
 
     def full(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tables, "adopt_rows", full)
-    with Store.open(database) as store:
+    with Store.open(url) as store:
         fill(store)
         with pytest.raises(OSError, match="No space left"):
             store.copy(tmp_path / "copy")
@@ -158,8 +149,8 @@ def test_a_copy_that_fails_leaves_nothing(database, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_lists_of_tables_agree(database, tmp_path):
-    with Store.open(database) as server, Store.open(tmp_path / "store") as folder:
+def test_the_lists_of_tables_agree(url, tmp_path):
+    with Store.open(url) as server, Store.open(tmp_path / "store") as folder:
         drivers = [one.backend.database.driver for one in (server, folder)]
         found = []
         for driver in drivers:

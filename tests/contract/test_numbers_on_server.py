@@ -8,13 +8,9 @@ psycopg = pytest.importorskip("psycopg")
 
 
 @pytest.fixture
-def server():
-    from postgres_server import database
-
-    url, take_back = database()
+def server(url):
     with psycopg.connect(url) as connection:
         yield connection
-    take_back()
 
 
 SPELLED = [

@@ -40,15 +40,6 @@ regex = pytest.importorskip("regex")
 
 
 @pytest.fixture
-def url():
-    from postgres_server import database
-
-    url, take_back = database()
-    yield url
-    take_back()
-
-
-@pytest.fixture
 def empty():
     """Return the URL of a database without tables."""
     from postgres_server import drop, new_database

@@ -109,11 +109,10 @@ def test_a_session_that_only_reads_by_default_reads(empty):
 
 
 @pytest.fixture
-def writer():
+def writer(url):
     """Return the URL of a store for a role that owns nothing, and that of the owner."""
-    from postgres_server import admin, database
+    from postgres_server import admin
 
-    url, take_back = database()
     admin("DROP ROLE IF EXISTS writer", "CREATE ROLE writer LOGIN")
     with psycopg.connect(url) as connection:
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO writer")
@@ -121,7 +120,6 @@ def writer():
     yield url.replace("postgres@", "writer@"), url
     with psycopg.connect(url) as connection:
         connection.execute("DROP OWNED BY writer")
-    take_back()
     admin("DROP ROLE writer")
 
 

@@ -27,15 +27,6 @@ psycopg = pytest.importorskip("psycopg")
 
 
 @pytest.fixture
-def url():
-    from postgres_server import database
-
-    url, take_back = database()
-    yield url
-    take_back()
-
-
-@pytest.fixture
 def store(url):
     with Store.open(url) as opened:
         yield opened
