@@ -378,20 +378,18 @@ def test_a_change_is_seen_by_a_reader_that_asks_for_what_is_new(url):
 
     with Store.open(url) as store, Store.open(url) as reader:
         changes, seen, found = Changes(reader.backend.database), 0, set()
-        done = threading.Event()
 
         def write():
             for _ in range(20):
                 store.start("fit", capture=False).finish()
-            done.set()
 
         writer = threading.Thread(target=write)
         writer.start()
-        while not done.is_set() or len(found) < 20:
+        some, is_over = [], False
+        while some or not is_over:
+            is_over = not writer.is_alive()  # before the question, so that its answer is the last
             some = changes.since(seen, 3)
             found |= {one.row_id for one in some}
-            if not some and done.is_set():
-                break
             seen = max([seen, *(one.change for one in some)])
         writer.join()
 
