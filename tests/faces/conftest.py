@@ -36,6 +36,7 @@ ON_BOTH_ENGINES = {
     "test_manager_store_reads",
     "test_manager_store_trash",
     "test_manager_store_writers",
+    "test_names_of_runs",
     "test_pivot_tables",
     "test_products",
     "test_reading_runs",

@@ -16,6 +16,7 @@ def group(value, runs=1, loss=None, day=1, **statuses):
         runs=runs,
         statuses=statuses or {"complete": runs},
         last_reference=f"fit_{day}",
+        last_name=f"fit#{day}",
         last_started_at=datetime(2026, 1, day, tzinfo=timezone.utc),
         metrics={} if loss is None else {"loss": Spread(*loss)},
     )

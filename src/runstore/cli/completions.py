@@ -11,12 +11,11 @@ import click
 
 from runstore.cli.context import STORE
 from runstore.errors import RunstoreError
+from runstore.model.display.short_names import short_names
 from runstore.store import Store
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-    from runstore.model.run import Run
 
 _RECENT = 50  # runs that are offered by number
 _NEWEST = 3  # runs of an experiment whose metrics are offered
@@ -73,17 +72,13 @@ def _runs(store: Store, begun: str) -> list[str]:
     experiment, sign, _ = begun.rpartition("#")
     if sign:
         known = store.has_experiment(experiment)
-        recent = store.list(experiment, limit=_RECENT) if known else ()
-        return [name for name in map(_numbered, recent) if name.startswith(begun)]
+        recent = store.list(experiment, limit=_RECENT).items if known else ()
+        return [name for name in short_names(recent) if name.startswith(begun)]
     names = ["latest", *(one.name for one in store.experiments())]
     found = [name for name in names if name.startswith(begun)]
-    recent = store.list(limit=_RECENT) if found else ()
-    numbered = [name for name in map(_numbered, recent) if name.startswith(begun)]
+    recent = store.list(limit=_RECENT).items if found else ()
+    numbered = [name for name in short_names(recent) if name.startswith(begun)]
     return [*found, *numbered] or list(store.complete(begun))
-
-
-def _numbered(run: Run) -> str:
-    return f"{run.experiment_name}#{run.run_number}"
 
 
 def _views(store: Store, begun: str) -> list[str]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.cli.output import say
 from runstore.errors import FilterError, NotFoundError, RunNotFoundError, UsageError
-from runstore.model.reference import LATEST
+from runstore.model.display.short_names import short_name
+from runstore.model.reference import LATEST, has_ending
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -29,28 +30,12 @@ def is_filter(store: Store, word: str) -> bool:
     """
     if word.startswith("@") or not _has_sign(word):
         return word.startswith("@") and not _is_experiment(store, word)
-    return not (_has_ending(word) or _is_name(store, word))
+    return not (has_ending(word) or _is_name(store, word))
 
 
 def _has_sign(word: str) -> bool:
     """Return whether a word has a sign of a filter."""
     return any(sign in word for sign in " =<>~")
-
-
-def _has_ending(word: str) -> bool:
-    """Return whether a word has the form `mnist#7~b456`, which no filter has."""
-    from runstore.model.reference import (
-        Bare,
-        Numbered,
-        parse_reference,
-        parse_run_name,
-        split_ending,
-    )
-
-    base, _ = split_ending(word) or ("", "")
-    if not base or _has_sign(base):
-        return False
-    return parse_reference(base) is not None or isinstance(parse_run_name(base), (Numbered, Bare))
 
 
 def _is_experiment(store: Store, word: str) -> bool:
@@ -109,7 +94,7 @@ def one_run(store: Store, word: str) -> Run:
             hint="List the runs with: runstore ls",
         )
     run = found[0]
-    say(f"runstore: {run.experiment_name}#{run.run_number} is {chosen}.", err=True)
+    say(f"runstore: {short_name(run)} is {chosen}.", err=True)
     return run
 
 

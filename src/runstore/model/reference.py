@@ -113,6 +113,14 @@ def split_ending(name: str) -> tuple[str, str] | None:
     return None if match is None else (match[1], match[2])
 
 
+def has_ending(name: str) -> bool:
+    """Check whether a text has the form `mnist#7~b456`, which no filter has."""
+    base, _ = split_ending(name) or ("", "")
+    if not base or any(sign in base for sign in " =<>~"):
+        return False
+    return parse_reference(base) is not None or isinstance(parse_run_name(base), (Numbered, Bare))
+
+
 def folder_name(reference: str) -> str:
     """Return the name of a run's folder: the reference, with characters unsafe in paths escaped.
 

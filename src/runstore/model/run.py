@@ -79,6 +79,9 @@ class RunSource(Protocol):
     def html_of(self, run: Run) -> str:
         """Return the HTML for notebooks."""
 
+    def namesakes_of(self, uids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the uids of other kept runs with the same number, by uid."""
+
     def directions(self) -> dict[str, Direction]:
         """Return the stored directions of metrics: whether lower or higher is better."""
 

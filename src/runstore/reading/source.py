@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from runstore.errors import StoreError
 from runstore.storage.backend import Backend
 
 if TYPE_CHECKING:
@@ -75,6 +77,16 @@ class Source:
 
         refresh(self.backend.metrics, self.backend.spool)
         return Finder(self.backend.database).last_values([run.uid for run in runs])
+
+    def namesakes_of(self, uids: Sequence[str]) -> dict[str, list[str]]:
+        """Return the uids of other kept runs with the same number, by uid.
+
+        Names are also printed about a store that is closed or cannot be read; without it, there
+        are none.
+        """
+        with suppress(StoreError):
+            return self.backend.database.namesakes(uids)
+        return {}
 
     @property
     def _artifacts(self) -> Reading:

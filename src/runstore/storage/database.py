@@ -931,6 +931,14 @@ class Database(Lookups):
         with self.driver.read() as connection:
             return next(_for_each(connection, sql.KNOWN_UIDS, [*uids]), None) is not None
 
+    def namesakes(self, uids: Sequence[str]) -> dict[str, list[str]]:
+        """Return the uids of other kept runs with the same number, by uid."""
+        found: dict[str, list[str]] = {}
+        with self.driver.read() as connection:
+            for uid, other in _for_each(connection, sql.NAMESAKES, uids):
+                found.setdefault(as_text(uid), []).append(as_text(other))
+        return found
+
     def is_purged(self, uid: str) -> bool:
         """Check whether a run was permanently removed."""
         with self.driver.read() as connection:

@@ -123,6 +123,12 @@ INSERT_PARAM = """
 
 RUN_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND {KEPT}"
 KNOWN_UIDS = "SELECT uid FROM runs WHERE uid IN ({ids})"
+# Other runs with the number of a run: after a transfer, two runs of different stores.
+NAMESAKES = f"""
+    SELECT m.uid, r.uid FROM runs m
+    JOIN runs r ON r.experiment_id = m.experiment_id AND r.run_number = m.run_number
+    WHERE m.uid IN ({{ids}}) AND r.id <> m.id AND {KEPT}
+"""
 IS_PURGED = f"SELECT 1 FROM runs r WHERE r.uid = :uid AND {PURGED}"
 RUN_OR_TRASHED_BY_UID = f"{_RUNS} WHERE r.uid = :uid AND r.purged_at IS NULL"
 RUNS_BY_REFERENCE = f"{_RUNS} WHERE r.reference = :reference AND {KEPT} ORDER BY r.id LIMIT 21"

@@ -30,6 +30,8 @@ export interface WireRow {
   id: number;
   uid: string;
   reference: string;
+  /** The short name, unique in the store: `mnist#7`. */
+  name: string;
   experiment: string;
   run_number: number;
   status: Status;

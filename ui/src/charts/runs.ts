@@ -6,7 +6,6 @@ import { isShown, soloUids } from "../state/hidden";
 import { inTrash } from "../state/order";
 import { rowByUid, rowsVersion } from "../state/rows";
 import { selected, toggle, visible } from "../state/selection";
-import { shortReference } from "../common/values";
 import { get, isAbort, joinNames } from "../api/client";
 import type { Series } from "./decode";
 import { mostLines } from "./settings";
@@ -159,5 +158,5 @@ export function nameOf(uid: string, setName: string | null = null): string {
   if (name) return name;
   void rowsVersion.value;
   const row = rowByUid(uid);
-  return [row ? shortReference(row.reference) : uid.slice(0, 8), setName].filter(Boolean).join(" ");
+  return [row ? row.name : uid.slice(0, 8), setName].filter(Boolean).join(" ");
 }

@@ -89,8 +89,3 @@ export function formatRelative(iso: string | null, now: number): string {
   const sameYear = time.getFullYear() === new Date(now).getFullYear();
   return (sameYear ? day : dayOfYear).format(time);
 }
-
-/** Return the short form of a reference: `mnist#7` of `mnist_7_2026-11-23-T101500`. */
-export function shortReference(reference: string): string {
-  return reference.replace(/_(\d+)_\d{4}-\d\d-\d\d-T\d{6}$/, "#$1");
-}

@@ -1,5 +1,4 @@
 // Which two of several runs a tab is about.
-import { shortReference } from "../common/values";
 import { setQuery } from "../state/address";
 import { rowByUid, rowsVersion } from "../state/rows";
 import { pair, runs } from "./state";
@@ -7,7 +6,7 @@ import { pair, runs } from "./state";
 function nameOf(uid: string): string {
   void rowsVersion.value; // read where it is shown: components draw again for what they read themselves
   const row = rowByUid(uid);
-  return row ? shortReference(row.reference) : uid.slice(0, 13);
+  return row ? row.name : uid.slice(0, 13);
 }
 
 export function PairChoice() {

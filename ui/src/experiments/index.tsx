@@ -9,7 +9,7 @@ import { EmptyMessage, ErrorMessage } from "../common/message";
 import { openStore, program } from "../common/program";
 import { StatusMark } from "../common/status";
 import { Ago } from "../common/time";
-import { formatCell, formatCount, numberOf, plural, shortReference } from "../common/values";
+import { formatCell, formatCount, numberOf, plural } from "../common/values";
 import { href, setQuery, word } from "../state/address";
 import { literal } from "../state/query-text";
 import "./experiments.css";
@@ -18,6 +18,7 @@ interface Best {
   value: Cell;
   uid: string;
   reference: string;
+  name: string;
 }
 
 interface Experiment extends Omit<ExperimentInfo, "best"> {
@@ -339,7 +340,7 @@ function Line({ experiment, hasBest }: { experiment: Experiment; hasBest: boolea
         <td>
           {best && (
             <a href={`/runs/${best.uid}`} dir="auto" title={best.reference}>
-              {shortReference(best.reference)}
+              {best.name}
             </a>
           )}
         </td>

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { closeDialog, openDialog } from "../common/dialog";
 import { Icon } from "../common/icons";
 import { NotesEditor } from "../common/notes-editor";
-import { plural, shortReference } from "../common/values";
+import { plural } from "../common/values";
 import { go } from "../state/address";
 import { joinNames } from "../api/client";
 import { inTrash, order } from "../state/order";
@@ -19,7 +19,7 @@ const MOST_COMPARED = 50;
 
 function nameOf(uids: string[]): string {
   const row = uids.length === 1 ? rowByUid(uids[0]!) : undefined;
-  return row ? shortReference(row.reference) : plural(uids.length, "run");
+  return row ? row.name : plural(uids.length, "run");
 }
 
 function TagDialog({ uids }: { uids: string[] }) {

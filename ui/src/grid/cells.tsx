@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { Icon } from "../common/icons";
 import { isFinal, StatusMark } from "../common/status";
 import { Ago, Lasted } from "../common/time";
-import { formatCell, formatDifference, numberOf, shortReference } from "../common/values";
+import { formatCell, formatDifference, numberOf } from "../common/values";
 import type { Column } from "../state/columns";
 import type { Row } from "../state/rows";
 import { Sparkline } from "./sparklines";
@@ -27,8 +27,8 @@ const PINNED_TEXTS = { baseline: "The baseline: other runs show their difference
 
 /** The name of a run; of a long one the end is kept, since it has the number. */
 function RunName({ row, pinned }: { row: Row; pinned: Pinned }) {
-  const name = shortReference(row.reference);
-  const end = /_\d+$/.exec(name)?.[0] ?? "";
+  const name = row.name;
+  const end = /[#_]\d+(~[0-9a-f]+)?$/.exec(name)?.[0] ?? "";
   return (
     <a class="run-name" href={`/runs/${row.uid}`} tabIndex={-1} title={row.reference}>
       {pinned && (

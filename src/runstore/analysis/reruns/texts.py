@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.texts import texts_of
 from runstore.model.display.formatting import duration_text, local_time
-from runstore.model.display.short_names import short_names
+from runstore.model.display.short_names import short_name
 
 if TYPE_CHECKING:
     from runstore.analysis.compare.differences import Difference
@@ -61,8 +61,7 @@ def untold_text(why: str) -> str:
 
 def near_text(run: Run, found: tuple[Difference, ...], unknown: tuple[str, ...]) -> str:
     """Return an earlier run in a line: `mnist#7 (complete), differs in lr: 0.1 → 0.01`."""
-    (name,) = short_names([run])
-    parts = [f"{name} ({run.status_text})"]
+    parts = [f"{short_name(run)} ({run.status_text})"]
     if found:
         parts.append(f"differs in {differences_text(found)}")
     elif not unknown:

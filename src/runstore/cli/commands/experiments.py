@@ -13,7 +13,6 @@ from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.model.display.as_json import as_utc
 from runstore.model.display.formatting import ago_text, local_time
-from runstore.model.display.short_names import short_name
 from runstore.model.status import Status
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _cells(group: RunGroup, statuses: Sequence[str]) -> Iterator[str]:
         yield f"{count:,}" if is_terminal else str(count)
     started = group.last_started_at
     if is_terminal:
-        yield short_name(group.last_reference)
+        yield group.last_name
         yield ago_text(started, datetime.now(timezone.utc))
     else:
         yield group.last_reference

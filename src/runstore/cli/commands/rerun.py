@@ -157,7 +157,7 @@ class _Again:
         from runstore.model.display.short_names import short_name
         from runstore.runner.repeating.differences import what_differs
 
-        self.name = short_name(recorded.run.reference)
+        self.name = short_name(recorded.run)
         self._notes = notes
         self._settings = settings
         self._plan: tuple[Plan, Request] | None = None

@@ -16,7 +16,7 @@ from runstore.errors import UsageError
 from runstore.extras import library
 from runstore.model.display.as_json import as_utc
 from runstore.model.display.formatting import duration_text, local_time
-from runstore.model.display.short_names import short_name, short_names
+from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.reading.runs_table import RunsTable, Table
 from runstore.reading.shown.listing import SYSTEM, headings
@@ -214,9 +214,6 @@ def _print_table(
     ranks: Mapping[str, int] | None = None,
 ) -> None:
     """Print a table on a terminal, fitted to it."""
-    if "last run" in columns:
-        place = list(columns).index("last run")
-        rows = ([*row[:place], short_name(row[place]), *row[place + 1 :]] for row in rows)
     shown = [
         output.TableColumn(
             header,

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runstore.cli.lists.formats import print_table_of
-from runstore.cli.output import say
+from runstore.cli.output import is_terminal, say
 from runstore.errors import UsageError
 from runstore.reading.find import query_of
 from runstore.reading.groups import GroupsTable, field_of_text, sorted_by
+from runstore.reading.tables.columns import Column, Type
 from runstore.reading.unknown_names import is_known_column, unknown_names, with_namespaces
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def print_groups(
         say("runstore: No run matches this filter.", err=True)
         return
     table = GroupsTable(by, groups[:limit], metrics)
+    if form == "table" and is_terminal():
+        table.columns["last run"] = Column(Type.TEXT, [one.last_name for one in groups[:limit]])
     print_table_of(table, list(table.columns), form, _ranks(list(table.columns)))
     if limit is not None and len(groups) > limit:
         say(f"Showing {limit:,} of {len(groups):,} groups; for more: -n N, --all", err=True)

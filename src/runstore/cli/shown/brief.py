@@ -26,7 +26,7 @@ from runstore.model.display.formatting import (
     size_text,
     tags_text,
 )
-from runstore.model.display.short_names import short_name
+from runstore.model.display.short_names import short_name, short_names
 from runstore.model.display.suggestions import some_of
 from runstore.model.logged.media import is_media
 from runstore.model.status import Status
@@ -60,7 +60,7 @@ def heading(run: Run, width: int) -> Iterator[str]:
         is_silent = lifetime.startswith("silent")
         word = "" if is_silent else "took " if run.status.is_final else "so far "
         about.append(f"{word}{lifetime}")
-    name = output.terminal_safe(short_name(run.reference))
+    name = output.terminal_safe(short_name(run))
     parts = (
         (name, "bold"),
         (status, output.STATUS_STYLES.get(status, "")),
@@ -160,7 +160,8 @@ def _file(one: Artifact) -> str:
 
 
 def _some(runs: Sequence[Run]) -> str:
-    return some_of([f"{short_name(one.reference)} {one.status_text}" for one in runs])
+    named = zip(short_names(runs), runs, strict=True)
+    return some_of([f"{name} {one.status_text}" for name, one in named])
 
 
 def _first_lines(text: str) -> str:

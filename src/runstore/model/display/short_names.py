@@ -1,30 +1,70 @@
-"""The shortest names that distinguish a few runs."""
+"""The shortest names that distinguish runs from the others of their store."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from runstore.model.reference import parse_reference, split_ending, with_endings
-from runstore.model.run import Run
+from runstore.model.reference import parse_reference, with_endings
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
+
+
+class Referenced(Protocol):
+    """A run, or its uid and reference."""
+
+    @property
+    def uid(self) -> str:
+        """Identity across machines."""
+
+    @property
+    def reference(self) -> str:
+        """`<experiment>_<run number>_<timestamp>`."""
 
 
 def short_names(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Return `mnist#7` for each run, or `mnist#7~b456` if several have that number."""
-    short = {run.uid: short_name(run.reference) for run in runs}
-    uids_of: dict[str, dict[str, str]] = defaultdict(dict)
-    for uid, name in short.items():
-        uids_of[name][uid] = name
-    for shared in uids_of.values():
-        if len(shared) > 1:
-            short.update(with_endings(shared))
-    return tuple(short[run.uid] for run in runs)
+    """Return `mnist#7` for each run, or `mnist#7~b456` if several have that number.
+
+    Runs with that number are looked up in the store of the runs, so that a run has the same name
+    in every list, and the name finds it.
+    """
+    source = next((run.source for run in runs if run.source is not None), None)
+    namesakes = {} if source is None else source.namesakes_of([run.uid for run in runs])
+    return distinct_names(runs, namesakes)
 
 
-def short_name(reference: str) -> str:
-    """Return a reference without its timestamp: `mnist#7`, or `mnist#7~b456` if it has that."""
-    parsed = parse_reference(reference)
-    if parsed is None:
-        return reference
-    ended = split_ending(reference)
-    return f"{parsed[0]}#{parsed[1]}{'' if ended is None else f'~{ended[1]}'}"
+def short_name(run: Run) -> str:
+    """Return `mnist#7`, or `mnist#7~b456` if its store has other runs with that number."""
+    return short_names([run])[0]
+
+
+def distinct_names(
+    runs: Sequence[Referenced], namesakes: Mapping[str, Collection[str]]
+) -> tuple[str, ...]:
+    """Return the short name of each run.
+
+    Args:
+        runs: The runs.
+        namesakes: The uids of other runs with the same number, by uid.
+    """
+    uids_of: dict[str, dict[str, None]] = defaultdict(dict)
+    for run in runs:
+        uids_of[_numbered(run)].update(dict.fromkeys((run.uid, *namesakes.get(run.uid, ()))))
+    ended = {
+        name: with_endings(dict.fromkeys(uids, name))
+        for name, uids in uids_of.items()
+        if len(uids) > 1
+    }
+    names = map(_numbered, runs)
+    return tuple(
+        ended[name][run.uid] if name in ended else name
+        for run, name in zip(runs, names, strict=True)
+    )
+
+
+def _numbered(run: Referenced) -> str:
+    """Return `mnist#7`; another reference than one of ours stays as it is."""
+    parsed = parse_reference(run.reference)
+    return run.reference if parsed is None else f"{parsed[0]}#{parsed[1]}"

@@ -31,6 +31,7 @@ class RunGroup:
         runs: Number of runs.
         statuses: Number of runs by status, without empty ones.
         last_reference: The most recently started run.
+        last_name: Its short name, `mnist#7`.
         last_started_at: Its start (UTC).
         metrics: Spread by key, without metrics that no run of the group has.
     """
@@ -39,5 +40,6 @@ class RunGroup:
     runs: int
     statuses: Mapping[str, int]
     last_reference: str
+    last_name: str
     last_started_at: datetime
     metrics: Mapping[str, Spread]

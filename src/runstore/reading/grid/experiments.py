@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.model.display.as_json import as_utc
+from runstore.model.display.short_names import distinct_names
 from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.query.tree import Query
 from runstore.reading.directions import Directions
@@ -66,16 +67,19 @@ def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[
     if wanted is not None and wanted.direction is not None:
         metric = wanted.metric
         bests = best_runs(backend.database, metric.key, metric.statistic, wanted.direction)
+    namesakes = backend.database.namesakes([one.uid for one in bests.values()])
+    names = dict(zip(bests, distinct_names(list(bests.values()), namesakes), strict=True))
     return [
         {
-            "name": str(one.value),
+            "name": name,
             "runs": one.runs,
-            "last_run_number": last_numbers.get(str(one.value), 0),
+            "last_run_number": last_numbers.get(name, 0),
             "last_started_at": as_utc(one.last_started_at),
             "by_status": dict(one.statuses),
-            "best": best._asdict() if (best := bests.get(str(one.value))) else None,
+            "best": {**bests[name]._asdict(), "name": names[name]} if name in bests else None,
         }
         for one in groups
+        for name in [str(one.value)]
     ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.errors import NotFoundError
 from runstore.model.display.as_json import as_utc, duration_s
+from runstore.model.display.short_names import short_names
 from runstore.model.query.evaluate import NAN, TRUTH, Cell
 from runstore.model.query.exact import DOUBLES_TO, exact_value
 from runstore.model.query.tree import Field, Namespace
@@ -48,10 +49,15 @@ def rows_of(backend: Backend, ids: Sequence[int], columns: Sequence[GridColumn])
     """
     found = backend.database.runs_by_id(ids, among=sql.EVERY)
     runs = dict(zip(found, as_now(backend, list(found.values())), strict=True))
+    names = short_names(list(runs.values()))
     metrics = _Metrics(backend, runs, [one.field.key for one in columns if _is_summary(one)])
     return [
-        {**_head(row_id, run), "cells": [_cell(row_id, run, one, metrics) for one in columns]}
-        for row_id, run in runs.items()
+        {
+            **_head(row_id, run),
+            "name": name,
+            "cells": [_cell(row_id, run, one, metrics) for one in columns],
+        }
+        for (row_id, run), name in zip(runs.items(), names, strict=True)
     ]
 
 

@@ -193,9 +193,9 @@ def _escaped(name: str) -> str:
 
 def _refused(run: Run, why: str) -> ConflictError:
     return ConflictError(
-        f"The recorded code of {short_name(run.reference)} cannot be restored: {why}.",
+        f"The recorded code of {short_name(run)} cannot be restored: {why}.",
         kept=_KEPT,
-        hint=f"Recorded texts are shown by: runstore show {short_name(run.reference)} --full",
+        hint=f"Recorded texts are shown by: runstore show {short_name(run)} --full",
     )
 
 

@@ -100,7 +100,7 @@ def recorded_command(run: Run) -> RecordedCommand:
         found = found.moved_to(here)
     if not found.folder.is_dir():
         raise NotFoundError(
-            f"{short_name(run.reference)} was started in {found.folder}, which does not exist.",
+            f"{short_name(run)} was started in {found.folder}, which does not exist.",
             kept=_KEPT,
             hint="Change to a copy of its repository that has the commit of the run."
             if run.commit
@@ -162,7 +162,7 @@ def _without(words: Sequence[str], options: frozenset[str]) -> tuple[str, ...]:
 
 def _refused(run: Run, why: str) -> ConflictError:
     return ConflictError(
-        f"{short_name(run.reference)} cannot be repeated: {why}.",
+        f"{short_name(run)} cannot be repeated: {why}.",
         kept=_KEPT,
         hint="Run and record another command with: runstore exec -- COMMAND",
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Union
 
+from runstore.model.display.short_names import distinct_names
 from runstore.model.query.evaluate import TRUTH
 from runstore.model.query.tree import Field, Kind, Namespace, Node, Query
 from runstore.model.results.groups import RunGroup, Spread
@@ -44,12 +45,20 @@ SPREADS = """
         AND m.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?)
     WHERE {kept} AND {where} AND m.last IS NOT NULL GROUP BY {key}
 """
-REFERENCES = "SELECT id, reference FROM runs WHERE id IN (SELECT value FROM json_each(?))"
+REFERENCES = "SELECT id, uid, reference FROM runs WHERE id IN (SELECT value FROM json_each(?))"
 _SCALE = 1048576.0  # divided by this, no sum of metrics becomes infinite
 _AMONG = "r.id IN (SELECT value FROM json_each(?))"
 
 Key = tuple[Any, Any]
 Value = Union[str, float, bool, None]
+
+
+class _LastRun(NamedTuple):
+    """The most recently started run of a group."""
+
+    uid: str
+    reference: str
+    name: str = ""
 
 
 class _WantedRuns(NamedTuple):
@@ -76,6 +85,7 @@ class Grouping:
     """
 
     def __init__(self, database: Database, field: Field) -> None:
+        self._database = database
         self._driver = database.driver
         self._field = field
 
@@ -100,9 +110,17 @@ class Grouping:
                 for key in metrics
             }
             ids = json.dumps([row[4] for row in rows])
-            names = dict(connection.execute(REFERENCES, (ids,)).fetchall())
-        made = [self._group(row, names, spreads) for row in rows]
+            found = connection.execute(REFERENCES, (ids,)).fetchall()
+        last = self._named({row[0]: _LastRun(*map(as_text, row[1:])) for row in found})
+        made = [self._group(row, last, spreads) for row in rows]
         return sorted(made, key=lambda one: one.last_started_at, reverse=True)
+
+    def _named(self, runs: Mapping[int, _LastRun]) -> dict[int, _LastRun]:
+        """Return runs with their short names, by row id."""
+        namesakes = self._database.namesakes([one.uid for one in runs.values()])
+        names = distinct_names(list(runs.values()), namesakes)
+        named = zip(runs.items(), names, strict=True)
+        return {row_id: run._replace(name=name) for (row_id, run), name in named}
 
     def values(self) -> dict[int, list[Value]]:
         """Return the values of runs by row id, possibly including runs in the trash."""
@@ -153,16 +171,18 @@ class Grouping:
     def _group(
         self,
         row: tuple[Any, ...],
-        names: Mapping[int, str],
+        last: Mapping[int, _LastRun],
         spreads: Mapping[str, Mapping[Key, tuple[Any, ...]]],
     ) -> RunGroup:
         key: Key = (row[0], row[1])
+        run = last.get(row[4], _LastRun("", ""))  # deleted meanwhile
         counts = zip(_STATUSES, row[5:], strict=True)
         return RunGroup(
             value=self._value(*key),
             runs=row[2],
             statuses={status.value: count for status, count in counts if count},
-            last_reference=as_text(names.get(row[4])),
+            last_reference=run.reference,
+            last_name=run.name,
             last_started_at=as_time(row[3]),
             metrics=dict(_spreads_of(key, spreads)),
         )

@@ -51,7 +51,9 @@ ENDPOINTS = (
                             "last_started_at": optional(TIME),
                             "by_status": mapped(WHOLE),
                             "best": optional(
-                                record({"value": REAL, "uid": TEXT, "reference": TEXT})
+                                record(
+                                    {"value": REAL, "uid": TEXT, "reference": TEXT, "name": TEXT}
+                                )
                             ),
                         }
                     )

@@ -30,6 +30,7 @@ ROW = record(
         "id": WHOLE,
         "uid": TEXT,
         "reference": TEXT,
+        "name": TEXT,
         "experiment": TEXT,
         "run_number": WHOLE,
         "status": TEXT,

@@ -1,6 +1,6 @@
 // What colours mean: a gradient with its ends, or categories.
 import { colourVariable } from "../../common/colour";
-import { formatNumber, plural, shortReference } from "../../common/values";
+import { formatNumber, plural } from "../../common/values";
 import { visibleText } from "../../run/visible";
 import { rowByUid, rowsVersion } from "../../state/rows";
 import { theme } from "../../state/theme";
@@ -54,7 +54,7 @@ export function RunLegend({ uids }: { uids: (string | undefined)[] | null }) {
       {rows.slice(0, RUNS_SHOWN).map((row) => (
         <li key={row.uid}>
           <span class="swatch" style={{ background: colourVariable(row.uid) }} />
-          <a href={`/runs/${row.uid}`}>{shortReference(row.reference)}</a>
+          <a href={`/runs/${row.uid}`}>{row.name}</a>
         </li>
       ))}
       {rows.length > RUNS_SHOWN && <li>and {plural(rows.length - RUNS_SHOWN, "other")}</li>}

@@ -2,7 +2,6 @@
 import { useEffect } from "preact/hooks";
 import { colourVariable } from "../../common/colour";
 import { StatusMark } from "../../common/status";
-import { shortReference } from "../../common/values";
 import { rowOf, rowsVersion, wantRows } from "../../state/rows";
 import type { Size } from "./canvas";
 import { columnTitle } from "./column-choice";
@@ -41,7 +40,7 @@ export function Tip({ values, place, names, x, y, size }: TipProps) {
         {row ? (
           <>
             <span class="swatch" style={{ background: colourVariable(row.uid) }} />
-            <strong>{shortReference(row.reference)}</strong>
+            <strong>{row.name}</strong>
             <StatusMark status={row.status} text={row.status_text} />
           </>
         ) : (

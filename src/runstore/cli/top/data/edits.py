@@ -11,6 +11,7 @@ from typing import NamedTuple
 from runstore.errors import ConflictError, NotFoundError, UsageError
 from runstore.lasting import LastingStore
 from runstore.maintenance.edits import Done, checked_tags, edit_runs, trash_runs, undo_operation
+from runstore.model.display.short_names import short_name
 from runstore.model.run import Run
 from runstore.reading.names import author_named
 from runstore.store import Store
@@ -113,7 +114,7 @@ class SessionEdits:
 def counted(runs: Sequence[Run]) -> str:
     """Return a run by its name, several by their number."""
     if len(runs) == 1:
-        return f"{runs[0].experiment_name}#{runs[0].run_number}"
+        return short_name(runs[0])
     return f"{len(runs):,} runs"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from runstore.model.display.short_names import short_name
+from runstore.model.display.short_names import short_names
+from runstore.model.reference import has_ending
 from runstore.model.run import Run
 from runstore.store import Store
 
@@ -30,15 +31,23 @@ def runs_shown(
     Raises:
         FilterError: The filter has a mistake.
     """
-    if _FILTER.search(filter_text):
+    if _FILTER.search(filter_text) and not has_ending(filter_text.strip()):
         page = store.find(filter_text, limit=limit)
         return page.items, page.hints
     wanted = filter_text.strip().casefold()
-    return [run for run in store.list(limit=limit) if wanted in _searched(run)], ()
+    runs = store.list(limit=limit).items
+    named = zip(runs, short_names(runs), strict=True)
+    return [run for run, name in named if wanted in _searched(run, name)], ()
 
 
-def _searched(run: Run) -> str:
+def _searched(run: Run, name: str) -> str:
     parameters = (one.preview() for one in run.parameter_sets)
-    names = (run.experiment_name, run.reference, short_name(run.reference))
-    texts = (*names, run.status_text, run.notes or "", *parameters)
+    texts = (
+        run.experiment_name,
+        run.reference,
+        name,
+        run.status_text,
+        run.notes or "",
+        *parameters,
+    )
     return "\n".join(texts).casefold()
