@@ -18,6 +18,7 @@ ON_BOTH_ENGINES = {
     "test_deleting",
     "test_doctor",
     "test_edits",
+    "test_facts_changed_by_hand",
     "test_filter_namespaces",
     "test_filter_values",
     "test_finding",
@@ -54,7 +55,12 @@ ON_BOTH_ENGINES = {
 
 
 # Those that run on both by default; the others do with --both-engines.
-BY_DEFAULT = {"test_filter_values", "test_many_writers", "test_storage_contract"}
+BY_DEFAULT = {
+    "test_facts_changed_by_hand",
+    "test_filter_values",
+    "test_many_writers",
+    "test_storage_contract",
+}
 
 
 def pytest_generate_tests(metafunc):

@@ -234,6 +234,44 @@ def test_new_tables_have_all_migrations(empty, later_step):
         assert connection.execute("SELECT later FROM runs").fetchall() == []
 
 
+def test_parts_without_data_are_restored(empty):
+    with Store.open(empty) as store:
+        store.start("fit", params={"lr": 1}, capture=False).finish()
+    with psycopg.connect(empty) as connection:
+        for part in ("FUNCTION number_of", "FUNCTION is_json", "INDEX runs_by_start"):
+            connection.execute(f"DROP {part} CASCADE")
+        connection.execute("ALTER TABLE params DROP COLUMN is_plain")
+        connection.execute("ALTER TABLE runs DROP CONSTRAINT runs_uid_key")
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION json_number(spelled text) RETURNS double precision"
+            " LANGUAGE sql AS 'SELECT 0.0::double precision'"
+        )
+
+    with pytest.raises(SchemaTooOldError, match="lacks a function"):
+        Store.open(empty)
+    with pytest.warns(StoreWarning, match="function json_number, index runs_uid_key") as told:
+        migrate(empty).close()
+    assert "view tags_flat" in str(told[0].message)
+    with migrate(empty) as store:
+        assert store.check() == ()
+        assert [run.run_number for run in store.find("params.lr = 1")] == [1]
+
+
+def test_lost_tables_and_columns_are_named(empty):
+    Store.open(empty).close()
+    with psycopg.connect(empty) as connection:
+        connection.execute("DROP TABLE known_files")
+        connection.execute("DROP TABLE metric_chunks_3")
+        connection.execute("ALTER TABLE runs DROP COLUMN exit_code CASCADE")
+
+    lost = r": table known_files, table metric_chunks_3, column runs\.exit_code\."
+    with pytest.raises(StoreCorruptError, match=lost):
+        migrate(empty)
+    with Store.open(empty) as store:
+        hints = {finding.what: finding.hint for finding in store.check()}
+    assert "runstore migrate" in hints["missing parts of the tables"]
+
+
 def test_newer_tables_are_read_and_not_written(url, monkeypatch):
     from runstore.storage.postgres import database
 

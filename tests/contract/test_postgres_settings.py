@@ -168,7 +168,7 @@ def test_a_table_that_was_dropped_is_found(empty):
         with psycopg.connect(empty) as connection:
             connection.execute("DROP TABLE artifacts CASCADE")
 
-        with pytest.raises(StoreCorruptError, match="Restore the database from a backup"):
+        with pytest.raises(StoreCorruptError, match="restore the database from a backup"):
             store.get("fit#1").artifacts  # noqa: B018 - it is read
         findings = {finding.what: finding.hint for finding in store.check()}
 

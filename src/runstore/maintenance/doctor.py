@@ -43,6 +43,7 @@ _OWN_FILES = re.compile(
     r"|\.?(store|params_registry)\.json(\.lock|\.new|\.damaged-.*)?"
 )
 _NOT_OURS = "Objects that you did not add may do harm; export the runs to a new store."
+_MIGRATE = "Ask the owner of the database to restore them: runstore migrate"
 _REPLACED = "A placeholder is shown instead. Repair the value in {}, or delete the run."
 _RESTORE = "Restore them from a backup of the store."
 _MEND = "Save the same contents again, or copy the file from a backup into objects/."
@@ -106,8 +107,10 @@ def _odd_names(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _schema(backend: Backend) -> Iterator[Finding]:
     names = Checks(backend.database).schema()
-    if names:
+    if names and backend.server is None:
         yield _finding(DAMAGED, "tables not created by runstore, or altered", names, _NOT_OURS)
+    elif names:
+        yield _finding(DAMAGED, "missing parts of the tables", names, _MIGRATE)
 
 
 def _rows(backend: Backend) -> Iterator[Finding]:

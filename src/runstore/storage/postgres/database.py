@@ -13,7 +13,7 @@ from runstore.errors import (
 from runstore.model.params.parameter_set import lowest_hash
 from runstore.storage.database import Database, NewRun, RunEdits, no_run, now_micros
 from runstore.storage.migrations import SCHEMA_VERSION
-from runstore.storage.postgres import schema
+from runstore.storage.postgres import parts, schema
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import ServerLocation
 from runstore.storage.postgres.search.trigrams import make_index
@@ -69,6 +69,7 @@ class ServerDatabase(Database):
     def _open(self, driver: PostgresDriver, *, create: bool, migrate: bool) -> None:
         if migrate and schema.current_version(driver):
             schema.migrate(driver)
+            parts.restore(driver, warn)
             make_index(driver, warn)
         self._check_tables(driver, create=create)
         if self._wanted_place is not None:
@@ -82,8 +83,9 @@ class ServerDatabase(Database):
         with driver.read() as connection:
             has_functions = connection.execute(schema.HAS_FUNCTIONS).fetchone()[0]
         if found < SCHEMA_VERSION or not has_functions:
+            what = f"has schema {found}" if found < SCHEMA_VERSION else "lacks a function"
             raise SchemaTooOldError(
-                f"{self.path} has schema {found}; this runstore requires {SCHEMA_VERSION}.",
+                f"{self.path} {what}; this runstore requires schema {SCHEMA_VERSION}.",
                 kept="Nothing was changed.",
                 hint="Ask the owner of the database to run: runstore migrate",
             )
@@ -149,9 +151,9 @@ class ServerDatabase(Database):
             return str(connection.execute(_CREATED).fetchone()[0])
 
     def differences_of_schema(self) -> list[str]:
-        """Return missing tables, columns, indexes and views."""
+        """Return missing tables, columns, indexes, views and functions."""
         with self.driver.read() as connection:
-            return schema.differences(connection)
+            return [" ".join(one) for one in parts.missing(connection)]
 
     def _make_tables(self, driver: PostgresDriver, *, create: bool) -> None:
         with driver.read() as connection:

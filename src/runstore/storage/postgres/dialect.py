@@ -84,8 +84,8 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"\bjson_each\((\?|:\w+)\) texts\b", r"json_texts(\1) texts"),
         (r"\bjson_each\((\?|:\w+)\)", r"json_ids(\1)"),
         (
-            r"\bjson_each\(CASE WHEN json_valid\((\w+\.facts)\) THEN \1 END, ",
-            r"fact_cells(\1, ",
+            r"\bjson_each\(CASE WHEN json_valid\((\w+)\.facts\) THEN \1\.facts END, ",
+            r"fact_cells(CASE WHEN \1.has_facts THEN \1.facts END, ",
         ),
         (r"\bjson_group_array\(([\w.]+)\)", r"coalesce(json_agg(\1)::text, '[]')"),
         (re.escape("(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"), "v.number"),

@@ -94,7 +94,7 @@ _MEANINGS: tuple[tuple[frozenset[str], type[StoreError], str, str, str], ...] = 
         StoreCorruptError,
         "{path} lacks a part of its tables: {text}.",
         "This change was not written.",
-        "Restore the database from a backup.",
+        "Try: runstore migrate. If data is missing, restore the database from a backup.",
     ),
     (
         frozenset({"53100", "53200"}),

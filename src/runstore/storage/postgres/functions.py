@@ -23,8 +23,40 @@ RAISE_BASE = f"""
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 
+# Functions of columns, which are created before the tables.
+JSON_FUNCTIONS = (
+    # Too slow for searches, and refused by parallel queries of PostgreSQL 14 to 16.
+    """
+    CREATE FUNCTION is_json(body text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE AS $$
+    BEGIN
+        PERFORM body::json;
+        RETURN true;
+    EXCEPTION WHEN invalid_text_representation OR statement_too_complex THEN
+        RETURN false;
+    END $$
+    """,
+)
 # A change of one of these is a migration.
 FUNCTIONS = (
+    # JSON without escapes of characters that no text of PostgreSQL contains: NUL and lone
+    # surrogates, which become U+FFFD. Pairs of surrogates are spelled `\v` meanwhile, which is
+    # no escape of JSON.
+    r"""
+    CREATE FUNCTION storable_json(body text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    BEGIN
+        IF strpos(body, '\u') = 0 OR body !~ '\\u(0000|[dD][89a-fA-F])' THEN
+            RETURN body;
+        END IF;
+        body := replace(body, '\\', '\u005c');
+        body := regexp_replace(
+            body, '\\u([dD][89abAB][[:xdigit:]]{2})\\u([dD][c-fC-F])', '\\v\1\\v\2', 'g'
+        );
+        body := regexp_replace(body, '\\u(0000|[dD][89a-fA-F][[:xdigit:]]{2})', '\\ufffd', 'g');
+        RETURN replace(body, '\v', '\u');
+    END $$
+    """,
     """
     CREATE FUNCTION json_ids(ids text) RETURNS TABLE (key bigint, value bigint)
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -36,64 +68,7 @@ FUNCTIONS = (
     CREATE FUNCTION json_texts(texts text) RETURNS TABLE (key bigint, value text)
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
         SELECT n.place - 1, n.one
-        FROM json_array_elements_text(texts::json) WITH ORDINALITY n (one, place)
-    $$
-    """,
-    # The value of one captured fact in columns.
-    """
-    CREATE FUNCTION fact_cell(fact json)
-    RETURNS TABLE (type text, number double precision, text text)
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-        SELECT
-            CASE json_typeof(fact) WHEN 'string' THEN 'text' WHEN 'boolean' THEN fact::text
-                ELSE json_typeof(fact) END,
-            CASE json_typeof(fact) WHEN 'number' THEN (fact #>> '{}')::double precision
-                WHEN 'boolean' THEN CASE fact::text WHEN 'true' THEN 1.0 ELSE 0.0 END END,
-            CASE WHEN json_typeof(fact) IN ('string', 'boolean') THEN fact #>> '{}' END
-    $$
-    """,
-    # The values of one captured fact, or the names of all: the path is '$.values."git.commit"' or
-    # '$.values'. Most facts are texts, and searches read those of thousands of runs.
-    """
-    CREATE FUNCTION fact_cells(facts text, path text)
-    RETURNS TABLE (key text, type text, number double precision, text text)
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE ROWS 5 AS $$
-    DECLARE
-        known json := facts::json -> 'values';
-        fact json;
-        kind text;
-    BEGIN
-        IF path = '$.values' THEN
-            RETURN QUERY SELECT e.key, c.* FROM json_each(known) e, fact_cell(e.value) c;
-            RETURN;
-        END IF;
-        fact := known -> substr(path, 11, greatest(length(path) - 11, 0));
-        kind := json_typeof(fact);
-        IF kind = 'string' THEN
-            type := 'text';
-            text := fact #>> '{}';
-            RETURN NEXT;
-        ELSIF kind = 'array' THEN
-            RETURN QUERY SELECT NULL, c.* FROM json_array_elements(fact) a, fact_cell(a.value) c;
-        ELSIF kind <> 'object' THEN
-            RETURN QUERY SELECT NULL, c.* FROM fact_cell(fact) c;
-        END IF;
-    END $$
-    """,
-    # A GLOB pattern as a regular expression.
-    r"""
-    CREATE FUNCTION glob_expression(pattern text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-        SELECT '^' || coalesce(string_agg(
-            CASE
-                WHEN p.part[1] = '*' THEN '.*'
-                WHEN p.part[1] = '?' THEN '.'
-                WHEN p.part[1] ~ '^\[.\]$' AND length(p.part[1]) = 3
-                    THEN '\' || substr(p.part[1], 2, 1)
-                WHEN p.part[1] ~ '^[[:alnum:][:space:]]$' OR p.part[1] > '~' THEN p.part[1]
-                ELSE '\' || p.part[1]
-            END, '' ORDER BY p.place), '') || '$'
-        FROM regexp_matches(pattern, '\[.\]|.', 'g') WITH ORDINALITY p (part, place)
+        FROM json_array_elements_text(storable_json(texts)::json) WITH ORDINALITY n (one, place)
     $$
     """,
     # The number that a tag's text spells, as `model/query/exact.py` parses it.
@@ -143,6 +118,74 @@ FUNCTIONS = (
             RETURN spelled::double precision;
         END;
     END $$
+    """,
+    # A number of JSON; those that are too large are infinite, as in Python.
+    """
+    CREATE FUNCTION json_number(spelled text) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT coalesce(number_of(spelled),
+            CASE WHEN spelled LIKE '-%' THEN '-infinity' ELSE 'infinity' END::double precision)
+    $$
+    """,
+    # The value of one captured fact in columns.
+    """
+    CREATE FUNCTION fact_cell(fact json)
+    RETURNS TABLE (type text, number double precision, text text)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT
+            CASE json_typeof(fact) WHEN 'string' THEN 'text' WHEN 'boolean' THEN fact::text
+                ELSE json_typeof(fact) END,
+            CASE json_typeof(fact) WHEN 'number' THEN json_number(fact #>> '{}')
+                WHEN 'boolean' THEN CASE fact::text WHEN 'true' THEN 1.0 ELSE 0.0 END END,
+            CASE WHEN json_typeof(fact) IN ('string', 'boolean') THEN fact #>> '{}' END
+    $$
+    """,
+    # The values of one captured fact, or the names of all: the path is '$.values."git.commit"' or
+    # '$.values'. Most facts are texts, and searches read those of thousands of runs.
+    """
+    CREATE FUNCTION fact_cells(facts text, path text)
+    RETURNS TABLE (key text, type text, number double precision, text text)
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE ROWS 5 AS $$
+    DECLARE
+        known json := storable_json(facts)::json -> 'values';
+        fact json;
+        kind text;
+    BEGIN
+        IF json_typeof(known) IS DISTINCT FROM 'object' THEN
+            RETURN;
+        END IF;
+        IF path = '$.values' THEN
+            RETURN QUERY SELECT e.key, c.* FROM json_each(known) e, fact_cell(e.value) c;
+            RETURN;
+        END IF;
+        fact := known -> substr(path, 11, greatest(length(path) - 11, 0));
+        kind := json_typeof(fact);
+        IF kind = 'string' THEN
+            type := 'text';
+            text := fact #>> '{}';
+            RETURN NEXT;
+        ELSIF kind = 'array' THEN
+            RETURN QUERY SELECT NULL, c.* FROM json_array_elements(fact) a, fact_cell(a.value) c;
+        ELSIF kind <> 'object' THEN
+            RETURN QUERY SELECT NULL, c.* FROM fact_cell(fact) c;
+        END IF;
+    END $$
+    """,
+    # A GLOB pattern as a regular expression.
+    r"""
+    CREATE FUNCTION glob_expression(pattern text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT '^' || coalesce(string_agg(
+            CASE
+                WHEN p.part[1] = '*' THEN '.*'
+                WHEN p.part[1] = '?' THEN '.'
+                WHEN p.part[1] ~ '^\[.\]$' AND length(p.part[1]) = 3
+                    THEN '\' || substr(p.part[1], 2, 1)
+                WHEN p.part[1] ~ '^[[:alnum:][:space:]]$' OR p.part[1] > '~' THEN p.part[1]
+                ELSE '\' || p.part[1]
+            END, '' ORDER BY p.place), '') || '$'
+        FROM regexp_matches(pattern, '\[.\]|.', 'g') WITH ORDINALITY p (part, place)
+    $$
     """,
     # A number as text for patterns, as Python writes it.
     r"""

@@ -6,12 +6,10 @@ entry of PostgreSQL's has at most 2,700 bytes, and texts of users may be longer.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runstore.storage.driver import Connection
 from runstore.storage.migrations import (
     ADD_NOTE,
     CREATE_NOTES,
@@ -20,7 +18,12 @@ from runstore.storage.migrations import (
     known_migrations,
 )
 from runstore.storage.postgres.dialect import TYPES
-from runstore.storage.postgres.functions import FUNCTIONS, IS_BEHIND, RAISE_BASE
+from runstore.storage.postgres.functions import (
+    FUNCTIONS,
+    IS_BEHIND,
+    JSON_FUNCTIONS,
+    RAISE_BASE,
+)
 from runstore.storage.postgres.views import VIEWS
 
 if TYPE_CHECKING:
@@ -32,28 +35,20 @@ FIRST_VERSION = 15
 _PARTITIONS = 8
 IS_THERE = "SELECT to_regclass('schema_migrations') IS NOT NULL, to_regclass('runs') IS NOT NULL"
 # Functions of the first version that a store of a development version may lack.
-HAS_FUNCTIONS = "SELECT to_regproc('next_change') IS NOT NULL"
+HAS_FUNCTIONS = "SELECT to_regproc('is_json') IS NOT NULL"
 _OTHERS = """
     SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
-"""
-
-_MADE = re.compile(r"CREATE (TABLE|INDEX|VIEW|FUNCTION) (\w+)")
-_FOUND = """
-    SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'r' THEN 'table' WHEN 'p' THEN 'table'
-        ELSE 'index' END, c.relname
-    FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
-        AND c.relkind IN ('v', 'r', 'p', 'i')
-    UNION ALL
-    SELECT 'function', p.proname FROM pg_proc p
-    WHERE p.pronamespace = current_schema()::regnamespace
 """
 
 # Whether a value is no truth value. Searches for numbers need it, and the text it is computed from
 # may be too long for their index.
 _IS_PLAIN = """is_plain BOOLEAN
         GENERATED ALWAYS AS (text IS NULL OR text NOT IN ('false', 'true')) STORED"""
-_TABLES = (
+# Decided when they are written, because an error in a search would end it.
+_HAS_FACTS = "has_facts BOOLEAN GENERATED ALWAYS AS (is_json(facts)) STORED"
+GENERATED = {"is_plain": _IS_PLAIN, "has_facts": _HAS_FACTS}
+TABLES = (
     """
     CREATE TABLE experiments (
         id {identity},
@@ -97,6 +92,7 @@ _TABLES = (
         params_hash {text},
         facts_filed {integer},
         last_link {bytes},
+        {has_facts},
         UNIQUE (experiment_id, run_number, duplicate)
     )
     """,
@@ -317,7 +313,7 @@ _TABLES = (
     )
     """,
 )
-_INDEXES = (
+INDEXES = (
     "CREATE INDEX runs_by_reference ON runs (reference)",
     # Without texts of users, which may be too long for an entry, and without the last heartbeat:
     # it changes all the time, and a change of a column in an index writes to all of them.
@@ -374,7 +370,8 @@ _STATE = (
 )
 
 
-def _partitions() -> list[str]:
+def partitions() -> list[str]:
+    """Return the statements that create the partitions of tables."""
     return [
         f"CREATE TABLE {table}_{part} PARTITION OF {table}"
         f" FOR VALUES WITH (MODULUS {_PARTITIONS}, REMAINDER {part})"
@@ -398,38 +395,19 @@ def create(driver: PostgresDriver) -> None:
             _create(connection)
 
 
-def _later_statements() -> list[str]:
-    later = known_migrations()[FIRST_VERSION:]
-    return [statement for step in later for statement in step.on_server]
+def table_statements() -> list[str]:
+    """Return the statements that create the tables of the first version, without partitions."""
+    return [statement.format(**TYPES, **GENERATED) for statement in TABLES]
 
 
-def differences(connection: Connection) -> list[str]:
-    """Return tables, columns, indexes, views and functions that are missing."""
-    wanted = {
-        f"{kind.lower()} {name}"
-        for statement in (*_TABLES, *_INDEXES, *FUNCTIONS, *VIEWS, *_later_statements())
-        for kind, name in _MADE.findall(statement)
-    }
-    found = {f"{kind} {name}" for kind, name in connection.execute(_FOUND).fetchall()}
-    return sorted(wanted - found)
-
-
-def migrate(driver: PostgresDriver) -> int:
-    """Apply all missing migrations in one transaction, and return the version reached.
+def migrate(driver: PostgresDriver) -> None:
+    """Apply all missing migrations in one transaction.
 
     Two programs may do this at the same time: the second one finds the notes of the first.
     """
-    steps = known_migrations()
     with driver.write() as connection:
         found = int(connection.execute(CURRENT_VERSION).fetchone()[0])
-        if not connection.execute(HAS_FUNCTIONS).fetchone()[0]:
-            for statement in FUNCTIONS:
-                replaced = statement.replace("CREATE", "CREATE OR REPLACE", 1)
-                connection.raw.execute(replaced)
-            for table in ("params", "fact_values"):
-                connection.raw.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {_IS_PLAIN}")
-        _apply(connection, steps[found:])
-    return max(found, len(steps))
+        _apply(connection, known_migrations()[found:])
 
 
 def go_on_counting(driver: PostgresDriver) -> None:
@@ -448,9 +426,9 @@ def has_others(driver: PostgresDriver) -> bool:
 
 
 def _create(connection: PostgresConnection) -> None:
-    for statement in (*_TABLES, CREATE_NOTES):
-        connection.raw.execute(statement.format(**TYPES, is_plain=_IS_PLAIN))
-    for statement in (*_partitions(), *_INDEXES, *_STORAGE, *FUNCTIONS, *VIEWS):
+    for statement in (*JSON_FUNCTIONS, *table_statements(), CREATE_NOTES.format(**TYPES)):
+        connection.raw.execute(statement)
+    for statement in (*partitions(), *INDEXES, *_STORAGE, *FUNCTIONS, *VIEWS):
         connection.raw.execute(statement)
     for name, value in _STATE:
         connection.execute(

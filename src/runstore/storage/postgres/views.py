@@ -23,7 +23,8 @@ VIEWS = (
         ((ended_at - started_at) / 1000000.0)::double precision AS duration_s, exit_code, error,
         notes, commit_hash, workdir_dirty, cli, hostname, parent_uid,
         (SELECT CASE count(name) WHEN 1 THEN max(tree)
-            ELSE json_object_agg(coalesce(name, ''), tree::json)::text END
+            ELSE json_object_agg(coalesce(name, ''),
+                CASE WHEN is_json(tree) THEN tree::json END)::text END
         FROM run_params p LEFT JOIN param_values v ON v.tree_key = p.tree_key
         WHERE p.run_id = r.id) AS params,
         (SELECT json_object_agg(coalesce(p.name || '/', '') || k.key,
