@@ -4,8 +4,8 @@ import pytest
 
 from runstore.errors import FilterError
 from runstore.model.query.parse import parse_query
+from runstore.reading.filters.unknown_names import is_known_column, unknown_names
 from runstore.reading.find import query_of
-from runstore.reading.unknown_names import is_known_column, unknown_names
 
 
 @pytest.fixture

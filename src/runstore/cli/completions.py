@@ -86,7 +86,7 @@ def _views(store: Store, begun: str) -> list[str]:
 
 
 def _columns(store: Store) -> list[str]:
-    from runstore.reading.unknown_names import known_columns
+    from runstore.reading.filters.unknown_names import known_columns
 
     return known_columns(store.backend)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.cli.output import say
 from runstore.errors import FilterError, NotFoundError, RunNotFoundError, UsageError
 from runstore.model.display.short_names import short_name
-from runstore.model.reference import LATEST, has_ending
+from runstore.model.reference import LATEST, has_ending, parse_reference
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -149,8 +149,9 @@ def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
         return name, where
     try:
         uid = store.get(name).uid
-    except NotFoundError:
-        if name == LATEST or "#" in name:
+    except NotFoundError as error:
+        # Deleted runs, and runs that wait for their server, are no experiments either.
+        if error.kept or name == LATEST or "#" in name or parse_reference(name):
             raise
         store.find(experiment=name, limit=1)  # raises: there is no such experiment
         raise

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from runstore.errors import FilterError, UsageError, shown
 from runstore.model.query.fields import Word, field_of
-from runstore.model.query.tree import All, Compare, Field, Namespace, Op, Query
+from runstore.model.query.tree import EVERYTHING, All, Compare, Field, Namespace, Op, Query
+from runstore.reading.filters.named_runs import with_named_runs
+from runstore.reading.filters.unknown_names import add_namespaces, unknown_names
 from runstore.reading.liveness import settle_all
 from runstore.reading.names import as_now, check_experiment, with_source
 from runstore.reading.pages import (
@@ -21,7 +23,6 @@ from runstore.reading.pages import (
     read_cursor,
     write_cursor,
 )
-from runstore.reading.unknown_names import add_namespaces, unknown_names
 from runstore.storage.query.finder import Finder, FoundPage
 from runstore.storage.query.sort_keys import sort_keys
 from runstore.storage.query.where import Condition
@@ -193,6 +194,8 @@ def query_of(backend: Backend, where: str | Query | None, experiment: str | None
         except FilterError as error:
             add_namespaces(backend, text, error)
             raise
+    if where.where is not EVERYTHING:
+        where = replace(where, where=with_named_runs(backend.database, where.where))
     if experiment is None:
         return where
     check_experiment(backend.database, experiment, backend.place)

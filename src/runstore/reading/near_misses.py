@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from runstore.model import reference as names
+from runstore.model.display.short_names import distinct_names
 from runstore.model.display.suggestions import hint_of, nearest
 from runstore.model.status import STATUS_WORDS, Status
 from runstore.model.values import clean_text
@@ -31,7 +32,7 @@ def hint_for_run(database: Database, text: str) -> str:
         if parts is not None:
             return _of_number(database, parts[0], known) or _LIST
         if near := nearest(text, known):
-            return f"Did you mean the newest run of {near!r}, {_run(near, -1)}?"
+            return f"Did you mean the newest run of {near!r}, {near}#-1?"
     return _LIST
 
 
@@ -43,11 +44,8 @@ def _of_number(database: Database, experiment: str, known: Collection[str]) -> s
     newest = database.runs_by_number(experiment, -1)
     if not newest:
         return f"No run of {experiment!r} is left."
-    return f"The newest run of {experiment!r} is {_run(experiment, newest[0].run_number)}."
-
-
-def _run(experiment: str, number: int) -> str:
-    return f"{experiment}#{number}"
+    (called,) = distinct_names(newest, database.namesakes([newest[0].uid]))
+    return f"The newest run of {experiment!r} is {called}."
 
 
 def hint_for_experiment(name: str, known: Collection[str]) -> str:

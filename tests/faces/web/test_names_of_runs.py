@@ -3,6 +3,7 @@
 import pytest
 
 from commands import on_terminal
+from commands import runstore_here as runstore
 from places import store_at
 from runstore import Store
 from runstore.model.display.short_names import short_names
@@ -77,3 +78,49 @@ def test_a_name_has_no_ending_once_the_other_run_is_gone(store, names):
     store.delete(other)
 
     assert short_names([store.get(mine)]) == ("mnist#1",)
+
+
+@pytest.mark.parametrize(
+    ("sign", "is_other"), [("= {}", False), ("in ('none', {})", False), ("!= {}", True)]
+)
+def test_a_filter_understands_the_names(store, names, sign, is_other):
+    for uid, name in names.items():
+        run = store.get(uid)
+        for spelling in (name, f"'{name}'", f"'{run.reference}'", run.uid):
+            found = {one.uid for one in store.find(f"run {sign.format(spelling)}")}
+
+            assert found == ({*names} - {uid} if is_other else {uid}), spelling
+    assert len(store.find("run = mnist#1")) == 2
+    assert [one.uid for one in store.find("uid = latest")] == [store.list()[0].uid]
+
+
+def test_a_filter_finds_the_children_of_a_named_run(store):
+    parent = store.start("sweep", capture=False)
+    child = store.start("part", parent=parent, capture=False)
+    child.finish()
+    parent.finish()
+
+    for name in ("sweep#1", "latest", f"'{parent.reference}'", parent.uid):
+        found = store.find(f"parent = {name.replace('latest', 'sweep#-1')}")
+        assert [one.uid for one in found] == [child.uid], name
+    assert not store.find("parent = sweep#2")
+    assert not store.find("parent != sweep#1")
+
+
+def test_the_lookup_by_name_leaves_numbers_prefixes_and_texts_alone(store, names):
+    for text in ("1", "'mnist'", "'mnist_1_'", "''", "mnist#0"):
+        assert not store.find(f"run = {text}"), text
+    assert len(store.find("run like 'mnist_1_%'")) == 2
+
+
+def test_a_missing_run_is_not_called_an_experiment(store, tmp_path):
+    reference = store.get("mnist#2").reference
+
+    for name in (f"{reference}~08ff", f"{reference[:-1]}_", "mnist#1~08ff"):
+        ended = runstore("ls", name, cwd=tmp_path)
+
+        expected = "experiment" if name.endswith("_") else "run"
+        assert ended.stderr.startswith(f"runstore: There is no {expected} {name!r}"), ended.stderr
+    store.delete("mnist#2")
+    ended = runstore("ls", reference[:-1], cwd=tmp_path)
+    assert f"The run {reference} was deleted" in ended.stderr

@@ -93,14 +93,14 @@ def command(
             level=level,
             by_code=by_code,
         )
-    if as_json:
-        output.print_json(_as_json(ranking))
-        return
-    from runstore.cli.comparisons.lines import print_remark
+        if as_json:
+            output.print_json(_as_json(ranking))
+            return
+        from runstore.cli.comparisons.lines import print_remark
 
-    _print(ranking)
-    for remark in _remarks(ranking, is_chosen=is_max is not None):
-        print_remark(remark)
+        _print(ranking)
+        for remark in _remarks(ranking, is_chosen=is_max is not None):
+            print_remark(remark)
 
 
 def _only_metric(runs: Sequence[Run], words: Sequence[str]) -> str:

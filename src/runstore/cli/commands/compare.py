@@ -75,10 +75,10 @@ def command(
             everything=everything,
             metrics=metrics_meant(metrics, runs),
         )
-    if as_json:
-        _print_json(found)
-    else:
-        _print(found, transpose=transpose)
+        if as_json:
+            _print_json(found)
+        else:
+            _print(found, transpose=transpose)
 
 
 def _print_json(found: Comparison) -> None:

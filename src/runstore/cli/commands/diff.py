@@ -69,12 +69,12 @@ def command(
         )
         is_wanted = "code" in sections and not without_code
         code = code_changes(store.backend, *found.runs) if is_wanted or is_stat else None
-    if as_json:
-        output.print_json(_as_json(found, code, is_stat=is_stat))
-    elif is_stat and code is not None:
-        _print_counts(code)
-    else:
-        _print(found, code)
+        if as_json:
+            output.print_json(_as_json(found, code, is_stat=is_stat))
+        elif is_stat and code is not None:
+            _print_counts(code)
+        else:
+            _print(found, code)
 
 
 def _as_json(found: Comparison, code: CodeChanges | None, *, is_stat: bool) -> dict[str, object]:

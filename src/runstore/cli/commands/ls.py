@@ -178,7 +178,7 @@ def _turned(key: str) -> str:
 def _asked(store: Store, words: Sequence[str], sort: str | None) -> _ListRequest:
     experiment, where = place_meant(store, words)
     if sort is not None:
-        from runstore.reading.unknown_names import with_namespaces
+        from runstore.reading.filters.unknown_names import with_namespaces
 
         sort = with_namespaces(store.backend, sort)
     return _ListRequest(experiment, where, sort)

@@ -50,18 +50,18 @@ def command(words: Sequence[str], *, lost: bool, yes: bool, as_json: bool) -> No
                 )
             presumed = store.settle([one.run for one in done.silent], presume_lost=True)
             done = type(done)((*done.lost, *presumed.lost), presumed.silent)
-    if as_json:
-        output.print_json(
-            {
-                "lost": [{"uid": one.uid, "error": one.error} for one in done.lost],
-                "silent": [{"uid": one.run.uid, "reason": one.reason} for one in done.silent],
-            }
-        )
-        return
-    names = iter(short_names([*done.lost, *(one.run for one in done.silent)]))
-    for run in done.lost:
-        output.say(f"{next(names)}  lost: {run.error}")
-    for one in done.silent:
-        output.say(f"{next(names)}  {lifetime_text(one.run)}: {one.reason}")
-    if not (done.lost or done.silent):
-        output.say("runstore: there are no silent runs.", err=True)
+        if as_json:
+            output.print_json(
+                {
+                    "lost": [{"uid": one.uid, "error": one.error} for one in done.lost],
+                    "silent": [{"uid": one.run.uid, "reason": one.reason} for one in done.silent],
+                }
+            )
+            return
+        names = iter(short_names([*done.lost, *(one.run for one in done.silent)]))
+        for run in done.lost:
+            output.say(f"{next(names)}  lost: {run.error}")
+        for one in done.silent:
+            output.say(f"{next(names)}  {lifetime_text(one.run)}: {one.reason}")
+        if not (done.lost or done.silent):
+            output.say("runstore: there are no silent runs.", err=True)

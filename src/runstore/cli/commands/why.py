@@ -71,20 +71,20 @@ def command(
         runs = one_run(store, a), one_run(store, b)
         found = explain(store.backend, *runs, metric, with_code=not without_code)
         has_inputs = any(run.inputs for run in found.runs)
-    if as_json:
-        from runstore.analysis.explain.as_json import explanation_as_json
+        if as_json:
+            from runstore.analysis.explain.as_json import explanation_as_json
 
-        output.print_json(explanation_as_json(found))
-        return
-    shown = found.causes if everything else found.causes[:_SHOWN]
-    if output.is_terminal():
-        _print(found, shown)
-    else:
-        _print_columns(found, shown)
-    if everything and not has_inputs:
-        from runstore.cli.comparisons.lines import print_remark
+            output.print_json(explanation_as_json(found))
+            return
+        shown = found.causes if everything else found.causes[:_SHOWN]
+        if output.is_terminal():
+            _print(found, shown)
+        else:
+            _print_columns(found, shown)
+        if everything and not has_inputs:
+            from runstore.cli.comparisons.lines import print_remark
 
-        print_remark("Neither run recorded the data it read; record it with run.use().")
+            print_remark("Neither run recorded the data it read; record it with run.use().")
 
 
 def _texts(one: Cause) -> tuple[str, ...]:

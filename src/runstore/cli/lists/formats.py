@@ -18,11 +18,11 @@ from runstore.model.display.as_json import as_utc
 from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
+from runstore.reading.filters.unknown_names import is_known_column
 from runstore.reading.runs_table import RunsTable, Table
 from runstore.reading.shown.listing import SYSTEM, headings
 from runstore.reading.tables.columns import Column, Type
 from runstore.reading.tables.streamed import RunsPart, StreamedRuns, write_parquet
-from runstore.reading.unknown_names import is_known_column
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

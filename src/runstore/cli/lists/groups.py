@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from runstore.cli.lists.formats import print_table_of
 from runstore.cli.output import is_terminal, say
 from runstore.errors import UsageError
+from runstore.reading.filters.unknown_names import is_known_column, unknown_names, with_namespaces
 from runstore.reading.find import query_of
 from runstore.reading.groups import GroupsTable, field_of_text, sorted_by
 from runstore.reading.tables.columns import Column, Type
-from runstore.reading.unknown_names import is_known_column, unknown_names, with_namespaces
 
 if TYPE_CHECKING:
     from runstore.store import Store

@@ -49,6 +49,11 @@ _SPELLINGS = {
     ),
     "QUANTITY": r"-?\d+(?:\.\d+)?\s?(?i:ms|sec|min|s|m|h|d|w)(?!\w)",
     "NUMBER": (r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w)|[+-]?inf(?!\w)|nan(?!\w)"),
+    # `mnist#7`, `mnist#-1`, `mnist#7~b456`, a reference with such an ending, and a uid.
+    "RUN": (
+        r"[^\W\d][\w/-]*(?:#-?\d+(?:~[0-9a-f]{4,12})?|~[0-9a-f]{4,12})(?![\w/#~-])"
+        r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![\w-])"
+    ),
     "STRING": r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""",
     "NAME": r"[^\W\d][\w/-]*",
     "PART": r"\w[\w/@:+-]*",
@@ -82,6 +87,7 @@ _EXPECTED = {
     "RSQB": "]",
 }
 _VALUES = {
+    "RUN": "bare",
     "VERSION": "unquoted",
     "DATE": "unquoted",
     "QUANTITY": "unquoted",

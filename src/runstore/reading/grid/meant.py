@@ -11,7 +11,7 @@ from runstore.model.query.parse import parse_query
 from runstore.model.query.spelling import spelled, spelled_value
 from runstore.model.query.tree import Namespace
 from runstore.model.status import STATUS_WORDS, Status
-from runstore.reading.unknown_names import experiment_before
+from runstore.reading.filters.unknown_names import experiment_before
 from runstore.storage.query.names import StoredNames
 
 if TYPE_CHECKING:

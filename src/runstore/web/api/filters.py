@@ -8,9 +8,9 @@ from typing import Any
 from runstore.errors import FilterError
 from runstore.model.query.parse import parse_query
 from runstore.model.query.tree import Query
+from runstore.reading.filters.unknown_names import unknown_names
 from runstore.reading.grid.completing import completions
 from runstore.reading.grid.meant import meant_filters
-from runstore.reading.unknown_names import unknown_names
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint, Text, Whole
 from runstore.web.errors import error_as_json
