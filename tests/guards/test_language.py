@@ -133,3 +133,16 @@ def test_a_text_reads_like_english(name):
     if words > 500 and not name.endswith("strings"):
         needed = AIM.conditions * words / 1000
         assert found["conditions"] >= needed, f"{name}: if and when {found['conditions']} times"
+
+
+def test_docs_install_runstore_from_a_clone():
+    """The package is not on an index yet, so its name installs nothing, or another package."""
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+
+    wrong = [
+        f"{page.relative_to(REPOSITORY)}: {found}"
+        for page in pages
+        for found in re.findall(r"pip install [^`\n]*\brunstore\b[^`\n]*", page.read_text("utf-8"))
+    ]
+
+    assert wrong == []
