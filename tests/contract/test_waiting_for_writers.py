@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from runstore.errors import StoreLockedError
+from runstore.errors import StoreError, StoreLockedError
 from runstore.storage.sqlite import driver as driver_module
 from runstore.storage.sqlite.driver import BUSY_TIMEOUT_S
 
@@ -149,3 +149,18 @@ def test_an_error_of_another_kind_is_not_waited_for(store, waits):
         begin(store)
 
     assert waits == []
+
+
+@pytest.mark.parametrize("why", ["database is locked", "database or disk is full"])
+def test_an_error_of_a_reader_speaks_of_no_change(store, why):
+    """The same errors come from reading: from a hot journal, or a sort without room for it."""
+    driver = store.backend.database.driver
+
+    with pytest.raises(StoreError) as read, driver.read():
+        raise sqlite3.OperationalError(why)
+    with pytest.raises(StoreError) as written, driver.write():
+        raise sqlite3.OperationalError(why)
+
+    assert read.value.kept == "Nothing was changed."
+    assert "written" not in read.value.what
+    assert written.value.kept.endswith("this change was not written.")

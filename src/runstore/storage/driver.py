@@ -12,6 +12,7 @@ from runstore.errors import StoreError, StoreLockedError
 
 Parameters = Union[Mapping[str, Any], Sequence[Any]]
 T = TypeVar("T")
+NOT_WRITTEN = "Runs recorded before are safe; this change was not written."
 
 
 class Highest(bytes):
@@ -262,6 +263,11 @@ class DriverBase:
         """Whether this thread is inside a transaction that must not be interrupted."""
         return self._own.is_writing
 
+    @property
+    def _kept(self) -> str:
+        """The part of an error about what was kept; a read has no change that could be lost."""
+        return NOT_WRITTEN if self.is_writing else "Nothing was changed."
+
     def after_writing(self, work: Callable[[], None]) -> None:
         """Call a function after the current transaction of this thread; it must not raise."""
         self._own.waiting.append(work)
@@ -270,7 +276,7 @@ class DriverBase:
         """Return the error for a write inside a transaction of the same thread."""
         return StoreLockedError(
             f"This thread is writing to {self.path} already, and was interrupted.",
-            kept="This change was not written.",
+            kept=NOT_WRITTEN,
             hint="Write outside of signal handlers and finalizers.",
         )
 

@@ -59,8 +59,9 @@ _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
 _PASSING = _AWAY | {"40001", "40P01"}  # also serialization failures and deadlocks
 _LOST = "08"  # the class of lost connections
 _KEPT = "Runs recorded before are safe; nothing more was written."
-# Errors of the server and their meaning for users: the first one with the code counts.
-_MEANINGS: tuple[tuple[frozenset[str], type[StoreError], str, str, str], ...] = (
+# Errors of the server and their meaning for users: the first one with the code counts. What was
+# kept depends on the statement if it is None.
+_MEANINGS: tuple[tuple[frozenset[str], type[StoreError], str, str | None, str], ...] = (
     (
         frozenset({"55P03", "40001", "40P01"}),
         StoreLockedError,
@@ -93,13 +94,13 @@ _MEANINGS: tuple[tuple[frozenset[str], type[StoreError], str, str, str], ...] = 
         frozenset({"42P01", "42703", "42883"}),  # no such table, column, function
         StoreCorruptError,
         "{path} lacks a part of its tables: {text}.",
-        "This change was not written.",
+        None,
         "Try: runstore migrate. If data is missing, restore the database from a backup.",
     ),
     (
         frozenset({"53100", "53200"}),
         StoreUnavailableError,
-        "The data could not be written to {path}: {text}.",
+        "There is no space left for {path}: {text}.",
         _KEPT,
         "Free some space on the server, then try again.",
     ),
@@ -107,7 +108,7 @@ _MEANINGS: tuple[tuple[frozenset[str], type[StoreError], str, str, str], ...] = 
         frozenset({"54000", "22001"}),
         StoreError,
         "A value is too long for {path}: {text}.",
-        "This change was not written.",
+        None,
         "Use shorter names.",
     ),
 )
@@ -764,12 +765,14 @@ class PostgresDriver(DriverBase):
         text = " ".join(str(error).split())
         for states, kind, what, kept, hint in _MEANINGS:
             if state in states:
-                return kind(what.format(path=self.path, text=text), kept=kept, hint=hint)
+                return kind(
+                    what.format(path=self.path, text=text), kept=kept or self._kept, hint=hint
+                )
         if isinstance(error, (self.psycopg.OperationalError, self.psycopg.InterfaceError)):
             lost = _unreachable(f"The connection to {self.path} was lost: {away.reason_of(text)}.")
             is_lost = not state or state in _AWAY or state.startswith(_LOST)
             return lost if is_lost else self._unusable(text)
-        return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
+        return StoreError(f"{self.path}: {text}.", kept=self._kept)
 
     def _unusable(self, reason: str) -> StoreUnavailableError:
         return StoreUnavailableError(

@@ -782,14 +782,14 @@ class SQLiteDriver(DriverBase):
         if _is_busy(error):
             return StoreLockedError(
                 f"Another program keeps {self.path} locked.",
-                kept="Runs recorded before are safe; this change was not written.",
+                kept=self._kept,
                 hint="Stop the program that holds the lock, then try again.",
             )
         text = str(error)
         if _is_full(error):
             return StoreUnavailableError(
-                f"The data could not be written to {self.path}: {text}.",
-                kept="Runs recorded before are safe; this change was not written.",
+                f"There is no space left for {self.path}: {text}.",
+                kept=self._kept,
                 hint="Free some space, then try again.",
             )
         if "readonly" in text or "read-only" in text:
@@ -812,7 +812,7 @@ class SQLiteDriver(DriverBase):
                 kept="It was not changed.",
                 hint="Move the file aside to start afresh; its data may be recoverable.",
             )
-        return StoreError(f"{self.path}: {text}.", kept="This change was not written.")
+        return StoreError(f"{self.path}: {text}.", kept=self._kept)
 
 
 # Databases whose descriptors the program has closed.
