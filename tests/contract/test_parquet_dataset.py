@@ -275,3 +275,37 @@ def test_a_damaged_manifest_is_left_alone(store, tmp_path):
     with pytest.raises(ConflictError, match="cannot be read"):
         store.export_parquet(tmp_path / "out")
     assert (tmp_path / "out" / "_runstore.json").read_text() == "[1"
+
+
+def test_a_damaged_metric_is_left_out_and_named(store, tmp_path):
+    """Also by the next export, until it can be read again."""
+    record(store)
+    run = store.start("mnist", params={"lr": 0.1}, capture=False)
+    run.log({"good": 1.0, "torn": 2.0})
+    run.finish()
+    put = (
+        "UPDATE metric_chunks SET chunk = ?"
+        " WHERE key_id = (SELECT id FROM metric_keys WHERE key = 'torn')"
+    )
+    with store.backend.database.driver.write() as connection:
+        ((chunk,),) = connection.execute(
+            "SELECT chunk FROM metric_chunks c JOIN metric_keys k ON k.id = c.key_id"
+            " WHERE k.key = 'torn'"
+        ).fetchall()
+        connection.execute(put, (bytes(chunk)[:5],))
+
+    exports = [store.export_parquet(tmp_path / "out") for _ in range(2)]
+
+    for done in exports:
+        ((reference, metric, reason),) = done.left_out
+        assert (reference, metric) == (run.reference, "torn")
+        assert "truncated" in reason or "cannot be read" in reason
+    written = [(row["run_number"], row["key"]) for row in rows(tmp_path / "out", "metrics")]
+    assert written == [(1, "loss")] * 3 + [(2, "good")]
+    assert {row["key"] for row in rows(tmp_path / "out", "series")} == {"loss", "good", "torn"}
+
+    with store.backend.database.driver.write() as connection:
+        connection.execute(put, (chunk,))
+
+    assert store.export_parquet(tmp_path / "out").left_out == ()
+    assert len(rows(tmp_path / "out", "metrics")) == 5

@@ -34,6 +34,7 @@ def test_experiments_filters_and_runs_limit_it(project):
 
     assert json.loads(ended.stdout) == {
         "folder": str(project / "out"), "runs": 1, "written": 6, "unchanged": 0, "removed": 0,
+        "left_out": [],
     }  # fmt: skip
     assert json.loads(one.stdout)["runs"] == 1
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runstore.errors import ConflictError, StoreUnavailableError, UsageError
+from runstore.errors import ConflictError, StoreCorruptError, StoreUnavailableError, UsageError
 from runstore.exports.columns import METRICS, POINT, rows_of, run_columns, schema_of
 from runstore.exports.files import written_aside
 from runstore.exports.parts import DatasetPart, Manifest, parts_of
@@ -32,6 +32,20 @@ _PATIENCE_S = 1.0
 _LOCK = "_runstore.lock"
 
 
+class LeftOutSeries(NamedTuple):
+    """A metric whose points cannot be read.
+
+    Attributes:
+        run: The reference of the run.
+        metric: The key.
+        reason: What is damaged, as a sentence.
+    """
+
+    run: str
+    metric: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Exported:
     """The result of an export.
@@ -42,6 +56,7 @@ class Exported:
         written: Number of files written, new or changed.
         unchanged: Number of files that were up to date.
         removed: Number of files removed, because their runs were deleted or moved.
+        left_out: Damaged metrics, which are not in the dataset.
     """
 
     folder: Path
@@ -49,6 +64,7 @@ class Exported:
     written: int
     unchanged: int
     removed: int
+    left_out: tuple[LeftOutSeries, ...] = ()
 
 
 def export_dataset(
@@ -74,11 +90,15 @@ def export_dataset(
         with locked(folder / _LOCK, is_shared=False, patience_s=_PATIENCE_S):
             manifest.open(about)
             outdated = [part for part in parts if not manifest.is_current(part)]
+            left_out: list[LeftOutSeries] = []
+            incomplete = []
             for done, part in enumerate(outdated):
                 tell(done, len(outdated))
-                _write(backend, folder, part)
+                if damaged := _write(backend, folder, part):
+                    left_out += damaged
+                    incomplete.append(part)
             tell(len(outdated), len(outdated))
-            removed = manifest.close(parts)
+            removed = manifest.close(parts, incomplete)
     except OSError as error:
         raise StoreUnavailableError(
             f"The dataset cannot be written to {folder}: {error.strerror or error}.",
@@ -87,7 +107,7 @@ def export_dataset(
         ) from error
     written = sum(len(part.tables) for part in outdated)
     files = sum(len(part.tables) for part in parts)
-    return Exported(folder, len(ids), written, files - written, removed)
+    return Exported(folder, len(ids), written, files - written, removed, tuple(left_out))
 
 
 def _check_folder(backend: Backend, folder: Path) -> None:
@@ -104,13 +124,15 @@ def _check_folder(backend: Backend, folder: Path) -> None:
         )
 
 
-def _write(backend: Backend, folder: Path, part: DatasetPart) -> None:
-    """Write the files of a part."""
+def _write(backend: Backend, folder: Path, part: DatasetPart) -> list[LeftOutSeries]:
+    """Write the files of a part, and return the metrics that cannot be read."""
+    left_out: list[LeftOutSeries] = []
     if part.is_metrics:
-        _write_table(folder, METRICS, part, _points(backend, part.states))
-        return
+        _write_table(folder, METRICS, part, _points(backend, part.states, left_out))
+        return left_out
     for table, rows in rows_of(backend, _runs(backend, part.states)).items():
         _write_table(folder, table, part, iter([_as_arrow(table, rows)]))
+    return left_out
 
 
 def _write_table(
@@ -163,13 +185,23 @@ class _ByUid(NamedTuple):
     parameter_sets: tuple[ParameterSet, ...]
 
 
-def _points(backend: Backend, states: Sequence[RunState]) -> Iterator[pa.Table]:
-    """Yield the points of runs, in tables of about equal size."""
+def _points(
+    backend: Backend, states: Sequence[RunState], left_out: list[LeftOutSeries]
+) -> Iterator[pa.Table]:
+    """Yield the points of runs, in tables of about equal size; damaged metrics are left out."""
     arrow, schema = library("pyarrow", "arrow"), schema_of(METRICS)
     for some in parts_by_points(states, attrgetter("points")):
         runs = {run.uid: run for run in _runs(backend, some)}
+
+        def leave_out(
+            uid: str, key: str, error: StoreCorruptError, runs: Mapping[str, Run] = runs
+        ) -> None:
+            left_out.append(LeftOutSeries(runs[uid].reference, key, error.what))
+
         found = read_points_of(
-            backend, [_ByUid(run.uid, run.uid, run.parameter_sets) for run in runs.values()]
+            backend,
+            [_ByUid(run.uid, run.uid, run.parameter_sets) for run in runs.values()],
+            leave_out=leave_out,
         ).to_arrow()
         uids = found.column("run").combine_chunks()
         of_runs = [runs[uid] for uid in uids.dictionary.to_pylist()]

@@ -140,13 +140,19 @@ class Manifest:
             and all((self._folder / table / part.name).exists() for table in part.tables)
         )
 
-    def close(self, parts: Collection[DatasetPart]) -> int:
+    def close(self, parts: Collection[DatasetPart], incomplete: Iterable[DatasetPart]) -> int:
         """Remove the files of parts that no longer exist, and record the current ones.
+
+        Args:
+            parts: The parts of the dataset.
+            incomplete: Those that lack damaged data, which the next export tries to read again.
 
         Returns:
             The number of removed files.
         """
-        self._write(self._about, {_key(part): part.digest for part in parts})
+        digests = {_key(part): part.digest for part in parts}
+        digests.update(dict.fromkeys(map(_key, incomplete), ""))
+        self._write(self._about, digests)
         expected = {self._folder / table / part.name for part in parts for table in part.tables}
         removed = 0
         for table in TABLES:

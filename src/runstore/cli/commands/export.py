@@ -6,14 +6,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runstore.cli import output
 from runstore.cli.amounts import counted
 from runstore.cli.context import open_store
+from runstore.cli.exit_codes import FAILED
 from runstore.cli.words import place_meant
 from runstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from runstore.exports.dataset import Exported
+
+_NAMES_SHOWN = 10
 
 
 @click.command(short_help="Write runs to a dataset of Parquet files.")
@@ -26,7 +33,10 @@ from runstore.errors import UsageError
     help="Folder of the dataset; a later export to it writes only what changed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(words: tuple[str, ...], folder: Path | None, *, as_json: bool) -> None:
+@click.pass_context
+def command(
+    context: click.Context, words: tuple[str, ...], folder: Path | None, *, as_json: bool
+) -> None:
     """Write runs, parameters, metrics, tags and artifacts to a dataset of Parquet files.
 
     DuckDB, Polars, Dask, Spark and other engines read it. Without arguments, it has all runs.
@@ -35,6 +45,8 @@ def command(words: tuple[str, ...], folder: Path | None, *, as_json: bool) -> No
     \b
     runstore export --parquet runs
     runstore export mnist "status = complete" --parquet good-runs
+
+    The exit code is 1 if a damaged metric was left out.
     """  # noqa: D301 - click keeps lines after the mark as they are
     if folder is None:
         raise UsageError(
@@ -47,22 +59,41 @@ def command(words: tuple[str, ...], folder: Path | None, *, as_json: bool) -> No
         experiment, where = place_meant(store, words)
         done = export_dataset(store.backend, folder.absolute(), where, experiment, tell)
     if as_json:
-        output.print_json(
-            {
-                "folder": str(done.folder),
-                "runs": done.runs,
-                "written": done.written,
-                "unchanged": done.unchanged,
-                "removed": done.removed,
-            }
-        )
-        return
+        output.print_json(_as_json(done))
+    else:
+        _print(done, folder)
+    if done.left_out:
+        context.exit(FAILED)
+
+
+def _as_json(done: Exported) -> dict[str, Any]:
+    return {
+        "folder": str(done.folder),
+        "runs": done.runs,
+        "written": done.written,
+        "unchanged": done.unchanged,
+        "removed": done.removed,
+        "left_out": [one._asdict() for one in done.left_out],
+    }
+
+
+def _print(done: Exported, folder: Path) -> None:
     changes = [
         f"{counted(done.written, 'file')} written",
         *([f"{done.unchanged:,} up to date"] if done.unchanged else []),
         *([f"{done.removed:,} removed"] if done.removed else []),
     ]
     output.say(f"runstore: {folder} has {counted(done.runs, 'run')} ({', '.join(changes)}).")
+    for one in done.left_out[:_NAMES_SHOWN]:
+        output.say(
+            f"runstore: The metric {one.metric!r} of {one.run} was left out. {one.reason}",
+            err=True,
+        )
+    more = len(done.left_out) - _NAMES_SHOWN
+    if more > 0:
+        output.say(f"runstore: {counted(more, 'other metric')} were left out as well.", err=True)
+    if done.left_out:
+        output.say("To see what else is damaged: runstore doctor --deep", err=True)
 
 
 @contextmanager

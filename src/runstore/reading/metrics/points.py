@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
 T = TypeVar("T")
+OnDamage = Callable[[str, str, StoreCorruptError], None]
 # Read at once: fast, and little compared to the table itself.
 _POINTS_AT_ONCE = 500_000
 _RUNS_AT_ONCE = 1000
@@ -46,8 +47,19 @@ def read_points_of(
     runs: object,
     keys: str | Iterable[str] | None = None,
     limit: int | None = None,
+    *,
+    leave_out: OnDamage | None = None,
 ) -> PointsTable:
-    """Return the points of many runs; see `Store.points`."""
+    """Return the points of many runs; see `Store.points`.
+
+    Args:
+        backend: The store.
+        runs: The runs, or their names.
+        keys: Keys of metrics, or patterns of them; None for all.
+        limit: Maximum number of points per series.
+        leave_out: Called with the uid, the key and the error of a damaged series, which is left
+            out; without it, the error is raised.
+    """
     if limit is not None:
         limit = arguments.count(limit, "limit", FEWEST_SAMPLED)
     chosen = _chosen(backend, runs)
@@ -55,7 +67,7 @@ def read_points_of(
     for uid, run in chosen.items():
         if uid not in known:
             raise RunNotFoundError(f"{run.reference} is not in {backend.place}.")
-    table = _Building(chosen, _WantedMetrics(keys), limit)
+    table = _Building(chosen, _WantedMetrics(keys), limit, leave_out)
     counts = Counter[str]()
     for one in stored:
         if table.is_wanted(one.uid, one.series):
@@ -177,12 +189,18 @@ class _Building:
         runs: The runs by uid.
         wanted: The requested metrics.
         limit: Maximum number of points per series.
+        leave_out: Called with a damaged series; see `read_points_of`.
     """
 
     def __init__(
-        self, runs: Mapping[str, AnyRun], wanted: _WantedMetrics, limit: int | None
+        self,
+        runs: Mapping[str, AnyRun],
+        wanted: _WantedMetrics,
+        limit: int | None,
+        leave_out: OnDamage | None,
     ) -> None:
         self.wanted = wanted
+        self._leave_out = leave_out
         self._runs = runs
         self._limit = limit
         self._has_numpy = importlib.util.find_spec("numpy") is not None
@@ -224,7 +242,12 @@ class _Building:
                 for chunk in chunks.get(series, ()):
                     self._add_chunk(chunk)
             except StoreCorruptError as error:
-                raise damaged_series(self._labels[uid], series.key, error) from error
+                if self._leave_out is None:
+                    raise damaged_series(self._labels[uid], series.key, error) from error
+                self._leave_out(uid, series.key, error)
+                for column in self._columns:
+                    del column[begin:]
+                continue
             if series in waiting:
                 extend(self._columns, waiting[series])
             if self._limit is not None and len(self._values) - begin > self._limit:
