@@ -2,17 +2,19 @@
 
 Each step is one module, `m0001_runs.py` and so on, with `NAME` and `STATEMENTS`. A step after
 those that `storage/postgres/schema.py` begins with has `ON_SERVER` as well, if its statements
-differ in PostgreSQL. A step runs in
-one transaction together with the note that it ran; a new database takes all steps in one. Words
-in braces (`{identity}`, `{text}`) are column types whose names depend on the engine; the driver
-fills them in.
+differ in PostgreSQL. A step runs in one transaction together with the note that it ran; a new
+database takes all steps in one, without creating anything that a later step changes. Words in
+braces (`{identity}`, `{text}`) are column types whose names depend on the engine; the driver fills
+them in.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from runstore.storage.driver import Connection, Driver
@@ -56,6 +58,8 @@ FOREIGN = """
         OR (type = 'view' AND name NOT LIKE '%\\_flat' ESCAPE '\\')
         OR (type = 'table' AND sql LIKE 'CREATE VIRTUAL%')
 """
+# Before the first condition of a whole table, or else the last parenthesis.
+_END_OF_COLUMNS = re.compile(r",\s*(?=PRIMARY KEY \(|UNIQUE \()|\s*\)[^)]*$")
 CURRENT_VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 
 
@@ -90,23 +94,49 @@ def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> in
         connection.execute(CREATE_NOTES.format(**driver.types))
         found = current_version(connection)
         if found == 0:  # one sync to disk instead of one for each step
-            _apply(steps, driver, connection)
+            _execute(combined(steps), driver, connection)
+            for step in steps:
+                _note(step, connection)
             return len(steps)
     if found < len(steps):
         driver.copy_aside(f"before-schema-{found + 1:04d}")
     for step in steps:
         with driver.write() as connection:
             if current_version(connection) < step.version:
-                _apply([step], driver, connection)
+                _execute(step.statements, driver, connection)
+                _note(step, connection)
     return len(steps)
 
 
-def _apply(steps: Iterable[Migration], driver: Driver, connection: Connection) -> None:
-    for step in steps:
-        for statement in step.statements:
-            connection.execute(statement.format(**driver.types))
-        note = {"version": step.version, "name": step.name, "applied_at": time.time_ns() // 1000}
-        connection.execute(ADD_NOTE, note)
+def combined(steps: Iterable[Migration]) -> list[str]:
+    """Return statements for a new database that have the same result, in half the time.
+
+    Added columns are part of their tables, and what a later step drops is not created.
+    """
+    made: dict[str, str] = {}
+    of_rows = []
+    for statement in chain.from_iterable(step.statements for step in steps):
+        verb, _, name, rest = [*statement.split(maxsplit=3), ""][:4]
+        if verb == "CREATE":
+            made[name] = statement
+        elif verb == "DROP":
+            del made[name]
+        elif verb == "ALTER":
+            column = rest.removeprefix("ADD COLUMN ")
+            made[name] = _END_OF_COLUMNS.sub(rf", {column}\g<0>", made[name], count=1)
+        else:
+            of_rows.append(statement)
+    return [*made.values(), *of_rows]
+
+
+def _execute(statements: Iterable[str], driver: Driver, connection: Connection) -> None:
+    for statement in statements:
+        connection.execute(statement.format(**driver.types))
+
+
+def _note(step: Migration, connection: Connection) -> None:
+    note = {"version": step.version, "name": step.name, "applied_at": time.time_ns() // 1000}
+    connection.execute(ADD_NOTE, note)
 
 
 def stand_ins(version: int, types: Mapping[str, str]) -> list[str]:
