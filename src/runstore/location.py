@@ -40,6 +40,7 @@ _SERVERS = frozenset({"postgresql", "postgres"})
 _FILES_OF_STORES = ("store.json", "spool")
 # In folders on this machine of a store on a server: its URL without passwords.
 SERVER_NOTE = "server.txt"
+_warned: set[Path] = set()
 
 
 def server_of_project() -> ServerLocation | None:
@@ -335,8 +336,15 @@ def make_own_folder(path: Path, shown: str) -> None:
     Raises:
         StoreUnavailableError: The folder cannot be created.
     """
+    from runstore.storage.postgres.location import is_temporary
+
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_temporary(path):
+            from runstore.storage.trust.own_places import private_folder
+
+            private_folder(path, parts=4)
+        else:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         note = path / SERVER_NOTE
         if not is_there(note):
             note.write_text(f"{shown}\n", encoding="utf-8")
@@ -347,6 +355,39 @@ def make_own_folder(path: Path, shown: str) -> None:
             kept="Nothing was changed.",
             hint="Make it writable, or set XDG_STATE_HOME to a folder with free space.",
         ) from error
+
+
+def offer_own_folder(path: Path, shown: str) -> None:
+    """Create the folder of a store on a server if that is possible; otherwise, warn once.
+
+    Args:
+        path: The folder; see `make_own_folder`.
+        shown: The URL without passwords.
+
+    Raises:
+        StoreUnavailableError: There is a file in its place.
+    """
+    from runstore.storage.postgres.location import is_temporary
+
+    what = None
+    try:
+        make_own_folder(path, shown)
+    except StoreUnavailableError as error:
+        if isinstance(error.__cause__, (NotADirectoryError, FileExistsError)):
+            raise
+        what = (
+            f"{error.what} Data is written to the server directly; points that it does not accept"
+            " at once are kept in memory."
+        )
+    if what is None and is_temporary(path):
+        what = (
+            f"The state folder cannot be written. Data in flight to {shown} is kept in {path}, and"
+            " runs are recorded there while the server is away; set XDG_STATE_HOME to a folder"
+            " that lasts."
+        )
+    if what is not None and path not in _warned:
+        _warned.add(path)
+        warn(what)
 
 
 def _make_with_parents(path: Path) -> None:

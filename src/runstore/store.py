@@ -28,7 +28,7 @@ from runstore.location import (
     check_place,
     find_place,
     make_folder,
-    make_own_folder,
+    offer_own_folder,
     server_of,
     unreachable,
     warn_of_store_apart,
@@ -185,7 +185,7 @@ class Store:
             if not create:
                 raise
             return cls._to_reach_later(server)
-        make_own_folder(server.folder, server.shown)
+        offer_own_folder(server.folder, server.shown)
         backend = Backend(server.folder, database, server=server)
         store = cls(backend)
         take_in(backend)

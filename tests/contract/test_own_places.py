@@ -358,7 +358,7 @@ def test_points_of_another_user_are_shown_and_not_taken_in(store_folder):
 
 
 def test_without_any_place_the_reason_is_said(store_folder, temporary, monkeypatch):
-    monkeypatch.setattr(own_places, "_private", refused)
+    monkeypatch.setattr(own_places, "private_folder", refused)
     shutil.rmtree(store_folder)
 
     with pytest.raises(PermissionError, match="refused"):

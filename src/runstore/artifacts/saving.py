@@ -252,21 +252,52 @@ def _kept_by(thing: Any, path: str) -> Keep:
         )
 
     def keep(objects: Objects) -> Contents:
-        with objects.aside(Path(path).suffix.lower()) as aside:
+        suffix = Path(path).suffix.lower()
+        try:
+            with objects.aside(suffix) as aside:
+                _write_thing(write, thing, path, aside)
+                return objects.adopt(aside)
+        except StoreError:
+            raise
+        except OSError as refused:
             try:
-                write(thing, aside)
-            except (OSError, RunstoreError):
+                from tempfile import TemporaryDirectory
+
+                with TemporaryDirectory() as folder:  # on another disk, perhaps
+                    aside = Path(folder, f"saved{suffix}")
+                    _write_thing(write, thing, path, aside)
+                    return objects.keep_file(aside)
+            except StoreError:
                 raise
-            except Exception as error:  # any error of the object's own library
-                told = named_error(error)
-                raise InvalidValueError(
-                    f"A {type(thing).__name__} could not be saved as {path!r} ({told}).",
-                    kept="Nothing was saved.",
-                    hint="Save it in another format, such as .pkl.",
-                ) from error
-            return objects.adopt(aside)
+            except (OSError, ImportError):
+                raise refused from None
 
     return keep
+
+
+def _write_thing(write: Callable[[Any, Path], object], thing: Any, path: str, aside: Path) -> None:
+    """Write an object to a file.
+
+    Args:
+        write: The function of its library.
+        thing: The object.
+        path: Its name, for messages.
+        aside: The file.
+
+    Raises:
+        InvalidValueError: The library cannot do it.
+    """
+    try:
+        write(thing, aside)
+    except (OSError, RunstoreError):
+        raise
+    except Exception as error:  # any error of the object's own library
+        told = named_error(error)
+        raise InvalidValueError(
+            f"A {type(thing).__name__} could not be saved as {path!r} ({told}).",
+            kept="Nothing was saved.",
+            hint="Save it in another format, such as .pkl.",
+        ) from error
 
 
 def _keep_stream(objects: Objects, stream: Any) -> Contents:

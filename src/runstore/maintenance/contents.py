@@ -153,5 +153,14 @@ class _CountedFile:
         self._report(len(some))
         return some
 
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, position: int) -> int:
+        return self._file.seek(position)
+
     def fileno(self) -> int:
         return self._file.fileno()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from runstore.errors import RunstoreError, StoreError, StoreWarning
 from runstore.storage.database import END_PATIENCE_S
 from runstore.storage.files.safe_files import remove_file
+from runstore.storage.metrics.point_files import write_copy
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import is_missing
 from runstore.user_warnings import warn
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Pause after each import, relative to its duration, to let other writers in.
 _SHARE_OF_OTHERS = 50
+# The first of more files are closed before they are imported.
+_OPEN_AT_MOST = 8
 
 
 class PointImport:
@@ -45,6 +48,8 @@ class PointImport:
 
     def __init__(self, backend: Backend, uid: str, reference: str) -> None:
         self.written: list[Path] = []
+        # The latest files, which stay open until they are imported.
+        self._open: dict[Path, PointFile] = {}
         self.was_refused = False
         self._backend = backend
         self._uid = uid
@@ -53,6 +58,49 @@ class PointImport:
         # The points imported together with the end of the run.
         self._last: Path | None = None
         self._taken: TakenIn | OSError | None = None
+
+    def add(self, file: PointFile) -> None:
+        """Add a file that was created just now."""
+        self._open[file.path] = file
+        self.written.append(file.path)
+        for path in tuple(self._open)[:-_OPEN_AT_MOST]:
+            self._close(path)
+
+    def _close(self, path: Path) -> None:
+        file = self._open.pop(path, None)
+        if file is not None:
+            file.close()
+
+    def close_all(self) -> None:
+        """Close all files but the one that is imported with the end of the run.
+
+        One that was deleted and could not be imported is written again.
+        """
+        for path in tuple(self._open):
+            if path != self._last:
+                self._rescue(path)
+                self._close(path)
+
+    def _rescue(self, path: Path) -> None:
+        file = self._open.get(path)
+        if file is None or path not in self.written or not is_missing(path):
+            return
+        saved = file.saved()
+        if saved is not None:
+            with suppress(OSError):
+                self._backend.spool.in_first_place(lambda folder: write_copy(folder, path, saved))
+
+    def _saved(self, path: Path, *, is_over: bool = False) -> Callable[[], bytes | None]:
+        """Return a function that reads a file even if it was deleted.
+
+        At the end, files that are in their place are closed: the program may have used up its
+        descriptors.
+        """
+        file = self._open.get(path)
+        if is_over and not is_missing(path):
+            self._close(path)
+            return _nothing
+        return _nothing if file is None else file.saved
 
     def absorb_some(self, current: PointFile | None, rests: Callable[[float], bool]) -> None:
         """Import full files, and the points that the current file has so far.
@@ -71,7 +119,7 @@ class PointImport:
                 return
         began = clock.monotonic()
         if current is not None and began >= self._absorb_at:
-            self._backend.metrics.absorb(current.path)
+            self._backend.metrics.absorb(current.path, saved=current.saved)
             now = clock.monotonic()
             # A single run is imported every second; many runs at once take turns.
             self._absorb_at = now + _SHARE_OF_OTHERS * (now - began)
@@ -79,11 +127,13 @@ class PointImport:
     def absorbed(self, path: Path, *, is_over: bool = False) -> bool:
         """Import a file; return whether it is now imported, by this process or another."""
         table = self._backend.metrics
-        if not is_missing(path):
-            table.absorb(path, is_over=is_over)
+        saved = self._saved(path, is_over=is_over)
+        if not is_missing(path) or saved() is not None:
+            table.absorb(path, is_over=is_over, saved=saved)
         elif not table.has_seen(path):
             return False
         if is_missing(path):
+            self._close(path)
             with suppress(ValueError):  # another thread was faster
                 self.written.remove(path)
         return True
@@ -133,7 +183,9 @@ class PointImport:
         if path is None:
             return
         try:
-            self._taken = self._backend.metrics.take_in(connection, path, is_over=True)
+            self._taken = self._backend.metrics.take_in(
+                connection, path, is_over=True, saved=self._saved(path, is_over=True)
+            )
         except StoreError:
             raise
         except OSError as error:  # the end is written anyway
@@ -153,6 +205,7 @@ class PointImport:
                 self.written.remove(path)
         elif not self._taken.is_there and path in self.written:  # else created needlessly
             self._refuse(FileNotFoundError(f"{path} was moved."))
+        self.close_all()
 
     def take_in_rest(self) -> None:
         """Import the last file separately, as the end was not written."""
@@ -165,6 +218,7 @@ class PointImport:
         is_one = self._last is not None
         self._last = None
         if is_one:
+            self.close_all()
             self._refuse(error)
         return is_one
 
@@ -174,6 +228,7 @@ class PointImport:
         if path is not None:
             with suppress(OSError):
                 remove_file(path)
+            self._close(path)
 
     def _refuse(self, error: Exception) -> None:
         self.was_refused = True
@@ -186,3 +241,7 @@ class PointImport:
                 else "were in its spool; if the store was moved, they are imported there."
             )
         )
+
+
+def _nothing() -> bytes | None:
+    return None

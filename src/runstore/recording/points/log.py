@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time as clock
 import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count, islice
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runstore.errors import RunFinishedError, RunstoreError, StoreError, StoreWarning
 from runstore.recording.points.channel import NOWHERE, Channel, Executing, Known
+from runstore.recording.points.held import HeldPoints
 from runstore.recording.points.importing import PointImport
 from runstore.recording.tickers import Ticker
 from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
@@ -24,6 +23,7 @@ from runstore.storage.metrics.point_files import KeyOf, PointFile, next_room
 from runstore.storage.metrics.table import is_abandoned
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.disks import is_network_disk
+from runstore.storage.sqlite.paths import is_missing
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ _logs: weakref.WeakSet[PointLog] = weakref.WeakSet()
 _TEND_EVERY_S = 1.0
 # How long the end waits for the thread; work that both do takes effect only once.
 _THREAD_PATIENCE_S = 5.0
-_HELD_AT_MOST = 1_000_000
 
 
 class PointLog:
@@ -81,10 +80,9 @@ class PointLog:
         self.file: PointFile | None = None
         # The first file, like `PointFile.following` for the others.
         self._following: dict[str, PointFile | None] = {}
-        self.held: deque[tuple[Known, int, int, float]] = deque()
+        self.held = HeldPoints(self._backend, self._uid)
         self.files = PointImport(self._backend, self._uid, self._reference)
         self._room = 0
-        self._dropped = 0
         self._ticker = Ticker(self._tend, lambda: _TEND_EVERY_S)
 
     def _go_on_with(self) -> tuple[dict[KeyOf, int], int]:
@@ -175,7 +173,7 @@ class PointLog:
             if made is None:
                 return None
             if following.setdefault("", made) is made:
-                self.files.written.append(made.path)
+                self.files.add(made)
             else:
                 made.discard()  # another thread was faster
         new = following[""]
@@ -216,23 +214,13 @@ class PointLog:
         """Keep a point in memory until a disk can be written."""
         if self._is_ended:
             raise self._finished()
-        if len(self.held) < _HELD_AT_MOST:
-            self.held.append((known, step, time, value))
-        else:
-            self._dropped += 1
+        self.held.add((known, step, time, value))
         if not self._ticker.start():
             self._release_held()
 
     def _release_held(self) -> None:
         """Write held points, as many as the disk now accepts."""
-        while self.held:
-            try:
-                point = self.held.popleft()
-            except IndexError:  # another thread did it
-                return
-            if not self._write(*point):
-                self.held.appendleft(point)
-                return
+        self.held.release(lambda point: self._write(*point))
 
     def _begin_again(self) -> None:
         """Log again after the end, in files that follow the earlier ones."""
@@ -273,10 +261,13 @@ class PointLog:
         with suppress(OSError, ValueError, RunstoreError, StoreWarning):
             self._release_held()
             file = self.file
+            if file is not None and is_missing(file.path):
+                file = self._file_after(file)  # it was deleted
             if file is not None:
                 file.sync()
             with self._backend.database.driver.hurried(PATIENCE_S):
                 self.files.absorb_some(file, self._ticker.rests)
+                self.held.hand_in()
 
     def hand_in(self, *, is_last: bool = False) -> None:
         """Import the points logged so far; if that fails, they stay in the spool.
@@ -288,6 +279,8 @@ class PointLog:
         if is_last:
             self._end()
         self.files.absorb()
+        with suppress(RunstoreError, OSError):
+            self.held.hand_in()
 
     def rewind(self, step: int) -> int:
         """Delete the points of all series from a step onwards; see `ActiveRun.rewind`."""
@@ -297,12 +290,8 @@ class PointLog:
         if self._is_ended:
             raise self._finished()
         self._release_held()
-        if self.held:
-            raise StoreError(
-                f"The points of {self._reference} could not be written to the disk.",
-                kept="They are held in memory, and nothing was removed.",
-            )
         with self._backend.database.driver.hurried(END_PATIENCE_S):
+            self.held.hand_in()
             # First the points left by a killed process, then those of this one.
             for path in self._backend.spool.point_files(self._uid, is_to_take=True):
                 self.files.absorbed(path, is_over=is_abandoned(path))
@@ -329,25 +318,13 @@ class PointLog:
         self._end()
         self._ticker.stop(_THREAD_PATIENCE_S)
         self.files.absorb_all(with_end=with_end and not self.held)
-        self._write_held()
-        lost = len(self.held) + self._dropped
+        with suppress(RunstoreError, OSError, ValueError):
+            self.held.hand_in()
+        self.files.close_all()
+        lost = len(self.held) + self.held.dropped
         if lost:
             warn(f"{lost:,} points of {self._reference} were lost: no disk could be written.")
         return not self.files.was_refused
-
-    def _write_held(self) -> None:
-        """Import held points through the room on the disk that imported files left."""
-        left = math.inf
-        while 0 < len(self.held) < left and not self.files.was_refused:
-            left = len(self.held)
-            held, dropped = self.held, self._dropped
-            self._begin_again()
-            self.held, self._dropped = held, dropped
-            with suppress(RunstoreError, OSError, ValueError):
-                self._release_held()
-            self._end()
-            self._ticker.stop(_THREAD_PATIENCE_S)
-            self.files.absorb_all()
 
     def _end(self) -> None:
         """Create no more files; later calls report that the run has ended."""

@@ -27,6 +27,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,6 +101,7 @@ class PointFile:
     """
 
     __slots__ = (
+        "_closings",
         "_descriptor",
         "_device_and_file",
         "_end",
@@ -124,6 +126,7 @@ class PointFile:
         self._is_closing = False
         self._writing: list[None] = []
         self._seals = [None]  # taking the item is the right to seal the file
+        self._closings = [None]  # the same to close its descriptor
         # One extra record for the end.
         allocated = end + RECORD.size
         self._descriptor = made_file(path)
@@ -222,7 +225,7 @@ class PointFile:
         finally:
             self._writing.pop()
             if self._is_closing:
-                self._close_if_idle()
+                self._seal_if_idle()
 
     def sync(self) -> None:
         """Flush written points to the disk.
@@ -246,14 +249,16 @@ class PointFile:
             self._has_lasting_name = True
 
     def seal(self) -> None:
-        """Mark the end of the file and close it; a second call changes nothing.
+        """Mark the end of the file; a second call changes nothing.
+
+        Its descriptor stays open until `close`, for a file that is deleted before its import.
 
         The map is closed first: a writer that has reserved a place but not written yet is refused
         and writes elsewhere, because a point after the end would be lost.
         """
         self._is_closing = True
         self._let_go_of_memory()
-        self._close_if_idle()
+        self._seal_if_idle()
 
     def _let_go_of_memory(
         self,
@@ -269,7 +274,7 @@ class PointFile:
         else:  # the program closed the descriptor, and may have opened another file there
             keep(memory)
 
-    def _close_if_idle(self) -> None:
+    def _seal_if_idle(self) -> None:
         if self._writing:
             return  # the last of them does it
         try:
@@ -280,11 +285,23 @@ class PointFile:
             descriptor = self._own_descriptor()
         except OSError:  # it was removed
             return
-        try:
-            place = next(self.places, self._end)
-            os.pwrite(descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
-        finally:
-            os.close(descriptor)
+        place = next(self.places, self._end)
+        os.pwrite(descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
+
+    def close(self) -> None:
+        """Close a sealed file: it was imported, or will be by its name."""
+        if self._seals:
+            return
+        with suppress(IndexError):
+            self._closings.pop()
+            if identity_of(self._descriptor) == self._device_and_file:
+                os.close(self._descriptor)
+
+    def saved(self) -> bytes | None:
+        """Return the contents of a file that was deleted; None if it was closed."""
+        if not self._closings or identity_of(self._descriptor) != self._device_and_file:
+            return None
+        return os.pread(self._descriptor, LARGEST_BYTES, 0)
 
     def _own_descriptor(self) -> int:
         """Return the descriptor of the file.
@@ -302,7 +319,17 @@ class PointFile:
     def discard(self) -> None:
         """Remove a file that has no writer."""
         self.seal()
+        self.close()
         self.path.unlink(missing_ok=True)
+
+
+def write_copy(folder: Path, path: Path, contents: bytes) -> None:
+    """Write the contents of a file that was deleted to a folder, under the same name."""
+    with os.fdopen(made_file(folder / path.name), "wb") as file:
+        file.write(contents)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(folder)
 
 
 def next_room(points: int) -> int:
@@ -336,7 +363,11 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
         FileNotFoundError: The file was imported meanwhile.
         OSError: It cannot be read.
     """
-    whole = read_file(path, at_most=LARGEST_BYTES)
+    return points_in(read_file(path, at_most=LARGEST_BYTES), position, is_over=is_over)
+
+
+def points_in(whole: bytes, position: int = 0, *, is_over: bool = False) -> Read:
+    """Return the points in the contents of a file; see `read_points`."""
     # Most of a file may be unused space.
     rows = -(-_used_bytes(whole) // RECORD.size)
     data = whole[: rows * RECORD.size]

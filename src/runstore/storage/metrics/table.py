@@ -18,7 +18,7 @@ from runstore.storage.files.safe_files import read_file, remove_file
 from runstore.storage.files.spool import uid_of
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import LARGEST_BYTES, KeyOf, read_points, writer_of
+from runstore.storage.metrics.point_files import LARGEST_BYTES, KeyOf, points_in, writer_of
 from runstore.storage.rows import as_int, as_number, as_text
 
 if TYPE_CHECKING:
@@ -120,6 +120,10 @@ class TakenIn(NamedTuple):
     is_done: bool = False
 
 
+def _nothing() -> bytes | None:
+    return None
+
+
 class MetricTable:
     """The metrics of one store."""
 
@@ -128,7 +132,9 @@ class MetricTable:
 
     # Import
 
-    def absorb(self, path: Path, *, is_over: bool = False) -> int:
+    def absorb(
+        self, path: Path, *, is_over: bool = False, saved: Callable[[], bytes | None] = _nothing
+    ) -> int:
         """Import a file's points and return the number of new ones; durable on return.
 
         Each point is imported once, even if several processes try and some are killed. A finished
@@ -137,19 +143,28 @@ class MetricTable:
         Args:
             path: The file.
             is_over: Whether the run ends now; otherwise its status decides.
+            saved: Returns the contents of a file that was deleted, if they are known.
 
         Raises:
             StoreError: The database could not be written; the file is kept.
             OSError: The file cannot be read.
         """
         taken = self._database.driver.transact(
-            lambda connection: self.take_in(connection, path, is_over=is_over), of=[uid_of(path)]
+            lambda connection: self.take_in(connection, path, is_over=is_over, saved=saved),
+            of=[uid_of(path)],
         )
         if taken.is_done:
             remove_file(path)
         return taken.points
 
-    def take_in(self, connection: Connection, path: Path, *, is_over: bool = False) -> TakenIn:
+    def take_in(
+        self,
+        connection: Connection,
+        path: Path,
+        *,
+        is_over: bool = False,
+        saved: Callable[[], bytes | None] = _nothing,
+    ) -> TakenIn:
         """Import a file's points within the caller's transaction; see `absorb`."""
         row, mark = connection.first_rows(
             [(RUN_OF_UID, {"uid": uid_of(path)}), (MARK_OF, {"name": path.name})]
@@ -158,9 +173,13 @@ class MetricTable:
             return TakenIn()
         position = 0 if mark is None else mark[0]
         try:
-            read = read_points(path, position, is_over=is_over)
+            contents = read_file(path, at_most=LARGEST_BYTES)
         except FileNotFoundError:
-            return TakenIn(is_there=mark is not None)
+            found = saved()
+            if found is None:
+                return TakenIn(is_there=mark is not None)
+            contents = found
+        read = points_in(contents, position, is_over=is_over)
         add_points(connection, row[0], read.points)
         if read.position != position:
             moved = {"name": path.name, "position": read.position}
@@ -169,6 +188,28 @@ class MetricTable:
         count = sum(len(columns.values) for columns in read.points.values())
         is_done = read.is_sealed or (has_ended and is_abandoned(path))
         return TakenIn(count, is_done=is_done)
+
+    def absorb_points(self, uid: str, name: str, points: Mapping[KeyOf, Columns]) -> None:
+        """Import points that are in no file, once; durable on return.
+
+        Args:
+            uid: Their run.
+            name: A name that marks them as imported, like that of a file.
+            points: At least one of each series.
+
+        Raises:
+            StoreError: The database could not be written.
+        """
+
+        def add(connection: Connection) -> None:
+            row, mark = connection.first_rows(
+                [(RUN_OF_UID, {"uid": uid}), (MARK_OF, {"name": name})]
+            )
+            if row is not None and mark is None:
+                add_points(connection, row[0], points)
+                connection.execute(SET_MARK, {"name": name, "position": 0})
+
+        self._database.driver.transact(add, of=[uid])
 
     @property
     def is_writable(self) -> bool:

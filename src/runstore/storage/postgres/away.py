@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from runstore.storage.postgres.location import is_temporary
+
 # In the folder of the store on this machine: how long an attempt took, and why it failed.
 _NOTE = "unreachable"
 # An attempt that takes long is not repeated for so many times its duration.
@@ -62,7 +64,8 @@ def remember(folder: Path, took_s: float, reason: str) -> None:
     if took_s < _QUICK_S:
         return
     with suppress(OSError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not is_temporary(folder):  # it must be private
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / _NOTE).write_text(f"{took_s:.3f}\n{reason}\n", encoding="utf-8")
 
 

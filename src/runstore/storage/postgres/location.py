@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -24,6 +25,8 @@ _MANNERS = frozenset({"application_name", "connect_timeout", "options"})
 _SERVER_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
 # Of a bucket; local files have a path instead.
 _PROTOCOL = re.compile("(?!(file|local|https?|postgres(ql)?)$)[a-z][a-z0-9+.-]*")
+# The folder of all servers, in the state folder.
+_SERVERS = ("runstore", "servers")
 _HINT = "Use a URL such as postgresql://user@host/database."
 
 
@@ -151,4 +154,44 @@ def _folder_of(url: str) -> Path:
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):  # noqa: PTH117 - as the XDG specification requires
         state = os.path.expanduser("~/.local/state")  # noqa: PTH111
-    return Path(state, "runstore", "servers", digest)
+    folder = Path(state, *_SERVERS, digest)
+    if folder.is_absolute() and _can_be_made(folder):
+        return folder
+    temporary = _temporary_state()
+    return Path(temporary, *_SERVERS, digest) if _is_private(temporary) else folder
+
+
+def is_temporary(folder: Path) -> bool:
+    """Check whether a folder is one for temporary files, as the state folder cannot be written."""
+    return folder.is_relative_to(_temporary_state())
+
+
+def _temporary_state() -> str:
+    return f"{os.environ.get('TMPDIR') or '/tmp'}/runstore-state-{os.geteuid()}"  # noqa: S108 - owners are checked
+
+
+def _is_private(folder: str) -> bool:
+    """Check whether a folder belongs to this user alone, or does not exist yet."""
+    try:
+        about = os.lstat(folder)
+    except FileNotFoundError:
+        return True
+    return stat.S_ISDIR(about.st_mode) and (about.st_uid, about.st_mode & 0o077) == (
+        os.geteuid(),
+        0,
+    )
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Check whether a folder can be written, or created; a file in its place is reported later."""
+    for one in (folder, *folder.parents):
+        try:
+            is_folder = stat.S_ISDIR(one.stat().st_mode)
+        except FileNotFoundError:
+            continue
+        except NotADirectoryError:
+            return True
+        except OSError:
+            return False
+        return not is_folder or os.access(one, os.W_OK | os.X_OK)
+    return False

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from runstore.errors import (
     InvalidValueError,
@@ -151,29 +151,24 @@ class RowObjects(CopiedObjects):
     def share(self, digest: str, size_bytes: int) -> None:
         """Send contents that were kept while the server was away."""
         if self.size_of(digest) is None and Objects.size_of(self, digest) is not None:
-            self._send(Contents(digest, size_bytes))
+            self._send_copy(Contents(digest, size_bytes))
 
-    def _name(self, path: Path, kept: Contents) -> None:
-        if kept.size_bytes > LARGEST_BYTES:
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > LARGEST_BYTES:
             raise InvalidValueError(
-                f"A file of {kept.size_bytes:,} bytes cannot be kept in the database; the limit is"
+                f"A file of {size_bytes:,} bytes cannot be kept in the database; the limit is"
                 f" {LARGEST_BYTES:,}.",
                 hint="Keep contents in a shared folder or in a bucket; see the option objects=.",
             )
-        super()._name(path, kept)
 
-    def _send(self, kept: Contents) -> None:
+    def _send(self, kept: Contents, source: BinaryIO) -> None:
         self._note()
         self._own.sent.append(kept)
         where = {"digest": kept.digest}
         with self._driver.read() as connection:
             row = connection.execute(_SIZE, where).fetchone()
-        with Objects.opened(self, *kept) as file:
-            part = 0
-            while row is None and (body := file.read(PART_BYTES)):
-                values = {**where, "part": part, "body": body}
-                self._driver.transact(partial(_put_part, values), of=())
-                part += 1
+        if row is None:
+            self._send_parts(kept, source)
 
         def put(connection: Connection) -> None:
             values = {**where, "size_bytes": kept.size_bytes}
@@ -182,6 +177,18 @@ class RowObjects(CopiedObjects):
                 check_name(named, DATABASE)
 
         self._driver.transact(put, of=())
+
+    def _send_parts(self, kept: Contents, source: BinaryIO) -> None:
+        found, part = hashlib.sha256(), 0
+        while body := source.read(PART_BYTES):
+            found.update(body)
+            values = {"digest": kept.digest, "part": part, "body": body}
+            self._driver.transact(partial(_put_part, values), of=())
+            part += 1
+        if found.hexdigest() != kept.digest:
+            raise StoreUnavailableError(
+                "The file was changed while it was saved.", kept="Its contents were not stored."
+            )
 
     def _note(self) -> None:
         """Note that contents are in the database.

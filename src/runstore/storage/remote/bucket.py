@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from runstore.errors import MissingExtraError, StoreError, StoreUnavailableError
@@ -72,30 +71,31 @@ class Bucket:
 
     # Files
 
-    def deliver(self, path: Path, key: str, contents: Contents) -> None:
-        """Upload a file, unless the bucket has the same; durable on return.
+    def deliver(self, source: BinaryIO, key: str, contents: Contents) -> None:
+        """Upload a file from its position on, unless the bucket has the same; durable on return.
 
         An object appears when it is complete. Memory does not depend on the size of the file.
 
         Raises:
             StoreUnavailableError: The upload failed.
         """
-        found = self.find(key)
+        found, begin = self.find(key), source.tell()
         if (
             found is not None
             and found.size_bytes == contents.size_bytes
-            and found.etag in {None, _etag(path, contents.size_bytes)}
+            and found.etag in {None, _etag(source, contents.size_bytes)}
         ):
             return
-        self._upload(path, key, contents)
+        source.seek(begin)
+        self._upload(source, key, contents)
         # S3 confirms the whole object; other systems may not.
         found = None if self._is_s3 else self.find(key)
         if not self._is_s3 and (found is None or found.size_bytes != contents.size_bytes):
             raise self._failure("the uploaded object is incomplete")
 
-    def _upload(self, path: Path, key: str, contents: Contents) -> None:
+    def _upload(self, source: BinaryIO, key: str, contents: Contents) -> None:
         digest = hashlib.sha256()
-        with path.open("rb") as source, self._translating():
+        with self._translating():
             fs, root = self._system()
             options = {"block_size": _part_bytes(contents.size_bytes)}
             target = fs.open(f"{root}/{key}", "wb", **options)
@@ -104,7 +104,7 @@ class Bucket:
                     digest.update(some)
                     target.write(some)
                 if digest.hexdigest() != contents.digest:
-                    raise self._failure(f"{path} was changed during the upload")  # noqa: TRY301
+                    raise self._failure("the file was changed during the upload")  # noqa: TRY301
                 target.close()
             except BaseException:  # its finalizer would complete the upload
                 self._give_up(target)
@@ -307,7 +307,7 @@ def _part_bytes(size_bytes: int) -> int:
     return max(_PART_BYTES, -(-wanted // _CHUNK_BYTES) * _CHUNK_BYTES)
 
 
-def _etag(path: Path, size_bytes: int) -> str:
+def _etag(file: BinaryIO, size_bytes: int) -> str:
     """Return the fingerprint that S3 has of a file that was uploaded as here.
 
     Source: Amazon S3 API Reference, Object, ETag. It differs if S3 encrypts with keys of its own;
@@ -315,17 +315,16 @@ def _etag(path: Path, size_bytes: int) -> str:
     """
     part_bytes = _part_bytes(size_bytes)
     parts: list[bytes] = []
-    with path.open("rb") as file:
-        while True:
-            digest, left = hashlib.md5(usedforsecurity=False), part_bytes
-            while left and (some := file.read(min(left, _CHUNK_BYTES))):
-                digest.update(some)
-                left -= len(some)
-            if left == part_bytes and parts:
-                break
-            parts.append(digest.digest())
-            if left:
-                break
+    while True:
+        digest, left = hashlib.md5(usedforsecurity=False), part_bytes
+        while left and (some := file.read(min(left, _CHUNK_BYTES))):
+            digest.update(some)
+            left -= len(some)
+        if left == part_bytes and parts:
+            break
+        parts.append(digest.digest())
+        if left:
+            break
     if size_bytes < part_bytes:
         return parts[0].hex()
     whole = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()

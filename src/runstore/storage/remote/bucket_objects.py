@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from runstore.errors import (
     NotFoundError,
@@ -125,16 +126,18 @@ class BucketObjects(CopiedObjects):
             return time.time() - used_at(path) > DAY_S
         return found.modified_at is not None and time.time() - found.modified_at > DAY_S
 
-    def _send(self, kept: Contents) -> None:
+    def _send(self, kept: Contents, source: BinaryIO) -> None:
         if not threading.main_thread().is_alive():
             self._send_in_child(kept)
             return
         self._claim(kept)
-        self._bucket.deliver(self.path_of(kept.digest), _key(kept.digest), kept)
+        self._bucket.deliver(source, _key(kept.digest), kept)
         self._claim(kept)
 
     def _send_in_child(self, kept: Contents) -> None:
-        """Send contents by another process: one that is exiting can start no more threads."""
+        """Send a copy by another process: one that is exiting can start no more threads."""
+        if Objects.size_of(self, kept.digest) is None:
+            raise StoreUnavailableError("The program is exiting, and there is no copy to upload.")
         words = [sys.executable, "-m", "runstore.storage.remote.sending"]
         about = json.dumps([self._driver.location.given, *kept])
         ended = subprocess.run(words, input=about, capture_output=True, text=True, check=False)
@@ -176,7 +179,7 @@ class BucketObjects(CopiedObjects):
     def share(self, digest: str, size_bytes: int) -> None:
         """Send contents again if they are missing and this machine has a copy."""
         if not self.holds(digest, size_bytes) and Objects.size_of(self, digest) is not None:
-            self._send(Contents(digest, size_bytes))
+            self._send_copy(Contents(digest, size_bytes))
 
     # Reading
 

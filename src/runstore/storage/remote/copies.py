@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -18,13 +19,14 @@ from runstore.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from runstore.storage.files.objects import Contents, NotSentError, Objects
+from runstore.storage.files.objects import Contents, NotSentError, Objects, hashed
 
 # Copies take at most this much, and at most this share of their disk.
 _LARGEST_BYTES, _LARGEST_SHARE = 10 << 30, 0.1
 _KEPT_SHARE = 0.8
 # A copy that was used lately may be in use by a program that knows only its path.
 _IN_USE_S = 3600.0
+_NOT_SENT = (StoreUnavailableError, StoreLockedError, StoreReadOnlyError)
 
 
 class CopiedObjects(Objects):
@@ -40,14 +42,21 @@ class CopiedObjects(Objects):
         super().__init__(folder)
         self._added: int | None = None
 
-    def _send(self, kept: Contents) -> None:
-        """Send contents of which there is a copy; durable on return.
+    def _send(self, kept: Contents, source: BinaryIO) -> None:
+        """Send contents; durable on return.
+
+        Args:
+            kept: The contents.
+            source: A file with them, at its beginning.
 
         Raises:
-            StoreUnavailableError: They could not be sent.
+            StoreUnavailableError: They could not be sent, or were changed meanwhile.
             StoreLockedError: The same.
         """
         raise NotImplementedError
+
+    def _check_size(self, size_bytes: int) -> None:
+        """Raise InvalidValueError for contents that are too large for their place."""
 
     def _fetch(self, wanted: Contents) -> None:
         """Make an intact copy, by `_copying`.
@@ -78,20 +87,70 @@ class CopiedObjects(Objects):
             os.utime(file.fileno(), ns=(time.time_ns(), about.st_mtime_ns))
         return file
 
+    # Writing: directly, if the disk of this machine has no room for a copy
+
+    def keep_open(self, file: BinaryIO) -> Contents:
+        """Store the contents of an open file; see `keep_file`."""
+        return self._kept(super().keep_open, file)
+
+    def keep_stream(self, file: BinaryIO) -> Contents:
+        """Store the contents of a binary file object up to its end; durable on return."""
+        return self._kept(super().keep_stream, file)
+
     def keep_bytes(self, contents: bytes | bytearray | memoryview) -> Contents:
         """Store bytes; durable on return."""
-        kept = super().keep_bytes(contents)
+        view = memoryview(contents).cast("B")
+        try:
+            kept = super().keep_bytes(view)
+        except StoreError:
+            raise
+        except OSError as refused:
+            return self._kept_directly(io.BytesIO(view), refused)
         self._deliver(kept)
         return kept
 
+    def _kept(self, keep: Callable[[BinaryIO], Contents], file: BinaryIO) -> Contents:
+        begin = file.tell() if file.seekable() else None
+        try:
+            return keep(file)
+        except StoreError:
+            raise
+        except OSError as refused:
+            if begin is None:
+                raise
+            file.seek(begin)
+            return self._kept_directly(file, refused)
+
+    def _kept_directly(self, file: BinaryIO, refused: OSError) -> Contents:
+        """Store contents without a copy on this machine.
+
+        Args:
+            file: A file with the contents, at their beginning.
+            refused: The error of the copy, which is raised again if they cannot be sent either.
+        """
+        begin = file.tell()
+        kept = Contents(*hashed(file))
+        self._check_size(kept.size_bytes)
+        file.seek(begin)
+        try:
+            self._send(kept, file)
+        except _NOT_SENT:
+            raise refused from None
+        return kept
+
     def _name(self, path: Path, kept: Contents) -> None:
+        self._check_size(kept.size_bytes)
         super()._name(path, kept)
         self._deliver(kept)
 
+    def _send_copy(self, kept: Contents) -> None:
+        with self.path_of(kept.digest).open("rb") as source:
+            self._send(kept, source)
+
     def _deliver(self, kept: Contents) -> None:
         try:
-            self._send(kept)
-        except (StoreUnavailableError, StoreLockedError, StoreReadOnlyError) as error:
+            self._send_copy(kept)
+        except _NOT_SENT as error:
             failed = NotSentError(error.what, kept=error.kept, hint=error.hint)
             failed.contents = kept
             raise failed from error

@@ -46,8 +46,8 @@ def own_place(folders: Sequence[str], name: str) -> Path:
         is_temporary = not folder.endswith("/spool")
         try:
             if is_temporary and os.path.lexists(folder) and not _is_private(Path(folder)):
-                return _private(_beside(folder) / name, parts=2)
-            return _private(Path(folder, name), parts=2 if is_temporary else 3)
+                return private_folder(_beside(folder) / name, parts=2)
+            return private_folder(Path(folder, name), parts=2 if is_temporary else 3)
         except OSError as error:
             refused = error
     raise refused or OSError("there is no place for data in flight")
@@ -107,7 +107,7 @@ def _beside(folder: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=place))
 
 
-def _private(path: Path, *, parts: int) -> Path:
+def private_folder(path: Path, *, parts: int) -> Path:
     """Create a private folder with the last `parts` of its path and all missing parents.
 
     Raises:

@@ -1,0 +1,111 @@
+"""Points in memory, because no disk can be written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from runstore.storage.files.spool import POINTS_SUFFIX
+from runstore.storage.metrics.chunks import Columns
+from runstore.storage.metrics.point_files import KeyOf
+
+if TYPE_CHECKING:
+    from runstore.recording.points.channel import Known
+    from runstore.storage.backend import Backend
+
+_HELD_AT_MOST = 1_000_000
+Point = tuple["Known", int, int, float]
+
+
+class _Batch(NamedTuple):
+    """Points that are being imported.
+
+    Attributes:
+        name: The name that marks them as imported, in the database.
+        points: The points, oldest first.
+    """
+
+    name: str
+    points: list[Point]
+
+
+class HeldPoints:
+    """Points of one run in memory, until a disk or the database accepts them.
+
+    Like `PointLog`, it may be called at any time, and holds no lock.
+
+    Attributes:
+        dropped: Number of points that were too many.
+
+    Args:
+        backend: The store.
+        uid: The run.
+    """
+
+    def __init__(self, backend: Backend, uid: str) -> None:
+        self.dropped = 0
+        self._backend = backend
+        self._uid = uid
+        self._points: deque[Point] = deque()
+        # The import of one of them may have been committed without an answer.
+        self._batches: list[_Batch] = []
+
+    def __len__(self) -> int:
+        return len(self._points) + sum(len(one.points) for one in self._batches)
+
+    def add(self, point: Point) -> None:
+        """Keep a point; a million are kept."""
+        if len(self) < _HELD_AT_MOST:
+            self._points.append(point)
+        else:
+            self.dropped += 1
+
+    def release(self, write: Callable[[Point], bool]) -> None:
+        """Write points to a disk, as many as it accepts.
+
+        Args:
+            write: Writes a point; returns False if no disk can be written.
+        """
+        while self._points:
+            try:
+                point = self._points.popleft()
+            except IndexError:  # another thread did it
+                return
+            if not write(point):
+                self._points.appendleft(point)
+                return
+
+    def hand_in(self) -> None:
+        """Import points into the database, each once.
+
+        Raises:
+            RunstoreError: The database did not accept them; they are kept.
+        """
+        if self._points:
+            name = f"{self._uid}.{time.time_ns():020d}-{os.urandom(4).hex()}{POINTS_SUFFIX}"
+            batch = _Batch(name, [])
+            self._batches.append(batch)
+            while self._points:
+                try:
+                    batch.points.append(self._points.popleft())
+                except IndexError:  # another thread did it
+                    break
+        for batch in tuple(self._batches):
+            self._backend.metrics.absorb_points(self._uid, batch.name, _by_series(batch.points))
+            if batch in self._batches:
+                self._batches.remove(batch)
+
+
+def _by_series(points: list[Point]) -> dict[KeyOf, Columns]:
+    found: dict[KeyOf, Columns] = {}
+    for known, step, at, value in points:
+        columns = found.get(known.series)
+        if columns is None:
+            columns = found[known.series] = Columns([], [], [])
+        columns.steps.append(step)
+        columns.times.append(at)
+        columns.values.append(value)
+    return found
