@@ -31,8 +31,9 @@ PARAMS = [
     {"lr": math.nan, "big": 2**60, "deep": False},
     {"big": 2**60 + 1, "lr": "2.10", "seed": 7},
     {"big": -(2**53) - 1, "lr": 1e23, "model": "007"},
-    {"big": 10**400, "lr": 2**53},
-    {"lr": math.inf, "model": "Ünï_1", "deep": "true"},
+    {"big": 10**400, "lr": 2**53, "a.b": "SVC"},
+    # Too long for an index of a server.
+    {"lr": math.inf, "model": "Ünï_1", "deep": "true", "a.b": "SVC" + "x" * 3000},
     [{"name": "a", "lr": 1}, {"name": "b", "lr": 2, "model": "x*y"}],
     {},
 ]
@@ -164,6 +165,8 @@ def add_run(store, number):
     params = PARAMS[number % len(PARAMS)]
     name = ("one", "two", "dré_3")[number % 3]
     notes = (None, "first try", "Ünï")[number % 3 - 1]
+    if number % 8 == 3:
+        notes = "first try " * 300  # too long for an index of a server
     run = store.start(name, params=params, notes=notes, capture=False)
     facts = {"host.name": "here", "command.argv": ("a", "b"), "host.cpu_count": 2}
     store.backend.database.attach_facts(

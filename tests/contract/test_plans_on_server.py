@@ -57,6 +57,21 @@ def test_large_integers_are_found_by_their_nearest_double(store):
     assert re.search(r"Index Cond: .*number = '9\.?007199254740992", plan)
 
 
+def test_texts_are_found_without_rows_of_parameters(store):
+    plan = plan_of_filter(store, "params.model = 'tree'")
+
+    assert re.search(r"Index Only Scan using params_by_text .*\n.*text = 'tree'", plan)
+    assert "Scan using params_with_long_text" in plan
+    assert "params_by_key" not in plan
+
+
+def test_parameters_that_are_none_have_an_index(store):
+    plan = plan_of_filter(store, "params.seed is none")
+
+    assert "Index Only Scan using params_without_value" in plan
+    assert "params_by_key" not in plan
+
+
 def statements_of(monkeypatch, work):
     """Return the statements of a call, with their parameters."""
     seen = []
@@ -83,8 +98,48 @@ def test_newest_run_of_an_experiment_is_the_first_of_an_index(store, monkeypatch
     ]
     plan = plan_of(store, sql, parameters)
 
-    assert "Index Scan Backward using runs_experiment_id_run_number_duplicate_key" in plan
+    assert "Index Scan Backward using runs_experiment_id_run_number_duplicate_id_key" in plan
     assert "Sort" not in plan
+
+
+def plan_of_search(store, monkeypatch, text, part):
+    """Return the plan of the first statement of a search that contains a part."""
+    store.start("fit", params={"model": "tree"}, notes="warm", capture=False).finish()
+    found = statements_of(monkeypatch, lambda: store.find(text, limit=20))
+    return plan_of(store, *next(one for one in found if part in one[0]))
+
+
+def test_texts_of_runs_are_read_from_an_index(store, monkeypatch):
+    """Rows of runs are several times as wide."""
+    plan = plan_of_search(store, monkeypatch, "notes ~ 'warm.p'", "r.notes")
+
+    assert "Index Only Scan Backward using runs_with_short_texts" in plan
+    assert "->  Sort" not in plan
+
+
+@pytest.mark.parametrize(("direction", "word"), [("", ""), (" desc", " Backward")])
+def test_texts_of_parameters_are_sorted_by_an_index(store, monkeypatch, direction, word):
+    plan = plan_of_search(
+        store, monkeypatch, f"order by params.model{direction}", "ORDER BY v.text"
+    )
+
+    assert f"Index Only Scan{word} using params_by_text" in plan
+    assert "Merge Append" in plan
+
+
+def test_runs_of_an_experiment_are_listed_by_an_index(store, monkeypatch):
+    part = "ORDER BY x.name"
+    plan = plan_of_search(store, monkeypatch, "order by experiment", part)
+
+    assert "Index Only Scan using runs_experiment_id_run_number_duplicate_id_key" in plan
+
+
+def test_values_of_all_runs_are_not_read_for_a_few(store, monkeypatch):
+    """PostgreSQL would read them once for a condition that is not a join."""
+    text = "params.lr is missing or metrics.m1 > 1"
+    plan = plan_of_search(store, monkeypatch, text, "params v WHERE +v.key")
+
+    assert "hashed SubPlan" not in plan
 
 
 def test_experiments_are_counted_in_an_index(store, monkeypatch):

@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Union
 
+from runstore.storage import statements as sql
+from runstore.storage.postgres import short_texts
+
 Replacement = Union[str, Callable[["re.Match[str]"], str]]
 
 # Types of columns; texts compare by code point, as in SQLite and Python.
@@ -52,9 +55,17 @@ def _first_of_each(found: re.Match[str]) -> str:
     )
 
 
+_IS_PLAIN = "(v.text IS NULL OR v.text NOT IN ('false', 'true'))"
 _FACT_TEXT = (
     "(CASE v.type WHEN 'text' THEN v.value WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END)"
 )
+# Patterns take twice as long, and PL/pgSQL longer still.
+_TAG_NUMBER = """(CASE
+    WHEN v.value >= '-' AND v.value < ':' THEN
+        CASE WHEN octet_length(v.value) < 16 AND ltrim(v.value, '0123456789') = ''
+            AND (v.value >= '1' OR v.value = '0') THEN v.value::double precision
+            ELSE number_of(v.value) END
+    WHEN v.value IN ('inf', 'false', 'true') THEN number_of(v.value) END)"""
 _AVERAGE = """CASE
     WHEN bool_or(abs(m.last) = 'infinity') THEN sum(m.last) FILTER (WHERE abs(m.last) = 'infinity')
     WHEN bool_or(abs(m.last) > 1e290) THEN 'infinity'
@@ -70,11 +81,17 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"(?<=[\s(,])\+(?=[a-z]+\.[a-z_]+)", ""),
         (r"\bLIMIT -1\b", "LIMIT ALL"),
         (r"\bLIMIT (\?)", r"LIMIT nullif(\1, -1)"),
+        # A limit is ignored in EXISTS, an offset is not: the values of each run are read alone.
+        (r" LIMIT 1(?=\)\))", " OFFSET 0"),
+        (re.escape(sql.ALL_FIRST), "OFFSET 0"),
         (r"\bCROSS JOIN (\w+ \w+)(?=\s+ON\b)", r"JOIN \1"),
+        # A column of an index instead of texts that are too long for it.
+        (re.escape(_IS_PLAIN), "v.is_plain"),
+        # Rows with short texts have indexes that contain them, see `short_texts.py`.
+        (re.escape(sql.SCANNED_RUNS), short_texts.runs),
+        (r"\bparams v(?= WHERE v\.key (?:IN \(|= \?).*? AND v\.indexed = 1)", short_texts.params),
         # All parameters are indexed as they are written; the index does not have that column.
         (r"\b(?:[vp]\.)?indexed = 1\b", "(1 = 1)"),
-        # A column of that index instead of texts that are too long for it.
-        (re.escape("(v.text IS NULL OR v.text NOT IN ('false', 'true'))"), "v.is_plain"),
         # A list that does not fit into the memory of a statement is read again for each row.
         (
             r"\b(\w+(?:\.\w+)?) NOT IN \(SELECT (\w+) FROM (\w+)(?: WHERE \2 IS NOT NULL)?\)",
@@ -90,10 +107,16 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"\bjson_group_array\(([\w.]+)\)", r"coalesce(json_agg(\1)::text, '[]')"),
         (re.escape("(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"), "v.number"),
         (re.escape(_FACT_TEXT), "v.text"),
+        (re.escape(sql.TAG_NUMBER), _TAG_NUMBER),
         # Patterns.
         (r"\b(NOT )?GLOB '([^']*)'", _glob),
         (r"\bGLOB (\?)", r"~ glob_expression(\1)"),
         (r"\b(NOT )?LIKE\b", r'COLLATE "C" \1ILIKE'),
+        # Finding a word is faster than a regular expression, but PostgreSQL may try it last.
+        (
+            r"\(instr\(([^?]+), \?\) > 0 AND matches\(\?, \1\)\)",
+            r"(CASE WHEN strpos(\1, ?) > 0 THEN is_match(?, \1) ELSE false END)",
+        ),
         (r"\binstr\(", "strpos("),
         (r"\bmatches\((\?), ", r"is_match(\1, "),
         # Python and SQLite compute infinities and zero where PostgreSQL reports an overflow.
@@ -144,25 +167,23 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"^BEGIN$", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
     )
 )
-# Runs with some value. PostgreSQL reads such a list again for each run if it is too long for the
-# memory of a statement, and joins the runs with it if it is written as below.
-_WITH_VALUE = re.compile(r"\br\.id IN \((?=SELECT [vl]\.run_id\b)")
-_QUOTED_OR_BRACKET = re.compile(r"'(?:[^']|'')*'|[()]")
+# Runs in a set. PostgreSQL reads such a list again for each run if it is too long for the memory
+# of a statement, and joins the runs with it if it is written as below.
+_IN_SET = re.compile(r"\b([rv]\.(?:run_)?id) IN \((?=SELECT (?:[vl]\.run_id|r\.id)\b)")
+# It expects 200 different runs in a union unless the union says that all of them differ.
+_ALL_DIFFERENT = " UNION SELECT NULL WHERE false"
 _PATTERN = re.compile(r"\bis_match\(\$(\d+),")
 _PARAMETERS = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|::\w+|:(?P<name>[a-z_]\w*)|(?P<mark>\?)""")
 
 
-def _joined_with_values(text: str) -> str:
+def _joined_with_sets(text: str) -> str:
     """Return a statement whose lists of runs are joined instead of read."""
-    while found := _WITH_VALUE.search(text):
-        begin = end = found.end()
-        depth = 1
-        for part in _QUOTED_OR_BRACKET.finditer(text, begin):
-            depth += {"(": 1, ")": -1}.get(part[0], 0)
-            end = part.start()
-            if depth == 0:
-                break
-        exists = f"EXISTS (SELECT 1 FROM ({text[begin:end]}) o (run_id) WHERE o.run_id = r.id)"  # noqa: S608 - our own text
+    while found := _IN_SET.search(text):
+        end = short_texts.end_of_brackets(text, found.end())
+        runs = text[found.end() : end]
+        if "UNION ALL" in runs:
+            runs += _ALL_DIFFERENT
+        exists = f"EXISTS (SELECT 1 FROM ({runs}) o (run_id) WHERE o.run_id = {found[1]})"  # noqa: S608 - our own text
         text = text[: found.start()] + exists + text[end + 1 :]
     return text
 
@@ -200,7 +221,7 @@ def translated(text: str) -> Translated:
     """Return a statement in PostgreSQL's words, cached."""
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
-    text = _joined_with_values(text)
+    text = _joined_with_sets(text)
     names: dict[str, int] = {}
     marks = 0
 

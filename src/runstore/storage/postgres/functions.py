@@ -219,13 +219,22 @@ FUNCTIONS = (
     CREATE FUNCTION version_key(version text) RETURNS bigint[]
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
     DECLARE
-        m text[] := regexp_match(lower(btrim(version)), '^v?(?:([0-9]{1,18})!)?'
+        m text[];
+        release text[];
+    BEGIN
+        -- Most versions have no letters; the expression below takes forty times as long.
+        IF version ~ '^[0-9]{1,18}(\.[0-9]{1,18}){0,9}$' THEN
+            release := string_to_array(version, '.');
+            RETURN 0::bigint
+                || (release || array_fill('0'::text, ARRAY[10 - cardinality(release)]))::bigint[]
+                || ARRAY[9, 0, -1, 1::bigint << 62];
+        END IF;
+        m := regexp_match(lower(btrim(version)), '^v?(?:([0-9]{1,18})!)?'
             '([0-9]{1,18}(?:\.[0-9]{1,18})*)'
             '(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?([0-9]{0,18}))?'
             '(?:-([0-9]{1,18})|[-_.]?(post|rev|r)[-_.]?([0-9]{0,18}))?'
             '(?:[-_.]?(dev)[-_.]?([0-9]{0,18}))?$');
-        release text[] := string_to_array(m[2], '.');
-    BEGIN
+        release := string_to_array(m[2], '.');
         IF m IS NULL OR cardinality(release) > 10 THEN
             RETURN NULL;
         END IF;

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 # Kind and name.
 Part = tuple[str, str]
 
-_MADE = re.compile(r"CREATE (TABLE|INDEX|VIEW|FUNCTION) (\w+)")
+_MADE = re.compile(r"CREATE (TABLE|INDEX|STATISTICS|VIEW|FUNCTION) (\w+)")
 _COLUMN = re.compile(r"^ {8}([a-z]\w*) ", re.MULTILINE)
-_KEY = re.compile(r"^ {8}(?:([a-z]\w*) .*)?\b(PRIMARY KEY|UNIQUE)(?: \(([^)]+)\))?", re.MULTILINE)
+_KEY = re.compile(
+    r"^ {8}(?:([a-z]\w*) .*)?\b(PRIMARY KEY|UNIQUE)(?: \(([^)]+)\))?(?: INCLUDE \((\w+)\))?",
+    re.MULTILINE,
+)
 _FOUND = """
     SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'r' THEN 'table' WHEN 'p' THEN 'table'
         ELSE 'index' END, c.relname, ''
@@ -31,6 +34,9 @@ _FOUND = """
     SELECT 'column', c.relname || '.' || a.attname, ''
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+    UNION ALL
+    SELECT 'statistics', s.stxname, '' FROM pg_statistic_ext s
+    WHERE s.stxnamespace = current_schema()::regnamespace
     UNION ALL
     SELECT 'function', p.proname, p.prosrc FROM pg_proc p
     WHERE p.pronamespace = current_schema()::regnamespace
@@ -139,8 +145,9 @@ def _keys(statement: str) -> dict[Part, str]:
     """Return the indexes of the keys of a table, under the names that the server gives them."""
     ((_, table),) = _MADE.findall(statement)
     made = {}
-    for column, kind, columns in _KEY.findall(statement):
-        of = columns or column
+    for column, kind, columns, also in _KEY.findall(statement):
+        of = (columns or column) + (f", {also}" if also else "")
         name = "pkey" if kind == "PRIMARY KEY" else f"{of.replace(', ', '_')}_key"
-        made["index", f"{table}_{name}"] = f"ALTER TABLE {table} ADD {kind} ({of})"
+        key = f"({columns or column})" + (f" INCLUDE ({also})" if also else "")
+        made["index", f"{table}_{name}"] = f"ALTER TABLE {table} ADD {kind} {key}"
     return made

@@ -24,6 +24,7 @@ from runstore.storage.postgres.functions import (
     JSON_FUNCTIONS,
     RAISE_BASE,
 )
+from runstore.storage.postgres.short_texts import INDEXES as SHORT_TEXT_INDEXES
 from runstore.storage.postgres.views import VIEWS
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ TABLES = (
         facts_filed {integer},
         last_link {bytes},
         {has_facts},
-        UNIQUE (experiment_id, run_number, duplicate)
+        UNIQUE (experiment_id, run_number, duplicate) INCLUDE (id)
     )
     """,
     """
@@ -326,6 +327,7 @@ INDEXES = (
     CREATE INDEX runs_with_traceback ON runs (started_at, id)
         WHERE deleted_at IS NULL AND traceback IS NOT NULL
     """,
+    *SHORT_TEXT_INDEXES,
     "CREATE INDEX runs_by_change ON runs (changed)",
     "CREATE INDEX runs_by_parent ON runs (parent_uid) WHERE parent_uid IS NOT NULL",
     "CREATE INDEX runs_incomplete ON runs (status, id) WHERE status <> 'complete'",

@@ -29,7 +29,7 @@ AT_MOST = """
     ) n
 """
 IN_PARENTHESES = "SELECT * FROM ({}) n"
-RUNS = "SELECT r.id AS run_id FROM runs r WHERE {kept} AND {where}"
+RUNS = "SELECT r.id AS run_id FROM {runs} WHERE {kept} AND {where}"
 TOGETHER = "SELECT json_group_array(n.run_id) FROM ({runs}) n"
 WITHOUT = "SELECT r.id AS run_id FROM runs r EXCEPT SELECT n.run_id FROM ({runs}) n"
 ALL_RUNS = "SELECT (SELECT count(*) FROM runs), (SELECT coalesce(max(id), 0) FROM runs)"
@@ -81,7 +81,7 @@ class Candidates:
         """
         if is_of_run(node):
             condition = Condition(self._packages.accepted, texts=self._packages.texts)
-            runs = RUNS.format(kept=sql.KEPT, where=condition.of(node))
+            runs = RUNS.format(runs=sql.SCANNED_RUNS, kept=sql.KEPT, where=condition.of(node))
             return self._at_most(runs, condition)
         if isinstance(node, All):
             return self._smallest(node)

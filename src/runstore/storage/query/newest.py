@@ -36,16 +36,16 @@ END_OF_WINDOW = """
     ORDER BY r.started_at DESC, r.id DESC LIMIT 1 OFFSET ?
 """
 IN_WINDOW = """
-    SELECT r.started_at, r.id FROM runs r
+    SELECT r.started_at, r.id FROM {runs}
     WHERE {kept} AND (r.started_at, r.id) < (?, ?) AND (r.started_at, r.id) >= (?, ?) AND {where}
     ORDER BY r.started_at DESC, r.id DESC LIMIT ?
 """
 PASSING = """
-    SELECT coalesce(sum(CASE WHEN {where} THEN 1 ELSE 0 END), 0), count(*) FROM runs r
+    SELECT coalesce(sum(CASE WHEN {where} THEN 1 ELSE 0 END), 0), count(*) FROM {runs}
     WHERE {kept} AND (r.started_at, r.id) < (?, ?) AND (r.started_at, r.id) >= (?, ?)
 """
 BEHIND = """
-    SELECT r.started_at, r.id FROM runs r
+    SELECT r.started_at, r.id FROM {runs}
     WHERE {kept} AND (r.started_at, r.id) < (?, ?) AND {where}
     ORDER BY r.started_at DESC, r.id DESC LIMIT ?
 """
@@ -132,7 +132,7 @@ class NewestRuns:
         of_run = All(tuple(part for part in parts_of(self._where) if is_of_run(part)))
         condition = self._condition(in_order=True)
         where = condition.of(of_run)
-        text = PASSING.format(kept=sql.KEPT, where=where)
+        text = PASSING.format(runs=sql.SCANNED_RUNS, kept=sql.KEPT, where=where)
         place = [*condition.parameters, *begin, *end]
         passing, seen = self._connection.execute(text, place).fetchone()
         return bool(passing * _FEW_PASS <= seen)
@@ -151,7 +151,7 @@ class NewestRuns:
     ) -> list[Key]:
         where = condition.of(self._where)
         parameters = [*place, *condition.parameters, limit]
-        text = statement.format(kept=sql.KEPT, where=where)
+        text = statement.format(runs=sql.SCANNED_RUNS, kept=sql.KEPT, where=where)
         return [(row[0], row[1]) for row in self._connection.execute(text, parameters).fetchall()]
 
 

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runstore.model.query.tree import Namespace, Order
 from runstore.storage import statements as sql
-from runstore.storage.query.where import Condition, column_of_run
+from runstore.storage.query.where import INDEXED, Condition, column_of_run
 
 _NAME = "(SELECT x.name FROM experiments x WHERE x.id = r.experiment_id)"
+_HAS_IT = "(r.id IN (SELECT {id} FROM {rows} AND {value} = ?))"
+_HAS_NONE = "(NOT (r.id IN (SELECT {id} FROM {rows} AND {value} IS NOT NULL)))"
 
 
 class SortKey(NamedTuple):
@@ -38,6 +40,18 @@ class SortKey(NamedTuple):
         column = condition.cells(field)[self.place]
         return f"(SELECT {first}({column}) FROM {condition.values_of_run(field)})"
 
+    def may_have(self, value: Any, condition: Condition) -> str:
+        """Return the condition that one of the run `r`'s values is this one; None for no value."""
+        field = self.order.field
+        if field.namespace is Namespace.RUN and field.key != "experiment_name":
+            condition.parameters.append(value)
+            return f"({column_of_run(field)} IS ?)"
+        rows = self.rows(condition)
+        if value is None:
+            return _HAS_NONE.format(**rows)
+        condition.parameters.append(value)
+        return _HAS_IT.format(**rows)
+
     def rows(self, condition: Condition) -> dict[str, str]:
         """Return the SQL of all values: their rows, the run's id, and the value."""
         field = self.order.field
@@ -51,7 +65,8 @@ class SortKey(NamedTuple):
         if field.key == "experiment_name":
             tables = "experiments x CROSS JOIN runs r ON r.experiment_id = x.id WHERE (1 = 1)"
             return {"rows": tables, "id": "r.id", "value": "x.name"}
-        return {"rows": f"runs r WHERE {sql.KEPT}", "id": "r.id", "value": column_of_run(field)}
+        runs = "runs r" if field.key in INDEXED else sql.SCANNED_RUNS
+        return {"rows": f"{runs} WHERE {sql.KEPT}", "id": "r.id", "value": column_of_run(field)}
 
 
 def sort_keys(order: Sequence[Order], condition: Condition) -> list[SortKey]:

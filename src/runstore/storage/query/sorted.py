@@ -1,8 +1,8 @@
 """Search for runs in a given order.
 
 The index of the first key yields some hundred candidates, which are checked for all keys and
-conditions. If many runs share a value of a key, the next key decides. If the conditions reject
-almost all of them, all matches are sorted.
+conditions. If the conditions reject almost all of them, the next candidates are those that sets
+from the indexes accept. If many runs share a value of a key, the next key decides.
 """
 # ruff: noqa: S608 - nothing but constants of this file is put into a text
 
@@ -33,11 +33,25 @@ BY_ONE_KEY = """
     SELECT {id}, {value} FROM {rows} AND {value} IS NOT NULL {after}
     ORDER BY {value} {direction} LIMIT ?
 """
+# The same without runs that do not match.
+BY_ONE_KEY_AMONG = f"""
+    SELECT q.id, q.value FROM (
+        SELECT {{id}} AS id, {{value}} AS value FROM {{rows}} AND {{value}} IS NOT NULL {{after}}
+            AND {{id}} IN (SELECT r.id FROM {sql.SCANNED_RUNS} WHERE {sql.KEPT} AND {{where}})
+        {sql.ALL_FIRST}
+    ) q ORDER BY q.value {{direction}} LIMIT ?
+"""
 WITH_VALUE = "SELECT {id} AS id FROM {rows} AND {value} = ? LIMIT ?"
 NEWEST_IDS = """
     SELECT json_group_array(n.id) FROM (
         SELECT r.id FROM runs r WHERE r.id < ? ORDER BY r.id DESC LIMIT ?
     ) n
+"""
+NEWEST_AMONG = f"""
+    SELECT q.id FROM (
+        SELECT r.id AS id FROM {sql.SCANNED_RUNS} WHERE r.id < ? AND {sql.KEPT} AND {{where}}
+        {sql.ALL_FIRST}
+    ) q ORDER BY q.id DESC LIMIT ?
 """
 _SOME = "(SELECT DISTINCT j.value AS id FROM json_each(?) j) c CROSS JOIN runs r ON r.id = c.id"
 SORTED = """
@@ -110,8 +124,9 @@ class SortedRuns:
         if start is not None and start[0] is None:
             return self._first((*fixed, None), limit)
         found: list[int] = []
-        for size in (FIRST * GROWTH**n for n in range(ROUNDS)):
-            block = self._block(len(fixed), start, size)
+        size, is_narrowed = FIRST, False
+        for _ in range(ROUNDS):
+            block = self._block(fixed, start, size, is_narrowed=is_narrowed)
             found += self._of(block.ids, fixed, found, limit)
             if len(found) < limit:
                 more = self._with_last(block, fixed, found, limit - len(found))
@@ -121,6 +136,10 @@ class SortedRuns:
             if len(found) >= limit or block.is_last:
                 return found
             start = (block.last, False)
+            if not is_narrowed and len(found) * GROWTH < limit:
+                size, is_narrowed = FIRST, True
+            else:
+                size *= GROWTH
         return None
 
     def _with_last(
@@ -144,25 +163,33 @@ class SortedRuns:
         """Return the newest runs whose keys all have these values."""
         follows = self._after is not None and self._after[:-1] == fixed
         begin = self._after[-1] if follows and self._after else BEYOND_NEWEST[1]
-        newest = self._connection.execute(NEWEST_IDS, (begin, EQUAL_AT_MOST)).fetchone()[0]
+        newest = self._connection.execute(NEWEST_IDS, (begin, FIRST)).fetchone()[0]
         found = self._exact(newest, fixed, limit)
-        if len(found) == limit:
-            return found
+        size = FIRST
+        while len(found) < limit:
+            ids = self._newest_among(fixed, begin, size)
+            found = self._exact(json.dumps(ids), fixed, limit)
+            if len(ids) < size:
+                break
+            size *= GROWTH
+        return found
+
+    def _newest_among(self, fixed: tuple[Any, ...], begin: int, size: int) -> list[int]:
+        """Return the newest runs that match, with these values among those of the first keys."""
+        where, parameters = self._among(fixed)
+        text = NEWEST_AMONG.format(where=where)
+        found = self._connection.execute(text, [begin, *parameters, size]).fetchall()
+        return [row[0] for row in found]
+
+    def _among(self, fixed: tuple[Any, ...]) -> tuple[str, list[Any]]:
+        """Return the condition that a run matches and has these values among its first keys."""
         condition = Condition(
             self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
-        sets, parameters = [], list[Any]()
-        for key, value in zip(self._keys, fixed, strict=True):
-            if value is not None:
-                sets.append(WITH_VALUE.format(**key.rows(condition)))
-                parameters += [*condition.parameters, value, -1]
-                condition.parameters.clear()
-        if not sets:
-            return self._exact(None, fixed, limit)
-        common = " INTERSECT ".join(f"SELECT * FROM ({one}) s" for one in sets)
-        text = f"SELECT json_group_array(n.id) FROM ({common}) n"
-        ids = self._connection.execute(text, parameters).fetchone()[0]
-        return self._exact(ids, fixed, limit)
+        parts = [condition.of(self._where)]
+        for key, value in zip(self._keys, fixed):  # noqa: B905 - the remaining keys are free
+            parts.append(key.may_have(value, condition))
+        return " AND ".join(parts), condition.parameters
 
     def _start(self, fixed: tuple[Any, ...]) -> tuple[Any, bool] | None:
         """Return the value to begin at, and whether to include it."""
@@ -170,9 +197,23 @@ class SortedRuns:
             return None
         return self._after[len(fixed)], True
 
-    def _block(self, place: int, start: tuple[Any, bool] | None, size: int) -> _Block:
-        """Return the next runs by one key, up to the last value read."""
-        key = self._keys[place]
+    def _block(
+        self,
+        fixed: tuple[Any, ...],
+        start: tuple[Any, bool] | None,
+        size: int,
+        *,
+        is_narrowed: bool,
+    ) -> _Block:
+        """Return the next runs by the key after the fixed ones, up to the last value read.
+
+        Args:
+            fixed: The values of the keys before it.
+            start: The value to begin at, and whether to include it.
+            size: Maximum number of values.
+            is_narrowed: Whether to omit runs that do not match or lack the fixed values.
+        """
+        key = self._keys[len(fixed)]
         condition = Condition(
             self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
@@ -182,7 +223,12 @@ class SortedRuns:
             sign = {"ASC": ">", "DESC": "<"}[key.direction]
             after = f"AND {rows['value']} {sign}{'=' if start[1] else ''} ?"
             values = [start[0]]
-        text = BY_ONE_KEY.format(**rows, after=after, direction=key.direction)
+        statement, where = BY_ONE_KEY, ""
+        if is_narrowed and (fixed or self._where != EVERYTHING):
+            statement = BY_ONE_KEY_AMONG
+            where, of_where = self._among(fixed)
+            values += of_where
+        text = statement.format(**rows, after=after, where=where, direction=key.direction)
         parameters = [*condition.parameters, *values, size]
         found = self._connection.execute(text, parameters).fetchall()
         if len(found) < size:
@@ -204,7 +250,7 @@ class SortedRuns:
         """Return the first matches of some runs, or all, sorted by the remaining keys."""
         keys = Condition(self._packages.accepted, texts=self._packages.texts)
         listed = self._listed(keys)
-        namespaces = EVERY_NAMESPACE if ids is None and not fixed else ()
+        namespaces = EVERY_NAMESPACE if ids is None else ()
         condition = Condition(
             self._packages.accepted, texts=self._packages.texts, from_sets=namespaces
         )
@@ -214,7 +260,7 @@ class SortedRuns:
         order = [f"q.k{n} {self._keys[n].direction} NULLS LAST" for n in free]
         text = SORTED.format(
             keys=listed,
-            runs="runs r" if ids is None else _SOME,
+            runs=sql.SCANNED_RUNS if ids is None else _SOME,
             kept=sql.KEPT,
             where=where,
             behind=behind,

@@ -23,7 +23,7 @@ TOGETHER = "WITH n(id) AS ({}) SELECT json_group_array(n.id) FROM n"
 NEWEST_FIRST = f"""
     SELECT r.id FROM runs r WHERE {sql.KEPT} ORDER BY r.started_at DESC, r.id DESC LIMIT -1
 """
-OF_RUN = f"SELECT r.id FROM runs r WHERE {sql.KEPT} AND {{where}}"
+OF_RUN = f"SELECT r.id FROM {sql.SCANNED_RUNS} WHERE {sql.KEPT} AND {{where}}"
 BY_KEYS = """
     SELECT {id} FROM {rows} AND {value} IS NOT NULL ORDER BY {order}, {id} DESC LIMIT -1
 """

@@ -14,7 +14,7 @@ from runstore.model.query.fields import keys_of
 from runstore.model.query.tree import All, Any, Compare, Field, Missing, Namespace, Node, Not, Op
 from runstore.model.status import Status
 from runstore.storage import statements as sql
-from runstore.storage.query.operators import BOOLS, FALSE, ComparisonBuilder, joined
+from runstore.storage.query.operators import FALSE, ComparisonBuilder, joined
 
 if TYPE_CHECKING:
     from runstore.storage.fulltext.conditions import TextConditions
@@ -63,14 +63,6 @@ _PARTS: Mapping[Namespace, Mapping[str, str]] = {
         "source": "v.source_uid",
     },
 }
-# Most tags are words, or integers that SQLite parses as Python does: calling Python takes ten
-# times as long.
-_TAG_NUMBER = (
-    "(CASE WHEN length(v.value) BETWEEN 1 AND 15 AND v.value NOT GLOB '*[^0-9]*'"
-    " AND v.value NOT GLOB '0?*' THEN CAST(v.value AS REAL)"
-    f" WHEN v.value GLOB '*[0-9]*' OR v.value LIKE '%inf%' OR v.value IN {BOOLS}"
-    " THEN number_of(v.value) END)"
-)
 _FACT_NUMBER = "(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"
 _FACT_TEXT = (
     "(CASE v.type WHEN 'text' THEN v.value WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END)"
@@ -89,7 +81,7 @@ _CELL = ("v.number", "v.text")
 # This condition selects a small index: most runs are complete.
 _INCOMPLETE = "r.status <> 'complete'"
 # Columns with their own index, which would return runs out of order.
-_INDEXED = frozenset({"parent_uid", "reference", "status", "uid"})
+INDEXED = frozenset({"parent_uid", "reference", "status", "uid"})
 EVERY_NAMESPACE = frozenset(Namespace)
 
 
@@ -159,7 +151,7 @@ class Condition(ComparisonBuilder):
 
     def _column(self, field: Field) -> str:
         column = column_of_run(field)
-        return f"+{column}" if self._in_order and field.key in _INDEXED else column
+        return f"+{column}" if self._in_order and field.key in INDEXED else column
 
     def _among(self, node: Compare | Missing) -> str:
         """Return the condition that one of a field's values matches."""
@@ -169,7 +161,8 @@ class Condition(ComparisonBuilder):
             return f"({sign}r.id IN ({self.runs_with(node)}))"
         tables = self.values_of_run(node.field)
         inner = self._inner(node, self.cells(node.field))
-        return f"(EXISTS (SELECT 1 FROM {tables} AND {inner}))"
+        # The limit keeps PostgreSQL from reading the values of all runs for a few of them.
+        return f"(EXISTS (SELECT 1 FROM {tables} AND {inner} LIMIT 1))"
 
     def runs_with(self, node: Compare | Missing, *, is_refused: bool = False) -> str:
         """Return a statement for the ids of runs with a value that matches a comparison.
@@ -206,7 +199,7 @@ class Condition(ComparisonBuilder):
         if field.namespace in {Namespace.PARAM, Namespace.FACT}:
             return _CELL
         if field.namespace is Namespace.TAG:
-            return _TAG_NUMBER, "v.value"
+            return sql.TAG_NUMBER, "v.value"
         if field.namespace is Namespace.SET:
             return f"v.{field.key}", f"v.{field.key}"
         column = _PARTS[field.namespace][field.part] if field.namespace in _PARTS else "NULL"
