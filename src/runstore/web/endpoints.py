@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runstore.web.encoding import Answer
     from runstore.web.served import Served
 
-_TEXT_LIMIT = 10_000
+_TEXT_LIMIT = 20_000
 _LONGEST_NUMBER = 40
 _OF_NUMBERS = frozenset("0123456789+-.eE")
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}

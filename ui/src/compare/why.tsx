@@ -6,7 +6,7 @@ import { setQuery, word } from "../state/address";
 import type { Cell } from "../api/types";
 import { PairChoice } from "./pair";
 import { type Gap, type NamedRun, pair, useAnswer } from "./state";
-import { columnOf } from "../state/columns";
+import { metricKey } from "../state/columns";
 import { ColumnChoice } from "./plots/column-choice";
 
 interface Cause {
@@ -43,7 +43,7 @@ export default function Why() {
           value={metric.value ? `metrics.${metric.value}.last` : ""}
           none="the metric that differs most"
           onlyMetrics
-          onChange={(name) => setQuery({ metric: name && columnOf(name).metric!.key.replace(/^["`](.*)["`]$/s, "$1") })}
+          onChange={(name) => setQuery({ metric: name && metricKey(name) })}
         />
       </div>
       {error ? (

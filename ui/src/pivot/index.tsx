@@ -9,7 +9,7 @@ import { useDefaults } from "../compare/plots/defaults";
 import { useAnswer } from "../compare/state";
 import { FilterLine } from "../filter/line";
 import { setQuery, word } from "../state/address";
-import { columnOf } from "../state/columns";
+import { columnOf, metricKey } from "../state/columns";
 import { filter } from "../state/order";
 import { conditionsOf } from "../state/query-text";
 import { store } from "../state/store";
@@ -69,8 +69,8 @@ interface Asked {
 function metricText(name: string): string {
   const { metric } = columnOf(name);
   if (!metric) return name;
-  const key = metric.key.replace(/^["`](.*)["`]$/s, "$1");
-  return metric.of === "last" ? key : `${key}.${metric.of}`;
+  const isPlain = metric.of === "last" || metric.of.startsWith("@");
+  return isPlain ? metricKey(name) : `${metricKey(name)}.${metric.of}`;
 }
 
 function Chosen({ labels, metric: usual }: { labels: string[]; metric: string }) {

@@ -119,7 +119,9 @@ export function ofRun(uid: string, ...parts: string[]): string {
   return ["runs", uid, ...parts].map(encodeURIComponent).join("/");
 }
 
-/** The path of a file in the API; its folders stay folders. */
+/** The path of a file in the API; its folders stay folders, unless a browser would resolve them. */
 export function ofFile(uid: string, kind: "artifacts" | "looks", path: string): string {
-  return `${ofRun(uid, kind)}/${path.split("/").map(encodeURIComponent).join("/")}`;
+  const parts = path.split("/");
+  if (parts.some((part) => part === "." || part === "..")) return ofRun(uid, kind, path);
+  return `${ofRun(uid, kind)}/${parts.map(encodeURIComponent).join("/")}`;
 }

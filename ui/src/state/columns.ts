@@ -84,6 +84,12 @@ export function bare(text: string): string {
   );
 }
 
+/** Return the key of a metric column as the store has it; `recall@5` may be a key as well. */
+export function metricKey(name: string): string {
+  const { key, of } = columnOf(name).metric ?? { key: name, of: "last" };
+  return bare(key) + (of.startsWith("@") ? of : "");
+}
+
 const known = new Map<string, Column>();
 
 /** Describe a column by its name. */

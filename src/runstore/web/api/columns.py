@@ -38,7 +38,7 @@ ENDPOINTS = (
         answer=_columns,
         about="Return columns by name, and how many runs have each.",
         parameters=(
-            Text("search", "Words that the name has, in any order.", longest=1000),
+            Text("search", "Words that the name has, in any order."),
             Whole("offset", "Columns to skip.", 0),
             Whole("limit", "Columns to return.", 100, least=1, most=1000),
         ),

@@ -49,7 +49,7 @@ ENDPOINTS = (
         about="Return the metrics of some runs, the most common first.",
         parameters=(
             RUNS,
-            Text("search", "Words that the key has, in any order.", longest=1000),
+            Text("search", "Words that the key has, in any order."),
             Whole("limit", "Keys to return.", 100, least=1, most=1000),
         ),
         result=record(

@@ -116,7 +116,7 @@ ENDPOINTS = (
             Listed("runs", "Any names of two or more runs.", RUNS_AT_MOST, least=2),
             Listed("sections", "Such as params, code, metrics; all by default.", 20),
             Flag("everything", "Include equal values."),
-            Text("search", "Words that the name of a row contains.", longest=1000),
+            Text("search", "Words that the name of a row contains."),
             Whole("offset", "Rows to skip.", 0),
             Whole("limit", "Rows to return.", _ROWS, least=1, most=_ROWS_AT_MOST),
         ),
@@ -147,7 +147,7 @@ ENDPOINTS = (
         parameters=(
             A,
             B,
-            Text("metric", "The result; by default the metric that differs most.", longest=1000),
+            Text("metric", "The result; by default the metric that differs most."),
         ),
         result=record(
             {
