@@ -18,14 +18,17 @@ RUNS = 240
 # Rows, another view, or what is there instead of them: nobody clicks before.
 ARRIVED = ".grid-body .eye, .message, .filter-mistake, .compare, .pivot, .run-body, .experiments"
 VIEWPORT = {"width": 1280, "height": 800}
-# Debian's Chromium has no sandbox for root. A page that lives for a test is not worth compiling,
+# Debian's Chromium has no sandbox for root. A page that lives for a test is not worth optimizing,
 # and is drawn with the least effort in a few large parts.
 THRIFT = (
     "--no-sandbox",
+    "--in-process-gpu",
     "--default-tile-width=1280",
     "--default-tile-height=800",
-    "--js-flags=--max-lazy --no-sparkplug --no-opt --no-maglev --single-threaded-gc",
+    "--js-flags=--max-lazy --no-opt --no-maglev --single-threaded-gc",
 )
+# Addresses of servers that go on when a test ends.
+LASTING = set()
 PATIENCE_MS = 30_000  # a machine with four times the load is slow, not wrong
 
 
@@ -37,11 +40,12 @@ def _missing(what):
 
 
 def _chromium():
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    # The first one has no windows: it starts and draws with less effort.
+    for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
         if found:
             return found
-    return _missing("Chromium is not installed (Debian: apt install chromium)")
+    return _missing("Chromium is not installed (Debian: apt install chromium-headless-shell)")
 
 
 def filled(folder):
