@@ -89,6 +89,17 @@ class _Browser:
             self._tab = _Tab(self._started)
         return self._tab
 
+    def leave(self, addresses):
+        """Leave a page of these addresses, whose servers are about to end."""
+        if self._tab is None or self._tab.page.is_closed() or self._tab.address not in addresses:
+            return
+        is_aside = asyncio._get_running_loop() is None
+        if is_aside:
+            self.come_back()
+        self._tab.leave()
+        if is_aside:
+            self.stand_aside()
+
     def come_back(self):
         if self._loop is not None:
             asyncio._set_running_loop(self._loop)
@@ -173,7 +184,9 @@ def shared_address(template, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shared") / "store"
     shutil.copytree(template, folder)
     process, address = serve(folder, "--read-only")
+    LASTING.add(address)
     yield address
+    _BROWSER.leave({address})
     process.end()
 
 
@@ -205,19 +218,23 @@ def served(chromium):
 @pytest.fixture(scope="module")
 def serving(chromium):
     """Serve folders until the tests of a file have ended."""
-    yield from _served()
+    yield from _served(lasting=True)
 
 
-def _served():
-    processes = []
+def _served(*, lasting=False):
+    processes = {}
 
     def address_of(folder, *options):
         process, address = serve(folder, *options)
-        processes.append(process)
+        processes[address] = process
+        if lasting:
+            LASTING.add(address)
         return address
 
     yield address_of
-    for process in processes:
+    LASTING.difference_update(processes)
+    _BROWSER.leave(processes)
+    for process in processes.values():
         process.end()
 
 
@@ -280,16 +297,34 @@ def violations():
     return found
 
 
+# Shows an address in the page that is there, by way of a view that has nothing of the one before.
+TURN = """async path => {
+    const show = (place) => {
+        history.pushState(null, "", place);
+        dispatchEvent(new Event("popstate"));
+    };
+    show("/nothing");
+    while (!document.querySelector("main > .message")) await new Promise(requestAnimationFrame);
+    show(path);
+}"""
+
+
+def _turn(page, path, awaits):
+    if urlsplit(path).path == "/":  # the list of before is there until the new one arrives
+        with page.expect_response("**/api/v1/runs/order*"):
+            page.evaluate(TURN, path)
+        page.locator(".count:not(.waiting)").wait_for()
+    else:
+        page.evaluate(TURN, path)
+    page.locator(awaits).first.wait_for()
+
+
 @pytest.fixture(scope="session")
 def turn_to():
     """Return a function that shows another address of a page without loading it anew."""
 
     def turned(page, path, awaits=ARRIVED):
-        page.evaluate(
-            "path => { history.pushState(null, '', path); dispatchEvent(new Event('popstate')); }",
-            path,
-        )
-        page.locator(awaits).first.wait_for()
+        _turn(page, path, awaits)
 
     return turned
 
@@ -302,7 +337,8 @@ class _Tab:
 
     def __init__(self, browser, **options):
         self.wrong = []
-        self._address, self._refused = "", ()
+        self.address, self._before, self._refused = "", "", ()
+        self._is_loaded = False
         usual = {"viewport": VIEWPORT, "reduced_motion": "reduce"}
         self.context = browser.new_context(**usual, **options)
         self.context.set_default_timeout(PATIENCE_MS)
@@ -317,7 +353,8 @@ class _Tab:
             self.wrong.append(f"console: {line.text} {line.location['url']}")
 
     def _see(self, request):
-        if not request.url.startswith((self._address, "blob:")):
+        ours = filter(None, (self.address, self._before))
+        if not request.url.startswith((*ours, "blob:")):
             self.wrong.append(f"request: {request.url}")
 
     def look(self, viewport, color_scheme):
@@ -327,32 +364,83 @@ class _Tab:
         self.page.emulate_media(color_scheme=color_scheme)
 
     def go(self, address, path, expected_statuses):
-        self._address = address
-        self._refused = tuple(
-            status if isinstance(status, str) else f"status of {status}"
-            for status in expected_statuses
-        )
+        if self.address:
+            self._forget()
+        self._expect(expected_statuses)
+        self._before, self.address = self.address, address
         sign = "&" if "?" in path else "?"
         self.page.goto(f"{address}{path}{sign}token={quote_plus(TOKEN)}")
 
-    def be_as_new(self):
-        """Forget what a test did; a new context, with a process of its own, takes far longer."""
+    def turn(self, address, path, expected_statuses, awaits):
+        """Show an address in the page that a test before has left, if it can be gone on with."""
+        if self.address == address and self._is_loaded:
+            self._expect(expected_statuses)
+            _turn(self.page, path, awaits)
+        else:
+            self.go(address, path, expected_statuses)
+
+    def _expect(self, statuses):
+        self._refused = tuple(
+            status if isinstance(status, str) else f"status of {status}" for status in statuses
+        )
+
+    def rest(self, *, was_looked_at):
+        """End a test; the page stays until the next one, unless its server ends before."""
         self.page.unroute_all(behavior="ignoreErrors")
-        # The page leaves by itself, since an address that is typed gets a new process as well.
+        self.page.mouse.move(0, 0)
+        if self.address not in LASTING:
+            self.leave()
+        elif was_looked_at:
+            self.page.keyboard.press("Escape")
+            self._is_loaded = self.page.evaluate(LEFT, self.address)
+        else:
+            self._is_loaded = False
+
+    def leave(self):
+        """Leave the page, by itself: an address that is typed would get a new process."""
         self.page.evaluate("location.replace('about:blank')")
         self.page.wait_for_url("about:blank")
-        self.page.mouse.move(0, 0)
         self.context.clear_cookies()
+        if self.address:
+            self._forget()
+        self.address, self._is_loaded = "", False
+
+    def _forget(self):
+        """Forget what tests did; a new context, with a process of its own, takes far longer."""
         session = self.context.new_cdp_session(self.page)
-        of_all = {"origin": self._address, "storageTypes": "all"}
-        session.send("Storage.clearDataForOrigin", of_all)
+        # A page that is still there goes on asking, and needs its cookie.
+        kept = {"origin": self.address, "storageTypes": "local_storage,indexeddb,cache_storage"}
+        session.send("Storage.clearDataForOrigin", kept)
         session.send("Page.resetNavigationHistory")
         session.detach()
+
+
+# Forgets what is no part of an address, and says whether nothing of a test is left.
+LEFT = """address => {
+    if (location.origin !== address) return false;
+    document.activeElement?.blur();
+    localStorage.clear();
+    return !document.querySelector(".toast, .action-bar, .popover, .dialog");
+}"""
 
 
 @pytest.fixture
 def visit(browser):
     """Open addresses in browsers of their own; afterwards nothing may have gone wrong in them."""
+    yield from _visited(browser)
+
+
+@pytest.fixture
+def look(browser):
+    """Look at addresses in a page that goes on from test to test, which saves loading it.
+
+    It is for tests that leave nothing behind but what the address says, and a selection or a
+    menu that Escape ends; after others the page is loaded again.
+    """
+    yield from _visited(browser, is_looked_at=True)
+
+
+def _visited(browser, *, is_looked_at=False):
     tabs = []
 
     def opened(
@@ -368,7 +456,10 @@ def visit(browser):
         tab = _BROWSER.tab() if is_usual else _Tab(browser, **options)
         tabs.append(tab)
         tab.look(viewport, color_scheme)
-        tab.go(address, path, expected_statuses)
+        if is_looked_at:
+            tab.turn(address, path, expected_statuses, awaits)
+        else:
+            tab.go(address, path, expected_statuses)
         tab.page.locator(awaits).first.wait_for()
         return tab.page
 
@@ -376,7 +467,7 @@ def visit(browser):
     wrong = []
     for tab in tabs:
         if tab is _BROWSER.tab() and tab.context.pages == [tab.page]:
-            tab.be_as_new()
+            tab.rest(was_looked_at=is_looked_at)
         else:
             tab.context.close()
         wrong += tab.wrong

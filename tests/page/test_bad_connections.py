@@ -9,6 +9,8 @@ import runstore
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
+# Without the charts beside them, which have tests of their own.
+RUNS_ALONE = "/?panel=0"
 # A server that is about to end answers 503.
 LOST = frozenset({"ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", 401, 503})
 
@@ -47,7 +49,7 @@ def held_uids(page):
 
 def test_a_server_that_came_back_says_how_to_go_on(server, visit):
     """It does not know this browser: the page says so, and goes on once it is let in."""
-    page = visit(server.address, expected_statuses=LOST)
+    page = visit(server.address, RUNS_ALONE, expected_statuses=LOST)
     connection = page.locator(".connection")
     expect(connection).to_have_text("Live")
 
@@ -63,25 +65,25 @@ def test_a_server_that_came_back_says_how_to_go_on(server, visit):
 
 def test_another_store_at_the_same_port_is_shown_from_the_start(server, visit, tmp_path):
     """Nothing of the store before stays on the page."""
-    page = visit(server.address, expected_statuses=LOST)
+    page = visit(server.address, RUNS_ALONE, expected_statuses=LOST)
     expect(line(page, 0)).to_contain_text("mnist#180")
     select(page, 0)
     other = tmp_path / "other"
     with runstore.Store.open(other) as opened:
-        for _ in range(400):
+        for _ in range(12):
             opened.start("elsewhere", params={}, capture=False).finish()
 
     server.end()
     server.start(other)
     server.let_in(page)
 
-    expect(line(page, 0)).to_contain_text("elsewhere#400")
-    expect(page.locator(".count")).to_have_text("400 runs")
+    expect(line(page, 0)).to_contain_text("elsewhere#12")
+    expect(page.locator(".count")).to_have_text("12 runs")
     expect(page.locator(".action-bar")).not_to_contain_text("selected")
 
 
 def test_selections_that_come_late_and_an_undo_that_was_not_answered(own, visit):
-    page = visit(own.address, "/?panel=0", expected_statuses={"ERR_FAILED"})
+    page = visit(own.address, RUNS_ALONE, expected_statuses={"ERR_FAILED"})
     select(page, 0)
 
     # One that was given up does not arrive.
@@ -117,7 +119,7 @@ def test_selections_that_come_late_and_an_undo_that_was_not_answered(own, visit)
 
 def test_a_filter_typed_without_a_server_is_applied_when_it_is_back(server, visit):
     """The line never names a filter other than that of the rows, once there is a connection."""
-    page = visit(server.address, expected_statuses=LOST)
+    page = visit(server.address, RUNS_ALONE, expected_statuses=LOST)
     server.end()
     expect(page.locator(".connection")).to_have_text("Offline")
 

@@ -20,8 +20,8 @@ def cell(page, number, column):
     return line(page, number).locator(f'[data-c="{column}"]')
 
 
-def test_selection_by_click_shift_and_keys(shared, visit):
-    page = visit(shared, RUNS_ALONE)
+def test_selection_by_click_shift_and_keys(shared, look):
+    page = look(shared, RUNS_ALONE)
     bar = page.locator(".action-bar")
 
     cell(page, 2, 2).click()
@@ -56,8 +56,8 @@ def test_all_of_many_runs_are_tagged_at_once(served, visit, tmp_path):
         assert len(store.find("tags.seen is not missing", limit=None)) == 1100
 
 
-def test_read_only_page_offers_no_edits(shared, visit):
-    page = visit(shared, RUNS_ALONE)
+def test_read_only_page_offers_no_edits(shared, look):
+    page = look(shared, RUNS_ALONE)
 
     cell(page, 0, 2).click()
 
@@ -114,7 +114,7 @@ def test_edits_by_keyboard_are_undone(own, visit):
 
 def test_changes_of_others_appear_and_the_selection_stays(own, visit):
     """Those of another process, and of another browser; runs that come in move the lines."""
-    page, other = visit(own.address), visit(own.address, RUNS_ALONE)
+    page, other = visit(own.address, RUNS_ALONE), visit(own.address, RUNS_ALONE)
     for one in (page, other):
         expect(one.locator(".connection")).to_have_text("Live")
         expect(line(one, 0)).to_contain_text("mnist#180")

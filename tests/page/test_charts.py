@@ -146,9 +146,9 @@ def point_at(page, plot, x, share_y=0.5):
     )
 
 
-def test_a_spike_is_visible_at_every_zoom(address, visit):
+def test_a_spike_is_visible_at_every_zoom(address, look):
     """One value among 100,000 is drawn, however wide or narrow the window is."""
-    page = visit(address)
+    page = look(address)
     plot = chart(page)
 
     widths = []
@@ -167,8 +167,8 @@ def test_a_spike_is_visible_at_every_zoom(address, visit):
     assert widths == sorted(widths, reverse=True)
 
 
-def test_hiding_or_adding_a_run_changes_no_other_line(address, visit):
-    page = visit(address)
+def test_hiding_or_adding_a_run_changes_no_other_line(address, look):
+    page = look(address)
     plot = chart(page)
     before = band(plot, LOW), band(plot, HIGH)
     middle = band(plot, MIDDLE)
@@ -189,9 +189,9 @@ def test_hiding_or_adding_a_run_changes_no_other_line(address, visit):
     )
 
 
-def test_a_reload_gives_the_same_view(address, visit):
+def test_a_reload_gives_the_same_view(address, look):
     """What is chosen stands in the address: axes, smoothing, zoom, metrics."""
-    page = visit(address)
+    page = look(address)
     plot = chart(page)
     page.get_by_role("slider", name="Smoothing").fill("0.6")
     page.get_by_role("button", name="Axes: Step").click()
@@ -217,8 +217,8 @@ def test_a_reload_gives_the_same_view(address, visit):
     eventually(page, lambda: shown(plot, "y") == pytest.approx(y, rel=1e-6))
 
 
-def test_keys_zoom_move_and_read(address, visit):
-    page = visit(address)
+def test_keys_zoom_move_and_read(address, look):
+    page = look(address)
     plot = chart(page)
     whole = shown(plot)
     tip = page.locator(".chart-tip")
@@ -243,8 +243,8 @@ def test_keys_zoom_move_and_read(address, visit):
     assert lines(plot) == 3  # the charts keep their runs when one of them is picked
 
 
-def test_a_click_on_a_line_selects_its_run_and_rows_highlight_lines(address, visit):
-    page = visit(address)
+def test_a_click_on_a_line_selects_its_run_and_rows_highlight_lines(address, look):
+    page = look(address)
     plot = chart(page)
     low, high = shown(plot, "y")
     usual = strength(plot, HIGH)
@@ -263,8 +263,8 @@ def test_a_click_on_a_line_selects_its_run_and_rows_highlight_lines(address, vis
     eventually(page, lambda: strength(plot, HIGH) < usual / 2)
 
 
-def test_a_chart_is_enlarged_read_as_a_table_and_saved(address, visit, tmp_path):
-    page = visit(address)
+def test_a_chart_is_enlarged_read_as_a_table_and_saved(address, look, tmp_path):
+    page = look(address)
     chart(page)
 
     page.get_by_role("button", name="Enlarge loss").click()
@@ -292,8 +292,8 @@ def test_a_chart_is_enlarged_read_as_a_table_and_saved(address, visit, tmp_path)
     assert picture.value.suggested_filename == "loss.png"
 
 
-def test_the_legend_of_compared_runs_hides_and_highlights_lines(address, visit):
-    page = visit(address)
+def test_the_legend_of_compared_runs_hides_and_highlights_lines(address, look):
+    page = look(address)
     uids = chart(page).get_attribute("data-lines")
     page.goto(f"{address}/compare?tab=charts&charts=loss&runs={uids}")
     plot = chart(page)
@@ -310,8 +310,8 @@ def test_the_legend_of_compared_runs_hides_and_highlights_lines(address, visit):
     assert (band(plot, LOW), band(plot, HIGH)) == before
 
 
-def test_means_of_repeats_do_not_depend_on_what_is_hidden(repeated, visit):
-    page = visit(repeated)
+def test_means_of_repeats_do_not_depend_on_what_is_hidden(repeated, look):
+    page = look(repeated)
     chart(page)
     page.get_by_role("button", name="Mean of repeats").click()
     plot = chart(page)

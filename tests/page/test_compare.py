@@ -82,8 +82,8 @@ def place_on(page, x, y):
 # The table
 
 
-def test_table_shows_what_differs_from_the_baseline(address, visit, uid_of):
-    page = visit(address, f"/compare?runs={runs_of(uid_of, 'fit_1', 'fit_2', 'fit_3')}")
+def test_table_shows_what_differs_from_the_baseline(address, look, uid_of):
+    page = look(address, f"/compare?runs={runs_of(uid_of, 'fit_1', 'fit_2', 'fit_3')}")
 
     expect(row(page, "acc").get_by_role("cell")).to_have_text(
         ["0.5", "0.51+0.01 (+2 %) better", "0.52★ best+0.02 (+4 %) better"]
@@ -104,8 +104,8 @@ def test_table_shows_what_differs_from_the_baseline(address, visit, uid_of):
     expect(row(page, "seed")).to_have_count(0)
 
 
-def test_the_view_is_copied_as_a_command_that_shows_the_same(address, visit, uid_of, folder):
-    page = visit(address, f"/compare?runs={runs_of(uid_of, 'fit_1', 'fit_2')}")
+def test_the_view_is_copied_as_a_command_that_shows_the_same(address, look, uid_of, folder):
+    page = look(address, f"/compare?runs={runs_of(uid_of, 'fit_1', 'fit_2')}")
     expect(row(page, "acc")).to_be_visible()
     names = page.locator("th.compare-name:not(thead th)").all_inner_texts()
 
@@ -133,8 +133,8 @@ def test_what_to_compare_is_taught_and_mistakes_are_told(address, visit):
     expect(page.get_by_role("alert")).to_contain_text("nobody")
 
 
-def test_hostile_texts_are_shown_harmlessly(address, visit, uid_of):
-    page = visit(address, f"/compare?runs={runs_of(uid_of, 'odd_1', 'odd_2')}")
+def test_hostile_texts_are_shown_harmlessly(address, look, uid_of):
+    page = look(address, f"/compare?runs={runs_of(uid_of, 'odd_1', 'odd_2')}")
 
     expect(row(page, "hostile").get_by_role("cell")).to_have_text(
         ["<img src=x onerror=alert(1)>", "a\\u202eb"]
@@ -146,8 +146,8 @@ def test_hostile_texts_are_shown_harmlessly(address, visit, uid_of):
 # Code, and why
 
 
-def test_a_long_diff_is_read_by_windows(address, visit, uid_of):
-    page = visit(address, f"/compare?tab=code&runs={runs_of(uid_of, 'code_1', 'code_2')}")
+def test_a_long_diff_is_read_by_windows(address, look, uid_of):
+    page = look(address, f"/compare?tab=code&runs={runs_of(uid_of, 'code_1', 'code_2')}")
     expect(page.locator(".codediff-removed").first).to_contain_text("step(0, lr=0)")
     expect(page.locator(".codediff-removed .code-number").first).to_have_text("0")
 
@@ -160,9 +160,9 @@ def test_a_long_diff_is_read_by_windows(address, visit, uid_of):
     expect(page.locator(".codediff-removed").first).to_contain_text("step(0, lr=1)")
 
 
-def test_why_ranks_what_differs(address, visit, uid_of, folder):
+def test_why_ranks_what_differs(address, look, uid_of, folder):
     names = ("fit_1", "fit_2")
-    page = visit(address, f"/compare?tab=why&runs={runs_of(uid_of, *names)}")
+    page = look(address, f"/compare?tab=why&runs={runs_of(uid_of, *names)}")
     with Store.open(folder) as store:
         causes = store.explain(*(uid_of[name] for name in names)).causes
 
@@ -176,9 +176,9 @@ def test_why_ranks_what_differs(address, visit, uid_of, folder):
 # Plots of many runs
 
 
-def test_points_are_found_chosen_and_opened(address, visit, uid_of):
+def test_points_are_found_chosen_and_opened(address, look, uid_of):
     path = "/compare?tab=scatter&filter=experiment+=+'fit'&x=params.seed&y=metrics.acc"
-    page = visit(address, path)
+    page = look(address, path)
     expect(page.locator(".plot-count")).to_have_text("24 runs")
 
     # 24 seeds with 3 % of air to both sides: the first is at 0.03 / 1.06.
@@ -204,11 +204,11 @@ def test_points_are_found_chosen_and_opened(address, visit, uid_of):
     page.wait_for_url(f"**/runs/{uid_of['fit_1']}*")
 
 
-def test_plots_are_used_by_keyboard_and_axes_by_their_menus(address, visit, uid_of):
+def test_plots_are_used_by_keyboard_and_axes_by_their_menus(address, look, uid_of):
     path = (
         "/compare?tab=parallel&filter=experiment+=+'fit'&axes=params.lr,params.model,metrics.loss"
     )
-    page = visit(address, path)
+    page = look(address, path)
     plot = page.get_by_role("group", name=re.compile("^Parallel coordinates"))
     expect(plot).to_be_visible()
     assert page.get_by_role("button", name="Axis lr").inner_text().split() == ["lr", "log"]
@@ -233,9 +233,9 @@ def test_plots_are_used_by_keyboard_and_axes_by_their_menus(address, visit, uid_
     page.wait_for_url(f"**/runs/{uid_of['fit_2']}*")
 
 
-def test_a_range_is_dragged_along_an_axis(address, visit):
+def test_a_range_is_dragged_along_an_axis(address, look):
     path = "/compare?tab=parallel&filter=experiment+=+'fit'&axes=params.seed,metrics.acc"
-    page = visit(address, path)
+    page = look(address, path)
     canvas = page.locator(".plot-place canvas")
     expect(canvas).to_have_attribute("data-axes", re.compile(","))
     box = canvas.bounding_box()
@@ -251,9 +251,9 @@ def test_a_range_is_dragged_along_an_axis(address, visit):
     assert re.fullmatch(r"-?[\d.e-]+\.\.11\.[\d.]+", query_of(page)["in.params.seed"])
 
 
-def test_runs_without_a_value_stay_apart(address, visit):
+def test_runs_without_a_value_stay_apart(address, look):
     path = "/compare?tab=scatter&x=params.lr&y=metrics.loss&colour=params.lr&filter=params.seed>=0"
-    page = visit(address, path)
+    page = look(address, path)
 
     expect(page.locator(".legend")).to_contain_text("none (2 runs)")
     expect(page.get_by_label("log axis of lr")).to_be_checked()
@@ -278,19 +278,19 @@ READY = {
     ("colours", "tabs"),
     [("light", ["Scatter", "Parallel coordinates", "Why"]), ("dark", ["Table", "Code"])],
 )
-def test_each_tab_is_accessible(address, visit, uid_of, violations, colours, tabs):
+def test_each_tab_is_accessible(address, look, uid_of, violations, colours, tabs):
     size = {"width": 900, "height": 320}
     path = f"/compare?runs={runs_of(uid_of, 'code_1', 'code_2')}"
-    page = visit(address, path, color_scheme=colours, viewport=size)
+    page = look(address, path, color_scheme=colours, viewport=size)
     for tab in tabs:
         page.get_by_role("tab", name=tab, exact=True).click()
         expect(page.locator(READY[tab]).first).to_be_visible()
         assert (tab, violations(page, "main")) == (tab, [])
 
 
-def test_narrow_screens_scroll_within_the_view(address, visit, uid_of):
+def test_narrow_screens_scroll_within_the_view(address, look, uid_of):
     runs = runs_of(uid_of, "fit_1", "fit_2", "fit_3", "fit_4")
-    page = visit(address, f"/compare?runs={runs}", viewport={"width": 390, "height": 760})
+    page = look(address, f"/compare?runs={runs}", viewport={"width": 390, "height": 760})
     expect(page.locator(".compare-value").first).to_be_visible()
 
     assert page.evaluate("document.documentElement.scrollWidth") == 390

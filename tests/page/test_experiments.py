@@ -29,8 +29,8 @@ def names(page):
     return page.locator(".experiment-table tbody th").all_text_contents()
 
 
-def test_best_runs_are_shown_by_a_metric(address, visit):
-    page = visit(address, "/experiments")
+def test_best_runs_are_shown_by_a_metric(address, look):
+    page = look(address, "/experiments")
     line = page.get_by_role("row", name=re.compile("^mnist"))
     expect(line).to_contain_text("error")
 
@@ -45,8 +45,8 @@ def test_best_runs_are_shown_by_a_metric(address, visit):
     expect(line.get_by_role("link", name="mnist#1")).to_be_visible()
 
 
-def test_experiments_are_sorted_and_filtered(address, visit):
-    page = visit(address, "/experiments?metric=val/loss")
+def test_experiments_are_sorted_and_filtered(address, look):
+    page = look(address, "/experiments?metric=val/loss")
     expect(page.get_by_label("Best is")).to_contain_text("lowest, from its name")
 
     page.get_by_role("button", name="Best val/loss").click()
@@ -59,8 +59,8 @@ def test_experiments_are_sorted_and_filtered(address, visit):
     expect(page.locator(".experiment-table tbody th")).to_have_text([HOSTILE])
 
 
-def test_an_experiment_leads_to_its_runs(address, visit):
-    page = visit(address, "/experiments")
+def test_an_experiment_leads_to_its_runs(address, look):
+    page = look(address, "/experiments")
 
     page.get_by_role("link", name=HOSTILE).click()
 
@@ -68,8 +68,8 @@ def test_an_experiment_leads_to_its_runs(address, visit):
     expect(page.locator("[data-line='1']")).to_have_count(0)
 
 
-def test_experiments_are_accessible(address, visit, violations):
-    page = visit(address, "/experiments?metric=val/acc")
+def test_experiments_are_accessible(address, look, violations):
+    page = look(address, "/experiments?metric=val/acc")
     expect(page.get_by_role("link", name="mnist#2")).to_be_visible()
     assert violations(page) == []
 

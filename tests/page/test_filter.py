@@ -17,9 +17,9 @@ def clear(page):
     expect(page.locator(".count")).to_have_text("240 runs")
 
 
-def test_runs_follow_while_typing_which_is_one_step_back(shared, visit):
+def test_runs_follow_while_typing_which_is_one_step_back(shared, look):
     """The count is exact, and the filter is in the address without pressing Enter."""
-    page = visit(shared, RUNS_ALONE)
+    page = look(shared, RUNS_ALONE)
     page.locator("#filter").click()
     page.keyboard.type("status = error", delay=30)
     page.keyboard.press("Enter")
@@ -38,9 +38,9 @@ def test_runs_follow_while_typing_which_is_one_step_back(shared, visit):
     expect(page).to_have_url(re.compile("filter=experiment"))
 
 
-def test_what_is_wrong_with_a_filter_is_shown_with_a_way_on(shared, visit):
+def test_what_is_wrong_with_a_filter_is_shown_with_a_way_on(shared, look):
     """The place of a mistake, the nearest name, a filter for words, what matches nothing."""
-    page = visit(shared, RUNS_ALONE)
+    page = look(shared, RUNS_ALONE)
     box = page.get_by_role("combobox", name="Filter")
     box.fill("params.lr < 1 and statu = error")
     box.press("Enter")
@@ -77,9 +77,9 @@ def test_what_is_wrong_with_a_filter_is_shown_with_a_way_on(shared, visit):
     expect(page.locator(".count")).to_have_text("180 of 240 runs")
 
 
-def test_completion_is_taken_by_tab_and_fits_the_text(shared, visit):
+def test_completion_is_taken_by_tab_and_fits_the_text(shared, look):
     """A choice made for the text of before is not taken; Tab waits for what fits."""
-    page = visit(shared, RUNS_ALONE)
+    page = look(shared, RUNS_ALONE)
     page.locator("#filter").click()
     page.keyboard.type("params.mod")
     expect(page.get_by_role("option", name=re.compile("params.model.depth"))).to_be_visible()
@@ -114,7 +114,7 @@ def test_filter_of_a_bad_address_is_explained(shared, visit):
 
 def test_filter_is_kept_under_a_name(own, visit):
     """What one browser saves, another one and `runstore ls @name` have."""
-    page = visit(own.address, "/?filter=status+=+error")
+    page = visit(own.address, "/?panel=0&filter=status+=+error")
     page.get_by_role("button", name="Saved filters").click()
     page.get_by_label("Name of this filter").fill("failed")
     page.get_by_label("Name of this filter").press("Enter")

@@ -109,8 +109,8 @@ def test_arrows_move_from_cell_to_cell(shared, visit):
     assert page.locator('.grid [tabindex="0"][data-c]').count() == 1
 
 
-def test_pinned_runs_stay_on_top(shared, visit):
-    page = visit(shared, "/?panel=0&columns=reference,status")
+def test_pinned_runs_stay_on_top(shared, look):
+    page = look(shared, "/?panel=0&columns=reference,status")
     cell(page, 4, 2).click()
 
     page.get_by_role("button", name="Pin", exact=True).click()
@@ -120,9 +120,9 @@ def test_pinned_runs_stay_on_top(shared, visit):
     expect(page.locator(".grid-head .pin")).to_contain_text("mnist#177")
 
 
-def test_reload_gives_the_same_view(shared, visit):
+def test_reload_gives_the_same_view(shared, look):
     """Everything that shapes the view is in the address."""
-    page = visit(shared, "/?columns=reference,status,params.model.depth,metrics.loss,notes")
+    page = look(shared, "/?panel=0&columns=reference,status,params.model.depth,metrics.loss,notes")
     page.locator('[data-name="params.model.depth"]').click()
     line(page, 1).locator('[data-do="hide"]').click()
     cell(page, 2, 2).click()
@@ -138,9 +138,9 @@ def test_reload_gives_the_same_view(shared, visit):
     expect(page.locator(".grid")).to_have_text(before)
 
 
-def test_groups_open_and_close(shared, visit):
+def test_groups_open_and_close(shared, look):
     """Groups show how many runs they have; their runs are there without another request."""
-    page = visit(shared, "/?panel=0&group=experiment,status", awaits=".group-line")
+    page = look(shared, "/?panel=0&group=experiment,status", awaits=".group-line")
 
     expect(page.locator(".group-line")).to_have_count(3)
     expect(line(page, 0)).to_contain_text("mnist")
@@ -192,8 +192,8 @@ def test_a_row_is_selected_before_its_values_are_there(shared, visit):
     expect(line).to_have_attribute("aria-selected", "true")
 
 
-def test_no_matching_run_leaves_no_chart(shared, visit):
-    page = visit(shared, viewport={"width": 1400, "height": 700})
+def test_no_matching_run_leaves_no_chart(shared, look):
+    page = look(shared, viewport={"width": 1400, "height": 700})
     page.locator(".chart-plot[data-state=drawn]").first.wait_for()
 
     page.get_by_role("combobox", name="Filter").fill("params.lr > 5")
@@ -218,7 +218,7 @@ def test_header_sorts_and_back_undoes_it(shared, visit):
 
     Its values have a column even if they are not among those that differ most, or are no field.
     """
-    page = visit(shared)
+    page = visit(shared, "/?panel=0")
     header = page.locator('[data-name="params.model.depth"]')
 
     header.click()
@@ -285,9 +285,9 @@ def test_columns_are_moved_widened_and_chosen(shared, visit, turn_to):
     assert "order" not in page.url
 
 
-def test_menus_and_marks_of_runs_are_in_the_address(shared, visit, turn_to):
+def test_menus_and_marks_of_runs_are_in_the_address(shared, look, turn_to):
     """Another value of a metric, a baseline, hidden and single runs, a condition of a column."""
-    page = visit(shared, "/?panel=0&columns=reference,metrics.loss")
+    page = look(shared, "/?panel=0&columns=reference,metrics.loss")
     expect(cell(page, 0, 2)).to_have_text("0.0020833")
 
     page.locator('[data-name="metrics.loss"]').hover()
@@ -352,11 +352,9 @@ def test_names_with_any_signs_have_columns(served, visit, tmp_path):
     assert page.locator(".grid img").count() == 0
 
 
-def test_hard_numbers_and_unknown_ends(unusual, visit, turn_to):
+def test_hard_numbers_and_unknown_ends(unusual, look, turn_to):
     """A parameter that is NaN or infinite looks like a metric that is."""
-    page = visit(
-        unusual, "/?panel=0&filter=experiment+=+hard&columns=reference,params.x,metrics.x"
-    )
+    page = look(unusual, "/?panel=0&filter=experiment+=+hard&columns=reference,params.x,metrics.x")
 
     for number, text in ((3, "NaN"), (2, "\N{MINUS SIGN}∞")):
         cells = page.locator(f'.grid-body [data-line="{number}"] .value')
@@ -370,10 +368,10 @@ def test_hard_numbers_and_unknown_ends(unusual, visit, turn_to):
     expect(cell(page, 0, duration)).to_have_text("")
 
 
-def test_only_columns_in_sight_are_drawn(unusual, visit):
+def test_only_columns_in_sight_are_drawn(unusual, look):
     """Hundreds of them scroll as well as a few; the keyboard reaches all."""
     columns = ",".join(["reference", *(f"params.p{n}" for n in range(200))])
-    page = visit(unusual, f"/?panel=0&filter=experiment+=+wide&columns={columns}")
+    page = look(unusual, f"/?panel=0&filter=experiment+=+wide&columns={columns}")
     expect(cell(page, 0, 2)).to_have_text("0")
     assert line(page, 0).locator(".cell").count() < 60
 

@@ -39,26 +39,32 @@ def notebook():
         server.server_close()
 
 
+@pytest.fixture
+def context(browser):
+    """A browser of its own, too narrow for the charts beside the runs."""
+    made = browser.new_context(viewport={"width": 900, "height": 500})
+    yield made
+    made.close()
+
+
 def frame_of(view):
     view.wait_for_selector("iframe", timeout=PATIENCE_MS)
     return view.frame_locator("iframe")
 
 
-def test_a_notebook_shows_the_page(browser, own_store, notebook):
+def test_a_notebook_shows_the_page(own_store, notebook, context):
     """At the number of this host; the other tests open it at the name."""
     address = runstore.ui(own_store)
-    view = browser.new_page()
+    view = context.new_page()
     view.goto(f"http://127.0.0.1:{notebook(address._repr_html_())}/")
 
     frame_of(view).get_by_text("mnist").first.wait_for(timeout=PATIENCE_MS)
-    view.close()
 
 
-def test_another_page_cannot_show_it(browser, own_store, notebook):
+def test_another_page_cannot_show_it(own_store, notebook, context):
     """Neither with a token that is used up, nor with one that is not for frames."""
     address = runstore.ui(own_store)
     shown = address._repr_html_()
-    context = browser.new_context()
     view = context.new_page()
     view.goto(f"http://localhost:{notebook(shown)}/")
     frame_of(view).get_by_text("mnist").first.wait_for(timeout=PATIENCE_MS)
@@ -74,19 +80,16 @@ def test_another_page_cannot_show_it(browser, own_store, notebook):
         framed = [one for one in answers if one.url == source]
         assert [one.status for one in framed] == [403], source
 
-    context.close()
 
-
-def test_the_link_opens_a_tab(browser, own_store, notebook):
+def test_the_link_opens_a_tab(own_store, notebook, context):
     shown = runstore.ui(own_store, read_only=True)._repr_html_()
-    view = browser.new_page()
+    view = context.new_page()
     view.goto(f"http://localhost:{notebook(shown)}/")
 
     with view.expect_popup() as opened:
         view.get_by_text("Open the page in a tab").click()
 
     opened.value.get_by_text("mnist").first.wait_for(timeout=PATIENCE_MS)
-    view.close()
 
 
 @pytest.fixture
@@ -96,10 +99,10 @@ def own_store(template, tmp_path):
     return shutil.copytree(template, tmp_path / "store")
 
 
-def test_the_notebook_can_be_left_while_the_page_asks(browser, own_store, notebook):
+def test_the_notebook_can_be_left_while_the_page_asks(own_store, notebook, context):
     """Requests that this aborts were made again without end, in the process of the notebook."""
     place = f"http://localhost:{notebook(runstore.ui(own_store)._repr_html_())}/"
-    view = browser.new_page()
+    view = context.new_page()
     asked = []
 
     def never_answered(route):
@@ -113,4 +116,3 @@ def test_the_notebook_can_be_left_while_the_page_asks(browser, own_store, notebo
     view.goto(place)
 
     assert view.title() == "notebook"
-    view.close()

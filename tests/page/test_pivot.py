@@ -46,8 +46,8 @@ def cells(page):
     return page.locator(".pivot-cell button > span")
 
 
-def test_cells_are_those_of_python(address, visit, table):
-    page = visit(address, PATH)
+def test_cells_are_those_of_python(address, look, table):
+    page = look(address, PATH)
 
     expect(page.locator("tbody th")).to_have_text([one.labels[0] for one in table.rows])
     expect(page.locator(".pivot-column")).to_have_text([one.labels[0] for one in table.columns])
@@ -78,8 +78,8 @@ def test_copied_tables_are_read_back(address, visit, table):
     assert means == [one.mean.mean for one in table.cells]
 
 
-def test_a_cell_leads_to_its_runs(address, visit):
-    page = visit(address, PATH)
+def test_a_cell_leads_to_its_runs(address, look):
+    page = look(address, PATH)
 
     page.get_by_role("button", name=re.compile("^cnn, 0.2")).click()
     page.get_by_role("link", name="Show in the grid").click()
@@ -87,8 +87,8 @@ def test_a_cell_leads_to_its_runs(address, visit):
     expect(page.locator(".count")).to_have_text("3 of 12 runs")
 
 
-def test_fields_are_chosen_by_keyboard_and_stay(address, visit):
-    page = visit(address, "/pivot?metric=metrics.acc.last")
+def test_fields_are_chosen_by_keyboard_and_stay(address, look):
+    page = look(address, "/pivot?metric=metrics.acc.last")
     page.get_by_role("button", name=re.compile("^Rows")).click()
     page.get_by_label("Search columns").fill("seed")
     expect(page.locator(".column-choice-list button")).to_have_count(1)
@@ -113,8 +113,8 @@ def test_mistakes_are_told_and_nothing_is_taught(address, visit, served, tmp_pat
     expect(page.get_by_role("heading", name="No metric to show")).to_be_visible()
 
 
-def test_tables_are_accessible(address, visit, violations):
-    page = visit(address, PATH, color_scheme="dark")
+def test_tables_are_accessible(address, look, violations):
+    page = look(address, PATH, color_scheme="dark")
     expect(cells(page)).to_have_count(4)
 
     assert violations(page, "main") == []

@@ -5,6 +5,7 @@ import re
 import shlex
 import socket
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -17,6 +18,7 @@ expect = sync_api.expect
 
 # More than a browser could scroll with a line of its own for each.
 LINES = 350_000
+FEW_LINES = 2_000
 SCRIPTED = "scripted"
 SCRIPT = f"<script>document.title = top.document.title = '{SCRIPTED}'</script>"
 NOTES = f"""
@@ -42,9 +44,9 @@ def printed(store, run, lines):
     (folder / f"{run.uid}.{0:020d}.output").write_bytes(b"".join(lines))
 
 
-def line(number):
+def line(number, count=LINES):
     text = b"loss of step %d" % number
-    if number == LINES - 100:
+    if number == count - 100:
         text = b"\x1b[1;31mneedle\x1b[0m \x1b]0;title\x07<b>bold</b> \xe2\x80\xae"
     stream = "stderr" if number % 1000 == 999 else "stdout"
     return b"1700000000.%06d %s %s\n" % (number, LETTERS[stream], text)
@@ -72,6 +74,7 @@ def filled(folder):
         failed = store.start("<i>digits</i>", capture=False)
         failed.log({"loss": 1.0})
         failed.finish("error", error=ValueError("<b>no</b>"))
+        printed(store, failed, (line(number, FEW_LINES) for number in range(FEW_LINES)))
         return run.uid
 
 
@@ -87,11 +90,11 @@ def address(serving, made):
 
 
 @pytest.fixture
-def opened(address, made, visit):
-    """Open a part of the run in the middle."""
+def opened(address, made, look):
+    """Open a part of a run, by default of the one in the middle."""
 
-    def page_of(part="", more="", **options):
-        return visit(address, f"/runs/{made[1]}?tab={part}{more}", **options)
+    def page_of(part="", name=made[1]):
+        return look(address, f"/runs/{quote(name, safe='')}?tab={part}")
 
     return page_of
 
@@ -178,15 +181,23 @@ def test_the_search_looks_at_all_of_the_output(opened):
     # Colours are shown; a title and a mark of direction are not obeyed, and HTML is text.
     assert found.locator("mark").text_content() == "needle"
     expect(found.locator(".output-text")).to_have_text(r"needle <b>bold</b> \u202e")
+
+
+def test_output_is_searched_by_case_and_patterns_and_shown_by_streams(opened):
+    page = opened("output", "<i>digits</i>#3")
+    page.keyboard.press("/")
+    page.keyboard.insert_text("NEEDLE")
+    expect(page.locator("#find-status")).to_have_text("1 of 1")
+
     page.get_by_role("button", name="Match case").click()
     expect(page.locator("#find-status")).to_have_text("None")
-    page.get_by_label("Find in the output").fill("step 3499[0-9]{2}$")
+    page.get_by_label("Find in the output").fill("step 19[0-9]{2}$")
     page.get_by_role("button", name="Regular expression").click()
     expect(page.locator("#find-status")).to_have_text(re.compile("of 99$"))
     page.keyboard.press("Escape")
 
     page.get_by_role("button", name="stderr").click()
-    expect(page.get_by_text("350 lines")).to_be_visible()
+    expect(page.get_by_text("2 lines")).to_be_visible()
 
 
 def test_output_is_followed_while_it_is_printed(made, address, visit):
@@ -404,17 +415,18 @@ def test_media_are_shown_step_by_step(opened):
 def test_run_is_accessible(opened, violations):
     """The head is looked at with the first part, and in both colours."""
     page = opened()
-    expect(page.locator(".run-body .loading")).to_have_count(0)
-    assert violations(page) == []
     for name in PARTS:
         if name:
             page.locator(f'.run-tabs a[href$="tab={name}"]').click()
             expect(page.locator(f".run-{name}")).to_be_visible()
         expect(page.locator(".run-body .loading")).to_have_count(0)
         page.emulate_media(color_scheme="light")
-        assert (name, violations(page, ".run-body")) == (name, [])
-        assert (name, violations(page, rules=OF_PAGES)) == (name, [])
+        expect(page.locator("html")).to_have_attribute("data-theme", "light")
+        part = ".run-body" if name else "html"
+        assert (name, violations(page, part)) == (name, [])
+        if name:
+            assert (name, violations(page, rules=OF_PAGES)) == (name, [])
         if name in {"", "output", "code"}:
             page.emulate_media(color_scheme="dark")
             expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-            assert (name, violations(page, rules=OF_COLOURS)) == (name, [])
+            assert (name, violations(page, part, OF_COLOURS)) == (name, [])

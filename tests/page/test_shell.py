@@ -16,11 +16,11 @@ STATIC = Path(runstore.__file__).parent / "web" / "static"
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 
 
-def test_page_is_accessible(shared, visit, violations):
+def test_page_is_accessible(shared, look, violations):
     """Axe finds nothing in the grid with a selection, a menu, and the keyboard sheet."""
     # A few cells: axe looks at each of them for seconds, and all are made alike.
     path = "/?columns=reference,status,params.lr,metrics.loss,tags,notes"
-    page = visit(shared, path, viewport={"width": 900, "height": 320})
+    page = look(shared, path, viewport={"width": 900, "height": 320})
 
     def found(within="html"):
         page.emulate_media(color_scheme="dark")
@@ -58,9 +58,9 @@ def test_colours_can_be_chosen_and_stay(shared, visit):
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
-def test_narrow_screen_needs_no_sideways_scrolling(shared, visit):
+def test_narrow_screen_needs_no_sideways_scrolling(shared, look):
     """At 390 pixels the frame fits; the grid alone scrolls within itself."""
-    page = visit(shared, viewport={"width": 390, "height": 800})
+    page = look(shared, viewport={"width": 390, "height": 800})
     expect(page.locator('[data-line="0"] a')).to_be_visible()
 
     assert page.evaluate("document.documentElement.scrollWidth") == 390
