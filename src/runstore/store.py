@@ -19,6 +19,7 @@ from runstore.errors import (
     ServerUnreachableError,
     StoreCorruptError,
     StoreError,
+    StoreLockedError,
     UsageError,
     shown,
 )
@@ -181,7 +182,7 @@ class Store:
             return cls._to_reach_later(server)
         try:
             database = ServerDatabase(server, create=create)
-        except ServerUnreachableError:
+        except (ServerUnreachableError, StoreLockedError):
             if not create:
                 raise
             return cls._to_reach_later(server)

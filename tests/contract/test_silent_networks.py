@@ -1,4 +1,4 @@
-"""A network that swallows all packets of a connection keeps no program waiting for long."""
+"""A network or a server that is silent keeps no program waiting for long."""
 
 import ctypes
 import select
@@ -12,9 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from runstore import Store
-from runstore.storage.postgres import driver
+from runstore.errors import ServerUnreachableError, StoreLockedError, StoreWarning
+from runstore.recording import aside
+from runstore.storage.postgres import away, driver
+from runstore.storage.postgres.connections import waits
 
-pytest.importorskip("psycopg")
+psycopg = pytest.importorskip("psycopg")
 # Source: Linux, asm-generic/socket.h and the classic BPF of linux/filter.h: `ret 0`.
 _ATTACH_FILTER = 26
 _DROP = struct.pack("HBBI", 0x06, 0, 0, 0)
@@ -26,6 +29,7 @@ class Network:
     def __init__(self, url):
         self._server = urlsplit(url)
         self._ends = []
+        self._answers = True
         self._door = socket.create_server(("127.0.0.1", 0))
         host, port = self._door.getsockname()
         self.url = f"postgresql://postgres@{host}:{port}{self._server.path}"
@@ -47,7 +51,8 @@ class Network:
                     other = there if end is here else here
                     if not (sent := end.recv(1 << 16)):
                         return
-                    other.sendall(sent)
+                    if self._answers:
+                        other.sendall(sent)
 
     def lose_packets(self):
         """Lose all packets of existing connections, as a firewall that forgot them does."""
@@ -56,6 +61,14 @@ class Network:
         for end in self._ends:
             with suppress(OSError):  # closed before
                 end.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, option)
+
+    def swallow(self):
+        """Receive everything, and answer nothing."""
+        self._answers = False
+
+    def answer(self):
+        """Answer new connections again."""
+        self._answers = True
 
     def close(self):
         self._door.close()
@@ -97,3 +110,93 @@ def test_a_longer_silence_can_be_allowed_in_the_url():
 
     assert "tcp_user_timeout" not in found
     assert found["keepalives_count"] == 3
+
+
+# Servers that receive statements and do not answer
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Give up a silent server at once."""
+    monkeypatch.setattr(driver, "SILENT_AT_MOST_S", 0.3)
+    monkeypatch.setattr(driver, "_GRACE_S", 0.1)
+    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    monkeypatch.setattr(aside, "_warned", set())
+
+
+def recorded(store, run):
+    """Finish a run and record another one, which must not wait for the server."""
+    run.log(loss=0.5)
+    run.tags["phase"] = "warm-up"
+    run.finish()
+    with store.start("fit", capture=False) as other:
+        other.log(loss=0.25)
+    assert other.run_number > 10**15
+    return other
+
+
+def check_delivered(url, other):
+    """Check that everything was delivered, once."""
+    with Store.open(url) as store:
+        first, second = sorted(store.list("fit"), key=lambda run: run.run_number)
+        assert second.uid == other.uid
+        assert first.tags == {"phase": "warm-up"}
+        for run, loss in ((first, 0.5), (second, 0.25)):
+            assert (run.status, [*run.metric("loss").values]) == ("complete", [loss])
+        assert [one for one in store.check() if one.is_trouble] == []
+
+
+def test_a_proxy_that_swallows_everything(network, impatient):
+    url = f"{network.url}?connect_timeout=2"
+    with Store.open(url) as store, pytest.warns(StoreWarning) as told:
+        run = store.start("fit", capture=False)
+        network.swallow()
+        other = recorded(store, run)
+        with pytest.raises(ServerUnreachableError):
+            store.list()
+    assert sum("has not answered" in str(one.message) for one in told) == 1
+    away.forget(store.path)
+    network.answer()
+
+    check_delivered(url, other)
+
+
+def test_a_lock_that_is_held(url, impatient):
+    with Store.open(url) as store, psycopg.connect(url) as holder:
+        run = store.start("fit", capture=False)
+        pid = holder.pgconn.backend_pid
+        holder.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+        with pytest.warns(StoreWarning) as told:
+            other = recorded(store, run)
+        with pytest.raises(StoreLockedError):
+            store.list()
+        with Store.open(url) as later, pytest.raises(StoreLockedError):
+            later.list()
+
+    by = f"locked by process {pid}"
+    assert sum(by in str(one.message) for one in told) == 1
+    check_delivered(url, other)
+
+
+def test_a_statement_that_the_server_works_on_may_take_longer(url, monkeypatch):
+    monkeypatch.setattr(driver, "SILENT_AT_MOST_S", 0.1)
+    told = "has not answered a query .* the server is working"
+    with (
+        Store.open(url) as store,
+        pytest.warns(StoreWarning, match=told),
+        store.backend.database.driver.read() as connection,
+    ):
+        assert connection.execute("SELECT pg_sleep(1)::text").fetchall() == [("",)]
+
+
+@pytest.mark.parametrize(
+    ("options", "allowed_s"),
+    [
+        ("", 30),
+        ("?tcp_user_timeout=120000", 120),
+        ("?options=-c%20statement_timeout%3D90s", 95),
+        ("?options=-c%20statement_timeout%3D0&tcp_user_timeout=1000", float("inf")),
+    ],
+)
+def test_the_silence_that_a_url_allows(options, allowed_s):
+    assert waits.allowed_s(f"postgresql:///runs{options}", 30) == allowed_s

@@ -10,6 +10,7 @@ from runstore.errors import (
     NotFoundError,
     ServerUnreachableError,
     StoreError,
+    StoreLockedError,
     StoreUnavailableError,
 )
 from runstore.location import make_own_folder
@@ -55,7 +56,7 @@ def start_on_server(
             backend.make()
             with cast("ServerDatabase", backend.database).driver.impatient():
                 return start(backend, asked, store)
-        except ServerUnreachableError as error:
+        except (ServerUnreachableError, StoreLockedError) as error:
             why = error.what
     else:
         why = f"The server of {server.shown} cannot be reached: {reason}."
@@ -87,7 +88,7 @@ def record_on_server(
         past = past_run(backend, asked)
         write(backend, past, artifacts, who)
         return kept_run(backend, past.new.uid)
-    except ServerUnreachableError as error:
+    except (ServerUnreachableError, StoreLockedError) as error:
         why = error.what
     with _recorded_aside(server, why):
         other = aside().backend

@@ -117,7 +117,7 @@ class ServerDatabase(Database):
         known, sets = new.facts.values, new.parameter_sets
         params = [(index, *entry) for index, one in enumerate(sets) for entry in one.flat()]
         return tuple(self.driver.call(_START, [
-            _milliseconds(self.driver.patience_s), new.experiment_name, new.timestamp,
+            _milliseconds(self.driver.lock_patience_s), new.experiment_name, new.timestamp,
             now_micros(), new.uid, new.status.value, new.started_at, new.parent_uid, new.notes,
             known.get("git.commit"), known.get("git.dirty"), new.cli, new.full_store,
             *(new.process or _NO_PROCESS), facts_to_text(new.facts), lowest_hash(sets),
@@ -134,9 +134,9 @@ class ServerDatabase(Database):
         Raises:
             RunNotFoundError: One of the runs is not in the store.
         """
-        patience_s = self.driver.patience_s
+        patience_s, wait = self.driver.patience_s, _milliseconds(self.driver.lock_patience_s)
         values = [
-            _milliseconds(patience_s), [*change.uids], change.or_trashed, [*change.tags.keys()],
+            wait, [*change.uids], change.or_trashed, [*change.tags.keys()],
             [*change.tags.values()], [*change.notes], change.author, change.operation,
             now_micros(),
         ]  # fmt: skip

@@ -35,16 +35,24 @@ if TYPE_CHECKING:
     from psycopg import Connection as Raw
     from psycopg import Pipeline
 
+    from runstore.storage.postgres.connections.waits import SilentError, WatchedConnection
+
 BUSY_TIMEOUT_S = 60.0
 # How long a program that was connected waits for the server to return, for example after a
 # restart, from when it was first missed.
 RETURNS_WITHIN_S = 30.0
 # The same for the start of a run, which is recorded on this machine otherwise.
 STARTS_WITHIN_S = 5.0
-# How long the network may confirm nothing before a connection counts as lost. A statement may
-# take longer: the other machine confirms that it received it.
+# How long the network may confirm nothing, or the server answer nothing, before a connection
+# counts as lost. Statements that only read may take longer, as long as the server works on them.
 SILENT_AT_MOST_S = 30.0
+# The same for the answer to the start of a run.
+STARTS_ANSWERED_WITHIN_S = 10.0
+# The server reports a lock that it waited for before the silence is noticed here.
+_GRACE_S = 2.0
 _IDLE_AT_MOST = 4
+# How long a failed attempt to connect counts.
+_FAILS_AT_MOST_S = 60.0
 # If it is off, the server reads backslashes in strings of SQL differently. It reports the value.
 _STRINGS = "standard_conforming_strings"
 # How long to wait for the answer to a statement that was interrupted here.
@@ -57,6 +65,8 @@ _SYNC = 10
 # Source: PostgreSQL 18, Appendix A, Error Codes.
 _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
 _PASSING = _AWAY | {"40001", "40P01"}  # also serialization failures and deadlocks
+# A lock or a time limit of the server: the start of a run is recorded on this machine.
+_HELD_UP = frozenset({"55P03", "57014", "25P04"})
 _LOST = "08"  # the class of lost connections
 _KEPT = "Runs recorded before are safe; nothing more was written."
 # Errors of the server and their meaning for users: the first one with the code counts. What was
@@ -150,9 +160,10 @@ class PostgresConnection:
         values = statement.values(parameters)
         try:
             found = self.raw.execute(statement.text, values)
-        except self._driver.psycopg.OperationalError:
-            # A server that was restarted closed its connections; nothing was read from this one.
-            if self._is_used or not self.raw.broken:
+        except self._driver.psycopg.OperationalError as error:
+            # A server that was restarted closed its connections, or the process for this one
+            # hangs; nothing was read from it.
+            if self._is_used or not (self.raw.broken or self._driver.is_of_process(error)):
                 raise
             self.raw = self._driver.reconnected(self.raw)
             found = self.raw.execute(statement.text, values)
@@ -343,14 +354,20 @@ class PostgresDriver(DriverBase):
         super().__init__(location.shown, _Waits(), busy_timeout_s)
         self.location = location
         self.psycopg = library("psycopg", "postgres")
-        from runstore.storage.postgres.adapters import adapters
+        # They need psycopg.
+        from runstore.storage.postgres.connections import waits
+        from runstore.storage.postgres.connections.adapters import adapters
 
+        self._waits = waits
+        self._has_told = False
         self._adapters = adapters()
         self._idle = _Idle()
         self._in_use: weakref.WeakSet[Any] = weakref.WeakSet()
         self._was_connected = False
         self._needed: Mapping[str, str] = {}
         self._away_since: float | None = None
+        # The last failed attempt to connect, and until when it counts.
+        self._failure: tuple[float, Exception] | None = None
         weakref.finalize(self, _Idle.close, self._idle)
 
     @property
@@ -364,7 +381,9 @@ class PostgresDriver(DriverBase):
     def read(self) -> Iterator[PostgresConnection]:
         """Return a connection for reading; each statement sees what is committed by then."""
         with self._translating():
-            connection = PostgresConnection(self, self._taken())
+            raw = self._taken()
+            self._watch(raw, "a query", self._answers_within_s, is_patient=True)
+            connection = PostgresConnection(self, raw)
             try:
                 yield connection
             finally:
@@ -396,10 +415,14 @@ class PostgresDriver(DriverBase):
         Raises:
             StoreLockedError: As for `write`.
         """
+
+        def attempt(raw: Raw[Any], left_s: float) -> T:
+            limit_s = self._answers_within_s
+            self._watch(raw, "a change", limit_s + _GRACE_S)
+            return self._attempt(raw, work, of, min(left_s, limit_s))
+
         with self._writing():
-            return self._repeated(
-                lambda raw, left_s: self._attempt(raw, work, of, left_s), self.patience_s
-            )
+            return self._repeated(attempt, self.patience_s)
 
     def _attempt(
         self,
@@ -425,10 +448,15 @@ class PostgresDriver(DriverBase):
         Raises:
             StoreLockedError: As for `write`.
         """
+        doing = "the start of a run" if self._own.is_impatient else "a change"
+
+        def attempt(raw: Raw[Any], _: float) -> Any:
+            self._watch(raw, doing, self._answers_within_s + _GRACE_S)
+            return self._answer_to(raw, statement, parameters)
+
         with self._writing():
             return self._repeated(
-                lambda raw, _: self._answer_to(raw, statement, parameters),
-                self._returns_within_s if patience_s is None else patience_s,
+                attempt, self._returns_within_s if patience_s is None else patience_s
             )
 
     def _answer_to(self, raw: Raw[Any], statement: str, parameters: Sequence[Any]) -> Any:
@@ -459,9 +487,22 @@ class PostgresDriver(DriverBase):
                 # A lost connection has no code, because the server does not answer.
                 is_lost = isinstance(error, self.psycopg.OperationalError) and not error.sqlstate
                 is_passing = is_lost or error.sqlstate in _PASSING
+                if isinstance(error, self._waits.SilentError):
+                    self._note_silence(error)
                 if not is_passing or time.monotonic() > deadline:
                     raise
             pause(0.05)
+
+    def _note_silence(self, error: SilentError) -> None:
+        """Let later calls wait less if the whole server is silent."""
+        if error.is_away:
+            self._away_since = self._away_since or time.monotonic() - error.silent_s
+            self._fail_for(error, error.silent_s)
+            away.remember(self.location.folder, error.silent_s, str(error))
+
+    def _fail_for(self, error: Exception, took_s: float) -> None:
+        """Fail at once for a while, so that not each call waits again for a silent server."""
+        self._failure = (time.monotonic() + min(_FAILS_AT_MOST_S, 2 * took_s), error)
 
     def _await_answer(self, raw: Any) -> None:
         """Wait until the server has finished or cancelled statements that were interrupted.
@@ -473,7 +514,7 @@ class PostgresDriver(DriverBase):
         with suppress(self.psycopg.Error):
             if server.transaction_status != _ACTIVE:
                 return
-            raw.cancel()
+            raw.cancel_safe(timeout=_ANSWER_S)
             is_pipeline = bool(server.pipeline_status)
             if is_pipeline:
                 server.pipeline_sync()
@@ -517,10 +558,40 @@ class PostgresDriver(DriverBase):
         is_impatient = self._own.is_impatient
         return min(STARTS_WITHIN_S, RETURNS_WITHIN_S) if is_impatient else RETURNS_WITHIN_S
 
+    @property
+    def _answers_within_s(self) -> float:
+        """How long to wait for an answer of the server, in seconds."""
+        is_impatient = self._own.is_impatient
+        limit_s = min(STARTS_ANSWERED_WITHIN_S, SILENT_AT_MOST_S)
+        return self._waits.allowed_s(
+            self.location.url, limit_s if is_impatient else SILENT_AT_MOST_S
+        )
+
+    @property
+    def lock_patience_s(self) -> float:
+        """How long statements that are recorded elsewhere otherwise wait for locks."""
+        return min(self.patience_s, self._answers_within_s)
+
+    def _watch(
+        self, raw: Raw[Any], doing: str, limit_s: float, *, is_patient: bool = False
+    ) -> None:
+        """Limit how long a connection is silent until it is given back; see `Watch`."""
+
+        def tell(since: float, reason: str) -> None:
+            if not self._has_told:
+                self._has_told = True
+                self._waits.report(self.path, since, doing, reason)
+
+        cast("WatchedConnection", raw).on_silence = self._waits.Watch(
+            raw, limit_s, is_patient=is_patient, tell=tell, another=self._another
+        )
+
     def _begun(self, of: Collection[str] | None, patience_s: float) -> _Transaction:
         """Return a transaction that holds its locks."""
 
         def attempt(raw: Raw[Any], left_s: float) -> _Transaction:
+            limit_s = max(self._answers_within_s, left_s + _GRACE_S)
+            self._watch(raw, "a change", limit_s, is_patient=True)
             transaction = _Transaction(self, raw)
             try:
                 transaction.begin(of, left_s)
@@ -589,22 +660,16 @@ class PostgresDriver(DriverBase):
         begin = time.monotonic()
         while True:
             tried_at = time.monotonic()
+            if self._failure is not None and tried_at < self._failure[0]:
+                raise self._not_connected(self._failure[1], 0.0)
             try:
-                raw = self.psycopg.connect(
-                    self.location.url,
-                    autocommit=True,
-                    prepare_threshold=None,
-                    cursor_factory=self.psycopg.RawCursor,
-                    context=self._adapters,
-                    client_encoding="utf8",  # as the adapters write texts
-                    **_usual(self.location.url),
-                    **self._needed,
-                )
+                raw = self._opened()
             except self.psycopg.OperationalError as error:
                 now = time.monotonic()
                 self._away_since = self._away_since or now
                 returns_by = self._away_since + self._returns_within_s
                 if not self._was_connected or now >= min(returns_by, begin + patience_s):
+                    self._fail_for(error, now - tried_at)
                     raise self._not_connected(error, now - tried_at) from error
                 pause(0.1)
             else:
@@ -612,10 +677,33 @@ class PostgresDriver(DriverBase):
                     raw.close()
                     self._needed = self._with_option(f"-c {_STRINGS}=on")
                     continue
-                self._was_connected, self._away_since = True, None
+                self._was_connected, self._away_since, self._failure = True, None, None
                 away.forget(self.location.folder)
                 self._in_use.add(raw)
                 return cast("Raw[Any]", raw)
+
+    def _opened(self, timeout_s: float | None = None) -> WatchedConnection:
+        """Return a new connection.
+
+        Args:
+            timeout_s: How long to wait for the server, in seconds; by default, as in the URL.
+        """
+        timeout = {} if timeout_s is None else {"connect_timeout": round(timeout_s)}
+        return self._waits.WatchedConnection.connect(
+            self.location.url,
+            autocommit=True,
+            prepare_threshold=None,
+            cursor_factory=self.psycopg.RawCursor,
+            context=self._adapters,
+            client_encoding="utf8",  # as the adapters write texts
+            **{**_usual(self.location.url), **self._needed, **timeout},
+        )
+
+    def _another(self, timeout_s: float) -> WatchedConnection:
+        """Return a connection to ask what the server does for another one."""
+        raw = self._opened(timeout_s)
+        raw.on_silence = self._waits.silence_ends
+        return raw
 
     def _with_option(self, option: str) -> Mapping[str, str]:
         """Return connection parameters with an option for the server besides those of the URL."""
@@ -645,7 +733,13 @@ class PostgresDriver(DriverBase):
         """Return a new connection for one that the server closed."""
         raw.close()
         self._idle.close()  # the others were closed as well
-        return self._connected(self.patience_s)
+        made = self._connected(self.patience_s)
+        self._watch(made, "a query", self._answers_within_s, is_patient=True)
+        return made
+
+    def is_of_process(self, error: Exception) -> bool:
+        """Check whether only the process of a connection does not answer, not the server."""
+        return isinstance(error, self._waits.SilentError) and not error.is_away
 
     def _give_back(self, raw: Raw[Any]) -> None:
         """Return a connection, rolling back a transaction that is still open."""
@@ -664,6 +758,7 @@ class PostgresDriver(DriverBase):
         if self._closed or not is_idle or len(idle.free) >= _IDLE_AT_MOST:
             raw.close()
         else:
+            cast("WatchedConnection", raw).on_silence = None
             idle.free.append(raw)
 
     def close(self) -> None:
@@ -675,7 +770,7 @@ class PostgresDriver(DriverBase):
         """Cancel running statements of all threads; each fails with a `StoreError`."""
         for raw in [*self._in_use]:
             with suppress(self.psycopg.Error):
-                raw.cancel()
+                raw.cancel_safe(timeout=_ANSWER_S)
 
     # The database as a whole
 
@@ -762,7 +857,12 @@ class PostgresDriver(DriverBase):
     def _translated(self, error: Exception) -> StoreError:
         """Return our own error with the meaning of this one for users."""
         state = getattr(error, "sqlstate", None) or ""
-        text = " ".join(str(error).split())
+        # Without the statement and the function in which it failed.
+        main = error.diag.message_primary if isinstance(error, self.psycopg.Error) else None
+        text = " ".join((main or str(error)).split())
+        is_silent = isinstance(error, self._waits.SilentError)
+        if is_silent or (self._own.is_impatient and state in _HELD_UP):
+            return _unreachable(f"{self.path} did not answer: {text}.")
         for states, kind, what, kept, hint in _MEANINGS:
             if state in states:
                 return kind(

@@ -1,0 +1,1 @@
+"""Connections to a server: conversion of values, and the limit of waiting."""
