@@ -223,6 +223,7 @@ def _serve(listener):
     Returns the connection of the request in a new process, and None at the end of the server.
     """
     gc.freeze()  # a collection in a command would copy all that was loaded
+    gc.enable()
     waiting = {}  # connections, by the process of the command
     child_ended, wakeup = os.pipe()
     for end in (child_ended, wakeup):
@@ -362,6 +363,7 @@ def _run_python(first, *words):
 
 if __name__ == "__main__":
     atexit.register(_leave, 0)  # the first, and so the last to be called
+    gc.disable()  # there is no garbage among modules
     _load()
     with socket.socket(socket.AF_UNIX) as commands:
         commands.bind(sys.argv[1])

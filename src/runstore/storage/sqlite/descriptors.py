@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl as system
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from fcntl import fcntl
 from itertools import count
@@ -94,7 +94,7 @@ def new_descriptors() -> Iterator[Callable[[], dict[int, tuple[int, int]]]]:
     def opened() -> dict[int, tuple[int, int]]:
         if not is_alone or next(_turns) != turn + 1:
             return {}
-        return {one: identity for one, identity in _in_use().items() if one not in before}
+        return _in_use(before)
 
     try:
         yield opened
@@ -106,10 +106,11 @@ _turns = count()
 _open_blocks: list[int] = []
 
 
-def _in_use() -> dict[int, tuple[int, int]]:
+def _in_use(but: Container[int] = ()) -> dict[int, tuple[int, int]]:
     for folder in _LISTS:
         with suppress(OSError):
-            found = [(number, identity_of(number)) for number in map(int, os.listdir(folder))]  # noqa: PTH208 - for every connection
+            numbers = map(int, os.listdir(folder))  # noqa: PTH208 - for every connection
+            found = [(number, identity_of(number)) for number in numbers if number not in but]
             # One of them belonged to the listing.
             return {number: identity for number, identity in found if identity is not None}
     return {}
