@@ -45,16 +45,21 @@ def can_run(env):
     return _settings(env) == _server()[1]
 
 
+def settings():
+    """Return the variables that interpreters read, as the server had them."""
+    return dict(_server()[1])
+
+
 class Command:
     """`runstore`, or `python`, with these arguments and standard streams."""
 
-    def __init__(self, arguments, *, cwd, env, streams, is_python=False):
+    def __init__(self, arguments, *, cwd, env, streams, is_python=False, rights=None):
         from command_client import ask
 
         self._server = socket.socket(socket.AF_UNIX)
         given = [os.fspath(one) for one in arguments]
         asked = {"arguments": given, "cwd": str(cwd), "env": env, "is_python": is_python}
-        ask(self._server, address(), streams=streams, **asked)
+        ask(self._server, address(), streams=streams, rights=rights, **asked)
         # Not a byte of the next answer is read with this one, so that `select` sees it.
         self._answers = self._server.makefile("rb", buffering=0)
         self.pid = int(self._answers.readline())
@@ -74,8 +79,11 @@ class Command:
                 raise
 
 
-def run(arguments, *, cwd, env, timeout, is_python=False, stdin=b"", text=True):
-    """Run `runstore`, or `python`; return its output and exit status."""
+def run(arguments, *, cwd, env, timeout, is_python=False, stdin=b"", text=True, rights=None):
+    """Run `runstore`, or `python`; return its output and exit status.
+
+    The rights are those of another user: its number, that of its group and of others, its umask.
+    """
     with (
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
@@ -85,7 +93,7 @@ def run(arguments, *, cwd, env, timeout, is_python=False, stdin=b"", text=True):
         lines.write(stdin)
         lines.seek(0)
         streams = [one.fileno() for one in (lines, stdout, stderr)]
-        asked = {"cwd": cwd, "env": env, "is_python": is_python}
+        asked = {"cwd": cwd, "env": env, "is_python": is_python, "rights": rights}
         ended = Command(arguments, streams=streams, **asked).wait(timeout)
         printed = []
         for stream in (stdout, stderr):
@@ -223,6 +231,7 @@ def _serve(listener):
     Returns the connection of the request in a new process, and None at the end of the server.
     """
     gc.freeze()  # a collection in a command would copy all that was loaded
+    gc.set_threshold(20_000, 20, 20)  # and the usual one looks for garbage every 700 objects
     gc.enable()
     waiting = {}  # connections, by the process of the command
     child_ended, wakeup = os.pipe()
@@ -322,10 +331,24 @@ def _leave(status):
     os._exit(status & 0xFF if abs(status) < 2**63 else 0xFF)
 
 
-def _run(arguments, cwd, env, *, is_python=False):
+def _step_down(user, group, groups, umask):
+    """Go on as another user, as a program does that was started by that user."""
+    import ctypes
+
+    os.umask(umask)
+    os.setgroups(groups)
+    os.setgid(group)
+    os.setuid(user)
+    # Otherwise what is in /proc/self would be root's. Source: prctl(2), PR_SET_DUMPABLE.
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+
+
+def _run(arguments, cwd, env, *, is_python=False, rights=None):
     from runstore import started_in
     from runstore.capture.program import files, modules
 
+    if rights is not None:
+        _step_down(*rights)
     os.chdir(cwd)
     started_in.STARTED_IN = cwd
     files.LOADED_AT_NS = modules.LOADED_AT_NS = time.time_ns()

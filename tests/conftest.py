@@ -15,21 +15,22 @@ from hypothesis import HealthCheck, settings
 # Otherwise each worker would compile every test anew, which takes longer than most of them run.
 sys.dont_write_bytecode = False
 os.environ["TEXTUAL_ANIMATIONS"] = "none"  # each of their pictures takes time to draw
+_MEMORY = "/dev/shm"
+_ROOM_BYTES = 4 << 30
 
 
 def _temporary():
-    """Return where folders of tests are made: in memory if there is room, which costs less.
+    """Return where folders of tests are made: in memory, if programs can be run from there.
 
-    What is synced to a disk is counted by tests, and looked at by none.
+    Files cost less there; when they are synced is tested by calls, and not on a disk.
     """
-    memory = Path("/dev/shm")  # noqa: S108 - each test has a folder of its own
-    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK):
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
         return tempfile.gettempdir()
-    is_roomy = shutil.disk_usage(memory).free > _ROOM_BYTES
-    return str(memory) if is_roomy else tempfile.gettempdir()
+    room = os.statvfs(_MEMORY)
+    is_fit = room.f_bavail * room.f_frsize > _ROOM_BYTES and not room.f_flag & os.ST_NOEXEC
+    return _MEMORY if is_fit else tempfile.gettempdir()
 
 
-_ROOM_BYTES = 4 << 30
 # A socket's path is short, and other users may enter: these are not below pytest's own folders.
 _TEMPORARY = tempfile.tempdir = os.environ["TMPDIR"] = _temporary()
 
@@ -63,6 +64,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     """Choose the profile before tests are imported, since their own settings build on it."""
+    gc.set_threshold(*_GARBAGE)
     usual = "random" if config.getoption("--campaign") else "fast"
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", usual))
     if getattr(config.option, "numprocesses", None):
@@ -106,7 +108,6 @@ def pytest_collection(session):
 
 def pytest_collection_finish(session):
     gc.freeze()
-    gc.set_threshold(*_GARBAGE)
     gc.enable()
 
 

@@ -1,46 +1,20 @@
 """Other users of this machine, as which tests run programs: needs root."""
 
-import functools
 import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-import runstore
+import command_server
 from commands import but_the_first_line
 
 ALICE, BOB, TEAM = 54321, 54322, 54330  # numbers that nobody has
-_SOURCE = Path(runstore.__file__).parent.parent
 
 
 def skip_without_root():
     """Skip, and say so, what only root can try: to be several users."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to step down to other users")
-
-
-@functools.cache
-def _python():
-    """Return a Python that other users can run too; that of an environment may be private."""
-    for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
-        command = [
-            python,
-            "-c",
-            "import sqlite3, runstore.store, sys; sys.exit(sys.version_info < (3, 10))",
-        ]
-        try:
-            ended = subprocess.run(
-                command, cwd="/", env={"PYTHONPATH": str(_SOURCE)}, user=ALICE, group=ALICE,
-                extra_groups=[], capture_output=True, check=False,
-            )  # fmt: skip
-        except OSError:
-            continue
-        if ended.returncode == 0:
-            return python
-    return None
 
 
 class Users:
@@ -71,26 +45,15 @@ class Users:
 
     def run(self, user, code, *, cwd, umask=0o022, groups=(), group=None, **variables):
         """Run a program as a user, and return how it ended."""
-        if _python() is None:
-            pytest.skip("needs a Python and a source folder that other users can read")
-        return subprocess.run(
-            [_python(), "-c", code],
-            cwd=cwd,
-            env={
-                "HOME": str(self.home(user)),
-                "PYTHONPATH": str(_SOURCE),
-                "TMPDIR": str(self.place / "tmp"),
-                **variables,
-            },
-            user=user,
-            group=user if group is None else group,
-            extra_groups=list(groups),
-            umask=umask,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        environment = {
+            **command_server.settings(),
+            "HOME": str(self.home(user)),
+            "TMPDIR": str(self.place / "tmp"),
+            **variables,
+        }
+        rights = (user, user if group is None else group, list(groups), umask)
+        asked = {"cwd": cwd, "env": environment, "rights": rights, "is_python": True}
+        return command_server.run(["-c", code], **asked, timeout=60)
 
     def said_by(self, user, code, **options):
         """Run a program as a user, and return what it printed; it succeeds without a warning."""
