@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import command_server
 from runstore import Status, Store
 from runstore.errors import (
     FilterError,
@@ -144,7 +144,7 @@ def test_a_store_is_found_by_the_variable(url, monkeypatch):
         pass
 
     code = "import runstore; runstore.start_run('fit', capture=False).finish()"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert command_server.Program(code).wait() == 0
     with Store.open(url) as store:
         assert [run.run_number for run in store.list()] == [2, 1]
 
@@ -320,10 +320,8 @@ with Store.open(sys.argv[1]) as store:
 
 
 def test_processes_that_write_at_once_lose_nothing(url):
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, url, "4", str(number)])
-        for number in range(4)
-    ]
+    command_server.load("psycopg")
+    writers = [command_server.Program(WRITER, url, 4, number) for number in range(4)]
 
     assert [writer.wait(timeout=100) for writer in writers] == [0] * 4
     with Store.open(url) as store:
@@ -473,12 +471,10 @@ def pooled(url):
 
 
 def test_everything_works_through_a_pooler_of_transactions(pooled):
+    command_server.load("psycopg")
     code = "import sys; from runstore import Store; Store.open(sys.argv[1]).close()"
-    subprocess.run([sys.executable, "-c", code, pooled], check=True, timeout=60)
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, pooled, "3", str(number)])
-        for number in range(3)
-    ]
+    assert command_server.Program(code, pooled).wait() == 0
+    writers = [command_server.Program(WRITER, pooled, 3, number) for number in range(3)]
     with Store.open(pooled) as store:
         with store.start("more", params={"lr": 0.1, "name": "x"}, capture=False) as run:
             run.log(loss=1.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import command_server
 from runstore import Status, Store
 
 psycopg = pytest.importorskip("psycopg")
@@ -55,8 +56,9 @@ def test_writers_of_one_run_with_keys_in_any_order(is_full_campaign):
     url, take_back = database()
     with Store.open(url) as store:
         run = store.start("fit", capture=False)
+        command_server.load("psycopg")
         writers = [
-            subprocess.Popen([sys.executable, "-c", LOGGER, url, str(number)])
+            command_server.Program(LOGGER, url, number)
             for number in range(32 if is_full_campaign else 3)
         ]
         assert [writer.wait(timeout=300) for writer in writers] == [0] * len(writers)
@@ -90,10 +92,8 @@ def test_runs_that_add_the_same_new_keys_in_any_order(is_full_campaign):
     url, take_back = database()
     Store.open(url).close()
     count = 32 if is_full_campaign else 3
-    writers = [
-        subprocess.Popen([sys.executable, "-c", SHARING, url, str(number)])
-        for number in range(count)
-    ]
+    command_server.load("psycopg")
+    writers = [command_server.Program(SHARING, url, number) for number in range(count)]
     assert [writer.wait(timeout=300) for writer in writers] == [0] * count
 
     with Store.open(url) as store:
