@@ -7,12 +7,15 @@ import pytest
 
 from runstore import Store
 from runstore.errors import (
+    ServerUnreachableError,
     StoreCorruptError,
     StoreError,
     StoreReadOnlyError,
     StoreUnavailableError,
     StoreWarning,
 )
+from runstore.recording import aside
+from runstore.storage.postgres import driver
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -43,7 +46,10 @@ TEXT = "n\u00f6te \u5931\u8d25 \\n '\""
         "-c client_encoding=LATIN1",
         "-c default_transaction_isolation=serializable",
         "-c timezone=Asia/Kathmandu -c datestyle=German",
-        "-c bytea_output=escape -c extra_float_digits=0",
+        "-c bytea_output=escape -c extra_float_digits=-15",
+        "-c array_nulls=off -c intervalstyle=sql_standard",
+        "-c transform_null_equals=on -c row_security=off -c quote_all_identifiers=on",
+        "-c enable_seqscan=off -c enable_nestloop=off -c enable_hashjoin=off -c enable_sort=off",
     ],
 )
 def test_settings_of_a_session_change_nothing(empty, options):
@@ -121,6 +127,67 @@ def writer(url):
     with psycopg.connect(url) as connection:
         connection.execute("DROP OWNED BY writer")
     admin("DROP ROLE writer")
+
+
+def test_lists_with_nulls_are_read_as_such_whatever_the_role_has_set(writer):
+    from postgres_server import admin
+
+    admin("ALTER ROLE writer SET array_nulls = off")
+    with Store.open(writer[0]) as store:
+        run = store.start("fit", params={"text": "NULL", "lr": 0.1}, capture=False)
+        run.tags.update(a="1", b="NULL")
+        del run.tags["a"]
+        run.finish()
+
+        kept = store.get("fit#1")
+
+        assert (kept.params, kept.tags) == ({"text": "NULL", "lr": 0.1}, {"b": "NULL"})
+        assert (
+            len(store.find("params.lr = 0.1 and params.text = 'NULL' and tags.a is missing")) == 1
+        )
+
+
+def test_a_free_connection_is_waited_for(writer, monkeypatch):
+    from postgres_server import admin
+
+    admin("ALTER ROLE writer CONNECTION LIMIT 1")
+    monkeypatch.setattr(driver, "_TELLS_FULL_AFTER_S", 0)
+    monkeypatch.setattr(driver, "FREES_WITHIN_S", 60)
+    holder = psycopg.connect(writer[0])
+    told = []
+
+    def release(message, *_, **__):
+        told.append(str(message))
+        holder.close()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", release)
+        with Store.open(writer[0]) as store:
+            run = store.start("fit", capture=False)
+            run.finish()
+
+            assert store.get("fit#1").run_number == run.run_number == 1
+    assert len(told) == 1
+    assert "has no free connection" in told[0]
+
+
+def test_a_start_without_a_free_connection_waits_on_this_machine(writer, monkeypatch):
+    from postgres_server import admin
+
+    admin("ALTER ROLE writer CONNECTION LIMIT 0")
+    monkeypatch.setattr(driver, "FREES_WITHIN_S", 0)
+    monkeypatch.setattr(aside, "_warned", set())
+    with Store.open(writer[0]) as store:
+        with pytest.warns(StoreWarning, match="too many connections"):
+            run = store.start("fit", capture=False)
+        run.finish()
+        with pytest.raises(ServerUnreachableError, match="too many connections"):
+            store.list()
+    admin("ALTER ROLE writer CONNECTION LIMIT -1")
+
+    with Store.open(writer[0]) as store:
+        assert store.get(run.reference).run_number == 1
 
 
 @pytest.mark.parametrize("has_saved", [False, True])

@@ -20,9 +20,11 @@ _LONGEST_S = 60.0
 _QUICK_S = 0.5
 # The server, or a pooler in front of it, is starting, stopping, or has no free connection.
 # Source: PostgreSQL 18, postmaster.c and proc.c; PgBouncer 1.18, Changelog and FAQ.
+_FULL = re.compile(
+    r"too many (clients|connections)|connection slots|no more connections|query_wait_timeout"
+)
 _PASSING = re.compile(
-    r"the database system is|too many (clients|connections)|connection slots|terminating"
-    r"|no more connections|server_login_retry|server login (has been|failed)|query_wait_timeout"
+    r"the database system is|terminating|server_login_retry|server login (has been|failed)"
     r"|not currently accepting connections|cannot connect to server|pooler is shut"
     r"|closed (the connection )?unexpectedly|SSL SYSCALL"
 )
@@ -41,11 +43,20 @@ def is_unreachable(text: str, is_running: Callable[[], bool]) -> bool:
         text: The message of libpq.
         is_running: Asks the server, for messages in another language than English.
     """
-    if _PASSING.search(text):
+    if _PASSING.search(text) or is_full(text):
         return True
     if _REFUSED_HERE.search(text):
         return False
     return _ANSWERED.search(text) is None or not is_running()
+
+
+def is_full(text: str) -> bool:
+    """Check whether the server has no free connection.
+
+    Args:
+        text: The message of libpq.
+    """
+    return _FULL.search(text) is not None
 
 
 def reason_of(text: str) -> str:

@@ -7,6 +7,7 @@ transaction mode: no prepared statements, no settings outside of a transaction, 
 from __future__ import annotations
 
 import os
+import random
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from runstore.storage.postgres.dialect import TYPES, translated
 from runstore.storage.postgres.functions import LOCKS_AT_MOST, WRITE_LOCK
 from runstore.storage.postgres.location import ServerLocation
 from runstore.storage.postgres.waiting import WAITING, count_waiting
+from runstore.user_warnings import warn_in_background
 
 if TYPE_CHECKING:
     from psycopg import Connection as Raw
@@ -51,6 +53,10 @@ STARTS_ANSWERED_WITHIN_S = 10.0
 # The server reports a lock that it waited for before the silence is noticed here.
 _GRACE_S = 2.0
 _IDLE_AT_MOST = 4
+# How long to wait for a free connection, which is usual when many programs start at once, and
+# when a warning says so.
+FREES_WITHIN_S = 10.0
+_TELLS_FULL_AFTER_S = 1.0
 # How long a failed attempt to connect counts.
 _FAILS_AT_MOST_S = 60.0
 # If it is off, the server reads backslashes in strings of SQL differently. It reports the value.
@@ -99,6 +105,13 @@ _MEANINGS: tuple[tuple[frozenset[str], type[StoreError], str, str | None, str], 
         "The server stopped a statement in {path}: {text}.",
         _KEPT,
         "Try again; if it persists, use a longer statement_timeout for the role.",
+    ),
+    (
+        frozenset({"3F000"}),
+        StoreUnavailableError,
+        "{path} cannot have a store: {text}.",
+        "Nothing was changed.",
+        "Set the search_path of the role to a schema that exists.",
     ),
     (
         frozenset({"42P01", "42703", "42883"}),  # no such table, column, function
@@ -177,6 +190,11 @@ class PostgresConnection:
         cursor.executemany(statement.text, [statement.values(one) for one in parameters])
         self._is_used = True
         return PostgresRows(cursor, self)
+
+    def answer_with_nulls(self, statement: str, parameters: Sequence[Any]) -> Any:
+        """Run a statement whose lists contain NULL, and return its row."""
+        self.raw.execute("SET LOCAL array_nulls = on")
+        return PostgresRows(self.raw.execute(statement, parameters), self).fetchone()
 
     def wait(self) -> None:
         """Wait for the results of all statements sent so far, if they were not awaited yet."""
@@ -334,6 +352,7 @@ class PostgresDriver(DriverBase):
 
     Attributes:
         psycopg: The library.
+        reads_nulls_as_texts: Whether `array_nulls` is off, so that NULL in a list is a text.
 
     Args:
         location: The server and the database.
@@ -364,6 +383,7 @@ class PostgresDriver(DriverBase):
         self._idle = _Idle()
         self._in_use: weakref.WeakSet[Any] = weakref.WeakSet()
         self._was_connected = False
+        self.reads_nulls_as_texts = False
         self._needed: Mapping[str, str] = {}
         self._away_since: float | None = None
         # The last failed attempt to connect, and until when it counts.
@@ -448,6 +468,8 @@ class PostgresDriver(DriverBase):
         Raises:
             StoreLockedError: As for `write`.
         """
+        if self.reads_nulls_as_texts:
+            return self.transact(lambda one: one.answer_with_nulls(statement, parameters), of=[])
         doing = "the start of a run" if self._own.is_impatient else "a change"
 
         def attempt(raw: Raw[Any], _: float) -> Any:
@@ -499,6 +521,21 @@ class PostgresDriver(DriverBase):
             self._away_since = self._away_since or time.monotonic() - error.silent_s
             self._fail_for(error, error.silent_s)
             away.remember(self.location.folder, error.silent_s, str(error))
+
+    def _worth_waiting_s(self, *, is_full: bool) -> float:
+        """How long to wait for a server that refuses connections, in seconds."""
+        if self._was_connected:
+            return self._returns_within_s
+        return FREES_WITHIN_S if is_full else 0.0
+
+    def _tell_full(self, error: Exception) -> None:
+        if not self._has_told:
+            self._has_told = True
+            reason = away.reason_of(str(error))
+            warn_in_background(
+                f"{self.path} has no free connection: {reason}. Trying again for"
+                f" {self._worth_waiting_s(is_full=True):.0f} s."
+            )
 
     def _fail_for(self, error: Exception, took_s: float) -> None:
         """Fail at once for a while, so that not each call waits again for a silent server."""
@@ -667,11 +704,17 @@ class PostgresDriver(DriverBase):
             except self.psycopg.OperationalError as error:
                 now = time.monotonic()
                 self._away_since = self._away_since or now
-                returns_by = self._away_since + self._returns_within_s
-                if not self._was_connected or now >= min(returns_by, begin + patience_s):
-                    self._fail_for(error, now - tried_at)
-                    raise self._not_connected(error, now - tried_at) from error
-                pause(0.1)
+                is_full = away.is_full(str(error))
+                returns_by = self._away_since + self._worth_waiting_s(is_full=is_full)
+                if now >= min(returns_by, begin + patience_s):
+                    # For a free connection, it has waited several times.
+                    took_s = now - (begin if is_full else tried_at)
+                    self._fail_for(error, took_s)
+                    raise self._not_connected(error, took_s) from error
+                if is_full and now - begin >= _TELLS_FULL_AFTER_S:
+                    self._tell_full(error)
+                # At different times in each of many programs.
+                pause(random.uniform(0.1, 0.5) if is_full else 0.1)  # noqa: S311 - no secret
             else:
                 if not self._needed and raw.info.parameter_status(_STRINGS) == "off":
                     raw.close()

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 FIRST_VERSION = 15
 # Points of one run are in one partition, so that runs do not get in each other's way.
 _PARTITIONS = 8
-IS_THERE = "SELECT to_regclass('schema_migrations') IS NOT NULL, to_regclass('runs') IS NOT NULL"
+IS_THERE = """
+    SELECT to_regclass('schema_migrations') IS NOT NULL,
+        NOT current_setting('array_nulls')::boolean
+"""
 # Functions of the first version that a store of a development version may lack.
 HAS_FUNCTIONS = "SELECT to_regproc('is_json') IS NOT NULL"
 _OTHERS = """
@@ -385,7 +388,7 @@ def partitions() -> list[str]:
 def current_version(driver: PostgresDriver) -> int:
     """Return the version of the tables; 0 if there are none."""
     with driver.read() as connection:
-        has_notes, _ = connection.execute(IS_THERE).fetchone()
+        has_notes, driver.reads_nulls_as_texts = connection.execute(IS_THERE).fetchone()
         return int(connection.execute(CURRENT_VERSION).fetchone()[0]) if has_notes else 0
 
 
