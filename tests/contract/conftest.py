@@ -41,6 +41,7 @@ ON_BOTH_ENGINES = {
     "test_past_runs",
     "test_points_table",
     "test_random_operations",
+    "test_recovered_runs",
     "test_redoing",
     "test_rewinding",
     "test_saved_folders",

@@ -6,7 +6,9 @@ import pytest
 
 from runstore import Store
 from runstore.errors import StoreCorruptError
+from runstore.inflight.deferred import Deferred
 from runstore.recording.output.keeper import OutputKeeper
+from runstore.storage.files.objects import NotSentError
 from searching import change_contents, take_away
 
 
@@ -190,3 +192,25 @@ def test_a_damaged_database_is_told(store, run, table):
 
     with Store.open(store.path) as opened:
         assert "damaged" in {one.kind for one in opened.check()}
+
+
+def test_paths_that_lead_out_of_a_run_are_found(store, run):
+    """Another program may write any path; ours do not follow it."""
+    change(store, "UPDATE artifacts SET path = '../../model.bin'")
+
+    (one,) = store.check()
+
+    assert (one.kind, one.what) == ("damaged", "invalid paths of artifacts")
+    assert one.names == (f"{run.reference}: ../../model.bin leads out of the run's folder",)
+
+
+def test_data_that_waits_for_the_store_is_listed(store, run):
+    saved = run.artifacts["model.bin"]
+    with pytest.warns(match="until the store can be written again"):
+        Deferred(store.backend).artifact(saved, None, None, NotSentError("No bucket.", kept=""))
+
+    (one,) = store.check()
+
+    assert (one.kind, one.is_trouble) == ("waiting", False)
+    assert one.names == (f"{run.reference}: artifact model.bin",)
+    assert "runstore push" in one.hint

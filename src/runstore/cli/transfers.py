@@ -190,11 +190,12 @@ def _as_json(result: Transfer) -> dict[str, Any]:
     }
 
 
-def deliver_waiting(location: str | None, *, as_json: bool) -> bool:
+def deliver_waiting(location: str | None, *, is_recovering: bool, as_json: bool) -> bool:
     """Deliver runs and other data that wait on this machine for a store, and print the result.
 
     Args:
         location: The location of the store; None for that of the project.
+        is_recovering: Whether to create runs for data whose run is missing.
         as_json: Whether to print JSON instead of lines.
 
     Returns:
@@ -205,11 +206,36 @@ def deliver_waiting(location: str | None, *, as_json: bool) -> bool:
     with opened_to_deliver(location) as store:
         with shown_progress() as progress:
             result = deliver(store, patience_s=_PATIENCE_S, progress=progress)
-        show_delivered(store, result, as_json=as_json)
+        recovered = _recovered(store) if is_recovering else ()
+        show_delivered(store, result, recovered, as_json=as_json)
         return result is None or result.is_complete
 
 
-def show_delivered(store: Store, result: Transfer | None, *, as_json: bool) -> None:
+def _recovered(store: Store) -> Sequence[str]:
+    """Create runs for data whose run is missing, and return their references."""
+    from runstore.maintenance.recovery import recover
+
+    names = recover(store.backend)
+    if names:
+        listed = some_of(list(names), _NAMES_SHOWN)
+        output.say(f"runstore: {counted(len(names), 'run')} recovered: {listed}.", err=True)
+    return names
+
+
+def tell_missing(store: Store) -> None:
+    """Print the number of runs that are missing although their data is in flight."""
+    from runstore.maintenance.recovery import files_without_run
+
+    if missing := len(files_without_run(store.backend)):
+        runs = "a run that is" if missing == 1 else f"{missing:,} runs that are"
+        output.say(
+            f"runstore: there is data of {runs} not in the store; see: runstore doctor", err=True
+        )
+
+
+def show_delivered(
+    store: Store, result: Transfer | None, recovered: Sequence[str] = (), *, as_json: bool
+) -> None:
     """Print the runs that were delivered, and whether other data still waits.
 
     Raises:
@@ -228,15 +254,16 @@ def show_delivered(store: Store, result: Transfer | None, *, as_json: bool) -> N
     is_news = result is not None and (result.added or result.changed or result.skipped)
     if as_json:
         told = {} if result is None else _as_json(result)
-        output.print_json({**told, "waiting": waiting_runs(store)})
+        output.print_json({**told, "waiting": waiting_runs(store), "recovered": [*recovered]})
     elif result is not None and is_news:
         show_result(result, store.backend.place, as_json=False)
-    else:
+    elif not recovered:
         output.say(
             f"runstore: no data is waiting for {_shown(store.backend.place)}."
             " To copy runs, name another store: runstore push OTHER",
             err=True,
         )
+    tell_missing(store)
 
 
 def tell_waiting_elsewhere(store: Store) -> None:

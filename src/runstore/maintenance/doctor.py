@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING
 from runstore.errors import NotFoundError, StoreCorruptError, StoreUnavailableError
 from runstore.inflight.deferred import is_over
 from runstore.maintenance.gc import gone_folders, gone_in_flight
+from runstore.maintenance.recovery import files_without_run
 from runstore.maintenance.usage import digests_in_flight, folders_named, names_of
+from runstore.model.artifacts import why_no_name
 from runstore.model.display.formatting import size_text
 from runstore.model.reference import folder_name
-from runstore.model.results.findings import DAMAGED, DANGLING, ORPHANED, UNCHECKED, UNUSED, Finding
+from runstore.model.results.findings import (
+    DAMAGED,
+    DANGLING,
+    ORPHANED,
+    UNCHECKED,
+    UNUSED,
+    WAITING,
+    Finding,
+)
 from runstore.storage.backend import RUNS, STORE_JSON
 from runstore.storage.files.safe_files import folder_at, names_in
 from runstore.storage.files.spool import uid_of
@@ -35,6 +45,16 @@ _RECOVER = "Copy the folder aside first, then recover it with .recover in sqlite
 _REPLACE = "Check its target, then remove it: runstore creates its own when required."
 _TRUST = "It is imported when that user opens the store; to import it yourself: runstore trust {}"
 _LEFT_ALONE = "It is ignored. Remove it if it is not yours."
+_GET_BACK = (
+    "If the database was restored from a backup, get the runs from a newer copy of the store with"
+    " runstore pull COPY, and this data is added to them. Without a copy, add the data to new runs"
+    " with runstore push --recover."
+)
+_DELIVER = "To try again: runstore push"
+_ODD_PATHS = (
+    "Other commands do not write these files. Another program wrote the names: delete the runs,"
+    " or read the files in Python with Run.open."
+)
 _OWN_FOLDERS = frozenset({"spool", "objects", RUNS})
 # People keep these on other disks.
 _MAY_BE_LINKS = frozenset({DATABASE, STORE_JSON, REGISTRY})
@@ -58,9 +78,11 @@ def check(backend: Backend, *, is_deep: bool) -> tuple[Finding, ...]:
         lambda: _schema(backend),
         lambda: _rows(backend),
         lambda: _hashes(backend) if is_deep else iter(()),
+        lambda: _paths(backend),
         lambda: _objects(backend, is_deep=is_deep),
         lambda: _folders(backend),
         lambda: _in_flight(backend),
+        lambda: _waiting(backend),
     )
     return tuple(finding for part in parts for finding in _unless_unreadable(backend, part))
 
@@ -142,6 +164,17 @@ def _hashes(backend: Backend) -> Iterator[Finding]:
         if count:
             told = f"{what} without a hash, recorded by an older runstore: {count:,}"
             yield _finding(UNCHECKED, told, ())
+
+
+def _paths(backend: Backend) -> Iterator[Finding]:
+    """Yield artifacts whose paths lead out of the folder of a run, or are no file names."""
+    odd = [
+        f"{reference}: {name} {why}"
+        for _, reference, kind, name, _, _ in References(backend.database).every()
+        if kind == "artifact" and (why := why_no_name(name))
+    ]
+    if odd:
+        yield _finding(DAMAGED, "invalid paths of artifacts", odd, _ODD_PATHS)
 
 
 def _objects(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
@@ -247,18 +280,37 @@ def _in_flight(backend: Backend) -> Iterator[Finding]:
             ORPHANED, told, map(str, waiting), _TRUST.format(shlex.quote(str(backend.path)))
         )
     known = Checks(backend.database).uids()
+    apart = {*gone, *refused}
+    lost = [path for some in files_without_run(backend).values() for path in some]
+    if lost := [path for path in lost if path not in apart]:
+        yield _finding(ORPHANED, "in flight, but the run is missing", map(str, lost), _GET_BACK)
     # The user's private folder is shared by all stores: unknown files may belong to another one.
     place = backend.spool.place
+    apart.update(lost)
     strange = [
         path
         for path in backend.spool.every_file()
-        if path.parent == place
-        and path not in gone
-        and path not in refused
-        and uid_of(path) not in known
+        if path.parent == place and path not in apart and uid_of(path) not in known
     ]
     if strange:
-        yield _finding(ORPHANED, "in flight, but not of a run of this store", map(str, strange))
+        told = "in flight, but not of a run of this store"
+        yield _finding(ORPHANED, told, map(str, strange), _LEFT_ALONE)
+
+
+def _waiting(backend: Backend) -> Iterator[Finding]:
+    """Yield data that waits for the database or the bucket, and runs that wait for the server."""
+    names = [
+        f"{run.reference}: {record.kind} {record.body.get('path', '')}".rstrip()
+        for record in backend.spool.records()
+        if (run := backend.database.run_by_uid(record.uid)) is not None
+    ]
+    if names:
+        yield _finding(WAITING, "not written to the store yet", names, _DELIVER)
+    if backend.server is not None:
+        from runstore.storage.postgres.waiting import waiting_references
+
+        if runs := sorted(waiting_references(backend.path)):
+            yield _finding(WAITING, "runs that are not on the server yet", runs, _DELIVER)
 
 
 def _is_over(backend: Backend, path: Path) -> bool:

@@ -32,6 +32,7 @@ def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
     orphaned   exists without its run
     unused     is intact; `runstore gc` deletes it
     unchecked  has no hash, so changes cannot be detected
+    waiting    is on this machine, because its database or bucket was out of reach
 
     The exit code is 1 if something is damaged, dangling or orphaned.
     """  # noqa: D301 - click keeps lines after the mark as they are
@@ -39,9 +40,8 @@ def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
         found = store.check(deep=deep)
         place = store.backend.place
         if store.backend.server is not None:
-            from runstore.cli.transfers import tell_waiting, tell_waiting_elsewhere
+            from runstore.cli.transfers import tell_waiting_elsewhere
 
-            tell_waiting(store)
             tell_waiting_elsewhere(store)
     if as_json:
         output.print_json({"findings": [_as_json(one) for one in found]})

@@ -17,16 +17,28 @@ from runstore.cli.transfers import (
     show_result,
     shown_progress,
 )
+from runstore.errors import UsageError
 
 
 @click.command(short_help="Copy runs to another store, and merge edits.")
 @transfer_argument("[[RUN | EXPERIMENT]... [FILTER] OTHER]", required=False)
 @restore_option
+@click.option(
+    "--recover",
+    is_flag=True,
+    help="Without OTHER: add data whose run is missing to new runs of the experiment recovered.",
+)
 @click.option("--dry-run", is_flag=True, help="Only count the runs and files to copy.")
 @json_option
 @click.pass_context
 def command(
-    context: click.Context, words: Sequence[str], *, restore: bool, dry_run: bool, as_json: bool
+    context: click.Context,
+    words: Sequence[str],
+    *,
+    restore: bool,
+    recover: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Copy runs with all their data to the store OTHER, and merge their edits.
 
@@ -51,10 +63,16 @@ def command(
     from runstore.store import has_store, other_store
 
     if not words:
-        is_complete = deliver_waiting(store_location(), as_json=as_json)
+        is_complete = deliver_waiting(store_location(), is_recovering=recover, as_json=as_json)
         if not is_complete:
             context.exit(FAILED)
         return
+    if recover:
+        raise UsageError(
+            "--recover cannot be combined with another store.",
+            kept="Nothing was transferred.",
+            hint="First recover the runs: runstore push --recover",
+        )
     named, other = parted(words)
     if not has_store(other):
         check_new_place(other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DAMAGED, DANGLING, ORPHANED = "damaged", "dangling", "orphaned"
-UNUSED, UNCHECKED = "unused", "unchecked"
+UNUSED, UNCHECKED, WAITING = "unused", "unchecked", "waiting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,8 @@ class Finding:
     Attributes:
         kind: `damaged` if data was changed or cannot be read, `dangling` for a reference to
             missing data, `orphaned` for data without its run, `unused` for data that only takes
-            space, `unchecked` for data without a hash to verify.
+            space, `unchecked` for data without a hash to verify, `waiting` for data that a
+            database or a bucket has not received yet.
         what: Description, as part of a sentence.
         names: The affected runs or files; if there are many, some of them.
         hint: The suggested action; empty if there is none.
@@ -29,4 +30,4 @@ class Finding:
     @property
     def is_trouble(self) -> bool:
         """Whether it is a problem."""
-        return self.kind not in {UNUSED, UNCHECKED}
+        return self.kind not in {UNUSED, UNCHECKED, WAITING}
