@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import runstore
+from source_trees import nodes_of
 
 PACKAGE = Path(runstore.__file__).parent
 REPOSITORY = Path(__file__).parents[2]
@@ -52,10 +53,10 @@ def english_of(text):
     return "\n".join(each for each in sentences if not each.endswith("?")).lower()
 
 
-def strings_of(tree):
+def strings_of(nodes):
     """Yield the strings of a module, f-strings as one."""
     inside = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             inside.update(map(id, node.values))
             yield "".join(p.value if isinstance(p, ast.Constant) else "x" for p in node.values)
@@ -95,16 +96,14 @@ def text_of(name):
 @cache
 def texts_of(path):
     """Return the docstrings of a module, and its other strings that are sentences."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = nodes_of(path)
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
     docstrings = {
-        text
-        for node in ast.walk(tree)
-        if isinstance(node, kinds) and (text := ast.get_docstring(node))
+        text for node in nodes if isinstance(node, kinds) and (text := ast.get_docstring(node))
     }
     others = [
         text
-        for text in strings_of(tree)
+        for text in strings_of(nodes)
         if " " in text and inspect.cleandoc(text) not in docstrings and not SQL.search(text)
     ]
     return sorted(docstrings), others
