@@ -29,6 +29,7 @@ from runstore.errors import (
     StoreWarning,
     UsageError,
 )
+from runstore.storage.postgres import driver
 from runstore.storage.postgres.dialect import translated
 from runstore.storage.postgres.functions import WRITE_LOCK
 from runstore.storage.postgres.location import masked, server_location
@@ -489,6 +490,34 @@ def test_everything_works_through_a_pooler_of_transactions(pooled):
         assert len(store.list(limit=100)) == 10
         assert [group.runs for group in store.group("status")] == [10]
         assert not [one for one in store.check(deep=True) if one.is_trouble]
+
+
+def test_settings_behind_a_pooler_change_nothing(pooled):
+    from postgres_server import admin
+
+    name = urlsplit(pooled).path.strip("/")
+    for setting in ("standard_conforming_strings", "array_nulls"):
+        admin(f'ALTER DATABASE "{name}" SET {setting} = off')
+    try:
+        with Store.open(pooled) as store:
+            run = store.start("fit", params={"lr": 1, "text": "NULL"}, capture=False)
+            run.tags["path"] = "a\\n"
+            run.finish()
+
+            assert store.get("fit#1").params == {"lr": 1, "text": "NULL"}
+            assert len(store.find("tags.path = 'a\\\\n' or tags.path like 'a_n'")) == 1
+    finally:
+        admin(f'ALTER DATABASE "{name}" RESET ALL')
+
+
+def test_a_statement_behind_a_pooler_may_take_long(pooled, monkeypatch):
+    monkeypatch.setattr(driver, "SILENT_AT_MOST_S", 0.1)
+    with (
+        Store.open(pooled) as store,
+        pytest.warns(StoreWarning, match="the server is working"),
+        store.backend.database.driver.read() as connection,
+    ):
+        assert connection.execute("SELECT pg_sleep(1)::text").fetchall() == [("",)]
 
 
 # Words of SQLite

@@ -1,7 +1,8 @@
 """The PostgreSQL driver: connections by process, transactions, error translation.
 
 Nothing depends on the state of a session, so that everything works through PgBouncer in
-transaction mode: no prepared statements, no settings outside of a transaction, no session locks.
+transaction mode: no prepared statements, no session locks, and no settings outside of a
+transaction, except for one that poolers keep.
 """
 
 from __future__ import annotations
@@ -384,7 +385,6 @@ class PostgresDriver(DriverBase):
         self._in_use: weakref.WeakSet[Any] = weakref.WeakSet()
         self._was_connected = False
         self.reads_nulls_as_texts = False
-        self._needed: Mapping[str, str] = {}
         self._away_since: float | None = None
         # The last failed attempt to connect, and until when it counts.
         self._failure: tuple[float, Exception] | None = None
@@ -716,10 +716,9 @@ class PostgresDriver(DriverBase):
                 # At different times in each of many programs.
                 pause(random.uniform(0.1, 0.5) if is_full else 0.1)  # noqa: S311 - no secret
             else:
-                if not self._needed and raw.info.parameter_status(_STRINGS) == "off":
-                    raw.close()
-                    self._needed = self._with_option(f"-c {_STRINGS}=on")
-                    continue
+                if raw.info.parameter_status(_STRINGS) == "off":
+                    # Poolers keep this setting of a client; they refuse options at its start.
+                    raw.execute(f"SET {_STRINGS} = on")
                 self._was_connected, self._away_since, self._failure = True, None, None
                 away.forget(self.location.folder)
                 self._in_use.add(raw)
@@ -739,7 +738,7 @@ class PostgresDriver(DriverBase):
             cursor_factory=self.psycopg.RawCursor,
             context=self._adapters,
             client_encoding="utf8",  # as the adapters write texts
-            **{**_usual(self.location.url), **self._needed, **timeout},
+            **{**_usual(self.location.url), **timeout},
         )
 
     def _another(self, timeout_s: float) -> WatchedConnection:
@@ -747,11 +746,6 @@ class PostgresDriver(DriverBase):
         raw = self._opened(timeout_s)
         raw.on_silence = self._waits.silence_ends
         return raw
-
-    def _with_option(self, option: str) -> Mapping[str, str]:
-        """Return connection parameters with an option for the server besides those of the URL."""
-        given = self.psycopg.conninfo.conninfo_to_dict(self.location.url).get("options") or ""
-        return {"options": f"{given} {option}".strip()}
 
     def _not_connected(self, error: Exception, took_s: float) -> StoreError:
         """Return the error for a failed connection, and note it if the server is away."""

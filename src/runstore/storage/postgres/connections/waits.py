@@ -24,11 +24,20 @@ from runstore.user_warnings import warn_in_background
 TELLS_AFTER_S = 5.0
 # How long to ask the server what it does, and to cancel a statement.
 _PROBE_S = 2.0
+# A statement begins on the server after it was sent.
+_ROUNDING_S = 1.0
+# Behind a pooler, the process has another number: it executes a statement as old as the silence.
 _PROCESS = """
     SELECT a.state = 'active', (
         SELECT string_agg(concat_ws(' ', 'process', b.pid, 'of', b.usename), ', ')
         FROM pg_stat_activity b WHERE b.pid = ANY (pg_blocking_pids(a.pid))
-    ) FROM pg_stat_activity a WHERE a.pid = $1
+    ) FROM pg_stat_activity a
+    WHERE a.pid = $1 OR (
+        a.state = 'active' AND a.datname = current_database() AND a.usename = current_user
+        AND a.query_start < clock_timestamp() - $2 * interval '1 second'
+        AND NOT EXISTS (SELECT 1 FROM pg_stat_activity c WHERE c.pid = $1)
+    )
+    ORDER BY 2 LIMIT 1
 """
 _TIMEOUT = re.compile(r"\bstatement_timeout\s*=\s*'?(\d+)\s*(us|ms|s|min|h|d)?")
 _UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -117,7 +126,7 @@ class Watch:
         must_tell = not self._has_told and silent_s >= min(TELLS_AFTER_S, self._limit_s)
         if not must_tell and silent_s < self._limit_s:
             return
-        activity = self._activity()
+        activity = self._activity(silent_s)
         if must_tell:
             self._has_told = True
             self._tell(since, activity.reason)
@@ -139,17 +148,16 @@ class Watch:
                 self._raw.cancel_safe(timeout=_PROBE_S)
         self._raw.close()
 
-    def _activity(self) -> Activity:
+    def _activity(self, silent_s: float) -> Activity:
         """Ask the server what it does for this connection."""
         try:
             with closing(self._another(_PROBE_S)) as other:
-                found = other.execute(_PROCESS, [self._raw.pgconn.backend_pid]).fetchone()
+                asked = [self._raw.pgconn.backend_pid, max(0.0, silent_s - _ROUNDING_S)]
+                found = other.execute(_PROCESS, asked).fetchone()
         except psycopg.Error as error:
             reason = away.reason_of(str(error))
             return Activity(f"the server does not answer: {reason}", is_away=True)
-        if found is None:  # a pooler has other numbers
-            return Activity("the server is working", is_working=True)
-        is_active, holders = found
+        is_active, holders = found or (False, None)
         if holders is not None:
             return Activity(f"it is locked by {holders}", is_locked=True)
         if is_active:
