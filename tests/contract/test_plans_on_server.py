@@ -10,6 +10,7 @@ from runstore.storage.integrity.checks import CHECKS
 from runstore.storage.integrity.orphan_rows import ORPHANED_ROWS
 from runstore.storage.postgres.dialect import translated
 from runstore.storage.postgres.driver import PostgresConnection
+from runstore.storage.query.names import StoredNames
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
 psycopg = pytest.importorskip("psycopg")
@@ -140,6 +141,26 @@ def test_values_of_all_runs_are_not_read_for_a_few(store, monkeypatch):
     plan = plan_of_search(store, monkeypatch, text, "params v WHERE +v.key")
 
     assert "hashed SubPlan" not in plan
+
+
+def test_a_name_of_few_runs_is_found_by_an_index(store, monkeypatch):
+    """PostgreSQL expects the first row with it soon, and it may be the last one of the table."""
+    field = parse_query("params.new = 1").where.field
+    names = StoredNames(store.backend.database.driver)
+    found = statements_of(monkeypatch, lambda: names.has(field))
+    (sql, parameters) = next(one for one in found if "v.key" in one[0])
+
+    with store.backend.database.driver.write() as connection:
+        connection.raw.execute(
+            "INSERT INTO params (run_id, set_index, key)"
+            " SELECT 0, 0, CASE WHEN n < 9900 THEN 'old' ELSE 'new' END"
+            " FROM generate_series(1, 10000) n"
+        )
+        connection.raw.execute("ANALYZE params")
+        plan = [row[0] for row in connection.execute(f"EXPLAIN {sql}", parameters).fetchall()]
+        connection.raw.execute("DELETE FROM params WHERE run_id = 0")
+
+    assert "using params_by_key" in "\n".join(plan)
 
 
 def test_experiments_are_counted_in_an_index(store, monkeypatch):

@@ -40,6 +40,25 @@ def _expression(pattern: str) -> str:
     return "^" + "".join(signs.get(part, part) for part in parts) + "$"
 
 
+def _like(glob: str) -> str:
+    """Return a GLOB pattern as one for LIKE, which takes a third of the time of an expression."""
+
+    def one(found: re.Match[str]) -> str:
+        literal = found[1] or found[2]
+        sign = None if found[1] else {"*": "%", "?": "_"}.get(literal)
+        return sign or ("\\" + literal if literal in "%_\\" else literal)
+
+    return _PART_OF_GLOB.sub(one, glob)
+
+
+_NEXT_IN_INDEX = {"params": "number", "tags": "run_id", "fact_values": "set_id"}
+
+
+def _by_key(found: re.Match[str]) -> str:
+    """Return the search for rows with a name in the order of the index by name."""
+    return f"{found[0]}ORDER BY v.{_NEXT_IN_INDEX[found[1]]} "
+
+
 _BEST = (
     r"SELECT e\.name, (min|max)\((.+?)\), r\.uid, r\.reference\s+(FROM [\s\S]+)"
     r"GROUP BY r\.experiment_id\s*"
@@ -92,6 +111,9 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"\bparams v(?= WHERE v\.key (?:IN \(|= \?).*? AND v\.indexed = 1)", short_texts.params),
         # All parameters are indexed as they are written; the index does not have that column.
         (r"\b(?:[vp]\.)?indexed = 1\b", "(1 = 1)"),
+        # The first row with a name may be the last of the table, which PostgreSQL would read from
+        # its beginning.
+        (r"\b(params|tags|fact_values) v WHERE \(1 = 1\) AND v\.key = \? (?=LIMIT 1$)", _by_key),
         # A list that does not fit into the memory of a statement is read again for each row.
         (
             r"\b(\w+(?:\.\w+)?) NOT IN \(SELECT (\w+) FROM (\w+)(?: WHERE \2 IS NOT NULL)?\)",
@@ -110,8 +132,8 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (re.escape(sql.TAG_NUMBER), _TAG_NUMBER),
         # Patterns.
         (r"\b(NOT )?GLOB '([^']*)'", _glob),
-        (r"\bGLOB (\?)", r"~ glob_expression(\1)"),
         (r"\b(NOT )?LIKE\b", r'COLLATE "C" \1ILIKE'),
+        (r"\bGLOB (\?)", r"LIKE \1"),
         # Finding a word is faster than a regular expression, but PostgreSQL may try it last.
         (
             r"\(instr\(([^?]+), \?\) > 0 AND matches\(\?, \1\)\)",
@@ -172,7 +194,8 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
 _IN_SET = re.compile(r"\b([rv]\.(?:run_)?id) IN \((?=SELECT (?:[vl]\.run_id|r\.id)\b)")
 # It expects 200 different runs in a union unless the union says that all of them differ.
 _ALL_DIFFERENT = " UNION SELECT NULL WHERE false"
-_PATTERN = re.compile(r"\bis_match\(\$(\d+),")
+_PATTERN = re.compile(r"\b(is_match\(|LIKE )\$(\d+)")
+_PART_OF_GLOB = re.compile(r"\[(.)]|(.)", re.DOTALL)
 _PARAMETERS = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|::\w+|:(?P<name>[a-z_]\w*)|(?P<mark>\?)""")
 
 
@@ -194,12 +217,13 @@ class Translated(NamedTuple):
     Attributes:
         text: Its text, with parameters `$1`, `$2` …
         names: The name of each parameter; None if they are positional.
-        patterns: Places of the parameters that are regular expressions.
+        patterns: Places of the parameters that are patterns, and whether each is a regular
+            expression or else a GLOB pattern.
     """
 
     text: str
     names: tuple[str, ...] | None
-    patterns: tuple[int, ...] = ()
+    patterns: tuple[tuple[int, bool], ...] = ()
 
     def values(self, parameters: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
         """Return the values of the parameters in their order."""
@@ -207,8 +231,9 @@ class Translated(NamedTuple):
             from runstore.storage.postgres.patterns import postgres_pattern
 
             values: list[Any] = list(parameters)
-            for place in self.patterns:
-                values[place] = postgres_pattern(values[place])
+            for place, is_expression in self.patterns:
+                change = postgres_pattern if is_expression else _like
+                values[place] = change(values[place])
             return values
         if self.names is None:
             return parameters  # type: ignore[return-value]
@@ -235,5 +260,8 @@ def translated(text: str) -> Translated:
         return found[0]
 
     numbered = _PARAMETERS.sub(number, text)
-    patterns = tuple(sorted({int(found) - 1 for found in _PATTERN.findall(numbered)}))
+    found_patterns = {
+        (int(place) - 1, kind != "LIKE ") for kind, place in _PATTERN.findall(numbered)
+    }
+    patterns = tuple(sorted(found_patterns))
     return Translated(numbered, tuple(names) if names else None if marks else (), patterns)

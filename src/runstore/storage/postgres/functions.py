@@ -171,22 +171,6 @@ FUNCTIONS = (
         END IF;
     END $$
     """,
-    # A GLOB pattern as a regular expression.
-    r"""
-    CREATE FUNCTION glob_expression(pattern text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-        SELECT '^' || coalesce(string_agg(
-            CASE
-                WHEN p.part[1] = '*' THEN '.*'
-                WHEN p.part[1] = '?' THEN '.'
-                WHEN p.part[1] ~ '^\[.\]$' AND length(p.part[1]) = 3
-                    THEN '\' || substr(p.part[1], 2, 1)
-                WHEN p.part[1] ~ '^[[:alnum:][:space:]]$' OR p.part[1] > '~' THEN p.part[1]
-                ELSE '\' || p.part[1]
-            END, '' ORDER BY p.place), '') || '$'
-        FROM regexp_matches(pattern, '\[.\]|.', 'g') WITH ORDINALITY p (part, place)
-    $$
-    """,
     # A number as text for patterns, as Python writes it.
     r"""
     CREATE FUNCTION number_text(number double precision) RETURNS text
