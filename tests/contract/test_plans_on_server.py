@@ -143,6 +143,12 @@ def test_values_of_all_runs_are_not_read_for_a_few(store, monkeypatch):
     assert "hashed SubPlan" not in plan
 
 
+def test_runs_with_a_traceback_are_found_by_their_index(store, monkeypatch):
+    plan = plan_of_search(store, monkeypatch, "traceback is not missing", "r.traceback")
+
+    assert "using runs_with_traceback" in plan
+
+
 def test_a_name_of_few_runs_is_found_by_an_index(store, monkeypatch):
     """PostgreSQL expects the first row with it soon, and it may be the last one of the table."""
     field = parse_query("params.new = 1").where.field

@@ -211,7 +211,8 @@ class SortedRuns:
             fixed: The values of the keys before it.
             start: The value to begin at, and whether to include it.
             size: Maximum number of values.
-            is_narrowed: Whether to omit runs that do not match or lack the fixed values.
+            is_narrowed: Whether to omit runs in the trash, and runs that do not match or lack the
+                fixed values.
         """
         key = self._keys[len(fixed)]
         condition = Condition(
@@ -224,7 +225,7 @@ class SortedRuns:
             after = f"AND {rows['value']} {sign}{'=' if start[1] else ''} ?"
             values = [start[0]]
         statement, where = BY_ONE_KEY, ""
-        if is_narrowed and (fixed or self._where != EVERYTHING):
+        if is_narrowed:
             statement = BY_ONE_KEY_AMONG
             where, of_where = self._among(fixed)
             values += of_where

@@ -120,12 +120,17 @@ class Condition(ComparisonBuilder):
                 return "(1 = 1)" if isinstance(node, All) else FALSE
             return joined("AND" if isinstance(node, All) else "OR", parts)
         if isinstance(node, Not):
-            return f"({self.of(node.inner)} IS NOT TRUE)"
+            return self._negated(node.inner)
         if node.field.namespace is Namespace.OUTPUT and self._texts is not None:
             return self._texts.of_output(node, self._mark)
         if isinstance(node, Missing):
             return self._missing(node)
         return self._compare(node)
+
+    def _negated(self, node: Node) -> str:
+        if isinstance(node, Missing) and node.field.namespace is Namespace.RUN:
+            return f"({self._column(node.field)} IS NOT NULL)"  # the words of partial indexes
+        return f"({self.of(node)} IS NOT TRUE)"
 
     def _missing(self, node: Missing) -> str:
         field = node.field
