@@ -654,7 +654,7 @@ def test_a_damaged_run_is_skipped_and_the_others_are_transferred(stores):
 
     assert [run.uid for run in b.list()] == [runs[4].uid]
     assert {(one.uid, one.why) for one in result.skipped} == {
-        (run.uid, "damaged") for run in (runs[0], runs[1], runs[3])
+        (uid, "damaged") for uid in (runs[0].uid, runs[1].uid, "../../x", runs[3].uid)
     }
     assert_sound(b)
 
@@ -666,6 +666,37 @@ def hostile(tmp_path_factory):
     with closing(sqlite3.connect(folder / "runstore.db")) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        ("reference = '../../../x'", "an invalid reference"),
+        ("reference = '/etc/passwd'", "an invalid reference"),
+        ("reference = 'a' || char(27) || '[2J'", "an invalid reference"),
+        ("parent_uid = '../settings'", "an invalid parent"),
+    ],
+)
+def test_a_run_named_like_a_path_is_skipped_and_the_others_are_transferred(stores, cells, why):
+    a, b, _ = stores
+    odd, good = record(a), record(a)
+    with sqlite3.connect(a.path / "runstore.db") as database:
+        database.execute(f"UPDATE runs SET {cells} WHERE uid = ?", (odd.uid,))  # noqa: S608
+    database.close()
+
+    done = b.pull(a)
+
+    assert [(one.uid, one.why, one.detail) for one in done.skipped] == [(odd.uid, "damaged", why)]
+    assert [run.uid for run in b.list()] == [good.uid]
+
+
+def test_experiments_with_slashes_are_transferred(stores):
+    a, b, _ = stores
+    with a.start("vision/../mnist", capture=False) as run:
+        pass
+
+    assert b.pull(a).added == 1
+    assert b.get(run.uid).reference == run.reference
 
 
 @pytest.mark.timeout(3600)

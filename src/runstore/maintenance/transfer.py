@@ -52,7 +52,7 @@ from runstore.storage.transfer.candidates import (
     raise_counters,
     to_compare,
 )
-from runstore.storage.transfer.checking import problem_of
+from runstore.storage.transfer.checking import is_uid, problem_of
 from runstore.storage.transfer.joining import PointJoiner
 from runstore.storage.transfer.merging import merged
 from runstore.storage.transfer.places import placed_as
@@ -73,6 +73,7 @@ _MANY_RUNS = 1000
 # A run of another machine without a sign of life for so long is transferred as it is.
 _SILENT_S = 600.0
 _TRIES = 3
+_UID_SHOWN = 80
 
 
 def transfer(
@@ -213,7 +214,10 @@ class _Transfer:
         known = KnownRuns(self._target.database)
         wanted = None if uids is None else frozenset(uids)
         for run in to_compare(self._source.database, wanted):
-            if known.has(run):
+            if not is_uid(run.uid):
+                self._skip(str(run.uid)[:_UID_SHOWN], str(run.uid), DAMAGED, "an invalid uid")
+                self._done += 1
+            elif known.has(run):
                 self._unchanged += 1
                 self._done += 1
             elif run.uid in known.purged and not self._is_restoring:

@@ -175,10 +175,32 @@ def _check_text(name: str) -> None:
         )
 
 
+def is_reference(text: str, experiment_name: str) -> bool:
+    """Check whether a text can be the reference of a run: printable on one line, and no path.
+
+    Other tools have references of their own forms. The name of an experiment may have slashes.
+
+    Args:
+        text: The text.
+        experiment_name: The experiment of the run.
+    """
+    rest = text.removeprefix(f"{experiment_name}_")
+    is_path = rest.startswith(".") or any(sign in rest for sign in "/\\")
+    return is_on_one_line(text) and not is_path
+
+
+def is_on_one_line(text: str) -> bool:
+    """Check whether all characters of a text can be shown on one line."""
+    return text.isprintable() or not any(map(_is_unprintable, text))
+
+
+def _is_unprintable(character: str) -> bool:
+    return character in _BIDI_CONTROLS or any(ord(character) in some for some in _UNPRINTABLE)
+
+
 def _check_characters(name: str) -> None:
     for position, character in enumerate(name):
-        is_unprintable = any(ord(character) in some for some in _UNPRINTABLE)
-        if is_unprintable or character in _BIDI_CONTROLS:
+        if _is_unprintable(character):
             shown = name if len(name) <= 60 else name[:57] + "…"  # noqa: PLR2004 - a line's worth
             raise InvalidValueError(
                 f"The experiment name {shown!r} has an unprintable character"

@@ -7,7 +7,7 @@ from typing import Any
 
 from runstore.storage.blocks import EXPERIMENT_ID
 from runstore.storage.database import Database, now_micros
-from runstore.storage.transfer.checking import HIGHEST_NUMBER, is_experiment, is_uid
+from runstore.storage.transfer.checking import HIGHEST_NUMBER, is_experiment
 from runstore.storage.transfer.comparing import SeenRun, every_run
 
 PURGED_RUNS = """
@@ -51,7 +51,7 @@ def to_compare(database: Database, uids: Collection[str] | None) -> Iterator[See
     """
     for run in every_run(database):
         is_wanted = uids is None or run.uid in uids
-        if is_wanted and not run.is_purged and is_uid(run.uid):
+        if is_wanted and not run.is_purged:
             yield run
 
 

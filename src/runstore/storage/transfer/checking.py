@@ -12,7 +12,7 @@ from typing import Any
 from runstore.errors import InvalidValueError
 from runstore.model.artifacts import why_no_name
 from runstore.model.logged.values import KEY_LIMIT_BYTES
-from runstore.model.reference import check_experiment_name
+from runstore.model.reference import check_experiment_name, is_on_one_line, is_reference
 from runstore.model.results.events import DELETED
 from runstore.model.tags import tag_key
 from runstore.model.values import clean_text
@@ -59,7 +59,10 @@ def _row(record: RunRecord) -> str | None:
     problems = {
         "an invalid uid": not is_uid(row.uid),
         "an invalid experiment name": not is_experiment(row.experiment),
-        "an invalid reference": not _is_name(row.reference),
+        "an invalid reference": not (
+            _is_name(row.reference) and is_reference(row.reference, row.experiment)
+        ),
+        "an invalid parent": not (row.parent_uid is None or is_uid(row.parent_uid)),
         "an invalid run number": not 0 <= row.run_number < HIGHEST_NUMBER,
     }
     return next((name for name, is_so in problems.items() if is_so), None)
@@ -96,7 +99,7 @@ def _is_tag(key: Any) -> bool:
 
 def _documents(record: RunRecord) -> str | None:
     for name, digest in record.documents.items():
-        if not (_is_name(name) and _is_digest(digest)):
+        if not (_is_name(name) and is_on_one_line(name) and _is_digest(digest)):
             return "an invalid captured text"
     return None
 
@@ -135,6 +138,7 @@ def _aliases(record: RunRecord) -> str | None:
     for reference, (experiment, number) in record.aliases.items():
         is_sound = (
             _is_name(reference)
+            and is_on_one_line(reference)
             and (experiment is None or is_experiment(experiment))
             and is_optional_int(number)
             and 0 <= (number or 0) < HIGHEST_NUMBER
@@ -176,7 +180,7 @@ def _inputs(record: RunRecord) -> str | None:
 
 def _outputs(record: RunRecord) -> str | None:
     for part, printed in record.outputs.items():
-        if not (_is_name(part) and "/" not in part and _are_contents(*printed)):
+        if not (_is_part(part) and _are_contents(*printed)):
             return "an invalid output"
     return None
 
@@ -218,6 +222,11 @@ def _is_digest(digest: Any) -> bool:
 
 def _is_name(name: Any) -> bool:
     return isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and _are_storable([name])
+
+
+def _is_part(name: Any) -> bool:
+    """Check whether a value can be the name of a file of printed lines."""
+    return _is_name(name) and "/" not in name and why_no_name(name) is None
 
 
 def _are_storable(texts: Any) -> bool:
