@@ -78,6 +78,19 @@ def test_odd_names_of_experiments_still_name_them(folder, experiment):
     assert [run["uid"] for run in json.loads(listed.stdout)["runs"]] == [uid]
 
 
+def test_a_deleted_run_whose_name_has_spaces_is_no_filter(folder):
+    add(folder, "my exp")
+    with store_at(folder / ".runstore") as store:
+        reference = store.get("my exp#1").reference
+    runstore("rm", "my exp#1", "-y", cwd=folder)
+
+    for name in ("my exp#1", "my exp_1", reference):
+        ended = runstore("show", name, cwd=folder)
+
+        assert ended.returncode == 3
+        assert f"The run {reference} was deleted" in ended.stderr
+
+
 @pytest.mark.parametrize(("experiment", "run"), [("mnist#2", "mnist_2"), ("2", "mnist_2")])
 def test_an_experiment_named_like_a_run_is_not_deleted_unasked(folder, experiment, run):
     with store_at(folder / ".runstore") as store:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.cli.output import say
 from runstore.errors import FilterError, NotFoundError, RunNotFoundError, UsageError
 from runstore.model.display.short_names import short_name
-from runstore.model.reference import LATEST, has_ending, parse_reference
+from runstore.model.reference import LATEST, has_ending, has_number, parse_reference
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -44,9 +44,12 @@ def _is_experiment(store: Store, word: str) -> bool:
 
 
 def _is_run(store: Store, word: str) -> bool:
-    from runstore.reading.names import runs_named
+    """Return whether a word names a run, or a deleted one."""
+    from runstore.reading.names import runs_named, what_became_of
 
-    return bool(runs_named(store.backend.database, word))
+    if runs_named(store.backend.database, word):
+        return True
+    return has_number(word) and what_became_of(store.backend, word) is not None
 
 
 def tell_hints(page: Page[Any]) -> None:

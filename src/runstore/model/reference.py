@@ -121,6 +121,13 @@ def has_ending(name: str) -> bool:
     return parse_reference(base) is not None or isinstance(parse_run_name(base), (Numbered, Bare))
 
 
+def has_number(name: str) -> bool:
+    """Check whether a text has the form of a reference, or of `mnist#7` or `mnist_7`."""
+    if parse_reference(name) is not None:
+        return True
+    return re.fullmatch(_NUMBERED, name) is not None or re.fullmatch(_SHORT, name) is not None
+
+
 def folder_name(reference: str) -> str:
     """Return the name of a run's folder: the reference, with characters unsafe in paths escaped.
 

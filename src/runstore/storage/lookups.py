@@ -55,9 +55,11 @@ class Lookups:
     def runs_by_number_and_ending(
         self, experiment_name: str, number: int, ending: str
     ) -> list[Run]:
-        """Return runs with this number whose uid ends with these hexadecimal digits."""
+        """Return runs with this number, now or formerly, whose uid ends with these digits."""
         named = {"experiment": experiment_name, "number": number, "ending": f"%{ending}"}
-        return self._found(sql.RUNS_BY_NUMBER_AND_ENDING, named)
+        return self._found(sql.RUNS_BY_NUMBER_AND_ENDING, named) or [
+            run for run in self._moved(experiment_name, number) if run.uid.endswith(ending)
+        ]
 
     def runs_by_number(self, experiment_name: str, number: int) -> list[Run]:
         """Return runs with this number; negative numbers count from the newest, -1.
@@ -68,11 +70,14 @@ class Lookups:
             parameters = {"experiment": experiment_name, "back": -number - 1}
             return self._found(sql.RUN_FROM_END, parameters)
         named = {"experiment": experiment_name, "number": number}
+        return self._found(sql.RUNS_BY_NUMBER, named) or self._moved(experiment_name, number)
+
+    def _moved(self, experiment_name: str, number: int) -> list[Run]:
+        """Return runs that had this number before they were moved."""
         begin = f"{experiment_name}_{number}_"
         bounds = {"begin": begin, "end": begin + AFTER_ANY_TEXT}
-        return self._found(sql.RUNS_BY_NUMBER, named) or self._found(
-            sql.RUNS_BY_ALIAS_PREFIX, bounds
-        )
+        found = self._found(sql.RUNS_BY_ALIAS_PREFIX, bounds)
+        return list({run.uid: run for run in found}.values())  # a run may have had several names
 
     def run_beside(self, run: Run, *, is_before: bool) -> Run | None:
         """Return the run with the next lower or higher number in the same experiment."""

@@ -124,3 +124,11 @@ def test_a_missing_run_is_not_called_an_experiment(store, tmp_path):
     store.delete("mnist#2")
     ended = runstore("ls", reference[:-1], cwd=tmp_path)
     assert f"The run {reference} was deleted" in ended.stderr
+
+
+def test_the_names_still_find_runs_that_were_moved(store, names):
+    uid, name = next((uid, name) for uid, name in names.items() if "~" in name)
+
+    store.move(uid, "elsewhere")
+
+    assert store.get(name).uid == uid
