@@ -78,6 +78,16 @@ def test_odd_names_of_experiments_still_name_them(folder, experiment):
     assert [run["uid"] for run in json.loads(listed.stdout)["runs"]] == [uid]
 
 
+@pytest.mark.parametrize("name", ["no such#1", "no such_1_2026-11-23-T101500"])
+def test_a_missing_run_whose_name_has_spaces_is_no_filter(folder, name):
+    for command in ("show", "ls", "artifacts"):
+        ended = runstore(command, name, cwd=folder)
+
+        assert ended.returncode == 3
+        assert f"There is no run {name!r}" in ended.stderr
+    assert runstore("ls", "notes contains mnist#1", cwd=folder).returncode == 0
+
+
 def test_a_deleted_run_whose_name_has_spaces_is_no_filter(folder):
     add(folder, "my exp")
     with store_at(folder / ".runstore") as store:

@@ -30,7 +30,20 @@ def is_filter(store: Store, word: str) -> bool:
     """
     if word.startswith("@") or not _has_sign(word):
         return word.startswith("@") and not _is_experiment(store, word)
-    return not (has_ending(word) or _is_name(store, word))
+    return not (has_ending(word) or _is_name(store, word) or _is_missing_run(word))
+
+
+def _is_missing_run(word: str) -> bool:
+    """Return whether a word with spaces is the name of a run, and no filter that ends like one."""
+    from runstore.model.query.parse import parse_query
+
+    if any(sign in word for sign in "=<>~") or not ("#" in word or parse_reference(word)):
+        return False
+    try:
+        parse_query(word)
+    except FilterError:
+        return has_number(word)
+    return False
 
 
 def _has_sign(word: str) -> bool:
