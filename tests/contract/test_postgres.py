@@ -631,3 +631,30 @@ def contents(store):
     saved = store.get("fit#1").artifacts["model.bin"]
     with store.backend.objects.opened(saved.digest, saved.size_bytes) as file:
         return file.read()
+
+
+def test_a_file_that_took_the_descriptor_of_a_connection_is_left_alone(url, tmp_path):
+    """A program that becomes a daemon closes all descriptors; its files reuse the numbers."""
+    with Store.open(url) as store:
+        store.start("fit", capture=False).finish()
+        taken = [raw.pgconn.socket for raw in store.backend.database.driver._idle.free]
+        mine = os.open(tmp_path / "mine", os.O_RDWR | os.O_CREAT)
+        for number in taken:
+            os.dup2(mine, number)
+
+        assert store.get("fit#1").status is Status.COMPLETE
+
+    assert taken
+    for number in (*taken, mine):
+        assert os.path.sameopenfile(number, mine)
+        os.close(number)
+    assert (tmp_path / "mine").read_bytes() == b""
+
+
+def test_a_url_from_a_message_gets_the_password_of_the_variable(monkeypatch):
+    url = "postgresql://ada:sesame@db.example.org/runs?sslpassword=secret"
+    monkeypatch.setenv("RUNSTORE_URL", url)
+
+    assert server_location(masked(url)) == server_location(url)
+    other = masked(url.replace("runs", "others"))
+    assert server_location(other).given == other

@@ -181,6 +181,11 @@ class Backend:
 
         if self.server is None:
             return Objects(self.path / OBJECTS)
+        from runstore.storage.sqlite.descriptors import with_room
+
+        return with_room(self._objects_of_server)
+
+    def _objects_of_server(self) -> Objects:
         from runstore.storage.remote.opening import objects_of
 
         return objects_of(self.database, self.path / OBJECTS)

@@ -7,6 +7,7 @@ transaction, except for one that poolers keep.
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import time
@@ -32,6 +33,12 @@ from runstore.storage.postgres.dialect import TYPES, translated
 from runstore.storage.postgres.functions import LOCKS_AT_MOST, WRITE_LOCK
 from runstore.storage.postgres.location import ServerLocation
 from runstore.storage.postgres.waiting import WAITING, count_waiting
+from runstore.storage.sqlite.descriptors import (
+    identity_of,
+    keep_for_ever,
+    none_left,
+    with_room,
+)
 from runstore.user_warnings import warn_in_background
 
 if TYPE_CHECKING:
@@ -326,6 +333,23 @@ class _Waits(ThreadState):
         self.is_impatient = False
 
 
+# Of each open connection: device and inode of its socket. A program that becomes a daemon closes
+# all descriptors, and its own files reuse the numbers.
+_sockets: weakref.WeakKeyDictionary[Any, tuple[int, int] | None] = weakref.WeakKeyDictionary()
+
+
+def _is_whole(raw: Any) -> bool:
+    return identity_of(raw.pgconn.socket) == _sockets.get(raw)
+
+
+def _close(raw: Any) -> None:
+    """Close a connection, unless the program has closed its socket."""
+    if raw.closed or _is_whole(raw):
+        raw.close()
+    else:
+        keep_for_ever(raw)
+
+
 class _Idle:
     """The idle connections of one process."""
 
@@ -342,7 +366,7 @@ class _Idle:
             return
         while self.free:
             with suppress(IndexError, OSError):
-                self.free.pop().close()
+                _close(self.free.pop())
 
 
 class PostgresDriver(DriverBase):
@@ -662,7 +686,7 @@ class PostgresDriver(DriverBase):
             else:
                 self._await_answer(raw)
         if raw.pgconn.transaction_status != _IDLE:
-            raw.close()
+            _close(raw)
         with suppress(self.psycopg.Error):
             transaction.leave()
         self._give_back(raw)
@@ -685,8 +709,9 @@ class PostgresDriver(DriverBase):
         while idle.free:
             with suppress(IndexError):  # another thread was faster
                 raw = idle.free.pop()
-                if not raw.closed:
+                if not raw.closed and _is_whole(raw):
                     return cast("Raw[Any]", raw)
+                _close(raw)
         return self._connected(self.patience_s if patience_s is None else patience_s)
 
     def _connected(self, patience_s: float) -> Raw[Any]:
@@ -700,7 +725,9 @@ class PostgresDriver(DriverBase):
             if self._failure is not None and tried_at < self._failure[0]:
                 raise self._not_connected(self._failure[1], 0.0)
             try:
-                raw = self._opened()
+                raw = with_room(self._opened)
+            except OSError as error:
+                raise self._without_descriptors(error) from error
             except self.psycopg.OperationalError as error:
                 now = time.monotonic()
                 self._away_since = self._away_since or now
@@ -722,24 +749,42 @@ class PostgresDriver(DriverBase):
                 self._was_connected, self._away_since, self._failure = True, None, None
                 away.forget(self.location.folder)
                 self._in_use.add(raw)
-                return cast("Raw[Any]", raw)
+                _sockets[raw] = identity_of(raw.pgconn.socket)
+                return raw
+
+    def _without_descriptors(self, error: OSError) -> StoreUnavailableError:
+        """Return the error for a connection that failed in this process, not at the server."""
+        return StoreUnavailableError(
+            f"No connection to {self.path} can be opened: {error.strerror}.",
+            kept=_KEPT,
+            hint="Close files, or raise the limit of the program with: ulimit -n",
+        )
 
     def _opened(self, timeout_s: float | None = None) -> WatchedConnection:
         """Return a new connection.
 
         Args:
             timeout_s: How long to wait for the server, in seconds; by default, as in the URL.
+
+        Raises:
+            OSError: This program has used all its descriptors.
+            OperationalError: The server cannot be reached, or refuses.
         """
         timeout = {} if timeout_s is None else {"connect_timeout": round(timeout_s)}
-        return self._waits.WatchedConnection.connect(
-            self.location.url,
-            autocommit=True,
-            prepare_threshold=None,
-            cursor_factory=self.psycopg.RawCursor,
-            context=self._adapters,
-            client_encoding="utf8",  # as the adapters write texts
-            **{**_usual(self.location.url), **timeout},
-        )
+        try:
+            return self._waits.WatchedConnection.connect(
+                self.location.url,
+                autocommit=True,
+                prepare_threshold=None,
+                cursor_factory=self.psycopg.RawCursor,
+                context=self._adapters,
+                client_encoding="utf8",  # as the adapters write texts
+                **{**_usual(self.location.url), **timeout},
+            )
+        except self.psycopg.OperationalError as error:
+            if none_left():
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
+            raise
 
     def _another(self, timeout_s: float) -> WatchedConnection:
         """Return a connection to ask what the server does for another one."""
@@ -768,7 +813,7 @@ class PostgresDriver(DriverBase):
 
     def reconnected(self, raw: Raw[Any]) -> Raw[Any]:
         """Return a new connection for one that the server closed."""
-        raw.close()
+        _close(raw)
         self._idle.close()  # the others were closed as well
         made = self._connected(self.patience_s)
         self._watch(made, "a query", self._answers_within_s, is_patient=True)
@@ -793,7 +838,7 @@ class PostgresDriver(DriverBase):
         is_idle = not raw.closed and server.transaction_status == _IDLE
         is_idle = is_idle and not server.pipeline_status
         if self._closed or not is_idle or len(idle.free) >= _IDLE_AT_MOST:
-            raw.close()
+            _close(raw)
         else:
             cast("WatchedConnection", raw).on_silence = None
             idle.free.append(raw)

@@ -71,6 +71,7 @@ def server_location(url: str) -> ServerLocation:
     Raises:
         UsageError: It is not such a URL, or names no database.
     """
+    url = _unmasked(url)
     try:
         parts = urlsplit(url)
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -117,6 +118,13 @@ def contents_place(text: str) -> str:
 
 def _without_password(text: str) -> str:
     return re.sub(r"://.*@", "://***@", text)
+
+
+def _unmasked(url: str) -> str:
+    """Return RUNSTORE_URL for its form in messages and copied commands."""
+    known = os.environ.get("RUNSTORE_URL", "")
+    is_known = known.startswith(SCHEMES) and "***" in url
+    return known if is_known and masked(known) == url else url
 
 
 def masked(url: str) -> str:

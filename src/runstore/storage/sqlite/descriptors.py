@@ -168,6 +168,15 @@ def _is_used_up(error: OSError | ImportError) -> bool:
     return any(os.strerror(number) in str(error) for number in _USED_UP)
 
 
+def none_left() -> bool:
+    """Check whether all descriptors are used, for errors of libraries that do not say so."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in _USED_UP
+    return False
+
+
 def with_room(work: Callable[[], T]) -> T:
     """Call a function, and retry it with the reserve if descriptors have run out.
 
