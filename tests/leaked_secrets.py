@@ -2,7 +2,9 @@
 
 import json
 
+from places import place
 from runstore import Store
+from runstore.location import server_at
 
 SECRET = "Zq81mm" + "Pl9w20xx77"
 TOKEN = "gh" + "p_" + "a1B2c3D4" * 5
@@ -20,6 +22,30 @@ def places_of(folder, secret=SECRET):
         for path in folder.rglob("*")
         if path.is_file() and any(form in path.read_bytes() for form in forms)
     )
+
+
+def bytes_of(folder):
+    """Return all that is kept in a folder, or, on a server, in rows and on this machine."""
+    url, folders = place(folder), [folder]
+    kept = []
+    if isinstance(url, str):
+        kept += _values_at(url)
+        folders.append(server_at(url).folder)
+    files = [path for one in folders for path in one.rglob("*") if path.is_file()]
+    return b"\n".join([*kept, *(path.read_bytes() for path in files)])
+
+
+def _values_at(url):
+    import psycopg
+
+    tables = (
+        "SELECT oid::regclass::text FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    )
+    with psycopg.connect(url) as connection:
+        for (table,) in connection.execute(tables).fetchall():
+            for row in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608 - our own name
+                yield from (one if isinstance(one, bytes) else str(one).encode() for one in row)
 
 
 def filled(folder, secret=SECRET):

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from runstore import Store
 
 # On a server: a database for each store that all tests of a file share, by its folder.
@@ -41,3 +43,11 @@ def variables_in(cwd):
     """Return the variables of a program that works in a folder with a shared store."""
     url = _shared.get(Path(cwd) / ".runstore")
     return {} if url is None else {"RUNSTORE_URL": url}
+
+
+def is_folder_only(test):
+    """Return whether a test is about a store in a folder, or has none at all; it says why."""
+    marker = test.get_closest_marker("folder_only")
+    if marker is not None and not marker.args:
+        raise pytest.UsageError(f"{test.nodeid}: folder_only needs a reason.")
+    return marker is not None

@@ -26,32 +26,9 @@ from runstore.errors import (
 from runstore.recording import aside
 from runstore.storage.postgres import away, driver
 from runstore.store import deliver, waiting_runs
+from server_gate import Gate
 
 psycopg = pytest.importorskip("psycopg")
-
-
-class Gate:
-    """A way to a server that can be closed: a folder with a link to the server's socket."""
-
-    def __init__(self, folder, url):
-        self._link = folder
-        before, _, options = url.partition("?")
-        self._to = options.removeprefix("host=").replace("%2F", "/")
-        self.url = f"{before}?host={folder}"
-        self.direct = url
-        self.open()
-
-    def open(self):
-        self._link.symlink_to(self._to)
-
-    def close(self, name=None):
-        self._link.unlink()
-        from postgres_server import admin
-
-        name = self.direct.partition("?")[0].rpartition("/")[2]
-        admin(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - our own name
-        )
 
 
 @pytest.fixture(autouse=True)

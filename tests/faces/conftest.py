@@ -2,68 +2,17 @@
 
 import pytest
 
-from places import forget_shared
-
-# Files whose tests hold for both engines; this list only grows.
-ON_BOTH_ENGINES = {
-    "test_artifact_manager",
-    "test_best",
-    "test_comparing",
-    "test_completions",
-    "test_connections",
-    "test_curifactory_itself",
-    "test_current_run",
-    "test_diff",
-    "test_edits",
-    "test_ends",
-    "test_errors",
-    "test_exec",
-    "test_experiments",
-    "test_export",
-    "test_framed",
-    "test_grep",
-    "test_if_done",
-    "test_kept_output",
-    "test_lists",
-    "test_live",
-    "test_ls_and_show",
-    "test_ls_filters",
-    "test_ls_groups",
-    "test_manager_store",
-    "test_manager_store_damage",
-    "test_manager_store_files",
-    "test_manager_store_kill",
-    "test_manager_store_reads",
-    "test_manager_store_trash",
-    "test_manager_store_writers",
-    "test_names_of_runs",
-    "test_pivot_tables",
-    "test_products",
-    "test_reading_runs",
-    "test_record_command",
-    "test_recorded_functions",
-    "test_rerun",
-    "test_rm",
-    "test_run_attributes",
-    "test_run_details",
-    "test_saved_filters",
-    "test_series",
-    "test_series_keys",
-    "test_show",
-    "test_shown_commands",
-    "test_start_run",
-    "test_undo",
-    "test_which_runs",
-    "test_why",
-}
+from places import forget_shared, is_folder_only, place
 
 
 def pytest_generate_tests(metafunc):
-    """Run tests on each engine that they hold for, if asked to."""
-    name = metafunc.module.__name__.rpartition(".")[2]
-    is_on_both = name in ON_BOTH_ENGINES and metafunc.config.getoption("--both-engines")
-    is_on_both &= metafunc.definition.get_closest_marker("folder_only") is None
-    if is_on_both:
+    """Repeat tests on a server, if asked to; a test without a folder has no store."""
+    has_folder = not {"tmp_path", "tmp_path_factory"}.isdisjoint(metafunc.fixturenames)
+    if (
+        metafunc.config.getoption("--both-engines")
+        and has_folder
+        and not is_folder_only(metafunc.definition)
+    ):
         metafunc.parametrize("engine", ["sqlite", "postgresql"], indirect=True, scope="module")
 
 
@@ -87,3 +36,9 @@ def _store_of_the_project(engine, monkeypatch):
     monkeypatch.setenv("RUNSTORE_URL", url)
     yield
     take_back()
+
+
+@pytest.fixture
+def named_store(tmp_path, monkeypatch):
+    """Name the store of a test to the programs and commands that it starts."""
+    monkeypatch.setenv("RUNSTORE_URL", str(place(tmp_path / "store")))

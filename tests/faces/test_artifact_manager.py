@@ -279,7 +279,7 @@ def test_name_that_cannot_be_kept_is_refused(project):
         manager_of(project, "two\nlines").store()
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("moves the folder away")
 def test_vanished_store_does_not_hurt_the_experiment(project):
     """The body has done its work; what cannot be written is said, not raised."""
     with warnings.catch_warnings(record=True) as told:

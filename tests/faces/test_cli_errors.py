@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from commands import messages, runstore
-from runstore import Store
+from places import shared_at, store_at, variables_in
 from runstore import __main__ as runstore_main
 
 # Commands are bound to the store when they open it, so a broken store is a broken command.
@@ -47,10 +47,10 @@ main(sys.argv[1:])
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(engine, tmp_path_factory):
     """A folder with a store of 30 runs, which nobody changes."""
     folder = tmp_path_factory.mktemp("errors")
-    with Store.open(folder / ".runstore") as store:
+    with shared_at(folder / ".runstore", engine) as store:
         for number in range(29):
             store.start("mnist", notes=f"日本 {number}", capture=False).finish()
         store.start("mnist", notes="日本 29").finish()
@@ -61,7 +61,7 @@ def python(code, *arguments, cwd, **environment):
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=cwd,
-        env={**os.environ, **environment},
+        env={**os.environ, **variables_in(cwd), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -74,7 +74,12 @@ def shell(line, cwd, **environment):
     return subprocess.run(
         ["bash", "-c", line],
         cwd=cwd,
-        env={**os.environ, "RUNSTORE": f"{sys.executable} -m runstore", **environment},
+        env={
+            **os.environ,
+            **variables_in(cwd),
+            "RUNSTORE": f"{sys.executable} -m runstore",
+            **environment,
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -134,6 +139,7 @@ def test_a_warning_of_the_store_is_one_line_that_no_setting_hides(folder, settin
     assert messages(ended) == ["runstore: The data is in \\x1b[31m/spool."]
 
 
+@pytest.mark.folder_only("has no store")
 @pytest.mark.parametrize("name", ["__init__", "exec_", "ls_", "..", "context", "", "commands.ls"])
 def test_only_commands_are_commands(folder, name):
     ended = runstore(name, cwd=folder)
@@ -142,6 +148,7 @@ def test_only_commands_are_commands(folder, name):
     assert f"There is no command {name!r}" in ended.stderr
 
 
+@pytest.mark.folder_only("is about standard output")
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110
 @pytest.mark.parametrize("command", ["ls", "ls --json", "show", "show --packages", "--help"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -172,6 +179,7 @@ def test_a_reader_that_goes_away_before_the_first_line_is_no_error(folder, unbuf
     assert (ended.stdout, ended.stderr) == ("0\n", "")
 
 
+@pytest.mark.folder_only("has no store")
 @pytest.mark.parametrize("option", ["--version", "-V"])
 def test_the_version_is_said_as_by_the_command_line(folder, option):
     short = shell(f"$RUNSTORE {option}", folder)
@@ -202,8 +210,10 @@ def test_an_encoding_without_the_characters_still_gets_them(folder):
 def test_all_parts_of_a_message_stand_on_lines_of_their_own(folder):
     ended = runstore("show", "mnist#99", cwd=folder)
 
+    with store_at(folder / ".runstore") as store:
+        where = store.backend.place
     assert messages(ended) == [
-        f"runstore: There is no run 'mnist#99' in {folder / '.runstore'}.",
+        f"runstore: There is no run 'mnist#99' in {where}.",
         "The newest run of 'mnist' is mnist#30.",
     ]
 
@@ -218,6 +228,7 @@ def test_what_comes_after_the_page_is_said_on_stderr(folder):
     assert rest.stderr == ""
 
 
+@pytest.mark.folder_only("is about folders")
 def test_reading_makes_no_store(tmp_path):
     for arguments in (["ls"], ["show"], ["ls", "--json"], ["show", "x", "--json"]):
         ended = runstore("--store", "none", *arguments, cwd=tmp_path)
@@ -228,7 +239,7 @@ def test_reading_makes_no_store(tmp_path):
 
 
 def test_an_empty_store_says_so(tmp_path):
-    Store.open(tmp_path / ".runstore").close()
+    store_at(tmp_path / ".runstore").close()
 
     assert messages(runstore("ls", cwd=tmp_path)) == [
         "runstore: There are no runs yet; record one with: runstore exec -- COMMAND"
@@ -252,6 +263,7 @@ def test_bash_itself_completes_a_reference(folder, tmp_path):
     assert ended.stderr == ""
 
 
+@pytest.mark.folder_only("has no store")
 @pytest.mark.parametrize("broken", ["[tool.runstore\n", "[tool.runstore]\nstore = 7\n"])
 def test_completion_is_silent_whatever_is_broken(tmp_path, broken):
     (tmp_path / "pyproject.toml").write_text(broken)
@@ -267,7 +279,7 @@ def test_completion_is_silent_whatever_is_broken(tmp_path, broken):
 
 def test_json_has_nothing_that_a_terminal_obeys(tmp_path):
     notes = "\x1b[2J \x7f \x9b31m \u202e \u00a0 \U000e0041 \r\n 日本 👨\u200d👩"
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         store.start("odd", notes=notes, capture=False).finish()
 
     told = runstore("show", "--json", cwd=tmp_path).stdout

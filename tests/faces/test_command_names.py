@@ -11,6 +11,8 @@ from runstore import Store
 from runstore.cli.grammar.command_names import _HINTS, ALIASES, GROUPS
 from runstore.cli.main import group
 
+pytestmark = pytest.mark.folder_only("names folders, or has no store")
+
 
 @pytest.fixture
 def folder(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 import command_client
 import command_server
 from commands import runstore
-from runstore import Store
+from places import shared_at, store_at, variables_in
 
 ODD = ("my exp", "x$(touch pwned)", "it's", '"q"', "a:b", "#odd", "c=d", "日本", "back\\slash")
 SHELLS = {
@@ -46,10 +46,10 @@ printf '%s\\0' "$@" > got.new && mv got.new got
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(engine, tmp_path_factory):
     """A folder with a store, which nobody changes, and the command."""
     folder = tmp_path_factory.mktemp("completed")
-    with Store.open(folder / ".runstore") as store:
+    with shared_at(folder / ".runstore", engine) as store:
         for name in ("mnist", "mnist", *ODD):
             with store.start(name, params={"lr": 0.1, "layers": 2}, capture=False) as run:
                 run.log({"val/acc": 0.5, "loss": 1.0})
@@ -117,7 +117,7 @@ def test_references_are_offered_where_one_is_typed(folder):
 
 
 def test_runs_in_the_trash_are_offered_to_restore(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for _ in range(2):
             store.start("mnist", capture=False).finish()
         store.delete(["mnist#1"])
@@ -127,6 +127,12 @@ def test_runs_in_the_trash_are_offered_to_restore(tmp_path):
     assert reference.startswith("mnist_1_")
 
 
+def environment(folder):
+    """Return the variables with which a shell finds our command, and that the store."""
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, **variables_in(folder), "PATH": path}
+
+
 class Shell:
     """An interactive shell on a terminal, which completes our command."""
 
@@ -134,7 +140,6 @@ class Shell:
         options, setup = SHELLS[name]
         self.got = folder / "got"
         self._main, side = pty.openpty()
-        places = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
         self._process = subprocess.Popen(
             [name, *options],
             cwd=folder,
@@ -142,7 +147,7 @@ class Shell:
             stdout=side,
             stderr=side,
             start_new_session=True,
-            env={**os.environ, "PATH": places, "TERM": "dumb", "HOME": str(folder)},
+            env={**environment(folder), "TERM": "dumb", "HOME": str(folder)},
         )
         os.close(side)
         os.write(self._main, f"{setup}; echo re''ady\n".encode())
@@ -197,7 +202,7 @@ def fish(folder):
     ended = subprocess.run(
         ["fish", "--no-config", "-c", f"runstore completion fish | source\n{asked}"],
         cwd=folder,
-        env={**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=True,

@@ -14,13 +14,14 @@ import pytest
 
 import runstore
 from commands import python
+from places import store_at
 from runstore import Status, Store, StoreWarning
 from runstore.errors import RunActiveError, RunFinishedError, UsageError
 
 
 @pytest.fixture
 def store(tmp_path):
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         yield store
 
 
@@ -82,6 +83,7 @@ def test_a_store_is_one_in_a_process_and_opened_anew_in_another(store, recorded,
     assert in_other_process(code, tmp_path).stdout == "0.5 True\n"
 
 
+@pytest.mark.folder_only("moves the folder away")
 def test_a_run_is_read_where_its_store_is_not(store, recorded, tmp_path):
     sent = pickle.dumps(recorded)
     (tmp_path / "sent").write_bytes(sent)
@@ -167,6 +169,7 @@ def test_points_of_a_killed_worker_are_kept(store, tmp_path):
     assert list(run.record.metric("n").values) == list(range(5000))
 
 
+@pytest.mark.folder_only("moves the folder away")
 def test_points_of_a_worker_without_the_store_are_taken_in_later(store, tmp_path):
     code = (
         "import pickle; run = pickle.load(open('sent', 'rb'))\n"
@@ -191,7 +194,7 @@ def test_points_of_a_worker_without_the_store_are_taken_in_later(store, tmp_path
 
 RESUME = """
 import sys, runstore
-with runstore.start_run(store='store', resume=sys.argv[1]) as run:
+with runstore.start_run(store=sys.argv[1], resume=sys.argv[2]) as run:
     run.log(worker=1)
     run.save('w.txt', b'w')
 """
@@ -199,7 +202,7 @@ with runstore.start_run(store='store', resume=sys.argv[1]) as run:
 
 def test_a_child_process_logs_to_the_run_by_its_name(store, tmp_path):
     with store.start("fit", capture=False) as run:
-        ended = in_other_process(RESUME, tmp_path, run.reference)
+        ended = in_other_process(RESUME, tmp_path, store.backend.url, run.reference)
         assert run.record.status is Status.RUNNING
 
     assert ended.stderr == ""
@@ -208,11 +211,11 @@ def test_a_child_process_logs_to_the_run_by_its_name(store, tmp_path):
 
 def test_a_stranger_that_logs_to_the_run_is_told(store, tmp_path):
     begin = (
-        "import runstore, sys; run = runstore.start_run('fit', store='store', capture=False)\n"
+        "import runstore, sys; run = runstore.start_run('fit', store=sys.argv[1], capture=False)\n"
         "print(run.uid, flush=True); sys.stdin.read(); run.finish()"
     )
     owner = subprocess.Popen(
-        [sys.executable, "-c", begin],
+        [sys.executable, "-c", begin, store.backend.url],
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -220,7 +223,7 @@ def test_a_stranger_that_logs_to_the_run_is_told(store, tmp_path):
     )
     uid = owner.stdout.readline().strip()
 
-    ended = in_other_process(RESUME, tmp_path, uid)
+    ended = in_other_process(RESUME, tmp_path, store.backend.url, uid)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         store.attach(uid).log(attached=1)
@@ -259,8 +262,8 @@ def test_a_program_attaches_to_the_run_that_started_it(store, tmp_path):
     code = "import runstore; runstore.attach_run().log(inner=3)"
 
     subprocess.run(
-        [sys.executable, "-m", "runstore", "--store", "store", "exec", "--experiment", "outer",
-         "--", sys.executable, "-c", code],
+        [sys.executable, "-m", "runstore", "--store", store.backend.url, "exec",
+         "--experiment", "outer", "--", sys.executable, "-c", code],
         cwd=tmp_path, check=True, timeout=60,
     )  # fmt: skip
 
@@ -270,7 +273,7 @@ def test_a_program_attaches_to_the_run_that_started_it(store, tmp_path):
 
 
 def test_closing_a_copy_leaves_other_stores_open(tmp_path):
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         run = store.start("fit", capture=False)
         copy, other = (pickle.loads(pickle.dumps(store)) for _ in range(2))  # noqa: S301 - our own
         assert copy.get(run.uid).uid == other.get(run.uid).uid
@@ -283,7 +286,7 @@ def test_closing_a_copy_leaves_other_stores_open(tmp_path):
 
 
 def test_a_copy_made_before_its_store_was_closed_opens_it_again(tmp_path):
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         store.start("fit", capture=False).finish()
         sent = pickle.dumps(store)
 
@@ -292,7 +295,7 @@ def test_a_copy_made_before_its_store_was_closed_opens_it_again(tmp_path):
 
 def test_a_copy_of_a_run_that_goes_on_again_logs_to_it(tmp_path):
     """A worker may have seen the run when it was complete."""
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         with store.start("fit", capture=False) as run:
             pass
         code = (

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import runstore
-from places import store_at
+from places import place, store_at
 from runstore.current import PARENT_VARIABLE
 
 
@@ -124,9 +124,8 @@ def test_tasks_have_current_runs_of_their_own(start):
 CHILD = "import runstore; runstore.start_run('child', store={store!r}, capture=False).finish()"
 
 
-@pytest.mark.folder_only
 def test_a_subprocess_of_a_script_finds_its_parent(start, tmp_path):
-    command = [sys.executable, "-c", CHILD.format(store=str(tmp_path / "runs"))]
+    command = [sys.executable, "-c", CHILD.format(store=str(place(tmp_path / "runs")))]
 
     with start("parent") as parent:
         subprocess.run(command, check=True)
@@ -143,23 +142,25 @@ def kept_parents(folder, experiment):
         return [run.parent_uid for run in reversed(store.list(experiment).items)]
 
 
-@pytest.mark.folder_only
 @pytest.mark.parametrize("way", ["spawn", "fork"])
 def test_workers_of_multiprocessing_find_their_parent(tmp_path, way):
     script = tmp_path / "sweep.py"
     script.write_text(
         "import multiprocessing, sys, runstore\n"
         "def trial(number):\n"
-        "    with runstore.start_run('trial', store='runs', capture=False): pass\n"
+        "    with runstore.start_run('trial', store=sys.argv[2], capture=False): pass\n"
         "if __name__ == '__main__':\n"
-        "    run = runstore.start_run('sweep', store='runs', capture=False)\n"
+        "    run = runstore.start_run('sweep', store=sys.argv[2], capture=False)\n"
         "    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:\n"
         "        pool.map(trial, range(4))\n"
         "    run.finish()\n"
     )
 
     subprocess.run(
-        [sys.executable, "-W", "ignore", str(script), way], cwd=tmp_path, check=True, timeout=60
+        [sys.executable, "-W", "ignore", script, way, place(tmp_path / "runs")],
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
     )
 
     with store_at(tmp_path / "runs") as store:

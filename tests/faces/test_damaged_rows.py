@@ -27,6 +27,8 @@ from runstore.storage import database
 from runstore.storage.sqlite import driver as sqlite
 from runstore.store import open_shared
 
+pytestmark = pytest.mark.folder_only("SQLite alone lets other programs put any value anywhere")
+
 _HANG_S = 10
 _DEEP = "[" * 100_000
 SECOND = "WHERE run_number = 2"

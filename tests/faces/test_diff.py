@@ -1,6 +1,5 @@
 """runstore diff and compare: what differs between runs, their code as git had it."""
 
-import contextlib
 import json
 import re
 import shutil
@@ -10,7 +9,7 @@ import pytest
 
 from commands import git, messages, on_terminal
 from commands import runstore_here as runstore
-from places import shared_at, store_at
+from places import place, shared_at, store_at
 from runstore import background
 from runstore.analysis.compare.code import code_changes
 from runstore.analysis.compare.comparison import compare_runs
@@ -327,7 +326,6 @@ def test_hostile_names_are_harmless_and_exact(repository, tmp_path):
     assert "\\x1b[2J" in shown
 
 
-@pytest.mark.folder_only
 def test_a_commit_that_is_an_option_is_not_given_to_git(repository):
     block = {"commit": "--output=owned", "status": "complete"}
     with store_at(".runstore") as store:
@@ -344,11 +342,9 @@ def test_a_commit_that_is_an_option_is_not_given_to_git(repository):
 
 def change_commit(store, uid, commit):
     """Write a commit into the database as only another program would."""
-    import sqlite3
-
-    with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as connection, connection:
-        connection.execute("UPDATE runs SET commit_hash = ? WHERE uid = ?", (commit, uid))
-    connection.close()
+    with store.backend.database.driver.write() as connection:
+        changed = {"uid": uid, "commit": commit}
+        connection.execute("UPDATE runs SET commit_hash = :commit WHERE uid = :uid", changed)
 
 
 def test_commits_that_are_gone_are_said_and_the_changes_compared(repository):
@@ -368,14 +364,20 @@ def test_commits_that_are_gone_are_said_and_the_changes_compared(repository):
     assert "instead" in messages(ended)[0]
 
 
-@pytest.mark.folder_only
 def test_the_repository_is_found_from_anywhere(repository, tmp_path):
     record(repository)
     (repository / "train.py").write_text("changed\n")
     record(repository)
 
-    store = str(repository / ".runstore")
-    ended = runstore("--store", store, "diff", "fit#1", "fit#2", "--stat", cwd=tmp_path)
+    ended = runstore(
+        "--store",
+        place(repository / ".runstore"),
+        "diff",
+        "fit#1",
+        "fit#2",
+        "--stat",
+        cwd=tmp_path,
+    )
 
     assert ended.stdout.splitlines()[1].split("\t")[:3] == ["train.py", "1", "20"]
 
@@ -463,8 +465,8 @@ def test_a_live_run_can_be_compared(repository):
 
 
 def test_metrics_of_more_than_two_runs_are_json(repository):
-    for place in range(3):
-        record(repository, capture=False, logged={"loss": float(place)})
+    for number in range(3):
+        record(repository, capture=False, logged={"loss": float(number)})
 
     found = told("compare", "fit#1", "fit#2", "fit#3", "--only", "metrics", cwd=repository)
 

@@ -1,35 +1,38 @@
 """The end of a run and its last points are one transaction, and neither hurts the other."""
 
 import shutil
-import sqlite3
 import threading
 
 import pytest
 
 import runstore
+from places import store_at
 from runstore.errors import StoreWarning
-from runstore.storage.sqlite.driver import SQLiteDriver
 
 
 @pytest.fixture
 def store(tmp_path):
-    with runstore.Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         yield store
 
 
 @pytest.fixture
-def uses(store, monkeypatch):
+def uses(engine, store, monkeypatch):
     """Return a list that gets `read` or `write` for each use of the database by this thread."""
     seen, me = [], threading.get_ident()
-    for name in ("read", "write"):
-        original = getattr(SQLiteDriver, name)
+    names = {"read": "read", "write": "write"}
+    if engine == "postgresql":  # there, `write` has no part in these
+        names |= {"transact": "write", "call": "write"}
+    kind = type(store.backend.database.driver)
+    for name, use in names.items():
+        original = getattr(kind, name)
 
-        def noting(driver, *arguments, name=name, original=original, **named):
+        def noting(driver, *arguments, use=use, original=original, **named):
             if driver is store.backend.database.driver and threading.get_ident() == me:
-                seen.append(name)
+                seen.append(use)
             return original(driver, *arguments, **named)
 
-        monkeypatch.setattr(SQLiteDriver, name, noting)
+        monkeypatch.setattr(kind, name, noting)
     return seen
 
 
@@ -73,9 +76,8 @@ def test_points_that_are_not_taken_keep_no_end_back(store):
     run = store.start("bert", capture=False)
     run.log(loss=0.5)
     run.execution.hand_in()
-    with sqlite3.connect(store.path / "runstore.db") as connection:
-        connection.execute("UPDATE metric_chunks SET chunk = x'00ff'")
-    connection.close()
+    with store.backend.database.driver.write() as connection:
+        connection.execute("UPDATE metric_chunks SET chunk = :chunk", {"chunk": b"\0\xff"})
     run.log(loss=0.4)
 
     with pytest.warns(StoreWarning, match="last points of bert_1_.* are kept in the spool"):
@@ -125,6 +127,7 @@ def test_points_of_a_run_that_was_removed_are_removed(store):
     assert spooled(store) == []
 
 
+@pytest.mark.folder_only("removes the folder")
 def test_a_store_that_was_removed_is_said_to_be_gone(store):
     run = store.start("bert", capture=False)
     run.log(loss=0.5)

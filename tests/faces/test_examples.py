@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runstore import Store
+from places import store_at
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -28,7 +28,7 @@ def test_a_network_is_trained_kept_and_loaded_again(tmp_path):
 
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1].startswith("reloaded from network_1_")
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         run = store.get("network#1")
         assert run.metrics["test/accuracy"].last > 0.95
         assert run.metrics["loss"].count == 30 * 43

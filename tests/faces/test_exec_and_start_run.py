@@ -9,8 +9,11 @@ import time
 import pytest
 
 from commands import messages, runstore
-from runstore import Status, Store
+from places import store_at
+from runstore import Status
 from runstore.errors import NotFoundError
+
+pytestmark = pytest.mark.usefixtures("named_store")
 
 START = "import runstore, os, sys, time\n"
 ONE = "with runstore.start_run('digits') as run: run.log(loss=0.5); print(run.reference)"
@@ -23,7 +26,7 @@ def executed(tmp_path):
     def execute(code, *command, options=()):
         (tmp_path / "train.py").write_text(START + code)
         command = command or (sys.executable, "train.py", "--lr", "0.1", "--deep")
-        return runstore("--store", "store", "exec", *options, "--", *command, cwd=tmp_path)
+        return runstore("exec", *options, "--", *command, cwd=tmp_path)
 
     return execute
 
@@ -33,7 +36,7 @@ def kept(tmp_path):
     """Return the runs of the store, oldest first."""
 
     def read():
-        store.append(Store.open(tmp_path / "store"))
+        store.append(store_at(tmp_path / "store"))
         return sorted(store[-1].list(), key=lambda run: run.uid)
 
     store = []
@@ -53,7 +56,7 @@ def test_one_run_has_output_parameters_and_metrics(executed, kept, tmp_path):
     assert run.metrics["loss"].last == 0.5
     assert run.cli.endswith("train.py --lr 0.1 --deep")
     assert messages(ended)[-1] == f"runstore: recorded as {run.reference}: complete"
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         assert store.get("train#1").uid == run.uid
         assert [one.name for one in store.experiments()] == ["digits"]
         with pytest.raises(NotFoundError, match="no edit to undo"):
@@ -136,7 +139,7 @@ def test_a_run_goes_on_while_its_program_lives(tmp_path, kept, killed):
         "    run.log(loss=1); print(os.getpid(), flush=True); sys.stdin.read(); run.log(loss=2)"
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", "--store", "store", "exec", "--", sys.executable,
+        [sys.executable, "-m", "runstore", "exec", "--", sys.executable,
          "train.py"],
         cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -16,6 +16,8 @@ from runstore.location import find_place
 from runstore.runner.project import Project
 from runstore.storage.trust import foreign_stores, trusted
 
+pytestmark = pytest.mark.folder_only("is about folders of other users")
+
 RECORD = "import runstore\nwith runstore.start_run('fit', capture=False) as r: print(r.store.path)"
 LIST = "import runstore; s = runstore.Store.open(create=False); print(s.path, len(s.find()))"
 

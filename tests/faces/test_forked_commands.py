@@ -11,6 +11,8 @@ import command_server
 from commands import on_terminal, python, runstore
 from runstore import Store
 
+pytestmark = pytest.mark.folder_only("is about the commands of these tests")
+
 # What differs from one process to the next.
 OF_A_MOMENT = ("host.load", "host.memory", "host.disk", "process")
 

@@ -19,6 +19,8 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 
+pytestmark = pytest.mark.folder_only("is about files and folders")
+
 
 @pytest.fixture
 def kept(tmp_path):

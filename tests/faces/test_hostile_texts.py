@@ -1,10 +1,8 @@
 """Whatever texts a store holds, no terminal obeys them."""
 
-import contextlib
 import json
 import re
 import shutil
-import sqlite3
 import subprocess
 import warnings
 
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 from tests.commands import on_terminal, runstore
 
-from runstore import Store
+from places import store_at
 from runstore.cli import output
 from runstore.cli.commands.output import shown_text
 from runstore.cli.main import group, main
@@ -78,28 +76,35 @@ COMMANDS = {
 }
 
 
-def poison(path):
+TEXTS = {
+    "sqlite": (
+        "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c"
+        " WHERE t.type = 'table' AND c.type = 'TEXT'"
+    ),
+    "postgresql": (
+        "SELECT table_name, column_name FROM information_schema.columns"
+        " JOIN information_schema.tables USING (table_schema, table_name)"
+        " WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND data_type = 'text'"
+    ),
+}
+
+
+def poison(store, engine):
     """Put hostile texts into each column of the database that holds a text for people."""
-    with contextlib.closing(sqlite3.connect(path)) as database, database:
-        tables = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-        for (table,) in tables:
-            for column in database.execute(f"PRAGMA table_info({table})").fetchall():
-                name, kind = column[1], column[2]
-                if kind == "TEXT" and not KEPT.fullmatch(name) and table != "schema_migrations":
-                    evil = f'UPDATE {table} SET "{name}" = coalesce("{name}", \'\') || ?'  # noqa: S608 - names of our tables
-                    database.execute(evil, (EVIL,))
-        facts = {"values": {"host.name": EVIL, EVIL: EVIL}, "unknown": {EVIL: EVIL}}
-        database.execute("UPDATE runs SET facts = ?", (json.dumps(facts),))
-    database.close()
+    facts = {"values": {"host.name": EVIL, EVIL: EVIL}, "unknown": {EVIL: EVIL}}
+    with store.backend.database.driver.write() as connection:
+        for table, name in connection.execute(TEXTS[engine]).fetchall():
+            if not KEPT.fullmatch(name) and table != "schema_migrations":
+                evil = f'UPDATE {table} SET "{name}" = coalesce("{name}", \'\') || :evil'  # noqa: S608 - names of our tables
+                connection.execute(evil, {"evil": EVIL})
+        connection.execute("UPDATE runs SET facts = :facts", {"facts": json.dumps(facts)})
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hostile")
-    with Store.open(folder / ".runstore") as store:
-        for place in range(2):
-            with store.start("exp", params={"lr": place}, capture=False, notes="n") as run:
-                run.log(loss=float(place))
+def fill(folder, engine):
+    with store_at(folder / ".runstore") as store:
+        for number in range(2):
+            with store.start("exp", params={"lr": number}, capture=False, notes="n") as run:
+                run.log(loss=float(number))
                 run.save("out.txt", b"text")
                 run.tags["k"] = "v"
         with pytest.raises(ValueError, match="bad"), store.start("exp", capture=False) as run:
@@ -107,14 +112,23 @@ def made(tmp_path_factory):
             raise ValueError("bad")
         store.edit("exp#1", notes="edited")
         store.queries["good"] = "status = complete"
-    poison(folder / ".runstore" / "runstore.db")
+        poison(store, engine)
     return folder
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return fill(tmp_path_factory.mktemp("hostile"), "sqlite")
+
+
 @pytest.fixture
-def hostile(made, tmp_path):
+def hostile(engine, request, tmp_path):
     """A store of its own for each command: some of them change it."""
-    return shutil.copytree(made, tmp_path / "hostile")
+    folder = tmp_path / "hostile"
+    if engine == "sqlite":  # a copy takes less time
+        return shutil.copytree(request.getfixturevalue("made"), folder)
+    folder.mkdir()
+    return fill(folder, engine)
 
 
 def in_process(arguments, capfd):
@@ -152,14 +166,12 @@ def test_a_terminal_gets_the_escape_sequences_of_rich_alone(hostile, words):
 
 
 def test_a_shell_is_offered_words_that_it_does_not_execute(tmp_path):
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for name in ("plain", "x$(touch pwn)", "y`id`", "z;id"):
             store.start(name, capture=False).finish()
-    with (
-        contextlib.closing(sqlite3.connect(tmp_path / ".runstore" / "runstore.db")) as database,
-        database,
-    ):
-        database.execute("UPDATE runs SET reference = 'w' || char(10) || 'id' WHERE id = 4")
+        with store.backend.database.driver.write() as connection:
+            named = {"reference": "w\nid"}
+            connection.execute("UPDATE runs SET reference = :reference WHERE id = 4", named)
     asked = {"COMP_LINE": "runstore show ", "COMP_POINT": "14"}
 
     offered = runstore(cwd=tmp_path, env={"_RUNSTORE_COMPLETE": "bash_complete", **asked}).stdout
@@ -190,7 +202,7 @@ def test_errors_and_warnings_reach_the_terminal_of_a_program_in_a_harmless_form(
 
 
 def test_notebooks_show_texts_as_they_are(hostile):
-    with Store.open(hostile / ".runstore") as store:
+    with store_at(hostile / ".runstore") as store:
         run = store.get("latest")
         shown = [store.list(), run, store.compare(["latest", "exp_1"])]
         pages, texts = [one._repr_html_() for one in shown], [repr(one) for one in shown]

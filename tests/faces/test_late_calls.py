@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from runstore import Status, Store
+from places import place, store_at
+from runstore import Status
 
 BEGIN = """
 import atexit, sys, weakref
@@ -34,7 +35,7 @@ PROGRAMS = {
 def python(code, folder, *arguments):
     (folder / "program.py").write_text(code)
     return subprocess.run(
-        [sys.executable, "program.py", folder / "store", *arguments],
+        [sys.executable, "program.py", place(folder / "store"), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -49,7 +50,7 @@ def test_what_is_logged_at_last_is_kept(tmp_path, program):
 
     is_open = program in {"a finalizer after nothing", "the end of an open run"}
     assert "Traceback" not in ended.stderr
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         run = store.get("x#1")
         assert run.status is (Status.LOST if is_open else Status.COMPLETE)
         assert list(run.metric("a").values) == [0.0, 1.0]
@@ -67,7 +68,7 @@ def test_a_finalizer_that_finishes_a_run_too_late_is_heard_of(tmp_path):
     """Hardly anything works then; what it logged before is kept all the same."""
     ended = python(BEGIN + LOGS + "last = Last(lambda: (late(), run.finish()))", tmp_path)
 
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         run = store.get("x#1")
         assert run.status is Status.COMPLETE or "Exception ignored" in ended.stderr
         assert list(run.metric("a").values) == [0.0, 1.0]
@@ -80,7 +81,7 @@ def test_a_first_point_at_last_is_said_or_kept(tmp_path):
 
     assert "without finishing x_1" in opened.stderr
     assert "Points of x_2" in ended.stderr
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         assert list(store.get("x#1").metric("a").values) == [1.0]
 
 

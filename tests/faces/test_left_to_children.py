@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from runstore import Status, Store
+from places import place, store_at
+from runstore import Status
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
 
@@ -44,7 +45,7 @@ PROGRAMS = {
 def python(code, folder):
     (folder / "program.py").write_text(code)
     return subprocess.run(
-        [sys.executable, "program.py", folder / "store"],
+        [sys.executable, "program.py", place(folder / "store")],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -61,7 +62,7 @@ def test_a_child_ends_the_run_of_a_parent_that_is_gone(tmp_path, program):
 
     assert "StoreWarning" not in ended.stderr
     assert ("without finishing daemon_1" in ended.stderr) is (expected is Status.LOST)
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         # The last child has closed its files, and may be there for a moment.
         deadline = time.monotonic() + 30
         while (run := store.get("daemon#1")).status is Status.RUNNING:
@@ -85,7 +86,7 @@ def test_a_child_ends_no_run_of_a_parent_that_lives(tmp_path):
     ended = python(BEGIN + code, tmp_path)
 
     assert ended.stderr == ""
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         assert store.get("daemon#1").status is Status.COMPLETE
 
 
@@ -98,7 +99,7 @@ def test_a_child_changes_no_end_that_its_parent_has_written(tmp_path):
 
     python(BEGIN + code, tmp_path)
 
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         assert store.get("daemon#1").status is Status.INTERRUPTED
 
 
@@ -117,7 +118,7 @@ def test_a_worker_that_outlives_the_program_does_not_complete_its_run(tmp_path):
 
     python(BEGIN + code, tmp_path)
 
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         run = store.get("daemon#1")
         assert run.status is Status.LOST
         assert sorted(run.metric("a").values) == [0.0, 1.0]
@@ -138,5 +139,5 @@ def test_a_run_goes_on_as_long_as_a_child_logs_to_it(tmp_path):
     ended = python(BEGIN + code, tmp_path)
 
     assert ended.stdout.index('"lost"') < ended.stdout.index('"running"')
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         assert store.get("daemon#1").status is Status.COMPLETE

@@ -1,8 +1,6 @@
 """runstore ls and show, as people and as programs see them."""
 
-import contextlib
 import json
-import sqlite3
 import subprocess
 import sys
 
@@ -154,17 +152,18 @@ def test_a_live_run_is_shown_with_its_time_so_far(folder):
     assert "  so far   " in shown
 
 
-@pytest.mark.folder_only
 def test_silence_of_another_host_is_shown_as_silence(folder):
     code = "import os, runstore; print(runstore.start_run('far').uid, flush=True); os._exit(0)"
     uid = python("-c", code, cwd=folder).stdout.strip()
-    with contextlib.closing(sqlite3.connect(folder / ".runstore" / "runstore.db")) as database:
-        database.execute(
+    with (
+        store_at(folder / ".runstore") as store,
+        store.backend.database.driver.write() as connection,
+    ):
+        connection.execute(
             "UPDATE runs SET hostname = 'node7', boot_id = 'a/b/c', "
-            "last_seen_at = last_seen_at - 7800000000 WHERE uid = ?",
-            [uid],
+            "last_seen_at = last_seen_at - 7800000000 WHERE uid = :uid",
+            {"uid": uid},
         )
-        database.commit()
 
     listed = runstore("ls", cwd=folder).stdout.splitlines()[1].split("\t")
 
@@ -273,7 +272,7 @@ def test_mistakes_get_a_clear_message_and_an_exit_code(folder, arguments, code, 
     assert not (folder / "nowhere").exists()
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("damages the file of SQLite")
 def test_a_damaged_store_is_said_and_left_alone(folder):
     database = folder / ".runstore" / "runstore.db"
     for extra in (folder / ".runstore").glob("runstore.db-*"):

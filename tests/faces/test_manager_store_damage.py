@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.campaign
-@pytest.mark.folder_only  # many folders
+@pytest.mark.folder_only("reads store.json of many folders")
 @pytest.mark.parametrize("version", ["0.14.2", "0.20.5"])
 @pytest.mark.parametrize("begin", range(16))
 def test_file_cut_at_any_byte_opens_with_what_is_there(tmp_path, begin, version, is_full_campaign):
@@ -173,7 +173,7 @@ def test_links_in_a_circle_are_replaced(tmp_path):
     assert [ManagerStore(tmp_path).add_run(Manager())] == blocks_of(tmp_path)
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("deletes the file of SQLite")
 def test_database_that_was_deleted_under_an_open_store_is_begun_anew(folder):
     store = ManagerStore(folder)
     store.add_run(Manager())
@@ -189,7 +189,7 @@ def test_database_that_was_deleted_under_an_open_store_is_begun_anew(folder):
     assert ManagerStore(folder).runs == store.runs
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("deletes the file of SQLite")
 def test_file_outlives_its_database(folder):
     """Also where runs are recorded through another face before anybody looks at the file."""
     ManagerStore(folder).add_run(Manager())
@@ -207,7 +207,7 @@ def test_file_outlives_its_database(folder):
     assert again.add_run(Manager())["run_number"] == 5
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("replaces the file of SQLite")
 def test_database_of_yesterday_that_is_put_back_gets_the_runs_of_the_file(folder):
     with store_at(folder) as store:
         store.backend.database.driver.copy_aside("yesterday")

@@ -201,7 +201,7 @@ for call in (lambda: store.add_run(Manager()), store.save):
 """
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("takes rights of the folder away")
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="changes the user")
 @pytest.mark.parametrize("has_database", [True, False])
 def test_read_only_folder_can_be_read(folder, tmp_path, has_database):
@@ -237,7 +237,7 @@ def test_lock_of_a_killed_holder_is_free(folder):
     assert lock.state() == {"a": 1}
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("reads the plans of SQLite")
 def test_changed_runs_are_found_by_an_index(folder):
     """Each add_run asks for them; a walk through all runs would make it slow in a long list."""
     ManagerStore(folder)

@@ -15,7 +15,10 @@ from runstore import ArtifactManager, ManagerStore, Store, StoreWarning, start_r
 from runstore.errors import UsageError
 from runstore.location import find_place
 
-pytestmark = pytest.mark.usefixtures("without_git")
+pytestmark = [
+    pytest.mark.folder_only("has a server of its own"),
+    pytest.mark.usefixtures("without_git"),
+]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from runstore.storage import blocks
 from runstore.storage.sqlite.driver import SQLiteDriver
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("counts statements of SQLite")
 def test_one_run_is_read_once_and_made_into_a_block_once(tmp_path, monkeypatch):
     """What `add_run` wrote is read back once, for `store.json`, `runs` and the caller together."""
     store = ManagerStore(tmp_path)

@@ -8,7 +8,10 @@ import sys
 import pytest
 
 from commands import messages, runstore
-from runstore import Status, Store
+from places import store_at
+from runstore import Status
+
+pytestmark = pytest.mark.usefixtures("named_store")
 
 
 @pytest.fixture
@@ -17,7 +20,7 @@ def newest(tmp_path):
     opened = []
 
     def read():
-        opened.append(Store.open(tmp_path / "store"))
+        opened.append(store_at(tmp_path / "store"))
         return opened[-1].get("latest")
 
     yield read
@@ -26,7 +29,7 @@ def newest(tmp_path):
 
 
 def executed(folder, script, *options):
-    words = ("--store", "store", "exec", *options, "--", sys.executable, "-c", script)
+    words = ("exec", *options, "--", sys.executable, "-c", script)
     return runstore(*words, cwd=folder)
 
 
@@ -63,7 +66,7 @@ def test_a_wrong_pattern_starts_nothing(tmp_path):
 def test_points_survive_that_everything_is_killed(tmp_path, newest):
     script = "import time\nprint('loss 1'); print('loss 2', flush=True); time.sleep(60)"
     process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", "--store", "store", "exec", "-m", "loss {loss}", "--",
+        [sys.executable, "-m", "runstore", "exec", "-m", "loss {loss}", "--",
          sys.executable, "-c", script],
         cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip

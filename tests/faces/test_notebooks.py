@@ -2,7 +2,7 @@
 
 import pytest
 
-from runstore import Store
+from places import place, store_at
 
 IPYTHON = pytest.importorskip("IPython")
 
@@ -22,7 +22,7 @@ def test_the_cells_and_the_name_of_a_notebook_are_kept(shell, tmp_path, monkeypa
     monkeypatch.setenv("JPY_SESSION_NAME", "/home/ada/fit.ipynb")
     cells = [
         "lr = 0.1",
-        f"import runstore; run = runstore.start_run('fit', store={str(tmp_path)!r})",
+        f"import runstore; run = runstore.start_run('fit', store={str(place(tmp_path))!r})",
         "api_key = 'abcdef12345'",
         "%time run.log(loss=lr)",
         "run.finish()",
@@ -32,7 +32,7 @@ def test_the_cells_and_the_name_of_a_notebook_are_kept(shell, tmp_path, monkeypa
     for cell in cells:
         shell.run_cell(cell, store_history=True).raise_error()
 
-    with Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         kept = store.document("fit#1", "cells")
         assert kept.startswith("# In [1]\nlr = 0.1\n")
         assert kept.endswith("# In [5]\nrun.finish()\n")
@@ -43,9 +43,9 @@ def test_the_cells_and_the_name_of_a_notebook_are_kept(shell, tmp_path, monkeypa
 
 
 def test_scripts_have_no_cells(tmp_path):
-    with Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         store.start("fit").finish()
         store.close()
-    with Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         assert "cells" not in store.documents("fit#1")
         assert "notebook.path" not in store.get("fit#1").facts.unknown

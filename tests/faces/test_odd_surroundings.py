@@ -11,8 +11,11 @@ import pytest
 
 import runstore
 from commands import but_the_first_line, messages
-from runstore import Status, Store
+from places import store_at
+from runstore import Status
 from runstore.storage.metrics.point_files import PointFile, read_points
+
+pytestmark = pytest.mark.usefixtures("named_store")
 
 REFUSE = """
 import _thread, sys, threading, runstore
@@ -29,7 +32,7 @@ def python(code, folder, shell_end="", **environment):
         f"exec {sys.executable} -W error program.py {shell_end}",
         shell=True,
         cwd=folder,
-        env={**os.environ, "RUNSTORE_URL": str(folder / "store"), **environment},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -41,7 +44,7 @@ def python(code, folder, shell_end="", **environment):
 def newest(tmp_path):
     """Return the newest run, which can be read until the test ends."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(Store.open(tmp_path / "store")).get("latest")
+        yield lambda: stack.enter_context(store_at(tmp_path / "store")).get("latest")
 
 
 # Threads
@@ -117,9 +120,9 @@ def test_arguments_that_are_no_texts_are_recorded_as_such(tmp_path, monkeypatch,
 def test_missing_arguments_are_recorded_as_none(tmp_path, monkeypatch):
     monkeypatch.delattr(sys, "argv")
 
-    with Store.open(tmp_path) as store, store.start("x", argv=[pathlib.Path("a"), 1]) as run:
+    with store_at(tmp_path) as store, store.start("x", argv=[pathlib.Path("a"), 1]) as run:
         assert run.record.cli == "a 1"
-    with Store.open(tmp_path) as store, store.start("x") as run:
+    with store_at(tmp_path) as store, store.start("x") as run:
         assert run.record.cli == ""
     manager = runstore.ArtifactManager("x", manager_cache_path=tmp_path / "runs")
     assert manager.run_line == ""
@@ -150,7 +153,7 @@ def test_commands_run_although_standard_streams_are_closed(tmp_path, newest, clo
     command = "sh -c 'echo out; echo err >&2; cat; exit 3'"
 
     ended = subprocess.run(
-        f"{sys.executable} -m runstore --store store exec --experiment x -- {command} {closed}",
+        f"{sys.executable} -m runstore exec --experiment x -- {command} {closed}",
         shell=True,
         cwd=tmp_path,
         capture_output=True,
@@ -161,7 +164,7 @@ def test_commands_run_although_standard_streams_are_closed(tmp_path, newest, clo
 
     run = newest()
     assert (ended.returncode, run.exit_code) == (3, 3)
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         assert sorted(line.text for line in store.get("latest").output) == ["err", "out"]
 
 
@@ -206,12 +209,11 @@ def test_a_deleted_working_directory_is_no_matter_if_the_store_is_named(tmp_path
 
 @pytest.mark.parametrize("words", ["exec -- echo ran", "ls", "show latest"])
 def test_commands_work_in_a_deleted_working_directory(tmp_path, words):
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         store.start("x", capture=False).finish()
 
     ended = subprocess.run(
-        f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} -m runstore"
-        f" --store {tmp_path}/store {words}",
+        f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} -m runstore {words}",
         shell=True,
         cwd=tmp_path,
         capture_output=True,
@@ -228,8 +230,7 @@ def test_a_program_can_start_in_a_deleted_working_directory(tmp_path):
     code = "import runstore; runstore.start_run('x').finish(); print(runstore.Store.open().path)"
 
     ended = subprocess.run(
-        f"mkdir gone; cd gone; rmdir ../gone; RUNSTORE_URL={tmp_path}/store"
-        f' {sys.executable} -c "{code}"',
+        f'mkdir gone; cd gone; rmdir ../gone; {sys.executable} -c "{code}"',
         shell=True,
         cwd=tmp_path,
         capture_output=True,
@@ -238,7 +239,8 @@ def test_a_program_can_start_in_a_deleted_working_directory(tmp_path):
         timeout=60,
     )
 
-    assert ended.stdout == f"{tmp_path}/store\n"
+    with store_at(tmp_path / "store") as store:
+        assert ended.stdout == f"{store.path}\n"
 
 
 # What is left in the background
@@ -251,7 +253,7 @@ def test_a_child_that_prints_on_is_neither_waited_for_nor_ended(tmp_path):
     begin = time.monotonic()
 
     ended = subprocess.run(
-        [sys.executable, "-m", "runstore", "--store", "store", "exec", "--", "sh", "-c", script],
+        [sys.executable, "-m", "runstore", "exec", "--", "sh", "-c", script],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -270,7 +272,7 @@ def test_all_that_a_command_printed_before_its_end_is_carried(tmp_path):
     (tmp_path / "prints.py").write_text("import os; os.write(1, b'x' * 60_000 + b'\\nlast\\n')")
 
     ended = subprocess.run(
-        f"{sys.executable} -m runstore --store store exec -- sh -c"
+        f"{sys.executable} -m runstore exec -- sh -c"
         f" '{CHATTER} exec {sys.executable} prints.py' | (sleep 1; cat)",
         shell=True,
         cwd=tmp_path,
@@ -281,7 +283,7 @@ def test_all_that_a_command_printed_before_its_end_is_carried(tmp_path):
     )
 
     assert ended.stdout.count("x") == 60_000
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         assert "last" in [line.text for line in store.get("latest").output]
 
 
@@ -334,7 +336,7 @@ def test_a_clock_before_1970_starts_runs(tmp_path, monkeypatch):
     before = -14_182_940  # 1969-07-20
     monkeypatch.setattr(time, "time_ns", lambda: before * 10**9)
     monkeypatch.setattr(time, "time", lambda: float(before))
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         run = store.start("x", capture=False)
         run.log(a=1.0)
         run.finish()

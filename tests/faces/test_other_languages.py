@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from commands import runstore
-from runstore import Store
+from places import store_at
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "run-any-command.md"
 # What runs a block: the name of its file, what builds it, and the command.
@@ -17,6 +17,8 @@ LANGUAGES = {
     "r": ("log.R", [], ["Rscript", "log.R"]),
     "julia": ("log.jl", [], ["julia", "log.jl"]),
 }
+
+pytestmark = pytest.mark.usefixtures("named_store")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -29,10 +31,10 @@ def test_the_program_on_the_page_logs(tmp_path, language):
     if build:
         subprocess.run(build, cwd=tmp_path, check=True)
 
-    ended = runstore("--store", "store", "exec", "--", *command, cwd=tmp_path)
+    ended = runstore("exec", "--", *command, cwd=tmp_path)
 
     assert ended.returncode == 0, ended.stderr
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         points = store.get("latest").metric("loss")
         assert list(points.steps) == [0, 1, 2]
         assert list(points.values) == pytest.approx([1, 1 / 2, 1 / 3], abs=1e-5)

@@ -9,6 +9,8 @@ import pytest
 
 from commands import git, python, runstore
 
+pytestmark = pytest.mark.folder_only("is about the code that is captured")
+
 FIT = """
 import os, sys, runstore
 PREPARE

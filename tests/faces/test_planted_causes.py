@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.folder_only("is about the ranking")
+
 FILE = Path(__file__).parents[2] / "benchmarks" / "planted_causes.py"
 SHORT = 8
 

@@ -13,7 +13,7 @@ import pytest
 import command_server
 from commands import messages, on_terminal
 from commands import runstore_here as runstore
-from runstore import Store
+from places import store_at
 
 SETS = [{"name": "a", "lr": 1}, {"name": "b", "lr": 2}]
 BRAILLE = re.compile("[\u2801-\u28ff]")
@@ -27,11 +27,9 @@ def _loaded():
     command_server.load("matplotlib.figure", *backends, "plotly.graph_objects", "plotly.io")
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    """Two runs with a loss each; the second also has accuracies, of itself and of two sets."""
-    folder = tmp_path_factory.mktemp("recorded")
-    with Store.open(folder / ".runstore") as store:
+def record(folder):
+    """Record two runs with a loss each; the second also has accuracies, of itself and of sets."""
+    with store_at(folder / ".runstore") as store:
         with store.start("fit", capture=False) as run:
             for step in range(100):
                 run.log(loss=math.exp(-step / 20), step=step)
@@ -40,13 +38,22 @@ def recorded(tmp_path_factory):
                 run.log(loss=math.exp(-step / 40), acc=step / 100, step=step)
                 run.of_set("a").log(acc=step / 200, step=step)
                 run.of_set("b").log(acc=step / 300, step=step)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recorded")
+    record(folder)
     return folder
 
 
 @pytest.fixture
-def folder(recorded, tmp_path):
-    """A copy of them."""
-    return shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
+def folder(engine, request, tmp_path):
+    """Runs of its own for each test."""
+    if engine == "sqlite":  # a copy takes less time
+        return shutil.copytree(request.getfixturevalue("recorded"), tmp_path, dirs_exist_ok=True)
+    record(tmp_path)
+    return tmp_path
 
 
 # In the terminal and in a pipe
@@ -89,7 +96,7 @@ def test_without_utf8_there_is_ascii_alone(folder):
 
 
 def test_a_spike_among_many_points_is_seen(folder):
-    with Store.open(folder / ".runstore") as store, store.start("spike", capture=False) as run:
+    with store_at(folder / ".runstore") as store, store.start("spike", capture=False) as run:
         values = [0.0] * 100_000
         values[54_321] = 7.0
         run.log_points("x", values)
@@ -101,7 +108,7 @@ def test_a_spike_among_many_points_is_seen(folder):
 
 
 def test_what_cannot_be_drawn_is_counted(folder):
-    with Store.open(folder / ".runstore") as store, store.start("gaps", capture=False) as run:
+    with store_at(folder / ".runstore") as store, store.start("gaps", capture=False) as run:
         for value in (1.0, math.nan, math.inf, -2.0):
             run.log(x=value)
 
@@ -155,7 +162,7 @@ def test_the_same_plot_is_the_same_picture(folder):
 
 @pytest.mark.parametrize("suffix", ["svg", "html", "txt"])
 def test_hostile_names_are_drawn_as_they_are(folder, suffix):
-    with Store.open(folder / ".runstore") as store, store.start("odd", capture=False) as run:
+    with store_at(folder / ".runstore") as store, store.start("odd", capture=False) as run:
         for step in range(5):
             run.log(dict.fromkeys(HOSTILE, step))
     keys = [part for key in HOSTILE for part in ("-m", key)]
@@ -200,7 +207,7 @@ def test_a_file_that_cannot_be_written_leaves_what_was_there(folder):
     ],
 )
 def test_mistakes_are_told(folder, arguments, told):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.start("empty", capture=False).finish()
         with store.start("many", capture=False) as run:
             run.log({f"m{number}": 1 for number in range(20)})
@@ -267,7 +274,7 @@ def test_a_terminal_plot_loads_no_library_beside_ours(folder):
 @pytest.fixture
 def grid(tmp_path):
     """Ten runs of two rates, the newest without the loss."""
-    with Store.open(tmp_path / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for seed in range(10):
             params = {"lr": 0.1 if seed % 2 else 0.2, "opt": {"name": "sgd"}, "seed": seed}
             with store.start("grid", params=params, capture=False) as run:
@@ -321,7 +328,7 @@ def test_a_pattern_chooses_metrics(grid):
 
 
 def test_a_metric_with_the_signs_of_a_pattern_is_itself(folder):
-    with Store.open(folder / ".runstore") as store, store.start("odd", capture=False) as run:
+    with store_at(folder / ".runstore") as store, store.start("odd", capture=False) as run:
         run.log({"a[0]": 1, "a0": 2, "a*": 3})
 
     for key in ("a[0]", "a*"):
@@ -330,7 +337,7 @@ def test_a_metric_with_the_signs_of_a_pattern_is_itself(folder):
 
 
 def test_a_pattern_of_too_many_metrics_is_refused(folder):
-    with Store.open(folder / ".runstore") as store, store.start("wide", capture=False) as run:
+    with store_at(folder / ".runstore") as store, store.start("wide", capture=False) as run:
         run.log({f"m{number}": 1 for number in range(30)})
 
     ended = runstore("plot", "wide#1", "-m", "m*", cwd=folder)
@@ -352,7 +359,7 @@ def test_legends_name_the_parameters_that_differ(grid):
 
 def test_legends_show_few_of_many_parameters(folder):
     """Parameters that several runs share come before those of which each has its own."""
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         for number in range(4):
             params = {"a_own": number, "b_own": -number, "x": number % 2, "y": number // 2}
             with store.start("many", params=params, capture=False) as run:
@@ -365,7 +372,7 @@ def test_legends_show_few_of_many_parameters(folder):
 
 
 def test_parameters_with_the_same_last_name_keep_their_whole_names(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         for number in range(2):
             params = {f"a_very_long_group_{one}": {"rate": number} for one in "xy"}
             with store.start("deep", params=params, capture=False) as run:

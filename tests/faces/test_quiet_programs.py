@@ -6,11 +6,14 @@ import textwrap
 
 import pytest
 
+from places import place
+
 
 def run_strictly(tmp_path, text):
     """Run a script whose every warning is an error or is printed; return what it printed."""
+    program = ("-c", textwrap.dedent(text), place(tmp_path / "runs"))
     ended = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(text)],
+        [sys.executable, "-X", "dev", "-W", "error", *program],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -23,8 +26,9 @@ def run_strictly(tmp_path, text):
 def test_no_connection_is_collected_open(tmp_path, close):
     text = f"""
         import gc, threading
+        import sys
         import runstore
-        store = runstore.Store.open("runs")
+        store = runstore.Store.open(sys.argv[1])
         with store.start("fit") as run:
             run.log(loss=1.0)
         thread = threading.Thread(target=store.get, args=[run.uid])
@@ -40,9 +44,10 @@ def test_no_connection_is_collected_open(tmp_path, close):
 def test_stores_in_circles_are_collected_without_a_warning(tmp_path):
     text = """
         import gc
+        import sys
         import runstore
         for n in range(5):
-            store = runstore.Store.open(f"runs{n}")
+            store = runstore.Store.open(sys.argv[1])
             circle = [store]
             circle.append(circle)
             del store, circle
@@ -57,10 +62,11 @@ def test_a_fork_meets_no_thread_of_ours(tmp_path):
     """From Python 3.12 on, a fork beside other threads is a warning in the user's program."""
     text = """
         import os, time
+        import sys
         import runstore
         from runstore.recording import live_runs
         live_runs.HEARTBEAT_S = 0.001
-        store = runstore.Store.open("runs")
+        store = runstore.Store.open(sys.argv[1])
         with store.start("fit") as run:
             for number in range(30):
                 run.log(loss=float(number))
@@ -79,10 +85,11 @@ def test_a_fork_meets_no_thread_of_ours(tmp_path):
 def test_a_fork_beside_threads_of_the_program_is_still_warned_of(tmp_path):
     text = """
         import os, threading, warnings
+        import sys
         import runstore
         over = threading.Event()
         thread = threading.Thread(target=over.wait)
-        with runstore.Store.open("runs").start("fit", capture=False):
+        with runstore.Store.open(sys.argv[1]).start("fit", capture=False):
             thread.start()
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always")
@@ -100,10 +107,11 @@ def test_a_fork_beside_threads_of_the_program_is_still_warned_of(tmp_path):
 def test_after_a_fork_our_threads_go_on(tmp_path):
     text = """
         import os, time
+        import sys
         import runstore
         from runstore.recording import live_runs
         live_runs.HEARTBEAT_S = 0.01
-        store = runstore.Store.open("runs")
+        store = runstore.Store.open(sys.argv[1])
         with store.start("fit", capture=False) as run:
             run.log(loss=0.0)
             if os.fork() == 0:

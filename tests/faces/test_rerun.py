@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 
 import commands
 from commands import git, messages, runstore
-from places import store_at
-from runstore import Status, Store
+from places import place, store_at
+from runstore import Status
 from runstore.model.facts import Facts
 
 TRAIN = """\
@@ -240,12 +239,11 @@ def test_other_inputs_are_refused(project, read, change):
     assert len(read(project)) == 1
 
 
-@pytest.mark.folder_only
 def test_a_copy_of_the_repository_is_used_when_it_is_the_working_directory(project, read):
     python(project, "train.py", "--lr", "0.25")
     moved = project.rename(project.with_name("moved"))
 
-    elsewhere = runstore("--store", str(moved), "rerun", "toy#1", cwd=moved.parent)
+    elsewhere = runstore("--store", place(moved), "rerun", "toy#1", cwd=moved.parent)
     there = runstore("rerun", "toy#1", cwd=moved)
 
     assert elsewhere.returncode == 3
@@ -360,7 +358,7 @@ def test_a_command_that_cannot_be_repeated_is_refused_with_the_reason(tmp_path, 
     from runstore.errors import ConflictError, NotFoundError
     from runstore.runner.repeating.recorded import recorded_command
 
-    with Store.open(tmp_path / "store", create=True) as store:
+    with store_at(tmp_path / "store") as store:
         with store.start("t", capture=False) as run:
             pass
         kept = replace(run.record, cli="train.py", facts=Facts(values=facts))
@@ -398,16 +396,17 @@ def test_a_signal_reaches_a_program_in_a_copy_of_its_code(project, read):
     assert read(project)[-1].status is Status.INTERRUPTED
 
 
-@pytest.mark.folder_only
 def test_a_damaged_list_of_files_is_an_error_that_names_the_run(project):
     (project / "new.py").write_text("pass\n")
     python(project, "train.py")
-    with sqlite3.connect(project / ".runstore" / "runstore.db") as database:
-        database.execute(
+    with (
+        store_at(project / ".runstore") as store,
+        store.backend.database.driver.write() as connection,
+    ):
+        connection.execute(
             "UPDATE documents SET body = '{broken' WHERE hash IN"
             " (SELECT hash FROM run_documents WHERE name = 'untracked')"
         )
-    database.close()
 
     ended = runstore("rerun", "toy#1", "--dry-run", cwd=project)
 

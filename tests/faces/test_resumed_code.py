@@ -5,7 +5,8 @@ import subprocess
 import pytest
 
 from commands import git, python, runstore
-from runstore import Store, background
+from places import store_at
+from runstore import background
 
 BEGIN = (
     "import os, runstore\nfrom runstore import background\nrun = runstore.start_run('x')\n"
@@ -32,7 +33,7 @@ def head(folder):
 
 
 def resumed(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.resume("x#1").finish()
         background.wait_until_done()
         run = store.get("x#1")
@@ -90,7 +91,7 @@ def test_a_run_resumed_on_other_code_is_not_taken_for_its_own(folder):
     (folder / "train.py").write_text("2\n")
     git(folder, "commit", "-qam", "two")
     resumed(folder)
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.start("x").finish()
         background.wait_until_done()
 
@@ -100,7 +101,7 @@ def test_a_run_resumed_on_other_code_is_not_taken_for_its_own(folder):
 
 
 def test_without_capture_nothing_is_traced(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         store.start("y", capture=False).finish()
         store.resume("y#1").finish()
 
@@ -108,7 +109,7 @@ def test_without_capture_nothing_is_traced(folder):
 
 
 def test_a_program_can_wait_for_what_is_read_in_the_background(folder):
-    with Store.open(folder / ".runstore") as store:
+    with store_at(folder / ".runstore") as store:
         run = store.start("z")
 
         background.wait_until_done()

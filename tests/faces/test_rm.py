@@ -177,7 +177,7 @@ def test_mv_renames_and_moves(folder):
     assert {one[:4] for one in references(folder)} == {"fit_"}
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("deletes a file of the store")
 def test_doctor_names_what_is_wrong_and_ends_with_1(folder):
     healthy = runstore("doctor", cwd=folder)
     next((folder / ".runstore" / "objects").glob("??/*")).unlink()

@@ -203,7 +203,6 @@ def test_copies_of_parameters_write_nothing(run):
     assert run.record.params["optimizer"]["name"] == "adam"
 
 
-@pytest.mark.folder_only
 def test_parameters_wait_while_the_store_is_locked(run, store):
     """What the database does not take is kept in the spool, replaced values as well."""
     store.backend.database.driver.refuse_writes(runstore.errors.StoreLockedError("locked"))
@@ -211,7 +210,7 @@ def test_parameters_wait_while_the_store_is_locked(run, store):
         run.params.replace({"lr": 0.3})
     assert run.params["lr"] == 0.3
 
-    with Store.open(store.path) as again:
+    with Store.open(store.backend.url) as again:
         assert again.get("fit#1").params["lr"] == 0.3
 
 

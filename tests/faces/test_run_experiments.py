@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from commands import git, messages, runstore
-from runstore import Status, Store
+from places import place, store_at
+from runstore import Status
 
 EXPERIMENT = '''
 """Print what it is given."""
@@ -33,12 +34,15 @@ def project(tmp_path):
 
 
 def newest(project):
-    with Store.open(project / ".runstore") as store:
+    with store_at(project / ".runstore") as store:
         return store.get("latest")
 
 
 def is_empty(project):
-    return not (project / ".runstore" / "runstore.db").exists()
+    if (project / ".runstore" / "runstore.db").exists():
+        return False
+    with store_at(project / ".runstore") as store:
+        return not store.list()
 
 
 def test_every_set_is_run_and_recorded(project):
@@ -196,7 +200,8 @@ def test_all_sets_can_be_had_in_one_call(project):
 
 def test_folders_are_configurable_and_found_from_below(project):
     (project / "pyproject.toml").write_text(
-        "[tool.runstore]\nexperiments = 'src/exp'\nparams = 'conf'\nstore = 'kept'\n"
+        "[tool.runstore]\nexperiments = 'src/exp'\nparams = 'conf'\n"
+        f"store = '{place(project / 'kept')}'\n"
     )
     (project / "src").mkdir()
     (project / "experiments").rename(project / "src" / "exp")
@@ -205,7 +210,7 @@ def test_folders_are_configurable_and_found_from_below(project):
     ended = runstore("run", "train", "-p", "small", cwd=project / "conf")
 
     assert ended.returncode == 0, ended.stderr
-    with Store.open(project / "kept") as store:
+    with store_at(project / "kept") as store:
         assert store.get("latest").experiment_name == "train"
 
 
@@ -302,7 +307,8 @@ def test_a_full_store_is_a_folder_that_repeats_the_run(project):
     ended = runstore("run", "train", "-p", "small", "--store-full", cwd=project)
 
     run = newest(project)
-    folder = project / ".runstore" / "runs" / run.reference
+    with store_at(project / ".runstore") as store:
+        folder = store.path / "runs" / run.reference
     assert ended.returncode == 0, ended.stderr
     assert json.loads((folder / "block.json").read_text())["status"] == "complete"
     params = json.loads((folder / "params.json").read_text())
@@ -313,7 +319,7 @@ def test_a_full_store_is_a_folder_that_repeats_the_run(project):
     assert len(list((folder / "artifacts").rglob("model.txt"))) == 3
     assert run.full_store
     assert run.reproduce == (
-        f"runstore run train -p small --cache .runstore/runs/{run.reference}/artifacts --dry-cache"
+        f"runstore run train -p small --cache {shown_from(project, folder)}/artifacts --dry-cache"
     )
 
     before = sorted(folder.rglob("*"))
@@ -382,6 +388,11 @@ def test_the_line_that_repeats_a_run_says_nothing_while_nothing_differs(project)
     assert "not repeated" not in again.stderr
 
 
+def shown_from(project, folder):
+    """Return a folder as a run of the project names it."""
+    return folder.relative_to(project) if folder.is_relative_to(project) else folder
+
+
 def with_us(project):
     """A path with a `runstore` that is this one, installed or not."""
     import os
@@ -396,8 +407,8 @@ def with_us(project):
 
 def test_ctrl_c_is_recorded_as_interrupted(project):
     (project / "experiments" / "train.py").write_text(
-        "import os, signal\n"
-        "def run(params, manager):\n    os.kill(os.getpid(), signal.SIGINT)\n    input()\n"
+        "import signal\n"
+        "def run(params, manager):\n    signal.raise_signal(signal.SIGINT)\n    input()\n"
     )
 
     ended = runstore("run", "train", "-p", "small", cwd=project)
@@ -419,7 +430,7 @@ def test_runs_recorded_by_an_experiment_belong_to_it(project):
     ended = runstore("run", "train", "-p", "small", "--names", "a", cwd=project)
 
     assert ended.returncode == 0, ended.stderr
-    with Store.open(project / ".runstore") as store:
+    with store_at(project / ".runstore") as store:
         children = store.children("train#1")
     assert [one.experiment_name for one in children] == ["inner", "inner_process"]
 
@@ -448,7 +459,7 @@ def test_a_new_project_runs_at_once(tmp_path):
 
     assert "runstore run pi -p darts" in made.stdout
     assert (ran.returncode, len(messages(ran))) == (0, 1), ran.stderr
-    with Store.open(tmp_path / "first" / ".runstore") as store:
+    with store_at(tmp_path / "first" / ".runstore") as store:
         found = store.get("pi#1").metrics
         assert found["few/pi"].count == found["many/pi"].count == 100
         assert found["many/pi"].last == pytest.approx(3.14, abs=0.02)

@@ -15,6 +15,8 @@ from runstore.errors import UsageError
 from runstore.maintenance.scrub import scrub, wanted
 from runstore.storage.integrity.history import verify
 
+pytestmark = pytest.mark.folder_only("test_scrub_on_a_server does the same")
+
 
 @pytest.mark.parametrize(
     "secret",

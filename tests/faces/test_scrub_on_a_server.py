@@ -16,6 +16,8 @@ from runstore import ManagerStore, Store
 from runstore.maintenance.scrub import scrub, wanted
 from runstore.storage.integrity.history import verify
 
+pytestmark = pytest.mark.folder_only("has a server of its own")
+
 _TABLES = "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
 
 

@@ -8,13 +8,11 @@ import pytest
 import runstore
 from commands import git
 from commands import runstore as cli
+from leaked_secrets import bytes_of
+from places import store_at
 
 SECRET = "Zq81mm" + "Pl9w20xx77"
 TOKEN = "gh" + "p_" + "a1B2c3D4" * 5
-
-
-def bytes_of(folder):
-    return b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def quiet():
 
 
 def test_errors_and_tracebacks_are_masked(tmp_path):
-    store = runstore.Store.open(tmp_path / "runs")
+    store = store_at(tmp_path / "runs")
     with pytest.raises(ConnectionError), store.start("fit", capture=False):
         raise ConnectionError(f"postgresql://bob:{SECRET}@db/x refused {TOKEN}")
     store.start("fit", capture=False).finish("error", error=f"password={SECRET} is wrong")
@@ -49,14 +47,14 @@ def test_errors_and_tracebacks_are_masked(tmp_path):
 
     assert SECRET.encode() not in bytes_of(tmp_path)
     assert TOKEN.encode() not in bytes_of(tmp_path)
-    with runstore.Store.open(tmp_path / "runs") as again:
+    with store_at(tmp_path / "runs") as again:
         assert again.get("fit#1").error == "ConnectionError: postgresql://bob:***@db/x refused ***"
         assert "raise ConnectionError" in again.get("fit#1").traceback
         assert again.get("fit#2").error == "password=*** is wrong"
 
 
 def test_tags_are_masked_and_that_is_said(tmp_path):
-    store = runstore.Store.open(tmp_path)
+    store = store_at(tmp_path)
     run = store.start("fit", capture=False)
     with pytest.warns(runstore.StoreWarning, match="api_key"):
         run.tags["api_key"] = SECRET
@@ -74,7 +72,7 @@ def test_tags_are_masked_and_that_is_said(tmp_path):
 
 
 def test_addresses_of_inputs_are_masked(tmp_path):
-    store = runstore.Store.open(tmp_path)
+    store = store_at(tmp_path)
     run = store.start("fit", capture=False)
     urls = [
         f"https://bob:{SECRET}@data.org/x.csv",
@@ -96,7 +94,7 @@ def test_addresses_of_inputs_are_masked(tmp_path):
 
 
 def test_names_of_artifacts_hold_no_tokens(tmp_path):
-    store = runstore.Store.open(tmp_path)
+    store = store_at(tmp_path)
     run = store.start("fit", capture=False)
     (kept,) = run.save(f"out/{TOKEN}/model.bin", b"1")
     (plain,) = run.save("out/token=5/model.bin", b"2")
@@ -109,7 +107,7 @@ def test_names_of_artifacts_hold_no_tokens(tmp_path):
 
 
 def test_what_a_user_writes_stays(tmp_path):
-    with runstore.Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         run = store.start(
             "fit", params={"password": SECRET}, notes=f"token {TOKEN}", capture=False
         )
@@ -125,7 +123,7 @@ def test_an_error_is_kept_when_nothing_can_be_loaded(tmp_path, monkeypatch):
     """A process without free descriptors cannot load the patterns; its run ends all the same."""
     for name in [one for one in sys.modules if one.startswith("runstore.capture.secrets")]:
         monkeypatch.setitem(sys.modules, name, None)
-    with runstore.Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         store.start("fit", capture=False).finish("error", error=f"password={SECRET}")
 
         assert store.get("fit#1").status == "error"
@@ -144,9 +142,9 @@ def test_tracked_and_new_files_follow_the_same_rules(repository, monkeypatch):
     (repository / "conf.yaml").write_text(f"lr: 1\npassword: {SECRET}\n")
     (repository / "train.py").write_text(f"login(password={SECRET!r}); token = tokens[i]\n")
 
-    with runstore.Store.open(repository / "runs") as store:
+    with store_at(repository / "runs") as store:
         store.start("fit").finish()
-    with runstore.Store.open(repository / "runs") as store:
+    with store_at(repository / "runs") as store:
         facts = store.get("fit#1").facts
         patch = store.document("fit#1", "patch")
 
@@ -163,12 +161,12 @@ def test_tracked_and_new_files_follow_the_same_rules(repository, monkeypatch):
 
 
 def printed(folder, name="latest"):
-    with runstore.Store.open(folder) as store:
+    with store_at(folder) as store:
         return [line.text for line in store.get(name).output]
 
 
 def test_output_is_masked_when_asked_for(tmp_path, capsys):
-    store = runstore.Store.open(tmp_path)
+    store = store_at(tmp_path)
     with store.start("fit", capture=False) as run:
         run.keep_output(mask_output=True)
         print("login with pass", end="", flush=True)
@@ -190,7 +188,7 @@ def test_output_is_masked_when_asked_for(tmp_path, capsys):
 
 
 def test_output_stays_as_it_is_otherwise(tmp_path):
-    store = runstore.Store.open(tmp_path)
+    store = store_at(tmp_path)
     with store.start("fit", capture=False) as run:
         run.keep_output()
         print(f"password={SECRET}")
@@ -229,7 +227,7 @@ def test_output_of_experiments_is_masked_when_asked_for(tmp_path):
 def test_a_setting_that_is_none_masks(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text("[tool.runstore]\nmask-output = 'maybe'\n")
     monkeypatch.chdir(tmp_path)
-    store = runstore.Store.open(tmp_path / "runs")
+    store = store_at(tmp_path / "runs")
     with store.start("fit", capture=False) as run:
         with pytest.warns(runstore.StoreWarning, match="mask-output is true or false"):
             run.keep_output()

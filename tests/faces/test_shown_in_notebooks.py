@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from rich.pretty import pretty_repr
 
-from places import store_at
+from places import place, shared_at, store_at
 from runstore import Run, Store
 from runstore.errors import MissingExtraError, NotFoundError, UsageError
 from runstore.model.display.html import ROWS_AT_MOST, html_table
@@ -70,10 +70,10 @@ ALLOWED = {"div", "p", "strong", "br", "pre", "table", "tr", "th", "td", "svg", 
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
+def given(engine, tmp_path_factory):
     """A store whose every text is hostile, and its newest run."""
-    place = tmp_path_factory.mktemp("hostile")
-    with Store.open(place) as store:
+    folder = tmp_path_factory.mktemp("hostile")
+    with shared_at(folder, engine) as store:
         for number in range(2):
             run = store.start(f"e{EVIL[:28]}", params={"lr": number, EVIL: EVIL}, notes=EVIL)
             run.keep_output()
@@ -82,8 +82,8 @@ def given(tmp_path_factory):
                 run.log({"loss": math.exp(-step), EVIL[:28]: step})
             run.tags["phase"] = EVIL
             run.save("a<b>.txt", b"hello")
-            (place / "data<b>").write_bytes(b"1")
-            run.use(place / "data<b>")
+            (folder / "data<b>").write_bytes(b"1")
+            run.use(folder / "data<b>")
             run.finish("error", error=EVIL)
         yield Given(store, store.get("latest"))
 
@@ -384,6 +384,7 @@ def test_a_series_is_a_data_frame(series):
 # Trouble and weight
 
 
+@pytest.mark.folder_only("removes the file of SQLite")
 def test_a_store_that_is_gone_says_so(tmp_path):
     store = store_at(tmp_path / "s")
     store.start("gone", capture=False).finish()
@@ -414,7 +415,7 @@ def test_a_store_is_opened_not_made():
 def test_recording_and_reading_do_not_load_what_draws(tmp_path):
     code = (
         "import sys, runstore\n"
-        f"store = runstore.Store.open({str(tmp_path)!r})\n"
+        f"store = runstore.Store.open({str(place(tmp_path))!r})\n"
         "with store.start('light', params={'lr': 1}, capture=False) as run:\n"
         "    run.log(loss=1); run.save('a.txt', b'1'); run.tags['a'] = 'b'\n"
         "run = store.get('latest')\n"
@@ -442,7 +443,7 @@ def test_a_notebook_shows_them(tmp_path):
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
     cells = [
-        f"import runstore; store = runstore.Store.open({str(tmp_path)!r})",
+        f"import runstore; store = runstore.Store.open({str(place(tmp_path))!r})",
         "with store.start('mnist') as run: run.log_points('loss', range(20))",
         "run = store.get('latest'); run",
         "store",

@@ -190,7 +190,7 @@ class TestResuming:
 
 
 class TestScripts:
-    @pytest.mark.folder_only
+    @pytest.mark.folder_only("finds the folder")
     def test_a_script_finds_the_store_of_its_folder(self, tmp_path):
         code, _, err = script(tmp_path, "with runstore.start_run('m') as run: pass\n")
 

@@ -13,6 +13,8 @@ from runstore.errors import StoreUnavailableError, UsageError
 from runstore.location import find_place
 from runstore.start import start_run
 
+pytestmark = pytest.mark.folder_only("is about folders")
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

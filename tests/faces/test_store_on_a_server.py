@@ -14,6 +14,8 @@ from runstore import Status, Store
 
 pytest.importorskip("psycopg")
 
+pytestmark = pytest.mark.folder_only("has a server of its own")
+
 PROGRAM = """
 import runstore
 with runstore.start_run("fit", params={"lr": 0.1, "net": {"kind": "tree"}}) as run:

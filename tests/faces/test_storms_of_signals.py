@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from runstore import Status, Store
+from places import place, store_at
+from runstore import Status
 from runstore.recording import live_runs
 from runstore.recording.readiness import ENDING, Uninterrupted
 
@@ -34,7 +35,7 @@ PROGRAMS = {
 def test_a_run_is_interrupted_however_often_that_is_said(tmp_path, program, number):
     code = "import runstore, sys, time\n" + PROGRAMS[program]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, tmp_path / "store"],
+        [sys.executable, "-c", code, place(tmp_path / "store")],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
@@ -46,7 +47,7 @@ def test_a_run_is_interrupted_however_often_that_is_said(tmp_path, program, numb
         time.sleep(0.002)
     process.stdout.close()
 
-    with Store.open(tmp_path / "store") as store:
+    with store_at(tmp_path / "store") as store:
         kept = store.list()
         ended = {run.status for run in kept}
         assert ended <= {Status.INTERRUPTED, Status.COMPLETE}
@@ -64,7 +65,13 @@ def test_a_signal_ends_a_program_by_default_once_no_run_is_left(tmp_path, by_thr
         "finally: print('unwound')\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "store", *(["thread"] if by_thread else [])],
+        [
+            sys.executable,
+            "-c",
+            code,
+            place(tmp_path / "store"),
+            *(["thread"] if by_thread else []),
+        ],
         capture_output=True,
         check=False,
     )
@@ -84,7 +91,7 @@ def test_signals_are_given_back_with_the_end_of_the_last_run(tmp_path):
         "print(seen, is_ours())\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "store"],
+        [sys.executable, "-c", code, place(tmp_path / "store")],
         capture_output=True,
         text=True,
         check=True,
@@ -146,7 +153,7 @@ def test_blocks_in_other_threads_and_in_each_other_change_no_handler(called):
 def test_an_end_that_takes_too_long_is_kept_in_the_spool(tmp_path, monkeypatch):
     """Who presses Ctrl-C in front of a database that does not answer is obeyed."""
     monkeypatch.setattr(live_runs, "PATIENCE_S", 0.0)
-    with Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         run = store.start("x", capture=False)
         with monkeypatch.context() as patched:
             patched.setattr(
@@ -158,13 +165,13 @@ def test_an_end_that_takes_too_long_is_kept_in_the_spool(tmp_path, monkeypatch):
                 run.finish("error", error="boom")
         assert live_runs.running(run.uid) is None
 
-    with Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         kept = store.get("x#1")
         assert (kept.status, kept.error) == (Status.ERROR, "boom")
 
 
 def test_a_run_that_ctrl_c_meets_at_its_start_is_interrupted(tmp_path, monkeypatch):
-    with Store.open(tmp_path) as store:
+    with store_at(tmp_path) as store:
         start = store.backend.database.start_run
 
         def interrupted(new):

@@ -23,6 +23,7 @@ from textual.widgets import DataTable, Input
 
 import command_server
 from commands import messages, runstore
+from places import store_at
 from runstore import Store
 from runstore.cli.top.app import TopApp
 from runstore.cli.top.data.reading import Reader
@@ -54,7 +55,7 @@ HOSTILE_NAME = "[red]a[/red] [@click=app.quit]b[/] 字"
 @pytest.fixture
 def store(tmp_path):
     """An empty store."""
-    with Store.open(tmp_path / ".runstore") as opened:
+    with store_at(tmp_path / ".runstore") as opened:
         yield opened
 
 
@@ -463,7 +464,7 @@ def test_details_follow_a_run_until_it_ends(store):
             await until(pilot, lambda: "complete" in screen(app), pressing=["home"])
 
     process = subprocess.Popen(
-        [sys.executable, "-c", ECHO, store.path],
+        [sys.executable, "-c", ECHO, store.backend.url],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -534,6 +535,7 @@ def test_runs_without_a_difference_are_said_to_be_the_same(store):
 # What may go wrong
 
 
+@pytest.mark.folder_only("moves the folder away")
 def test_a_store_that_goes_away_and_comes_back_is_read_again(store, tmp_path):
     async def look():
         async with shown(store) as (app, pilot):
@@ -553,6 +555,7 @@ def test_a_store_that_goes_away_and_comes_back_is_read_again(store, tmp_path):
     asyncio.run(look())
 
 
+@pytest.mark.folder_only("holds the lock of SQLite")
 def test_while_the_store_is_locked_a_run_that_is_gone_is_shown_as_lost(store):
     """What cannot be written down yet is shown all the same, and written down later."""
     subprocess.run([sys.executable, "-c", KILLED, store.path], check=False)
@@ -595,6 +598,7 @@ def test_hostile_texts_are_shown_as_they_are(store):
     asyncio.run(look())
 
 
+@pytest.mark.folder_only("counts statements of SQLite")
 def test_the_newest_runs_alone_are_read_and_ended_ones_once(store):
     for _ in range(20):
         record(store)
@@ -704,6 +708,7 @@ def test_without_textual_there_is_a_hint(store, tmp_path):
     assert "runstore[top]" in ended.stderr
 
 
+@pytest.mark.folder_only("SQLite alone takes values of other types")
 @pytest.mark.parametrize(
     "damage",
     [

@@ -5,14 +5,14 @@ import asyncio
 import pytest
 from textual.widgets import TextArea
 
-from runstore import Store
+from places import store_at
 from top_screen import answer, message, names, record, screen, shown, until
 
 
 @pytest.fixture
 def store(tmp_path):
     """A store with three runs."""
-    with Store.open(tmp_path / ".runstore") as opened:
+    with store_at(tmp_path / ".runstore") as opened:
         for _ in range(3):
             record(opened, loss=())
         yield opened

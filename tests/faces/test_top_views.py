@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from runstore import Store
+from places import store_at
 from runstore.cli.top.data import machine as machines
 from runstore.cli.top.data.families import PlacedRow, arranged
 from top_screen import answer, header, names, record, rows, screen, shown, until
@@ -15,7 +15,7 @@ from top_screen import answer, header, names, record, rows, screen, shown, until
 @pytest.fixture
 def store(tmp_path):
     """An empty store."""
-    with Store.open(tmp_path / ".runstore") as opened:
+    with store_at(tmp_path / ".runstore") as opened:
         yield opened
 
 

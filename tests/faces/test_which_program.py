@@ -5,6 +5,7 @@ import os
 import pytest
 
 from commands import git, python
+from places import place
 
 FIT = """
 import sys, runstore
@@ -54,7 +55,7 @@ def project(tmp_path):
 
 
 def said(folder, *words, cwd=None, **more):
-    store = {"RUNSTORE_URL": str(folder / ".runstore")}
+    store = {"RUNSTORE_URL": str(place(folder / ".runstore"))}
     ended = python(*words, cwd=cwd or folder, env=store, **more)
     assert ended.returncode == 0, ended.stderr
     return next(line for line in ended.stdout.splitlines() if line.startswith(("ran", "skipped")))

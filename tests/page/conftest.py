@@ -65,6 +65,12 @@ def filled(folder):
                 store.tag(run.uid, {"phase": "pilot"})
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Look at the page of a store on a server if asked to: each of these tests takes seconds."""
+    is_on_a_server = collection_path.name == "test_on_postgresql.py"
+    return (is_on_a_server and not config.getoption("--both-engines")) or None
+
+
 class _Browser:
     """Chromium, started for the first test of this folder and ended after the last one.
 

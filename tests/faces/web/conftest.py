@@ -4,35 +4,35 @@ import shutil
 
 import pytest
 
-from places import place
+from places import store_at
 from runstore import Store
 from web_client import client_of, served_at
 
 
-def _fill(folder):
-    with Store.open(folder) as opened:
-        for n in range(5):
-            run = opened.start(
-                "mnist" if n < 3 else "cifar",
-                params={"lr": n / 10, "model": {"layers": [n, 2]}, "same": 1},
-                capture=False,
-            )
-            run.log({"loss": 1.0 / (n + 1)}, step=0)
-            run.log({"loss": 0.5 / (n + 1)}, step=10)
-            run.finish()
-            opened.tag(run.uid, {"phase": "pilot" if n else "main"})
+def _fill(store):
+    for n in range(5):
+        run = store.start(
+            "mnist" if n < 3 else "cifar",
+            params={"lr": n / 10, "model": {"layers": [n, 2]}, "same": 1},
+            capture=False,
+        )
+        run.log({"loss": 1.0 / (n + 1)}, step=0)
+        run.log({"loss": 0.5 / (n + 1)}, step=10)
+        run.finish()
+        store.tag(run.uid, {"phase": "pilot" if n else "main"})
 
 
 @pytest.fixture(scope="session")
 def filled():
-    """What fills a folder with a few runs."""
+    """What fills a store with a few runs."""
     return _fill
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("template") / "store"
-    _fill(folder)
+    with Store.open(folder) as store:
+        _fill(store)
     return folder
 
 
@@ -41,9 +41,9 @@ def store(engine, request, tmp_path):
     folder = tmp_path / "store"
     if engine == "sqlite":  # a copy takes less time
         shutil.copytree(request.getfixturevalue("template"), folder)
-    else:
-        _fill(place(folder))
-    with Store.open(place(folder), create=False) as opened:
+    with store_at(folder) as opened:
+        if engine != "sqlite":
+            _fill(opened)
         yield opened
 
 

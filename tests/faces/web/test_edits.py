@@ -2,7 +2,9 @@
 
 import pytest
 
+from runstore.errors import StoreReadOnlyError
 from runstore.model.status import Status
+from web_client import client_of, served_at
 
 
 @pytest.fixture
@@ -201,7 +203,7 @@ def test_secrets_in_tags_are_masked(client, store, uids):
     assert "a1B2a1B2" not in store.get(uids[0]).tags["api_key"]
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("holds the lock of SQLite")
 def test_a_run_whose_process_is_gone_is_shown_as_lost_while_others_write(client, store, tmp_path):
     """Its status is a fact, whether or not the database can be told now."""
     import subprocess
@@ -219,3 +221,26 @@ def test_a_run_whose_process_is_gone_is_shown_as_lost_while_others_write(client,
 
     assert row["status"] == "lost"
     assert store.get("killed#1").status is Status.LOST
+
+
+# Nothing may be changed
+
+
+def test_a_page_to_read_changes_nothing(store):
+    with client_of(served_at(store, is_read_only=True)) as client:
+        told = client.get("/api/v1/store").json()
+        for path in ("edits", "trash", "restore", "undo", "nothing"):
+            for method in ("POST", "PUT", "DELETE", "PATCH", "X"):
+                response = client.request(method, f"/api/v1/{path}", json={"runs": ["latest"]})
+                assert response.status_code == 403
+                assert response.json()["error"]["code"] == "read-only"
+        fresh = client.post("/api/v1/tokens", json={})
+
+    assert told["read_only"] is True
+    assert fresh.status_code == 200
+
+
+def test_the_store_of_a_page_to_read_refuses_by_itself(store):
+    served = served_at(store, is_read_only=True)
+    with served.opened() as opened, pytest.raises(StoreReadOnlyError):
+        opened.tag("mnist#1", {"a": "b"})

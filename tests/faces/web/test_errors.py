@@ -76,7 +76,7 @@ def test_a_store_that_cannot_be_read_is_told(served, broken, error, status):
     assert ("retry-after" in response.headers) is (status == 503)
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("moves the folder away")
 def test_a_store_may_go_and_come_back(client, store, tmp_path):
     before = client.get("/api/v1/runs/order").content
     store.path.rename(tmp_path / "elsewhere")
@@ -89,8 +89,8 @@ def test_a_store_may_go_and_come_back(client, store, tmp_path):
     assert (after.status_code, after.content) == (200, before)
 
 
-@pytest.mark.folder_only
-def test_another_store_in_its_place_is_shown(client, store, filled, tmp_path):
+@pytest.mark.folder_only("moves the folder away")
+def test_another_store_in_its_place_is_shown(client, store, tmp_path):
     from runstore import Store
 
     with Store.open(tmp_path / "other") as other:
@@ -103,7 +103,7 @@ def test_another_store_in_its_place_is_shown(client, store, filled, tmp_path):
     assert names == ["other"]
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("damages the file of SQLite")
 def test_a_database_that_is_none_is_told_and_left_alone(client, store):
     database = store.path / "runstore.db"
     whole = database.read_bytes()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from runstore import Store
+from places import shared_at
 from runstore.web.api.all_endpoints import ENDPOINTS
 from runstore.web.app import Application
 from web_client import TOKEN, served_at
@@ -39,10 +39,9 @@ THERE = {
 
 
 @pytest.fixture(scope="module")
-def app(filled, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fuzzed") / "store"
-    filled(folder)
-    with Store.open(folder) as store:
+def app(engine, filled, tmp_path_factory):
+    with shared_at(tmp_path_factory.mktemp("fuzzed") / "store", engine) as store:
+        filled(store)
         served = served_at(store)
         yield Application(served)
         served.threads.shutdown()

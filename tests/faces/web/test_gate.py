@@ -12,6 +12,8 @@ from runstore.web.gate import LARGEST_BODY
 from runstore.web.server import Options, Serving
 from web_client import BASE, PORT, TOKEN, client_of, served_at
 
+pytestmark = pytest.mark.folder_only("the gate answers before a store is read")
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "X")
 ADDRESSES = ("/", "/runs/x", "/api/v1/store", "/api/v1/edits", "/api/none", "/assets/x.js", "/..")
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -453,30 +455,6 @@ def test_sockets_are_refused(served):
     asyncio.run(Application(served)(scope, receive, send))
 
     assert [one["type"] for one in sent] == ["websocket.close"]
-
-
-# Nothing may be changed
-
-
-def test_a_page_to_read_changes_nothing(store):
-    with client_of(served_at(store, is_read_only=True)) as client:
-        told = client.get("/api/v1/store").json()
-        for path in ("edits", "trash", "restore", "undo", "nothing"):
-            for method in ("POST", "PUT", "DELETE", "PATCH", "X"):
-                response = client.request(method, f"/api/v1/{path}", json={"runs": ["latest"]})
-                assert code(response) == (403, "read-only")
-        fresh = client.post("/api/v1/tokens", json={})
-
-    assert told["read_only"] is True
-    assert fresh.status_code == 200
-
-
-def test_the_store_of_a_page_to_read_refuses_by_itself(store):
-    from runstore.errors import StoreReadOnlyError
-
-    served = served_at(store, is_read_only=True)
-    with served.opened() as opened, pytest.raises(StoreReadOnlyError):
-        opened.tag("mnist#1", {"a": "b"})
 
 
 # Files of the page

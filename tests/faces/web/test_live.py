@@ -234,7 +234,7 @@ def test_the_end_of_the_server_ends_all_answers(served, quick):
     running(work)
 
 
-@pytest.mark.folder_only
+@pytest.mark.folder_only("moves the folder away")
 def test_a_store_that_goes_away_is_told_once_and_its_return_as_well(
     served, store, quick, tmp_path
 ):

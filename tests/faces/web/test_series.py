@@ -140,10 +140,11 @@ def head_of(response):
     return json.loads(response.content[4 : 4 + length])
 
 
-@pytest.mark.folder_only
 def test_a_damaged_series_costs_no_other(client, store):
     with store.backend.database.driver.write() as connection:
-        connection.execute("UPDATE metric_chunks SET chunk = x'0101' WHERE run_id = 1")
+        connection.execute(
+            "UPDATE metric_chunks SET chunk = :chunk WHERE run_id = 1", {"chunk": b"\1\1"}
+        )
     asked = {"runs": "mnist#1,mnist#2", "keys": "loss,none"}
     ids = {"ids": "1,2", "key": "loss"}
 

@@ -71,9 +71,9 @@ def get(address, path, **headers):
             return response.status, response.headers
 
 
-def test_a_browser_opens_what_is_printed_and_the_first_ctrl_c_ends_it(template):
+def test_a_browser_opens_what_is_printed_and_the_first_ctrl_c_ends_it(store):
     """Also while somebody listens to live events, and within a moment."""
-    with started(template, "--port", "0") as (process, address):
+    with started(store.backend.url, "--port", "0") as (process, address):
         let_in = get(address, f"{address.path}?{address.query}")
         cookie = let_in[1]["set-cookie"].partition(";")[0]
         store = get(address, "/api/v1/store", Cookie=cookie)
@@ -91,7 +91,7 @@ def test_a_browser_opens_what_is_printed_and_the_first_ctrl_c_ends_it(template):
     assert "Traceback" not in said
 
 
-def test_it_ends_while_something_long_is_read(template, tmp_path):
+def test_it_ends_while_something_long_is_read(store, tmp_path):
     """A statement that would take for ever is interrupted."""
     program = tmp_path / "serve.py"
     program.write_text(
@@ -114,7 +114,7 @@ def test_it_ends_while_something_long_is_read(template, tmp_path):
         "    serve(store, options, lambda address: print(address, flush=True))\n"
     )
     process = subprocess.Popen(
-        [sys.executable, program, template, LONG_TOKEN],
+        [sys.executable, program, store.backend.url, LONG_TOKEN],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -135,6 +135,7 @@ def test_it_ends_while_something_long_is_read(template, tmp_path):
     assert process.returncode != -signal.SIGKILL
 
 
+@pytest.mark.folder_only("is about tokens")
 def test_a_token_of_the_environment_is_for_programs(template):
     with started(template, "--port", "0", RUNSTORE_UI_TOKEN=LONG_TOKEN) as (_, address):
         told = get(address, "/api/v1/store", Authorization=f"Bearer {LONG_TOKEN}")
@@ -143,6 +144,7 @@ def test_a_token_of_the_environment_is_for_programs(template):
     assert (told[0], other[0]) == (200, 401)
 
 
+@pytest.mark.folder_only("is about options")
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])  # noqa: S104 - refused
 def test_other_machines_need_a_token(template, host):
     code, said = refused(template, "--host", host)
@@ -151,6 +153,7 @@ def test_other_machines_need_a_token(template, host):
     assert "RUNSTORE_UI_TOKEN" in said
 
 
+@pytest.mark.folder_only("is about options")
 def test_a_short_token_is_refused(template):
     code, said = refused(template, "--token", "short")
 
@@ -158,6 +161,7 @@ def test_a_short_token_is_refused(template):
     assert "fewer than 16 characters" in said
 
 
+@pytest.mark.folder_only("is about options")
 def test_a_port_that_is_taken_is_told(template):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         code, said = refused(template, "--port", str(taken.getsockname()[1]))
@@ -166,6 +170,7 @@ def test_a_port_that_is_taken_is_told(template):
     assert "Leave out --port" in said
 
 
+@pytest.mark.folder_only("is about folders")
 def test_there_has_to_be_a_store(tmp_path):
     code, said = refused(tmp_path / "nothing")
 
@@ -174,6 +179,7 @@ def test_there_has_to_be_a_store(tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
+@pytest.mark.folder_only("no request reaches a store")
 @pytest.mark.parametrize(
     "request_text",
     [
