@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import strategies
 from runstore.errors import InvalidValueError, UsageError
+from runstore.model.display.short_names import end_of_name
 from runstore.model.reference import (
     TIMESTAMP_FORMAT,
     Bare,
@@ -268,3 +269,16 @@ def _is_refused(name: str) -> bool:
     except InvalidValueError:
         return True
     return False
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("long#12", "ong#12"),
+        ("long#12~b456", "#12~b456"),
+        ("long#1234567", "#1234567"),
+        ("ab", "ab"),
+    ],
+)
+def test_the_end_of_a_name_that_a_narrow_column_keeps_has_the_whole_number(name, end):
+    assert end_of_name(name, 6) == end

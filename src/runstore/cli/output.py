@@ -14,6 +14,7 @@ import click
 
 from runstore.errors import visible
 from runstore.model.display.plain import plain
+from runstore.model.display.short_names import end_of_name
 from runstore.model.run import DAMAGED
 from runstore.model.status import Status
 
@@ -323,7 +324,9 @@ def _cropped(text: str, column: TableColumn, width: int) -> str:
     """Return a text cropped to a width, with an ellipsis for the rest."""
     if cell_len(text) <= width:
         return text
-    end = text[-column.end :] if column.keeps_end and width > column.end else ""
+    end = end_of_name(text, column.end) if column.keeps_end else ""
+    if width <= len(end):
+        end = ""
     begin = max(0, width - 1 - cell_len(end))
     if _is_narrow(text):
         return text[:begin] + "…" + end

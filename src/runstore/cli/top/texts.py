@@ -11,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from runstore.cli.output import terminal_safe
 from runstore.cli.sparkline import sparkline
 from runstore.model.display.plain import as_python, as_text
+from runstore.model.display.short_names import end_of_name
 from runstore.model.params.flatten import joined
 from runstore.model.params.parameter_set import ParameterSet
 
@@ -31,7 +32,9 @@ def fitted(text: str, width: int, *, keeps_end: bool = False) -> str:
     """Return a text of exactly this width; `…` marks a cut."""
     if cell_len(text) <= width:
         return set_cell_size(text, width)
-    end = text[-_END_KEPT:] if keeps_end and width > 2 * _END_KEPT else ""
+    end = end_of_name(text, _END_KEPT) if keeps_end and width > 2 * _END_KEPT else ""
+    if width <= len(end):
+        end = ""
     return set_cell_size(text, max(0, width - 1 - cell_len(end))) + ("…" + end if width else "")
 
 

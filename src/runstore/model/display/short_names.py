@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -62,6 +63,17 @@ def distinct_names(
         ended[name][run.uid] if name in ended else name
         for run, name in zip(runs, names, strict=True)
     )
+
+
+def end_of_name(name: str, least: int) -> str:
+    """Return the part of a long name that is never cropped: its number, and its ending.
+
+    Args:
+        name: The name of a run.
+        least: Minimum length, for other names.
+    """
+    found = re.search(r"#\d+(?:~[0-9a-f]+)?\Z", name)
+    return name[-max(least, 0 if found is None else len(found[0])) :]
 
 
 def _numbered(run: Referenced) -> str:
