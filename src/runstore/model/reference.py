@@ -114,9 +114,13 @@ def split_ending(name: str) -> tuple[str, str] | None:
 
 
 def has_ending(name: str) -> bool:
-    """Check whether a text has the form `mnist#7~b456`, which no filter has."""
-    base, _ = split_ending(name) or ("", "")
-    if not base or any(sign in base for sign in " =<>~"):
+    """Check whether a text has the form `mnist#7~b456`, which no filter has.
+
+    The ending may have any letters and digits: with a typing slip, it names a run that is missing.
+    """
+    base, sign, ending = name.rpartition("~")
+    is_ending = sign and (not ending or ending.isalnum())
+    if not is_ending or any(sign in base for sign in " =<>~"):
         return False
     return parse_reference(base) is not None or isinstance(parse_run_name(base), (Numbered, Bare))
 

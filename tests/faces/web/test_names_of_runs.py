@@ -116,7 +116,13 @@ def test_the_lookup_by_name_leaves_numbers_prefixes_and_texts_alone(store, names
 def test_a_missing_run_is_not_called_an_experiment(store, tmp_path):
     reference = store.get("mnist#2").reference
 
-    for name in (f"{reference}~08ff", f"{reference[:-1]}_", "mnist#1~08ff"):
+    for name in (
+        f"{reference}~08ff",
+        f"{reference[:-1]}_",
+        "mnist#1~08ff",
+        "mnist#2~x",
+        "mnist#2~",
+    ):
         ended = runstore("ls", name, cwd=tmp_path)
 
         expected = "experiment" if name.endswith("_") else "run"
