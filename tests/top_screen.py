@@ -3,7 +3,9 @@
 import re
 import time
 from contextlib import asynccontextmanager
+from unittest.mock import patch
 
+from textual._compositor import Compositor
 from textual.events import Paste
 
 from runstore import Store
@@ -27,10 +29,16 @@ def record(store, name="fit", *, loss=(1.0, 0.5), ended=True, **more):
 async def shown(store, *, size=(120, 40), **more):
     """Show a store as the command does, with a connection of its own; wait for its first rows."""
     app = TopApp(Store.open(store.backend.url), **{"refresh_s": 0.1, **more})
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: re.search(r"\d runs?,|Expected limit", screen(app)))
-        yield app, pilot
+    with patch.object(Compositor, "render_update", _draw_nothing):
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: re.search(r"\d runs?,|Expected limit", screen(app)))
+            yield app, pilot
     app.close()
+
+
+def _draw_nothing(compositor, **_):
+    """Leave a change of the screen undrawn: there is no terminal, and `screen` draws all of it."""
+    compositor._dirty_regions.clear()
 
 
 async def answer(pilot, text, *keys):

@@ -1,8 +1,11 @@
 """The engines that the tests of Python, commands, the page and ManagerStore run on."""
 
+import shutil
+
 import pytest
 
-from places import forget_shared, is_folder_only, place
+from places import forget_shared, is_folder_only, place, store_at
+from runstore import Store
 
 
 def pytest_generate_tests(metafunc):
@@ -42,3 +45,30 @@ def _store_of_the_project(engine, monkeypatch):
 def named_store(tmp_path, monkeypatch):
     """Name the store of a test to the programs and commands that it starts."""
     monkeypatch.setenv("RUNSTORE_URL", str(place(tmp_path / "store")))
+
+
+@pytest.fixture(scope="session")
+def _filled(tmp_path_factory):
+    """Stores in folders, by the function that filled them."""
+    return {}, tmp_path_factory.mktemp("filled")
+
+
+@pytest.fixture
+def filled(_filled, tmp_path, engine):
+    """Return a function that fills the store of a test by another; in folders, with a copy."""
+
+    def fill(by):
+        folder = tmp_path / ".runstore"
+        if engine == "postgresql":
+            with store_at(folder) as store:
+                by(store)
+            return tmp_path
+        made, top = _filled
+        if by not in made:
+            made[by] = top / str(len(made))
+            with Store.open(made[by]) as store:
+                by(store)
+        shutil.copytree(made[by], folder)
+        return tmp_path
+
+    return fill

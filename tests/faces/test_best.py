@@ -33,14 +33,16 @@ def record(store, experiment="fit", *, params=None, **series):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(filled):
     """Three learning rates with five seeds each: one clearly worse, two hard to tell apart."""
-    with store_at(tmp_path / ".runstore") as store:
-        for lr, accs in ACCURACIES.items():
-            for seed, acc in enumerate(accs):
-                params = {"lr": lr, "layers": 2, "options": {"seed": seed}}
-                record(store, params=params, acc=[0.1, acc, acc - 0.05], val__loss=[1 - acc])
-    return tmp_path
+    return filled(three_rates)
+
+
+def three_rates(store):
+    for lr, accs in ACCURACIES.items():
+        for seed, acc in enumerate(accs):
+            params = {"lr": lr, "layers": 2, "options": {"seed": seed}}
+            record(store, params=params, acc=[0.1, acc, acc - 0.05], val__loss=[1 - acc])
 
 
 def rows(ended):
@@ -177,15 +179,17 @@ def test_one_run_only(folder):
 
 
 @pytest.fixture
-def grid(tmp_path):
+def grid(filled):
     """Four settings that ran once each, with seeds of their own."""
-    with store_at(tmp_path / ".runstore") as store:
-        for seed, (lr, net, acc) in enumerate(
-            [(0.1, "cnn", 0.81), (0.1, "mlp", 0.7), (0.3, "cnn", 0.85), (0.3, "mlp", 0.7)]
-        ):
-            params = {"lr": lr, "net": {"name": net}, "epochs": 5, "seed": seed}
-            record(store, params=params, acc=[0.1, acc], val__loss=[1 - acc])
-    return tmp_path
+    return filled(four_settings)
+
+
+def four_settings(store):
+    for seed, (lr, net, acc) in enumerate(
+        [(0.1, "cnn", 0.81), (0.1, "mlp", 0.7), (0.3, "cnn", 0.85), (0.3, "mlp", 0.7)]
+    ):
+        params = {"lr": lr, "net": {"name": net}, "epochs": 5, "seed": seed}
+        record(store, params=params, acc=[0.1, acc], val__loss=[1 - acc])
 
 
 def name_of(folder, text):
@@ -516,13 +520,15 @@ def test_the_last_value_is_meant_where_none_is_named():
 
 
 @pytest.fixture
-def unknown(tmp_path):
+def unknown(filled):
     """Two settings, clearly apart, of a metric whose name says nothing."""
-    with store_at(tmp_path / ".runstore") as store:
-        for lr in (1, 2):
-            for seed in range(5):
-                record(store, params={"lr": lr, "seed": seed}, val__wobble=[lr + lr * seed / 100])
-    return tmp_path
+    return filled(two_settings)
+
+
+def two_settings(store):
+    for lr in (1, 2):
+        for seed in range(5):
+            record(store, params={"lr": lr, "seed": seed}, val__wobble=[lr + lr * seed / 100])
 
 
 def test_nobody_is_crowned_before_the_direction_is_known(unknown):

@@ -16,14 +16,16 @@ HOSTILE = (
 
 
 @pytest.fixture
-def folder(tmp_path):
-    with store_at(tmp_path / ".runstore") as store:
-        for lr in (0.1, 0.2, 0.3):
-            store.start("mnist", params={"lr": lr, "net": {"depth": 3}}, capture=False).finish()
-        store.start("bert", notes=HOSTILE, capture=False).finish(
-            "error", error="ValueError: \x1b[2Jgone", traceback="Traceback …\nValueError"
-        )
-    return tmp_path
+def folder(filled):
+    return filled(four_runs)
+
+
+def four_runs(store):
+    for lr in (0.1, 0.2, 0.3):
+        store.start("mnist", params={"lr": lr, "net": {"depth": 3}}, capture=False).finish()
+    store.start("bert", notes=HOSTILE, capture=False).finish(
+        "error", error="ValueError: \x1b[2Jgone", traceback="Traceback …\nValueError"
+    )
 
 
 def test_newest_first_one_line_each_in_a_pipe(folder):

@@ -12,16 +12,18 @@ from runstore.model.query.tree import Namespace
 
 
 @pytest.fixture
-def folder(tmp_path):
-    with store_at(tmp_path / ".runstore") as store:
-        for n in range(8):
-            name, model = ("fit", "train")[n % 2], ("tree", "svm", None)[n % 3]
-            params = {"lr": n % 2 / 10} | ({"model": model} if model else {})
-            run = store.start(name, params=params, capture=False)
-            run.log(acc=n / 10)
-            run.tags.update({"keep": ""} if n < 2 else {})
-            run.finish("error" if n == 3 else "complete")
-    return tmp_path
+def folder(filled):
+    return filled(eight_runs)
+
+
+def eight_runs(store):
+    for n in range(8):
+        name, model = ("fit", "train")[n % 2], ("tree", "svm", None)[n % 3]
+        params = {"lr": n % 2 / 10} | ({"model": model} if model else {})
+        run = store.start(name, params=params, capture=False)
+        run.log(acc=n / 10)
+        run.tags.update({"keep": ""} if n < 2 else {})
+        run.finish("error" if n == 3 else "complete")
 
 
 def groups(folder, *words):

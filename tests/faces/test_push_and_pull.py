@@ -15,14 +15,16 @@ from runstore.errors import StoreUnavailableError, UsageError
 
 
 @pytest.fixture
-def here(tmp_path):
-    with store_at(tmp_path / ".runstore") as store:
-        for lr in (0.1, 0.2):
-            with store.start("mnist", params={"lr": lr}, capture=False) as run:
-                run.log(loss=lr)
-                run.save("model.bin", f"weights {lr}".encode())
+def here(filled, tmp_path):
     (tmp_path / "team").mkdir()
-    return tmp_path
+    return filled(two_runs)
+
+
+def two_runs(store):
+    for lr in (0.1, 0.2):
+        with store.start("mnist", params={"lr": lr}, capture=False) as run:
+            run.log(loss=lr)
+            run.save("model.bin", f"weights {lr}".encode())
 
 
 def test_runs_are_pushed_once(here):

@@ -10,12 +10,14 @@ from places import store_at
 
 
 @pytest.fixture
-def folder(tmp_path):
-    with store_at(tmp_path / ".runstore") as store:
-        for n in range(4):
-            with store.start("fit", params={"lr": n / 10}, capture=False) as run:
-                run.save("model.bin", bytes([n]) * 100)
-    return tmp_path
+def folder(filled):
+    return filled(four_runs)
+
+
+def four_runs(store):
+    for n in range(4):
+        with store.start("fit", params={"lr": n / 10}, capture=False) as run:
+            run.save("model.bin", bytes([n]) * 100)
 
 
 def references(folder, *words):

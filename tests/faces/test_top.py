@@ -133,7 +133,7 @@ def test_columns_drop_out_where_there_is_no_room(store, columns, there, gone):
 def test_an_empty_store_says_so(store):
     async def look():
         async with shown(store) as (app, pilot):
-            await pilot.press("enter", "space", "y", "end", "s", "r", "d")
+            await pilot.press("enter", "space", "y", "end", "s", "r", "d", "escape")
             await until(pilot, lambda: "0 runs" in screen(app))
 
     asyncio.run(look())

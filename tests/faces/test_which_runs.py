@@ -11,13 +11,15 @@ from places import store_at
 
 
 @pytest.fixture
-def folder(tmp_path):
-    with store_at(tmp_path / ".runstore") as store:
-        for place in range(3):
-            with store.start("mnist", params={"lr": place / 10}, capture=False) as run:
-                run.log({"val/acc": place, "val/loss": 1.0, "loss": 2.0})
-                run.save("model.bin", bytes([place]))
-    return tmp_path
+def folder(filled):
+    return filled(three_runs)
+
+
+def three_runs(store):
+    for place in range(3):
+        with store.start("mnist", params={"lr": place / 10}, capture=False) as run:
+            run.log({"val/acc": place, "val/loss": 1.0, "loss": 2.0})
+            run.save("model.bin", bytes([place]))
 
 
 def add(folder, experiment):
