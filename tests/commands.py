@@ -91,9 +91,10 @@ def but_the_first_line(text):
 
 
 def git(folder, *arguments):
-    """Run git in a folder, as somebody with a name."""
-    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+    """Run git in a folder, as somebody with a name, and without its work in the background."""
+    settings = ("user.name=Ada", "user.email=ada@example.org", "maintenance.auto=false")
+    options = [word for one in settings for word in ("-c", one)]
+    subprocess.run(["git", *options, *arguments], cwd=folder, check=True, capture_output=True)
 
 
 def open_to_all(folder):

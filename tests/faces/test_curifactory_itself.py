@@ -102,6 +102,15 @@ CHANGING = {"timestamp", "hostname", "commit"}
 
 
 @pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """Return where programs are found, the first of them a `pip` that lists packages at once."""
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "pip").write_text("#!/bin/sh\necho curifactory==1\n")
+    (folder / "pip").chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with subprocess.Popen(
         [sys.executable, "-c", SERVER],
@@ -117,8 +126,8 @@ def server(tmp_path_factory):
 class Project:
     """A project of Curifactory on disk."""
 
-    def __init__(self, server, folder: Path, which: str) -> None:
-        self.server, self.folder, self.which = server, folder, which
+    def __init__(self, server, path: str, folder: Path, which: str) -> None:
+        self.server, self.path, self.folder, self.which = server, path, folder, which
         for name in ("experiments", "params"):
             (folder / name).mkdir(parents=True)
             (folder / name / "__init__.py").touch()
@@ -132,7 +141,7 @@ class Project:
 
     def start(self, *words):
         """Start a command line or a script; return its process."""
-        request = self.which, str(self.folder), dict(os.environ), words
+        request = self.which, str(self.folder), {**os.environ, "PATH": self.path}, words
         self.server.stdin.write(json.dumps(request) + "\n")
         self.server.stdin.flush()
         return int(self.server.stdout.readline())
@@ -160,16 +169,14 @@ class Project:
 
 
 @pytest.fixture
-def projects(server, tmp_path):
+def projects(server, path, tmp_path):
     """The same project twice: on Curifactory's own class, and on ours."""
-    return Project(server, tmp_path / "theirs", "theirs"), Project(
-        server, tmp_path / "ours", "ours"
-    )
+    return [Project(server, path, tmp_path / which, which) for which in ("theirs", "ours")]
 
 
 @pytest.fixture
-def project(server, tmp_path):
-    return Project(server, tmp_path / "ours", "ours")
+def project(server, path, tmp_path):
+    return Project(server, path, tmp_path / "ours", "ours")
 
 
 def test_experiments_run_the_same_on_both_classes(projects, is_full_campaign):

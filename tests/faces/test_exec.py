@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import command_server
 from commands import messages, runstore
 from leaked_secrets import bytes_of
 from places import store_at
@@ -42,15 +43,16 @@ def kept_output(folder):
 
 def started(folder, *command):
     """Start `runstore exec` and wait until the command says that it is ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", "exec", "--", *command],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = command_server.Started(["exec", "--", *command], cwd=folder, env=dict(os.environ))
     assert process.stdout.readline() == "ready\n"
     return process
+
+
+def end_of(process):
+    """Wait for its end; return its exit status, and the rest of its output."""
+    with process.stdout:
+        output = process.stdout.read()
+    return process.wait(), output
 
 
 def test_output_is_shown_and_kept(folder):
@@ -66,14 +68,11 @@ def test_output_is_shown_and_kept(folder):
 def test_any_bytes_pass(folder):
     code = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 1000)"
 
-    process = subprocess.run(
-        [sys.executable, "-m", "runstore", "exec", "--", sys.executable, "-c", code],
-        cwd=folder,
-        capture_output=True,
-        check=True,
-    )
+    printed = runstore(
+        "exec", "--", sys.executable, "-S", "-E", "-c", code, cwd=folder, text=False
+    ).stdout
 
-    assert process.stdout == bytes(range(256)) * 1000
+    assert printed == bytes(range(256)) * 1000
     # What is kept is text, and what moves a cursor has moved it.
     printable = bytes(range(32, 127))
     assert kept_output(folder).count(printable) == 1000
@@ -100,10 +99,9 @@ def test_a_command_that_a_signal_ends(folder):
 def test_signals_are_passed_on(folder, number):
     process = started(folder, "sh", "-c", "echo ready; exec sleep 60")
 
-    process.send_signal(number)
-    process.communicate(timeout=20)
+    os.kill(process.pid, number)
 
-    assert process.returncode == 128 + number
+    assert end_of(process) == (128 + number, "")
     assert newest(folder).status is Status.INTERRUPTED
 
 
@@ -111,20 +109,18 @@ def test_a_command_may_handle_a_signal_and_go_on(folder):
     script = "trap 'echo got it' USR1; echo ready; sleep 1 & wait; wait; echo end"
     process = started(folder, "sh", "-c", script)
 
-    process.send_signal(signal.SIGUSR1)
-    output, _ = process.communicate(timeout=20)
+    os.kill(process.pid, signal.SIGUSR1)
 
-    assert output.split("\n") == ["got it", "end", ""]
+    assert end_of(process) == (0, "got it\nend\n")
     assert newest(folder).status is Status.COMPLETE
 
 
 def test_a_command_that_ends_well_when_asked_is_complete(folder):
     process = started(folder, "sh", "-c", "trap 'exit 0' TERM; echo ready; sleep 60 & wait")
 
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    os.kill(process.pid, signal.SIGTERM)
 
-    assert process.returncode == 0
+    assert end_of(process) == (0, "")
     assert newest(folder).status is Status.COMPLETE
 
 
@@ -133,8 +129,8 @@ def test_who_runs_the_command_is_killed(folder):
     run = newest(folder)
     assert run.status is Status.RUNNING
 
-    process.kill()
-    process.communicate(timeout=20)
+    os.kill(process.pid, signal.SIGKILL)
+    end_of(process)
 
     assert newest(folder).status is Status.LOST
 

@@ -34,14 +34,11 @@ def folder(tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        ("ls",),
         ("ls", "params.lr > 1", "--json"),
         ("ls", "params.lr >"),
-        ("show", "fit#9"),
         ("diff", "fit#1", "fit#2"),
         ("nothing",),
         ("--version",),
-        (),
     ],
     ids=" ".join,
 )

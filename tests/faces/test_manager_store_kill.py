@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
+from command_server import Program
 from places import store_at
 from runstore import ManagerStore, Status
 
@@ -56,12 +54,10 @@ def kept_before(number):
 
 def kill_at_random(folder, rng):
     """Run the worker until it has done something, kill it, and return what it acknowledged."""
-    worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder)], stdout=subprocess.PIPE, text=True
-    )
+    worker = Program(WORKER, folder)
     first = worker.stdout.readline()
     time.sleep(rng.uniform(0, 0.05))
-    worker.send_signal(signal.SIGKILL)
+    worker.kill()
     rest, _ = worker.communicate()
     # The pipe may end within a line; that one was not told to anybody.
     lines = (first + rest).splitlines(keepends=True)

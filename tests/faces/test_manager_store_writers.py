@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from command_server import Program
 from managers import Manager, blocks_of
 from runstore import ManagerStore
 
@@ -37,17 +36,9 @@ def test_many_processes_give_every_number_once_and_readers_always_see_a_whole_fi
     tmp_path, is_full_campaign
 ):
     writers, each = (16, 50) if is_full_campaign else (8, 5)
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", ADDER, str(tmp_path), str(each)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(writers)
-    ]
+    processes = [Program(ADDER, tmp_path, each) for _ in range(writers)]
     looks = 0
-    while any(process.poll() is None for process in processes):
+    while not all(process.has_ended() for process in processes):
         try:
             blocks = blocks_of(tmp_path)
         except FileNotFoundError:
@@ -88,11 +79,11 @@ def test_threads_may_share_a_store_or_have_their_own(tmp_path, is_shared):
 
     with ThreadPoolExecutor(8) as pool:
         stores = [shared if is_shared else ManagerStore(tmp_path) for _ in range(8)]
-        done = [pool.submit(add_and_end, store, 10) for store in stores]
+        done = [pool.submit(add_and_end, store, 5) for store in stores]
         for one in done:
             one.result()
 
-    blocks = assert_all_there(tmp_path, 80)
+    blocks = assert_all_there(tmp_path, 40)
     assert {one["status"] for one in blocks} == {"complete"}
     shared.load()
     assert shared.runs == blocks

@@ -168,8 +168,9 @@ def test_commands_run_although_standard_streams_are_closed(tmp_path, newest, clo
         assert sorted(line.text for line in store.get("latest").output) == ["err", "out"]
 
 
-@pytest.mark.parametrize("closed", CLOSED)
-@pytest.mark.parametrize("end", ["run.finish()", ""])
+@pytest.mark.parametrize(
+    ("closed", "end"), [*((one, "run.finish()") for one in CLOSED), (CLOSED[-1], "")]
+)
 def test_programs_are_recorded_although_standard_streams_are_closed(tmp_path, newest, closed, end):
     code = (
         "import os, runstore\n"

@@ -56,10 +56,11 @@ ACTIONS = {
     "pickle": pickle.dumps,
     "finish": lambda run: run.finish(),
 }
-for name, action in ACTIONS.items():
+for name in sys.argv[2:] or ACTIONS:
     if os.fork() == 0:
+        action = ACTIONS[name]
         try:
-            run = runstore.start_run(name, store=sys.argv[1], capture="capture" in sys.argv)
+            run = runstore.start_run(name, store=sys.argv[1], capture=len(sys.argv) > 2)
             use_up()
             action(run)
             run.status.is_final or run.finish()
@@ -72,14 +73,14 @@ for name, action in ACTIONS.items():
 """
 
 
-@pytest.mark.parametrize("capture", [(), ("capture",)])
-def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, capture):
+@pytest.mark.parametrize("captured", [(), ("log", "save", "block", "print")])
+def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, captured):
     """What recording loads late, and what it keeps, has descriptors in reserve."""
     (tmp_path / "program.py").write_text(USED_UP)
-    warnings = "ignore" if capture else "error"  # some facts cannot be read
+    warnings = "ignore" if captured else "error"  # some facts cannot be read
 
     ended = subprocess.run(
-        [sys.executable, "-W", warnings, "program.py", place(tmp_path / "store"), *capture],
+        [sys.executable, "-W", warnings, "program.py", place(tmp_path / "store"), *captured],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -90,7 +91,8 @@ def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, capture):
     assert but_the_first_line(ended.stderr) == ""
     with store_at(tmp_path / "store") as store:
         kept = {run.experiment_name: run for run in store.list()}
-        if capture:  # which may take what another thread is about to use
+        if captured:  # which may take what another thread is about to use
+            assert kept.keys() == set(captured)
             assert all(run.status.is_final for run in kept.values())
             return
         assert {run.status for name, run in kept.items() if name not in {"block", "except"}} == {
@@ -271,7 +273,7 @@ def test_what_the_program_closed_is_said_once(tmp_path):
 def test_connections_of_other_threads_are_not_taken_for_closed_ones(tmp_path):
     """Threads that connect at once, and end in any order, close each their own."""
     with store_at(tmp_path) as store, store.start("x", capture=False) as run:
-        for _ in range(5):
+        for _ in range(3):
             together = threading.Barrier(8)
 
             def work(number, together=together):
