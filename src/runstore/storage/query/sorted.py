@@ -47,6 +47,7 @@ NEWEST_IDS = """
         SELECT r.id FROM runs r WHERE r.id < ? ORDER BY r.id DESC LIMIT ?
     ) n
 """
+NEWEST_IN_COMMON = "SELECT n.id FROM ({sets}) n WHERE n.id < ? ORDER BY n.id DESC LIMIT ?"
 NEWEST_AMONG = f"""
     SELECT q.id FROM (
         SELECT r.id AS id FROM {sql.SCANNED_RUNS} WHERE r.id < ? AND {sql.KEPT} AND {{where}}
@@ -136,7 +137,8 @@ class SortedRuns:
             if len(found) >= limit or block.is_last:
                 return found
             start = (block.last, False)
-            if not is_narrowed and len(found) * GROWTH < limit:
+            # Checking more runs is faster than sets if about half of those needed would match.
+            if not is_narrowed and len(found) * GROWTH * 2 < limit:
                 size, is_narrowed = FIRST, True
             else:
                 size *= GROWTH
@@ -165,14 +167,32 @@ class SortedRuns:
         begin = self._after[-1] if follows and self._after else BEYOND_NEWEST[1]
         newest = self._connection.execute(NEWEST_IDS, (begin, FIRST)).fetchone()[0]
         found = self._exact(newest, fixed, limit)
-        size = FIRST
+        size, search = FIRST, self._newest_in_common
+        if all(value is None for value in fixed):
+            search = self._newest_among
         while len(found) < limit:
-            ids = self._newest_among(fixed, begin, size)
+            ids = search(fixed, begin, size)
             found = self._exact(json.dumps(ids), fixed, limit)
             if len(ids) < size:
                 break
-            size *= GROWTH
+            size, search = size * GROWTH, self._newest_among
         return found
+
+    def _newest_in_common(self, fixed: tuple[Any, ...], begin: int, size: int) -> list[int]:
+        """Return the newest runs with these values among those of the first keys."""
+        condition = Condition(
+            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
+        )
+        sets, parameters = [], list[Any]()
+        for key, value in zip(self._keys, fixed, strict=True):
+            if value is not None:
+                sets.append(WITH_VALUE.format(**key.rows(condition)))
+                parameters += [*condition.parameters, value, -1]
+                condition.parameters.clear()
+        common = " INTERSECT ".join(f"SELECT * FROM ({one}) s" for one in sets)
+        text = NEWEST_IN_COMMON.format(sets=common)
+        found = self._connection.execute(text, [*parameters, begin, size]).fetchall()
+        return [row[0] for row in found]
 
     def _newest_among(self, fixed: tuple[Any, ...], begin: int, size: int) -> list[int]:
         """Return the newest runs that match, with these values among those of the first keys."""
@@ -182,13 +202,18 @@ class SortedRuns:
         return [row[0] for row in found]
 
     def _among(self, fixed: tuple[Any, ...]) -> tuple[str, list[Any]]:
-        """Return the condition that a run matches and has these values among its first keys."""
+        """Return the condition that a run matches and has these values among its first keys.
+
+        Runs without a value are only looked for if no key has one: they are too many.
+        """
         condition = Condition(
             self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
         parts = [condition.of(self._where)]
+        has_value = any(value is not None for value in fixed)
         for key, value in zip(self._keys, fixed):  # noqa: B905 - the remaining keys are free
-            parts.append(key.may_have(value, condition))
+            if value is not None or not has_value:
+                parts.append(key.may_have(value, condition))
         return " AND ".join(parts), condition.parameters
 
     def _start(self, fixed: tuple[Any, ...]) -> tuple[Any, bool] | None:
