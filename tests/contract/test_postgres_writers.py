@@ -1,12 +1,8 @@
 """Many programs write to one store on a server: locks, numbers of changes, repetition."""
 
 import contextlib
-import select
-import socket
-import tempfile
 import threading
 import time
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
@@ -22,6 +18,7 @@ from runstore.storage.postgres.driver import PostgresDriver, _Transaction
 from runstore.storage.postgres.functions import LOCKS_AT_MOST
 from runstore.storage.query.changes import Changes
 from runstore.storage.trash import Trash
+from server_proxy import Proxy
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -275,58 +272,9 @@ def test_a_deadlock_is_repeated(store, url):
 # Round trips
 
 
-class CountingProxy:
-    """Passes connections on to a server, and counts how often a client waited for an answer."""
-
-    def __init__(self, url):
-        parts = urlsplit(url)
-        host = parse_qs(parts.query).get("host", [parts.hostname])[0]
-        port = parts.port or 5432
-        is_socket = host.startswith("/")
-        self._server = f"{host}/.s.PGSQL.{port}" if is_socket else (host, port)
-        self._folder = tempfile.TemporaryDirectory(prefix="rs-px-", dir="/tmp")
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(f"{self._folder.name}/.s.PGSQL.5432")
-        self._listener.listen()
-        self.url = f"postgresql://{parts.username}@{parts.path}?host={self._folder.name}"
-        self.trips = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):  # until it is closed
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._pass_on, args=[client], daemon=True).start()
-
-    def _pass_on(self, client):
-        family = socket.AF_UNIX if isinstance(self._server, str) else socket.AF_INET
-        with client, socket.socket(family) as server:
-            server.connect(self._server)
-            is_answered = True
-            while True:
-                for one in select.select([client, server], [], [])[0]:
-                    data = one.recv(1 << 16)
-                    if not data:
-                        return
-                    if one is client and is_answered:
-                        self.trips += 1
-                    is_answered = one is server
-                    (server if one is client else client).sendall(data)
-
-    def count(self, work):
-        """Return the number of round trips of a call."""
-        before = self.trips
-        work()
-        return self.trips - before
-
-    def close(self):
-        self._listener.close()
-        self._folder.cleanup()
-
-
 @pytest.fixture
 def proxy(url):
-    found = CountingProxy(url)
+    found = Proxy(url)
     yield found
     found.close()
 

@@ -417,8 +417,9 @@ class Database(Lookups):
         Returns:
             The run number and the reference.
         """
-        with self.driver.write() as connection:
-            return self.insert_run(connection, new)[1:]
+        return self.driver.transact(
+            lambda connection: self.insert_run(connection, new)[1:], is_once=True
+        )
 
     def insert_run(
         self, connection: Connection, new: NewRun, ending: Mapping[str, Any] | None = None
@@ -539,7 +540,7 @@ class Database(Lookups):
         """
         from runstore.storage.indexes.facts import release_facts
 
-        with self.driver.write() as connection:
+        def withdraw(connection: Connection) -> None:
             if connection.execute(sql.IS_MORE_THAN_STARTED, {"uid": uid}).fetchone() is not None:
                 raise not_withdrawn(uid)
             row = connection.execute(sql.FACTS_OF_RUN, {"uid": uid}).fetchone()
@@ -557,6 +558,8 @@ class Database(Lookups):
                 connection.execute(statement, {"id": row[0]})
             if self.driver.indexes_later:
                 connection.execute(TAKE_BACK)
+
+        self.driver.transact(withdraw, is_once=True)
 
     def finish_run(
         self,
@@ -612,7 +615,8 @@ class Database(Lookups):
 
     def resume_run(self, uid: str, status: Status, process: ProcessIdentity, author: str) -> None:
         """Resume a run that has ended, recording an event with the old status."""
-        with self.driver.write(of=[uid]) as connection:
+
+        def resume(connection: Connection) -> None:
             row = run_row(connection, uid)
             if not Status(row.status).is_final:
                 raise RunActiveError(
@@ -636,14 +640,19 @@ class Database(Lookups):
             # No operation id: resuming a run cannot be undone.
             add_event(connection, row.id, Edit("status", row.status, status.value, author, None))
 
+        self.driver.transact(resume, of=[uid], is_once=True)
+
     def take_over(self, uid: str, old: ProcessIdentity, new: ProcessIdentity) -> bool:
         """Transfer a run from a process that has ended to its child.
 
         Returns:
             Whether the run still belonged to that process, without a reported end.
         """
-        with self.driver.write(of=[uid]) as connection:
-            return self.change_process(connection, uid, old, new)
+        return self.driver.transact(
+            lambda connection: self.change_process(connection, uid, old, new),
+            of=[uid],
+            is_once=True,
+        )
 
     def change_process(
         self, connection: Connection, uid: str, old: ProcessIdentity, new: ProcessIdentity
@@ -744,11 +753,7 @@ class Database(Lookups):
             for edit in edits:
                 add_event(connection, run_id, edit)
 
-        if not edits:
-            self.driver.transact(attach, of=[uid])
-            return
-        with self.driver.write(of=[uid]) as connection:  # a repetition would add them twice
-            attach(connection)
+        self.driver.transact(attach, of=[uid], is_once=bool(edits))
 
     def edit_at_once(self, change: RunEdits) -> bool | None:  # noqa: ARG002 - for a server
         """Change tags and notes in one round trip, if this is a server that can.
@@ -1008,9 +1013,12 @@ class Database(Lookups):
         Raises:
             StoreCorruptError: The mapping cannot be read.
         """
-        with self.driver.write() as connection:
+
+        def change(connection: Connection) -> None:
             row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()
             kept = self._mapping_of(name, None if row is None else as_text(row[0]))
             others = {one: text for one, text in kept.items() if one != key}
             changed = others if value is None else {**others, key: value}
             connection.execute(sql.SET_STATE, {"name": name, "value": json.dumps(changed)})
+
+        self.driver.transact(change)

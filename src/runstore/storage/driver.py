@@ -120,15 +120,26 @@ class Driver(Protocol):
                 same time on a server. By default, no other transaction runs meanwhile.
         """
 
-    def transact(self, work: Callable[[Connection], T], *, of: Collection[str] | None = None) -> T:
+    def transact(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        of: Collection[str] | None = None,
+        is_once: bool = False,
+    ) -> T:
         """Call a function in a write transaction, durable on return, and return its result.
 
         If the connection to a server is lost, or the transaction is in conflict with another, the
-        function is called again, unless its changes were committed.
+        function is called again.
 
         Args:
             work: The function. It has no effects outside of the database that cannot be repeated.
             of: See `write`.
+            is_once: Whether a second call would change something after the changes of the first
+                one were committed. Then the server is asked first, which may cost a round trip.
+
+        Raises:
+            ServerUnreachableError: The server could not be asked.
         """
 
     def as_one(self, then: Callable[[], object] | None = None) -> AbstractContextManager[None]:

@@ -168,10 +168,13 @@ class EditTable:
             NotFoundError: There is no edit to undo.
             ConflictError: The same field was changed since.
         """
-        with self._driver.write() as connection:
+
+        def undo(connection: Connection) -> list[Undone]:
             last = self._last(connection, author, uid)
             _take_back(connection, last, author)
-        return last
+            return last
+
+        return self._driver.transact(undo, is_once=True)
 
     def redo(self, author: str, *, is_dry: bool = False) -> list[Undone]:
         """Redo the edit that this author undid last; this leaves events too.
@@ -180,7 +183,8 @@ class EditTable:
             NotFoundError: Nothing was undone since the last edit.
             ConflictError: The same field was changed since.
         """
-        with self._driver.write() as connection:
+
+        def redo(connection: Connection) -> list[Undone]:
             found = connection.execute(LAST_UNDO, {"author": author}).fetchone()
             if found is None:
                 raise NotFoundError(
@@ -192,7 +196,9 @@ class EditTable:
             events = [Undone(row[7], row[8], _event(row)) for row in rows]
             if not is_dry:
                 _take_back(connection, events, author)
-        return events
+            return events
+
+        return self._driver.transact(redo, is_once=True)
 
     def undo_operation(self, operation: str, author: str) -> list[Undone]:
         """Undo all edits of one operation, even if other fields were edited since.
@@ -201,7 +207,8 @@ class EditTable:
             NotFoundError: There is no such operation.
             ConflictError: It was undone already, or the same field was changed since.
         """
-        with self._driver.write() as connection:
+
+        def undo(connection: Connection) -> list[Undone]:
             done = {"operation": clean_text(operation)}
             rows = connection.execute(EVENTS_OF_OPERATION, done).fetchall()
             events = [Undone(row[7], row[8], _event(row)) for row in rows]
@@ -210,7 +217,9 @@ class EditTable:
             if connection.execute(IS_UNDONE, done).fetchone() is not None:
                 raise ConflictError("This was undone already.", kept="Nothing was changed.")
             _take_back(connection, events, author)
-        return events
+            return events
+
+        return self._driver.transact(undo, is_once=True)
 
     def _last(self, connection: Connection, author: str, uid: str | None) -> list[Undone]:
         if uid is None:

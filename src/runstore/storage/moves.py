@@ -101,13 +101,16 @@ class Moves:
         Raises:
             RunNotFoundError: One of the runs is not in the store.
         """
-        operation = new_uid()
-        with self._database.driver.write() as connection:
-            for uid in uids:
+        operation, several = new_uid(), [*uids]
+
+        def move(connection: Connection) -> None:
+            for uid in several:
                 row = run_row(connection, uid)
                 if row.experiment != experiment_name:
                     place = self._place_in(connection, row, experiment_name)
                     _move_noted(connection, row, place, _Move(author, operation))
+
+        self._database.driver.transact(move, is_once=True)
 
     def rename(self, old: str, new: str, author: str, *, is_merge: bool) -> int:
         """Rename an experiment, moving all its runs; durable on return.
@@ -129,7 +132,8 @@ class Moves:
             ConflictError: The new name is in use.
         """
         operation = new_uid()
-        with self._database.driver.write() as connection:
+
+        def move(connection: Connection) -> int:
             found = connection.execute(EXPERIMENT, {"name": old}).fetchone()
             if found is None:
                 raise NotFoundError(f"There is no experiment {old!r}.", kept="Nothing was moved.")
@@ -146,7 +150,9 @@ class Moves:
                 )
                 edit = _Move(author, operation, is_gone=is_gone)
                 _move_noted(connection, row, place, edit)
-        return sum(row.deleted_at is None for row in every)
+            return sum(row.deleted_at is None for row in every)
+
+        return self._database.driver.transact(move, is_once=True)
 
     def _place_in(self, connection: Connection, row: sql.RunRow, experiment_name: str) -> _Place:
         """Return the place of a run in an experiment: its former one, or the next."""
@@ -167,10 +173,12 @@ class Moves:
         Returns:
             Whether this process executes the run now; not if another one was quicker.
         """
-        if new.process is None:
+        process = new.process
+        if process is None:
             return False
-        with self._database.driver.write() as connection:
-            if not self._database.change_process(connection, new.uid, old, new.process):
+
+        def take_over(connection: Connection) -> bool:
+            if not self._database.change_process(connection, new.uid, old, process):
                 return False
             row = run_row(connection, new.uid, or_trashed=True)
             if row.experiment != new.experiment_name:
@@ -181,7 +189,9 @@ class Moves:
                 self._database.replace_sets(connection, row.id, new.parameter_sets)
             if new.notes is not None:
                 connection.execute(SET_NOTES, {"id": row.id, "notes": new.notes})
-        return True
+            return True
+
+        return self._database.driver.transact(take_over, is_once=True)
 
     def former_references(self, uid: str) -> list[str]:
         """Return the former references of a moved run, kept or deleted."""

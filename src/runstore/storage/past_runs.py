@@ -59,7 +59,8 @@ def write_past_run(database: Database, past: PastRun, author: str) -> None:
         ConflictError: A path would be both a file and a folder.
     """
     new, facts = past.new, past.new.facts.values
-    with database.driver.write() as connection:
+
+    def write(connection: Connection) -> None:
         ending = {
             "status": past.status.value,
             "ended_at": past.ended_at,
@@ -74,6 +75,8 @@ def write_past_run(database: Database, past: PastRun, author: str) -> None:
             file_facts(connection, run_id, facts, {})
         _add_products(connection, run_id, past.points, past.artifacts)
         add_event(connection, run_id, Edit(FIELD, None, AFTERWARDS, author, None))
+
+    database.driver.transact(write, is_once=True)
 
 
 def add_to_run(
@@ -92,7 +95,8 @@ def add_to_run(
         RunActiveError: The run has not ended.
         RunNotFoundError: There is no such run.
     """
-    with database.driver.write(of=[uid]) as connection:
+
+    def add(connection: Connection) -> None:
         row = run_row(connection, uid)
         if not Status(row.status).is_final:
             raise RunActiveError(
@@ -112,6 +116,8 @@ def add_to_run(
                     row.id,
                     Edit(field, None, some_of(names, _NAMES_SHOWN), author, None),
                 )
+
+    database.driver.transact(add, of=[uid], is_once=True)
 
 
 def _add_products(

@@ -123,7 +123,8 @@ class Trash:
             RunActiveError: One of the runs is being executed.
         """
         operation, now, gone = new_uid(), now_micros(), [*uids]
-        with self._driver.write(of=gone) as connection:
+
+        def put(connection: Connection) -> None:
             for uid in gone:
                 row = run_row(connection, uid)
                 if not is_forced:
@@ -131,6 +132,8 @@ class Trash:
                 set_deleted(connection, row.id, now)
                 edit = Edit(DELETED, None, moment_text(now), author, operation)
                 add_event(connection, row.id, edit)
+
+        self._driver.transact(put, of=gone, is_once=True)
         return operation
 
     def take_out(self, uids: Iterable[str], author: str) -> str:
@@ -143,13 +146,16 @@ class Trash:
             RunNotFoundError: One of the runs is no longer in the store.
         """
         operation, back = new_uid(), [*uids]
-        with self._driver.write(of=back) as connection:
+
+        def take_out(connection: Connection) -> None:
             for uid in back:
                 row = run_row(connection, uid, or_trashed=True)
                 if row.deleted_at is not None:
                     set_deleted(connection, row.id, None)
                     edit = Edit(DELETED, moment_text(row.deleted_at), None, author, operation)
                     add_event(connection, row.id, edit)
+
+        self._driver.transact(take_out, of=back, is_once=True)
         return operation
 
     def newest(self, limit: int) -> list[Run]:
@@ -176,8 +182,9 @@ class Trash:
         Returns:
             The runs that were removed.
         """
-        purged = []
-        with self._driver.write() as connection:
+
+        def purge(connection: Connection) -> list[Expired]:
+            purged = []
             for run in runs:
                 row_id, where = run.run_id, {"id": run.run_id, "before": before}
                 if connection.execute(STILL_EXPIRED, where).fetchone() is None:
@@ -190,7 +197,9 @@ class Trash:
                 connection.execute(REMOVE_MARKS, bounds)
                 connection.execute(EMPTY_RUN, {"id": row_id, "now": now_micros()})
                 purged.append(run)
-        return purged
+            return purged
+
+        return self._driver.transact(purge, is_once=True)
 
     def purged_names(self) -> list[tuple[str, str]]:
         """Return uid and reference, current and former, of every permanently removed run."""

@@ -47,7 +47,8 @@ def remove_points(database: Database, uid: str, step: int, author: str) -> int:
         RunNotFoundError: The run was permanently removed.
         StoreError: The database could not be written; nothing was removed.
     """
-    with database.driver.write(of=[uid]) as connection:
+
+    def remove(connection: Connection) -> int:
         run_id = run_row(connection, uid, or_trashed=True).id
         found = connection.execute(_SERIES, {"run_id": run_id}).fetchall()
         removed = [
@@ -59,7 +60,9 @@ def remove_points(database: Database, uid: str, step: int, author: str) -> int:
             series = len(removed) - removed.count(0)
             old = f"{total:,} points of {series} metrics, from step {step} on"
             add_event(connection, run_id, Edit(FIELD, old, REMOVED, author, None))
-    return total
+        return total
+
+    return database.driver.transact(remove, of=[uid], is_once=True)
 
 
 def _shorten(connection: Connection, where: dict[str, Any], step: int) -> int:

@@ -75,6 +75,9 @@ _ANSWER_S = 5.0
 _IDLE, _ACTIVE, _IN_TRANSACTION = 0, 1, (2, 3)
 # The result of the end of a pipeline. Source: PostgreSQL 18, libpq, PQresultStatus.
 _SYNC = 10
+# The number of a transaction, and what became of one.
+_NUMBER = "SELECT pg_current_xact_id()::text"
+_STATUS = "SELECT pg_xact_status($1::xid8)"
 # Reasons to try again: the server is starting, stopping or recovering, or has no free connection.
 # Source: PostgreSQL 18, Appendix A, Error Codes.
 _AWAY = frozenset({"57P01", "57P02", "57P03", "53300"})
@@ -163,7 +166,8 @@ class PostgresConnection:
         self._driver = driver
         self.raw = raw
         self._pipeline = pipeline
-        self._is_used = pipeline is not None
+        # Whether a statement depends on an earlier one: not outside of a transaction.
+        self._is_inside = pipeline is not None
         # Whether this transaction has locked the whole store.
         self._is_alone = False
 
@@ -183,12 +187,13 @@ class PostgresConnection:
             found = self.raw.execute(statement.text, values)
         except self._driver.psycopg.OperationalError as error:
             # A server that was restarted closed its connections, or the process for this one
-            # hangs; nothing was read from it.
-            if self._is_used or not (self.raw.broken or self._driver.is_of_process(error)):
+            # hangs.
+            if self._is_inside or not (self.raw.broken or self._driver.is_of_process(error)):
                 raise
             self.raw = self._driver.reconnected(self.raw)
             found = self.raw.execute(statement.text, values)
-        self._is_used = True
+        if self._pipeline is None:
+            self._is_inside = self.in_transaction
         return PostgresRows(found, self)
 
     def executemany(self, sql: str, parameters: Iterable[Parameters]) -> PostgresRows:
@@ -196,7 +201,6 @@ class PostgresConnection:
         statement = translated(sql)
         cursor = self.raw.cursor()
         cursor.executemany(statement.text, [statement.values(one) for one in parameters])
-        self._is_used = True
         return PostgresRows(cursor, self)
 
     def answer_with_nulls(self, statement: str, parameters: Sequence[Any]) -> Any:
@@ -282,13 +286,15 @@ class _Transaction:
         self._block = raw.pipeline()
         self._pipeline = self._block.__enter__()
         self.connection = PostgresConnection(driver, raw, self._pipeline)
+        self._numbered: Any = None
 
-    def begin(self, of: Collection[str] | None, patience_s: float) -> None:
+    def begin(self, of: Collection[str] | None, patience_s: float, *, is_once: bool) -> None:
         """Begin, and take the locks.
 
         Args:
             of: See `Driver.write`.
             patience_s: How long to wait for locks, in seconds.
+            is_once: Whether the server will be asked about a commit whose answer is lost.
         """
         patience = f"{max(1, round(patience_s * 1000))}ms"
         self.raw.execute("BEGIN")
@@ -296,6 +302,15 @@ class _Transaction:
             self.connection.lock_store(patience)
         else:
             self.raw.execute("SELECT lock_runs($1, $2)", [patience, [*of]])
+        if is_once:
+            self._numbered = self.raw.execute(_NUMBER)
+
+    def number(self) -> str | None:
+        """Return the number of the transaction, if it was asked for."""
+        if self._numbered is None:
+            return None
+        self.connection.wait()
+        return str(self._numbered.fetchone()[0])
 
     def commit(self) -> None:
         """Commit; durable on return."""
@@ -445,41 +460,90 @@ class PostgresDriver(DriverBase):
             transaction = self._begun(of, self.patience_s)
             with self._ended(transaction):
                 yield transaction.connection
-                transaction.commit()
+                self._commit(transaction)
 
     def transact(
-        self, work: Callable[[PostgresConnection], T], *, of: Collection[str] | None = None
+        self,
+        work: Callable[[PostgresConnection], T],
+        *,
+        of: Collection[str] | None = None,
+        is_once: bool = False,
     ) -> T:
         """Call a function in a transaction that is durable on return, and return its result.
 
         After a lost connection, a deadlock or a serialization failure, the function is called
-        again. The changes of the first call may have been committed, so that it must change
-        nothing in that case.
+        again. Unless `is_once`, the changes of the first call may have been committed, so that it
+        must change nothing in that case.
 
         Raises:
             StoreLockedError: As for `write`.
+            ServerUnreachableError: With `is_once`, the server could not be asked.
         """
 
         def attempt(raw: Raw[Any], left_s: float) -> T:
             limit_s = self._answers_within_s
-            self._watch(raw, "a change", limit_s + _GRACE_S)
-            return self._attempt(raw, work, of, min(left_s, limit_s))
+            if is_once:  # many of them are long, as those of `write`
+                limit_s = max(limit_s, left_s + _GRACE_S)
+            self._watch(raw, "a change", limit_s + _GRACE_S, is_patient=is_once)
+            with self._ended(_Transaction(self, raw)) as transaction:
+                transaction.begin(of, min(left_s, limit_s), is_once=is_once)
+                result = work(transaction.connection)
+                self._commit(transaction)
+            return result
 
         with self._writing():
             return self._repeated(attempt, self.patience_s)
 
-    def _attempt(
-        self,
-        raw: Raw[Any],
-        work: Callable[[PostgresConnection], T],
-        of: Collection[str] | None,
-        patience_s: float,
-    ) -> T:
-        with self._ended(_Transaction(self, raw)) as transaction:
-            transaction.begin(of, patience_s)
-            result = work(transaction.connection)
+    def _commit(self, transaction: _Transaction) -> None:
+        """Commit; if the answer is lost, ask the server whether that succeeded.
+
+        Raises:
+            ServerUnreachableError: The server could not be asked.
+        """
+        number = transaction.number()
+        try:
             transaction.commit()
-        return result
+        except self.psycopg.OperationalError as error:
+            is_lost = not error.sqlstate or error.sqlstate in _AWAY
+            if number is None or not is_lost:
+                raise
+            transaction.raw.close()
+            if not self._was_committed(number):
+                raise
+            with suppress(self.psycopg.Error):
+                transaction.leave()
+
+    def _was_committed(self, number: str) -> bool:
+        """Ask the server whether a transaction was committed.
+
+        Source: PostgreSQL 18, 9.27.8, Transaction ID and Snapshot Information Functions.
+        """
+        deadline = time.monotonic() + self._returns_within_s
+        status, why = "in progress", ""
+        while status == "in progress":
+            try:
+                raw = self._taken(self._returns_within_s)
+                try:
+                    status = raw.execute(_STATUS, [number]).fetchall()[0][0]
+                finally:
+                    self._give_back(raw)
+            except self.psycopg.errors.InvalidParameterValue:  # another server replaced this one
+                return False
+            except self.psycopg.OperationalError as error:
+                why = away.reason_of(str(error))
+            except StoreError as error:
+                why = error.what
+            if time.monotonic() > deadline:
+                break
+            pause(0.1)
+        if status in {"committed", "aborted"}:
+            return bool(status == "committed")
+        raise ServerUnreachableError(
+            f"The connection to {self.path} was lost during a change. {why}".rstrip(),
+            kept="It is unknown whether the change was written; it was written as a whole, or not"
+            " at all.",
+            hint="When the server is available again, look before you repeat it.",
+        )
 
     def call(
         self, statement: str, parameters: Sequence[Any], patience_s: float | None = None
@@ -655,7 +719,7 @@ class PostgresDriver(DriverBase):
             self._watch(raw, "a change", limit_s, is_patient=True)
             transaction = _Transaction(self, raw)
             try:
-                transaction.begin(of, left_s)
+                transaction.begin(of, left_s, is_once=True)
                 transaction.connection.wait()
             except BaseException:  # otherwise it would stay open
                 self._abandon(transaction)

@@ -133,9 +133,14 @@ class RowObjects(CopiedObjects):
         """Remove a copy, and its row unless it is referenced; return whether there was either."""
         digest, rows = self.digest_at(path), 0
         if digest is not None:
-            with self._driver.write() as connection:
-                rows = connection.execute(_REMOVE, {"digest": digest}).rowcount
-                connection.execute(_REMOVE_PARTS, {"digest": digest})
+            gone = {"digest": digest}
+
+            def remove(connection: Connection) -> int:
+                found = connection.execute(_REMOVE, gone).rowcount
+                connection.execute(_REMOVE_PARTS, gone)
+                return found
+
+            rows = self._driver.transact(remove, is_once=True)
         return super().remove(path) or bool(rows)
 
     def stored_size(self, path: Path) -> int:

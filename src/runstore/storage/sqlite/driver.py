@@ -376,7 +376,13 @@ class SQLiteDriver(DriverBase):
             self._end_of_turn()
         self._has_committed()
 
-    def transact(self, work: Callable[[Connection], T], *, of: Collection[str] | None = None) -> T:
+    def transact(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        of: Collection[str] | None = None,
+        is_once: bool = False,  # noqa: ARG002 - an answer is never lost
+    ) -> T:
         """Call a function in a transaction that is on disk on return, and return its result."""
         with self.write(of) as connection:
             return work(connection)

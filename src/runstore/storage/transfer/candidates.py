@@ -7,6 +7,7 @@ from typing import Any
 
 from runstore.storage.blocks import EXPERIMENT_ID
 from runstore.storage.database import Database, now_micros
+from runstore.storage.driver import Connection
 from runstore.storage.transfer.checking import HIGHEST_NUMBER, is_experiment
 from runstore.storage.transfer.comparing import SeenRun, every_run
 
@@ -73,7 +74,10 @@ def raise_counters(source: Database, target: Database, names: Collection[str] | 
     }
     if not higher:
         return
-    with target.driver.write() as connection:
+
+    def raise_all(connection: Connection) -> None:
         for name, number in sorted(higher.items()):
             values = {"name": name, "number": number, "now": now_micros()}
             connection.execute(EXPERIMENT_ID, values).fetchone()
+
+    target.driver.transact(raise_all)

@@ -113,11 +113,11 @@ def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -
         DamagedError: A run is damaged in the other store; nothing was written.
     """
     uids = [one.uid for one in wanted]
-    late = []
     with source.driver.read() as there, one_moment(there):
         theirs = read_records(there, uids)  # before other writers have to wait
-        with target.driver.write() as here:
-            begin = time.monotonic()
+
+        def write(here: Connection) -> WrittenRuns:
+            begin, late = time.monotonic(), []
             mine = read_records(here, uids)
             writer = Writer(target, there, here)
             for one in wanted:
@@ -127,8 +127,9 @@ def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -
                     _write(writer, there, _numbered(target, here, one, source))
             if not source.is_provisional:
                 _raise_counters(writer, there, wanted)
-            held_s = time.monotonic() - begin
-    return WrittenRuns(late, held_s)
+            return WrittenRuns(late, time.monotonic() - begin)
+
+        return target.driver.transact(write, is_once=True)
 
 
 def _numbered(target: Database, here: Connection, one: Delivery, source: Database) -> Delivery:

@@ -1,0 +1,167 @@
+"""Changes on a server take effect once if a connection is lost, at whatever statement."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from runstore import Status, Store
+from runstore.errors import ServerUnreachableError
+from runstore.storage.metrics.rewinding import remove_points
+from runstore.storage.postgres import driver
+from server_proxy import Proxy
+
+pytest.importorskip("psycopg")
+
+
+@pytest.fixture
+def proxy(url):
+    found = Proxy(url)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def store(proxy):
+    with Store.open(proxy.url) as opened:
+        yield opened
+
+
+def events(store, run, field):
+    return [one for one in store.events(run) if one.field == field]
+
+
+def move(store, run):
+    def work():
+        (moved,) = store.move(run.uid, "other")
+        return moved.run_number
+
+    def check(number):
+        assert [store.get(run.uid).run_number, len(events(store, run.uid, "reference"))] == [
+            number,
+            1,
+        ]
+
+    return work, check
+
+
+def delete(store, run):
+    def check(_):
+        (back,) = store.restore(run.uid)
+        assert [one.new is None for one in events(store, back, "deleted")] == [False, True]
+
+    return lambda: store.delete(run.uid), check
+
+
+def restore(store, run):
+    store.delete(run.uid)
+
+    def check(_):
+        assert len(events(store, run.uid, "deleted")) == 2
+
+    return lambda: store.restore(run.uid), check
+
+
+def purge(store, run):
+    store.delete(run.uid)
+
+    def check(_):
+        assert store.backend.database.is_purged(run.uid)
+
+    return lambda: store.collect_garbage(older_than=timedelta(0)), check
+
+
+def undo(store, run):
+    store.tag(run.uid, {"a": 1})
+    store.tag(run.uid, {"b": 2})
+
+    def check(_):
+        assert dict(store.get(run.uid).tags) == {"a": "1"}
+        assert sum(one.undoes is not None for one in store.events(run.uid)) == 1
+
+    return store.undo, check
+
+
+def rewind(store, run):
+    def check(removed):
+        assert [removed, len(events(store, run.uid, "metrics"))] == [3, 1]
+        assert store.get(run.uid).metric("loss").values.tolist() == [0.0, 1.0]
+
+    return lambda: remove_points(store.backend.database, run.uid, 2, "ann"), check
+
+
+def resume(store, run):
+    def check(again):
+        assert store.get(run.uid).status is Status.RUNNING
+        again.finish()
+        assert [one.new for one in events(store, run.uid, "status")] == ["running"]
+
+    return lambda: store.resume(run.uid), check
+
+
+@pytest.mark.parametrize("is_answered", [False, True], ids=["unheard", "unanswered"])
+@pytest.mark.parametrize("change", [move, delete, restore, purge, undo, rewind, resume])
+def test_a_change_happens_once(store, proxy, change, is_answered):
+    for trip in range(1, 100):
+        with store.start("fit", capture=False) as run:
+            for step in range(5):
+                run.log(loss=float(step))
+        work, check = change(store, run)
+        proxy.is_answered, proxy.cut = is_answered, proxy.trips + trip
+        try:
+            result = work()
+        except ServerUnreachableError:  # before anything was written
+            was_cut, proxy.cut = proxy.trips >= proxy.cut, None
+            result = work()
+        else:
+            was_cut, proxy.cut = proxy.trips >= proxy.cut, None
+        check(result)
+        if not was_cut:
+            return
+    raise AssertionError
+
+
+@pytest.mark.parametrize("is_answered", [False, True], ids=["unheard", "unanswered"])
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_a_transfer_is_complete_after_a_repetition(
+    store, proxy, tmp_path, direction, is_answered, is_full_campaign
+):
+    every = 1 if is_full_campaign else 7
+    with Store.open(tmp_path / "folder") as folder:
+        source, target = (folder, store) if direction == "push" else (store, folder)
+        for trip in range(1, 100, every):
+            with source.start("fit", params={"lr": trip}, capture=False) as run:
+                run.log(loss=trip)
+                run.save("model.bin", b"%d" % trip)
+            proxy.is_answered, proxy.cut = is_answered, proxy.trips + trip
+            with suppress(ServerUnreachableError):
+                getattr(folder, direction)(store)
+            was_cut, proxy.cut = proxy.trips >= proxy.cut, None
+            done = getattr(folder, direction)(store)
+            assert done.skipped == ()
+            assert target.get(run.uid).metric("loss").values.tolist() == [trip]
+            assert len(target.find()) == len(source.find())
+            if not was_cut:
+                return
+    raise AssertionError
+
+
+def test_an_unknown_result_is_said(store, proxy, url, monkeypatch):
+    """The server commits, and is gone before it can be asked."""
+    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    run = store.start("fit", capture=False)
+    run.finish()
+    commit = driver._Transaction.commit
+
+    def lost(transaction):
+        proxy.is_answered, proxy.cut = True, proxy.trips + 1
+        proxy.refuses = True
+        commit(transaction)
+
+    with monkeypatch.context() as patch, pytest.raises(ServerUnreachableError) as found:
+        patch.setattr(driver._Transaction, "commit", lost)
+        store.delete(run.uid)
+
+    assert "unknown whether the change was written" in str(found.value)
+    with Store.open(url) as other:
+        assert len(other.find()) == 0
