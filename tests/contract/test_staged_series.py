@@ -51,9 +51,9 @@ def parts_of(monkeypatch, *, end=None, then=lambda: None):
         if len(written) == end:
             raise CutError
         then()
-        before = copy._points
+        before = copy.points
         write_part(copy, source, target, rows)
-        written.append(copy._points - before)
+        written.append(copy.points - before)
 
     monkeypatch.setattr(points.SeriesCopy, "write_part", noted)
     return written
@@ -150,5 +150,85 @@ def test_a_removed_run_with_a_long_series_is_restored(stores, run):
 
     assert a.push(b).skipped[0].why == "deleted"
     assert a.push(b, restore=True).added == 1
+    assert everything(a) == everything(b)
+    assert_sound(b)
+
+
+# Runs in both stores
+
+
+@pytest.fixture
+def grown(stores, run):
+    """Return a run in both stores that gained points in the first."""
+    a, b = stores
+    a.push(b)
+    with a.resume(run) as again:
+        again.log_points("loss", [float(one) for one in range(POINTS)])
+        again.log_points("new", [float(one) for one in range(2_000)])
+    return run
+
+
+def test_what_a_run_in_both_stores_gained_is_written_in_parts(stores, grown, monkeypatch):
+    a, b = stores
+    counts = []
+    written = parts_of(
+        monkeypatch, then=lambda: counts.append(len(b.get(grown).metric("loss").values))
+    )
+
+    result = a.push(b)
+
+    assert (result.changed, result.points) == (1, POINTS + 2_000 + POINTS)
+    assert max(written[1:]) <= 32 * 64
+    assert counts == sorted(counts)  # it grows like that of a program that logs
+    assert len({*counts}) > 2
+    assert everything(a) == everything(b)
+    assert_sound(b)
+    assert a.push(b).unchanged == 1
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4, 6])
+def test_a_gain_that_was_interrupted_continues(stores, grown, monkeypatch, parts):
+    a, b = stores
+    cut_after(monkeypatch, a, b, parts)
+    half = b.get(grown)
+    assert half.metric("loss").values.tolist() == [
+        float(one % POINTS) for one in range(half.metrics["loss"].count)
+    ]
+    assert_sound(b)
+    written = parts_of(monkeypatch)
+
+    a.push(b)
+
+    assert everything(a) == everything(b)
+    assert_sound(b)
+    assert sum(written) < 3 * POINTS
+
+
+def test_an_edit_during_a_gain_is_kept(stores, grown, monkeypatch):
+    a, b = stores
+    in_one_part = staging._in_one_part
+
+    def edited(*arguments):
+        b.edit(grown, notes="meanwhile")
+        return in_one_part(*arguments)
+
+    monkeypatch.setattr(staging, "_in_one_part", edited)
+
+    a.push(b)
+
+    assert b.get(grown).notes == "meanwhile"
+    assert len(b.get(grown).metric("loss").values) == 2 * POINTS
+    assert_sound(b)
+
+
+def test_points_that_are_no_gain_are_joined_as_before(stores, grown):
+    a, b = stores
+    with b.resume(grown) as again:
+        again.log_points("loss", [float(-one) for one in range(3_000)])
+
+    a.push(b)
+    b.push(a)
+
+    assert len(b.get(grown).metric("loss").values) == 2 * POINTS + 3_000
     assert everything(a) == everything(b)
     assert_sound(b)

@@ -57,7 +57,7 @@ from runstore.storage.transfer.joining import PointJoiner
 from runstore.storage.transfer.merging import merged
 from runstore.storage.transfer.places import placed_as
 from runstore.storage.transfer.records import RunRecord
-from runstore.storage.transfer.staging import long_series, stage
+from runstore.storage.transfer.staging import extend, long_gains, long_series, stage
 from runstore.storage.transfer.transaction import DamagedError, Delivery, records_of, write_runs
 
 if TYPE_CHECKING:
@@ -349,20 +349,42 @@ class _Transfer:
         return late
 
     def _staged(self, wanted: Iterable[Delivery]) -> Iterator[Delivery]:
-        """Write the long series of new runs first."""
-        source, target = self._source.database, self._target.database
+        """Write the long series of runs first."""
         for one in wanted:
-            is_removed = one.mine is not None and not one.mine.is_staged
-            if is_removed or source.is_provisional or not long_series(one.theirs):
-                yield one
-                continue
             try:
-                stage(source, target, one.theirs)
+                yield self._with_series(one) if one.is_new else self._with_gains(one)
             except StoreCorruptError as error:
                 self._skip(one.theirs.row.reference, one.uid, DAMAGED, error.what)
-                continue
-            known, _ = records_of(target, [one.uid])
-            yield one._replace(mine=known.get(one.uid))
+
+    def _with_series(self, one: Delivery) -> Delivery:
+        """Write the long series of a new run."""
+        source, target = self._source.database, self._target.database
+        is_removed = one.mine is not None and not one.mine.is_staged
+        if is_removed or source.is_provisional or not long_series(one.theirs):
+            return one
+        stage(source, target, one.theirs)
+        return one._replace(mine=self._mine(one.uid))
+
+    def _with_gains(self, one: Delivery) -> Delivery:
+        """Write what the long series of a run in both stores gained."""
+        mine = one.mine
+        gains = [] if mine is None else long_gains(mine, one.theirs, one.after)
+        if mine is None or not gains:
+            return one
+        databases = self._source.database, self._target.database
+        for key in gains:
+            if not extend(*databases, mine, one.theirs, key):
+                break  # it is written with the run, unless the run was changed
+        now = self._mine(one.uid)
+        if now is None or now._replace(series=mine.series) != mine:
+            return one  # it was changed meanwhile, which is noticed when it is written
+        after = one._replace(mine=now)
+        self._points += one.points - after.points
+        return after
+
+    def _mine(self, uid: str) -> RunRecord | None:
+        known, _ = records_of(self._target.database, [uid])
+        return known.get(uid)
 
     def _count(self, one: Delivery) -> None:
         self._points += one.points

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise, takewhile
+from itertools import chain, compress, pairwise, takewhile
 from typing import NamedTuple
 
 from runstore.storage.database import Database
@@ -91,6 +91,14 @@ def joined(
     """
     sides = (mine, theirs)
     known = [one.record.series.get(key) for one in sides]
+    is_whole = key.key.startswith(NEVER_REMOVED) or not (mine.removals or theirs.removals)
+    if is_whole and known[0] is not None and known[1] is not None:
+        contains = _continuing(
+            chunks_of_series(here, mine.record.row.id, key),
+            chunks_of_series(there, theirs.record.row.id, key),
+        )
+        if any(contains):
+            return max(compress([known[0], known[1]], contains), key=repr)
     stored = [
         () if summary is None else tuple(chunks_of_series(connection, one.record.row.id, key))
         for connection, one, summary in zip((here, there), sides, known, strict=True)
@@ -114,6 +122,46 @@ def joined(
     if equal:
         return max(equal, key=repr)
     return Joined(_summary(stored[0][:kept], rest), kept, rest)
+
+
+def _continuing(mine: Iterator[bytes], theirs: Iterator[bytes]) -> tuple[bool, bool]:
+    """Check for each of two series whether it begins with all points of the other.
+
+    This is the usual case: one of them was continued. A few chunks are in memory at once.
+
+    Args:
+        mine: The chunks of one series.
+        theirs: The chunks of the other.
+    """
+    left, others = _no_points(), _no_points()
+    while True:
+        if not left[0] and not others[0]:
+            pair = next(mine, None), next(theirs, None)
+            if None not in pair and pair[0] == pair[1]:
+                continue
+            left, others = map(_exact, pair)
+        left = left if left[0] else _exact(next(mine, None))
+        others = others if others[0] else _exact(next(theirs, None))
+        if not left[0] or not others[0]:
+            return not others[0], not left[0]
+        count = min(len(left[0]), len(others[0]))
+        if any(one[:count] != other[:count] for one, other in zip(left, others, strict=True)):
+            return False, False
+        left = [one[count:] for one in left]
+        others = [one[count:] for one in others]
+
+
+def _no_points() -> list[array[int]]:
+    return [array("q"), array("q"), array("q")]
+
+
+def _exact(chunk: bytes | None) -> list[array[int]]:
+    """Return times, steps and the bits of the values in a chunk; empty without one."""
+    if chunk is None:
+        return _no_points()
+    columns = chunks.unpack(chunk)
+    bits = column_of("q", bytes_of(array("d", columns.values)))
+    return [array("q", columns.times), array("q", columns.steps), bits]
 
 
 def columns_of(points: Iterable[Point]) -> Columns:

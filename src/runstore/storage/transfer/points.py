@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 from runstore.errors import StoreCorruptError
@@ -53,23 +54,35 @@ class SeriesCopy:
         is_new: Whether the series is not in the target.
 
     Attributes:
+        key: The series.
         is_done: Whether the series is complete, with its summary.
+        points: Number of points in the chunks so far.
+        part: The chunks of the last part.
+        replaced: The chunks in the target that the first part replaces, as many as a part has.
     """
 
     def __init__(
         self, runs: tuple[int, int], key: KeyOf, summary: Summary, *, is_new: bool = False
     ) -> None:
         self.is_done = False
+        self.points = 0
+        self.part: list[bytes] = []
+        self.replaced: list[bytes] = []
+        self.key = key
         self._runs = runs
-        self._key = key
         self._summary = summary
         self._is_new = is_new
         self._after = -1  # the last chunk that was written
-        self._points = 0
         self._there: dict[str, int] = {}
         self._here: dict[str, int] = {}
         self._has_chunks = False
         self._level = (-1, -1)
+
+    def place_in(self, target: Connection) -> dict[str, int]:
+        """Return the key columns of the series in the target; the key may be missing."""
+        found = target.execute(KEY_ID, {"key": self.key.key}).fetchone()
+        key_id = -1 if found is None else int(found[0])
+        return {"run_id": self._runs[1], "set_index": self.key.set_index, "key_id": key_id}
 
     def write(self, source: Connection, target: Connection, rows: PointRows) -> None:
         """Write all of it within the caller's transactions; see `write_part`."""
@@ -87,6 +100,7 @@ class SeriesCopy:
         Raises:
             StoreCorruptError: The points are damaged, or do not match their summary.
         """
+        self.part, self.replaced = [], []
         if not self._there:
             self._begin(source, target, rows)
         if not self._has_chunks:
@@ -100,21 +114,19 @@ class SeriesCopy:
 
     def _begin(self, source: Connection, target: Connection, rows: PointRows) -> None:
         """Keep the equal chunks at the beginning, and remove the other ones."""
-        self._there = _place(source, self._runs[0], self._key)
+        self._there = _place(source, self._runs[0], self.key)
         _check_summary(source, self._there, self._summary)
-        self._here = {
-            "run_id": self._runs[1],
-            "set_index": self._key.set_index,
-            "key_id": rows.key_id(target, self._key.key),
-        }
+        rows.key_id(target, self.key.key)
+        self._here = self.place_in(target)
         if self._is_new:
             return
         kept = 0
         mine, theirs = _chunks(target, self._here), _chunks(source, self._there)
-        for one, other in zip(mine, theirs):  # noqa: B905 - to the shorter end
-            if one != other or one[1] < chunks.FILLED_UP:
+        for one in mine:
+            if one != next(theirs, None) or one[1] < chunks.FILLED_UP:
+                self.replaced = [chunk for _, _, chunk in islice(chain([one], mine), _AT_ONCE)]
                 break
-            kept, self._points = kept + 1, self._points + one[1]
+            kept, self.points = kept + 1, self.points + one[1]
         self._after = kept - 1
         _remove_after(target, self._here, kept)
 
@@ -124,11 +136,12 @@ class SeriesCopy:
             digest = chunks.chunk_digest((*self._here.values(), index, count), chunk)
             packed = {"chunk_index": index, "count": count, "chunk": chunk, "digest": digest}
             rows.add(PUT_CHUNK, {**self._here, **packed})
-            self._after, self._points = index, self._points + count
+            self.part.append(chunk)
+            self._after, self.points = index, self.points + count
         self._has_chunks = len(some) < _AT_ONCE
-        if self._has_chunks and self._points != self._summary.points:
-            wrong = f"{self._points:,} points are there, not {self._summary.points:,}"
-            raise _damaged(self._key, wrong)
+        if self._has_chunks and self.points != self._summary.points:
+            wrong = f"{self.points:,} points are there, not {self._summary.points:,}"
+            raise _damaged(self.key, wrong)
 
     def _write_levels(self, source: Connection, rows: PointRows) -> bool:
         """Write some rows of the levels of detail; return whether there were any."""

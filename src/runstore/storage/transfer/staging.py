@@ -1,22 +1,29 @@
-"""Long series of new runs: their points are written before the run, a few at a time.
+"""Long series of runs: their points are written before the run, a few at a time.
 
-Meanwhile, the run has a row like a permanently removed run, which is not shown anywhere, with a
-mark. An interrupted transfer continues after the last written points; `gc` removes what was not
-continued.
+Meanwhile, a new run has a row like a permanently removed run, which is not shown anywhere, with a
+mark. A series that was continued grows in parts, like that of a program that logs. An interrupted
+transfer continues after the last written points; `gc` removes what was not continued.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from runstore.storage.blocks import EXPERIMENT_ID
 from runstore.storage.database import Database, RunCells, now_micros
 from runstore.storage.driver import Connection
+from runstore.storage.metrics import chunks
+from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.table import SUMMARY, Total, put_summary, summed
 from runstore.storage.transfer.points import PointRows, SeriesCopy
-from runstore.storage.transfer.records import STAGED, RunRecord, one_moment
+from runstore.storage.transfer.records import STAGED, RunRecord, Summary, one_moment
 
+T = TypeVar("T")
 # Shorter series are written with their run.
 LONG_SERIES = 50_000
 PLACE_OF = """
@@ -59,22 +66,129 @@ def stage(source: Database, target: Database, record: RunRecord) -> None:
         StoreCorruptError: Points are damaged in the source.
     """
     uid = record.row.uid
-    with target.driver.write() as here:
+
+    def begin(here: Connection) -> int:
         found = here.execute(ROW_OF_UID, {"uid": uid}).fetchone()
-        row_id = _hidden(target, here, record) if found is None else found[0]
+        return _hidden(target, here, record) if found is None else int(found[0])
+
+    row_id = target.driver.transact(begin, is_once=True)
     for key in long_series(record):
-        copy = None
-        while copy is None or not copy.is_done:
-            with (
-                source.driver.read() as there,
-                one_moment(there),
-                target.driver.write(of=[uid]) as here,
-            ):
-                here.lock_new_keys([key.key])
-                copy = copy or SeriesCopy((record.row.id, row_id), key, record.series[key])
-                rows = PointRows(here)
-                copy.write_part(there, here, rows)
-                rows.write()
+        done = SeriesCopy((record.row.id, row_id), key, record.series[key])
+        while not done.is_done:
+            done = _in_one_part(source, target, uid, partial(_with_next_part, done=done))
+
+
+def _in_one_part(
+    source: Database, target: Database, uid: str, work: Callable[[Connection, Connection], T]
+) -> T:
+    """Call a function with a snapshot of the source and a transaction about a run."""
+    with source.driver.read() as there, one_moment(there):
+        return target.driver.transact(lambda here: work(there, here), of=[uid], is_once=True)
+
+
+def _with_next_part(there: Connection, here: Connection, done: SeriesCopy) -> SeriesCopy:
+    """Write the next part of a series, after those that are done."""
+    one, rows = copy(done), PointRows(here)
+    here.lock_new_keys([one.key.key])
+    one.write_part(there, here, rows)
+    rows.write()
+    return one
+
+
+# Series that were continued
+
+
+class _OtherSeriesError(Exception):
+    """A series is not what the points of the other store continue."""
+
+
+def long_gains(mine: RunRecord, theirs: RunRecord, after: RunRecord) -> list[KeyOf]:
+    """Return the series of a run in both stores that are continued before the run is written."""
+    return [
+        key
+        for key, summary in theirs.series.items()
+        if after.series.get(key) == summary
+        and summary.points - _points_of(mine.series.get(key)) >= LONG_SERIES
+    ]
+
+
+def _points_of(summary: Summary | None) -> int:
+    return 0 if summary is None else summary.points
+
+
+def extend(
+    source: Database, target: Database, mine: RunRecord, theirs: RunRecord, key: KeyOf
+) -> bool:
+    """Continue a series of a run that both stores have; durable on return.
+
+    After each part, the series and its summary are complete up to a point.
+
+    Returns:
+        Whether the series is complete. It is not if it was changed meanwhile, or if its points
+        are not the first ones of the other store.
+
+    Raises:
+        StoreCorruptError: Points are damaged in the source.
+    """
+    known = mine.series.get(key)
+    done = SeriesCopy((theirs.row.id, mine.row.id), key, theirs.series[key], is_new=known is None)
+    while not done.is_done:
+        work = partial(_continued, done=done, known=known)
+        try:
+            done, known = _in_one_part(source, target, mine.row.uid, work)
+        except _OtherSeriesError:
+            return False
+    return True
+
+
+def _continued(
+    there: Connection, here: Connection, done: SeriesCopy, known: Summary | None
+) -> tuple[SeriesCopy, Summary | None]:
+    """Write the next part of a series, and its summary so far.
+
+    Args:
+        there: A snapshot of the source.
+        here: A transaction of the target.
+        done: The parts so far.
+        known: The summary so far; None without points.
+
+    Raises:
+        _OtherSeriesError: The series has other points.
+    """
+    stored = here.execute(SUMMARY, done.place_in(here)).fetchone()
+    if (stored and tuple(stored)) != (known and known[: len(Total._fields)]):
+        raise _OtherSeriesError
+    one = _with_next_part(there, here, done)
+    if one.is_done or not one.part:
+        return one, known
+    columns, replaced = _columns(one.part), _columns(one.replaced)
+    count = len(replaced.values)
+    if _points_of(known) != one.points - len(columns.values) + count or any(
+        mine.tobytes() != theirs[:count].tobytes()
+        for mine, theirs in zip(replaced, columns, strict=True)
+    ):
+        raise _OtherSeriesError
+    before = None if known is None else Total._make(known[: len(Total._fields)])
+    new = columns.values[count:]
+    total = summed(new, before) if new else before
+    if total is not None:
+        put_summary(here, done.place_in(here), total, Columns(*columns))
+        known = Summary(*total, columns.steps[-1], columns.times[-1])
+    return one, known
+
+
+class _Arrays(NamedTuple):
+    steps: array[Any]
+    times: array[Any]
+    values: array[Any]
+
+
+def _columns(some: Iterable[bytes]) -> _Arrays:
+    """Return the points in some chunks."""
+    found = _Arrays(array("q"), array("q"), array("d"))
+    for one in some:
+        chunks.extend(Columns(*found), chunks.unpack(one))
+    return found
 
 
 def _hidden(target: Database, here: Connection, record: RunRecord) -> int:
