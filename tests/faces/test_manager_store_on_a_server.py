@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -245,17 +246,69 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_and_not_the_run(here, u
         assert opened.get(block["reference"]).run_number == 1
 
 
-def test_a_server_that_is_away_leaves_the_list_readable(here, url, monkeypatch):
+@pytest.fixture
+def away(url, monkeypatch):
+    """Return a function that makes the server unavailable inside a block."""
+    from postgres_server import admin
+    from runstore import store as stores
+    from runstore.recording import aside
+    from runstore.storage.postgres import driver
+
+    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    name = url.partition("?")[0].rpartition("/")[2]
+
+    @contextmanager
+    def block():
+        stores._shared.clear()
+        aside._warned.clear()
+        admin(
+            f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",  # noqa: S608 - our own name
+        )
+        yield
+        stores._shared.clear()
+        admin(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+    return block
+
+
+def test_a_server_that_is_away_leaves_the_list_complete(here, url, away):
     ManagerStore("data").add_run(Manager())
     before = blocks_of(here / "data")
-    monkeypatch.setenv("RUNSTORE_URL", "postgresql://nobody@127.0.0.1:1/runs")
 
-    store = ManagerStore("data")
+    with away():
+        with pytest.warns(StoreWarning, match="recorded on this machine"):
+            store = ManagerStore("data")
+        assert store.runs == before
+        assert store.get_run(before[0]["reference"]) == (before[0], 0)
+        manager = Manager()
+        block = store.add_run(manager)
+        manager.status = "complete"
+        store.update_run(manager)
+        other = ManagerStore("data")
+        assert blocks_of(here / "data") == [*before, block] == store.runs == other.runs
+        manager = Manager()
+        other.add_run(manager)
+        assert len(blocks_of(here / "data")) == 3
+        manager.status = "complete"
+        other.update_run(manager)
+        before[0]["notes"] = other.runs[0]["notes"] = "an edit"
+        with pytest.warns(StoreWarning, match="Edits of runs on the server were not saved"):
+            other.save()
 
-    assert store.runs == before
-    assert store.get_run(before[0]["reference"]) == (before[0], 0)
-    with pytest.raises(OSError, match=r"127\.0\.0\.1"):
-        store.add_run(Manager())
+    again = ManagerStore("data")
+    Store.open().close()  # delivers what the shared store left to a thread
+    again.load()
+    assert [one["run_number"] for one in again.runs] == [1, 2, 3]
+    assert [one["run_number"] for one in blocks_of(here / "data")] == [1, 2, 3]
+    assert again.runs[1]["status"] == "complete"
+    assert again.get_run(block["reference"])[1] == 1
+
+
+def test_a_first_folder_without_its_server_is_begun(here, url, away):
+    with away(), pytest.warns(StoreWarning, match="recorded on this machine"):
+        block = ManagerStore("data").add_run(Manager())
+    assert blocks_of(here / "data") == [block]
 
 
 def test_a_file_is_complete_while_others_are_in_the_middle_of_a_change(here, url):

@@ -38,7 +38,6 @@ from runstore.recording.active import ActiveRun, current_run
 from runstore.storage.backend import RUNS
 from runstore.storage.files.safe_files import levels_below, make_folder, write_whole
 from runstore.storage.sqlite.paths import make_folders
-from runstore.store import open_shared
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -231,7 +230,7 @@ class ArtifactManager:
     def _add(self) -> None:
         kept = self._manager_store = ManagerStore._of(self._home)  # noqa: SLF001 - the same room
         self.run_info = kept.add_run(self)
-        run = self.run = watched_as(self.run_info["reference"], open_shared(self._home.location))
+        run = self.run = watched_as(self.run_info["reference"], kept.store)
         if run is not None:
             run.capture_the_rest()
         if self.status != INCOMPLETE:

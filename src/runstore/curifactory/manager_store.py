@@ -25,19 +25,27 @@ from runstore.curifactory.manager_attributes import (
     tell_commit,
     trees_said_by,
 )
-from runstore.errors import StoreError, StoreReadOnlyError, StoreUnavailableError, UsageError
+from runstore.errors import (
+    ServerUnreachableError,
+    StoreError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    UsageError,
+)
+from runstore.location import make_folder
 from runstore.model import arguments
 from runstore.model.block import NO_REPOSITORY, Block
 from runstore.model.reference import check_experiment_name, new_uid
 from runstore.model.values import clean_text
 from runstore.storage.backend import STORE_JSON
-from runstore.storage.blocks import BlockRow, BlockWriter
+from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.storage.database import now_micros
 from runstore.store import Store, open_shared
 from runstore.store_json.file import read_block_file, read_list
 from runstore.store_json.lists import Lists, refresh_lists
 from runstore.store_json.run_list import Edits, Mirror, merged, plain
 from runstore.store_json.sync import trees_of
+from runstore.store_json.waiting import WaitingSync
 from runstore.user_warnings import warn
 
 
@@ -203,7 +211,7 @@ class ManagerStore:
                 process = current_process()
                 row_id = writer.start(experiment, made, process=process, facts=facts, trees=trees)
             row = self._written(row_id)
-            run = ManagedRun(self._store or self._open_store(), row.run)
+            run = ManagedRun(self.store, row.run)
             run.params_said = parameters_said_by(mngr)
             watch(run)
             shown = self._mirror.block_of(row_id)
@@ -294,7 +302,10 @@ class ManagerStore:
         return list(zip(ids, blocks, strict=True)) if is_whole else None
 
     def _from_database(self) -> list[tuple[int, Block]]:
-        return [(row.id, row.block) for row in self._table.rows()]
+        """Return the runs; those of a server that cannot be reached have negative numbers."""
+        rows = [(row.id, row.block) for row in self._table.rows()]
+        others = self._sync.others() if isinstance(self._sync, WaitingSync) else []
+        return [*enumerate(others, -len(others)), *rows]
 
     def _refresh(self) -> None:
         """Show new changes by others; costs one read of a counter if there are none."""
@@ -318,12 +329,36 @@ class ManagerStore:
 
     def _open(self) -> None:
         store = open_shared(self._home.location)
-        store.backend.make()
-        self._sync = store.backend.part(Lists).of_folder(self._folder)
+        try:
+            store.backend.make()
+            self._sync = store.backend.part(Lists).of_folder(self._folder)
+            self._store = store
+        except ServerUnreachableError as error:
+            self._open_aside(store, error)
         self._table = self._sync.table
-        self._store = store
         self._bring_together()
         self._seen = self._table.newest_change()
+
+    def _open_aside(self, store: Store, error: ServerUnreachableError) -> None:
+        """Use the runs that wait on this machine, because the server cannot be reached."""
+        from runstore.recording.aside import recorded_aside
+
+        if self._home.server is None:
+            raise error
+        make_folder(self._folder)
+        with recorded_aside(self._home.server, error.what):
+            self._store = store._waiting_store()  # noqa: SLF001 - see `Store.start`
+        table = BlockTable(self._store.backend.database)
+        self._sync = WaitingSync(self._folder, table, is_apart=True)
+
+    @property
+    def store(self) -> Store:
+        """The store with the runs; that of this machine if the server cannot be reached.
+
+        Raises:
+            StoreReadOnlyError: It cannot be written.
+        """
+        return self._store or self._open_store()
 
     def _open_store(self) -> Store:
         if self._store is None:
@@ -369,6 +404,8 @@ class ManagerStore:
         """Apply the user's edits to the present contents of the store."""
         settled = []
         author = current_author()
+        if min((*(one[0] for one in edits.changed), *(one[0] for one in edits.removed), 0)) < 0:
+            warn("Edits of runs on the server were not saved: it cannot be reached.")
         for row_id, before, now in edits.changed:
             row = writer.row(row_id)
             if row is None or row.is_deleted:

@@ -90,7 +90,7 @@ def record_on_server(
         return kept_run(backend, past.new.uid)
     except (ServerUnreachableError, StoreLockedError) as error:
         why = error.what
-    with _recorded_aside(server, why):
+    with recorded_aside(server, why):
         other = aside().backend
         past = past_run(other, asked) if past is None else past
         write(other, past, artifacts, who)
@@ -102,7 +102,7 @@ def _start_aside(
 ) -> ActiveRun:
     run: ActiveRun | None = None
     try:
-        with _recorded_aside(server, why):
+        with recorded_aside(server, why):
             run = _started(aside(), asked)
     except BaseException as error:  # of a signal handler, or a warning that is an error
         if run is not None:
@@ -112,7 +112,7 @@ def _start_aside(
 
 
 @contextmanager
-def _recorded_aside(server: ServerLocation, why: str) -> Iterator[None]:
+def recorded_aside(server: ServerLocation, why: str) -> Iterator[None]:
     """Warn that the block records on this machine, and keep its store in place meanwhile."""
     try:
         make_own_folder(server.folder, server.shown)

@@ -58,8 +58,15 @@ class Lists:
         return sync
 
     def _at(self, folder: Path) -> BlockSync:
-        is_apart = self._backend.server is not None
-        return self._known.setdefault(folder, BlockSync(folder, self._table, is_apart=is_apart))
+        if self._backend.server is None:
+            return self._known.setdefault(folder, BlockSync(folder, self._table))
+        sync = BlockSync(folder, self._table, is_apart=True, waiting=self._waiting)
+        return self._known.setdefault(folder, sync)
+
+    def _waiting(self) -> set[str]:
+        from runstore.storage.postgres.waiting import waiting_references
+
+        return waiting_references(self._backend.path)
 
     def folders(self) -> list[Path]:
         """Return the folders that may have a file."""

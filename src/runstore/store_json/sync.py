@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,10 +61,19 @@ class BlockSync:
         folder: The folder of the file.
         table: The runs.
         is_apart: Whether the database is elsewhere, so that it may be writable if the file is not.
+        waiting: Returns the references of runs that wait on this machine for the database.
     """
 
-    def __init__(self, folder: Path, table: BlockTable, *, is_apart: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        table: BlockTable,
+        *,
+        is_apart: bool = False,
+        waiting: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self._is_apart = is_apart
+        self._waiting = waiting
         self.folder = folder
         self.path = folder / STORE_JSON
         self.table = table
@@ -214,11 +223,14 @@ class BlockSync:
                 f"{self.path} is damaged; it was kept as {aside.name}, and rewritten from the"
                 f" known runs. {_told(found.problems)}"
             )
+        # They are delivered with all their data.
+        waiting = self._waiting()
+        blocks = [one for one in found.blocks if one.get("reference") not in waiting]
         shown = state.get("changed")
         # Runs missing in a damaged file were not removed by anybody.
         base = shown if isinstance(shown, int) and not found.problems else None
         taken = BlockMerge(self.table, base=base, seen_at=_changed_at(self.path)).take(
-            found.blocks, trees_of(self.folder), self.folder
+            blocks, trees_of(self.folder), self.folder
         )
         if taken.is_news:
             warn(f"{self.path} was changed by another program; imported: {taken.told()}.")
@@ -227,7 +239,7 @@ class BlockSync:
                 f"{self.path} no longer shows {listed(taken.left_out)}; the runs are kept,"
                 " and the file shows them again. To delete runs: runstore rm."
             )
-        is_same = taken.is_same and not found.problems
+        is_same = taken.is_same and len(blocks) == len(found.blocks) and not found.problems
         return {"changed": taken.newest, "last_id": taken.last_id, "is_same": is_same}
 
     def _is_followed(self, lock: FileLock, state: Mapping[str, Any], stamp: Stamp | None) -> bool:
