@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from runstore import background
 from runstore.config import IfDone, current_author, is_there, is_usable, working_directory
 from runstore.errors import (
-    NotFoundError,
     ServerUnreachableError,
-    StoreCorruptError,
     StoreError,
     StoreLockedError,
     UsageError,
@@ -30,7 +28,6 @@ from runstore.location import (
     find_place,
     make_folder,
     offer_own_folder,
-    server_of,
     unreachable,
     warn_of_store_apart,
 )
@@ -68,7 +65,6 @@ if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.analysis.reruns.subjects import Similar
     from runstore.exports.dataset import Exported
-    from runstore.maintenance.delivery import DeliveryLater
     from runstore.maintenance.settle import Settled
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.metric_directions import Direction
@@ -92,6 +88,7 @@ if TYPE_CHECKING:
     from runstore.storage.edits import Undone
     from runstore.storage.integrity.history import Verified
     from runstore.storage.postgres.location import ServerLocation
+    from runstore.waiting import WaitingRuns
 
 TRASH_KEPT = timedelta(days=30)
 # How long opening a store may deliver runs that wait on this machine; starts do not wait for that.
@@ -126,7 +123,7 @@ class Store:
             )
         self.path = backend.path
         self.backend = backend
-        self._aside: Store | None = None
+        backend.open_store = Store.open
         backend.take_lines = _take_lines
         backend.show_changes = _show_changes
 
@@ -152,8 +149,7 @@ class Store:
         """
         path = find_place(location)
         if not isinstance(path, Path):
-            within_s = 0.0 if create else _DELIVERED_WITHIN_S
-            return cls._on_server(path, create=create is not False, deliver_within_s=within_s)
+            return cls._on_server(path, create=create is not False, is_starting=bool(create))
         if is_there(path / DATABASE):
             backend = Backend(path, _database_at(path, create=create is not False))
             store = cls(backend)
@@ -173,10 +169,16 @@ class Store:
 
     @classmethod
     def _on_server(
-        cls, server: ServerLocation, *, create: bool, deliver_within_s: float | None = 0.0
+        cls,
+        server: ServerLocation,
+        *,
+        create: bool,
+        is_starting: bool = False,
+        delivers: bool = True,
     ) -> Store:
         from runstore.storage.postgres import away
         from runstore.storage.postgres.database import ServerDatabase
+        from runstore.storage.postgres.waiting import is_waiting
 
         if create and away.remembered(server.folder):
             return cls._to_reach_later(server)
@@ -191,8 +193,8 @@ class Store:
         store = cls(backend)
         take_in(backend)
         _show_changes(backend)  # of other machines
-        if deliver_within_s is not None:
-            _deliver_some(store, deliver_within_s)
+        if delivers and is_waiting(server.folder):
+            _waiting(backend).deliver_some(0.0 if is_starting else _DELIVERED_WITHIN_S)
         return store
 
     @classmethod
@@ -204,19 +206,6 @@ class Store:
         backend.maker = functools.partial(ServerDatabase, server)
         return cls(backend)
 
-    def _waiting_store(self) -> Store:
-        """Return the store of the runs that wait on this machine for the server."""
-        from runstore.storage.postgres.waiting import WAITING, set_aside
-
-        if self._aside is None or not self._aside.backend.is_in_place:
-            try:
-                self._aside = Store.open(self.path / WAITING)
-            except StoreCorruptError as error:
-                set_aside(self.path, lambda: Store.open(self.path / WAITING).close(), error)
-                self._aside = Store.open(self.path / WAITING)
-            self._aside.backend.is_fresh = False
-        return self._aside
-
     def close(self) -> None:
         """Close the connections, after writing facts that are still being captured.
 
@@ -224,9 +213,9 @@ class Store:
         """
         background.wait_until_done()
         live_runs.forget(lambda run: isinstance(run, Execution) and run.run.store is self)
+        if self.backend.server is not None:
+            _waiting(self.backend).close()
         self.backend.close()
-        if self._aside is not None:
-            self._aside.close()
 
     def __enter__(self) -> Store:
         return self
@@ -397,9 +386,7 @@ class Store:
             hostname=hostname,
         )
         if self.backend.server is not None:
-            from runstore.recording.aside import record_on_server
-
-            return record_on_server(self.backend, asked, artifacts, author, self._waiting_store)
+            return _waiting(self.backend).record(asked, artifacts, author)
         past = past_run(self.backend, asked)
         self.backend.make()
         write(self.backend, past, artifacts, author_named(author))
@@ -1449,29 +1436,21 @@ def store_with(store: Store, name: str | Run | ActiveRun) -> tuple[Store, Run]:
     try:
         return store, run_named(store.backend, name)
     except (RunWaitsError, ServerUnreachableError):
-        from runstore.storage.postgres.waiting import is_waiting
-
-        if names.is_provisional(run_name(name)) and is_waiting(store.path):
-            with suppress(NotFoundError):
-                waiting = store._waiting_store()  # noqa: SLF001 - this module's own
-                return waiting, waiting.get(name)
-        raise
+        found: tuple[Store, Run] | None = _waiting(store.backend).named(name)
+        if found is None:
+            raise
+        return found
 
 
 def started(store: Store, request: StartRequest) -> ActiveRun:
     """Start a run in a store; see `Store.start`."""
     if store.backend.server is None:
         return start(store.backend, request, store)
-    from runstore.recording.aside import start_on_server
-
-    run = start_on_server(store.backend, request, store, store._waiting_store)  # noqa: SLF001 - this module's own
-    if run.store is store and store._aside is not None:  # noqa: SLF001 - the same
-        background.do_later(_delivery(store))  # the server has returned
-    return run
+    return _waiting(store.backend).start(request, store)
 
 
 def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:
-    """Open a store for `deliver`; nothing is delivered yet.
+    """Open a store whose waiting runs are to be delivered; nothing is delivered yet.
 
     Raises:
         ServerUnreachableError: The server cannot be reached.
@@ -1479,18 +1458,9 @@ def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:
     place = find_place(location)
     if isinstance(place, Path):
         return Store.open(location, create=False)
-    store = Store._on_server(place, create=True, deliver_within_s=None)  # noqa: SLF001 - this module's own
+    store = Store._on_server(place, create=True, delivers=False)  # noqa: SLF001 - this module's own
     store.backend.make()
     return store
-
-
-def waiting_runs(store: Store) -> int:
-    """Return the number of runs that wait on this machine for the server of a store."""
-    if store.backend.server is None:
-        return 0
-    from runstore.storage.postgres.waiting import count_waiting
-
-    return count_waiting(store.path)
 
 
 def waiting_store_of(location: str | os.PathLike[str] | None = None) -> Store | None:
@@ -1501,96 +1471,6 @@ def waiting_store_of(location: str | os.PathLike[str] | None = None) -> Store | 
     from runstore.storage.postgres.waiting import WAITING, is_waiting
 
     return Store.open(place.folder / WAITING) if is_waiting(place.folder) else None
-
-
-def waiting_for_others(store: Store) -> list[tuple[str, Path, int]]:
-    """Return the runs that wait on this machine for other servers than that of a store.
-
-    Returns:
-        The URL, the folder of the waiting runs and their number, for each server.
-    """
-    from runstore.storage.postgres.waiting import WAITING, count_waiting
-
-    return [
-        (server_of(folder), folder / WAITING, count)
-        for folder in sorted(store.path.parent.iterdir())
-        if folder != store.path and (count := count_waiting(folder))
-    ]
-
-
-def deliver(
-    store: Store,
-    *,
-    patience_s: float = 0.0,
-    within_s: float | None = None,
-    progress: Progress | None = None,
-) -> Transfer | None:
-    """Deliver runs that wait on this machine to the store on their server.
-
-    Args:
-        store: The store.
-        patience_s: How long to wait for another program that delivers them.
-        within_s: How long to deliver; None to deliver all.
-        progress: See `Store.push`.
-
-    Returns:
-        The result; None if no runs wait.
-
-    Raises:
-        StoreLockedError: Another program is delivering them.
-        StoreError: One of the stores failed. Runs that were delivered before are complete.
-    """
-    if store.backend.server is None:
-        return None
-    from runstore.maintenance import delivery
-    from runstore.storage.postgres.waiting import WAITING, is_waiting
-
-    if not is_waiting(store.path):
-        return None
-    # Closing the `Store` would wait for background work, which this may be.
-    with closing(Store.open(store.path / WAITING, create=False).backend) as source:
-        return delivery.deliver(
-            source,
-            store.backend,
-            patience_s=patience_s,
-            within_s=within_s,
-            progress=progress,
-        )
-
-
-def _deliver_some(store: Store, within_s: float) -> None:
-    """Deliver runs that wait, and leave the remaining ones to a thread.
-
-    Args:
-        store: The store.
-        within_s: How long that may take; if it is 0, a few runs are delivered nevertheless.
-    """
-    from runstore.storage.postgres.waiting import WAITING, is_waiting
-
-    if not (store.backend.database.is_writable and is_waiting(store.path)):
-        return
-    from runstore.maintenance.delivery import are_few, is_small
-
-    try:
-        source = Store.open(store.path / WAITING, create=False).backend
-    except StoreCorruptError as error:
-        warn(f"Runs of this machine cannot be delivered: {error.what} {error.kept}")
-        return
-    except StoreError:  # they were delivered just now
-        return
-    with closing(source):
-        is_now = is_small(source) and (within_s or are_few(source))
-    if is_now:
-        _delivery(store, within_s or _DELIVERED_WITHIN_S).do()
-    if waiting_runs(store):
-        background.do_later(_delivery(store))
-
-
-def _delivery(store: Store, within_s: float | None = None) -> DeliveryLater:
-    from runstore.maintenance.delivery import DeliveryLater
-
-    work = functools.partial(deliver, store, within_s=within_s)
-    return DeliveryLater(store.path, store.backend.place, work)
 
 
 @contextmanager
@@ -1721,6 +1601,12 @@ def _store_at(location: str, server: ServerLocation | None = None) -> Store:
     path = Path(location)
     known = _shared.get(server or path)
     return Store(Backend(path, server=server)) if known is None else known
+
+
+def _waiting(backend: Backend) -> WaitingRuns:
+    from runstore.waiting import WaitingRuns
+
+    return backend.part(WaitingRuns)
 
 
 def _take_lines(backend: Backend, path: Path, run: Run) -> None:

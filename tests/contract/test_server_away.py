@@ -25,7 +25,7 @@ from runstore.errors import (
 )
 from runstore.recording import aside
 from runstore.storage.postgres import away, driver
-from runstore.store import deliver, waiting_runs
+from runstore.waiting import WaitingRuns
 from server_gate import Gate
 
 psycopg = pytest.importorskip("psycopg")
@@ -111,10 +111,10 @@ def test_a_second_delivery_changes_nothing(closed):
     with Store.open(closed.url) as store:
         before = store.list()[0]
         (store.path / "waiting" / "delivered").unlink()
-        again = deliver(store)
+        again = store.backend.part(WaitingRuns).deliver()
         assert (again.added, again.changed, again.unchanged) == (0, 0, 1)
         assert store.list()[0] == before
-        assert waiting_runs(store) == 0
+        assert store.backend.part(WaitingRuns).count == 0
     assert references(closed) == ["mnist_1", "mnist_2"]
     assert before.uid == run.uid
 
@@ -153,7 +153,7 @@ def test_a_delivery_does_not_wait_for_background_work(closed, monkeypatch):
         closed.open()
         with monkeypatch.context() as patch:
             patch.setattr(background, "wait_until_done", None)  # would be an error
-            assert deliver(store).added == 1
+            assert store.backend.part(WaitingRuns).deliver().added == 1
 
 
 def test_an_active_run_waits_for_its_end(closed):
@@ -164,9 +164,9 @@ def test_an_active_run_waits_for_its_end(closed):
             assert store.get(run.reference).status is Status.RUNNING
             with pytest.raises(RunNotFoundError, match="waits on this machine"):
                 store.tag(run.reference, {"a": 1})
-            assert waiting_runs(store) == 1
+            assert store.backend.part(WaitingRuns).count == 1
             run.finish()
-            assert deliver(store).added == 1
+            assert store.backend.part(WaitingRuns).deliver().added == 1
             assert store.get(run.reference).status is Status.COMPLETE
 
 
@@ -401,7 +401,7 @@ def test_a_program_that_is_killed_leaves_its_points(closed):
     with Store.open(closed.url) as store:
         assert store.get("fit#1").status is Status.LOST
         assert store.get("fit#1").metric("loss").values.tolist() == [*range(10)]
-        assert waiting_runs(store) == 0
+        assert store.backend.part(WaitingRuns).count == 0
         assert not (store.path / "waiting").exists()
 
 

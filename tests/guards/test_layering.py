@@ -19,6 +19,7 @@ FLOORS = (
     {"runner"},
     {"curifactory", "lasting", "start", "testing"},
     {"store"},
+    {"waiting"},
     {"recording", "maintenance", "exports"},
     {"analysis"},
     {"reading"},

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from runstore.model.results.transfers import Progress, Transfer
     from runstore.store import Store
+    from runstore.waiting import WaitingRuns
 
 _NAMES_SHOWN = 5
 _PATIENCE_S = 60.0  # for another program that delivers the same runs
@@ -201,11 +202,14 @@ def deliver_waiting(location: str | None, *, is_recovering: bool, as_json: bool)
     Returns:
         Whether no run was skipped because it is damaged or refused.
     """
-    from runstore.store import deliver, opened_to_deliver
+    from runstore.store import opened_to_deliver
 
+    result = None
     with opened_to_deliver(location) as store:
-        with shown_progress() as progress:
-            result = deliver(store, patience_s=_PATIENCE_S, progress=progress)
+        if store.backend.server is not None:
+            with shown_progress() as progress:
+                waiting = _waiting(store)
+                result = waiting.deliver(patience_s=_PATIENCE_S, progress=progress)
         recovered = _recovered(store) if is_recovering else ()
         show_delivered(store, result, recovered, as_json=as_json)
         return result is None or result.is_complete
@@ -241,8 +245,6 @@ def show_delivered(
     Raises:
         StoreUnavailableError: Some data could not be written to the store.
     """
-    from runstore.store import waiting_runs
-
     records = store.backend.spool.records()
     changes = sum(store.backend.database.knows_any({one.uid}) for one in records)
     if changes:
@@ -254,7 +256,8 @@ def show_delivered(
     is_news = result is not None and (result.added or result.changed or result.skipped)
     if as_json:
         told = {} if result is None else _as_json(result)
-        output.print_json({**told, "waiting": waiting_runs(store), "recovered": [*recovered]})
+        waiting_count = _waiting(store).count
+        output.print_json({**told, "waiting": waiting_count, "recovered": [*recovered]})
     elif result is not None and is_news:
         show_result(result, store.backend.place, as_json=False)
     elif not recovered:
@@ -266,11 +269,15 @@ def show_delivered(
     tell_missing(store)
 
 
+def _waiting(store: Store) -> WaitingRuns:
+    from runstore.waiting import WaitingRuns
+
+    return store.backend.part(WaitingRuns)
+
+
 def tell_waiting_elsewhere(store: Store) -> None:
     """Print the number of runs on this machine that wait for other servers."""
-    from runstore.store import waiting_for_others
-
-    for place, folder, count in waiting_for_others(store):
+    for place, folder, count in _waiting(store).for_others():
         output.say(
             f"runstore: {counted(count, 'run')} of this machine"
             f" {'waits' if count == 1 else 'wait'} for {place}. To deliver"
@@ -282,9 +289,7 @@ def tell_waiting_elsewhere(store: Store) -> None:
 
 def tell_waiting(store: Store) -> None:
     """Print the number of runs that wait on this machine for the server, if there are any."""
-    from runstore.store import waiting_runs
-
-    if waiting := waiting_runs(store):
+    if store.backend.server is not None and (waiting := _waiting(store).count):
         output.say(
             f"runstore: {counted(waiting, 'run')} of this machine"
             f" {'is' if waiting == 1 else 'are'} not on the server yet. To deliver finished"

@@ -342,12 +342,13 @@ class ManagerStore:
     def _open_aside(self, store: Store, error: ServerUnreachableError) -> None:
         """Use the runs that wait on this machine, because the server cannot be reached."""
         from runstore.recording.aside import recorded_aside
+        from runstore.waiting import WaitingRuns
 
         if self._home.server is None:
             raise error
         make_folder(self._folder)
         with recorded_aside(self._home.server, error.what):
-            self._store = store._waiting_store()  # noqa: SLF001 - see `Store.start`
+            self._store = store.backend.part(WaitingRuns).store()
         table = BlockTable(self._store.backend.database)
         self._sync = WaitingSync(self._folder, table, is_apart=True)
 

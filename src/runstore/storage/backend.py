@@ -56,6 +56,7 @@ class Backend:
         server: The server, its database and the URL; None for a store in a folder.
         spool: Data in flight, not yet in the database.
         list_mark: A path that exists if this machine may have a `store.json` of the store.
+        open_store: Opens the `Store` in a folder, as `Store.open` does.
         take_lines: Imports a file of lines that a run's program left in the spool.
         show_changes: Called after each transaction that wrote to the database; must not raise.
         maker: Creates the database of a store that may be missing; None if that is not allowed.
@@ -81,6 +82,7 @@ class Backend:
         self.list_mark = f"{self.path}/{STORE_JSON if server is None else LISTS}"
         self.show_changes = show_changes or _show_nothing
         self.spool = Spool(path, lambda: not self.is_in_place)
+        self.open_store: Callable[..., Any] = _open_nothing
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
         self._parts: dict[Callable[[Backend], Any], Any] = {}
         self.maker: Callable[[], Database] | None = None
@@ -271,6 +273,11 @@ def no_store(path: Path) -> StoreUnavailableError:
 
 def _show_nothing(_backend: Backend) -> None:
     """Do nothing: no mirror of the runs is attached to this store."""
+
+
+def _open_nothing(path: Path, **_options: bool) -> Any:
+    """Raise an error: no `Store` is attached to this backend."""
+    raise no_store(path)
 
 
 def _leave_lines(_backend: Backend, _path: Path, _run: Run) -> None:
