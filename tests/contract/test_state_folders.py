@@ -157,6 +157,33 @@ def test_points_of_a_deleted_state_folder_reach_the_server(url, when):
         assert store.get("fit#1").metric("loss").values.tolist() == [*map(float, range(5_000)), -1]
 
 
+def test_output_in_a_deleted_state_folder_is_kept(url, capsys):
+    with Store.open(url) as store, store.start("fit", capture=False) as run:
+        run.keep_output()
+        print("before")
+        shutil.rmtree(store.path)
+        print("after")
+
+        run.finish()
+
+        assert [line.text for line in store.get(run.reference).output] == ["before", "after"]
+
+
+def test_an_object_is_saved_and_read_by_way_of_memory(url, tmp_path, monkeypatch):
+    numpy = pytest.importorskip("numpy")
+    monkeypatch.setattr("runstore.storage.files.temporary._MEMORY", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", NOWHERE)
+    monkeypatch.setenv("TMPDIR", NOWHERE)
+    monkeypatch.setattr("tempfile.tempdir", NOWHERE)
+    warnings.simplefilter("ignore", StoreWarning)
+
+    with Store.open(url) as store, store.start("fit", capture=False) as run:
+        run.save("array.npy", numpy.arange(1000))
+
+        with store.get(run.reference).open("array.npy", "rb") as file:
+            assert numpy.load(file).tolist() == [*range(1000)]
+
+
 def test_points_of_a_deleted_state_folder_are_written_again_if_the_server_is_away(
     url, tmp_path, monkeypatch
 ):

@@ -33,6 +33,7 @@ from runstore.storage.artifacts import Noted
 from runstore.storage.backend import Backend
 from runstore.storage.files.objects import Contents, NotSentError, Objects
 from runstore.storage.files.spool import OBJECTS
+from runstore.storage.files.temporary import temporary_folder
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn
 
@@ -261,9 +262,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
             raise
         except OSError as refused:
             try:
-                from tempfile import TemporaryDirectory
-
-                with TemporaryDirectory() as folder:  # on another disk, perhaps
+                with temporary_folder() as folder:  # on another disk, perhaps
                     aside = Path(folder, f"saved{suffix}")
                     _write_thing(write, thing, path, aside)
                     return objects.keep_file(aside)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runstore.errors import RunstoreError
 from runstore.storage.files.output import LETTERS, OutputFile
-from runstore.storage.files.spool import OUTPUT_SUFFIX, Spool
+from runstore.storage.files.spool import OUTPUT_SUFFIX, Spool, write_copy
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn
 
@@ -227,7 +227,15 @@ class OutputKeeper:
             warn(f"{lost:,} bytes of output were lost: no disk could be written.")
         if file is not None:
             with suppress(OSError):
+                self._rescue(file)
+            with suppress(OSError):
                 file.close()
+
+    def _rescue(self, file: OutputFile) -> None:
+        """Write a file again that was deleted; nobody imports it before it is closed."""
+        saved = file.saved()
+        if saved is not None:
+            self._spool.in_first_place(lambda place: write_copy(place, file.path, saved))
 
 
 def _after_fork_in_child() -> None:

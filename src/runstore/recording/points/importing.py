@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runstore.errors import RunstoreError, StoreError, StoreWarning
 from runstore.storage.database import END_PATIENCE_S
 from runstore.storage.files.safe_files import remove_file
-from runstore.storage.metrics.point_files import write_copy
+from runstore.storage.files.spool import write_copy
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import is_missing
 from runstore.user_warnings import warn

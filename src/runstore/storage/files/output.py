@@ -161,6 +161,13 @@ class OutputFile:
             os.close(self._file)
             self._file = -1
 
+    def saved(self) -> bytes | None:
+        """Return the contents if the file was deleted; else None."""
+        if not self.is_open or (about := os.fstat(self._file)).st_nlink:
+            return None
+        data = os.pread(self._file, about.st_size, 0)
+        return data if data.endswith(b"\n") else data + b"\n"
+
     def give_up(self) -> None:
         """Close the file after a failed write, without the part of a line that arrived."""
         if self.is_open:

@@ -438,6 +438,15 @@ def uid_of(path: Path) -> str:
     return path.name.partition(".")[0]
 
 
+def write_copy(folder: Path, path: Path, contents: bytes) -> None:
+    """Write the contents of a file that was deleted to a folder, under the same name."""
+    with os.fdopen(made_file(folder / path.name), "wb") as file:
+        file.write(contents)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(folder)
+
+
 def _write(path: Path, text: str) -> Path:
     aside = path.with_suffix(".tmp")
     try:

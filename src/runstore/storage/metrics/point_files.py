@@ -323,15 +323,6 @@ class PointFile:
         self.path.unlink(missing_ok=True)
 
 
-def write_copy(folder: Path, path: Path, contents: bytes) -> None:
-    """Write the contents of a file that was deleted to a folder, under the same name."""
-    with os.fdopen(made_file(folder / path.name), "wb") as file:
-        file.write(contents)
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(folder)
-
-
 def next_room(points: int) -> int:
     """Return the capacity of the next file; 0 as the argument means the first."""
     return min(_MOST_POINTS, points * 4) if points else _FIRST_POINTS

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.storage.files.objects import Contents, NotSentError, Objects, hashed
+from runstore.storage.files.temporary import new_temporary_folder
+from runstore.storage.sqlite.paths import parsed
 
 # Copies take at most this much, and at most this share of their disk.
 _LARGEST_BYTES, _LARGEST_SHARE = 10 << 30, 0.1
@@ -27,6 +30,10 @@ _KEPT_SHARE = 0.8
 # A copy that was used lately may be in use by a program that knows only its path.
 _IN_USE_S = 3600.0
 _NOT_SENT = (StoreUnavailableError, StoreLockedError, StoreReadOnlyError)
+
+
+class _NoRoomError(StoreUnavailableError):
+    """A copy cannot be written on this machine."""
 
 
 class CopiedObjects(Objects):
@@ -80,12 +87,22 @@ class CopiedObjects(Objects):
         try:
             file = super().opened(digest, size_bytes)
         except (NotFoundError, StoreCorruptError):
-            self._fetch(Contents(digest, size_bytes))
+            self._fetch_anywhere(Contents(digest, size_bytes))
             file = super().opened(digest, size_bytes)
         about = os.fstat(file.fileno())
         with suppress(OSError):  # of another user
             os.utime(file.fileno(), ns=(time.time_ns(), about.st_mtime_ns))
         return file
+
+    def _fetch_anywhere(self, wanted: Contents) -> None:
+        """Make an intact copy, in a temporary folder if the usual one cannot be written."""
+        try:
+            self._fetch(wanted)
+        except _NoRoomError:
+            place = new_temporary_folder()
+            weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+            self.folder = parsed(place / self.folder.name)
+            self._fetch(wanted)
 
     # Writing: directly, if the disk of this machine has no room for a copy
 
@@ -170,7 +187,7 @@ class CopiedObjects(Objects):
         except StoreError:
             raise
         except OSError as error:
-            raise StoreUnavailableError(
+            raise _NoRoomError(
                 f"A copy of contents could not be written to {self.folder}:"
                 f" {error.strerror or error}.",
                 kept="The stored contents were not changed.",
