@@ -29,6 +29,7 @@ export function spanOf(edges: readonly number[], from: number, to: number): Span
 export function useSpan(root: { current: HTMLElement | null }, edges: readonly number[]): Span {
   const [sight, setSight] = useState({ left: 0, width: innerWidth });
   useEffect(() => {
+    if (edges.length <= FEW) return undefined;
     const element = root.current!;
     let last = spanOf(edges, sight.left, sight.left + sight.width);
     const look = () => {
@@ -40,7 +41,6 @@ export function useSpan(root: { current: HTMLElement | null }, edges: readonly n
       setSight({ left, width });
     };
     look();
-    if (edges.length <= FEW) return undefined;
     const resized = new ResizeObserver(look);
     resized.observe(element);
     element.addEventListener("scroll", look, { passive: true });

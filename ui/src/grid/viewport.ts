@@ -1,5 +1,5 @@
 // Which lines of the grid are in sight.
-import { Virtualizer, observeElementRect } from "@tanstack/virtual-core";
+import { type Rect, Virtualizer } from "@tanstack/virtual-core";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ScrollRange } from "./scroll-range";
 
@@ -23,6 +23,8 @@ export class Viewport {
   /** 1 when the list was last moved down, -1 up. */
   direction = 1;
   private top = 0;
+  /** Height of the scroll element, without a scrollbar. */
+  private height = 800;
   private count = 0;
   private kept = -1;
   private tell: ((offset: number, isScrolling: boolean) => void) | null = null;
@@ -42,8 +44,8 @@ export class Viewport {
       getScrollElement: this.getElement,
       estimateSize: () => ROW_HEIGHT,
       overscan: OVERSCAN,
-      initialRect: { width: 1000, height: 800 },
-      observeElementRect,
+      initialRect: { width: 1000, height: this.height },
+      observeElementRect: (_: unknown, tell: (rect: Rect) => void) => this.observeSize(tell),
       observeElementOffset: (_: unknown, tell: (offset: number, isScrolling: boolean) => void) =>
         this.observe(tell),
       scrollToFn: (offset: number) => this.scrollTo(offset),
@@ -68,7 +70,7 @@ export class Viewport {
 
   /** Pixels of the list in sight, without the head of the grid. */
   get seen(): number {
-    return Math.max(ROW_HEIGHT, (this.getElement()?.clientHeight ?? 800) - this.getHead());
+    return Math.max(ROW_HEIGHT, this.height - this.getHead());
   }
 
   private lines(range: { startIndex: number; endIndex: number; overscan: number; count: number }): number[] {
@@ -79,6 +81,20 @@ export class Viewport {
     for (let index = first; index <= last; index++) indexes.push(index);
     if (this.kept > last && this.kept < range.count) indexes.push(this.kept);
     return indexes;
+  }
+
+  /** Read the size only when it changes: after the lines were drawn, reading it lays them out. */
+  private observeSize(tell: (rect: Rect) => void): () => void {
+    const element = this.getElement();
+    if (!element) return () => undefined;
+    const look = () => {
+      this.height = element.clientHeight;
+      tell({ width: element.clientWidth, height: this.height });
+    };
+    look();
+    const resized = new ResizeObserver(look);
+    resized.observe(element);
+    return () => resized.disconnect();
   }
 
   private observe(tell: (offset: number, isScrolling: boolean) => void): () => void {
