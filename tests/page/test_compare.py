@@ -122,14 +122,14 @@ def test_the_view_is_copied_as_a_command_that_shows_the_same(address, look, uid_
     assert {name.strip("\n ↑↓").partition("\n")[0] for name in names} >= {"lr", "model", "seed"}
 
 
-def test_what_to_compare_is_taught_and_mistakes_are_told(address, visit):
-    page = visit(address, "/compare")
+def test_what_to_compare_is_taught_and_mistakes_are_told(address, look, turn_to):
+    page = look(address, "/compare", expected_statuses={404})
     expect(page.get_by_role("heading", name="Choose the runs to compare")).to_be_visible()
 
     page.get_by_role("button", name="Scatter plot").click()
     expect(page.locator(".plot-place canvas")).to_be_visible()
 
-    page = visit(address, "/compare?runs=nobody,nothing", expected_statuses={404})
+    turn_to(page, "/compare?runs=nobody,nothing", awaits="[role=alert]")
     expect(page.get_by_role("alert")).to_contain_text("nobody")
 
 

@@ -75,6 +75,13 @@ def test_first_view_has_all_runs_and_the_columns_that_differ(shared, visit):
             <= document.querySelector(".grid").getBoundingClientRect().bottom + 1"""
     )
 
+    drawn = page.locator(".grid-body [data-line]").count()
+    page.set_viewport_size({"width": 1280, "height": 1100})  # a higher window has more lines
+    page.wait_for_function(
+        "drawn => document.querySelectorAll('.grid-body [data-line]').length >= drawn + 8",
+        arg=drawn,
+    )
+
 
 def test_arrows_move_from_cell_to_cell(shared, visit):
     """One cell has the focus; the keys of a grid move it, also to lines out of sight."""

@@ -104,12 +104,17 @@ def test_fields_are_chosen_by_keyboard_and_stay(address, look):
     expect(page.get_by_label("Several settings in a cell")).to_have_value("all")
 
 
-def test_mistakes_are_told_and_nothing_is_taught(address, visit, served, tmp_path):
-    page = visit(address, "/pivot?rows=started&metric=metrics.acc", expected_statuses={400})
+def test_mistakes_are_told(address, look):
+    page = look(address, "/pivot?rows=started&metric=metrics.acc", expected_statuses={400})
+
     expect(page.get_by_role("alert")).to_contain_text("cannot be grouped by a time")
 
+
+def test_a_store_without_metrics_has_nothing_to_show(served, visit, tmp_path):
     Store.open(tmp_path / "empty").close()
+
     page = visit(served(tmp_path / "empty"), "/pivot")
+
     expect(page.get_by_role("heading", name="No metric to show")).to_be_visible()
 
 

@@ -328,6 +328,7 @@ def test_figures_in_saved_pages_are_drawn_and_reach_nothing(served, tmp_path, vi
     assert len(context.pages) == 2
     page.wait_for_timeout(700)
     assert not any(asked)
+    page.close()
 
 
 def test_saved_pages_in_a_window_of_their_own_run_no_scripts(address, made, visit):
@@ -341,6 +342,7 @@ def test_saved_pages_in_a_window_of_their_own_run_no_scripts(address, made, visi
         page.goto(f"{address}/api/v1/runs/{uid}/artifacts/page.html{query}")
         assert SCRIPTED not in page.title()
         assert page.evaluate("origin") == "null"
+    page.close()
 
 
 def test_parameters_are_a_tree_with_types_and_differences(opened):
