@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from commands import runstore
+
 PATIENCE_S = 60
 UPGRADE = (
     b"GET /api/v1/store HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -44,15 +46,9 @@ def started(folder, *options, **environment):
         process.communicate()
 
 
-def refused(folder, *options, **environment):
-    ended = subprocess.run(
-        command(folder, *options),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-        env={**os.environ, **environment},
-    )
+def refused(folder, *options):
+    """Return the exit status and the errors of a server that does not start."""
+    ended = runstore("--store", folder, "ui", "--no-browser", *options, cwd=folder.parent)
     return ended.returncode, ended.stderr
 
 
