@@ -28,7 +28,7 @@ _PROBE_S = 2.0
 _ROUNDING_S = 1.0
 # Behind a pooler, the process has another number: it executes a statement as old as the silence.
 _PROCESS = """
-    SELECT a.state = 'active', (
+    SELECT a.state = 'active', coalesce(' (' || a.wait_event || ')', ''), (
         SELECT string_agg(concat_ws(' ', 'process', b.pid, 'of', b.usename), ', ')
         FROM pg_stat_activity b WHERE b.pid = ANY (pg_blocking_pids(a.pid))
     ) FROM pg_stat_activity a
@@ -37,7 +37,7 @@ _PROCESS = """
         AND a.query_start < clock_timestamp() - $2 * interval '1 second'
         AND NOT EXISTS (SELECT 1 FROM pg_stat_activity c WHERE c.pid = $1)
     )
-    ORDER BY 2 LIMIT 1
+    ORDER BY 3 LIMIT 1
 """
 _TIMEOUT = re.compile(r"\bstatement_timeout\s*=\s*'?(\d+)\s*(us|ms|s|min|h|d)?")
 _UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -157,11 +157,11 @@ class Watch:
         except psycopg.Error as error:
             reason = away.reason_of(str(error))
             return Activity(f"the server does not answer: {reason}", is_away=True)
-        is_active, holders = found or (False, None)
+        is_active, event, holders = found or (False, "", None)
         if holders is not None:
             return Activity(f"it is locked by {holders}", is_locked=True)
         if is_active:
-            return Activity("the server is working", is_working=True)
+            return Activity(f"the server is working{event}", is_working=True)
         return Activity("its process on the server does not answer")
 
 
