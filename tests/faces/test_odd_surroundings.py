@@ -102,6 +102,7 @@ ODD_ARGUMENTS = {
 }
 
 
+@pytest.mark.folder_only("has a temporary store of its own")
 @pytest.mark.parametrize("odd", ODD_ARGUMENTS)
 @pytest.mark.parametrize("capture", [True, False])
 def test_arguments_that_are_no_texts_are_recorded_as_such(tmp_path, monkeypatch, odd, capture):
