@@ -261,7 +261,7 @@ def test_a_full_disk_can_be_read(small_disk):
 
     with Store.open(small_disk / "store") as store:
         assert store.get("m#1").params == {"lr": 1}
-        with pytest.raises(StoreUnavailableError, match="data could not be written"):
+        with pytest.raises(StoreUnavailableError, match="There is no space left"):
             store.start("m", capture=False)
 
     filler.unlink()
