@@ -161,6 +161,21 @@ def test_a_proxy_that_swallows_everything(network, impatient):
     check_delivered(url, other)
 
 
+def test_a_commit_whose_outcome_nobody_tells(network, impatient):
+    with Store.open(f"{network.url}?connect_timeout=2") as store:
+        engine = store.backend.database.driver
+        with engine.read() as one, engine.read() as other:  # one of them is asked
+            one.execute("SELECT 1")
+            other.execute("SELECT 1")
+
+        def work(connection):
+            connection.wait()
+            network.swallow()
+
+        with engine.hurried(0.1), pytest.raises(ServerUnreachableError, match="during a change"):
+            engine.transact(work, is_once=True)
+
+
 def test_a_lock_that_is_held(url, impatient):
     with Store.open(url) as store, psycopg.connect(url) as holder:
         run = store.start("fit", capture=False)

@@ -523,6 +523,7 @@ class PostgresDriver(DriverBase):
         while status == "in progress":
             try:
                 raw = self._taken(self._returns_within_s)
+                self._watch(raw, "a query", self._answers_within_s)
                 try:
                     status = raw.execute(_STATUS, [number]).fetchall()[0][0]
                 finally:
