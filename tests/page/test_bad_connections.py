@@ -155,3 +155,17 @@ def test_charts_are_drawn_once_a_lost_store_is_back(served, template, tmp_path, 
     uid = line(page, 0).locator("a").get_attribute("href").rsplit("/", 1)[1]
     line(page, 0).locator('[data-c="2"]').click()
     expect(loss).to_have_attribute("data-lines", uid)
+
+
+def test_a_page_that_began_without_a_store_shows_it_once_it_is_there(own, visit):
+    page = visit(own.address, RUNS_ALONE, expected_statuses={503})
+    error = {"message": "The server cannot be reached.", "kept": None, "hint": None}
+    page.route("**/api/v1/store", lambda route: route.fulfill(status=503, json={"error": error}))
+    page.clock.install()
+    page.reload()
+    expect(page.locator(".message")).to_contain_text("cannot be reached")
+
+    page.unroute_all()
+    page.clock.fast_forward(5_000)
+
+    expect(line(page, 0)).to_contain_text("mnist#180")

@@ -1,5 +1,5 @@
 import { render } from "preact";
-import { listen } from "./api/live";
+import { listen, RETRY_MS } from "./api/live";
 import { App } from "./shell/app";
 import { followLinks } from "./state/address";
 import { loadStore, store } from "./state/store";
@@ -10,8 +10,15 @@ import "./styles/grid.css";
 import "./styles/filter.css";
 
 followLinks();
+/** Without a store, the page asks for it until it is there, and then begins anew. */
+async function ask(): Promise<void> {
+  await loadStore();
+  if (store.value) location.reload();
+  else setTimeout(ask, RETRY_MS);
+}
+
 void loadStore().then(() => {
-  // Without a store the page asks for it again, and then begins anew.
   if (store.value) listen(store.value.changed);
+  else setTimeout(ask, RETRY_MS);
 });
 render(<App />, document.getElementById("page")!);

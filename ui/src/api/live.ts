@@ -11,7 +11,8 @@ const pointListeners = new Set<Listener<PointsArrived>>();
 export const live = signal(false);
 /** What keeps the server from reading the store, or null. */
 export const trouble = signal<ErrorFacts | null>(null);
-const RETRY_MS = 5_000;
+/** How long until a server that gave an error is asked again, in milliseconds. */
+export const RETRY_MS = 5_000;
 
 /** Call `listener` for each change of runs; return a function that ends this. */
 export function onRunsChanged(listener: Listener<RunsChanged>): () => void {
