@@ -1,6 +1,7 @@
 """The index of a store on a server that has pg_trgm: shared, derived, and never needed."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -61,6 +62,25 @@ def record(store, *texts):
     for text in texts:
         with store.start("fit", capture=False) as run:
             printed(store, run, text)
+
+
+def test_programs_that_use_a_new_store_at_once_make_one_index(server):
+    waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+    with Store.open(server) as store, psycopg.connect(server) as other:
+        other.execute("DROP TABLE search_texts")
+        other.execute("DROP EXTENSION pg_trgm")
+        other.commit()
+        other.execute(trigrams._MAKE)
+        other.execute(trigrams._MAKE_INDEX)
+        with ThreadPoolExecutor() as pool:
+            made = pool.submit(trigrams.make_index, store.backend.database.driver, print)
+            while not rows(server, waits) and not made.done():
+                pass
+            other.commit()
+
+            assert made.result() is None
+
+    assert has_index(server)
 
 
 def test_a_new_store_has_an_index_that_searches_fill(server):

@@ -26,11 +26,14 @@ _ADDS_FOR_S = 1.0
 _BYTES_AT_ONCE = 1 << 20
 _ROWS_AT_ONCE = 200
 
+# Programs that use a new store at the same time make the table, extension and index one by one.
+_LOCK = f"PERFORM pg_advisory_xact_lock({0x74726773})"
 # The table has the privileges of `outputs`: whoever may read output may search in it.
-_MAKE = """
+_MAKE = f"""
     DO $$ DECLARE
         one record;
     BEGIN
+        {_LOCK};
         IF to_regclass('search_texts') IS NULL THEN
             CREATE EXTENSION IF NOT EXISTS pg_trgm;
             CREATE TABLE search_texts (
@@ -53,8 +56,9 @@ _MAKE = """
     END $$
 """
 # The extension may be in any schema.
-_MAKE_INDEX = """
+_MAKE_INDEX = f"""
     DO $$ BEGIN
+        {_LOCK};
         EXECUTE (
             SELECT format('CREATE INDEX IF NOT EXISTS search_texts_by_trigram ON search_texts'
                 ' USING gin (text %I.gin_trgm_ops)', n.nspname)
