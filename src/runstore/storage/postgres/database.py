@@ -83,9 +83,11 @@ class ServerDatabase(Database):
         with driver.read() as connection:
             has_functions = connection.execute(schema.HAS_FUNCTIONS).fetchone()[0]
         if found < SCHEMA_VERSION or not has_functions:
-            what = f"has schema {found}" if found < SCHEMA_VERSION else "lacks a function"
+            is_old = found < SCHEMA_VERSION
             raise SchemaTooOldError(
-                f"{self.path} {what}; this runstore requires schema {SCHEMA_VERSION}.",
+                f"{self.path} has schema {found}; this runstore requires {SCHEMA_VERSION}."
+                if is_old
+                else f"{self.path} lacks a function of its schema.",
                 kept="Nothing was changed.",
                 hint="Ask the owner of the database to run: runstore migrate",
             )
