@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import psycopg
 
-from runstore import Store
+from runstore import Store, background
 from runstore.store import _shared
 
 VARIABLE = "RUNSTORE_TEST_POSTGRES"
@@ -112,6 +112,7 @@ def database():
     url, name = _free.pop() if _free else new_database()
 
     def take_back():
+        background.wait_until_done()  # runs may be on their way
         _close_shared(url)
         admin(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - our own name

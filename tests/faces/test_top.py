@@ -377,7 +377,7 @@ def test_escape_restores_the_filter_before_a_wrong_one_and_then_q_quits(store):
                 assert "q quit" not in screen(app)
             await pilot.press("escape")
             await until(pilot, lambda: not line.problem and len(names(app)) == 2)
-            assert "q quit" in screen(app)
+            await until(pilot, lambda: "q quit" in screen(app))
             await pilot.press("q")
             assert not app.is_running
 

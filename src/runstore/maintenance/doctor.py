@@ -301,7 +301,7 @@ def _waiting(backend: Backend) -> Iterator[Finding]:
     """Yield data that waits for the database or the bucket, and runs that wait for the server."""
     names = [
         f"{run.reference}: {record.kind} {record.body.get('path', '')}".rstrip()
-        for record in backend.spool.records()
+        for record in backend.spool.records(is_to_take=True)
         if (run := backend.database.run_by_uid(record.uid)) is not None
     ]
     if names:

@@ -120,7 +120,7 @@ def has_ending(name: str) -> bool:
     """
     base, sign, ending = name.rpartition("~")
     is_ending = sign and (not ending or ending.isalnum())
-    if not is_ending or any(sign in base for sign in " =<>~"):
+    if not is_ending or not base.strip() or any(sign in base for sign in " =<>~"):
         return False
     return parse_reference(base) is not None or isinstance(parse_run_name(base), (Numbered, Bare))
 

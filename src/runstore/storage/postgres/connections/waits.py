@@ -8,6 +8,7 @@ server is opened.
 from __future__ import annotations
 
 import re
+import select
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -24,6 +25,8 @@ from runstore.user_warnings import warn_in_background
 TELLS_AFTER_S = 5.0
 # How long to ask the server what it does, and to cancel a statement.
 _PROBE_S = 2.0
+# How long an answer may take after its statement has ended.
+_ON_ITS_WAY_S = 0.5
 # A statement begins on the server after it was sent.
 _ROUNDING_S = 1.0
 # Behind a pooler, the process has another number: it executes a statement as old as the silence.
@@ -135,10 +138,18 @@ class Watch:
         if self._is_patient and activity.is_working:
             self._limit_s = silent_s + self._step_s
             return
+        if self._has_answer():
+            return
         self._end()
         if activity.is_locked:
             raise psycopg.errors.LockNotAvailable(activity.reason)
         raise SilentError(activity.reason, silent_s, is_away=activity.is_away)
+
+    def _has_answer(self) -> bool:
+        """Check whether the answer arrived while the server was asked."""
+        arrived = select.poll()
+        arrived.register(self._raw.pgconn.socket, select.POLLIN)
+        return bool(arrived.poll(1000 * _ON_ITS_WAY_S))
 
     def _end(self) -> None:
         """Cancel the statement, and close its connection."""
