@@ -157,7 +157,7 @@ def test_a_spike_is_visible_at_every_zoom(address, look):
         low, high = shown(plot)
         widths.append(high - low)
         # Between the lines there is nothing but the spike and its two flanks.
-        assert opacity(plot, 5.3, SPIKE - 1, SPIKE + 1) > 0
+        eventually(page, lambda: opacity(plot, 5.3, SPIKE - 1, SPIKE + 1) > 0)
         point_at(page, plot, SPIKE)
         for _ in range(3):
             page.keyboard.press("+")
