@@ -5,7 +5,6 @@ import pickle
 import shutil
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,15 +30,10 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def url(here, monkeypatch, request):
-    from postgres_server import database, drop, new_database
+def url(here, monkeypatch):
+    from postgres_server import database
 
-    if "away" in request.fixturenames:
-        # Runs that waited here would be delivered again to a database that was emptied.
-        url, name = new_database()
-        take_back = partial(drop, name)
-    else:
-        url, take_back = database()
+    url, take_back = database()
     monkeypatch.setenv("RUNSTORE_URL", url)
     yield url
     take_back()
