@@ -614,6 +614,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(store):
     assert store.check(deep=True) == ()
 
 
+@pytest.mark.folder_only
 def test_files_that_no_disk_takes_are_an_error_and_leave_nothing(store):
     (store.path / "objects").write_text("in the way")
 

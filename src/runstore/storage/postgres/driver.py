@@ -374,11 +374,14 @@ class _Idle:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.free: list[Any] = []
+        # At the end of the process, its last work in the background may still need connections.
+        self.is_closed = False
 
     def close(self) -> None:
         if self.pid != os.getpid():
             self.left_by_fork.extend(self.free)
             return
+        self.is_closed = True
         while self.free:
             with suppress(IndexError, OSError):
                 _close(self.free.pop())
@@ -902,7 +905,8 @@ class PostgresDriver(DriverBase):
         # A statement that a signal handler interrupted leaves the connection in the middle of it.
         is_idle = not raw.closed and server.transaction_status == _IDLE
         is_idle = is_idle and not server.pipeline_status
-        if self._closed or not is_idle or len(idle.free) >= _IDLE_AT_MOST:
+        is_wanted = not (self._closed or idle.is_closed) and len(idle.free) < _IDLE_AT_MOST
+        if not (is_idle and is_wanted):
             _close(raw)
         else:
             cast("WatchedConnection", raw).on_silence = None
