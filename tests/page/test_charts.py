@@ -146,9 +146,9 @@ def point_at(page, plot, x, share_y=0.5):
     )
 
 
-def test_a_spike_is_visible_at_every_zoom(address, look):
+def test_a_spike_is_visible_at_every_zoom(address, visit):
     """One value among 100,000 is drawn, however wide or narrow the window is."""
-    page = look(address)
+    page = visit(address)
     plot = chart(page)
 
     widths = []

@@ -361,8 +361,8 @@ def test_parameters_are_a_tree_with_types_and_differences(opened):
     expect(tree.get_by_role("row", name=re.compile("^lr"))).to_contain_text("was 0.1")
 
 
-def test_keys_lead_to_the_runs_beside_it(opened):
-    page = opened("params")
+def test_keys_lead_to_the_runs_beside_it(address, made, visit):
+    page = visit(address, f"/runs/{quote(made[1], safe='')}?tab=params")
     expect(page.get_by_role("link", name=re.compile("^Next run"))).to_be_visible()
 
     page.keyboard.press("]")
