@@ -230,6 +230,8 @@ def test_a_file_that_is_sealed_in_the_middle_of_a_write_is_complete(path, monkey
 
     read = read_points(path)
     assert (points_of(read), read.is_sealed) == ({LOSS: [[1], [2], [0.5]]}, True)
+    file.close()
+    assert open_below(path.parent) == []
 
 
 def test_a_program_that_closes_all_its_files_loses_no_point(path):
