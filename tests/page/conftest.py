@@ -19,9 +19,11 @@ RUNS = 240
 ARRIVED = ".grid-body .eye, .message, .filter-mistake, .compare, .pivot, .run-body, .experiments"
 VIEWPORT = {"width": 1280, "height": 800}
 # Debian's Chromium has no sandbox for root. A page that lives for a test is not worth optimizing,
-# and is drawn with the least effort in a few large parts.
+# and is drawn with the least effort in a few large parts. A key moves it at once: scrolling that
+# is drawn in steps rests between them on a slow machine, as if it had ended.
 THRIFT = (
     "--no-sandbox",
+    "--disable-smooth-scrolling",
     "--in-process-gpu",
     "--default-tile-width=1280",
     "--default-tile-height=800",

@@ -46,6 +46,14 @@ PIXELS = """
 }
 """
 
+CURSOR_LEFT = """
+(element) => {
+  const area = element.parentElement.querySelector(".chart-area");
+  const cross = area.querySelector(".chart-cross");
+  return cross && cross.getBoundingClientRect().left - area.getBoundingClientRect().left;
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def charted(tmp_path_factory):
@@ -136,14 +144,20 @@ def run_line(page, name):
     return page.locator(".grid-body").get_by_role("row").filter(has_text=f"{name}#1")
 
 
+def cursor_left(plot):
+    """Return where the line at the cursor is drawn, in pixels of the plot's area."""
+    left = plot.evaluate(CURSOR_LEFT)
+    return float("nan") if left is None else left
+
+
 def point_at(page, plot, x, share_y=0.5):
     """Move the pointer to a place of the x axis."""
     low, high = shown(plot)
     area = plot.locator("xpath=..").locator(".chart-area").bounding_box()
-    page.mouse.move(
-        area["x"] + (x - low) / (high - low) * area["width"],
-        area["y"] + share_y * area["height"],
-    )
+    left = (x - low) / (high - low) * area["width"]
+    page.mouse.move(area["x"] + left, area["y"] + share_y * area["height"])
+    # The page moves its cursor with the next frame that it draws.
+    eventually(page, lambda: abs(cursor_left(plot) - left) < 2)
 
 
 def test_a_spike_is_visible_at_every_zoom(address, visit):
