@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from commands import messages, python, runstore
+from commands import messages, python, runstore, runstore_here
 from places import store_at
 from runstore.inflight.deferred import Deferred
 
@@ -72,6 +72,24 @@ def test_files_are_fetched_and_nothing_is_written_over(saved):
 
     runstore("download", "fit#1", "-o", "out", "--overwrite", cwd=saved)
     assert (saved / "out" / "m" / "a.txt").read_text() == "a\n"
+
+
+def test_files_that_cannot_be_written_are_named(saved):
+    """Another program wrote their paths; a file that exists at one of these is no obstacle."""
+    (saved / "b.txt").write_text("mine")
+    with (
+        store_at(saved / ".runstore") as store,
+        store.backend.database.driver.write() as connection,
+    ):
+        for name in ("a", "b"):
+            renamed = {"new": f"../{name}.txt", "old": f"m/{name}.txt"}
+            connection.execute("UPDATE artifacts SET path = :new WHERE path = :old", renamed)
+
+    ended = runstore_here("download", "fit#1", "-o", "out", cwd=saved)
+
+    assert (ended.returncode, ended.stdout.split()) == (1, ["out/loss.csv"])
+    assert {"'../a.txt'", "'../b.txt'"} <= set(ended.stderr.split())
+    assert runstore_here("download", "fit#1", "./loss.csv", "-o", "out", cwd=saved).returncode == 2
 
 
 def test_a_file_can_be_printed(saved):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _READ_MODES = {"r", "rt", "rb"}
+_NAMES_TOLD = 10
 
 
 class Reading:
@@ -132,7 +133,7 @@ def _path_in(run: Run, path: object) -> str:
 
 
 def _with_names(wanted: Sequence[Artifact]) -> list[Artifact]:
-    """Return the artifacts whose names are valid file names, with a warning about the others.
+    """Return the artifacts whose names are valid file names, with a warning that names the others.
 
     Raises:
         InvalidValueError: There are none.
@@ -141,9 +142,10 @@ def _with_names(wanted: Sequence[Artifact]) -> list[Artifact]:
     wrong = {path: why for path, why in reasons.items() if why is not None}
     if not wrong:
         return list(wanted)
-    path, why = next(iter(wrong.items()))
-    more = f", and {len(wrong) - 1:,} more like it" if len(wrong) > 1 else ""
-    told = f"The artifact {path!r:.100} cannot be written to a folder: it {why}{more}."
+    from runstore.model.display.suggestions import some_of
+
+    names = some_of([f"{path!r:.100} (it {why})" for path, why in wrong.items()], _NAMES_TOLD)
+    told = f"Artifacts without a valid file name cannot be written to a folder: {names}."
     if len(wrong) == len(wanted):
         raise InvalidValueError(told, kept="Nothing was written.", hint="Print it with --to -.")
     warn(told)

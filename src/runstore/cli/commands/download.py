@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
 
 import click
 
 from runstore.cli.completions import complete_artifacts
 from runstore.cli.context import open_store
+from runstore.cli.exit_codes import FAILED
 from runstore.cli.options import run_argument
 from runstore.cli.output import say
 from runstore.cli.words import one_run
 from runstore.config import is_there
 from runstore.errors import UsageError
+from runstore.model.artifacts import why_no_name
 from runstore.model.run import Run
 
 
@@ -37,10 +39,20 @@ from runstore.model.run import Run
     help="Create links to the read-only files of the store instead of copies.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-def command(run: str, paths: Sequence[str], to: str, *, link: bool, overwrite: bool) -> None:
+@click.pass_context
+def command(
+    context: click.Context,
+    run: str,
+    paths: Sequence[str],
+    to: str,
+    *,
+    link: bool,
+    overwrite: bool,
+) -> None:
     """Write the artifacts of RUN at PATHS (default: all) to a folder.
 
-    A path can be a folder of artifacts. Each file is first verified by its digest.
+    A path can be a folder of artifacts. Each file is first verified by its digest. The exit code
+    is 1 if an artifact was left out, because its path is no valid name of a file.
 
     \b
     runstore download mnist#7
@@ -51,11 +63,16 @@ def command(run: str, paths: Sequence[str], to: str, *, link: bool, overwrite: b
         if to == "-":
             _print(found, paths)
             return
+        wanted = _wanted(found, paths)
         if not overwrite:
-            _check_free(found, paths, Path(to))
+            _check_free(Path(to) / path for path in wanted if why_no_name(path) is None)
+        left = {Path(to) / path for path in wanted}
         for path in paths or (None,):
             for file in found.download(path, to, link=link):
                 say(str(file))
+                left.discard(file)
+    if left:
+        context.exit(FAILED)  # a warning named them
 
 
 def _print(run: Run, paths: Sequence[str]) -> None:
@@ -67,14 +84,21 @@ def _print(run: Run, paths: Sequence[str]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _check_free(run: Run, paths: Sequence[str], folder: Path) -> None:
+def _wanted(run: Run, paths: Sequence[str]) -> list[str]:
+    """Return the paths of all artifacts that are named, or in a folder that is named."""
+    named = [PurePosixPath(path) for path in paths]
+    return [
+        path
+        for path in run.artifacts
+        if not named or any(map(PurePosixPath(path).is_relative_to, named))
+    ]
+
+
+def _check_free(files: Iterable[Path]) -> None:
     """Check that no file exists before writing the first one."""
-    wanted = [path.strip("/") for path in paths]
-    for path in run.artifacts:
-        is_meant = not wanted or any(path == one or path.startswith(f"{one}/") for one in wanted)
-        if is_meant and is_there(folder / path):
-            raise UsageError(
-                f"{folder / path} already exists.",
-                kept="Nothing was written.",
-                hint="Choose another folder with --output, or add --overwrite.",
-            )
+    for file in filter(is_there, files):
+        raise UsageError(
+            f"{file} already exists.",
+            kept="Nothing was written.",
+            hint="Choose another folder with --output, or add --overwrite.",
+        )
