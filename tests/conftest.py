@@ -169,6 +169,8 @@ def _isolate(monkeypatch, place):
     # Without bytecode, each of the programs that tests start would compile what it imports.
     for name in (*ours, *terminal, "PYTHONDONTWRITEBYTECODE"):
         monkeypatch.delenv(name, raising=False)
+    # Otherwise a run would get metrics of its own accord in a test that takes ten seconds.
+    monkeypatch.setenv("RUNSTORE_SYSTEM_SAMPLES", "0")
     # What tests record is of no script, however pytest was started.
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     monkeypatch.setattr(sys, "argv", ["-c"])

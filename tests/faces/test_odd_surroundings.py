@@ -193,7 +193,10 @@ def test_programs_are_recorded_although_standard_streams_are_closed(tmp_path, ne
 # The working directory
 
 
-def test_a_deleted_working_directory_is_no_matter_if_the_store_is_named(tmp_path, newest):
+def test_a_deleted_working_directory_is_no_matter_if_the_store_is_named(
+    tmp_path, newest, monkeypatch
+):
+    monkeypatch.delenv("RUNSTORE_SYSTEM_SAMPLES")  # the project's setting is looked for
     (tmp_path / "x").write_bytes(b"1")
     code = (
         "import os, runstore; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"

@@ -58,15 +58,9 @@ class Listening:
                 return data
 
     async def next_keys(self):
-        """Return how many points the one run that logs has now, of keys that got some.
-
-        A run that goes on for long gets samples of the machine as well.
-        """
-        while True:
-            (run,) = (await self.next("points"))["runs"]
-            keys = {key: n for key, n in run["keys"].items() if not key.startswith("system/")}
-            if keys:
-                return run["uid"], keys
+        """Return how many points the one run that logs has now, of keys that got some."""
+        (run,) = (await self.next("points"))["runs"]
+        return run["uid"], run["keys"]
 
     def stop_reading(self):
         self._reads.clear()
