@@ -8,7 +8,8 @@ import pytest
 from runstore import Status, Store
 from runstore.errors import ServerUnreachableError
 from runstore.storage.metrics.rewinding import remove_points
-from runstore.storage.postgres import driver
+from runstore.storage.postgres.connections import pool
+from runstore.storage.postgres.connections.transaction import Transaction
 from server_proxy import Proxy
 
 pytest.importorskip("psycopg")
@@ -148,10 +149,10 @@ def test_a_transfer_is_complete_after_a_repetition(
 
 def test_an_unknown_result_is_said(store, proxy, url, monkeypatch):
     """The server commits, and is gone before it can be asked."""
-    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    monkeypatch.setattr(pool, "RETURNS_WITHIN_S", 0)
     run = store.start("fit", capture=False)
     run.finish()
-    commit = driver._Transaction.commit
+    commit = Transaction._commit
 
     def lost(transaction):
         proxy.is_answered, proxy.cut = True, proxy.trips + 1
@@ -159,7 +160,7 @@ def test_an_unknown_result_is_said(store, proxy, url, monkeypatch):
         commit(transaction)
 
     with monkeypatch.context() as patch, pytest.raises(ServerUnreachableError) as found:
-        patch.setattr(driver._Transaction, "commit", lost)
+        patch.setattr(Transaction, "_commit", lost)
         store.delete(run.uid)
 
     assert "unknown whether the change was written" in str(found.value)

@@ -8,8 +8,8 @@ from runstore import Store
 from runstore.model.query.parse import parse_query
 from runstore.storage.integrity.checks import CHECKS
 from runstore.storage.integrity.orphan_rows import ORPHANED_ROWS
+from runstore.storage.postgres.connections.connection import PostgresConnection
 from runstore.storage.postgres.dialect import translated
-from runstore.storage.postgres.driver import PostgresConnection
 from runstore.storage.query.names import StoredNames
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 

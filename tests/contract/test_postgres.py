@@ -29,7 +29,7 @@ from runstore.errors import (
     StoreWarning,
     UsageError,
 )
-from runstore.storage.postgres import driver
+from runstore.storage.postgres.connections import pool
 from runstore.storage.postgres.dialect import translated
 from runstore.storage.postgres.functions import WRITE_LOCK
 from runstore.storage.postgres.location import masked, server_location
@@ -347,8 +347,8 @@ def test_a_connection_that_the_server_closed_is_replaced(url):
 
 def test_a_start_that_was_committed_without_an_answer_is_repeated(url, monkeypatch):
     with Store.open(url) as store:
-        driver = store.backend.database.driver
-        taken, is_lost = driver._taken, []
+        connections = store.backend.database.driver._pool
+        take, is_lost = connections.take, []
 
         class Losing:
             """A connection that is lost after the server has committed."""
@@ -365,7 +365,7 @@ def test_a_start_that_was_committed_without_an_answer_is_repeated(url, monkeypat
                 is_lost.append(1)
                 raise psycopg.errors.AdminShutdown
 
-        monkeypatch.setattr(driver, "_taken", lambda *_: taken() if is_lost else Losing(taken()))
+        monkeypatch.setattr(connections, "take", lambda *_: take() if is_lost else Losing(take()))
         run = store.start("fit", params={"lr": 0.1}, capture=False)
         monkeypatch.undo()
 
@@ -511,7 +511,7 @@ def test_settings_behind_a_pooler_change_nothing(pooled):
 
 
 def test_a_statement_behind_a_pooler_may_take_long(pooled, monkeypatch):
-    monkeypatch.setattr(driver, "SILENT_AT_MOST_S", 0.1)
+    monkeypatch.setattr(pool, "SILENT_AT_MOST_S", 0.1)
     with (
         Store.open(pooled) as store,
         pytest.warns(StoreWarning, match="the server is working"),
@@ -585,9 +585,9 @@ def test_parameters_are_numbered_and_literals_are_left_alone():
 
 def test_what_a_run_records_while_the_server_is_away_is_taken_in_later(url, monkeypatch):
     from postgres_server import admin
-    from runstore.storage.postgres import driver
+    from runstore.storage.postgres.connections import pool
 
-    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    monkeypatch.setattr(pool, "RETURNS_WITHIN_S", 0)
     name = server_location(url).url.partition("?")[0].rpartition("/")[2]
     with Store.open(url) as store:
         run = store.start("fit", capture=False)
@@ -637,7 +637,7 @@ def test_a_file_that_took_the_descriptor_of_a_connection_is_left_alone(url, tmp_
     """A program that becomes a daemon closes all descriptors; its files reuse the numbers."""
     with Store.open(url) as store:
         store.start("fit", capture=False).finish()
-        taken = [raw.pgconn.socket for raw in store.backend.database.driver._idle.free]
+        taken = [raw.pgconn.socket for raw in store.backend.database.driver._pool._idle.free]
         mine = os.open(tmp_path / "mine", os.O_RDWR | os.O_CREAT)
         for number in taken:
             os.dup2(mine, number)

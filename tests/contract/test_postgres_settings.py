@@ -15,7 +15,7 @@ from runstore.errors import (
     StoreWarning,
 )
 from runstore.recording import aside
-from runstore.storage.postgres import driver
+from runstore.storage.postgres.connections import pool
 
 psycopg = pytest.importorskip("psycopg")
 
@@ -151,8 +151,8 @@ def test_a_free_connection_is_waited_for(writer, monkeypatch):
     from postgres_server import admin
 
     admin("ALTER ROLE writer CONNECTION LIMIT 1")
-    monkeypatch.setattr(driver, "_TELLS_FULL_AFTER_S", 0)
-    monkeypatch.setattr(driver, "FREES_WITHIN_S", 60)
+    monkeypatch.setattr(pool, "_TELLS_FULL_AFTER_S", 0)
+    monkeypatch.setattr(pool, "FREES_WITHIN_S", 60)
     holder = psycopg.connect(writer[0])
     told = []
 
@@ -176,7 +176,7 @@ def test_a_start_without_a_free_connection_waits_on_this_machine(writer, monkeyp
     from postgres_server import admin
 
     admin("ALTER ROLE writer CONNECTION LIMIT 0")
-    monkeypatch.setattr(driver, "FREES_WITHIN_S", 0)
+    monkeypatch.setattr(pool, "FREES_WITHIN_S", 0)
     monkeypatch.setattr(aside, "_warned", set())
     with Store.open(writer[0]) as store:
         with pytest.warns(StoreWarning, match="too many connections"):

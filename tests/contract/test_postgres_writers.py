@@ -14,7 +14,8 @@ from runstore.model.values import clean_text
 from runstore.reading.grid.order import run_order
 from runstore.reading.grid.watching import Watcher, changes_since
 from runstore.storage.database import Edit, add_event
-from runstore.storage.postgres.driver import PostgresDriver, _Transaction
+from runstore.storage.postgres.connections.transaction import Transaction
+from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.functions import LOCKS_AT_MOST
 from runstore.storage.query.changes import Changes
 from runstore.storage.trash import Trash
@@ -107,7 +108,7 @@ def test_starts_of_an_experiment_do_not_wait_for_each_other(store, url):
         calls = []
         driver_of(other).call = lambda *parts: calls.append(parts) or (2, "fit_2")
         other.start("fit", capture=False)
-        slow = driver_of(other)._connected(1)
+        slow = driver_of(other)._pool._connected(1)
         slow.execute("BEGIN")
         number = slow.execute(*calls[0]).fetchone()[0]
         with driver_of(store).hurried(0.1):
@@ -212,7 +213,7 @@ def test_changes_count_on_after_the_tables_moved_to_another_server(store, url):
 def test_a_transaction_whose_connection_is_lost_is_repeated_once(store, monkeypatch, is_committed):
     run = store.start("fit", capture=False)
     run.log(loss=1.0)
-    commit, lost = _Transaction.commit, []
+    commit, lost = Transaction._commit, []
 
     def losing(self):
         if len(lost) % 2 == 0:
@@ -224,7 +225,7 @@ def test_a_transaction_whose_connection_is_lost_is_repeated_once(store, monkeypa
         lost.append(self)
         commit(self)
 
-    monkeypatch.setattr(_Transaction, "commit", losing)
+    monkeypatch.setattr(Transaction, "_commit", losing)
     run.tags["phase"] = "final"
     run.notes = "kept"
     run.save("model.bin", b"weights")

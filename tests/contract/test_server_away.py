@@ -25,6 +25,7 @@ from runstore.errors import (
 )
 from runstore.recording import aside
 from runstore.storage.postgres import away, driver
+from runstore.storage.postgres.connections import pool
 from runstore.waiting import WaitingRuns
 from server_gate import Gate
 
@@ -36,7 +37,7 @@ def new_program(monkeypatch):
     """Warn again, as a new program does, and wait less, even on a slow machine."""
     monkeypatch.setattr(aside, "_warned", set())
     monkeypatch.setattr(away, "_QUICK_S", 3600.0)
-    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    monkeypatch.setattr(pool, "RETURNS_WITHIN_S", 0)
 
 
 @pytest.fixture
@@ -289,7 +290,7 @@ def test_programs_do_not_wait_again_for_a_server_that_is_away(closed, monkeypatc
         away.remember(store.path, 5.0, "timeout")
 
     with monkeypatch.context() as patch:
-        patch.setattr(driver.PostgresDriver, "_connected", None)  # would be an error
+        patch.setattr(pool.ConnectionPool, "_connected", None)  # would be an error
         start_aside(closed)
 
     closed.open()

@@ -15,7 +15,7 @@ from runstore import Store
 from runstore.errors import ServerUnreachableError, StoreLockedError, StoreWarning
 from runstore.recording import aside
 from runstore.storage.postgres import away, driver
-from runstore.storage.postgres.connections import waits
+from runstore.storage.postgres.connections import pool, waits
 
 psycopg = pytest.importorskip("psycopg")
 # Source: Linux, asm-generic/socket.h and the classic BPF of linux/filter.h: `ret 0`.
@@ -92,7 +92,7 @@ def network():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="packets are dropped by a filter of Linux")
 def test_connections_that_lose_all_packets_are_replaced(network, monkeypatch):
-    monkeypatch.setattr(driver, "SILENT_AT_MOST_S", 0.5)
+    monkeypatch.setattr(pool, "SILENT_AT_MOST_S", 0.5)
     with Store.open(network.url) as store:
         run = store.start("fit", capture=False)
         network.lose_packets()
@@ -106,7 +106,7 @@ def test_connections_that_lose_all_packets_are_replaced(network, monkeypatch):
 
 
 def test_a_longer_silence_can_be_allowed_in_the_url():
-    found = driver._usual("postgresql:///runs?tcp_user_timeout=120000")
+    found = pool._usual("postgresql:///runs?tcp_user_timeout=120000")
 
     assert "tcp_user_timeout" not in found
     assert found["keepalives_count"] == 3
@@ -118,9 +118,9 @@ def test_a_longer_silence_can_be_allowed_in_the_url():
 @pytest.fixture
 def impatient(monkeypatch):
     """Give up a silent server at once."""
-    monkeypatch.setattr(driver, "SILENT_AT_MOST_S", 0.3)
+    monkeypatch.setattr(pool, "SILENT_AT_MOST_S", 0.3)
     monkeypatch.setattr(driver, "_GRACE_S", 0.1)
-    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    monkeypatch.setattr(pool, "RETURNS_WITHIN_S", 0)
     monkeypatch.setattr(aside, "_warned", set())
 
 
@@ -194,7 +194,7 @@ def test_a_lock_that_is_held(url, impatient):
 
 
 def test_a_statement_that_the_server_works_on_may_take_longer(url, monkeypatch):
-    monkeypatch.setattr(driver, "SILENT_AT_MOST_S", 0.1)
+    monkeypatch.setattr(pool, "SILENT_AT_MOST_S", 0.1)
     told = "has not answered a query .* the server is working"
     with (
         Store.open(url) as store,

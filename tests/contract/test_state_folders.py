@@ -188,9 +188,9 @@ def test_points_of_a_deleted_state_folder_are_written_again_if_the_server_is_awa
     url, tmp_path, monkeypatch
 ):
     from postgres_server import admin
-    from runstore.storage.postgres import driver
+    from runstore.storage.postgres.connections import pool
 
-    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    monkeypatch.setattr(pool, "RETURNS_WITHIN_S", 0)
     name = url.partition("?")[0].rpartition("/")[2]
     with Store.open(url) as store:
         run = store.start("fit", capture=False)

@@ -252,9 +252,9 @@ def away(url, monkeypatch):
     from postgres_server import admin
     from runstore import store as stores
     from runstore.recording import aside
-    from runstore.storage.postgres import driver
+    from runstore.storage.postgres.connections import pool
 
-    monkeypatch.setattr(driver, "RETURNS_WITHIN_S", 0)
+    monkeypatch.setattr(pool, "RETURNS_WITHIN_S", 0)
     name = url.partition("?")[0].rpartition("/")[2]
 
     @contextmanager

@@ -28,7 +28,8 @@ from runstore.storage.postgres.short_texts import INDEXES as SHORT_TEXT_INDEXES
 from runstore.storage.postgres.views import VIEWS
 
 if TYPE_CHECKING:
-    from runstore.storage.postgres.driver import PostgresConnection, PostgresDriver
+    from runstore.storage.postgres.connections.connection import PostgresConnection
+    from runstore.storage.postgres.driver import PostgresDriver
 
 # The version of the tables below, which never change; later steps are migrations.
 FIRST_VERSION = 15

@@ -1,1 +1,1 @@
-"""Connections to a server: conversion of values, and the limit of waiting."""
+"""Connections to a server: pool, transactions, values, the limit of waiting, errors."""
