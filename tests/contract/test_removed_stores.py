@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 import pytest
 
 from runstore import Store, StoreWarning
-from runstore.errors import StoreUnavailableError
+from runstore.errors import StoreLockedError, StoreUnavailableError
+from runstore.storage.sqlite import driver
 from runstore.storage.sqlite.paths import DATABASE
 
 
@@ -206,6 +208,85 @@ def test_a_replaced_database_does_not_meet_the_log_of_the_old_one(location, tmp_
     assert problems == []
     with Store.open(location) as again:
         assert [run.experiment_name for run in again.list()] == ["new", "other"]
+
+
+@pytest.fixture
+def while_a_connection_is_opened(monkeypatch):
+    """Return a function that sets what happens once, as soon as the next file was opened."""
+    usual = driver._distrust
+
+    def do(work):
+        def distrust(connection):
+            monkeypatch.setattr(driver, "_distrust", usual)
+            work()
+            usual(connection)
+
+        monkeypatch.setattr(driver, "_distrust", distrust)
+
+    return do
+
+
+def test_a_store_that_took_its_place_keeps_its_log(
+    location, tmp_path, while_a_connection_is_opened
+):
+    """SQLite opens the log by its name, even if the database has another one by now."""
+
+    def replace():
+        location.rename(tmp_path / "elsewhere")
+        (tmp_path / "other").rename(location)
+
+    with Store.open(location) as old, Store.open(tmp_path / "open") as open_one:
+        open_one.start("new", capture=False).finish()
+        # As a process that is killed leaves it, with a log.
+        shutil.copytree(tmp_path / "open", tmp_path / "other")
+        while_a_connection_is_opened(replace)
+        (error,) = in_a_thread(old.list)
+
+    assert isinstance(error, StoreUnavailableError)
+    with Store.open(location) as again:
+        assert [run.experiment_name for run in again.list()] == ["new"]
+
+
+def test_a_store_is_made_again_once_nobody_opens_the_old_one(
+    location, tmp_path, monkeypatch, while_a_connection_is_opened
+):
+    """Two files of one name in a process would share their memory, and no lock would tell."""
+
+    def make_again():
+        monkeypatch.setattr(driver, "_REPLACED_PATIENCE_S", 0)
+        location.rename(tmp_path / "elsewhere")
+        with pytest.raises(StoreLockedError, match="was using the old file"):
+            Store.open(location)
+
+    with Store.open(location) as old:
+        while_a_connection_is_opened(make_again)
+        (error,) = in_a_thread(old.list)
+        assert isinstance(error, StoreUnavailableError)
+
+        Store.open(location).close()
+
+
+def test_a_database_that_is_replaced_while_it_is_opened_first_is_not_written(
+    location, tmp_path, monkeypatch
+):
+    """The runs would be lost with the old file, which has no name any more."""
+    connect = sqlite3.connect
+
+    def connect_and_replace(*arguments, **options):
+        opened = connect(*arguments, **options)
+        monkeypatch.setattr(sqlite3, "connect", connect)
+        location.rename(tmp_path / "elsewhere")
+        (tmp_path / "other").rename(location)
+        return opened
+
+    for place in (location, tmp_path / "other"):
+        Store.open(place).close()
+    monkeypatch.setattr(sqlite3, "connect", connect_and_replace)
+
+    with pytest.raises(StoreUnavailableError, match="moved, removed or replaced"):
+        Store.open(location)
+
+    Store.open(location).close()
 
 
 REMADE = """

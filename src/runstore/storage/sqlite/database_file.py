@@ -159,7 +159,10 @@ class DatabaseFile:
 
     def remember_log(self) -> None:
         """Remember the identity of the log, while a connection to it is open."""
-        self._log = _identity_at(self._beside(_LOG))
+        log = _identity_at(self._beside(_LOG))
+        if not self.is_in_place:  # the log may be that of another file
+            return
+        self._log = log
         if self._group is not None and self._group != os.getegid():
             self._share_log(self._group)
 

@@ -206,10 +206,11 @@ class _Rows:
 
 
 class _Handle:
-    """A connection of one thread, closed when the thread ends."""
+    """A connection of one thread, closed when the thread ends; in use while it is opened."""
 
-    def __init__(self, raw: _Connection) -> None:
-        self.raw = raw
+    raw: _Connection
+
+    def __init__(self) -> None:
         self.pid = os.getpid()
         # Taking the item is the right to use or close it: closing a connection in use crashes.
         self.is_idle: list[None] = []
@@ -472,7 +473,7 @@ class SQLiteDriver(DriverBase):
     def interrupt(self) -> None:
         """Interrupt running statements of all threads; each fails with a `StoreError`."""
         for handle in [*self._handles]:
-            with suppress(sqlite3.Error):  # it was closed meanwhile
+            with suppress(sqlite3.Error, AttributeError):  # it was closed, or is not open yet
                 handle.raw.interrupt()
 
     def vacuum(self) -> None:
@@ -598,14 +599,24 @@ class SQLiteDriver(DriverBase):
             try:
                 handle = free.pop()
             except IndexError:
-                handle = _Handle(self._connect())
-                self._handles.add(handle)
-                return handle
+                return self._new_handle()
             if handle.pid != os.getpid():
                 _Connection.left_by_fork.append(handle.raw)
             elif handle.is_taken():
                 return handle
         raise StoreUnavailableError(f"The store {self.path} was closed.")
+
+    def _new_handle(self) -> _Handle:
+        handle = _Handle()
+        # Before the file is checked, so that whoever opens one in its place waits for this one:
+        # SQLite opens the log by its name, and would open that of the other file.
+        self._handles.add(handle)
+        try:
+            handle.raw = self._connect()
+        except BaseException:  # otherwise others would wait for it
+            self._handles.discard(handle)
+            raise
+        return handle
 
     def give_back(self, handle: _Handle) -> None:
         """Return a taken connection, so that it can be used or closed."""
@@ -689,6 +700,7 @@ class SQLiteDriver(DriverBase):
         return connection
 
     def _opened(self, readable: Readable | None) -> _Connection:
+        self._prove()
         connection = sqlite3.connect(
             readable.uri if readable else file_uri(self.path, "mode=rw"),
             timeout=_ENGINE_WAITS_S,
@@ -709,7 +721,7 @@ class SQLiteDriver(DriverBase):
         return connection
 
     def _prove(self) -> None:
-        """Check, before the first statement, that all connections have the same file."""
+        """Check that all connections have the same file, before it is opened and afterwards."""
         if self.file.is_known:
             self.file.check()
             return
