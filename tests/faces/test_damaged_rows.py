@@ -26,6 +26,7 @@ from runstore.errors import RunstoreError, StoreCorruptError
 from runstore.storage import database
 from runstore.storage.sqlite import driver as sqlite
 from runstore.store import open_shared
+from web_client import client_of, served_at
 
 pytestmark = pytest.mark.folder_only("SQLite alone lets other programs put any value anywhere")
 
@@ -118,6 +119,41 @@ def test_analyses_go_on_beside_a_damaged_run(store, kind, capfd):
     ):
         status, _, errors = run_here(capfd, store, *words)
         assert status == 0, (words, errors)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ls", "ls --json", "ls --format csv", "show exp#2", "show exp#2 --json",
+        "compare exp#1 exp#2", "compare exp#1 exp#2 --json", "diff exp#1 exp#2",
+        "best exp -m loss",
+        "experiments", "experiments --json", "grep second --json", "similar exp#1 --json",
+    ],
+)  # fmt: skip
+def test_no_command_shows_a_status_or_a_start_that_cannot_be_read(store, words, capfd):
+    """Their placeholders, lost and 1970, are not those of a sound run."""
+    both = "status = 'odd', started_at = 'noon', notes = 'the second'"
+    change(store, f"UPDATE runs SET {both} {SECOND}")
+
+    _, shown, errors = run_here(capfd, store, *words.split())
+
+    assert "damaged" in shown + errors or "null" in shown
+    assert "lost" not in shown + errors
+    assert "1970" not in shown
+
+
+def test_the_page_shows_no_status_or_start_that_cannot_be_read(store):
+    change(store, f"UPDATE runs SET status = 'odd', started_at = 'noon' {SECOND}")
+
+    with Store.open(store) as opened, client_of(served_at(opened)) as client:
+        (run,) = [one for one in opened.list() if one.damaged]
+        asked = {"uids": run.uid, "columns": "status,started"}
+        (row,) = client.get("/api/v1/runs/rows", params=asked).json()["rows"]
+        record = client.get(f"/api/v1/runs/{run.uid}").json()
+
+    assert (row["status"], row["started_at"], row["duration_s"]) == ("damaged", None, None)
+    assert row["cells"] == ["damaged", None]
+    assert (record["status"], record["started_at"]) == ("damaged", None)
 
 
 @pytest.mark.parametrize(

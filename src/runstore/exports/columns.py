@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
 from runstore.model.query.evaluate import shown_text
+from runstore.model.run import status_word, time_of
 from runstore.reading.metrics.summaries import summaries_of_all
 
 if TYPE_CHECKING:
@@ -129,9 +130,9 @@ def _run(run: Run) -> tuple[Any, ...]:
 def _fields(run: Run) -> tuple[Any, ...]:
     duration = run.duration
     return (
-        run.status.value,
-        run.started_at,
-        run.ended_at,
+        status_word(run),
+        time_of(run, "started_at"),
+        time_of(run, "ended_at"),
         None if duration is None else duration.total_seconds(),
         _as_int64(run.exit_code),
         run.error,

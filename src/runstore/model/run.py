@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -329,8 +329,10 @@ class Run:
 
     @property
     def duration(self) -> timedelta | None:
-        """Time from start to end; None while the run is not final."""
-        return self.ended_at - self.started_at if self.ended_at else None
+        """Time from start to end; None while the run is not final, or if it cannot be read."""
+        if self.ended_at is None or not {"started_at", "ended_at"}.isdisjoint(self.damaged):
+            return None
+        return self.ended_at - self.started_at
 
     @property
     def status_text(self) -> str:
@@ -350,7 +352,7 @@ class Run:
         """Yield label and text of the most important facts, without unknown ones."""
         yield "run", self.reference
         yield "status", self.status_text
-        yield "started", local_time(self.started_at)
+        yield "started", start_text(self)
         if self.duration is not None:
             yield "took", duration_text(self.duration)
         for one in self.parameter_sets:
@@ -374,6 +376,27 @@ class Run:
         from runstore.model.display.html import html_table
 
         return self.source.html_of(self) if self.source else html_table((), self.summary())
+
+
+def start_text(run: Run, written: Callable[[datetime], str] = local_time) -> str:
+    """Return the start of a run for display: `damaged` if it cannot be read.
+
+    Args:
+        run: The run.
+        written: Returns the text of a time.
+    """
+    return DAMAGED if "started_at" in run.damaged else written(run.started_at)
+
+
+def status_word(run: Run) -> str:
+    """Return the status of a run for programs: `damaged` if it cannot be read."""
+    return DAMAGED if "status" in run.damaged else run.status.value
+
+
+def time_of(run: Run, name: str) -> datetime | None:
+    """Return a time of a run for programs, such as `started_at`; None if it cannot be read."""
+    at: datetime | None = None if name in run.damaged else getattr(run, name)
+    return at
 
 
 def values_of(sets: Sequence[ParameterSet]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.extras import library
 from runstore.model.metrics import names_of
 from runstore.model.query.evaluate import Cell
-from runstore.model.run import Run
+from runstore.model.run import Run, status_word, time_of
 from runstore.reading.tables.columns import Column, ParamType, Type, packed
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ _FIELDS: tuple[tuple[str, Type, Callable[[Run], Any]], ...] = (
     ("uid", Type.TEXT, lambda run: run.uid),
     ("experiment", Type.TEXT, lambda run: run.experiment_name),
     ("run_number", Type.WHOLE, lambda run: run.run_number),
-    ("status", Type.TEXT, lambda run: run.status.value),
-    ("started", Type.MOMENT, lambda run: run.started_at),
-    ("ended", Type.MOMENT, lambda run: run.ended_at),
+    ("status", Type.TEXT, status_word),
+    ("started", Type.MOMENT, lambda run: time_of(run, "started_at")),
+    ("ended", Type.MOMENT, lambda run: time_of(run, "ended_at")),
     ("duration", Type.DURATION, lambda run: run.duration),
     ("exit_code", Type.WHOLE, lambda run: run.exit_code),
     ("error", Type.TEXT, lambda run: run.error),

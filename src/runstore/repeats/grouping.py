@@ -145,7 +145,7 @@ def group_repeats(
     cells: dict[tuple[str, str | None, str], Mapping[str, Cell]] = {}
     for run in sorted(runs, key=lambda one: (one.started_at, one.uid)):
         if run.status is not Status.COMPLETE and not or_incomplete:
-            left_out.append(LeftOut(run.reference, f"not complete ({run.status.value})"))
+            left_out.append(LeftOut(run.reference, f"not complete ({run.status_text})"))
             continue
         for member, part in _members(run, apart):
             key = run.experiment_name, run.commit if by_code else None, part.identity

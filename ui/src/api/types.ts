@@ -11,7 +11,8 @@ export type Status =
   | "error"
   | "interrupted"
   | "pruned"
-  | "lost";
+  | "lost"
+  | "damaged"; // it cannot be read
 
 export interface StoreInfo {
   name: string;

@@ -11,6 +11,7 @@ const SIGNS: Record<Status, IconName> = {
   interrupted: "stop",
   pruned: "scissors",
   lost: "question",
+  damaged: "question",
 };
 
 /** Return whether a run has ended, also if nobody knows when. */

@@ -61,7 +61,7 @@ export function RunHead({ run, around }: { run: RunRecord; around: Around | null
       </div>
       <div class="run-facts">
         <span>
-          Started <Ago at={run.started_at} />
+          Started {run.started_at ? <Ago at={run.started_at} /> : "at an unreadable time"}
         </span>
         {(run.duration_s !== null || !isFinal(run.status)) && (
           <span>

@@ -28,7 +28,7 @@ export interface RunRecord {
   reference: string;
   status: Status;
   damaged: string[];
-  started_at: string;
+  started_at: string | null;
   ended_at: string | null;
   last_seen_at: string | null;
   duration_s: number | null;
@@ -56,7 +56,7 @@ export interface ShortRun {
   experiment: string;
   run_number: number;
   status: Status;
-  started_at: string;
+  started_at: string | null;
   is_deleted: boolean;
 }
 

@@ -115,14 +115,14 @@ def _with_unrecorded(one: Description, described: Sequence[Description]) -> Desc
 
 
 def _status(run: Run, look: _Description) -> Section:
-    values = {"experiment": run.experiment_name, "status": run.status.value}
+    values = {"experiment": run.experiment_name, "status": run.status_text}
     more: dict[str, Any] = {"exit code": run.exit_code, "error": run.error}
     values |= {key: value for key, value in more.items() if value is not None}
     if not look.everything:
         return values  # no two runs last exactly as long
     if run.duration is not None:
         return {**values, "duration": _rounded(run.duration)}
-    why = "has no known end" if run.status.is_final else f"is {run.status.value}"
+    why = "has no known end" if run.status.is_final else f"is {run.status_text}"
     return {**values, "duration": Unknown(f"{run.reference} {why}")}
 
 

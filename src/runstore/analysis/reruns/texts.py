@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.texts import texts_of
-from runstore.model.display.formatting import duration_text, local_time
+from runstore.model.display.formatting import duration_text
 from runstore.model.display.short_names import short_name
+from runstore.model.run import start_text
 
 if TYPE_CHECKING:
     from runstore.analysis.compare.differences import Difference
@@ -22,9 +23,7 @@ _SYSTEM = "system/"  # metrics that a sampler of the machine logs
 
 def done_text(run: Run) -> str:
     """Return a sentence about an identical earlier run, with its time and result."""
-    return (
-        f"{run.reference} is an identical run of {local_time(run.started_at)}: {result_text(run)}."
-    )
+    return f"{run.reference} is an identical run of {start_text(run)}: {result_text(run)}."
 
 
 def result_text(run: Run) -> str:
@@ -43,7 +42,7 @@ def result_text(run: Run) -> str:
 def running_text(run: Run) -> str:
     """Return a sentence about an identical active run."""
     host = f" on {run.hostname}" if run.hostname else ""
-    return f"{run.reference} is an identical run, active{host} since {local_time(run.started_at)}."
+    return f"{run.reference} is an identical run, active{host} since {start_text(run)}."
 
 
 def unchecked_text(names: tuple[str, ...]) -> str:

@@ -118,7 +118,7 @@ def _only_metric(runs: Sequence[Run], words: Sequence[str]) -> str:
     counts = metric_counts(runs)
     counts = {key: n for key, n in counts.items() if not key.startswith("system/")} or counts
     if not counts and runs and not any(run.status is Status.COMPLETE for run in runs):
-        statuses = Counter(run.status.value for run in runs)
+        statuses = Counter(run.status_text for run in runs)
         found = ", ".join(f"{n} {name}" for name, n in statuses.most_common())
         raise NotFoundError(
             f"No run is complete: {found}.",

@@ -11,8 +11,9 @@ import click
 from runstore.cli import output
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
-from runstore.model.display.as_json import as_utc
+from runstore.model.display.as_json import optional_utc
 from runstore.model.display.formatting import ago_text, local_time
+from runstore.model.run import DAMAGED
 from runstore.model.status import Status
 
 if TYPE_CHECKING:
@@ -63,10 +64,10 @@ def _cells(group: RunGroup, statuses: Sequence[str]) -> Iterator[str]:
     started = group.last_started_at
     if is_terminal:
         yield group.last_name
-        yield ago_text(started, datetime.now(timezone.utc))
+        yield DAMAGED if started is None else ago_text(started, datetime.now(timezone.utc))
     else:
         yield group.last_reference
-        yield local_time(started)
+        yield DAMAGED if started is None else local_time(started)
 
 
 def _as_json(group: RunGroup) -> dict[str, object]:
@@ -75,5 +76,5 @@ def _as_json(group: RunGroup) -> dict[str, object]:
         "runs": group.runs,
         "statuses": dict(group.statuses),
         "last_run": group.last_reference,
-        "last_started_at": as_utc(group.last_started_at),
+        "last_started_at": optional_utc(group.last_started_at),
     }

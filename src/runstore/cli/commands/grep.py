@@ -14,7 +14,8 @@ from runstore.cli.exit_codes import NOTHING_FOUND
 from runstore.cli.options import json_option, limit_option
 from runstore.cli.words import place_meant, tell_hints
 from runstore.model.arguments import PAGE_LIMIT
-from runstore.model.display.as_json import as_utc
+from runstore.model.display.as_json import as_utc, optional_utc
+from runstore.model.run import status_word, time_of
 
 if TYPE_CHECKING:
     from runstore.model.text.matches import FoundTexts
@@ -148,8 +149,8 @@ def _as_json(found: FoundTexts) -> dict[str, Any]:
         "reference": run.reference,
         "uid": run.uid,
         "experiment_name": run.experiment_name,
-        "status": run.status.value,
-        "started_at": as_utc(run.started_at),
+        "status": status_word(run),
+        "started_at": optional_utc(time_of(run, "started_at")),
         "lines": [
             {
                 "field": line.field,

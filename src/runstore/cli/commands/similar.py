@@ -10,6 +10,7 @@ from runstore.cli import output
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option, limit_option, run_argument
 from runstore.cli.words import one_run
+from runstore.model.run import status_word
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.subjects import Similar
@@ -60,7 +61,7 @@ def _as_json(meant: Run, found: tuple[Similar, ...]) -> dict[str, Any]:
         "similar": [
             {
                 **run_name_as_json(one.run),
-                "status": one.run.status.value,
+                "status": status_word(one.run),
                 "differences": [difference_as_json(each) for each in one.differences],
                 "unknown": list(one.unknown),
             }

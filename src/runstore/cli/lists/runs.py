@@ -7,8 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from runstore.cli import output
-from runstore.model.display.formatting import local_time
 from runstore.model.display.suggestions import some_of
+from runstore.model.run import start_text
 from runstore.reading.shown.facts import lifetime_text
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _row(run: Run) -> tuple[str, ...]:
     return (
         run.reference,
         run.status_text,
-        local_time(run.started_at),
+        start_text(run),
         lifetime_text(run),
         _parameters(run),
         run.notes or "",

@@ -29,6 +29,7 @@ from runstore.model.display.formatting import (
 from runstore.model.display.short_names import short_name, short_names
 from runstore.model.display.suggestions import some_of
 from runstore.model.logged.media import is_media
+from runstore.model.run import start_text
 from runstore.model.status import Status
 from runstore.model.text.output import plain_text
 from runstore.reading.output.windows import window_of
@@ -55,7 +56,7 @@ _FAILED = frozenset({Status.ERROR, Status.LOST})
 def heading(run: Run, width: int) -> Iterator[str]:
     """Yield the short name of a run, its status, age and duration, in one line if they fit."""
     status = run.status_text
-    about = [ago_text(run.started_at, datetime.now(timezone.utc))]
+    about = [start_text(run, lambda at: ago_text(at, datetime.now(timezone.utc)))]
     if lifetime := lifetime_text(run):
         is_silent = lifetime.startswith("silent")
         word = "" if is_silent else "took " if run.status.is_final else "so far "

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from runstore.model.run import status_word, time_of
+
 if TYPE_CHECKING:
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.results.events import Event
@@ -24,19 +26,23 @@ def as_utc(at: datetime) -> str:
     return at.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
-def _optional_utc(at: datetime | None) -> str | None:
+def optional_utc(at: datetime | None) -> str | None:
+    """Return a time as ISO 8601 with Z; None for none."""
     return None if at is None else as_utc(at)
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
-    """Return the attributes of `Run`, with times in UTC and durations in seconds."""
+    """Return the attributes of `Run`, with times in UTC and durations in seconds.
+
+    A status that cannot be read is `damaged`, and such a time is None.
+    """
     return {
         **{name: getattr(run, name) for name in _SAME},
         **{
-            name: _optional_utc(getattr(run, name))
+            name: optional_utc(time_of(run, name))
             for name in ("started_at", "ended_at", "last_seen_at")
         },
-        "status": run.status.value,
+        "status": status_word(run),
         "damaged": list(run.damaged),
         "duration_s": duration_s(run),
         "parameter_sets": [
@@ -70,5 +76,5 @@ def input_as_json(one: Input) -> dict[str, Any]:
 
 
 def _with_times(value: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    times: Mapping[str, str | None] = {name: _optional_utc(getattr(value, name)) for name in names}
+    times: Mapping[str, str | None] = {name: optional_utc(getattr(value, name)) for name in names}
     return {**asdict(value), **times}

@@ -32,7 +32,7 @@ class RunGroup:
         statuses: Number of runs by status, without empty ones.
         last_reference: The most recently started run.
         last_name: Its short name, `mnist#7`.
-        last_started_at: Its start (UTC).
+        last_started_at: Its start (UTC); None if it cannot be read.
         metrics: Spread by key, without metrics that no run of the group has.
     """
 
@@ -41,5 +41,5 @@ class RunGroup:
     statuses: Mapping[str, int]
     last_reference: str
     last_name: str
-    last_started_at: datetime
+    last_started_at: datetime | None
     metrics: Mapping[str, Spread]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runstore.model.display.as_json import as_utc
+from runstore.model.display.as_json import optional_utc
 from runstore.model.display.short_names import distinct_names
 from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.query.tree import Query
@@ -74,7 +74,7 @@ def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[
             "name": name,
             "runs": one.runs,
             "last_run_number": last_numbers.get(name, 0),
-            "last_started_at": as_utc(one.last_started_at),
+            "last_started_at": optional_utc(one.last_started_at),
             "by_status": dict(one.statuses),
             "best": {**bests[name]._asdict(), "name": names[name]} if name in bests else None,
         }

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import NotFoundError
-from runstore.model.display.as_json import as_utc, duration_s
+from runstore.model.display.as_json import as_utc, duration_s, optional_utc
 from runstore.model.display.short_names import short_names
 from runstore.model.query.evaluate import NAN, TRUTH, Cell
 from runstore.model.query.exact import DOUBLES_TO, exact_value
 from runstore.model.query.tree import Field, Namespace
-from runstore.model.run import Run
+from runstore.model.run import Run, status_word, time_of
 from runstore.reading.details.run_subject import RunSubject
 from runstore.reading.grid.columns import GridColumn
 from runstore.reading.names import as_now
@@ -68,15 +68,15 @@ def _head(row_id: int, run: Run) -> Row:
         "reference": run.reference,
         "experiment": run.experiment_name,
         "run_number": run.run_number,
-        "status": run.status.value,
+        "status": status_word(run),
         "status_text": run.status_text,
-        "started_at": as_utc(run.started_at),
-        "ended_at": None if run.ended_at is None else as_utc(run.ended_at),
+        "started_at": optional_utc(time_of(run, "started_at")),
+        "ended_at": optional_utc(time_of(run, "ended_at")),
         "duration_s": duration_s(run),
         "notes": run.notes,
         "tags": dict(run.tags),
         "parent_uid": run.parent_uid,
-        "deleted_at": None if run.deleted_at is None else as_utc(run.deleted_at),
+        "deleted_at": optional_utc(time_of(run, "deleted_at")),
     }
 
 
@@ -91,7 +91,9 @@ def _cell(row_id: int, run: Run, column: GridColumn, metrics: _Metrics) -> Any:
             return _value_at(run, field, column.step)
         return metrics.value(row_id, run, field)
     if field.namespace is Namespace.RUN:
-        return _of_run(getattr(run, field.key))
+        if field.key == "status":
+            return status_word(run)
+        return None if field.key in run.damaged else _of_run(getattr(run, field.key))
     values = dict.fromkeys(map(_shown, RunSubject(run).values(field)))
     if len(values) <= 1:
         return next(iter(values), None)
@@ -104,7 +106,7 @@ def _of_run(value: Any) -> Any:
         return as_utc(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
-    return getattr(value, "value", value)  # a status
+    return value
 
 
 def _shown(value: Any) -> Any:

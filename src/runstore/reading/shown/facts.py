@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from runstore.model.display.formatting import duration_text, local_time, tags_text
-from runstore.model.run import Run
+from runstore.model.run import Run, start_text
 
 _SILENCE_S = 60  # a heartbeat is written every ten seconds
 _KERNEL = "ipykernel_launcher"  # the command of every notebook
@@ -22,8 +22,8 @@ def head_of(run: Run) -> Iterator[tuple[str, str]]:
         yield "damaged", ", ".join(run.damaged)
     if run.error:
         yield "error", run.error
-    yield "started", local_time(run.started_at)
-    if run.ended_at is not None:
+    yield "started", start_text(run)
+    if run.ended_at is not None and "ended_at" not in run.damaged:
         word = "last known alive" if run.status.value == "lost" else "ended"
         yield word, local_time(run.ended_at)
     if told := lifetime_text(run):
@@ -67,13 +67,13 @@ def commit_text(run: Run) -> str | None:
 
 
 def lifetime_text(run: Run, now: datetime | None = None) -> str:
-    """Return the duration of a run, so far if it is active; empty if its end is unknown.
+    """Return the duration of a run, so far if it is active; empty if it is unknown.
 
     If a run has been silent, that is shown.
     """
     if run.duration is not None:
         return duration_text(run.duration)
-    if run.status.is_final:
+    if run.status.is_final or "started_at" in run.damaged:
         return ""
     now = now or datetime.now(timezone.utc)
     silence = run.silent_for(now)

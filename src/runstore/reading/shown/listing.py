@@ -20,6 +20,7 @@ from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import some_of
 from runstore.model.query.evaluate import number_text, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace, Order
+from runstore.model.run import start_text
 from runstore.reading.grid.differing import differing_keys
 from runstore.reading.runs_table import metrics_of, params_of
 from runstore.reading.shown.facts import lifetime_text
@@ -141,7 +142,7 @@ def list_columns(rows: Sequence[ListRow], order: Sequence[Order] = ()) -> list[L
         ListColumn("status", 1, lambda row: row.run.status_text),
         *_params(rows),
         *_metrics(rows),
-        ListColumn("started", _STARTED, lambda row: ago_text(row.run.started_at, at)),
+        ListColumn("started", _STARTED, lambda row: _ago(row.run, at)),
         ListColumn("took", _TOOK, lambda row: lifetime_text(row.run, at)),
         *_contents(rows),
     ]
@@ -155,6 +156,10 @@ def list_columns(rows: Sequence[ListRow], order: Sequence[Order] = ()) -> list[L
             found.insert(2, ListColumn(name, _SORT_KEY, _sort_key(key), is_number))
     texts = headings([one.name for one in found])
     return [one._replace(header=text) for one, text in zip(found, texts, strict=True)]
+
+
+def _ago(run: Run, now: datetime) -> str:
+    return start_text(run, lambda at: ago_text(at, now))
 
 
 def headings(names: Sequence[str]) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import StoreError
-from runstore.model.display.formatting import counted, cropped, local_time
+from runstore.model.display.formatting import counted, cropped
 from runstore.model.display.html import ROWS_AT_MOST, html_paragraphs, html_sections, html_table
 from runstore.model.display.text_table import text_table
-from runstore.model.run import Run
+from runstore.model.run import Run, start_text
 from runstore.reading.shown.listing import FURTHER, ListRow, list_columns, list_rows
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _of_runs(runs: Sequence[Run]) -> tuple[Sequence[str], Iterator[Sequence[str]
 
 
 def _started(row: ListRow) -> str:
-    return local_time(row.run.started_at)
+    return start_text(row.run)
 
 
 def _last_values(runs: Sequence[Run]) -> LastValues:

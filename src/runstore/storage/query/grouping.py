@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timezone
 from typing import Any, NamedTuple, Union
 
 from runstore.model.display.short_names import distinct_names
@@ -19,9 +20,10 @@ from runstore.storage.driver import Connection
 from runstore.storage.query.asking import asking
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition, column_of_run
-from runstore.storage.rows import as_text, as_time
+from runstore.storage.rows import as_text, from_micros, is_time
 
 _STATUSES = tuple(Status)
+_NEVER = datetime.min.replace(tzinfo=timezone.utc)
 _COUNTS = ", ".join(
     f"sum(CASE WHEN r.status = '{one.value}' THEN 1 ELSE 0 END)" for one in _STATUSES
 )
@@ -113,7 +115,7 @@ class Grouping:
             found = connection.execute(REFERENCES, (ids,)).fetchall()
         last = self._named({row[0]: _LastRun(*map(as_text, row[1:])) for row in found})
         made = [self._group(row, last, spreads) for row in rows]
-        return sorted(made, key=lambda one: one.last_started_at, reverse=True)
+        return sorted(made, key=lambda one: one.last_started_at or _NEVER, reverse=True)
 
     def _named(self, runs: Mapping[int, _LastRun]) -> dict[int, _LastRun]:
         """Return runs with their short names, by row id."""
@@ -183,7 +185,7 @@ class Grouping:
             statuses={status.value: count for status, count in counts if count},
             last_reference=run.reference,
             last_name=run.name,
-            last_started_at=as_time(row[3]),
+            last_started_at=from_micros(row[3]) if is_time(row[3]) else None,
             metrics=dict(_spreads_of(key, spreads)),
         )
 

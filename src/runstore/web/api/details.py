@@ -6,10 +6,10 @@ from http import HTTPStatus
 from typing import Any
 
 from runstore.errors import NotFoundError
-from runstore.model.display.as_json import as_utc, event_as_json
+from runstore.model.display.as_json import event_as_json, optional_utc
 from runstore.model.display.suggestions import hint_of
 from runstore.model.params.typed_rows import ROWS_AT_MOST, typed_rows
-from runstore.model.run import Run
+from runstore.model.run import Run, status_word, time_of
 from runstore.reading.details.around import runs_around
 from runstore.web.downloads import attachment
 from runstore.web.encoding import Answer, json_answer
@@ -24,7 +24,7 @@ _SHORT = record(
         "experiment": TEXT,
         "run_number": WHOLE,
         "status": TEXT,
-        "started_at": TIME,
+        "started_at": optional(TIME),
         "is_deleted": FLAG,
     }
 )
@@ -90,8 +90,8 @@ def _short(run: Run) -> dict[str, Any]:
         "reference": run.reference,
         "experiment": run.experiment_name,
         "run_number": run.run_number,
-        "status": run.status.value,
-        "started_at": as_utc(run.started_at),
+        "status": status_word(run),
+        "started_at": optional_utc(time_of(run, "started_at")),
         "is_deleted": run.deleted_at is not None,
     }
 

@@ -35,7 +35,7 @@ ROW = record(
         "run_number": WHOLE,
         "status": TEXT,
         "status_text": TEXT,
-        "started_at": TIME,
+        "started_at": optional(TIME),
         "ended_at": optional(TIME),
         "duration_s": optional(REAL),
         "notes": optional(TEXT),

@@ -14,8 +14,8 @@ from runstore.cli.output import STATUS_STYLES, terminal_safe
 from runstore.cli.top.texts import curve, number_text, parameter_texts
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.artifacts import Artifact
-from runstore.model.display.formatting import local_time, size_text, tags_text
-from runstore.model.run import Run
+from runstore.model.display.formatting import size_text, tags_text
+from runstore.model.run import Run, start_text
 from runstore.model.text.output import OutputLine
 from runstore.reading.following import Follower
 from runstore.reading.shown.facts import lifetime_text
@@ -187,7 +187,7 @@ def _some(lines: Iterator[tuple[str, Text]]) -> tuple[tuple[str, Text], ...]:
 def _head(run: Run) -> Iterator[tuple[str, Text]]:
     yield "run", _text(run.reference)
     yield "status", _text(run.status_text, STATUS_STYLES.get(run.status_text, ""))
-    yield "started", _text(local_time(run.started_at))
+    yield "started", _text(start_text(run))
     if told := lifetime_text(run):
         yield "took" if run.status.is_final else "so far", _text(told)
     changes = ", with changes" if run.workdir_dirty else ""

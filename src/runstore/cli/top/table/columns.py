@@ -16,6 +16,7 @@ from runstore.cli.top.data.reading import CURVE_WIDTH, Row, Snapshot
 from runstore.cli.top.texts import clean, fitted, number_text, started_text
 from runstore.model.display.formatting import tags_text
 from runstore.model.display.short_names import short_names
+from runstore.model.run import start_text
 from runstore.reading.shown.facts import lifetime_text
 
 MARK = "mark"
@@ -148,7 +149,9 @@ def _names(placed: Sequence[PlacedRow]) -> TopColumn:
 def _about_runs(snapshot: Snapshot) -> Iterator[TopColumn]:
     rows, now = snapshot.rows, snapshot.at
     yield _column(STATUS, "status", {row.run.uid: _status(row) for row in rows}, 11, rank=2)
-    began = {row.run.uid: Text(started_text(row.run.started_at, now)) for row in rows}
+    began = {
+        row.run.uid: Text(start_text(row.run, lambda at: started_text(at, now))) for row in rows
+    }
     yield _column(STARTED, "started", began, narrowest=11, rank=6)
     took = {row.run.uid: Text(lifetime_text(row.run, now)) for row in rows}
     yield _column(TOOK, "took", took, narrowest=9, rank=3)
