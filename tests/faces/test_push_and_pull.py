@@ -199,8 +199,9 @@ def test_data_that_waits_on_this_machine_is_delivered(here):
     ended = runstore("push", cwd=here)
 
     assert ended.returncode == 0
-    assert messages(ended)[0].startswith("runstore: no data is waiting for ")
-    assert "To copy" in messages(ended)[0]
+    assert "data of 1 run that waited on this machine was written to" in messages(ended)[0]
+    assert run.reference in messages(ended)[0]
+    assert "no data is waiting" in messages(runstore("push", cwd=here))[0]
     assert not kept.exists()
     with store_at(here / ".runstore") as store:
         assert store.get(run.uid).tags["late"] == "yes"

@@ -210,9 +210,18 @@ def deliver_waiting(location: str | None, *, is_recovering: bool, as_json: bool)
             with shown_progress() as progress:
                 waiting = _waiting(store)
                 result = waiting.deliver(patience_s=_PATIENCE_S, progress=progress)
+        completed = _completed(store)
         recovered = _recovered(store) if is_recovering else ()
-        show_delivered(store, result, recovered, as_json=as_json)
+        show_delivered(store, result, completed, recovered, as_json=as_json)
         return result is None or result.is_complete
+
+
+def _completed(store: Store) -> Sequence[str]:
+    """Return the references of runs to which data was added that waited on this machine."""
+    from runstore.inflight.deferred import Deferred
+
+    runs = map(store.backend.database.run_by_uid, store.backend.part(Deferred).taken)
+    return sorted(run.reference for run in runs if run is not None)
 
 
 def _recovered(store: Store) -> Sequence[str]:
@@ -238,9 +247,14 @@ def tell_missing(store: Store) -> None:
 
 
 def show_delivered(
-    store: Store, result: Transfer | None, recovered: Sequence[str] = (), *, as_json: bool
+    store: Store,
+    result: Transfer | None,
+    completed: Sequence[str] = (),
+    recovered: Sequence[str] = (),
+    *,
+    as_json: bool,
 ) -> None:
-    """Print the runs that were delivered, and whether other data still waits.
+    """Print the runs and other data that were delivered, and whether other data still waits.
 
     Raises:
         StoreUnavailableError: Some data could not be written to the store.
@@ -257,13 +271,20 @@ def show_delivered(
     if as_json:
         told = {} if result is None else _as_json(result)
         waiting_count = _waiting(store).count
-        output.print_json({**told, "waiting": waiting_count, "recovered": [*recovered]})
+        names = {"completed": [*completed], "recovered": [*recovered]}
+        output.print_json({**told, "waiting": waiting_count, **names})
     elif result is not None and is_news:
         show_result(result, store.backend.place, as_json=False)
-    elif not recovered:
+    elif not completed and not recovered:
         output.say(
             f"runstore: no data is waiting for {_shown(store.backend.place)}."
             " To copy runs, name another store: runstore push OTHER",
+            err=True,
+        )
+    if completed and not as_json:
+        output.say(
+            f"runstore: data of {counted(len(completed), 'run')} that waited on this machine was"
+            f" written to {_shown(store.backend.place)}: {some_of(completed, _NAMES_SHOWN)}.",
             err=True,
         )
     tell_missing(store)

@@ -42,10 +42,15 @@ _READING_PATIENCE_S = 2.0
 
 
 class Deferred:
-    """Keeps data in the spool if the database cannot be written, and imports it later."""
+    """Keeps data in the spool if the database cannot be written, and imports it later.
+
+    Attributes:
+        taken: The uids of the runs whose data was imported.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.taken: set[str] = set()
         self._said: set[Path] = set()
         self._refused_said: set[Path] = set()
 
@@ -275,6 +280,7 @@ class Deferred:
         if not table.has_seen(record.path):
             with suppress(RunFinishedError, ConflictError):  # reported before by another process
                 self._take(record)
+                self.taken.add(record.uid)
         try:
             remove_file(record.path)
         except OSError:
@@ -408,6 +414,7 @@ class Deferred:
         """
         try:
             yield
+            self.taken.add(uid_of(path))
         except StoreLockedError:
             raise
         except UnsafeFileError as error:
