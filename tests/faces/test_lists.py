@@ -250,6 +250,21 @@ def test_columns_stand_below_each_other_whatever_the_texts_are(tmp_path, value):
         assert before.endswith(" ")
 
 
+def test_the_trash_and_similar_runs_have_the_short_names_of_lists(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for lr in (0.1, 0.2, 0.3):
+            store.start("e", params={"lr": lr}, capture=False).finish()
+        store.delete("e#1")
+        references = {run.run_number: run.reference for run in (*store.list(), *store.trash())}
+
+    for words, number in ((("trash",), 1), (("similar", "e#2"), 3)):
+        drawn = on_terminal(*words, cwd=tmp_path, NO_COLOR="1").splitlines()
+        piped = runstore(*words, cwd=tmp_path).stdout.splitlines()
+
+        assert drawn[1].split()[0] == f"e#{number}"
+        assert piped[1].split()[0] == references[number]
+
+
 # Long lists
 
 

@@ -113,6 +113,15 @@ def test_active_and_deleted_runs_are_told(here):
     assert messages(again)[0].startswith("runstore: 1 run was added to team/runs; 1 file copied")
 
 
+def test_long_references_of_skipped_runs_are_cropped_on_a_terminal(here):
+    with store_at(here / ".runstore") as store, store.start("e" * 200, capture=False) as run:
+        drawn = on_terminal("push", "team/runs", cwd=here)
+        piped = runstore("push", "team/runs", cwd=here)
+
+    assert f": eee{'e' * 35}…{run.reference[-21:]}." in drawn
+    assert f": {run.reference}." in piped.stderr
+
+
 @pytest.mark.parametrize("word", ["mnist", "team"])
 def test_no_store_is_created_by_a_slip(here, word):
     (here / "team" / "notes.txt").touch()

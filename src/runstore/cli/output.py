@@ -14,8 +14,8 @@ import click
 
 from runstore.errors import visible
 from runstore.model.display.plain import plain
-from runstore.model.display.short_names import end_of_name
-from runstore.model.run import DAMAGED
+from runstore.model.display.short_names import end_of_name, short_names
+from runstore.model.run import DAMAGED, Run
 from runstore.model.status import Status
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _LONG_COLOURS = {"38": {"5": 2, "2": 4}, "48": {"5": 2, "2": 4}, "58": {"5": 2, 
 _NARROW = re.compile(r"[ -~\u00a1-\u00ac\u00ae-\u02ff…→\u2014─█▁-▇]*")
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
+_REFERENCE = 60  # columns of a reference in a message
 _USUAL_SIZE = 80, 24
 _END_KEPT = 21  # of a reference: its number and time
 _CODES = {
@@ -333,6 +334,18 @@ def _cropped(text: str, column: TableColumn, width: int) -> str:
     from rich.cells import set_cell_size
 
     return set_cell_size(text, begin) + "…" + end
+
+
+def shown_reference(reference: str) -> str:
+    """Return a reference for a message on stderr; on a terminal, a long one is cropped."""
+    if not is_terminal(err=True):
+        return reference
+    return _cropped(reference, TableColumn("", keeps_end=True), _REFERENCE)
+
+
+def listed_names(runs: Sequence[Run]) -> Sequence[str]:
+    """Return the names of runs in a list: short ones on a terminal, or else their references."""
+    return short_names(runs) if is_terminal() else [run.reference for run in runs]
 
 
 def _widths(

@@ -152,7 +152,7 @@ _REASONS = {
 def _remarks(result: Transfer, place: str) -> Iterator[str]:
     if result.joined:
         count = len(result.joined)
-        listed = some_of(list(result.joined), _NAMES_SHOWN)
+        listed = _some(result.joined)
         was, whose = ("was", "its") if count == 1 else ("were", "their")
         were = "would be" if result.is_dry else "was"
         runs = counted(count, "run")
@@ -160,14 +160,19 @@ def _remarks(result: Transfer, place: str) -> Iterator[str]:
     for why, reason in _REASONS.items():
         names = [run.reference for run in result.skipped if run.why == why]
         if names:
-            listed = some_of(names, _NAMES_SHOWN)
+            listed = _some(names)
             skipped = counted(len(names), "run")
             them = "it" if len(names) == 1 else "them"
             hint = f" To restore {them}, add --restore." if why == DELETED else ""
             yield f"{skipped} skipped, {reason.format(place=place)}: {listed}.{hint}"
     for run in result.skipped:
         if run.why in {DAMAGED, REFUSED}:
-            yield f"1 run skipped, {run.why}: {run.reference}: {run.detail.rstrip('.')}."
+            name = output.shown_reference(run.reference)
+            yield f"1 run skipped, {run.why}: {name}: {run.detail.rstrip('.')}."
+
+
+def _some(references: Sequence[str]) -> str:
+    return some_of([output.shown_reference(one) for one in references], _NAMES_SHOWN)
 
 
 def _as_json(result: Transfer) -> dict[str, Any]:
@@ -230,7 +235,7 @@ def _recovered(store: Store) -> Sequence[str]:
 
     names = recover(store.backend)
     if names:
-        listed = some_of(list(names), _NAMES_SHOWN)
+        listed = _some(names)
         output.say(f"runstore: {counted(len(names), 'run')} recovered: {listed}.", err=True)
     return names
 
@@ -284,7 +289,7 @@ def show_delivered(
     if completed and not as_json:
         output.say(
             f"runstore: data of {counted(len(completed), 'run')} that waited on this machine was"
-            f" written to {_shown(store.backend.place)}: {some_of(completed, _NAMES_SHOWN)}.",
+            f" written to {_shown(store.backend.place)}: {_some(completed)}.",
             err=True,
         )
     tell_missing(store)

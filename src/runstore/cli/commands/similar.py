@@ -40,17 +40,18 @@ def command(run: str, limit: int, *, as_json: bool) -> None:
         if as_json:
             output.print_json(_as_json(meant, found))
         elif found:
-            output.print_table(_COLUMNS, [_row(one) for one in found])
+            names = output.listed_names([one.run for one in found])
+            output.print_table(_COLUMNS, list(map(_row, found, names)))
         else:
             name = output.terminal_safe(meant.experiment_name)
             output.say(f"runstore: there is no other run of {name}.", err=True)
 
 
-def _row(one: Similar) -> tuple[str, str, str]:
+def _row(one: Similar, name: str) -> tuple[str, str, str]:
     from runstore.analysis.reruns.texts import differences_text
 
     told = differences_text(one.differences) or "; ".join(one.unknown) or "nothing"
-    return one.run.reference, one.run.status_text, told
+    return name, one.run.status_text, told
 
 
 def _as_json(meant: Run, found: tuple[Similar, ...]) -> dict[str, Any]:

@@ -33,11 +33,11 @@ def command(*, as_json: bool) -> None:
     if as_json:
         output.print_json(runs_in_trash_as_json(trashed))
     elif trashed:
-        output.print_table(_COLUMNS, [_row(run) for run in trashed])
+        output.print_table(_COLUMNS, list(map(_row, trashed, output.listed_names(trashed))))
     else:
         output.say("runstore: The trash is empty.", err=True)
 
 
-def _row(run: Run) -> tuple[str, ...]:
+def _row(run: Run, name: str) -> tuple[str, ...]:
     deleted = "" if run.deleted_at is None else local_time(run.deleted_at)
-    return run.reference, run.status_text, deleted, run.notes or ""
+    return name, run.status_text, deleted, run.notes or ""
