@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from runstore.storage import database, rows
+from runstore.storage import rows, stored_runs
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_rows_of_any_kinds_are_counted():
 
 
 def read(texts):
-    return database._within_memory((number, text) for number, text in enumerate(texts))
+    return stored_runs._within_memory((number, text) for number, text in enumerate(texts))
 
 
 def test_rows_of_a_sane_length_are_read(monkeypatch):
-    monkeypatch.setattr(database, "LONGEST_READ", 10_000)
+    monkeypatch.setattr(stored_runs, "LONGEST_READ", 10_000)
 
     assert read(["a" * 900] * 9) == list(enumerate(["a" * 900] * 9))
 
@@ -46,7 +46,7 @@ def test_rows_of_a_sane_length_are_read(monkeypatch):
 @pytest.mark.parametrize("letter", ["a", "é", "ж", "😀"])
 def test_rows_that_are_too_long_together_are_refused(monkeypatch, letter):
     """Wide letters take more memory than narrow ones."""
-    monkeypatch.setattr(database, "LONGEST_READ", 100_000)
+    monkeypatch.setattr(stored_runs, "LONGEST_READ", 100_000)
     width = len((letter * 1001).encode("utf-32-le" if letter == "😀" else "utf-16-le")) // 1001
     width = 1 if letter in "aé" else width
     fits = 100_000 // width // 10 - 200

@@ -24,7 +24,7 @@ from runstore.reading.source import Source
 from runstore.storage import statements as sql
 from runstore.storage.backend import Backend
 from runstore.storage.database import Database
-from runstore.storage.lookups import Lookups
+from runstore.storage.stored_runs import Lookups
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

@@ -18,7 +18,7 @@ from runstore.reading.pages import (
     write_cursor,
 )
 from runstore.storage.backend import Backend
-from runstore.storage.database import BEYOND_NEWEST
+from runstore.storage.stored_runs import BEYOND_NEWEST
 
 
 def newest_page(

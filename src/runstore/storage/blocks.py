@@ -170,7 +170,7 @@ class BlockTable:
         found = connection.execute(statement, parameters).fetchall()
         damaged: dict[int, list[str]] = {}
         ids = [row[0] for row in found]
-        sets = self._database._sets_of(connection, ids, damaged)  # noqa: SLF001 - the same room
+        sets = self._database.sets_of(connection, ids, damaged)
         return [
             BlockRow(
                 id=row[0],

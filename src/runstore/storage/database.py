@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from sys import getsizeof
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runstore.errors import (
@@ -29,32 +27,21 @@ from runstore.model.status import Status
 from runstore.model.values import sha256
 from runstore.storage import rows
 from runstore.storage import statements as sql
-from runstore.storage.driver import Connection, Driver, Highest, Rows
+from runstore.storage.driver import Connection, Rows
 from runstore.storage.indexes.params import EVERY_RUNS, TAKE_BACK, can_wait, index_params
-from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.migrations import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
 from runstore.storage.rows import (
-    TOO_LONG,
     as_int,
-    as_optional_text,
-    as_optional_time,
     as_text,
-    is_text,
     is_time,
-    pairs_of_texts,
 )
-from runstore.storage.sqlite.driver import LONGEST_READ, SQLiteDriver, values_up_to
+from runstore.storage.sqlite.driver import SQLiteDriver
+from runstore.storage.stored_runs import BEYOND_NUMBERS, StoredRuns
 
 if TYPE_CHECKING:
-    from runstore.model.results.experiments import Experiment
     from runstore.model.run import Run
 
 _FORGET = "DELETE FROM store_state WHERE name = '{name}';"
-# Columns of a run that may be long, and the length that each may have in any case.
-_LONG_COLUMNS, _SHORT = 8, 4096
-# The first key of a newest-first page: later than any run, even one whose time is a text.
-BEYOND_NEWEST: tuple[Any, int] = (Highest(b"\xff" * 64), 2**62)
-BEYOND_NUMBERS = 2**62
 # How long a program waits for a locked database before it writes to the spool instead.
 PATIENCE_S = 5.0
 # The same at the end of a run, when many runs may end at once and nothing waits for them.
@@ -237,61 +224,6 @@ def _is_next(number: object, highest: object) -> bool:
     return highest is None or (type(highest) is int and highest < number)
 
 
-def _for_each(connection: Connection, statement: str, ids: Sequence[object]) -> Iterator[Any]:
-    """Yield the result of a statement for these ids, in batches."""
-    # Engines limit the parameters per statement: 999 in SQLite before 3.32.
-    for begin in range(0, len(ids), 500):
-        some = ids[begin : begin + 500]
-        yield from connection.execute(_with_marks(statement, len(some)), some)
-
-
-@functools.lru_cache(maxsize=64)
-def _with_marks(statement: str, count: int) -> str:
-    return statement.format(ids=", ".join("?" * count))
-
-
-def _within_memory(found: Iterable[Any]) -> list[Any]:
-    """Return rows if the total length of their texts is acceptable.
-
-    Raises:
-        sqlite3.DataError: They are too long.
-    """
-    read: list[Any] = []
-    length = size = counted = 0
-    for row in found:
-        read.append(row)
-        length += rows.length_of_texts(row)
-        if length <= LONGEST_READ // 8:
-            continue
-        # A character takes up to four bytes; the exact count is slower.
-        size += sum(getsizeof(cell) for one in read[counted:] for cell in one)
-        counted = len(read)
-        if size > LONGEST_READ:
-            raise sqlite3.DataError("string or blob too big")
-    return read
-
-
-def _json(ids: Sequence[int]) -> str:
-    return f"[{','.join(map(str, ids))}]"
-
-
-def _unless_too_long(connection: Connection, statement: str, run_id: int, default: Any) -> Any:
-    """Return the rows of a statement about one run; the default if they are too long."""
-    try:
-        return connection.execute(statement, {"id": run_id}).fetchall()
-    except sqlite3.DataError:
-        return default
-
-
-def _start_of(run: Run) -> int:
-    """Return the sort key of a run; runs without a time sort before all others."""
-    return BEYOND_NUMBERS if "started_at" in run.damaged else rows.to_micros(run.started_at)
-
-
-def _number_of(run: Run) -> int:
-    return BEYOND_NUMBERS if "run_number" in run.damaged else run.run_number
-
-
 def now_micros() -> int:
     """Return the current time in microseconds since 1970 (UTC)."""
     return time.time_ns() // 1000
@@ -314,7 +246,7 @@ def _not_up_to_date(path: Path, error: OSError) -> StoreUnavailableError:
     )
 
 
-class Database(Lookups):
+class Database(StoredRuns):
     """The runs of one store.
 
     Attributes:
@@ -331,7 +263,6 @@ class Database(Lookups):
 
     is_left_alone = False
     is_provisional = False
-    driver: Driver
 
     def __init__(self, path: Path, *, create: bool = True, leave_alone: bool = False) -> None:
         self.path: Path | str = path
@@ -772,214 +703,6 @@ class Database(Lookups):
         self.driver.transact(
             lambda connection: connection.execute(sql.SET_REPRODUCE, cells), of=[uid]
         )
-
-    # Reading
-
-    def select_runs(self, statement: str, parameters: Mapping[str, Any]) -> list[Run]:
-        """Return the runs of a statement that selects `RUN_COLUMNS`."""
-        return [run for _, run in self.select_runs_with_id(statement, parameters)]
-
-    def select_runs_with_id(
-        self, statement: str, parameters: Mapping[str, Any]
-    ) -> list[tuple[int, Run]]:
-        """Return runs with their row ids, for paging."""
-        with self.driver.read() as connection:
-            try:
-                found = _within_memory(connection.execute(statement, parameters))
-                return self._built(connection, found)
-            except (sqlite3.DataError, MemoryError):  # a value is too long
-                # Indexes hold texts as well.
-                of_ids = statement.replace(sql.RUN_COLUMNS, "r.id").replace(
-                    "FROM runs r", "FROM runs r NOT INDEXED"
-                )
-                ids = [row[0] for row in connection.execute(of_ids, parameters).fetchall()]
-                return self._by_cells(connection, ids)
-
-    def _by_cells(self, connection: Connection, run_ids: Sequence[int]) -> list[tuple[int, Run]]:
-        """Return runs, without cells that are too long for memory."""
-        share = LONGEST_READ // (_LONG_COLUMNS * max(1, len(run_ids)))
-        with values_up_to(connection, max(_SHORT, share)):
-            return [self._one_by_cells(connection, run_id) for run_id in run_ids]
-
-    def _one_by_cells(self, connection: Connection, run_id: int) -> tuple[int, Run]:
-        row = []
-        for name in sql.RUN_COLUMNS.split(", "):
-            statement = sql.cell_of_run(name)
-            row.append(_unless_too_long(connection, statement, run_id, [[TOO_LONG]])[0][0])
-        sets, tags = (
-            _unless_too_long(connection, statement.format(ids=":id"), run_id, None)
-            for statement in (sql.SETS_OF_RUNS, sql.TAGS_OF_RUNS)
-        )
-        damaged = [name for name, found in (("parameters", sets), ("tags", tags)) if found is None]
-        made = tuple(rows.set_from_row(one) for one in sets or ())
-        labels = pairs_of_texts([one[1:] for one in tags or ()])
-        return run_id, rows.run_from_row(row, made, labels, damaged)
-
-    def runs_by_id(self, row_ids: Sequence[int], *, among: str = sql.KEPT) -> dict[int, Run]:
-        """Return runs by row id, in the given order, without missing ones.
-
-        Args:
-            row_ids: The row ids.
-            among: SQL condition of the runs to include.
-        """
-        statement = sql.RUNS_BY_ID.replace(sql.KEPT, among)
-        with self.driver.read() as connection:
-            try:
-                found = _within_memory(_for_each(connection, statement, row_ids))
-                runs = dict(self._built(connection, found))
-            except sqlite3.DataError:  # a value is too long
-                there = connection.execute(sql.ids_among(among), (_json(row_ids),))
-                runs = dict(self._by_cells(connection, [row[0] for row in there.fetchall()]))
-        return {run_id: runs[run_id] for run_id in row_ids if run_id in runs}
-
-    def _built(self, connection: Connection, found: Sequence[Any]) -> list[tuple[int, Run]]:
-        ids = [row[0] for row in found]
-        damaged: dict[int, list[str]] = {}
-        sets = self._sets_of(connection, ids, damaged)
-        tags = self._tags_of(connection, ids, damaged)
-        return [
-            (
-                row[0],
-                rows.run_from_row(
-                    row,
-                    tuple(sets.get(row[0], ())),
-                    tags.get(row[0], {}),
-                    damaged.get(row[0], ()),
-                ),
-            )
-            for row in found
-        ]
-
-    def _sets_of(
-        self, connection: Connection, run_ids: Sequence[int], damaged: dict[int, list[str]]
-    ) -> dict[int, list[ParameterSet]]:
-        sets: dict[int, list[ParameterSet]] = {}
-        for row in _for_each(connection, sql.SETS_OF_RUNS, run_ids):
-            made = rows.set_from_row(row)
-            sets.setdefault(row[0], []).append(made)
-            if not rows.is_sound_set(row, made):
-                damaged.setdefault(row[0], []).append(f"parameters {made.name}")
-        return sets
-
-    def _tags_of(
-        self, connection: Connection, run_ids: Sequence[int], damaged: dict[int, list[str]]
-    ) -> dict[int, dict[str, str]]:
-        tags: dict[int, dict[str, str]] = {}
-        for run_id, key, value in _for_each(connection, sql.TAGS_OF_RUNS, run_ids):
-            if not (is_text(key) and is_text(value)):
-                damaged.setdefault(run_id, []).append("tags")
-            tags.setdefault(run_id, {})[as_text(key)] = as_text(value)
-        return tags
-
-    def texts_of(self, run_id: int) -> tuple[str | None, str | None, str | None]:
-        """Return notes, error and traceback of a run; None for a text that is too long."""
-        with self.driver.read() as connection:
-            cells = [
-                _unless_too_long(connection, sql.cell_of_run(name), run_id, [])
-                for name in ("r.notes", "r.error", "r.traceback")
-            ]
-        notes, error, traceback = (as_optional_text(one[0][0]) if one else None for one in cells)
-        return notes, error, traceback
-
-    def newest_runs(
-        self, experiment_name: str | None, *, limit: int, before: tuple[int, int]
-    ) -> list[tuple[tuple[int, int], Run]]:
-        """Return runs below a key, highest first, each with its own key.
-
-        The key is (start in microseconds, row id) for all runs, and (run number, row id) for the
-        runs of one experiment.
-        """
-        page = {"first": before[0], "id": before[1], "limit": limit}
-        if experiment_name is None:
-            found = self.select_runs_with_id(sql.NEWEST_RUNS, page)
-            return [((_start_of(run), row_id), run) for row_id, run in found]
-        of_one = {**page, "experiment": experiment_name}
-        found = self.select_runs_with_id(sql.NEWEST_RUNS_OF_EXPERIMENT, of_one)
-        return [((_number_of(run), row_id), run) for row_id, run in found]
-
-    def count_runs(self, experiment_name: str | None, most: int) -> int:
-        """Return the number of runs, of one experiment if given; at most `most`."""
-        statement = sql.COUNT_RUNS if experiment_name is None else sql.COUNT_RUNS_OF_EXPERIMENT
-        with self.driver.read() as connection:
-            row = connection.execute(
-                statement, {"experiment": experiment_name, "most": most}
-            ).fetchone()
-        return rows.as_int(row[0])
-
-    def children(self, uid: str) -> list[Run]:
-        """Return the runs started inside this one, oldest first."""
-        return self.select_runs(sql.CHILDREN, {"uid": uid})
-
-    def experiments(self) -> list[Experiment]:
-        """Return every experiment, most recent first."""
-        from runstore.model.results.experiments import Experiment
-
-        with self.driver.read() as connection:
-            found = connection.execute(sql.EXPERIMENTS).fetchall()
-        return [
-            Experiment(
-                name=as_text(name),
-                last_run_number=as_int(last),
-                run_count=count,
-                last_started_at=as_optional_time(started),
-            )
-            for name, last, count, started in found
-        ]
-
-    def has_experiment(self, name: str) -> bool:
-        """Check whether an experiment has kept runs."""
-        with self.driver.read() as connection:
-            return connection.execute(sql.HAS_EXPERIMENT, {"name": name}).fetchone() is not None
-
-    def knows_any(self, uids: Iterable[str]) -> bool:
-        """Check whether one of these uids belongs to a present or former run."""
-        with self.driver.read() as connection:
-            return next(_for_each(connection, sql.KNOWN_UIDS, [*uids]), None) is not None
-
-    def namesakes(self, uids: Sequence[str]) -> dict[str, list[str]]:
-        """Return the uids of other kept runs with the same number, by uid."""
-        found: dict[str, list[str]] = {}
-        with self.driver.read() as connection:
-            for uid, other in _for_each(connection, sql.NAMESAKES, uids):
-                found.setdefault(as_text(uid), []).append(as_text(other))
-        return found
-
-    def is_purged(self, uid: str) -> bool:
-        """Check whether a run was permanently removed."""
-        with self.driver.read() as connection:
-            return connection.execute(sql.IS_PURGED, {"uid": uid}).fetchone() is not None
-
-    def experiment_names(self) -> list[str]:
-        """Return the name of every experiment, in alphabetical order."""
-        with self.driver.read() as connection:
-            return [as_text(row[0]) for row in connection.execute(sql.EXPERIMENT_NAMES).fetchall()]
-
-    def last_run_numbers(self) -> dict[str, int]:
-        """Return the highest number ever assigned, by experiment; does not count runs."""
-        with self.driver.read() as connection:
-            found = connection.execute(sql.LAST_RUN_NUMBERS).fetchall()
-        return {as_text(name): as_int(number) for name, number in found}
-
-    def references_with_prefix(self, prefix: str, limit: int) -> list[str]:
-        """Return references with a prefix: recent ones first, then the rest by name."""
-        bounds = {"begin": prefix, "end": prefix + AFTER_ANY_TEXT, "limit": limit}
-        with self.driver.read() as connection:
-            found = [*connection.execute(sql.RECENT_REFERENCES, bounds).fetchall()]
-            if len(found) < limit:
-                found += connection.execute(sql.REFERENCES_WITH_PREFIX, bounds).fetchall()
-        return list(dict.fromkeys(as_text(row[0]) for row in found))[:limit]
-
-    def document(self, uid: str, name: str) -> str | None:
-        """Return a captured text of a run, or None."""
-        with self.driver.read() as connection:
-            row = connection.execute(sql.DOCUMENT_OF_RUN, {"uid": uid, "name": name}).fetchone()
-        return None if row is None else as_text(row[0])
-
-    def document_names(self, uid: str) -> list[str]:
-        """Return the names of a run's captured texts."""
-        with self.driver.read() as connection:
-            found = connection.execute(sql.DOCUMENT_NAMES, {"uid": uid}).fetchall()
-        return [as_text(row[0]) for row in found]
 
     # State of the store
 

@@ -16,8 +16,8 @@ from runstore.model.reference import build_reference, new_uid, with_endings, wit
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, NewRun, add_event, now_micros, run_row
 from runstore.storage.driver import Connection
-from runstore.storage.lookups import AFTER_TILDE
 from runstore.storage.rows import as_text, mended_row
+from runstore.storage.stored_runs import AFTER_TILDE
 
 # Imported runs may share a number; a run that returns gets a free duplicate index beside them.
 MOVE_RUN = f"""

@@ -16,8 +16,8 @@ from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.indexes.facts import release_facts
-from runstore.storage.lookups import AFTER_ANY_TEXT, Lookups
 from runstore.storage.rows import as_int, as_text, moment_text
+from runstore.storage.stored_runs import AFTER_ANY_TEXT, Lookups
 
 SET_DELETED = f"""
     UPDATE runs SET deleted_at = :deleted_at, changed = {sql.NEXT_CHANGE} WHERE id = :id

@@ -13,7 +13,6 @@ from runstore.analysis.explain.judging import Feature, Judgement, Observed, judg
 from runstore.analysis.explain.known_names import is_seed
 from runstore.model.status import Status
 from runstore.reading.newest import newest_page
-from runstore.storage.documents import document_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +106,7 @@ class _EvidenceReader:
             and all(one.tree is not None for one in run.parameter_sets)
         ]
         uids = [run.uid for run in (*self._runs, *found)]
-        self._texts = document_hashes(self._backend.database, uids)
+        self._texts = self._backend.database.document_hashes(uids)
         return found
 
     def observed(self, run: Run) -> Observed | None:

@@ -18,7 +18,6 @@ from runstore.model.code.documents import (
     MODULES,
 )
 from runstore.model.code.patches import parse_patch
-from runstore.storage.documents import document_hashes
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.inputs import FilesNow
@@ -32,7 +31,7 @@ _BYTECODE = ".pyc"
 
 def kept(backend: Backend, run: Run) -> ComparedRun:
     """Return a kept run as a subject."""
-    hashes = document_hashes(backend.database, [run.uid]).get(run.uid, {})
+    hashes = backend.database.document_hashes([run.uid]).get(run.uid, {})
     return ComparedRun(run, hashes, lambda name: backend.database.document(run.uid, name))
 
 

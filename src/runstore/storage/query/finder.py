@@ -12,7 +12,7 @@ from runstore.model.query.normalize import pushed_down
 from runstore.model.query.tree import EVERYTHING, Query
 from runstore.model.run import Run
 from runstore.storage import statements as sql
-from runstore.storage.database import BEYOND_NUMBERS, Database
+from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.query.asking import asking
 from runstore.storage.query.candidates import Candidates
@@ -22,6 +22,7 @@ from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sorted import Place, SortedRuns, place_of
 from runstore.storage.query.vector import RunVector, newest_first
 from runstore.storage.rows import as_int, as_number, as_optional_text, as_text, run_from_row
+from runstore.storage.stored_runs import BEYOND_NUMBERS
 
 if TYPE_CHECKING:
     from runstore.storage.fulltext.conditions import TextConditions

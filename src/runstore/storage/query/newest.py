@@ -13,11 +13,11 @@ from typing import Any
 from runstore.model.query.normalize import is_of_run, parts_of
 from runstore.model.query.tree import All, Namespace, Node
 from runstore.storage import statements as sql
-from runstore.storage.database import BEYOND_NEWEST
 from runstore.storage.driver import Connection
 from runstore.storage.query.candidates import Candidates
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
+from runstore.storage.stored_runs import BEYOND_NEWEST
 
 # Number of newest runs that are checked first.
 WINDOW = 500

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 from runstore.model.query.tree import EVERYTHING, Node, Order
 from runstore.storage import statements as sql
-from runstore.storage.database import BEYOND_NEWEST
 from runstore.storage.driver import Connection
 from runstore.storage.query.candidates import Candidates
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sort_keys import SortKey, sort_keys
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
+from runstore.storage.stored_runs import BEYOND_NEWEST
 
 # Number of first runs by one key that are checked, then multiplied at most twice.
 FIRST = 250
