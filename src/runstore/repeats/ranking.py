@@ -222,10 +222,12 @@ class Ranking(RepeatsSummary):
             )
 
     def verdict_text(self, one: Standing) -> str:
-        """Return the verdict on a group, with its reason."""
+        """Return the verdict on a group, with its reason unless `remarks` has it."""
         if one.verdict in {"worse", "smaller"}:
             return f"{one.verdict} ({self._p_text(one)})"
-        if one.enough is not None and one.verdict != "too few values":
+        if one.verdict == "too few values":
+            return one.verdict
+        if one.enough is not None:
             return f"{one.verdict} ({self._p_text(one)}, exact)"
         return f"{one.verdict} ({one.remark})" if one.remark else one.verdict
 
