@@ -455,6 +455,42 @@ def test_what_is_in_the_store_or_of_its_runs_is_something(spool):
     assert UID in asked[0]
 
 
+@pytest.mark.parametrize("is_old", [False, True])
+def test_empty_places_cost_no_question_and_are_removed_after_an_hour(tmp_path, spool, is_old):
+    """Of each store that was ever used, a place would be looked at by each opening."""
+    empty = [Spool(tmp_path / name).own_place() for name in ("gone", "moved")]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "runstore.db").touch()
+    empty.append(Spool(tmp_path / "other").own_place())
+    assert list(empty[-1].iterdir()) == [empty[-1] / "store"]
+    used = put(spool, "objects", place=spool.own_place()).parent
+    if is_old:
+        for place in (*empty, used):
+            os.utime(place, (0, 0))
+
+    asked = []
+    assert not spool.has_anything(lambda uids: asked.append(uids) or False)
+
+    assert asked == []
+    assert [place.exists() for place in empty] == [not is_old] * 3
+    assert used.exists()
+
+
+def test_a_place_that_was_removed_just_now_is_made_again(spool):
+    spool.place.write_text("in the way")
+    seen = []
+
+    def work(place):
+        seen.append(place)
+        if len(seen) == 1:
+            place.rmdir()
+        (place / "x").touch()
+
+    spool.in_first_place(work)
+
+    assert seen == [spool.own_place()] * 2
+
+
 def test_places_of_other_stores_that_are_still_there_are_theirs(tmp_path, spool, folder):
     other = tmp_path / "other"
     other.mkdir()

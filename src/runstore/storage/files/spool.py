@@ -99,7 +99,7 @@ class Spool:
             return work(self._place_in_store())
         except OSError:
             try:
-                return work(self.own_place())
+                return self._in_own_place(work)
             except OSError as error:
                 if isinstance(error, NotADirectoryError):  # a mistake in a setting
                     raise
@@ -159,6 +159,13 @@ class Spool:
         note_store(place, self._folder)
         return place
 
+    def _in_own_place(self, work: Callable[[Path], T]) -> T:
+        """Call a function with this user's private folder, and return its result."""
+        try:
+            return work(self.own_place())
+        except FileNotFoundError:  # another program has just removed it, since it was empty
+            return work(self.own_place())
+
     def keep(self, uid: str, kind: str, body: Mapping[str, Any]) -> Path:
         """Write a record to the first folder that works, and return its path.
 
@@ -173,7 +180,7 @@ class Spool:
         if body.get(OBJECTS) is None and len(text) <= _LARGEST_BYTES[_RECORD_SUFFIX]:
             path = with_room(lambda: self.in_first_place(lambda place: _write(place / name, text)))
         else:
-            path = with_room(lambda: _write(self.own_place() / name, text))
+            path = with_room(lambda: self._in_own_place(lambda place: _write(place / name, text)))
         self._kept.add(path)
         return path
 
@@ -267,7 +274,8 @@ class Spool:
             file: Its open descriptor.
         """
         with suppress(OSError):
-            _write(self.own_place() / f"{path.name}{_VOUCHER_SUFFIX}", str(os.fstat(file).st_ino))
+            made, name = str(os.fstat(file).st_ino), f"{path.name}{_VOUCHER_SUFFIX}"
+            self._in_own_place(lambda place: _write(place / name, made))
 
     def vouches(self, path: Path, file: int) -> bool:
         """Check whether this user's program created an open file."""
@@ -292,6 +300,8 @@ class Spool:
     def has_anything(self, knows_any: Callable[[set[str]], bool]) -> bool:
         """Check whether this store has data in flight; fast enough for every opening.
 
+        Private folders that have been empty for an hour are removed.
+
         Args:
             knows_any: Returns whether one of these uids belongs to a run of this store, so that
                 data of other stores in the user's folder is ignored.
@@ -305,7 +315,12 @@ class Spool:
             with suppress(OSError):
                 names = os.listdir(place)  # noqa: PTH208 - the same
                 # Names that cannot be decoded are not uids, and databases reject them.
-                uids.update(name.partition(".")[0] for name in names if name.isprintable())
+                found = [name.partition(".") for name in names if name.isprintable()]
+                uids.update(uid for uid, dot, _ in found if dot)
+                if len(names) <= 1:
+                    from runstore.storage.trust.own_places import remove_unused
+
+                    remove_unused(place, names)
         return bool(uids) and knows_any(uids)
 
     def point_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
