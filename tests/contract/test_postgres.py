@@ -376,10 +376,9 @@ def test_a_start_that_was_committed_without_an_answer_is_repeated(url, monkeypat
 
 def end_sessions(database, run):
     run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"  # noqa: S608 - our own name
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"  # noqa: S608 - our own name
         f" WHERE datname = {database} AND pid <> pg_backend_pid()"
     )
-    time.sleep(0.05)  # until they have ended
 
 
 class LateError(Exception):

@@ -5,7 +5,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -219,12 +218,9 @@ def test_a_file_that_is_no_program(folder):
 
 
 def test_what_is_left_in_the_background_is_not_waited_for(folder):
-    begin = time.monotonic()
+    ended = runstore("exec", "--", "sh", "-c", "sleep 600 & echo $!", cwd=folder)
 
-    ended = runstore("exec", "--", "sh", "-c", "sleep 30 & echo done", cwd=folder)
-
-    assert ended.stdout == "done\n"
-    assert time.monotonic() - begin < 20  # the thirty seconds of what stays in the background
+    os.kill(int(ended.stdout), signal.SIGKILL)  # it is still there: ProcessLookupError otherwise
 
 
 def test_a_reader_that_goes_away_ends_the_command(folder):
@@ -233,7 +229,6 @@ def test_a_reader_that_goes_away_ends_the_command(folder):
         shell=True,
         cwd=folder,
         capture_output=True,
-        timeout=30,
         check=False,
     )
 
@@ -320,7 +315,7 @@ def test_on_a_terminal_the_command_has_one(folder):
         stderr=side,
     )
     os.close(side)
-    process.wait(timeout=30)
+    process.wait()
 
     assert os.read(main, 1000).startswith(b"True 77 33\r\n")
     assert kept_output(folder) == b"True 77 33\n"
@@ -333,8 +328,8 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once(folder):
         "seen = []\n"
         "signal.signal(signal.SIGINT, lambda *_: seen.append(1))\n"
         "print('ready', flush=True)\n"
-        "end = time.monotonic() + 1\n"
-        "while time.monotonic() < end: time.sleep(0.05)\n"
+        "while not seen: time.sleep(0.05)\n"
+        "time.sleep(0.5)\n"  # for another one
         "print('seen', len(seen))\n"
     )
     pid, terminal = pty.fork()

@@ -250,12 +250,20 @@ def test_a_program_can_start_in_a_deleted_working_directory(tmp_path):
 
 # What is left in the background
 
-CHATTER = "(i=0; while [ $i -lt 600 ]; do echo tick || exit; sleep 0.05; i=$((i+1)); done; ) &"
+CHATTER = "(while [ -e on ] && echo tick; do sleep 0.05; done) &"
 
 
+@pytest.fixture
+def chatting(tmp_path):
+    """Let what chatters go on until the end of the test."""
+    (tmp_path / "on").touch()
+    yield
+    (tmp_path / "on").unlink()
+
+
+@pytest.mark.usefixtures("chatting")
 def test_a_child_that_prints_on_is_neither_waited_for_nor_ended(tmp_path):
     script = f"{CHATTER} echo $! > pid; echo done"
-    begin = time.monotonic()
 
     ended = subprocess.run(
         [sys.executable, "-m", "runstore", "exec", "--", "sh", "-c", script],
@@ -263,16 +271,15 @@ def test_a_child_that_prints_on_is_neither_waited_for_nor_ended(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        timeout=25,
     )
 
     pid = int((tmp_path / "pid").read_text())
     time.sleep(0.3)  # it has printed more than once since
     os.kill(pid, 9)  # it is still there: ProcessLookupError otherwise
-    assert time.monotonic() - begin < 25  # of the thirty seconds that it prints for
     assert "done" in ended.stdout.split()
 
 
+@pytest.mark.usefixtures("chatting")
 def test_all_that_a_command_printed_before_its_end_is_carried(tmp_path):
     (tmp_path / "prints.py").write_text("import os; os.write(1, b'x' * 60_000 + b'\\nlast\\n')")
 
