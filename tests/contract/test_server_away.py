@@ -24,6 +24,7 @@ from runstore.errors import (
     StoreWarning,
 )
 from runstore.recording import aside
+from runstore.storage.files.spool import Spool
 from runstore.storage.postgres import away, driver
 from runstore.storage.postgres.connections import pool
 from runstore.waiting import WaitingRuns
@@ -355,6 +356,33 @@ def test_commands(closed, tmp_path):
     assert command("output", reference, cwd=tmp_path, env=env).stdout == "hello\n"
     assert "fit_1_" in command("ls", reference, cwd=tmp_path, env=env).stdout
     assert command("rm", reference, "--yes", cwd=tmp_path, env=env).returncode == 0
+
+
+def test_data_for_an_earlier_url_is_named_and_delivered(gate, tmp_path):
+    """The folder on this machine belongs to a URL, and its server may get another name."""
+    env = {"RUNSTORE_URL": gate.direct}
+    with Store.open(gate.url) as store:
+        run = store.start("mnist", capture=False)
+        run.finish()
+        with store.start("mnist", capture=False) as active:
+            body = {"changes": {"late": "yes"}, "author": "ada"}
+            spool = Spool(store.path)  # not that of this program, which tries again itself
+            kept = [spool.keep(one.uid, "tags", body) for one in (run, active)]
+            points = kept[0].with_name(f"{active.uid}.1.points")
+            points.touch()
+            spool.keep("01a2200e-3169-7cfe-8046-f25584ea8d26", "tags", body)
+
+            checked = command("doctor", "--json", cwd=tmp_path, env=env)
+            pushed = command("push", "--recover", cwd=tmp_path, env=env)
+
+            assert points.exists(), "its program works with it"
+        assert [dict(one.tags) for one in store.list()] == [{"late": "yes"}] * 2
+
+    found = json.loads(checked.stdout)["findings"]
+    (told,) = [one for one in found if "for another URL" in one["what"]]
+    assert (told["kind"], told["names"]) == ("waiting", [str(path) for path in kept])
+    assert "runstore push --recover" in told["hint"]
+    assert "data of 2 runs" in pushed.stderr
 
 
 def test_children_of_a_waiting_run_add_to_it(closed, tmp_path):

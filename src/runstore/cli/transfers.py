@@ -201,7 +201,8 @@ def deliver_waiting(location: str | None, *, is_recovering: bool, as_json: bool)
 
     Args:
         location: The location of the store; None for that of the project.
-        is_recovering: Whether to create runs for data whose run is missing.
+        is_recovering: Whether to import data in flight for other URLs of the store as well, and
+            to create runs for data whose run is missing.
         as_json: Whether to print JSON instead of lines.
 
     Returns:
@@ -215,6 +216,10 @@ def deliver_waiting(location: str | None, *, is_recovering: bool, as_json: bool)
             with shown_progress() as progress:
                 waiting = _waiting(store)
                 result = waiting.deliver(patience_s=_PATIENCE_S, progress=progress)
+        if is_recovering:
+            from runstore.maintenance.recovery import adopt
+
+            adopt(store.backend)
         completed = _completed(store)
         recovered = _recovered(store) if is_recovering else ()
         show_delivered(store, result, completed, recovered, as_json=as_json)

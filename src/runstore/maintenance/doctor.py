@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from runstore.errors import NotFoundError, StoreCorruptError, StoreUnavailableError
 from runstore.inflight.deferred import is_over
+from runstore.location import server_of
 from runstore.maintenance.gc import gone_folders, gone_in_flight
-from runstore.maintenance.recovery import files_without_run
+from runstore.maintenance.recovery import files_of_other_urls, files_without_run
 from runstore.maintenance.usage import digests_in_flight, folders_named, names_of
 from runstore.model.artifacts import why_no_name
 from runstore.model.display.formatting import size_text
@@ -51,6 +52,10 @@ _GET_BACK = (
     " with runstore push --recover."
 )
 _DELIVER = "To try again: runstore push"
+_OTHER_URL = (
+    "If that is an earlier URL of this store, and this store is no copy, add the data with:"
+    " runstore push --recover"
+)
 _ODD_PATHS = (
     "Other commands do not write these files. Another program wrote the names: delete the runs,"
     " or read the files in Python with Run.open."
@@ -311,6 +316,9 @@ def _waiting(backend: Backend) -> Iterator[Finding]:
 
         if runs := sorted(waiting_references(backend.path)):
             yield _finding(WAITING, "runs that are not on the server yet", runs, _DELIVER)
+        for folder, paths in files_of_other_urls(backend).items():
+            told = f"in flight for another URL, of runs of this store: {server_of(folder)}"
+            yield _finding(WAITING, told, map(str, paths), _OTHER_URL)
 
 
 def _is_over(backend: Backend, path: Path) -> bool:

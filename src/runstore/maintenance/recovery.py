@@ -1,18 +1,26 @@
-"""Data in flight whose run the database does not have, such as after a backup was restored."""
+"""Data in flight that no opening imports.
+
+The database lacks its run, as after a backup was restored, or the server had another URL.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from runstore.inflight import take_in
+from runstore.inflight.deferred import is_over
 from runstore.model.reference import local_timestamp
 from runstore.model.status import Status
 from runstore.reading.names import author_named
 from runstore.storage.backend import Backend
 from runstore.storage.database import NewRun
-from runstore.storage.files.spool import uid_of
+from runstore.storage.files.safe_files import names_in
+from runstore.storage.files.spool import RECORD_SUFFIX, Spool, uid_of
 from runstore.storage.integrity.checks import Checks
 from runstore.storage.past_runs import PastRun, write_past_run
 from runstore.storage.transfer.checking import is_uid
@@ -32,6 +40,42 @@ def files_without_run(backend: Backend) -> dict[str, list[Path]]:
         if path.parent == place and is_uid(uid) and uid not in known and path.suffix != ".tmp":
             found[uid].append(path)
     return dict(found)
+
+
+def files_of_other_urls(backend: Backend) -> dict[Path, list[Path]]:
+    """Return data in flight of runs of this store, kept for other URLs, by their folders.
+
+    Points and output of active runs are left to their programs.
+    """
+    found: dict[Path, list[Path]] = {}
+    folders = [] if backend.server is None else sorted(backend.path.parent.iterdir())
+    for folder in folders:
+        if folder != backend.path and (paths := list(_files_for(backend, Spool(folder).place))):
+            found[folder] = paths
+    return found
+
+
+def _files_for(backend: Backend, place: Path) -> Iterator[Path]:
+    names: Sequence[str] = ()
+    with suppress(OSError):  # a link, or not a folder
+        names = names_in(place)
+    for path in (place / name for name in names):
+        run = backend.database.run_by_uid(uid_of(path)) if is_uid(uid_of(path)) else None
+        if run is not None and (path.suffix == RECORD_SUFFIX or is_over(run)):
+            yield path
+
+
+def adopt(backend: Backend) -> None:
+    """Import data in flight of runs of this store that was kept for other URLs."""
+    is_more = True
+    while is_more:  # a run may have ended by what was imported
+        is_more = False
+        for path in chain.from_iterable(files_of_other_urls(backend).values()):
+            with suppress(OSError):  # another program imported it, or it is on another disk
+                path.rename(backend.spool.in_first_place(lambda place: place) / path.name)
+                is_more = True
+        if is_more:
+            take_in(backend)
 
 
 def recover(backend: Backend) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ from runstore.errors import UsageError
 @click.option(
     "--recover",
     is_flag=True,
-    help="Without OTHER: add data whose run is missing to new runs of the experiment recovered.",
+    help="Without OTHER: also write data that waits for another URL of the store, and add data"
+    " whose run is missing to new runs of the experiment recovered.",
 )
 @click.option("--dry-run", is_flag=True, help="Only count the runs and files to copy.")
 @json_option

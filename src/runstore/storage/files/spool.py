@@ -38,10 +38,10 @@ POINTS_SUFFIX = ".points"
 OUTPUT_SUFFIX = ".output"
 LINES_SUFFIX = ".lines"
 OBJECTS = "objects"
-_RECORD_SUFFIX = ".json"
+RECORD_SUFFIX = ".json"
 _VOUCHER_SUFFIX = ".made"
 # Files of points are at most four megabytes; a record holds one text or one tree.
-_LARGEST_BYTES = {POINTS_SUFFIX: 1 << 24, _RECORD_SUFFIX: 1 << 24}
+_LARGEST_BYTES = {POINTS_SUFFIX: 1 << 24, RECORD_SUFFIX: 1 << 24}
 _LARGEST_OWN_RECORD_BYTES = 1 << 30
 T = TypeVar("T")
 
@@ -175,9 +175,9 @@ class Spool:
         Raises:
             OSError: No folder worked.
         """
-        name = f"{uid}.{time.time_ns():020d}.{kind}{_RECORD_SUFFIX}"
+        name = f"{uid}.{time.time_ns():020d}.{kind}{RECORD_SUFFIX}"
         text = json.dumps(body)
-        if body.get(OBJECTS) is None and len(text) <= _LARGEST_BYTES[_RECORD_SUFFIX]:
+        if body.get(OBJECTS) is None and len(text) <= _LARGEST_BYTES[RECORD_SUFFIX]:
             path = with_room(lambda: self.in_first_place(lambda place: _write(place / name, text)))
         else:
             path = with_room(lambda: self._in_own_place(lambda place: _write(place / name, text)))
@@ -214,7 +214,7 @@ class Spool:
         """
         from runstore.storage.files.spool_records import read_record
 
-        for path in self._files(_RECORD_SUFFIX, is_to_take=is_to_take):
+        for path in self._files(RECORD_SUFFIX, is_to_take=is_to_take):
             try:
                 body = read_record(path, at_most=self._largest(path))
             except FileNotFoundError:
@@ -236,7 +236,7 @@ class Spool:
         from runstore.storage.files.safe_files import read_file
 
         found: set[str] = set()
-        for path in self._files(f".artifact{_RECORD_SUFFIX}"):
+        for path in self._files(f".artifact{RECORD_SUFFIX}"):
             with suppress(OSError):
                 text = read_file(path, at_most=self._largest(path)).decode(errors="replace")
                 found.update(re.findall("[0-9a-f]{64}", text))
@@ -405,7 +405,7 @@ class Spool:
         return False
 
     def _largest(self, path: Path) -> int:
-        if path.suffix == _RECORD_SUFFIX and self.is_own(path):
+        if path.suffix == RECORD_SUFFIX and self.is_own(path):
             return _LARGEST_OWN_RECORD_BYTES
         return _LARGEST_BYTES.get(path.suffix, sys.maxsize)
 
