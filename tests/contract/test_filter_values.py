@@ -178,3 +178,27 @@ def test_a_number_is_a_date_or_seconds_but_never_in_1970(store):
     assert numbers(store, "started > 1664067852 and started > 1664067852747") == [1]
     with pytest.raises(FilterError):
         store.find("started > 202611")
+
+
+def test_last_signs_of_life_of_ended_and_live_runs_are_found_and_sorted(store):
+    signs = {1: 4_000_000, 2: 1_000_000, 3: None, 4: 3_000_000}
+    runs = [store.start("e", capture=False) for _ in signs]
+    for run in runs[:2]:
+        run.finish()
+    with store.backend.database.driver.write() as connection:
+        for run, sign in zip(runs, signs.values(), strict=True):
+            connection.execute("UPDATE runs SET last_seen_at = ? WHERE uid = ?", (sign, run.uid))
+
+    found = {
+        text: [run.run_number for run in store.find(text, limit=None)]
+        for text in (
+            "seen < '1970-01-01 00:00:03.5'",
+            "seen is missing",
+            "order by seen",
+            "order by seen desc",
+        )
+    }
+
+    for run in runs[2:]:
+        run.finish()
+    assert list(found.values()) == [[4, 2], [3], [2, 4, 1, 3], [1, 4, 2, 3]]

@@ -6,6 +6,7 @@ import pytest
 
 from runstore import Store
 from runstore.model.query.parse import parse_query
+from runstore.storage import statements
 from runstore.storage.integrity.checks import CHECKS
 from runstore.storage.integrity.orphan_rows import ORPHANED_ROWS
 from runstore.storage.postgres.connections.connection import PostgresConnection
@@ -126,6 +127,40 @@ def test_texts_of_parameters_are_sorted_by_an_index(store, monkeypatch, directio
 
     assert f"Index Only Scan{word} using params_by_text" in plan
     assert "Merge Append" in plan
+
+
+def test_last_signs_of_life_are_read_from_an_index(store, monkeypatch):
+    plan = plan_of_search(store, monkeypatch, "seen < '1 day ago'", "r.last_seen_at")
+
+    assert "Index Only Scan Backward using runs_by_start" in plan
+    assert "->  Sort" not in plan
+
+
+def test_a_heartbeat_writes_to_no_index(store):
+    run = store.start("fit", capture=False)
+    counts = """
+        SELECT pg_stat_get_xact_tuples_updated('runs'::regclass),
+            pg_stat_get_xact_tuples_hot_updated('runs'::regclass)
+    """
+
+    with store.backend.database.driver.write() as connection:
+        before = connection.execute(counts).fetchone()
+        connection.execute(statements.SEEN_ALIVE, {"now": 2**60, "uid": run.uid})
+        after = connection.execute(counts).fetchone()
+    run.finish()
+
+    assert after == (before[0] + 1, before[1] + 1)
+
+
+def test_numbers_of_tags_are_found_by_an_index(store):
+    assert "using tags_by_number" in plan_of_filter(store, "tags.n > 99")
+
+
+def test_numbers_of_tags_are_sorted_by_an_index(store, monkeypatch):
+    plan = plan_of_search(store, monkeypatch, "order by tags.n", "NOT NULL")
+
+    assert "Index Only Scan using tags_by_number" in plan
+    assert "->  Sort" not in plan
 
 
 def test_runs_of_an_experiment_are_listed_by_an_index(store, monkeypatch):

@@ -29,6 +29,7 @@ from runstore.errors import (
     StoreWarning,
     UsageError,
 )
+from runstore.storage.postgres import schema
 from runstore.storage.postgres.connections import pool
 from runstore.storage.postgres.dialect import translated
 from runstore.storage.postgres.functions import WRITE_LOCK
@@ -256,6 +257,18 @@ def test_parts_without_data_are_restored(empty):
     with migrate(empty) as store:
         assert store.check() == ()
         assert [run.run_number for run in store.find("params.lr = 1")] == [1]
+
+
+def test_tables_that_are_searched_in_indexes_are_vacuumed_early(empty):
+    Store.open(empty).close()
+
+    with psycopg.connect(empty) as connection:
+        rows = connection.execute(
+            "SELECT relname FROM pg_class"
+            " WHERE 'autovacuum_vacuum_insert_scale_factor=0.02' = ANY (reloptions)"
+        ).fetchall()
+
+    assert {name for (name,) in rows} == {*schema.SEARCHED_TABLES}
 
 
 def test_lost_tables_and_columns_are_named(empty):

@@ -59,6 +59,8 @@ _OF_EXPERIMENT = "r.experiment_id = (SELECT id FROM experiments WHERE name = :ex
 KEPT = "r.deleted_at IS NULL"
 # Runs whose conditions may be on any column: PostgreSQL reads most of them from an index.
 SCANNED_RUNS = "runs r /* scanned */"
+# The last sign of life in a search: PostgreSQL reads that of most runs from an index.
+LAST_SEEN = "r.last_seen_at /* searched */"
 # At the end of a table in brackets: all of its rows are needed before the limit outside. Otherwise
 # PostgreSQL looks for a few of them one by one, although they are rare.
 ALL_FIRST = "/* all first */"

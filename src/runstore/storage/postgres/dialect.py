@@ -78,13 +78,9 @@ _IS_PLAIN = "(v.text IS NULL OR v.text NOT IN ('false', 'true'))"
 _FACT_TEXT = (
     "(CASE v.type WHEN 'text' THEN v.value WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END)"
 )
-# Patterns take twice as long, and PL/pgSQL longer still.
-_TAG_NUMBER = """(CASE
-    WHEN v.value >= '-' AND v.value < ':' THEN
-        CASE WHEN octet_length(v.value) < 16 AND ltrim(v.value, '0123456789') = ''
-            AND (v.value >= '1' OR v.value = '0') THEN v.value::double precision
-            ELSE number_of(v.value) END
-    WHEN v.value IN ('inf', 'false', 'true') THEN number_of(v.value) END)"""
+# Only live runs are looked up: a heartbeat must not change a column of an index.
+_LAST_SEEN = """(CASE WHEN r.ended_at IS NULL
+    THEN (SELECT u.last_seen_at FROM runs u WHERE u.id = r.id) ELSE r.final_seen_at END)"""
 _AVERAGE = """CASE
     WHEN bool_or(abs(m.last) = 'infinity') THEN sum(m.last) FILTER (WHERE abs(m.last) = 'infinity')
     WHEN bool_or(abs(m.last) > 1e290) THEN 'infinity'
@@ -98,7 +94,7 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         # Plan hints.
         (r" NOT INDEXED\b", ""),
         (r"(?<=[\s(,])\+(?=[a-z]+\.[a-z_]+)", ""),
-        (r"\bLIMIT -1\b", "LIMIT ALL"),
+        (r" LIMIT -1\b", ""),
         (r"\bLIMIT (\?)", r"LIMIT nullif(\1, -1)"),
         # A limit is ignored in EXISTS, an offset is not: the values of each run are read alone.
         (r" LIMIT 1(?=\)\))", " OFFSET 0"),
@@ -106,6 +102,7 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"\bCROSS JOIN (\w+ \w+)(?=\s+ON\b)", r"JOIN \1"),
         # A column of an index instead of texts that are too long for it.
         (re.escape(_IS_PLAIN), "v.is_plain"),
+        (re.escape(sql.LAST_SEEN), _LAST_SEEN),
         # Rows with short texts have indexes that contain them, see `short_texts.py`.
         (re.escape(sql.SCANNED_RUNS), short_texts.runs),
         (r"\bparams v(?= WHERE v\.key (?:IN \(|= \?).*? AND v\.indexed = 1)", short_texts.params),
@@ -129,7 +126,7 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"\bjson_group_array\(([\w.]+)\)", r"coalesce(json_agg(\1)::text, '[]')"),
         (re.escape("(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"), "v.number"),
         (re.escape(_FACT_TEXT), "v.text"),
-        (re.escape(sql.TAG_NUMBER), _TAG_NUMBER),
+        (re.escape(sql.TAG_NUMBER), "v.as_number"),
         # Patterns.
         (r"\b(NOT )?GLOB '([^']*)'", _glob),
         (r"\b(NOT )?LIKE\b", r'COLLATE "C" \1ILIKE'),

@@ -24,7 +24,7 @@ RAISE_BASE = f"""
 """
 
 # Functions of columns, which are created before the tables.
-JSON_FUNCTIONS = (
+COLUMN_FUNCTIONS = (
     # Too slow for searches, and refused by parallel queries of PostgreSQL 14 to 16.
     """
     CREATE FUNCTION is_json(body text) RETURNS boolean
@@ -35,41 +35,6 @@ JSON_FUNCTIONS = (
     EXCEPTION WHEN invalid_text_representation OR statement_too_complex THEN
         RETURN false;
     END $$
-    """,
-)
-# A change of one of these is a migration.
-FUNCTIONS = (
-    # JSON without escapes of characters that no text of PostgreSQL contains: NUL and lone
-    # surrogates, which become U+FFFD. Pairs of surrogates are spelled `\v` meanwhile, which is
-    # no escape of JSON.
-    r"""
-    CREATE FUNCTION storable_json(body text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    BEGIN
-        IF strpos(body, '\u') = 0 OR body !~ '\\u(0000|[dD][89a-fA-F])' THEN
-            RETURN body;
-        END IF;
-        body := replace(body, '\\', '\u005c');
-        body := regexp_replace(
-            body, '\\u([dD][89abAB][[:xdigit:]]{2})\\u([dD][c-fC-F])', '\\v\1\\v\2', 'g'
-        );
-        body := regexp_replace(body, '\\u(0000|[dD][89a-fA-F][[:xdigit:]]{2})', '\\ufffd', 'g');
-        RETURN replace(body, '\v', '\u');
-    END $$
-    """,
-    """
-    CREATE FUNCTION json_ids(ids text) RETURNS TABLE (key bigint, value bigint)
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-        SELECT n.place - 1, n.one::bigint
-        FROM json_array_elements_text(ids::json) WITH ORDINALITY n (one, place)
-    $$
-    """,
-    """
-    CREATE FUNCTION json_texts(texts text) RETURNS TABLE (key bigint, value text)
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-        SELECT n.place - 1, n.one
-        FROM json_array_elements_text(storable_json(texts)::json) WITH ORDINALITY n (one, place)
-    $$
     """,
     # The number that a tag's text spells, as `model/query/exact.py` parses it.
     r"""
@@ -118,6 +83,41 @@ FUNCTIONS = (
             RETURN spelled::double precision;
         END;
     END $$
+    """,
+)
+# A change of one of these is a migration.
+FUNCTIONS = (
+    # JSON without escapes of characters that no text of PostgreSQL contains: NUL and lone
+    # surrogates, which become U+FFFD. Pairs of surrogates are spelled `\v` meanwhile, which is
+    # no escape of JSON.
+    r"""
+    CREATE FUNCTION storable_json(body text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    BEGIN
+        IF strpos(body, '\u') = 0 OR body !~ '\\u(0000|[dD][89a-fA-F])' THEN
+            RETURN body;
+        END IF;
+        body := replace(body, '\\', '\u005c');
+        body := regexp_replace(
+            body, '\\u([dD][89abAB][[:xdigit:]]{2})\\u([dD][c-fC-F])', '\\v\1\\v\2', 'g'
+        );
+        body := regexp_replace(body, '\\u(0000|[dD][89a-fA-F][[:xdigit:]]{2})', '\\ufffd', 'g');
+        RETURN replace(body, '\v', '\u');
+    END $$
+    """,
+    """
+    CREATE FUNCTION json_ids(ids text) RETURNS TABLE (key bigint, value bigint)
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT n.place - 1, n.one::bigint
+        FROM json_array_elements_text(ids::json) WITH ORDINALITY n (one, place)
+    $$
+    """,
+    """
+    CREATE FUNCTION json_texts(texts text) RETURNS TABLE (key bigint, value text)
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT n.place - 1, n.one
+        FROM json_array_elements_text(storable_json(texts)::json) WITH ORDINALITY n (one, place)
+    $$
     """,
     # A number of JSON; those that are too large are infinite, as in Python.
     """

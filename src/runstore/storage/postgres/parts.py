@@ -10,7 +10,7 @@ from runstore.errors import StoreCorruptError, StoreError, StoreReadOnlyError
 from runstore.storage.driver import Connection
 from runstore.storage.migrations import known_migrations
 from runstore.storage.postgres import schema
-from runstore.storage.postgres.functions import FUNCTIONS, JSON_FUNCTIONS
+from runstore.storage.postgres.functions import COLUMN_FUNCTIONS, FUNCTIONS
 from runstore.storage.postgres.views import VIEWS
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _parts() -> dict[Part, str]:
     """
     parts: dict[Part, str] = {}
     tables = schema.table_statements()
-    parts.update(_made(JSON_FUNCTIONS))
+    parts.update(_made(COLUMN_FUNCTIONS))
     parts.update(dict.fromkeys(_made([*tables, *schema.partitions(), *_later()]), ""))
     for statement in tables:
         parts.update(_columns(statement))

@@ -23,8 +23,8 @@ INDEXES = (
     # Without the last heartbeat, as `runs_by_start`.
     f"""
     CREATE INDEX runs_with_short_texts ON runs (started_at, id) INCLUDE (
-        {", ".join(TEXTS_OF_RUN)}, status, ended_at, experiment_id, run_number, exit_code,
-        workdir_dirty, full_store
+        {", ".join(TEXTS_OF_RUN)}, status, ended_at, final_seen_at, experiment_id, run_number,
+        exit_code, workdir_dirty, full_store
     ) WHERE deleted_at IS NULL AND {_RUN_BYTES} <= {_RUN_AT_MOST}
     """,
     f"""

@@ -28,7 +28,7 @@ _COLUMNS: Mapping[str, str] = {
     "exit_code": "r.exit_code",
     "full_store": "r.full_store",
     "hostname": "r.hostname",
-    "last_seen_at": "r.last_seen_at",
+    "last_seen_at": sql.LAST_SEEN,
     "notes": "r.notes",
     "parent_uid": "r.parent_uid",
     "reference": "r.reference",
@@ -258,7 +258,9 @@ class Condition(ComparisonBuilder):
     def _set(self, field: Field) -> str:
         if field.set_name is None:
             return ""
+        # Metrics of no set have the index -1.
         return (
+            " AND v.set_index >= 0"
             " AND EXISTS (SELECT 1 FROM run_params s WHERE s.run_id = v.run_id"
             f" AND s.set_index = v.set_index AND s.name = {self._mark(field.set_name)})"
         )
