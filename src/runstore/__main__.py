@@ -1,5 +1,7 @@
 """The command `runstore`, and `python -m runstore`: fast `--version`, everything else in `cli`."""
 
+import atexit
+import gc
 import os
 import sys
 
@@ -22,11 +24,24 @@ def main() -> None:
             pass  # the command line reports the problem with stdout
         else:
             return
+    atexit.register(_skip_last_collection)  # the first, and so called last
+    gc.disable()  # there is no garbage among modules
     try:
         from runstore.cli.main import main as command_line
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    finally:
+        gc.enable()
     command_line()
+
+
+def _skip_last_collection() -> None:
+    """Leave the memory to the system: the search for garbage takes a fifth of a short command.
+
+    `runstore run` loads modules of the user, whose objects may rely on it for their `__del__`.
+    """
+    if "runstore.runner.modules" not in sys.modules:
+        gc.freeze()
 
 
 if __name__ == "__main__":

@@ -55,6 +55,16 @@ def loaded_by(code, *arguments):
     return set(json.loads(ended.stdout.splitlines()[-1]))
 
 
+def ended_by(code, *arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+
+
 def test_import_runstore_loads_nothing_but_itself():
     ours = {one for one in loaded_by("import runstore") if one.startswith("runstore")}
 
@@ -202,6 +212,39 @@ def test_the_names_of_recording_load_what_was_weighed():
     assert public - {"runstore"} <= STANDARD
     assert loaded & (LATER | HEAVY) == set()
     assert len([one for one in loaded if one.startswith("runstore")]) <= OURS_AT_MOST
+
+
+AT_THE_END = """
+import atexit, gc, sys
+atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count()))
+from runstore.__main__ import main
+main()
+"""
+
+
+def test_a_command_ends_without_a_last_collection(tmp_path):
+    """The search for garbage took a fifth of `ls`, and modules and functions are none."""
+    ended = ended_by(AT_THE_END, "--help", cwd=tmp_path)
+
+    is_enabled, frozen = ended.splitlines()[-1].split()
+    assert is_enabled == "True"
+    assert int(frozen) > 1000
+
+
+def test_objects_of_the_user_are_collected_at_the_end(tmp_path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "one.py").write_text("def get_params(): return [{'name': 'a'}]\n")
+    (tmp_path / "experiments" / "train.py").write_text(
+        "class Writer:\n"
+        "    def __init__(self): self.itself = self\n"
+        "    def __del__(self): print('closed', flush=True)\n"
+        "def run(params, manager): Writer.last = Writer()\n"
+    )
+
+    ended = ended_by(AT_THE_END, "run", "train", "-p", "one", cwd=tmp_path)
+
+    assert ended.splitlines()[-2:] == ["True 0", "closed"]
 
 
 VERSION = "import sys; sys.argv[1:] = [{!r}]; from runstore.__main__ import main; main()"
