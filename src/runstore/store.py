@@ -1280,9 +1280,9 @@ class Store:
             InvalidValueError: The name or a value cannot be stored; the message names it.
         """
         from runstore import capture as room
-        from runstore.analysis.reruns.identity import has_values
         from runstore.analysis.reruns.lookup import look_up
         from runstore.model.params.build import parameter_sets
+        from runstore.model.params.parameter_set import has_values
 
         name = names.check_experiment_name(experiment_name)
         check_command(argv)

@@ -236,8 +236,8 @@ def _not_done_before(
     Raises:
         AlreadyRanError: The same was run before, and must not be repeated.
     """
-    from runstore.analysis.reruns.identity import has_values
     from runstore.analysis.reruns.lookup import look_up, stop_or_warn
+    from runstore.model.params.parameter_set import has_values
 
     # A script that records no parameters has them on its command line.
     exactly = not (asked.is_told_by_params or (asked.argv is None and has_values(sets)))
@@ -274,7 +274,7 @@ def _taken_over(
         return None
     if current.innermost() is not None:
         return None
-    from runstore.analysis.reruns.identity import has_values
+    from runstore.model.params.parameter_set import has_values
     from runstore.recording.joining.command_run import run_of_this_command, take_over
 
     outer = run_of_this_command(backend)

@@ -30,7 +30,6 @@ from runstore.recording.active import ActiveRun
 from runstore.recording.joining.command_run import offer
 from runstore.recording.output import program_lines
 from runstore.recording.output.keeper import OutputKeeper
-from runstore.runner.programs.metric_lines import MetricLines
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
@@ -38,6 +37,7 @@ from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
+    from runstore.runner.programs.metric_lines import MetricLines
 
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
@@ -196,12 +196,16 @@ class _Output:
 
     def __init__(self, store: Store, run: ActiveRun, metrics: Sequence[str]) -> None:
         self._keeper = OutputKeeper(store.backend.spool, run.uid)
-        self._reports = MetricLines(metrics, lambda values, step: run.log(values, step=step))
+        self._reports: MetricLines | None = None
+        if metrics:
+            from runstore.runner.programs.metric_lines import MetricLines
+
+            self._reports = MetricLines(metrics, lambda values, step: run.log(values, step=step))
         self.lines = program_lines.LineTaker(store.backend.spool, run)
         self._streams: Streams | None = None
         self.write_ends = (1, 2)
         try:
-            self._streams = Streams(self._keeper, *([self._reports] if metrics else []))
+            self._streams = Streams(self._keeper, *([self._reports] if self._reports else []))
             self.write_ends = self._streams.write_ends
         except OSError as error:
             warn(f"The output is shown but not kept: {error.strerror}.")
@@ -220,7 +224,8 @@ class _Output:
         """Keep the rest, after the end of the command."""
         if self._streams is not None:
             self._streams.end()
-            self._reports.end()
+            if self._reports is not None:
+                self._reports.end()
         self._keeper.close()
         self.lines.end()
 

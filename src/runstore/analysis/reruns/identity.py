@@ -24,7 +24,6 @@ from runstore.model.facts import Facts
 from runstore.model.params.parameter_set import ParameterSet
 
 MASK = "***"
-_NO_VALUES = "{}"
 # The parts that are missing in them.
 _GAPS = (
     "patch",
@@ -57,11 +56,6 @@ def are_same_sets(ours: Iterable[ParameterSet], theirs: Iterable[ParameterSet]) 
     do not count.
     """
     return sorted(map(_identity, ours)) == sorted(map(_identity, theirs))
-
-
-def has_values(sets: Iterable[ParameterSet]) -> bool:
-    """Return whether any set has a value, so that parameters identify a run."""
-    return any(one.tree != _NO_VALUES for one in sets)
 
 
 def _identity(one: ParameterSet) -> tuple[str, str, str]:

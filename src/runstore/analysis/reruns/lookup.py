@@ -13,7 +13,6 @@ from runstore.analysis.reruns.identity import (
     are_same_sets,
     call_of,
     code_of,
-    has_values,
     is_code_read,
 )
 from runstore.analysis.reruns.inputs import FilesNow
@@ -26,7 +25,7 @@ from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
 from runstore.model.code.documents import CODE_DOCUMENTS
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
-from runstore.model.params.parameter_set import ParameterSet, lowest_hash
+from runstore.model.params.parameter_set import ParameterSet, has_values, lowest_hash
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.reading.names import as_now

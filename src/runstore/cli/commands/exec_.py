@@ -149,14 +149,11 @@ def execute(
     from runstore.model.facts import EXEC_OPTIONS, REPEATS
     from runstore.runner import overrides
     from runstore.runner.command import check_command, run_command
-    from runstore.runner.programs import metric_lines
     from runstore.runner.programs import params as command_params
     from runstore.runner.signals import held_back
 
     check_command(command)
-    for pattern in metrics:
-        if pattern != metric_lines.JSON:
-            metric_lines.compiled(pattern)
+    _check_patterns(metrics)
     given = overrides.built(settings)
     read = {}
     if not no_params and wants_command_params():
@@ -189,6 +186,16 @@ def execute(
     error = "" if ended.error is None else f": {ended.error}"
     say(f"runstore: recorded as {ended.reference}: {ended.status}{error}", err=True)
     sys.exit(ended.exit_code)
+
+
+def _check_patterns(metrics: Sequence[str]) -> None:
+    """Refuse wrong patterns of metrics; most commands have none."""
+    if metrics:
+        from runstore.runner.programs import metric_lines
+
+        for pattern in metrics:
+            if pattern != metric_lines.JSON:
+                metric_lines.compiled(pattern)
 
 
 def _as_words(

@@ -17,6 +17,7 @@ from runstore.model.params.flatten import FlatValue, flatten, shown_in_line
 from runstore.model.values import blake2b, clean_text
 
 DEFAULT_NAME = "default"
+_NO_VALUES = "{}"
 
 
 class ParameterSet(NamedTuple):  # because `dataclasses` takes long to load
@@ -78,6 +79,11 @@ def tree_hash(tree: str) -> str:
 def lowest_hash(sets: Iterable[ParameterSet]) -> str:
     """Return the lowest hash of a run's sets, the key to look up runs with the same sets."""
     return min((one.hash for one in sets), default="")
+
+
+def has_values(sets: Iterable[ParameterSet]) -> bool:
+    """Return whether any set has a value, so that parameters identify a run."""
+    return any(one.tree != _NO_VALUES for one in sets)
 
 
 def checked_name(name: object) -> str:

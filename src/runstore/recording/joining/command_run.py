@@ -13,15 +13,13 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runstore.analysis.reruns.identity import has_values
 from runstore.capture.machine.process import command_of, current_process, processes_between
 from runstore.capture.program.command import argument_texts, kept_arguments
 from runstore.config import current_author
 from runstore.current import COMMAND_VARIABLE
 from runstore.errors import RunstoreError
 from runstore.model.code.launchers import is_python, launched, python_target
-from runstore.model.params.added import with_added
-from runstore.model.params.build import parameter_set
+from runstore.model.params.parameter_set import has_values
 from runstore.reading.names import record_of
 from runstore.storage.backend import Backend
 from runstore.user_warnings import warn
@@ -118,6 +116,9 @@ def _with_given(sets: tuple[ParameterSet, ...], given: dict[str, Any]) -> tuple[
     """Return the sets of a program with the parameters that the user named; empty for none."""
     if not has_values(sets):
         return ()
+    from runstore.model.params.added import with_added
+    from runstore.model.params.build import parameter_set
+
     try:
         return with_added(sets, parameter_set(given), None) if given else sets
     except RunstoreError as error:
