@@ -17,7 +17,6 @@ from runstore.errors import NotFoundError, StoreCorruptError, StoreError
 from runstore.location import server_of
 from runstore.model.reference import is_provisional
 from runstore.reading.names import run_name
-from runstore.recording import aside
 from runstore.storage.backend import Backend
 from runstore.storage.postgres.waiting import WAITING, count_waiting, is_waiting, set_aside
 from runstore.user_warnings import warn
@@ -98,6 +97,8 @@ class WaitingRuns:
             asked: The request.
             store: The `Store` on the server.
         """
+        from runstore.recording import aside
+
         run = aside.start_on_server(self._backend, asked, store, self.store)
         if run.store is store and self._store is not None:
             background.do_later(self._delivery())  # the server has returned
@@ -107,6 +108,8 @@ class WaitingRuns:
         self, asked: PastRequest, artifacts: Mapping[str, Any] | None, author: str | None
     ) -> Run:
         """Record a past run; see `Store.record`."""
+        from runstore.recording import aside
+
         return aside.record_on_server(self._backend, asked, artifacts, author, self.store)
 
     # Delivery

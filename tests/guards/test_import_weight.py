@@ -214,6 +214,52 @@ def test_the_names_of_recording_load_what_was_weighed():
     assert len([one for one in loaded if one.startswith("runstore")]) <= OURS_AT_MOST
 
 
+# What neither opening nor starting a run on a server uses; psycopg itself takes most of the time.
+NOT_ON_A_SERVER = {
+    "hashlib",
+    "psycopg",
+    "runstore.maintenance",
+    "runstore.recording.past.runs",
+    "runstore.storage.blocks",
+    "runstore.storage.files.objects",
+    "runstore.storage.postgres.search",
+    "runstore.storage.remote",
+    "runstore.storage.trash",
+}
+
+
+def test_a_store_on_a_server_loads_what_it_uses():
+    loaded = loaded_by(
+        "import runstore; runstore.Store;"
+        "import runstore.storage.postgres.database, runstore.waiting, runstore.recording.aside"
+    )
+
+    assert loaded & NOT_ON_A_SERVER == set()
+
+
+# What a program without patterns, parameters and uncommitted changes has no need of.
+NOT_FOR_EXEC = {
+    "runstore.analysis",
+    "runstore.artifacts.reading",
+    "runstore.capture.git.patch",
+    "runstore.capture.secrets.text",
+    "runstore.runner.experiment",
+    "runstore.runner.programs.metric_lines",
+}
+
+
+def test_exec_loads_what_it_uses(tmp_path):
+    command = [sys.executable, "-X", "importtime", "-m", "runstore", "--store", tmp_path]
+
+    ended = subprocess.run(
+        [*command, "exec", "true"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+    assert "runstore.runner.command" in loaded
+    assert not loaded & NOT_FOR_EXEC
+
+
 AT_THE_END = """
 import atexit, gc, sys
 atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count()))

@@ -6,14 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from runstore.model.display.as_json import as_utc
-from runstore.model.display.formatting import size_text
+from runstore.model.display.formatting import counted, size_text
 from runstore.model.results.deletion import Amount, Freed
 from runstore.model.run import Run
-
-
-def counted(count: int, noun: str) -> str:
-    """Return `1 run` or `3 runs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def bytes_text(amount: Amount) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runstore.cli import output
-from runstore.cli.amounts import amount_as_json, bytes_text, counted
+from runstore.cli.amounts import amount_as_json, bytes_text
 from runstore.cli.words import filter_text, is_filter, runs_meant, tell_hints
 from runstore.config import working_directory
 from runstore.errors import StoreUnavailableError, UsageError
-from runstore.model.display.formatting import size_text
+from runstore.model.display.formatting import counted, size_text
 from runstore.model.display.suggestions import some_of
 from runstore.model.results.transfers import ACTIVE, DAMAGED, DELETED, FOREIGN, REFUSED
 
@@ -314,17 +314,6 @@ def tell_waiting_elsewhere(store: Store) -> None:
             f" {'waits' if count == 1 else 'wait'} for {place}. To deliver"
             f" {'it' if count == 1 else 'them'} to another store: runstore push --store"
             f" {shlex.quote(str(folder))} OTHER",
-            err=True,
-        )
-
-
-def tell_waiting(store: Store) -> None:
-    """Print the number of runs that wait on this machine for the server, if there are any."""
-    if store.backend.server is not None and (waiting := _waiting(store).count):
-        output.say(
-            f"runstore: {counted(waiting, 'run')} of this machine"
-            f" {'is' if waiting == 1 else 'are'} not on the server yet. To deliver finished"
-            " runs: runstore push",
             err=True,
         )
 

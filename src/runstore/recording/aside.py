@@ -18,7 +18,6 @@ from runstore.model import reference as names
 from runstore.model.facts import Facts
 from runstore.reading.names import author_named, kept_run, run_named
 from runstore.recording.active import ActiveRun
-from runstore.recording.past.runs import PastRequest, past_run, write
 from runstore.recording.starting import StartRequest, start
 from runstore.storage.backend import Backend
 from runstore.storage.postgres import away
@@ -27,6 +26,7 @@ from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
+    from runstore.recording.past.runs import PastRequest
     from runstore.storage.postgres.database import ServerDatabase
     from runstore.storage.postgres.location import ServerLocation
 
@@ -82,6 +82,8 @@ def record_on_server(
     Raises:
         StoreUnavailableError: Neither of them accepted the run.
     """
+    from runstore.recording.past.runs import past_run, write
+
     server, who, past = cast("ServerLocation", backend.server), author_named(author), None
     try:
         backend.make()

@@ -48,13 +48,6 @@ ROWS_BY_ALIAS = f"""
     WHERE a.reference = :reference ORDER BY r.id
 """
 KEPT_IDS = "SELECT id FROM runs WHERE deleted_at IS NULL ORDER BY id"
-EXPERIMENT_ID = """
-    INSERT INTO experiments (name, last_run_number, created_at) VALUES (:name, :number, :now)
-    ON CONFLICT (name) DO UPDATE SET last_run_number =
-        CASE WHEN experiments.last_run_number < :number THEN :number
-             ELSE experiments.last_run_number END
-    RETURNING id
-"""
 FREE_DUPLICATE = """
     SELECT coalesce(max(duplicate) + 1, 0) FROM runs
     WHERE experiment_id = :experiment_id AND run_number = :run_number AND id <> :id
@@ -306,7 +299,7 @@ class BlockWriter:
         """Return the columns for a run with this experiment and number."""
         now = now_micros()
         experiment_id = self._connection.execute(
-            EXPERIMENT_ID, {"name": name, "number": number, "now": now}
+            sql.EXPERIMENT_ID, {"name": name, "number": number, "now": now}
         ).fetchone()[0]
         place = {"experiment_id": experiment_id, "run_number": number}
         duplicate = self._connection.execute(FREE_DUPLICATE, {**place, "id": row_id}).fetchone()

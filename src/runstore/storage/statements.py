@@ -71,6 +71,13 @@ UNFINISHED = "('queued', 'running', 'live')"
 # SQLite serialises write transactions, so that change numbers are unique.
 NEXT_CHANGE = "(SELECT coalesce(max(changed), 0) + 1 FROM runs)"
 
+EXPERIMENT_ID = """
+    INSERT INTO experiments (name, last_run_number, created_at) VALUES (:name, :number, :now)
+    ON CONFLICT (name) DO UPDATE SET last_run_number =
+        CASE WHEN experiments.last_run_number < :number THEN :number
+             ELSE experiments.last_run_number END
+    RETURNING id
+"""
 LAST_RUN_NUMBER = """
     SELECT e.id, e.last_run_number,
         (SELECT max(r.run_number) FROM runs r WHERE r.experiment_id = e.id)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli import output
-from runstore.cli.amounts import counted
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
 from runstore.cli.words import place_meant
 from runstore.errors import UsageError
+from runstore.model.display.formatting import counted
 
 if TYPE_CHECKING:
     from runstore.exports.dataset import Exported

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli import output
-from runstore.cli.amounts import bytes_text, counted, freed_as_json, freed_text
+from runstore.cli.amounts import bytes_text, freed_as_json, freed_text
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import confirm, named_in_lines
 from runstore.cli.grammar.durations import duration
 from runstore.cli.options import json_option, yes_option
 from runstore.errors import UsageError
+from runstore.model.display.formatting import counted
 from runstore.model.results.deletion import Amount
 from runstore.store import TRASH_KEPT
 

@@ -13,6 +13,7 @@ from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.cli.words import place_meant, tell_hints
 from runstore.errors import UsageError
+from runstore.model.display.formatting import counted
 
 if TYPE_CHECKING:
     from runstore.model.query.tree import Query
@@ -145,9 +146,7 @@ def command(
             print_page(store, page, _names(columns), form, sets=sets)
         _say_more(store, page, query, asked.experiment, after)
         if store.backend.server is not None:
-            from runstore.cli.transfers import tell_waiting
-
-            tell_waiting(store)
+            _tell_waiting(store)
 
 
 def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:
@@ -244,6 +243,19 @@ def _say_more(
     # Cursors are for programs, and for people who already use them.
     cursor = f", or --after {page.next}" if after or not output.is_terminal(err=True) else ""
     output.say(f"Showing {len(page):,}{total}; for more: -n N, --all{cursor}", err=True)
+
+
+def _tell_waiting(store: Store) -> None:
+    """Print the number of runs that wait on this machine for the server, if there are any."""
+    from runstore.waiting import WaitingRuns
+
+    if waiting := store.backend.part(WaitingRuns).count:
+        output.say(
+            f"runstore: {counted(waiting, 'run')} of this machine"
+            f" {'is' if waiting == 1 else 'are'} not on the server yet. To deliver finished"
+            " runs: runstore push",
+            err=True,
+        )
 
 
 def _names(columns: str | None) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from runstore.cli import output
-from runstore.cli.amounts import bytes_text, counted
+from runstore.cli.amounts import bytes_text
 from runstore.cli.context import store_location
+from runstore.model.display.formatting import counted
 
 
 @click.command(short_help="Bring the tables of a store up to date.")

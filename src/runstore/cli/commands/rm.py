@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli import output
-from runstore.cli.amounts import amount_as_json, bytes_text, counted, freed_as_json, freed_text
+from runstore.cli.amounts import amount_as_json, bytes_text, freed_as_json, freed_text
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import confirm, named_in_lines
 from runstore.cli.options import json_option, runs_argument, yes_option
 from runstore.cli.words import other_meanings, runs_meant
+from runstore.model.display.formatting import counted
 
 if TYPE_CHECKING:
     from runstore.model.results.deletion import Deletion, Dependent

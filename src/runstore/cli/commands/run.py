@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from runstore.cli.already_ran import chosen, if_done_option, skipping
-from runstore.cli.amounts import counted
 from runstore.cli.completions import complete_experiment_modules, complete_parameter_modules
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import edited
 from runstore.cli.lists.modules import list_options
 from runstore.cli.options import mask_output_option
 from runstore.cli.output import TableColumn, print_table, say
+from runstore.model.display.formatting import counted
 
 if TYPE_CHECKING:
     from runstore.runner.experiment import Plan, Request

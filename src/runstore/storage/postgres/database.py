@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from runstore.errors import (
     SchemaTooNewError,
     SchemaTooOldError,
@@ -16,10 +18,11 @@ from runstore.storage.migrations import SCHEMA_VERSION
 from runstore.storage.postgres import parts, schema
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import ServerLocation
-from runstore.storage.postgres.search.trigrams import make_index
-from runstore.storage.remote.places import ContentsPlace, place_of
 from runstore.storage.rows import facts_to_text
 from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.storage.remote.places import ContentsPlace
 
 _ENCODING = "SELECT current_setting('server_encoding')"
 _MAY_WRITE = """
@@ -70,9 +73,11 @@ class ServerDatabase(Database):
         if migrate and schema.current_version(driver):
             schema.migrate(driver)
             parts.restore(driver, warn)
-            make_index(driver, warn)
+            _make_index(driver)
         self._check_tables(driver, create=create)
         if self._wanted_place is not None:
+            from runstore.storage.remote.places import place_of
+
             self.place = place_of(driver, self._wanted_place)
 
     def _check_tables(self, driver: PostgresDriver, *, create: bool) -> None:
@@ -180,7 +185,13 @@ class ServerDatabase(Database):
                 hint="Record a run first, or name another database.",
             )
         schema.create(driver)
-        make_index(driver, warn)
+        _make_index(driver)
+
+
+def _make_index(driver: PostgresDriver) -> None:
+    from runstore.storage.postgres.search.trigrams import make_index
+
+    make_index(driver, warn)
 
 
 def _milliseconds(patience_s: float) -> str:

@@ -6,7 +6,6 @@ stores, and copies of artifact contents. Its name is derived from the URL withou
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from runstore.errors import UsageError
+from runstore.model.values import sha256
 
 SCHEMES = ("postgresql", "postgres")
 _OBJECTS = "objects"
@@ -158,7 +158,7 @@ def _folder_of(url: str) -> Path:
     has_host = host or any(key in {"host", "hostaddr", "service"} for key, _ in options)
     around = [] if has_host else [os.environ.get(name, "") for name in _SERVER_VARIABLES]
     told = "\n".join([user.partition(":")[0], host, parts.path, urlencode(options), *around])
-    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+    digest = sha256(told.encode()).hexdigest()[:16]
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):  # noqa: PTH117 - as the XDG specification requires
         state = os.path.expanduser("~/.local/state")  # noqa: PTH111

@@ -15,14 +15,12 @@ from pathlib import Path
 from runstore.errors import StoreCorruptError, StoreError, StoreUnavailableError
 from runstore.model.facts import ProcessIdentity
 from runstore.model.status import Status
-from runstore.storage.blocks import EXPERIMENT_ID
 from runstore.storage.database import Database, now_micros
 from runstore.storage.driver import Connection
 from runstore.storage.files.locks import locked
 from runstore.storage.rows import facts_from_text
 from runstore.storage.sqlite.paths import DATABASE
-from runstore.storage.statements import NEXT_CHANGE
-from runstore.storage.trash import Trash
+from runstore.storage.statements import EXPERIMENT_ID, NEXT_CHANGE
 from runstore.user_warnings import warn
 
 WAITING = "waiting"  # the name of its folder
@@ -200,6 +198,8 @@ def note_delivered(place: Path, change: int, server: str) -> None:
 def waiting_references(folder: Path) -> set[str]:
     """Return the provisional references of the runs that wait on this machine."""
     if is_waiting(folder):
+        from runstore.storage.trash import Trash
+
         with suppress(StoreError), WaitingDatabase.opened(folder) as database:
             return Trash(database).every_reference()
     return set()

@@ -18,7 +18,6 @@ from runstore.storage.artifacts import (
     PUT_OUTPUT,
     PUT_PREVIEW,
 )
-from runstore.storage.blocks import EXPERIMENT_ID
 from runstore.storage.database import Database, RunCells, now_micros
 from runstore.storage.driver import Connection
 from runstore.storage.edits import REMOVE_TAG
@@ -203,7 +202,7 @@ class Writer:
 
     def _experiment(self, row: sql.RunRow) -> int:
         made = {"name": row.experiment, "number": row.run_number, "now": now_micros()}
-        return int(self._target.execute(EXPERIMENT_ID, made).fetchone()[0])
+        return int(self._target.execute(sql.EXPERIMENT_ID, made).fetchone()[0])
 
     def _move(self, row: sql.RunRow) -> None:
         place = {"experiment_id": self._experiment(row), "run_number": row.run_number}
@@ -229,7 +228,7 @@ class Writer:
                 continue
             if experiment is not None:
                 made = {"name": experiment, "number": number or 0, "now": now_micros()}
-                self._target.execute(EXPERIMENT_ID, made).fetchone()
+                self._target.execute(sql.EXPERIMENT_ID, made).fetchone()
             alias = {"reference": reference, "experiment": experiment, "number": number}
             self._target.execute(PUT_ALIAS, {"run_id": run_id, **alias})
 
