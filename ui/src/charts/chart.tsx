@@ -1,6 +1,6 @@
 // One chart: its title, its plot, what the cursor is at, and what can be done with it.
 import { useComputed } from "@preact/signals";
-import { useEffect, useId, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { Icon } from "../common/icons";
 import { ErrorMessage } from "../common/message";
 import { MenuButton, MenuItem } from "../common/popover";
@@ -29,7 +29,7 @@ export function Chart({ metric, board, metrics, isFull = false }: ChartProps) {
   const view = useMemo(() => new ChartView(metric, board), [metric, board]);
   const id = useId();
   useLayoutEffect(() => view.mount(host.current!), [view]);
-  useEffect(() => followPointer(host.current!, view), [view]);
+  useLayoutEffect(() => followPointer(host.current!, view), [view]);
   return (
     <figure class={isFull ? "chart full" : "chart"} data-metric={metric}>
       <figcaption>

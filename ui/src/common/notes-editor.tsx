@@ -1,5 +1,5 @@
 // A form to write notes in, for one run or several.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 interface NotesEditorProps {
   label: string;
@@ -14,7 +14,7 @@ const MOST_ROWS = 20;
 
 export function NotesEditor({ label, draft, onDraft, onSave, onCancel }: NotesEditorProps) {
   const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => area.current?.focus(), []);
+  useLayoutEffect(() => area.current?.focus(), []);
   const rows = draft.split("\n", MOST_ROWS).length + 1;
   return (
     <form

@@ -10,16 +10,21 @@ interface Open {
 }
 
 const open = signal<Open | null>(null);
-let closed: { anchor: HTMLElement; at: number } | null = null;
+/** Whose panel was open when the pointer was last pressed, for which the browser closes it. */
+let pressedWith: HTMLElement | null = null;
+const onPress = () => {
+  pressedWith = open.peek()?.anchor ?? null;
+};
+addEventListener("pointerdown", onPress, { capture: true });
 
 export function openPopover(
   anchor: HTMLElement,
   label: string,
   render: () => ComponentChildren,
 ): void {
-  // The click that closed the panel of this button shall not open it again.
-  if (closed?.anchor === anchor && performance.now() - closed.at < 100) return;
-  open.value = { anchor, label, render };
+  const isOpen = [open.peek()?.anchor, pressedWith].includes(anchor);
+  pressedWith = null;
+  open.value = isOpen ? null : { anchor, label, render };
 }
 
 export function closePopover(): void {
@@ -72,8 +77,6 @@ export function PopoverHost() {
   }, [now]);
   const onToggle = (event: Event) => {
     if ((event as ToggleEvent).newState !== "closed") return;
-    const was = open.peek();
-    if (was) closed = { anchor: was.anchor, at: performance.now() };
     open.value = null;
   };
   return (

@@ -100,7 +100,7 @@ function useFocus(root: { current: HTMLElement | null }, wish: { current: boolea
     const id = place.line >= 0 && line.dataset.id ? Number(line.dataset.id) : null;
     active.value = { ...place, id };
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = root.current!;
     const onIn = (event: FocusEvent) => {
       const cell = (event.target as Element).closest<HTMLElement>("[data-c]");

@@ -1,6 +1,7 @@
 // The head of a run: what it is called, how it went, and its tags.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
+import { useFocusBack } from "../common/focus";
 import { Icon } from "../common/icons";
 import { openStore, program } from "../common/program";
 import { isFinal, StatusMark } from "../common/status";
@@ -122,7 +123,7 @@ function Neighbour({ run, name, icon, keys }: NeighbourProps) {
 
 /** `[` and `]` lead to the previous and the next run of the experiment. */
 function useNeighbourKeys(around: Around | null): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented || isTyping(event) || !singleKeys.value) return;
       if (event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
@@ -141,17 +142,14 @@ function Tags({ run }: { run: RunRecord }) {
   const input = useRef<HTMLInputElement>(null);
   const add = useRef<HTMLButtonElement>(null);
   const canEdit = !store.value?.read_only;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isAdding) input.current?.focus();
   }, [isAdding]);
-  const stop = () => {
-    setAdding(false);
-    requestAnimationFrame(() => add.current?.focus());
-  };
+  useFocusBack(isAdding, add);
   const save = async (text: string) => {
     const [key, value] = split(text);
     if (key && (await change("edits", [run.uid], { add_tags: { [key]: value } }, `Tagged ${run.reference}: ${key}`))) {
-      stop();
+      setAdding(false);
     }
   };
   return (
@@ -190,7 +188,7 @@ function Tags({ run }: { run: RunRecord }) {
               aria-label="New tag"
               placeholder="phase=pilot"
               onKeyDown={(event) => {
-                if (event.key === "Escape") stop();
+                if (event.key === "Escape") setAdding(false);
               }}
             />
           </form>

@@ -1,6 +1,7 @@
 // Notes as Markdown, edited in place.
 import { useRef, useState } from "preact/hooks";
 import { endpoint } from "../api/client";
+import { useFocusBack } from "../common/focus";
 import { Icon } from "../common/icons";
 import { NotesEditor } from "../common/notes-editor";
 import { store } from "../state/store";
@@ -13,10 +14,8 @@ export function Notes({ run }: { run: RunRecord }) {
   const [draft, setDraft] = useState<string | null>(null);
   const canEdit = !store.value?.read_only;
   const edit = useRef<HTMLButtonElement>(null);
-  const close = () => {
-    setDraft(null);
-    requestAnimationFrame(() => edit.current?.focus());
-  };
+  const close = () => setDraft(null);
+  useFocusBack(draft !== null, edit);
   const save = async () => {
     const text = draft ?? "";
     if (text === (run.notes ?? "")) return close();
