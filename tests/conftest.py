@@ -58,6 +58,11 @@ def pytest_addoption(parser):
         help="run all tests that hold for SQLite and PostgreSQL on both, not only the contract",
     )
     parser.addoption(
+        "--slow-page",
+        action="store_true",
+        help="delay frames, timers and answers of the page at random",
+    )
+    parser.addoption(
         "--write-docs", action="store_true", help="replace the outputs that pages of docs/ show"
     )
 

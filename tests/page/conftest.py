@@ -18,6 +18,7 @@ RUNS = 240
 # Rows, another view, or what is there instead of them: nobody clicks before.
 ARRIVED = ".grid-body .eye, .message, .filter-mistake, .compare, .pivot, .run-body, .experiments"
 VIEWPORT = {"width": 1280, "height": 800}
+SLOW = Path(__file__).with_name("slow.js")
 # Debian's Chromium has no sandbox for root. A page that lives for a test is not worth optimizing,
 # and is drawn with the least effort in a few large parts. A key moves it at once: scrolling that
 # is drawn in steps rests between them on a slow machine, as if it had ended.
@@ -82,6 +83,7 @@ class _Browser:
 
     def __init__(self):
         self._playwright = self._started = self._loop = self._tab = None
+        self.is_slow = False
 
     def started(self, program):
         if self._started is None:
@@ -182,7 +184,8 @@ def chromium():
 
 
 @pytest.fixture
-def browser(chromium):
+def browser(chromium, pytestconfig):
+    _BROWSER.is_slow = pytestconfig.getoption("--slow-page")
     return _BROWSER.started(chromium)
 
 
@@ -350,6 +353,8 @@ class _Tab:
         usual = {"viewport": VIEWPORT, "reduced_motion": "reduce"}
         self.context = browser.new_context(**usual, **options)
         self.context.set_default_timeout(PATIENCE_MS)
+        if _BROWSER.is_slow:
+            self.context.add_init_script(path=SLOW)
         self.page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         self.page.on("console", self._hear)

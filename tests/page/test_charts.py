@@ -3,6 +3,7 @@
 import csv
 import random
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -108,11 +109,18 @@ def shown(plot, name="x"):
     return float(low), float(high)
 
 
-def band(plot, level, left=SPIKE * 1.1):
-    """Return a hash of what is drawn around a level, by default at the right of the spike."""
-    found = plot.evaluate(PIXELS, [left, None, level - 0.5, level + 0.5])
-    assert found["opacity"] > 100
-    return found["hash"]
+def window_in_address(page):
+    query = parse_qs(urlsplit(page.url).query)
+    return tuple(float(query.get(end, ["nan"])[0]) for end in ("from", "to"))
+
+
+def bands(plot, *levels, left=SPIKE * 1.1):
+    """Return a hash of what is drawn around each level, by default at the right of the spike.
+
+    Lines that fade while another one is highlighted are left out.
+    """
+    found = [plot.evaluate(PIXELS, [left, None, level - 0.5, level + 0.5]) for level in levels]
+    return [one["hash"] for one in found if one["opacity"] > 100]
 
 
 def opacity(plot, value, left, right):
@@ -185,23 +193,18 @@ def test_a_spike_is_visible_at_every_zoom(address, visit):
 def test_hiding_or_adding_a_run_changes_no_other_line(address, look):
     page = look(address)
     plot = chart(page)
-    before = band(plot, LOW), band(plot, HIGH)
-    middle = band(plot, MIDDLE)
+    before = bands(plot, LOW, MIDDLE, HIGH)
+    assert len(before) == 3
 
     run_line(page, "middle").get_by_role("button", name="Hide").click()
     expect(plot).to_have_attribute("data-lines", re.compile("^[^,]*,[^,]*$"))
     page.mouse.move(0, 0)
-    without = band(plot, LOW), band(plot, HIGH)
+    eventually(page, lambda: bands(plot, LOW, HIGH) == [before[0], before[2]])
     run_line(page, "middle").get_by_role("button", name="Hide").click()
     expect(plot).to_have_attribute("data-lines", re.compile("^[^,]*,[^,]*,[^,]*$"))
     page.mouse.move(0, 0)
 
-    assert without == before
-    assert (band(plot, LOW), band(plot, MIDDLE), band(plot, HIGH)) == (
-        before[0],
-        middle,
-        before[1],
-    )
+    eventually(page, lambda: bands(plot, LOW, MIDDLE, HIGH) == before)
 
 
 def test_a_reload_gives_the_same_view(address, look):
@@ -215,13 +218,11 @@ def test_a_reload_gives_the_same_view(address, look):
     page.get_by_role("checkbox", name="val/acc").uncheck()
     page.keyboard.press("Escape")
     plot.focus()
-    with page.expect_response(re.compile("series.*from=")):
-        page.keyboard.press("+")
-        page.keyboard.press("+")
-    expect(page).to_have_url(re.compile("charts=loss.*logy=1|logy=1.*charts=loss"))
-    expect(page).to_have_url(re.compile("from=.*&to="))
-    page.wait_for_timeout(300)  # the finer level is drawn
+    page.keyboard.press("+")
+    page.keyboard.press("+")
     x, y = shown(plot), shown(plot, "y")
+    eventually(page, lambda: window_in_address(page) == pytest.approx(x, abs=1))
+    expect(page).to_have_url(re.compile("charts=loss.*logy=1|logy=1.*charts=loss"))
 
     page.reload()
     plot = chart(page)
@@ -229,7 +230,8 @@ def test_a_reload_gives_the_same_view(address, look):
     expect(page.get_by_role("slider", name="Smoothing")).to_have_value("0.6")
     assert page.locator(".chart").count() == 1
     assert shown(plot) == pytest.approx(x, abs=1)
-    eventually(page, lambda: shown(plot, "y") == pytest.approx(y, rel=1e-6))
+    # A finer level, which may be drawn by now, begins at other points beside the window.
+    eventually(page, lambda: shown(plot, "y") == pytest.approx(y, rel=0.01))
 
 
 def test_keys_zoom_move_and_read(address, look):
@@ -249,12 +251,11 @@ def test_keys_zoom_move_and_read(address, look):
     page.keyboard.press("Shift+ArrowRight")
     expect(page.locator(".chart-runs")).to_contain_text("Reset zoom")
     page.keyboard.press("0")
-    expect(page.locator(".chart-runs")).not_to_contain_text("Reset zoom")
+    expect(plot).to_have_attribute("data-x", f"{whole[0]:g},{whole[1]:g}")
     page.keyboard.press("Space")
     expect(run_line(page, "high")).to_have_attribute("aria-selected", "true")
 
     assert zoomed[1] - zoomed[0] < whole[1] - whole[0]
-    assert shown(plot) == whole
     assert lines(plot) == 3  # the charts keep their runs when one of them is picked
 
 
@@ -312,7 +313,8 @@ def test_the_legend_of_compared_runs_hides_and_highlights_lines(address, look):
     uids = chart(page).get_attribute("data-lines")
     page.goto(f"{address}/compare?tab=charts&charts=loss&runs={uids}")
     plot = chart(page)
-    before, usual = (band(plot, LOW), band(plot, HIGH)), strength(plot, HIGH)
+    before, usual = bands(plot, LOW, HIGH), strength(plot, HIGH)
+    assert len(before) == 2
     middle = page.get_by_role("list", name="Runs").get_by_role("button", name="middle#1 level=4")
 
     middle.hover()
@@ -322,7 +324,7 @@ def test_the_legend_of_compared_runs_hides_and_highlights_lines(address, look):
     expect(plot).to_have_attribute("data-lines", re.compile("^[^,]*,[^,]*$"))
     page.mouse.move(0, 0)
 
-    assert (band(plot, LOW), band(plot, HIGH)) == before
+    eventually(page, lambda: bands(plot, LOW, HIGH) == before)
 
 
 def test_means_of_repeats_do_not_depend_on_what_is_hidden(repeated, look):
@@ -331,17 +333,17 @@ def test_means_of_repeats_do_not_depend_on_what_is_hidden(repeated, look):
     page.get_by_role("button", name="Mean of repeats").click()
     plot = chart(page)
     expect(plot).to_have_attribute("data-lines", re.compile(r"^[^,+]*\+[^,+]*\+[^,+]*,"))
+    before = bands(plot, LOW, HIGH, left=10)
+    assert len(before) == 2
     point_at(page, plot, 25, 0.5)
     expect(page.locator(".chart-tip")).to_contain_text("level=9 (3 runs)9.1")
-    page.mouse.move(0, 0)
-    before = band(plot, LOW, 10), band(plot, HIGH, 10)
 
     page.get_by_role("button", name="Hide repeats_2").click()
     expect(page.locator(".chart-runs")).to_contain_text("1 hidden")
     page.mouse.move(0, 0)
 
+    eventually(page, lambda: bands(plot, LOW, HIGH, left=10) == before)
     assert lines(plot) == 2
-    assert (band(plot, LOW, 10), band(plot, HIGH, 10)) == before
 
 
 def test_new_points_appear_while_a_run_goes_on(served, visit, tmp_path):
@@ -370,6 +372,13 @@ def test_new_points_appear_while_a_run_goes_on(served, visit, tmp_path):
         assert drawn[1][1] > 7
 
 
+# Says whether the looks of these runs are kept for the next visit.
+KEEPS_LOOKS = """uids => {
+    const kept = new Map(JSON.parse(localStorage.getItem("runstore.marks") ?? "[]"));
+    return uids.every(uid => kept.has(uid));
+}"""
+
+
 def looks_in_legend(page):
     """Return the colour and the dashes of each compared run, by its name."""
     return page.locator(".chart-legend .choice").evaluate_all(
@@ -387,7 +396,7 @@ def test_runs_shown_together_look_different_and_keep_their_look(shared, template
         uids = [run.uid for run in store.find("experiment = mnist", limit=40)]
     page = visit(shared, "/compare?tab=charts&runs=" + ",".join(uids[:12]))
     page.locator(".chart-plot[data-state=drawn]").first.wait_for()
-    page.wait_for_timeout(1500)  # they are kept for the next visit
+    page.wait_for_function(KEEPS_LOOKS, arg=uids[:12])
     few = looks_in_legend(page)
 
     page.goto(f"{shared}/compare?tab=charts&runs={','.join(uids)}")

@@ -74,6 +74,7 @@ def row(page, name):
 def place_on(page, x, y):
     """Return where shares of the axes of a scatter plot are on the screen."""
     canvas = page.locator(".plot-place canvas")
+    expect(canvas).to_have_attribute("data-area", re.compile(","))
     box = canvas.bounding_box()
     left, top, right, bottom = map(float, canvas.get_attribute("data-area").split(","))
     return box["x"] + left + x * (right - left), box["y"] + bottom - y * (bottom - top)

@@ -86,6 +86,7 @@ def test_first_view_has_all_runs_and_the_columns_that_differ(shared, visit):
 def test_arrows_move_from_cell_to_cell(shared, visit):
     """One cell has the focus; the keys of a grid move it, also to lines out of sight."""
     page = visit(shared, "/?panel=0")
+    expect(page.locator('[data-name="params.lr"]')).to_be_visible()
     cell(page, 0, 2).click()
     last_column = len(names(page))
 
@@ -131,11 +132,13 @@ def test_reload_gives_the_same_view(shared, look):
     """Everything that shapes the view is in the address."""
     page = look(shared, "/?panel=0&columns=reference,status,params.model.depth,metrics.loss,notes")
     page.locator('[data-name="params.model.depth"]').click()
+    expect(cell(page, 0, 3)).to_have_text("0")
     line(page, 1).locator('[data-do="hide"]').click()
     cell(page, 2, 2).click()
     page.keyboard.press("b")
     expect(page.locator(".grid-head .baseline")).to_be_visible()
     expect(line(page, 12)).to_contain_text("complete")
+    expect(page.locator(".grid .ghost")).to_have_count(0)
     before = page.locator(".grid").text_content()
 
     page.reload()

@@ -106,6 +106,7 @@ def test_edits_reach_the_server_and_changes_by_others_the_page(address, url, vis
     page.get_by_role("textbox", name="Notes of").fill("written in a browser")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".toast").last).to_contain_text("Updated the notes")
+    expect(line(page, 0)).to_contain_text("written in a browser")
 
     with Store.open(url) as store:
         assert store.get(uids[0]).notes == "written in a browser"

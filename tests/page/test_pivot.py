@@ -61,12 +61,13 @@ def test_copied_tables_are_read_back(address, visit, table):
     page = visit(address, PATH, permissions=["clipboard-read", "clipboard-write"])
 
     def copied(form):
+        page.evaluate("navigator.clipboard.writeText('')")
         page.get_by_role("button", name="Copy the table").click()
         page.get_by_role("button", name=form).click()
-        expect(page.get_by_text("Copied.").last).to_be_visible()
-        return page.evaluate("navigator.clipboard.readText()")
+        return page.wait_for_function("() => navigator.clipboard.readText()").json_value()
 
     markdown, latex, lines = copied("Markdown"), copied("LaTeX"), copied("CSV")
+    expect(page.get_by_text("Copied.").last).to_be_visible()
 
     assert [markdown, latex, lines] == [table.to_markdown(), table.to_latex(), table.to_csv()]
     first = re.split(r"(?<!\\)\|", markdown.splitlines()[2])[1:-1]
