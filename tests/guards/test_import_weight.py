@@ -65,6 +65,14 @@ def ended_by(code, *arguments, cwd):
     ).stdout
 
 
+def loaded_by_command(*words, cwd):
+    """Return what a command loads in a store at `cwd`, to the end of its process."""
+    command = [sys.executable, "-X", "importtime", "-m", "runstore", "--store", cwd, *words]
+    ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
+    assert ended.stdout or words[0] == "exec"
+    return {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+
+
 def test_import_runstore_loads_nothing_but_itself():
     ours = {one for one in loaded_by("import runstore") if one.startswith("runstore")}
 
@@ -166,26 +174,31 @@ def test_ls_in_a_pipe_draws_nothing(tmp_path):
 UNUSED = {
     "ctypes",
     "regex",
+    "runstore.artifacts.inputs",
+    "runstore.inflight.deferred",
     "runstore.maintenance.trash",
     "runstore.model.text.required_literals",
-    "runstore.storage.metrics.point_files",
+    "runstore.reading.shown.listing",
+    "runstore.recording.past",
     "runstore.store_json.sync",
 }
 
 
-@pytest.mark.parametrize("words", [[], ["params.lr < 0.5"]])
-def test_ls_ends_without_loading_what_it_does_not_use(tmp_path, words):
+@pytest.mark.parametrize("words", [["ls"], ["ls", "params.lr < 0.5"], ["show"]])
+def test_reading_ends_without_loading_what_it_does_not_use(tmp_path, words):
     """To the end of the process, when what is left of a store is deleted."""
     with Store.open(tmp_path) as store:
         store.start("light", params={"lr": 0.1}, capture=False).finish()
-    command = [sys.executable, "-X", "importtime", "-m", "runstore", "--store", tmp_path, "ls"]
 
-    ended = subprocess.run([*command, *words], capture_output=True, text=True, check=True)
+    loaded = loaded_by_command(*words, cwd=tmp_path)
 
-    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
-    assert "light" in ended.stdout
     assert "runstore.store" in loaded
+    assert ("runstore.storage.metrics.point_files" in loaded) == (words == ["show"])
     assert not loaded & UNUSED
+
+
+def test_help_needs_no_store(tmp_path):
+    assert loaded_by_command("ls", "--help", cwd=tmp_path) & {"runstore.store", "sqlite3"} == set()
 
 
 @pytest.mark.parametrize("name", ["Store", "ManagerStore", "start_run", "Run"])
@@ -249,13 +262,8 @@ NOT_FOR_EXEC = {
 
 
 def test_exec_loads_what_it_uses(tmp_path):
-    command = [sys.executable, "-X", "importtime", "-m", "runstore", "--store", tmp_path]
+    loaded = loaded_by_command("exec", "true", cwd=tmp_path)
 
-    ended = subprocess.run(
-        [*command, "exec", "true"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-
-    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
     assert "runstore.runner.command" in loaded
     assert not loaded & NOT_FOR_EXEC
 

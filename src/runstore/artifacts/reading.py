@@ -10,7 +10,6 @@ from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from runstore import current
-from runstore.artifacts.inputs import Lineage
 from runstore.errors import InvalidValueError, NotFoundError, StoreError, StoreUnavailableError
 from runstore.model import arguments
 from runstore.model.artifacts import Artifact, Input, artifact_path, why_no_name
@@ -103,6 +102,8 @@ class Reading:
         reader = current.innermost()
         if reader is None or reader.uid == run.uid or reader.store_path != self._backend.home:
             return
+        from runstore.artifacts.inputs import Lineage
+
         for one in wanted:
             self._backend.part(Lineage).note(
                 reader.uid,

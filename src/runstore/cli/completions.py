@@ -11,11 +11,11 @@ import click
 
 from runstore.cli.context import STORE
 from runstore.errors import RunstoreError
-from runstore.model.display.short_names import short_names
-from runstore.store import Store
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from runstore.store import Store
 
 _RECENT = 50  # runs that are offered by number
 _NEWEST = 3  # runs of an experiment whose metrics are offered
@@ -69,6 +69,8 @@ def complete_columns(context: click.Context, _parameter: click.Parameter, begun:
 
 
 def _runs(store: Store, begun: str) -> list[str]:
+    from runstore.model.display.short_names import short_names
+
     experiment, sign, _ = begun.rpartition("#")
     if sign:
         known = store.has_experiment(experiment)
@@ -148,6 +150,8 @@ def complete_metrics(context: click.Context, _parameter: click.Parameter, begun:
 
 
 def _asked(context: click.Context, ask: Callable[[Store], list[str]]) -> list[str]:
+    from runstore.store import Store
+
     location = context.find_root().meta.get(STORE)
     with warnings.catch_warnings(), suppress(RunstoreError):
         warnings.simplefilter("ignore")

@@ -20,7 +20,8 @@ from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.reading.filters.unknown_names import is_known_column
 from runstore.reading.runs_table import RunsTable, Table
-from runstore.reading.shown.listing import SYSTEM, headings
+from runstore.reading.shown.facts import SYSTEM
+from runstore.reading.shown.listing import headings
 from runstore.reading.tables.columns import Column, Type
 from runstore.reading.tables.streamed import RunsPart, StreamedRuns, write_parquet
 

@@ -17,8 +17,7 @@ from runstore.model.logged.media import MediaSeries, is_media
 from runstore.model.metrics import MetricSummary
 from runstore.model.results.events import Event, edit_text
 from runstore.model.run import Run
-from runstore.reading.shown.facts import commit_text, head_of
-from runstore.reading.shown.listing import is_sample
+from runstore.reading.shown.facts import commit_text, head_of, is_sample
 from runstore.reading.shown.run import flattened
 from runstore.store import Store
 

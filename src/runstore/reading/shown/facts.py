@@ -11,7 +11,13 @@ from runstore.model.run import Run, start_text
 
 _SILENCE_S = 60  # a heartbeat is written every ten seconds
 _KERNEL = "ipykernel_launcher"  # the command of every notebook
+SYSTEM = "system/"  # the beginning of system metrics
 _PYTHON = re.compile(r"(?:\S*/)?(python[\d.]*) ")
+
+
+def is_sample(key: str) -> bool:
+    """Check whether a metric is a system metric."""
+    return key.startswith(SYSTEM) or f"/{SYSTEM}" in key
 
 
 def head_of(run: Run) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ from runstore.model.query.tree import Field, Kind, Namespace, Order
 from runstore.model.run import start_text
 from runstore.reading.grid.differing import differing_keys
 from runstore.reading.runs_table import metrics_of, params_of
-from runstore.reading.shown.facts import lifetime_text
+from runstore.reading.shown.facts import is_sample, lifetime_text
 
 if TYPE_CHECKING:
     from runstore.model.query.evaluate import Cell
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from runstore.reading.runs_table import LastValues
 
 METRICS_AT_MOST = 4
-SYSTEM = "system/"  # system metrics
 _CELL = 24
 _NOTES = 200
 _HEADING = 20
@@ -233,11 +232,6 @@ def _has_direction(key: str) -> bool:
     from runstore.model.metric_directions import direction_of
 
     return direction_of(key) is not None
-
-
-def is_sample(key: str) -> bool:
-    """Check whether a metric is a system metric."""
-    return key.startswith(SYSTEM) or f"/{SYSTEM}" in key
 
 
 def _params(rows: Sequence[ListRow]) -> Iterator[ListColumn]:
