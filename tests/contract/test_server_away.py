@@ -277,11 +277,30 @@ def test_a_slow_failure_is_remembered_and_a_quick_one_is_not(tmp_path, monkeypat
     away.remember(tmp_path, 5.0, "no answer")
     assert away.remembered(tmp_path) == "no answer"
 
+    (note,) = tmp_path.iterdir()
     an_hour_ago = time.time() - 3600
-    os.utime(tmp_path / "unreachable", (an_hour_ago, an_hour_ago))
+    os.utime(note, (an_hour_ago, an_hour_ago))
     assert away.remembered(tmp_path) is None
     away.forget(tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_failure_on_one_host_is_none_of_another_with_the_same_home(tmp_path, monkeypatch):
+    monkeypatch.setattr(away, "_QUICK_S", 0.5)
+    away.remember(tmp_path, 5.0, "no network")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(away, "host_number", lambda: 1)
+        assert away.remembered(tmp_path) is None
+        away.forget(tmp_path)  # it reached the server
+    assert away.remembered(tmp_path) == "no network"
+
+    (note,) = tmp_path.iterdir()
+    os.utime(note, (0, 0))
+    with monkeypatch.context() as patch:
+        patch.setattr(away, "host_number", lambda: 1)
+        away.remember(tmp_path, 5.0, "timeout")
+    assert [path.name for path in tmp_path.iterdir()] == ["unreachable-00000001"]
 
 
 def test_programs_do_not_wait_again_for_a_server_that_is_away(closed, monkeypatch):

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from runstore.storage.files.host import host_number
 from runstore.storage.postgres.location import is_temporary
 
-# In the folder of the store on this machine: how long an attempt took, and why it failed.
+# In the folder of the store on this machine: how long an attempt took, and why it failed. Other
+# hosts that share the home may reach the server, so that each has its own note.
 _NOTE = "unreachable"
 # An attempt that takes long is not repeated for so many times its duration.
 _TIMES = 12.0
@@ -65,7 +67,7 @@ def reason_of(text: str) -> str:
 
 
 def remember(folder: Path, took_s: float, reason: str) -> None:
-    """Remember for other programs that an attempt to connect failed.
+    """Remember for other programs of this host that an attempt to connect failed.
 
     Args:
         folder: The folder of the store on this machine.
@@ -77,13 +79,16 @@ def remember(folder: Path, took_s: float, reason: str) -> None:
     with suppress(OSError):
         if not is_temporary(folder):  # it must be private
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / _NOTE).write_text(f"{took_s:.3f}\n{reason}\n", encoding="utf-8")
+        _note(folder).write_text(f"{took_s:.3f}\n{reason}\n", encoding="utf-8")
+        for other in folder.glob(f"{_NOTE}*"):
+            if time.time() - other.stat().st_mtime > _LONGEST_S:
+                other.unlink(missing_ok=True)
 
 
 def remembered(folder: Path) -> str | None:
     """Return the reason if the server could not be reached just now; None to try again."""
     try:
-        with (folder / _NOTE).open(encoding="utf-8") as file:
+        with _note(folder).open(encoding="utf-8") as file:
             took_s, reason = float(file.readline()), file.readline().strip()
             age_s = time.time() - os.fstat(file.fileno()).st_mtime
     except (OSError, ValueError):
@@ -94,4 +99,8 @@ def remembered(folder: Path) -> str | None:
 def forget(folder: Path) -> None:
     """Forget an earlier failure: the server was reached."""
     with suppress(OSError):
-        (folder / _NOTE).unlink(missing_ok=True)
+        _note(folder).unlink(missing_ok=True)
+
+
+def _note(folder: Path) -> Path:
+    return folder / f"{_NOTE}-{host_number():08x}"
