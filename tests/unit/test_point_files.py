@@ -2,6 +2,7 @@
 
 import os
 import struct
+import subprocess
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from open_files import open_below
+from runstore.storage.files.host import host_number
 from runstore.storage.files.safe_files import UnsafeFileError
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import (
@@ -20,6 +22,7 @@ from runstore.storage.metrics.point_files import (
     read_points,
     writer_of,
 )
+from runstore.storage.metrics.table import is_abandoned
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
 
@@ -31,8 +34,8 @@ def record(step, time, value, number, kind, mark=MARK):
     return struct.pack("<qqdIHH", step, time, value, number, kind, mark)
 
 
-def head(*, version=2, pid=7, begin=32.0, kind=HEAD, mark=MARK):
-    return record(version, pid, begin, 0, kind, mark)
+def head(*, version=2, pid=7, begin=32.0, host=0, kind=HEAD, mark=MARK):
+    return record(version, pid, begin, host, kind, mark)
 
 
 def part(text, number, index=0):
@@ -70,7 +73,7 @@ def test_a_file_is_its_records(file, path):
     file.seal()
 
     assert path.read_bytes().rstrip(b"\0") == (
-        head(pid=os.getpid())
+        head(pid=os.getpid(), host=host_number())
         + named(number=3)
         + record(5, 1_000, 0.5, 3, POINT)
         + record(6, 1_001, 0.25, 3, POINT)
@@ -290,7 +293,32 @@ def test_files_grow_with_the_run(points, following):
 
 
 def test_a_file_names_its_writer(file, path):
-    assert writer_of(path) == os.getpid()
+    assert writer_of(path) == (os.getpid(), host_number())
+
+
+@pytest.mark.parametrize(
+    ("is_alive", "is_here", "is_old", "expected"),
+    [
+        (False, True, False, True),
+        (True, True, True, False),
+        (False, False, False, False),
+        (True, False, False, False),
+        (False, False, True, True),
+        (True, False, True, True),
+    ],
+)
+def test_a_process_of_another_host_is_not_looked_up_here(
+    path, is_alive, is_here, is_old, expected
+):
+    """A process id says nothing on the other hosts that share a folder."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    pid = os.getppid() if is_alive else ended.pid
+    path.write_bytes(head(pid=pid, host=host_number() ^ (not is_here)))
+    if is_old:
+        os.utime(path, (0, 0))
+
+    assert is_abandoned(path) is expected
 
 
 @pytest.mark.parametrize("data", [b"", head()[:31], head(mark=0), head(kind=POINT)])

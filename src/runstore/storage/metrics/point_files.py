@@ -6,7 +6,7 @@ has returned. The format, little-endian, is documented in `docs/reference/spool.
 
 | record | step | time | value | number | kind | mark |
 |---|---|---|---|---|---|---|
-| head | version | process id | offset of the first point | 0 | 0 | MARK |
+| head | version | process id | offset of the first point | of its host | 0 | MARK |
 | point | step | microseconds | value | of its series | 1 | MARK |
 | series | length of its key | set index, -1 for none | 0 | its own | 2 | MARK |
 | end | 0 | 0 | 0 | 0 | 3 | MARK |
@@ -32,6 +32,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runstore.storage.files.host import host_number
 from runstore.storage.files.safe_files import read_file, reader
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.sqlite.descriptors import identity_of, keep_for_ever
@@ -135,7 +136,8 @@ class PointFile:
                 os.posix_fallocate(self._descriptor, 0, allocated)
             elif mapped:  # macOS: write zeros to allocate the space
                 os.write(self._descriptor, bytes(allocated))
-            head = RECORD.pack(FORMAT_VERSION, os.getpid(), float(RECORD.size), 0, _HEAD, MARK)
+            about = (FORMAT_VERSION, os.getpid(), float(RECORD.size), host_number())
+            head = RECORD.pack(*about, _HEAD, MARK)
             os.pwrite(self._descriptor, head, 0)
             self._device_and_file = identity_of(self._descriptor)
             # The map has its own descriptor: the lowest free one, as this one was.
@@ -328,8 +330,15 @@ def next_room(points: int) -> int:
     return min(_MOST_POINTS, points * 4) if points else _FIRST_POINTS
 
 
-def writer_of(path: Path) -> int | None:
-    """Return the process id of a file's writer; None if unknown."""
+class PointsWriter(NamedTuple):
+    """The process that writes a file: its id, and its `host_number`, 0 if unknown."""
+
+    pid: int
+    host: int
+
+
+def writer_of(path: Path) -> PointsWriter | None:
+    """Return the writer of a file; None if unknown."""
     try:
         with reader(path, at_most=LARGEST_BYTES, is_ours=True) as file:
             head = file.read(RECORD.size)
@@ -337,8 +346,8 @@ def writer_of(path: Path) -> int | None:
         return None
     if len(head) < RECORD.size:
         return None
-    _, pid, _, _, kind, mark = RECORD.unpack(head)
-    return int(pid) if (kind, mark) == (_HEAD, MARK) else None
+    _, pid, _, host, kind, mark = RECORD.unpack(head)
+    return PointsWriter(pid, host) if (kind, mark) == (_HEAD, MARK) else None
 
 
 def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read:

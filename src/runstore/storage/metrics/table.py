@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from runstore.model.values import blake2b
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
+from runstore.storage.files.host import host_number
 from runstore.storage.files.safe_files import read_file, remove_file
 from runstore.storage.files.spool import uid_of
 from runstore.storage.metrics import chunks
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from runstore.model.metrics import MetricSummary
     from runstore.storage.metrics.outlining import Outlined, Outlining, Window
 
+# So long, a process that cannot be checked is given the benefit of the doubt.
+_SILENT_S = 86_400.0
 RUN_OF_UID = "SELECT id, status FROM runs WHERE uid = :uid AND purged_at IS NULL"
 MARK_OF = "SELECT position FROM spool_marks WHERE name = :name"
 SET_MARK = """
@@ -510,23 +514,32 @@ def _one_moment(connection: Connection) -> Iterator[None]:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Check whether a file that was not sealed has lost its writer."""
-    pid = writer_of(path)
-    if pid is None:
-        # Killed before the head was written; files with any other contents are not ours to remove.
-        try:
+    """Check whether a file that was not sealed has lost its writer.
+
+    A process of another host, or of an earlier boot, cannot be checked: its file must not have
+    been written for a day.
+    """
+    writer = writer_of(path)
+    try:
+        if writer is None:
+            # Killed before the head was written; files with any other contents are not ours to
+            # remove.
             return not any(read_file(path, at_most=LARGEST_BYTES))
-        except OSError:
-            return False
-    if pid == os.getpid():
+        if writer.host not in {0, host_number()}:
+            return time.time() - path.lstat().st_mtime > _SILENT_S
+    except OSError:
         return False
+    return writer.pid != os.getpid() and not _exists(writer.pid)
+
+
+def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):  # another user's process, or an invalid process id
         return False
-    return False
+    except (OSError, OverflowError):  # another user's process, or an invalid process id
+        pass
+    return True
 
 
 def summed(values: Sequence[float], before: Total | None = None) -> Total:
