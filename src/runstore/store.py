@@ -181,13 +181,13 @@ class Store:
         from runstore.storage.postgres.waiting import is_waiting
 
         if create and away.remembered(server.folder):
-            return cls._to_reach_later(server)
+            return cls._to_reach_later(server, delivers=delivers)
         try:
             database = ServerDatabase(server, create=create)
         except (ServerUnreachableError, StoreLockedError):
             if not create:
                 raise
-            return cls._to_reach_later(server)
+            return cls._to_reach_later(server, delivers=delivers)
         offer_own_folder(server.folder, server.shown)
         backend = Backend(server.folder, database, server=server)
         store = cls(backend)
@@ -198,12 +198,19 @@ class Store:
         return store
 
     @classmethod
-    def _to_reach_later(cls, server: ServerLocation) -> Store:
+    def _to_reach_later(cls, server: ServerLocation, *, delivers: bool) -> Store:
         """Return a store whose server is connected to on first use; runs can be started."""
         from runstore.storage.postgres.database import ServerDatabase
 
         backend = Backend(server.folder, server=server)
-        backend.maker = functools.partial(ServerDatabase, server)
+
+        def connect() -> Database:
+            database = ServerDatabase(server)
+            if delivers:
+                background.do_later(_waiting(backend).delivery())
+            return database
+
+        backend.maker = connect
         return cls(backend)
 
     def close(self) -> None:
@@ -1460,6 +1467,7 @@ def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:
         return Store.open(location, create=False)
     store = Store._on_server(place, create=True, delivers=False)  # noqa: SLF001 - this module's own
     store.backend.make()
+    take_in(store.backend)
     return store
 
 

@@ -6,7 +6,6 @@ They are started, found and delivered here. Their store is a folder; see
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore import background
 from runstore.errors import NotFoundError, StoreCorruptError, StoreError
+from runstore.inflight import take_in
 from runstore.location import server_of
 from runstore.model.reference import is_provisional
 from runstore.reading.names import run_name
@@ -101,7 +101,7 @@ class WaitingRuns:
 
         run = aside.start_on_server(self._backend, asked, store, self.store)
         if run.store is store and self._store is not None:
-            background.do_later(self._delivery())  # the server has returned
+            background.do_later(self.delivery())  # the server has returned
         return run
 
     def record(
@@ -169,12 +169,20 @@ class WaitingRuns:
         with closing(source):
             is_now = delivery.is_small(source) and (within_s or delivery.are_few(source))
         if is_now:
-            self._delivery(within_s or _AT_ONCE_S).do()
+            self.delivery(within_s or _AT_ONCE_S).do()
         if self.count:
-            background.do_later(self._delivery())
+            background.do_later(self.delivery())
 
-    def _delivery(self, within_s: float | None = None) -> DeliveryLater:
+    def delivery(self, within_s: float | None = None) -> DeliveryLater:
+        """Return the delivery of the runs, and of other data in flight, for later.
+
+        Args:
+            within_s: How long to deliver; None to deliver all.
+        """
         from runstore.maintenance.delivery import DeliveryLater
 
-        work = functools.partial(self.deliver, within_s=within_s)
-        return DeliveryLater(self._backend.path, self._backend.place, work)
+        def deliver() -> Transfer | None:
+            take_in(self._backend)
+            return self.deliver(within_s=within_s)
+
+        return DeliveryLater(self._backend.path, self._backend.place, deliver)

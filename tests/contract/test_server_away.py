@@ -318,6 +318,27 @@ def test_programs_do_not_wait_again_for_a_server_that_is_away(closed, monkeypatc
         assert len(store.list()) == 3
 
 
+@pytest.mark.parametrize("use", ["start", "list"])
+def test_a_store_that_was_opened_while_a_failure_counted_delivers_later(closed, monkeypatch, use):
+    """Such an opening does not try to connect, so that it delivers nothing itself."""
+    start_aside(closed)
+    monkeypatch.setattr(away, "_QUICK_S", 0.5)
+    with Store.open(closed.url) as store:
+        away.remember(store.path, 5.0, "timeout")
+
+    closed.open()
+    with Store.open(closed.url) as store:
+        away.forget(store.path)  # a minute has passed
+        if use == "start":
+            store.start("mnist", capture=False).finish()
+        else:
+            assert store.list()
+        background.wait_until_done(60)
+
+        expected = ["mnist_1", "mnist_2", *(["mnist_3"] if use == "start" else [])]
+        assert references(closed) == expected
+
+
 def test_a_machine_that_cannot_keep_the_run_either_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "state").write_text("a file")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -166,6 +166,8 @@ class Backend:
     def _opened(self) -> Database:
         if self.server is None:
             return database_in(self.path, create=False)
+        if self.maker is not None:
+            return self.maker()
         from runstore.storage.postgres.database import ServerDatabase
 
         return ServerDatabase(self.server, create=False)
