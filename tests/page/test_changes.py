@@ -76,6 +76,7 @@ def test_edits_by_keyboard_are_undone(own, visit):
     page.get_by_role("textbox", name="Key").fill("verdict")
     page.get_by_role("textbox", name="Value (optional)").fill("good")
     page.keyboard.press("Enter")
+    page.get_by_role("button", name="Undo").hover()  # a message stays while it is pointed at
 
     expect(line(page, 1)).to_contain_text("verdict")
     expect(line(page, 2)).to_contain_text("verdict")

@@ -155,11 +155,13 @@ def test_tags_and_notes_are_edited_in_place_and_undone(opened, made):
     page.get_by_role("button", name="Edit").click()
     page.get_by_role("textbox", name="Notes").fill("Only *this*.")
     page.keyboard.press("Control+Enter")
+    undo = page.get_by_role("button", name="Undo", exact=True).last
+    undo.hover()  # a message stays while it is pointed at
     expect(page.locator(".markdown em")).to_have_text("this")
     expect(page.get_by_role("button", name="Edit")).to_be_focused()
     with Store.open(folder) as store:
         assert store.get(uid).notes == "Only *this*."
-    page.get_by_role("button", name="Undo", exact=True).last.click()
+    undo.click()
     expect(page.locator(".markdown").get_by_role("heading", name="Plan")).to_be_visible()
 
 
