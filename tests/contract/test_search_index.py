@@ -228,6 +228,14 @@ def test_a_search_that_takes_long_says_so_once(store, monkeypatch):
     assert "Adding 4 runs with 124 bytes of output" in str(said[0].message)
 
 
+def test_a_slow_step_is_not_mentioned_if_nothing_is_left(store, monkeypatch, recwarn):
+    monkeypatch.setattr("runstore.storage.fulltext.search._SLOW_S", 0.0)
+    store.start("fit", notes="some words", capture=False).finish()
+
+    assert len(found(store, "words")) == 1
+    assert recwarn.list == []
+
+
 def test_an_interrupted_search_goes_on_where_it_was(store, monkeypatch):
     monkeypatch.setattr(search_index, "_STEP_S", 0.0)
     for number in range(5):

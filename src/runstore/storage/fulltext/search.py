@@ -136,6 +136,8 @@ class TextSearch:
 
     def _say_what_is_left(self, index: SearchIndex) -> None:
         runs, size = index.left()
+        if not runs:
+            return
         self._tell(
             f"Adding {runs:,} runs with {size_text(size)} of output to the search index."
             " This is done once, and continues from there if it is interrupted."

@@ -2,7 +2,6 @@
 
 If there is one, a search checks only its runs, one by one.
 """
-# ruff: noqa: S608 - nothing but constants of storage is put into a text
 
 from __future__ import annotations
 
@@ -24,9 +23,9 @@ VERY_FEW = 500
 # Highest row id up to which runs without a value are computed in this process.
 LARGEST = 1_000_000
 
-AT_MOST = f"""
+AT_MOST = """
     SELECT count(*), json_group_array(n.run_id) FROM (
-        SELECT c.run_id AS run_id FROM ({{runs}}) c LIMIT ? {sql.IN_ORDER}
+        SELECT c.run_id AS run_id FROM ({runs}) c LIMIT ?
     ) n
 """
 IN_PARENTHESES = "SELECT * FROM ({}) n"
