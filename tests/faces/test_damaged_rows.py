@@ -23,7 +23,7 @@ from managers import Manager
 from memory import forget_peak, peak_bytes
 from runstore import ManagerStore, Store
 from runstore.errors import RunstoreError, StoreCorruptError
-from runstore.storage import database
+from runstore.storage import stored_runs
 from runstore.storage.sqlite import driver as sqlite
 from runstore.store import open_shared
 from web_client import client_of, served_at
@@ -207,7 +207,7 @@ def test_a_plot_leaves_out_points_that_cannot_be_read(store, chunk, capfd):
 def test_a_text_too_long_for_the_memory_is_left_out(store, capfd, monkeypatch):
     if sys.version_info < (3, 11):
         pytest.skip("before Python 3.11, no limit can be set")
-    for module in (sqlite, database):
+    for module in (sqlite, stored_runs):
         monkeypatch.setattr(module, "LONGEST_READ", 1 << 20)
     change(store, f"UPDATE runs SET error = printf('%.*c', 2000000, 'x') {SECOND}")
 
