@@ -118,7 +118,7 @@ def database():
         # A heartbeat of an unfinished run would bring runs back that wait on this machine.
         for uid in runs.keys() - before:
             del runs[uid]
-        background.wait_until_done()  # runs may be on their way
+        background.wait_until_done(60)  # runs may be on their way
         _close_shared(url)
         admin(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - our own name

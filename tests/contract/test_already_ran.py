@@ -52,7 +52,7 @@ def ran(store, params=SEED, *, experiment="fit", use=(), status="complete", **op
         run.use(one)
     run.log(acc=0.9)
     run.finish(status)
-    background.wait_until_done()
+    background.wait_until_done(60)
     return store.get(run.uid)
 
 
@@ -307,7 +307,7 @@ def test_an_artifact_whose_run_was_deleted_is_missing(store):
         source.save("model.bin", b"weights")
     with store.start("fit", params=SEED) as run:
         source.record.read_bytes("model.bin")
-    background.wait_until_done()
+    background.wait_until_done(60)
     assert store.get(run.uid).inputs
     assert is_done(store)
 

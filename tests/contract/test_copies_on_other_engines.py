@@ -44,7 +44,7 @@ def fill(store):
     store.delete("fit#4")
     store.queries["good"] = "params.lr < 1"
     store.directions["wobble"] = "min"
-    wait_until_done()  # with the texts that are captured later
+    wait_until_done(60)  # with the texts that are captured later
 
 
 def told(store):

@@ -99,7 +99,7 @@ def test_nothing_of_a_run_is_left_in_the_database(store):
         run.tags["a"] = "b"
         run.use("https://example.org/data", digest=False)
         run.save("picture.txt", b"text with a preview")
-    background.wait_until_done()
+    background.wait_until_done(60)
     assert len(store.find("python.version is not missing")) == 1
     store.delete(run.uid)
     store.collect_garbage(older_than=AT_ONCE)

@@ -305,7 +305,7 @@ def test_levels_of_a_series_that_has_none_are_made_by_the_first_look(spiked):
     change(store, "DELETE FROM metric_levels")
 
     assert [tuple(one) for one in run.outline("loss")] == before
-    background.wait_until_done()
+    background.wait_until_done(60)
     assert rows_of(store) == rows
     assert store.verify().problems == ()
     assert [tuple(one) for one in run.outline("loss")] == before
@@ -321,7 +321,7 @@ def test_levels_that_were_changed_show_nothing_that_was_not_logged(spiked):
     ] * 7
 
     assert [tuple(one) for one in run.outline("loss")] == before
-    background.wait_until_done()
+    background.wait_until_done(60)
     assert store.verify().problems == ()
 
 

@@ -14,9 +14,10 @@ PROCESSES = 16
 RUNS = 300
 
 SEARCHER = """
-import sys
+import sys, warnings
 from runstore import Store
 from runstore.storage.fulltext import index as search_index
+warnings.filterwarnings("ignore", "Adding .* to the search index")  # on a slow machine
 search_index._STEP_S = 0.005  # many short steps, to be killed within any of them
 with Store.open(sys.argv[1]) as store:
     print("begin", flush=True)

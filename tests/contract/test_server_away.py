@@ -167,7 +167,7 @@ def test_an_active_run_waits_for_its_end(closed):
             with pytest.raises(RunNotFoundError, match="waits on this machine"):
                 store.tag(run.reference, {"a": 1})
             assert store.backend.part(WaitingRuns).count == 1
-            background.wait_until_done()  # opening the store began a delivery
+            background.wait_until_done(60)  # opening the store began a delivery
             run.finish()
             assert store.backend.part(WaitingRuns).deliver().added == 1
             assert store.get(run.reference).status is Status.COMPLETE

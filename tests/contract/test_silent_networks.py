@@ -6,7 +6,7 @@ import socket
 import struct
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -117,11 +117,18 @@ def test_a_longer_silence_can_be_allowed_in_the_url():
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Give up a silent server at once."""
-    monkeypatch.setattr(pool, "SILENT_AT_MOST_S", 0.3)
-    monkeypatch.setattr(driver, "_GRACE_S", 0.1)
-    monkeypatch.setattr(pool, "RETURNS_WITHIN_S", 0)
-    monkeypatch.setattr(aside, "_warned", set())
+    """Return a block that gives up a silent server at once; others wait for a slow machine."""
+
+    @contextmanager
+    def block():
+        with monkeypatch.context() as patch:
+            patch.setattr(pool, "SILENT_AT_MOST_S", 0.3)
+            patch.setattr(driver, "_GRACE_S", 0.1)
+            patch.setattr(pool, "RETURNS_WITHIN_S", 0)
+            patch.setattr(aside, "_warned", set())
+            yield
+
+    return block
 
 
 def recorded(store, run):
@@ -148,9 +155,10 @@ def check_delivered(url, other):
 
 def test_a_proxy_that_swallows_everything(network, impatient):
     url = f"{network.url}?connect_timeout=2"
-    with Store.open(url) as store, pytest.warns(StoreWarning) as told:
-        run = store.start("fit", capture=False)
-        network.swallow()
+    store = Store.open(url)
+    run = store.start("fit", capture=False)
+    network.swallow()
+    with impatient(), store, pytest.warns(StoreWarning) as told:
         other = recorded(store, run)
         with pytest.raises(ServerUnreachableError):
             store.list()
@@ -172,7 +180,11 @@ def test_a_commit_whose_outcome_nobody_tells(network, impatient):
             connection.wait()
             network.swallow()
 
-        with engine.hurried(0.1), pytest.raises(ServerUnreachableError, match="during a change"):
+        with (
+            impatient(),
+            engine.hurried(0.1),
+            pytest.raises(ServerUnreachableError, match="during a change"),
+        ):
             engine.transact(work, is_once=True)
 
 
@@ -181,12 +193,13 @@ def test_a_lock_that_is_held(url, impatient):
         run = store.start("fit", capture=False)
         pid = holder.pgconn.backend_pid
         holder.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
-        with pytest.warns(StoreWarning) as told:
-            other = recorded(store, run)
-        with pytest.raises(StoreLockedError):
-            store.list()
-        with Store.open(url) as later, pytest.raises(StoreLockedError):
-            later.list()
+        with impatient():
+            with pytest.warns(StoreWarning) as told:
+                other = recorded(store, run)
+            with pytest.raises(StoreLockedError):
+                store.list()
+            with Store.open(url) as later, pytest.raises(StoreLockedError):
+                later.list()
 
     by = f"locked by process {pid}"
     assert sum(by in str(one.message) for one in told) == 1

@@ -288,7 +288,7 @@ def test_vanished_store_does_not_hurt_the_experiment(project):
             manager.set_params({"lr": 1})
             (project / "data").rename(project / "away")
             (project / "data").write_text("in its place")
-        wait_until_done()
+        wait_until_done(60)
 
     assert any("the end of example_experiment_1" in str(one.message) for one in told)
     assert manager.run is not None

@@ -10,7 +10,7 @@ from runstore import background
 
 BEGIN = (
     "import os, runstore\nfrom runstore import background\nrun = runstore.start_run('x')\n"
-    "run.log(a=1.0)\nbackground.wait_until_done()\nos._exit(1)\n"
+    "run.log(a=1.0)\nbackground.wait_until_done(60)\nos._exit(1)\n"
 )
 
 
@@ -35,7 +35,7 @@ def head(folder):
 def resumed(folder):
     with store_at(folder / ".runstore") as store:
         store.resume("x#1").finish()
-        background.wait_until_done()
+        background.wait_until_done(60)
         run = store.get("x#1")
         return run, [one for one in store.events(run.uid) if one.field == "code"]
 
@@ -93,7 +93,7 @@ def test_a_run_resumed_on_other_code_is_not_taken_for_its_own(folder):
     resumed(folder)
     with store_at(folder / ".runstore") as store:
         store.start("x").finish()
-        background.wait_until_done()
+        background.wait_until_done(60)
 
         remarks = runstore("diff", "x#1", "x#2", cwd=folder)
 
@@ -112,7 +112,7 @@ def test_a_program_can_wait_for_what_is_read_in_the_background(folder):
     with store_at(folder / ".runstore") as store:
         run = store.start("z")
 
-        background.wait_until_done()
+        background.wait_until_done(60)
 
         assert "python.prefix" in run.record.facts.values
         run.finish()

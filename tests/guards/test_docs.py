@@ -68,7 +68,7 @@ for line in sys.stdin:
     if kind == "python":
         exec(compile(text, "<docs>", "exec"), names)
         if background := sys.modules.get("runstore.background"):
-            background.wait_until_done()  # as a program does at its end
+            background.wait_until_done(60)  # as a program does at its end
     else:
         run_in_terminal(text)
     print("\\x00", flush=True)

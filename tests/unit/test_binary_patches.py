@@ -86,13 +86,13 @@ def test_runs_with_other_bytes_have_other_code(tmp_path, monkeypatch):
             monkeypatch.chdir(repo)
             with store.start("e", argv=["python", "f.py"]) as run:
                 pass
-            background.wait_until_done()
+            background.wait_until_done(60)
             store.backend.database.attach_facts(run.uid, Facts(documents={"patch": diff(repo)}))
             runs.append(store.get(run.reference))
         git(repo, "commit", "-aqm", "b")
         with store.start("e", argv=["python", "f.py"]) as run:
             pass
-        background.wait_until_done()
+        background.wait_until_done(60)
         committed = store.get(run.reference)
 
         assert code_changes(store.backend, runs[0], runs[1]).files == ()
