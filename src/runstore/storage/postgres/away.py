@@ -22,8 +22,19 @@ _LONGEST_S = 60.0
 _QUICK_S = 0.5
 # The server, or a pooler in front of it, is starting, stopping, or has no free connection.
 # Source: PostgreSQL 18, postmaster.c and proc.c; PgBouncer 1.18, Changelog and FAQ.
+# libpq does not pass on the SQLSTATE of a refused connection (53300), so that its text counts, in
+# the languages of the server. Source: src/backend/po of PostgreSQL 15.
 _FULL = re.compile(
     r"too many (clients|connections)|connection slots|no more connections|query_wait_timeout"
+    r"|zu viele Verbindungen|verbleibenden Verbindungen"
+    r"|demasiad[ao]s (clientes|conexiones)|conexiones restantes"
+    r"|trop de (clients|connexions)|emplacements de connexions"
+    r"|tropp[ei] (client|connessioni)|slot di connessione"
+    r"|för många (klienter|uppkopplingar|anslutningar)|anslutningsslottar"
+    r"|слишком много (клиентов|подключений)|забагато клієнтів|багато підключень|слоти підключень"
+    r"|слоты подключений|მეტისმეტად ბევრი (კლიენტ|კავშირ)|ძალიან ბევრი კავშირი"
+    r"|クライアント数が多すぎ|接続が多すぎ|接続スロット"
+    r"|최대 동시 접속|최대 접속수|연결 슬롯|太多的客户|连接太多|连接位置"
 )
 _PASSING = re.compile(
     r"the database system is|terminating|server_login_retry|server login (has been|failed)"
