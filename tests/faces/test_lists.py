@@ -14,6 +14,7 @@ import command_server
 from commands import messages, on_terminal
 from commands import runstore_here as runstore
 from places import shared_at, store_at, variables_in
+from runstore import Store
 from runstore.cli.lists.counts import count_text
 
 
@@ -254,15 +255,20 @@ def test_the_trash_and_similar_runs_have_the_short_names_of_lists(tmp_path):
     with store_at(tmp_path / ".runstore") as store:
         for lr in (0.1, 0.2, 0.3):
             store.start("e", params={"lr": lr}, capture=False).finish()
-        store.delete("e#1")
-        references = {run.run_number: run.reference for run in (*store.list(), *store.trash())}
+        with Store.open(tmp_path / "other") as other:
+            other.start("e", capture=False).finish()
+            store.pull(other)
+        (first,) = [run for run in store.list() if run.params == {"lr": 0.1}]
+        store.delete(first)
+        references = {run.run_number: run.reference for run in (*store.list(), first)}
 
-    for words, number in ((("trash",), 1), (("similar", "e#2"), 3)):
-        drawn = on_terminal(*words, cwd=tmp_path, NO_COLOR="1").splitlines()
-        piped = runstore(*words, cwd=tmp_path).stdout.splitlines()
+    named = ("trash", f"e#1~{first.uid[-4:]}", 1), ("similar e#2", "e#3", 3)
+    for words, name, number in named:
+        drawn = on_terminal(*words.split(), cwd=tmp_path, NO_COLOR="1").splitlines()
+        piped = runstore(*words.split(), cwd=tmp_path).stdout.splitlines()
 
-        assert drawn[1].split()[0] == f"e#{number}"
-        assert piped[1].split()[0] == references[number]
+        assert name in [line.split()[0] for line in drawn]
+        assert references[number] in [line.split()[0] for line in piped]
 
 
 # Long lists

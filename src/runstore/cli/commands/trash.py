@@ -30,10 +30,11 @@ def command(*, as_json: bool) -> None:
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         trashed = store.trash(limit=None)
+        names = output.listed_names(trashed)  # the store distinguishes runs of the same number
     if as_json:
         output.print_json(runs_in_trash_as_json(trashed))
     elif trashed:
-        output.print_table(_COLUMNS, list(map(_row, trashed, output.listed_names(trashed))))
+        output.print_table(_COLUMNS, list(map(_row, trashed, names)))
     else:
         output.say("runstore: The trash is empty.", err=True)
 
