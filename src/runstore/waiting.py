@@ -18,7 +18,13 @@ from runstore.location import server_of
 from runstore.model.reference import is_provisional
 from runstore.reading.names import run_name
 from runstore.storage.backend import Backend
-from runstore.storage.postgres.waiting import WAITING, count_waiting, is_waiting, set_aside
+from runstore.storage.postgres.waiting import (
+    WAITING,
+    count_waiting,
+    folders_of_others,
+    is_waiting,
+    set_aside,
+)
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -81,11 +87,10 @@ class WaitingRuns:
         Returns:
             The URL, the folder of the waiting runs and their number, for each server.
         """
-        own = self._backend.path
         return [
             (server_of(folder), folder / WAITING, count)
-            for folder in sorted(own.parent.iterdir())
-            if folder != own and (count := count_waiting(folder))
+            for folder in folders_of_others(self._backend.path)
+            if (count := count_waiting(folder))
         ]
 
     # Recording on the server, or here

@@ -12,6 +12,7 @@ from runstore import Status, Store
 from runstore import location as locations
 from runstore.errors import StoreWarning
 from runstore.storage.postgres.location import server_location
+from runstore.waiting import WaitingRuns
 
 pytest.importorskip("psycopg")
 
@@ -104,6 +105,8 @@ def test_without_any_folder_runs_are_read_and_recorded(url, monkeypatch):
             assert kept.metric("loss").values.tolist() == [step / 10 for step in range(10)]
             assert kept.artifacts["model.bin"].size_bytes == len(WEIGHTS)
             assert dict(kept.tags) == {"phase": "pilot"}
+            assert store.check() == ()
+            assert store.backend.part(WaitingRuns).for_others() == []
     assert sum("cannot be used" in str(one.message) for one in found) == 1
     assert not any("lost" in str(one.message) for one in found)
 

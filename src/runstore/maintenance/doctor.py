@@ -6,6 +6,7 @@ import re
 import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,9 @@ def _engine(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
 
 def _odd_files(backend: Backend) -> Iterator[Finding]:
     """Yield entries in place of the store's own files and folders, such as links."""
-    odd = [f"{name} ({why})" for name, why in _odd_names(backend.path)]
+    odd: list[str] = []
+    with suppress(FileNotFoundError):  # the folder beside a server could not be created
+        odd = [f"{name} ({why})" for name, why in _odd_names(backend.path)]
     if odd:
         yield _finding(DAMAGED, "not created by runstore, and not used", odd, _REPLACE)
 

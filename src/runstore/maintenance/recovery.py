@@ -48,10 +48,12 @@ def files_of_other_urls(backend: Backend) -> dict[Path, list[Path]]:
     Points and output of active runs are left to their programs.
     """
     found: dict[Path, list[Path]] = {}
-    folders = [] if backend.server is None else sorted(backend.path.parent.iterdir())
-    for folder in folders:
-        if folder != backend.path and (paths := list(_files_for(backend, Spool(folder).place))):
-            found[folder] = paths
+    if backend.server is not None:
+        from runstore.storage.postgres.waiting import folders_of_others
+
+        for folder in folders_of_others(backend.path):
+            if paths := list(_files_for(backend, Spool(folder).place)):
+                found[folder] = paths
     return found
 
 

@@ -175,6 +175,17 @@ def is_waiting(folder: Path) -> bool:
     return (folder / WAITING / DATABASE).exists()
 
 
+def folders_of_others(folder: Path) -> list[Path]:
+    """Return the folders on this machine of stores with other URLs.
+
+    Args:
+        folder: The folder on this machine of the store on the server.
+    """
+    with suppress(OSError):  # the state folder cannot be written, and was not created
+        return sorted(one for one in folder.parent.iterdir() if one != folder)
+    return []
+
+
 def delivered_change(place: Path, server: str | None = None) -> int:
     """Return the number of the change up to which all runs that waited are on their server.
 
