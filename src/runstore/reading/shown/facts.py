@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from runstore.model.display.formatting import duration_text, local_time, tags_text
-from runstore.model.run import Run, start_text
+from runstore.model.run import Run, start_text, status_word
+from runstore.model.status import Status
 
 _SILENCE_S = 60  # a heartbeat is written every ten seconds
 _KERNEL = "ipykernel_launcher"  # the command of every notebook
@@ -30,7 +31,7 @@ def head_of(run: Run) -> Iterator[tuple[str, str]]:
         yield "error", run.error
     yield "started", start_text(run)
     if run.ended_at is not None and "ended_at" not in run.damaged:
-        word = "last known alive" if run.status.value == "lost" else "ended"
+        word = "last known alive" if status_word(run) == Status.LOST else "ended"
         yield word, local_time(run.ended_at)
     if told := lifetime_text(run):
         yield "took" if run.status.is_final else "so far", told
