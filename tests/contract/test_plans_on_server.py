@@ -236,3 +236,56 @@ def test_checks_read_no_list_again_for_each_row():
 
     assert len(statements) > 10
     assert not [one for one in statements if "NOT IN (SELECT" in translated(one).text]
+
+
+MANY_RUNS = """
+    INSERT INTO runs (uid, experiment_id, run_number, reference, timestamp, status, started_at,
+        ended_at, notes, changed)
+    SELECT 'many' || n, 1, 1000 + n, 'fit_' || n, '', 'complete', n, n, repeat('n', 400), 1
+    FROM generate_series(1, 4000) n
+"""
+MANY_TAGS = """
+    INSERT INTO tags (run_id, key, value)
+    SELECT r.id, 'phase', 'pilot' FROM runs r WHERE r.uid LIKE 'many%'
+"""
+
+
+@pytest.fixture(scope="module")
+def many_runs(store):
+    """Add runs that the server has not counted yet, as after an import."""
+    store.start("fit", params={"lr": 1}, capture=False).finish()
+    with store.backend.database.driver.write() as connection:
+        connection.raw.execute(MANY_RUNS)
+        connection.raw.execute(MANY_TAGS)
+
+
+def plans_of_newest(store, monkeypatch, text):
+    """Return the plans of the statements of a search for the newest runs."""
+    found = statements_of(monkeypatch, lambda: store.find(text, limit=20))
+    with store.backend.database.driver.read() as connection:
+        return [
+            "\n".join(row[0] for row in connection.execute(f"EXPLAIN {sql}", values).fetchall())
+            for sql, values in found
+            if "ORDER BY r.started_at" in sql
+        ]
+
+
+@pytest.mark.parametrize(
+    "text", ["exit_code = 1", "tags.phase = 'pilot'", "not (params.lr > 5) or tags.n = 1"]
+)
+def test_newest_runs_are_checked_one_by_one_whatever_is_known(store, many_runs, monkeypatch, text):
+    end, window, *_ = plans_of_newest(store, monkeypatch, text)
+
+    assert "Backward using runs_by_start" in end
+    assert "Sort" not in end
+    assert re.search("(on|using) runs_by_start", window)
+    assert "runs_pkey" not in window  # of runs that were found by a value
+
+
+def test_runs_of_a_list_are_looked_up_whatever_is_known(store, many_runs, monkeypatch):
+    text = "params.lr = 1 and git.branch is missing"
+
+    *_, plan = plans_of_newest(store, monkeypatch, text)
+
+    assert "Index Scan using runs_pkey" in plan
+    assert "runs_by_start" not in plan

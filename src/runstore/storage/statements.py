@@ -64,6 +64,9 @@ LAST_SEEN = "r.last_seen_at /* searched */"
 # At the end of a table in brackets: all of its rows are needed before the limit outside. Otherwise
 # PostgreSQL looks for a few of them one by one, although they are rare.
 ALL_FIRST = "/* all first */"
+# After a limit: rows are read from an index in their order until there are enough. PostgreSQL does
+# that whatever it knows of the table: it expects to need a tenth of the rows.
+IN_ORDER = "/* in order */"
 TRASHED = "r.deleted_at IS NOT NULL AND r.purged_at IS NULL"
 PURGED = "r.purged_at IS NOT NULL"
 EVERY = "r.purged_at IS NULL"

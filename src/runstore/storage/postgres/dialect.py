@@ -95,10 +95,16 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r" NOT INDEXED\b", ""),
         (r"(?<=[\s(,])\+(?=[a-z]+\.[a-z_]+)", ""),
         (r" LIMIT -1\b", ""),
+        (rf"\b(LIMIT|OFFSET) \? {re.escape(sql.IN_ORDER)}", r"\1 (SELECT nullif(?, -1))"),
         (r"\bLIMIT (\?)", r"LIMIT nullif(\1, -1)"),
         # A limit is ignored in EXISTS, an offset is not: the values of each run are read alone.
         (r" LIMIT 1(?=\)\))", " OFFSET 0"),
         (re.escape(sql.ALL_FIRST), "OFFSET 0"),
+        # The runs of a list are looked up, instead of all runs being checked for all conditions.
+        (
+            r"(?<=\) c )CROSS JOIN runs r ON r\.id = c\.id",
+            "CROSS JOIN LATERAL (SELECT * FROM runs WHERE id = c.id OFFSET 0) r",
+        ),
         (r"\bCROSS JOIN (\w+ \w+)(?=\s+ON\b)", r"JOIN \1"),
         # A column of an index instead of texts that are too long for it.
         (re.escape(_IS_PLAIN), "v.is_plain"),

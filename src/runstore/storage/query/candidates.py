@@ -2,6 +2,7 @@
 
 If there is one, a search checks only its runs, one by one.
 """
+# ruff: noqa: S608 - nothing but constants of storage is put into a text
 
 from __future__ import annotations
 
@@ -23,9 +24,9 @@ VERY_FEW = 500
 # Highest row id up to which runs without a value are computed in this process.
 LARGEST = 1_000_000
 
-AT_MOST = """
+AT_MOST = f"""
     SELECT count(*), json_group_array(n.run_id) FROM (
-        SELECT c.run_id AS run_id FROM ({runs}) c LIMIT ?
+        SELECT c.run_id AS run_id FROM ({{runs}}) c LIMIT ? {sql.IN_ORDER}
     ) n
 """
 IN_PARENTHESES = "SELECT * FROM ({}) n"

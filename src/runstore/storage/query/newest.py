@@ -4,6 +4,7 @@ First the newest runs of all are checked one by one: if many match, the page is 
 match, a small superset of the matches is fetched from the indexes and checked run by run. If there
 is none, whole sets are combined.
 """
+# ruff: noqa: S608 - nothing but constants of storage is put into a text
 
 from __future__ import annotations
 
@@ -31,14 +32,15 @@ _FEW_PASS = 5
 
 Key = tuple[int, int]
 
-END_OF_WINDOW = """
-    SELECT r.started_at, r.id FROM runs r WHERE {kept} AND (r.started_at, r.id) < (?, ?)
-    ORDER BY r.started_at DESC, r.id DESC LIMIT 1 OFFSET ?
+END_OF_WINDOW = f"""
+    SELECT r.started_at, r.id FROM runs r WHERE {sql.KEPT} AND (r.started_at, r.id) < (?, ?)
+    ORDER BY r.started_at DESC, r.id DESC LIMIT 1 OFFSET ? {sql.IN_ORDER}
 """
-IN_WINDOW = """
-    SELECT r.started_at, r.id FROM {runs}
-    WHERE {kept} AND (r.started_at, r.id) < (?, ?) AND (r.started_at, r.id) >= (?, ?) AND {where}
-    ORDER BY r.started_at DESC, r.id DESC LIMIT ?
+IN_WINDOW = f"""
+    SELECT r.started_at, r.id FROM {{runs}}
+    WHERE {{kept}} AND (r.started_at, r.id) < (?, ?) AND (r.started_at, r.id) >= (?, ?)
+        AND {{where}}
+    ORDER BY r.started_at DESC, r.id DESC LIMIT ? {sql.IN_ORDER}
 """
 PASSING = """
     SELECT coalesce(sum(CASE WHEN {where} THEN 1 ELSE 0 END), 0), count(*) FROM {runs}
@@ -49,6 +51,7 @@ BEHIND = """
     WHERE {kept} AND (r.started_at, r.id) < (?, ?) AND {where}
     ORDER BY r.started_at DESC, r.id DESC LIMIT ?
 """
+BEHIND_IN_ORDER = BEHIND.rstrip() + f" {sql.IN_ORDER}"
 AMONG_FEW = """
     SELECT r.started_at, r.id
     FROM (SELECT DISTINCT j.value AS id FROM json_each(?) j) c CROSS JOIN runs r ON r.id = c.id
@@ -85,7 +88,7 @@ class NewestRuns:
             left = limit - len(found)
             end = self._end(begin, size)
             if end is None:
-                found += self._rows(BEHIND, begin, self._condition(in_order=True), left)
+                found += self._rows(BEHIND_IN_ORDER, begin, self._condition(in_order=True), left)
                 break
             found += self._rows(IN_WINDOW, (*begin, *end), self._condition(in_order=True), left)
             seen += size
@@ -107,7 +110,7 @@ class NewestRuns:
     def _few(self, end: Key, limit: int) -> list[Key] | None:
         """Return the matches after a window if an index finds them; otherwise None."""
         if is_of_run(self._where):
-            return self._rows(BEHIND, end, self._condition(), limit)
+            return self._rows(BEHIND_IN_ORDER, end, self._condition(), limit)
         few = self._candidates.of(self._where)
         if few is None:
             return None
@@ -142,8 +145,7 @@ class NewestRuns:
 
     def _end(self, begin: Key, size: int) -> Key | None:
         """Return the key of the last of the next `size` runs; None if there are fewer."""
-        text = END_OF_WINDOW.format(kept=sql.KEPT)
-        row = self._connection.execute(text, (*begin, size - 1)).fetchone()
+        row = self._connection.execute(END_OF_WINDOW, (*begin, size - 1)).fetchone()
         return None if row is None else (row[0], row[1])
 
     def _rows(

@@ -29,9 +29,9 @@ ROUNDS = 3
 EQUAL_AT_MOST = 2_000
 
 # The first runs by one key alone, matching or not; a run with several values may occur twice.
-BY_ONE_KEY = """
-    SELECT {id}, {value} FROM {rows} AND {value} IS NOT NULL {after}
-    ORDER BY {value} {direction} LIMIT ?
+BY_ONE_KEY = f"""
+    SELECT {{id}}, {{value}} FROM {{rows}} AND {{value}} IS NOT NULL {{after}}
+    ORDER BY {{value}} {{direction}} LIMIT ? {sql.IN_ORDER}
 """
 # The same without runs that do not match.
 BY_ONE_KEY_AMONG = f"""
@@ -44,7 +44,7 @@ BY_ONE_KEY_AMONG = f"""
 WITH_VALUE = "SELECT {id} AS id FROM {rows} AND {value} = ? LIMIT ?"
 NEWEST_IDS = """
     SELECT json_group_array(n.id) FROM (
-        SELECT r.id FROM runs r WHERE r.id < ? ORDER BY r.id DESC LIMIT ?
+        SELECT r.id FROM runs r WHERE r.id < ? ORDER BY r.id DESC LIMIT ? /* in order */
     ) n
 """
 NEWEST_IN_COMMON = "SELECT n.id FROM ({sets}) n WHERE n.id < ? ORDER BY n.id DESC LIMIT ?"

@@ -111,15 +111,11 @@ class Condition(ComparisonBuilder):
         self._texts = texts
         self._from_sets = from_sets
         self._in_order = in_order
-        # Whether the condition is a part of an alternative or a negation, and not of a join.
-        self._is_nested = False
 
     def of(self, node: Node) -> str:
         """Return the condition of a tree, adding its parameters in order."""
         if isinstance(node, (All, Any)):
-            outside, self._is_nested = self._is_nested, self._is_nested or isinstance(node, Any)
             parts = [self.of(part) for part in node.parts]
-            self._is_nested = outside
             if not parts:
                 return "(1 = 1)" if isinstance(node, All) else FALSE
             return joined("AND" if isinstance(node, All) else "OR", parts)
@@ -134,10 +130,7 @@ class Condition(ComparisonBuilder):
     def _negated(self, node: Node) -> str:
         if isinstance(node, Missing) and node.field.namespace is Namespace.RUN:
             return f"({self._column(node.field)} IS NOT NULL)"  # the words of partial indexes
-        outside, self._is_nested = self._is_nested, True
-        inner = self.of(node)
-        self._is_nested = outside
-        return f"({inner} IS NOT TRUE)"
+        return f"({self.of(node)} IS NOT TRUE)"
 
     def _missing(self, node: Missing) -> str:
         field = node.field
@@ -173,10 +166,8 @@ class Condition(ComparisonBuilder):
             return f"({sign}r.id IN ({self.runs_with(node)}))"
         tables = self.values_of_run(node.field)
         inner = self._inner(node, self.cells(node.field))
-        # If PostgreSQL cannot join the values, the limit keeps it from reading those of all runs
-        # for a few of them.
-        limit = " LIMIT 1" if self._is_nested else ""
-        return f"(EXISTS (SELECT 1 FROM {tables} AND {inner}{limit}))"
+        # The limit keeps PostgreSQL from reading the values of all runs, whatever it expects.
+        return f"(EXISTS (SELECT 1 FROM {tables} AND {inner} LIMIT 1))"
 
     def runs_with(self, node: Compare | Missing, *, is_refused: bool = False) -> str:
         """Return a statement for the ids of runs with a value that matches a comparison.
