@@ -11,6 +11,7 @@ from runstore.storage.integrity.checks import CHECKS
 from runstore.storage.integrity.orphan_rows import ORPHANED_ROWS
 from runstore.storage.postgres.connections.connection import PostgresConnection
 from runstore.storage.postgres.dialect import translated
+from runstore.storage.query.candidates import AT_MOST
 from runstore.storage.query.names import StoredNames
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
@@ -43,6 +44,14 @@ def plan_of_filter(store, text, *, is_refused=False):
     condition = Condition(lambda _: ())
     sql = condition.runs_with(parse_query(text).where, is_refused=is_refused)
     return plan_of(store, sql, condition.parameters)
+
+
+def test_refused_numbers_are_a_range_of_the_index(store):
+    """Most runs have a value that a comparison accepts."""
+    plan = plan_of_filter(store, "params.lr > 0.5", is_refused=True)
+
+    assert re.search(r"Index Cond: .*\(number <= '0.5'", plan)
+    assert "Filter: " not in plan.replace("Filter: (NOT is_plain)", "")
 
 
 @pytest.mark.parametrize("is_refused", [False, True])
@@ -289,3 +298,28 @@ def test_runs_of_a_list_are_looked_up_whatever_is_known(store, many_runs, monkey
 
     assert "Index Scan using runs_pkey" in plan
     assert "runs_by_start" not in plan
+
+
+MANY_PARAMS = """
+    INSERT INTO params (run_id, set_index, key, number)
+    SELECT n / 10, 9, 'p' || n % 10, n FROM generate_series(1, 60000) n
+"""
+
+
+def test_values_are_read_from_their_index_whatever_is_expected(store):
+    """If many are expected, PostgreSQL would read the table from its beginning until it has some.
+
+    There may be none, because it knows nothing of the numbers of one name.
+    """
+    text = "params.p1 > 1"
+    condition = Condition(lambda _: ())
+    runs = condition.runs_with(parse_query(text).where, is_limited=True)
+    sql, parameters = AT_MOST.format(runs=runs), [*condition.parameters, 3001]
+
+    with store.backend.database.driver.write() as connection:
+        connection.raw.execute(MANY_PARAMS)
+        connection.raw.execute("ANALYZE params")
+        plan = [row[0] for row in connection.execute(f"EXPLAIN {sql}", parameters).fetchall()]
+        connection.raw.execute("DELETE FROM params WHERE set_index = 9")
+
+    assert "Index Only Scan using params_by_key" in "\n".join(plan)

@@ -67,6 +67,9 @@ ALL_FIRST = "/* all first */"
 # After a limit: rows are read from an index in their order until there are enough. PostgreSQL does
 # that whatever it knows of the table: it expects to need a tenth of the rows.
 IN_ORDER = "/* in order */"
+# At the end of a list of values, with a limit outside: PostgreSQL reads them from their index, and
+# not all rows of the table until there are enough.
+BY_INDEX = " /* by index */"
 TRASHED = "r.deleted_at IS NOT NULL AND r.purged_at IS NULL"
 PURGED = "r.purged_at IS NOT NULL"
 EVERY = "r.purged_at IS NULL"

@@ -59,6 +59,12 @@ def _by_key(found: re.Match[str]) -> str:
     return f"{found[0]}ORDER BY v.{_NEXT_IN_INDEX[found[1]]} "
 
 
+def _in_index(found: re.Match[str]) -> str:
+    """Return a list of values in the order of their index by name."""
+    column = "v.as_number" if "v.as_number" in found[0] else f"v.{_NEXT_IN_INDEX[found[1]]}"
+    return f"{found[0].removesuffix(sql.BY_INDEX)} ORDER BY {column}"
+
+
 _BEST = (
     r"SELECT e\.name, (min|max)\((.+?)\), r\.uid, r\.reference\s+(FROM [\s\S]+)"
     r"GROUP BY r\.experiment_id\s*"
@@ -87,6 +93,7 @@ _AVERAGE = """CASE
     ELSE mean_of(sum(m.last) FILTER (WHERE abs(m.last) <= 1e290), count(*)) END"""
 _SCALED = """mean_of(
     sum(CASE WHEN abs(m.last) < 1e-280 THEN 0 ELSE m.last / 1048576.0 END), count(*))"""
+
 _IS_CERTAIN = "changed < first_open_change()"
 _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
     (re.compile(pattern), replacement)
@@ -133,6 +140,7 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (re.escape("(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"), "v.number"),
         (re.escape(_FACT_TEXT), "v.text"),
         (re.escape(sql.TAG_NUMBER), "v.as_number"),
+        (rf"\bFROM (params|tags) v WHERE [^\n]*?{re.escape(sql.BY_INDEX)}", _in_index),
         # Patterns.
         (r"\b(NOT )?GLOB '([^']*)'", _glob),
         (r"\b(NOT )?LIKE\b", r'COLLATE "C" \1ILIKE'),

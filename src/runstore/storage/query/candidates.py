@@ -151,7 +151,8 @@ class Candidates:
         condition = Condition(
             self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
         )
-        return self._at_most(condition.runs_with(node, is_refused=is_refused), condition)
+        runs = condition.runs_with(node, is_refused=is_refused, is_limited=True)
+        return self._at_most(runs, condition)
 
     def _with_text(self, node: Compare | Missing) -> Few | None:
         """Return the runs whose output may match a comparison."""

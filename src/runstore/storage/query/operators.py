@@ -17,6 +17,8 @@ from runstore.model.values import nearest_double
 
 FALSE = "(1 = 0)"
 BOOLS = "('false', 'true')"
+# Whether a parameter with a number is no truth value.
+IS_NUMBER = f"(v.text IS NULL OR v.text NOT IN {BOOLS})"
 _TEXTUAL = frozenset({Op.CONTAINS, Op.MATCHES, Op.LIKE, Op.ILIKE})
 _DOWN = frozenset({Op.BELOW, Op.AT_MOST})
 _SIGNS_OF_NUMBERS = frozenset("0123456789.+-einf")

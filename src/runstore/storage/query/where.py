@@ -7,14 +7,16 @@ equivalent in Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from runstore.model.query.evaluate import is_nan
+from runstore.model.query.exact import is_exact
 from runstore.model.query.fields import keys_of
 from runstore.model.query.tree import All, Any, Compare, Field, Missing, Namespace, Node, Not, Op
 from runstore.model.status import Status
 from runstore.storage import statements as sql
-from runstore.storage.query.operators import FALSE, ComparisonBuilder, joined
+from runstore.storage.query.operators import FALSE, IS_NUMBER, ComparisonBuilder, joined
 
 if TYPE_CHECKING:
     from runstore.storage.fulltext.conditions import TextConditions
@@ -78,6 +80,14 @@ _FACTS = f"""(
     UNION ALL SELECT p.id, {_FACT_NUMBER}, {_FACT_TEXT} FROM {_LOOSE}
 ) v WHERE (1 = 1)"""
 _CELL = ("v.number", "v.text")
+# The numbers that a comparison refuses.
+_OUTSIDE: Mapping[Op, Sequence[str]] = {
+    Op.EQUAL: ("<", ">"),
+    Op.BELOW: (">=",),
+    Op.AT_MOST: (">",),
+    Op.ABOVE: ("<=",),
+    Op.AT_LEAST: ("<",),
+}
 # This condition selects a small index: most runs are complete.
 _INCOMPLETE = "r.status <> 'complete'"
 # Columns with their own index, which would return runs out of order.
@@ -169,12 +179,15 @@ class Condition(ComparisonBuilder):
         # The limit keeps PostgreSQL from reading the values of all runs, whatever it expects.
         return f"(EXISTS (SELECT 1 FROM {tables} AND {inner} LIMIT 1))"
 
-    def runs_with(self, node: Compare | Missing, *, is_refused: bool = False) -> str:
+    def runs_with(
+        self, node: Compare | Missing, *, is_refused: bool = False, is_limited: bool = False
+    ) -> str:
         """Return a statement for the ids of runs with a value that matches a comparison.
 
         Args:
             node: The comparison; a `Missing` matches any value.
             is_refused: Whether to select values that do not match instead.
+            is_limited: Whether only some of the runs are read.
         """
         if node.field.namespace is Namespace.FACT:
             # Two statements, because SQLite would combine all facts before it filters them.
@@ -184,9 +197,23 @@ class Condition(ComparisonBuilder):
             cells = (_FACT_NUMBER, _FACT_TEXT)
             loose += f" AND {self._inner(node, cells, is_refused=is_refused)}"
             return f"{filed} UNION ALL {loose}"
+        is_one = node.field.namespace is not Namespace.PARAM or len(keys_of(node.field)) == 1
+        end = sql.BY_INDEX if is_limited and is_one else ""
+        if isinstance(node, Compare) and is_refused is not node.is_negated and _is_range(node):
+            found = [f"{one}{end}" for one in self._outside(node)]
+            return " UNION ALL ".join(f"SELECT n.run_id FROM ({one}) n" for one in found)
         tables = self.values_of_all(node.field)
         inner = self._inner(node, self.cells(node.field), is_refused=is_refused)
-        return f"SELECT v.run_id FROM {tables} AND {inner}"
+        return f"SELECT v.run_id FROM {tables} AND {inner}{end}"
+
+    def _outside(self, node: Compare) -> Iterator[str]:
+        """Yield statements for parameters that are not in a range: each is a part of an index."""
+        for sign in _OUTSIDE[node.op]:
+            tables = self.values_of_all(node.field)
+            yield f"SELECT v.run_id FROM {tables} AND v.number {sign} {self._mark(node.value)}"
+        # Texts, and truth values, which are numbers with a text.
+        for other in ("v.number IS NULL", f"v.number IN (0, 1) AND NOT {IS_NUMBER}"):
+            yield f"SELECT v.run_id FROM {self.values_of_all(node.field)} AND {other}"
 
     def _inner(
         self, node: Compare | Missing, cells: tuple[str, str], *, is_refused: bool = False
@@ -265,6 +292,13 @@ def column_of_run(field: Field) -> str:
 def _fact_path(field: Field) -> str:
     # A quote would end the name within a path, and no fact has one in its name.
     return '$.values."{}"'.format(field.key.replace('"', ""))
+
+
+def _is_range(node: Compare) -> bool:
+    """Check whether a comparison accepts the parameters in one range of numbers."""
+    is_number = isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
+    is_known = node.field.namespace is Namespace.PARAM and node.op in _OUTSIDE
+    return is_number and is_known and not (is_nan(node.value) or is_exact(node.value))
 
 
 def _accepts(node: Compare, status: str) -> bool:
