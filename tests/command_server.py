@@ -223,7 +223,19 @@ def _load():
     for name in _LOADED_ON_USE:
         importlib.import_module(name)
     _load_extras(_IF_PRESENT)
-    platform.platform()  # starts a program, once
+    _use_once()
+
+
+def _use_once():
+    """Have what processes read, compile and ask once kept by the server."""
+    from runstore.capture.program.files import own_modules
+    from runstore.capture.secrets.issuers import is_token
+    from runstore.model.query.parse import parse_query
+
+    platform.platform()
+    own_modules()
+    is_token("")
+    parse_query("params.lr > 0.1 order by metrics.loss")
 
 
 def _load_extras(names):
@@ -411,6 +423,8 @@ def _run(arguments, cwd, env, *, is_python=False, rights=None):
 def _run_python(first, *words):
     """Run the text after `-c`, the module after `-m`, or a script."""
     sys.orig_argv[1:] = [first, *words]
+    if first != "-c":  # its file makes it a module that is loaded now
+        del sys.modules["__main__"]
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     if first == "-m":
         sys.argv[:] = words
