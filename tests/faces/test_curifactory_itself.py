@@ -25,11 +25,12 @@ if find_spec("curifactory") is None:  # loading it takes seconds, and only progr
 # Runs command lines of Curifactory, or scripts, with our class or with its own: each in a process
 # that is forked when Curifactory is loaded, which takes longer than anything else.
 SERVER = r"""
-import json, os, signal, sys, warnings
+import gc, json, os, signal, sys, warnings
 warnings.simplefilter("ignore")
 import curifactory.store, curifactory.manager, rich.progress
 from curifactory.cli import main
 
+gc.freeze()  # a collection in a process would copy all that was loaded
 for line in sys.stdin:
     if (process := os.fork()) == 0:
         break

@@ -7,7 +7,7 @@ import venv
 
 import pytest
 
-from commands import runstore
+from commands import runstore, runstore_here
 from runstore.capture.machine.packages import distributions
 
 
@@ -26,8 +26,8 @@ def other(tmp_path):
 def recorded(folder, *command):
     ended = runstore("exec", "--", *command, cwd=folder)
     assert ended.returncode == 0, ended.stderr
-    run = json.loads(runstore("show", "latest", "--json", cwd=folder).stdout)
-    packages = runstore("show", "latest", "--packages", cwd=folder).stdout
+    run = json.loads(runstore_here("show", "latest", "--json", cwd=folder).stdout)
+    packages = runstore_here("show", "latest", "--packages", cwd=folder).stdout
     return run["facts"], run["unknown_facts"], packages.splitlines()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import but_the_first_line, runstore
+from commands import but_the_first_line, runstore_here
 from other_users import ALICE, BOB, TEAM, skip_without_root
 from runstore import Store, StoreWarning, started_in
 from runstore.config import project_settings
@@ -249,13 +249,13 @@ def test_folders_are_trusted_by_a_command(strange, monkeypatch):
     team = strange / "my team"
     team.mkdir()
 
-    told = runstore("trust", "my team", "*", cwd=strange)
-    again = runstore("trust", str(team), cwd=strange)
+    told = runstore_here("trust", "my team", "*", cwd=strange)
+    again = runstore_here("trust", str(team), cwd=strange)
 
     assert told.stdout == f"trusted {team}\ntrusted *\n"
     assert again.returncode == 0
-    assert runstore("trust", cwd=strange).stdout == f"{team}\n*\n"
-    assert runstore("trust", "--json", cwd=strange).stdout.split() == [
+    assert runstore_here("trust", cwd=strange).stdout == f"{team}\n*\n"
+    assert runstore_here("trust", "--json", cwd=strange).stdout.split() == [
         "[",
         f'"{strange}/my',
         'team",',
@@ -265,8 +265,8 @@ def test_folders_are_trusted_by_a_command(strange, monkeypatch):
     listed = strange / "settings" / "runstore" / "trusted-folders"
     assert listed.stat().st_mode & 0o777 == 0o600
     assert listed.parent.stat().st_mode & 0o777 == 0o700
-    assert runstore("trust", "--remove", "*", cwd=strange).returncode == 0
-    assert runstore("trust", cwd=strange).stdout == f"{team}\n"
+    assert runstore_here("trust", "--remove", "*", cwd=strange).returncode == 0
+    assert runstore_here("trust", cwd=strange).stdout == f"{team}\n"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_folders_are_trusted_by_a_command(strange, monkeypatch):
     ],
 )
 def test_a_folder_that_makes_no_sense_is_refused(strange, words, code, said):
-    ended = runstore("trust", *words, cwd=strange)
+    ended = runstore_here("trust", *words, cwd=strange)
 
     assert ended.returncode == code
     assert said in ended.stderr

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from commands import git, messages, python, runstore
+from commands import git, messages, python, runstore, runstore_here
 from places import store_at
 
 EXPERIMENT = """
@@ -76,8 +76,8 @@ def test_similar_lists_the_nearest_runs_and_what_differs(project):
     for lr in ("0.1", "0.2", "0.3"):
         runstore("run", "fit", "--set", f"lr={lr}", cwd=project)
 
-    listed = runstore("similar", "fit#3", cwd=project).stdout.splitlines()
-    told = json.loads(runstore("similar", "fit#3", "-n", "1", "--json", cwd=project).stdout)
+    listed = runstore_here("similar", "fit#3", cwd=project).stdout.splitlines()
+    told = json.loads(runstore_here("similar", "fit#3", "-n", "1", "--json", cwd=project).stdout)
 
     assert [line.split("\t")[0][:5] for line in listed] == ["run", "fit_2", "fit_1"]
     assert listed[1].endswith("lr: 0.2 → 0.3")

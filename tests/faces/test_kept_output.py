@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from commands import runstore
+from commands import runstore_here as runstore
 from places import store_at
 
 

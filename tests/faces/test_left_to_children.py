@@ -1,12 +1,11 @@
 """Runs whose process ends and leaves them to a child, as daemons do."""
 
 import os
-import subprocess
-import sys
 import time
 
 import pytest
 
+from command_server import Program
 from places import place, store_at
 from runstore import Status
 
@@ -43,25 +42,18 @@ PROGRAMS = {
 
 
 def python(code, folder):
-    (folder / "program.py").write_text(code)
-    return subprocess.run(
-        [sys.executable, "program.py", place(folder / "store")],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    """Run a program until it and its children have ended; return its output and errors."""
+    return Program(code, place(folder / "store"), cwd=folder).communicate()
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_child_ends_the_run_of_a_parent_that_is_gone(tmp_path, program):
     code, expected = PROGRAMS[program]
 
-    ended = python(BEGIN + code, tmp_path)
+    _, errors = python(BEGIN + code, tmp_path)
 
-    assert "StoreWarning" not in ended.stderr
-    assert ("without finishing daemon_1" in ended.stderr) is (expected is Status.LOST)
+    assert "StoreWarning" not in errors
+    assert ("without finishing daemon_1" in errors) is (expected is Status.LOST)
     with store_at(tmp_path / "store") as store:
         # The last child has closed its files, and may be there for a moment.
         deadline = time.monotonic() + 30
@@ -83,9 +75,9 @@ def test_a_child_ends_no_run_of_a_parent_that_lives(tmp_path):
         "  assert run.record.status == 'running'"
     )
 
-    ended = python(BEGIN + code, tmp_path)
+    _, errors = python(BEGIN + code, tmp_path)
 
-    assert ended.stderr == ""
+    assert errors == ""
     with store_at(tmp_path / "store") as store:
         assert store.get("daemon#1").status is Status.COMPLETE
 
@@ -136,8 +128,8 @@ def test_a_run_goes_on_as_long_as_a_child_logs_to_it(tmp_path):
         "run.finish()"
     )
 
-    ended = python(BEGIN + code, tmp_path)
+    printed, _ = python(BEGIN + code, tmp_path)
 
-    assert ended.stdout.index('"lost"') < ended.stdout.index('"running"')
+    assert printed.index('"lost"') < printed.index('"running"')
     with store_at(tmp_path / "store") as store:
         assert store.get("daemon#1").status is Status.COMPLETE

@@ -47,8 +47,8 @@ def printed(folder):
 
 
 def test_artifacts_are_listed(saved):
-    shown = runstore("artifacts", cwd=saved).stdout.splitlines()
-    told = json.loads(runstore("artifacts", "--json", cwd=saved).stdout)
+    shown = runstore_here("artifacts", cwd=saved).stdout.splitlines()
+    told = json.loads(runstore_here("artifacts", "--json", cwd=saved).stdout)
 
     assert [line.split("\t")[:3] for line in shown[1:]] == [
         ["loss.csv", "14 bytes", "text/csv"],
@@ -59,10 +59,10 @@ def test_artifacts_are_listed(saved):
 
 
 def test_files_are_fetched_and_nothing_is_written_over(saved):
-    first = runstore("download", "fit#1", "m", "-o", "out", cwd=saved)
+    first = runstore_here("download", "fit#1", "m", "-o", "out", cwd=saved)
     (saved / "out" / "m" / "a.txt").write_text("mine")
 
-    refused = runstore("download", "fit#1", "-o", "out", cwd=saved)
+    refused = runstore_here("download", "fit#1", "-o", "out", cwd=saved)
 
     assert first.stdout.split() == ["out/m/a.txt", "out/m/b.txt"]
     assert refused.returncode == 2
@@ -70,7 +70,7 @@ def test_files_are_fetched_and_nothing_is_written_over(saved):
     assert not (saved / "out" / "loss.csv").exists()
     assert (saved / "out" / "m" / "a.txt").read_text() == "mine"
 
-    runstore("download", "fit#1", "-o", "out", "--overwrite", cwd=saved)
+    runstore_here("download", "fit#1", "-o", "out", "--overwrite", cwd=saved)
     assert (saved / "out" / "m" / "a.txt").read_text() == "a\n"
 
 
@@ -94,13 +94,13 @@ def test_files_that_cannot_be_written_are_named(saved):
 
 def test_a_file_can_be_printed(saved):
     assert (
-        runstore("download", "fit#1", "loss.csv", "-o", "-", cwd=saved).stdout
+        runstore_here("download", "fit#1", "loss.csv", "-o", "-", cwd=saved).stdout
         == "step,loss\n0,1\n"
     )
 
 
 def test_a_wrong_file_is_one_clear_message(saved):
-    ended = runstore("download", "fit#1", "los.csv", cwd=saved)
+    ended = runstore_here("download", "fit#1", "los.csv", cwd=saved)
 
     assert ended.returncode == 3
     assert messages(ended)[1] == "Did you mean 'loss.csv'?"
@@ -111,8 +111,8 @@ def test_show_tells_files_tags_and_readers(saved):
         store.get("fit#1").read_bytes("m/a.txt")
         run.tags["phase"] = "pilot"
 
-    first = runstore("show", "fit#1", cwd=saved).stdout
-    second = json.loads(runstore("show", "eval#1", "--json", cwd=saved).stdout)
+    first = runstore_here("show", "fit#1", cwd=saved).stdout
+    second = json.loads(runstore_here("show", "eval#1", "--json", cwd=saved).stdout)
 
     assert "  m/a.txt   2 bytes  text/plain" in first
     assert "read by\n  eval_1_" in first
@@ -239,13 +239,13 @@ def test_log_prints_streams_times_and_the_last_lines(folder):
     code = "import sys; print('out'); print('err', file=sys.stderr)\nfor n in range(5): print(n)"
     runstore("exec", "--", sys.executable, "-u", "-c", code, cwd=folder)
 
-    assert sorted(runstore("output", cwd=folder).stdout.split()) == sorted(
+    assert sorted(runstore_here("output", cwd=folder).stdout.split()) == sorted(
         ["out", "err", "0", "1", "2", "3", "4"]
     )
-    assert runstore("output", "--stream", "stderr", cwd=folder).stdout == "err\n"
-    assert runstore("output", "-n", "2", "--stream", "stdout", cwd=folder).stdout == "3\n4\n"
-    assert " stdout  out\n" in runstore("output", "-t", cwd=folder).stdout
-    lines = runstore("output", "--json", cwd=folder).stdout.splitlines()
+    assert runstore_here("output", "--stream", "stderr", cwd=folder).stdout == "err\n"
+    assert runstore_here("output", "-n", "2", "--stream", "stdout", cwd=folder).stdout == "3\n4\n"
+    assert " stdout  out\n" in runstore_here("output", "-t", cwd=folder).stdout
+    lines = runstore_here("output", "--json", cwd=folder).stdout.splitlines()
     assert {json.loads(line)["stream"] for line in lines} == {"stdout", "stderr"}
 
 
@@ -259,7 +259,7 @@ def test_log_follows_a_run_to_its_end(folder):
     )
     running.stdout.readline()
 
-    followed = runstore("output", "-f", cwd=folder)
+    followed = runstore_here("output", "-f", cwd=folder)
 
     assert followed.stdout.split() == [str(n) for n in range(20)]
     running.communicate()
@@ -268,11 +268,11 @@ def test_log_follows_a_run_to_its_end(folder):
 def test_colours_of_the_output_are_left_out_of_a_pipe(folder):
     runstore("exec", "--", "printf", "\\033[31mred\\033[0m \\033]0;title\\007x\\n", cwd=folder)
 
-    assert runstore("output", cwd=folder).stdout == "red x\n"
+    assert runstore_here("output", cwd=folder).stdout == "red x\n"
 
 
 def test_a_run_without_output_says_so(saved):
-    ended = runstore("output", cwd=saved)
+    ended = runstore_here("output", cwd=saved)
 
     assert (ended.stdout, ended.returncode) == ("", 0)
     assert "no output" in messages(ended)[0]
@@ -282,27 +282,27 @@ def test_a_run_without_output_says_so(saved):
 
 
 def test_tags_are_changed_shown_and_taken_back(saved):
-    runstore("tag", "fit#1", "+keep", "phase=pilot", cwd=saved)
-    runstore("tag", "fit#1", "-keep", "phase=final", "-missing", cwd=saved)
+    runstore_here("tag", "fit#1", "+keep", "phase=pilot", cwd=saved)
+    runstore_here("tag", "fit#1", "-keep", "phase=final", "-missing", cwd=saved)
     assert newest(saved).tags == {"phase": "final"}
 
-    undone = runstore("undo", cwd=saved)
+    undone = runstore_here("undo", cwd=saved)
 
     assert newest(saved).tags == {"keep": "", "phase": "pilot"}
     assert undone.stdout.splitlines()[0].endswith("\ttags.phase: final → pilot")
-    assert runstore("tag", "latest", cwd=saved).stdout.endswith("\tkeep phase=pilot\n")
-    history = runstore("show", "--history", cwd=saved).stdout.splitlines()
+    assert runstore_here("tag", "latest", cwd=saved).stdout.endswith("\tkeep phase=pilot\n")
+    history = runstore_here("show", "--history", cwd=saved).stdout.splitlines()
     assert len(history) == 6
     assert history[-1].endswith("(undo)")
 
 
 def test_a_tag_that_cannot_be_changes_nothing(saved):
-    ended = runstore("tag", "fit#1", "+good", "+", cwd=saved)
+    ended = runstore_here("tag", "fit#1", "+good", "+", cwd=saved)
 
     assert ended.returncode == 2
     assert "cannot be a tag" in messages(ended)[0]
     assert newest(saved).tags == {}
-    assert runstore("tag", "+keep", cwd=saved).returncode == 2
+    assert runstore_here("tag", "+keep", cwd=saved).returncode == 2
 
 
 def test_notes_are_written_in_an_editor(saved):
@@ -318,18 +318,18 @@ def test_notes_are_written_in_an_editor(saved):
 
 
 def test_notes_are_replaced_added_to_and_removed(saved):
-    runstore("note", "fit#1", "some", "words", cwd=saved)
-    runstore("note", "fit#1", "-a", "more", cwd=saved)
+    runstore_here("note", "fit#1", "some", "words", cwd=saved)
+    runstore_here("note", "fit#1", "-a", "more", cwd=saved)
     assert newest(saved).notes == "some words\nmore"
 
-    runstore("note", "fit#1", "--remove", cwd=saved)
+    runstore_here("note", "fit#1", "--remove", cwd=saved)
     assert newest(saved).notes is None
-    runstore("undo", "fit#1", cwd=saved)
+    runstore_here("undo", "fit#1", cwd=saved)
     assert newest(saved).notes == "some words\nmore"
 
 
 def test_undo_with_nothing_to_undo(saved):
-    ended = runstore("undo", cwd=saved)
+    ended = runstore_here("undo", cwd=saved)
 
     assert ended.returncode == 3
     assert "no edit to undo" in messages(ended)[0]

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 from rich.console import Console
 
-from commands import messages, on_terminal, runstore
+from commands import messages, on_terminal
+from commands import runstore_here as runstore
 from places import store_at
 from runstore import Store
 from runstore.cli import output, transfers

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from commands import messages, runstore
+from commands import messages
+from commands import runstore_here as runstore
 from places import store_at
 from runstore import Status
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import commands
-from commands import git, messages, runstore
+from commands import git, messages, runstore, runstore_here
 from places import place, store_at
 from runstore import Status
 from runstore.model.facts import Facts
@@ -81,8 +81,8 @@ def test_a_script_is_repeated_as_a_new_run_that_names_the_old(project, read):
     assert (again.params, again.metrics["loss"].last) == (first.params, 0.25)
     assert again.facts.values["rerun.of"] == first.uid
     assert again.facts.values["command.cwd"] == str(project)
-    assert "repeats    toy_1_" in runstore("show", "toy#2", cwd=project).stdout
-    assert "repeated by\n  toy_2_" in runstore("show", "toy#1", cwd=project).stdout
+    assert "repeats    toy_1_" in runstore_here("show", "toy#2", cwd=project).stdout
+    assert "repeated by\n  toy_2_" in runstore_here("show", "toy#1", cwd=project).stdout
 
 
 def test_a_parameter_of_the_command_is_changed(project, read):

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from commands import git, python, runstore
+from commands import git, python, runstore_here
 from places import store_at
 from runstore import background
 
@@ -54,9 +54,9 @@ def test_another_commit_is_kept_beside_the_first(folder):
         (first[:12], f"{head(folder)[:12]} with changes")
     ]
     assert head(folder)[:12] in run.facts.unknown["resumed.code"]
-    shown = runstore("show", "x#1", "--document", "resumed.1.patch", cwd=folder).stdout
+    shown = runstore_here("show", "x#1", "--document", "resumed.1.patch", cwd=folder).stdout
     assert "+3" in shown
-    assert "code: " in runstore("show", "--history", "x#1", cwd=folder).stdout
+    assert "code: " in runstore_here("show", "--history", "x#1", cwd=folder).stdout
 
 
 def test_changes_alone_are_other_code(folder):
@@ -95,7 +95,7 @@ def test_a_run_resumed_on_other_code_is_not_taken_for_its_own(folder):
         store.start("x").finish()
         background.wait_until_done(60)
 
-        remarks = runstore("diff", "x#1", "x#2", cwd=folder)
+        remarks = runstore_here("diff", "x#1", "x#2", cwd=folder)
 
     assert "it continued with other code" in remarks.stdout + remarks.stderr
 

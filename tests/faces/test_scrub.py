@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from commands import messages, runstore
+from commands import messages, runstore_here
 from leaked_secrets import SECRET, TOKEN, filled, places_of
 from runstore import ManagerStore, Store
 from runstore.errors import UsageError
@@ -228,8 +228,8 @@ def test_files_and_patterns_say_what_to_remove(tmp_path):
     filled(tmp_path / ".runstore")
     (tmp_path / "secrets.txt").write_text(f"other-secret\n\n{SECRET}\n")
 
-    one = runstore("scrub", "--from", "secrets.txt", "--dry-run", "--json", cwd=tmp_path)
-    two = runstore("scrub", "--pattern", "Zq81[A-Za-z0-9]{10,}", "-y", cwd=tmp_path)
+    one = runstore_here("scrub", "--from", "secrets.txt", "--dry-run", "--json", cwd=tmp_path)
+    two = runstore_here("scrub", "--pattern", "Zq81[A-Za-z0-9]{10,}", "-y", cwd=tmp_path)
 
     assert json.loads(one.stdout)["places"]
     assert two.returncode == 0

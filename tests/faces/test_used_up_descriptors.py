@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from commands import but_the_first_line
+from commands import but_the_first_line, python
 from places import place, store_at
 from runstore import Status
 from runstore.storage.sqlite import descriptors
@@ -167,7 +167,8 @@ def _used_up():
 
 
 CLOSED = """
-import gc, os, sys
+import gc, os, sys, warnings
+warnings.simplefilter("ignore")
 import runstore
 folder, which, place, other = sys.argv[1:]
 store = runstore.Store.open(place)
@@ -225,14 +226,7 @@ def check_replaced(tmp_path, which):
     (tmp_path / "program.py").write_text(CLOSED)
     places = (place(tmp_path / "store"), place(tmp_path / "other"))
 
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "program.py", tmp_path, which, *places],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    ended = python("program.py", tmp_path, which, *places, cwd=tmp_path)
 
     assert but_the_first_line(ended.stderr) == ""
     with store_at(tmp_path / "store") as store:
@@ -256,13 +250,7 @@ def test_what_the_program_closed_is_said_once(tmp_path):
         "except runstore.errors.StoreUnavailableError as error: print(error)\n"
     )
 
-    ended = subprocess.run(
-        [sys.executable, "-c", code, place(tmp_path / "store")],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    ended = python("-c", code, place(tmp_path / "store"), cwd=tmp_path)
 
     assert ended.stderr.count("StoreWarning: This program has closed the open files of") == 1
     assert "Close only files that your program has opened" in ended.stdout

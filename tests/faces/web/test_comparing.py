@@ -8,7 +8,7 @@ from array import array
 
 import pytest
 
-from commands import runstore
+from commands import runstore_here as runstore
 from places import store_at
 from web_client import client_of, served_at
 
