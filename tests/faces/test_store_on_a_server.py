@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from commands import runstore
+from commands import runstore, runstore_here
 from runstore import Status, Store
 
 pytest.importorskip("psycopg")
@@ -37,11 +37,13 @@ def url():
 
 
 @pytest.fixture
-def say(url, tmp_path):
+def say(url, tmp_path, monkeypatch):
     """Return a function that runs a command on the store, and returns its output."""
+    monkeypatch.setenv("RUNSTORE_URL", url)
 
     def said(*words, exit_code=0):
-        ended = runstore(*words, cwd=tmp_path, env={"RUNSTORE_URL": url})
+        run = runstore if words[0] == "exec" else runstore_here
+        ended = run(*words, cwd=tmp_path)
         assert ended.returncode == exit_code, ended.stderr
         assert SECRET not in ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
