@@ -14,6 +14,7 @@ import pytest
 
 import runstore
 from commands import python
+from commands import runstore as cli
 from places import store_at
 from runstore import Status, Store, StoreWarning
 from runstore.errors import RunActiveError, RunFinishedError, UsageError
@@ -260,13 +261,11 @@ def test_what_cannot_be_attached_to_is_refused(store, monkeypatch):
 
 def test_a_program_attaches_to_the_run_that_started_it(store, tmp_path):
     code = "import runstore; runstore.attach_run().log(inner=3)"
+    command = ("exec", "--experiment", "outer", "--", sys.executable, "-c", code)
 
-    subprocess.run(
-        [sys.executable, "-m", "runstore", "--store", store.backend.url, "exec",
-         "--experiment", "outer", "--", sys.executable, "-c", code],
-        cwd=tmp_path, check=True, timeout=60,
-    )  # fmt: skip
+    ended = cli("--store", store.backend.url, *command, cwd=tmp_path)
 
+    assert ended.returncode == 0
     assert json.dumps({key: one.last for key, one in store.get("outer#1").metrics.items()}) == (
         '{"inner": 3.0}'
     )

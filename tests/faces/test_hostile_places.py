@@ -1,6 +1,5 @@
 """Broken files, refused folders, full disks: a clear error or it works; nothing is lost."""
 
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -9,7 +8,7 @@ import textwrap
 
 import pytest
 
-from commands import but_the_first_line, open_to_all
+from commands import but_the_first_line, open_to_all, python
 from runstore import Status, Store, StoreWarning
 from runstore.errors import (
     SchemaTooNewError,
@@ -99,24 +98,14 @@ def test_a_missing_store_is_not_made_for_readers(tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
-def as_nobody(code, *arguments, modules=""):
-    """Run code as a user without rights, which needs these modules; return its output."""
-    # Everything is imported before the rights are dropped: Python itself may be out of reach.
-    drop = (
-        "import hashlib, os, runstore.store, runstore.capture.machine.process\n"
-        "import runstore.storage.migrations.m0001_runs, runstore.model.params.build\n"
-        "import runstore.capture.program.command, runstore.capture.secrets.text\n"
-        "import runstore.storage.sqlite.read_only\n"
-        f"{modules}\n"
-        "os.getuid() or os.setuid(65534)\n"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", drop + textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "HOME": "/nonexistent"},
-    )
+def as_nobody(code, *arguments):
+    """Run code as a user without rights; return its output.
+
+    Everything is loaded before the rights are dropped: Python itself may be out of reach.
+    """
+    drop = "import os; os.getuid() or os.setuid(65534)\n"
+    program = drop + textwrap.dedent(code)
+    return python("-c", program, *arguments, cwd="/", env={"HOME": "/nonexistent"})
 
 
 def test_a_folder_that_nobody_may_look_into_is_said(kept):
@@ -278,7 +267,7 @@ def test_a_full_disk_after_a_kill_shows_the_newest_runs(small_disk):
         "os.kill(os.getpid(), 9)\n"
     )
     folder = small_disk / "store"
-    subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
+    python("-c", code, folder, cwd="/")
     (folder / "runstore.db-shm").unlink()
     assert (folder / "runstore.db-wal").stat().st_size > 0
     fill(small_disk)
@@ -334,13 +323,7 @@ def test_a_read_only_folder_is_searched(kept, is_indexed):
             print(len(store.find("output is missing")))
     """
 
-    modules = """
-import random, fcntl, runstore.reading.grep, runstore.storage.fulltext.search
-import runstore.reading.find, runstore.recording.output.keeper
-from runstore.model.query.parse import parse_query
-parse_query("output is missing")
-"""
-    result = as_nobody(code, kept, modules=modules)
+    result = as_nobody(code, kept)
     kept.chmod(0o755)
 
     assert result.stderr == ""
