@@ -6,12 +6,13 @@ import pytest
 
 from runstore import Store
 from runstore.model.query.parse import parse_query
+from runstore.model.query.tree import Namespace
 from runstore.storage import statements
 from runstore.storage.integrity.checks import CHECKS
 from runstore.storage.integrity.orphan_rows import ORPHANED_ROWS
 from runstore.storage.postgres.connections.connection import PostgresConnection
 from runstore.storage.postgres.dialect import translated
-from runstore.storage.query.candidates import AT_MOST
+from runstore.storage.query.candidates import AT_MOST, RUNS_WITH_VALUE
 from runstore.storage.query.names import StoredNames
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 
@@ -298,6 +299,20 @@ def test_runs_of_a_list_are_looked_up_whatever_is_known(store, many_runs, monkey
 
     assert "Index Scan using runs_pkey" in plan
     assert "runs_by_start" not in plan
+
+
+def test_sets_of_values_are_not_searched_in_an_index(store):
+    """PostgreSQL 18 takes that for so expensive that it reads whole tables instead."""
+    plans = [
+        plan_of_filter(store, "metrics[default].acc > 0.5"),
+        plan_of(store, RUNS_WITH_VALUE[Namespace.METRIC], ["acc"]),
+        plan_of(store, RUNS_WITH_VALUE[Namespace.PARAM], ["lr"]),
+    ]
+
+    for plan in plans:
+        conditions = re.findall(r"using \w+_by_key .*\n *Index Cond: (.*)", plan)
+        assert conditions
+        assert not [one for one in conditions if "set_index" in one]
 
 
 MANY_PARAMS = """

@@ -276,9 +276,9 @@ class Condition(ComparisonBuilder):
     def _set(self, field: Field) -> str:
         if field.set_name is None:
             return ""
-        # Metrics of no set have the index -1.
+        # Metrics of no set have the index -1. As a sum, see `candidates.py`.
         return (
-            " AND v.set_index >= 0"
+            " AND v.set_index + 0 >= 0"
             " AND EXISTS (SELECT 1 FROM run_params s WHERE s.run_id = v.run_id"
             f" AND s.set_index = v.set_index AND s.name = {self._mark(field.set_name)})"
         )
