@@ -11,6 +11,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 # Without the charts beside them, which have tests of their own.
 RUNS_ALONE = "/?panel=0"
+NO_SERVER = {"message": "The server cannot be reached.", "kept": None, "hint": None}
 # A server that is about to end answers 503.
 LOST = frozenset({"ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", 401, 503})
 
@@ -28,7 +29,7 @@ def select(page, number):
 
 def begin_to_select_all(page):
     """Press the keys for it, and wait until the uids are asked for; return what is held up."""
-    waiting = held_uids(page)
+    waiting = held(page, lambda url: "runs/rows?ids=" in url and "columns" not in url)
     page.keyboard.press("Control+a")
     expect(page.get_by_role("button", name="Selecting")).to_be_disabled()
     while not waiting:
@@ -36,14 +37,14 @@ def begin_to_select_all(page):
     return waiting
 
 
-def held_uids(page):
-    """Hold up the requests for uids of a selection; return them as they come."""
+def held(page, url, **options):
+    """Hold up requests; return them as they come."""
     waiting = []
 
     def hold(route):
         waiting.append(route)
 
-    page.route(lambda url: "runs/rows?ids=" in url and "columns" not in url, hold)
+    page.route(url, hold, **options)
     return waiting
 
 
@@ -143,14 +144,20 @@ def test_charts_are_drawn_once_a_lost_store_is_back(served, template, tmp_path, 
     expect(page.locator(".connection")).to_have_text("Trouble")
 
     line(page, 2).locator('[data-c="2"]').click()
+    waiting = held(page, "**/api/v1/filter?*", times=1)
     page.get_by_role("combobox", name="Filter").fill("experiment = cifar")
-    expect(page.locator(".toast")).to_contain_text(["There is no store"])
-    page.locator(".toast").hover()  # a message does not leave by itself while it is read
-    (tmp_path / "away").rename(folder)
+    message = page.locator(".toast", has_text="There is no store")
+    message.hover()  # while it is read, it does not leave by itself
+    while not waiting:
+        page.wait_for_timeout(20)
+    with page.expect_response("**/api/v1/runs/order*"):
+        (tmp_path / "away").rename(folder)
+    # The page hears late that the filter was not read while the store was away.
+    waiting.pop().fulfill(status=503, json={"error": NO_SERVER})
 
     expect(page.locator(".connection")).to_have_text("Live")
     expect(page.locator(".count")).to_have_text("60 of 240 runs")
-    expect(page.locator(".toast", has_text="There is no store")).to_have_count(0)
+    expect(message).to_have_count(0)
     uid = line(page, 0).locator("a").get_attribute("href").rsplit("/", 1)[1]
     line(page, 0).locator('[data-c="2"]').click()
     expect(loss).to_have_attribute("data-lines", uid)
@@ -158,8 +165,8 @@ def test_charts_are_drawn_once_a_lost_store_is_back(served, template, tmp_path, 
 
 def test_a_page_that_began_without_a_store_shows_it_once_it_is_there(own, visit):
     page = visit(own.address, RUNS_ALONE, expected_statuses={503})
-    error = {"message": "The server cannot be reached.", "kept": None, "hint": None}
-    page.route("**/api/v1/store", lambda route: route.fulfill(status=503, json={"error": error}))
+    answer = {"error": NO_SERVER}
+    page.route("**/api/v1/store", lambda route: route.fulfill(status=503, json=answer))
     page.clock.install()
     page.reload()
     expect(page.locator(".message")).to_contain_text("cannot be reached")

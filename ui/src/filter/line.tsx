@@ -37,6 +37,8 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 let running: AbortController | null = null;
 /** The last check had no answer: what is in the line has not been applied. */
 let isUnchecked = false;
+/** How often the server was back. */
+let returns = 0;
 
 // Back, forward, sorting and links change the address; the line follows.
 effect(() => {
@@ -56,6 +58,7 @@ async function check(at: number, offer: boolean): Promise<void> {
   running?.abort();
   const mine = (running = new AbortController());
   const asked = text.value;
+  const before = returns;
   isUnchecked = false;
   try {
     const answer = await get<FilterAnswer>("filter", { text: asked || " ", at }, mine.signal);
@@ -78,12 +81,16 @@ async function check(at: number, offer: boolean): Promise<void> {
     if (isAbort(error)) return;
     isUnchecked = true;
     showError(error);
+    // It failed before the server was back, and the page heard of it later.
+    if (returns !== before) await check(text.value.length, false);
   }
 }
 
 // A server that answers again may apply what is in the line.
 onRunsChanged((event) => {
-  if (event.many && isUnchecked) void check(text.value.length, false);
+  if (!event.many) return;
+  returns++;
+  if (isUnchecked) void check(text.value.length, false);
 });
 
 function changeText(next: string, at: number): void {
