@@ -133,7 +133,7 @@ def _at_terminal(arguments, *, cwd, env, size=(0, 0), typed=""):
     os.write(main, typed.encode())
     drawn = b"".join(iter(partial(_read, main), b""))
     os.close(main)
-    return process.wait(timeout=30), drawn.decode()
+    return process.wait(timeout=100), drawn.decode()
 
 
 def _read(terminal):

@@ -410,8 +410,8 @@ def test_a_start_that_a_signal_interrupts_is_cancelled_on_the_server(url):
         done = threading.Timer(0.5, writer.commit)
         done.start()
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
             with pytest.raises(LateError):
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
                 store.start("late", capture=False)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

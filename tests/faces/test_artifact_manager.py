@@ -214,7 +214,7 @@ def test_run_that_is_stopped_is_interrupted(project, begin, number):
     )
     assert process.stdout.readline() == b"begun\n"
     os.kill(process.pid, number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=100)
 
     with store_at(project / "data") as store:
         assert store.get("stopped#1").status is Status.INTERRUPTED

@@ -230,7 +230,7 @@ def test_a_stranger_that_logs_to_the_run_is_told(store, tmp_path):
         store.attach(uid).log(attached=1)
     with pytest.warns(StoreWarning, match="does not end it"):
         store.resume(uid)
-    owner.communicate("", timeout=30)
+    owner.communicate("", timeout=100)
 
     assert f"being executed by process {owner.pid}" in ended.stderr
     kept = store.get(uid)

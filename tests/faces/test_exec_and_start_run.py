@@ -148,7 +148,7 @@ def test_a_run_goes_on_while_its_program_lives(tmp_path, kept, killed):
     assert (run.experiment_name, run.status) == ("digits", Status.RUNNING)
 
     os.kill(program if killed == "program" else process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
+    process.wait(timeout=100)
     if killed == "exec":
         assert kept()[0].status is Status.RUNNING
     process.stdin.close()

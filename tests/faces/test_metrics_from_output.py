@@ -74,7 +74,7 @@ def test_points_survive_that_everything_is_killed(tmp_path, newest):
     assert [process.stdout.readline() for _ in range(2)] == ["loss 1\n", "loss 2\n"]
 
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=100)
 
     run = newest()
     assert run.status is Status.LOST

@@ -155,7 +155,7 @@ def test_points_can_be_read_while_the_program_runs(tmp_path):
             time.sleep(0.05)
             with contextlib.suppress(LookupError):
                 values = list(store.get("latest").metric("loss").values)
-        process.communicate("\n", timeout=30)
+        process.communicate("\n", timeout=100)
 
         assert values == [0.5]
         assert list(store.get("latest").metric("loss").values) == [0.5, 0.25]
@@ -192,7 +192,7 @@ def test_lines_survive_that_everything_is_killed(tmp_path, newest, rounds):
     time.sleep(0.4 * rounds)  # before and after they were taken in
 
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=100)
 
     run = newest()
     assert (run.status, list(run.metric("n").values)) == (Status.LOST, [0, 1, 2, 3, 4])

@@ -390,7 +390,7 @@ def test_a_signal_reaches_a_program_in_a_copy_of_its_code(project, read):
     )
     assert command.stdout.readline() == "begun\n"
     command.send_signal(signal.SIGTERM)
-    _, told = command.communicate(timeout=30)
+    _, told = command.communicate(timeout=100)
 
     assert command.returncode == 128 + signal.SIGTERM, told
     assert read(project)[-1].status is Status.INTERRUPTED

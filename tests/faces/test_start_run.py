@@ -236,7 +236,7 @@ class TestScripts:
         process = script(tmp_path, f"{form}\n    {briefly}", wait=False)
         process.stdout.readline()
         process.send_signal(number)
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
 
         kept = only_run(tmp_path)
         assert kept.status is Status.INTERRUPTED
