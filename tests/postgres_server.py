@@ -86,7 +86,7 @@ def _watch(folder):
     os.posix_spawn(
         "/bin/sh",
         ["sh", "-c", end, folder],
-        os.environ,
+        {"PATH": os.defpath},  # a test may have changed its own
         file_actions=[(os.POSIX_SPAWN_DUP2, ours, 0)],
         setsid=True,
     )
