@@ -1,6 +1,6 @@
 // Filters that the store keeps under a name; `runstore ls @name` uses them too.
-import { useEffect, useState } from "preact/hooks";
-import { get, post } from "../api/client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get, isAbort, post } from "../api/client";
 import { Icon } from "../common/icons";
 import { ErrorMessage } from "../common/message";
 import { closePopover } from "../common/popover";
@@ -18,10 +18,19 @@ export function SavedFilters() {
   const [saved, setSaved] = useState<SavedFilter[] | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [name, setName] = useState("");
+  const running = useRef<AbortController | null>(null);
   const load = () => {
-    get<{ filters: SavedFilter[] }>("filters").then((answer) => setSaved(answer.filters), setError);
+    running.current?.abort(); // its answer may come after this one, and be of before a change
+    running.current = new AbortController();
+    get<{ filters: SavedFilter[] }>("filters", {}, running.current.signal).then(
+      (answer) => setSaved(answer.filters),
+      (reason: unknown) => isAbort(reason) || setError(reason),
+    );
   };
-  useEffect(load, []);
+  useEffect(() => {
+    load();
+    return () => running.current?.abort();
+  }, []);
   const save = async () => {
     try {
       await post("filters", { name: name.trim(), filter: filter.value });
