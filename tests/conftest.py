@@ -116,6 +116,12 @@ def pytest_collection_finish(session):
     gc.enable()
 
 
+def pytest_sessionfinish():
+    """Look for garbage once: pytest and the interpreter would do so many times."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_xdist_auto_num_workers():
     """Return how many workers `-n auto` means: one waits for a program or a lock at any time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

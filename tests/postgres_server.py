@@ -27,6 +27,10 @@ _FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 _open_until_the_end = []
 # Databases that tests gave back. Emptying one takes 5 ms, making one 150.
 _free = []
+_END_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 _EMPTY = """
     DO $$ DECLARE one text;
     BEGIN
@@ -143,10 +147,8 @@ def database():
             del runs[uid]
         background.wait_until_done(60)  # runs may be on their way
         _close_shared(url)
-        admin(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - our own name
-        )
         with psycopg.connect(url) as connection:
+            connection.execute(_END_OTHERS)
             connection.execute(_EMPTY)
         _free.append((url, name))
 

@@ -31,6 +31,7 @@ def test_layout_does_not_matter(indent):
 @pytest.mark.parametrize("indent", [None, 2, 4])
 def test_file_cut_anywhere_keeps_every_whole_block_and_guesses_nothing(indent):
     text = json.dumps(BLOCKS, indent=indent)
+    ends = [len(json.dumps(BLOCKS[: at + 1], indent=indent)) - 2 for at in range(4)]
     for length in range(len(text)):
         found = read_blocks(text[:length])
 
@@ -38,10 +39,8 @@ def test_file_cut_anywhere_keeps_every_whole_block_and_guesses_nothing(indent):
         for kept, whole in zip(found.blocks, BLOCKS, strict=False):
             for key, value in kept.items():
                 assert whole[key] == value, (length, key)
-        ended = [
-            at for at in range(4) if len(json.dumps(BLOCKS[: at + 1], indent=indent)) - 2 < length
-        ]
-        assert found.blocks[: len(ended)] == BLOCKS[: len(ended)], length
+        ended = sum(end < length for end in ends)
+        assert found.blocks[:ended] == BLOCKS[:ended], length
 
 
 def test_half_written_block_counts_as_soon_as_it_names_its_run():
