@@ -387,6 +387,21 @@ def test_a_start_that_was_committed_without_an_answer_is_repeated(url, monkeypat
         assert store.start("fit", capture=False).run_number == 2
 
 
+def test_connections_are_kept_again_after_one_was_lost(url):
+    def process():
+        with driver.read() as connection:
+            return connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+
+    with Store.open(url) as store, psycopg.connect(url, autocommit=True) as other:
+        driver = store.backend.database.driver
+        lost = process()
+        end_sessions("current_database()", other.execute)
+
+        first = process()
+        assert first != lost
+        assert process() == first
+
+
 def end_sessions(database, run):
     run(
         "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"  # noqa: S608 - our own name

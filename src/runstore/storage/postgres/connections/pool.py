@@ -111,10 +111,13 @@ class _Idle:
         self.is_closed = False
 
     def close(self) -> None:
+        self.is_closed = True
+        self.drop()
+
+    def drop(self) -> None:
         if self.pid != os.getpid():
             self.left_by_fork.extend(self.free)
             return
-        self.is_closed = True
         while self.free:
             with suppress(IndexError, OSError):
                 close_socket(self.free.pop())
@@ -295,7 +298,7 @@ class ConnectionPool:
     def reconnected(self, raw: Raw[Any]) -> Raw[Any]:
         """Return a new connection for one that the server closed."""
         close_socket(raw)
-        self._idle.close()  # the others were closed as well
+        self._idle.drop()  # the others were closed as well
         made = self._connected()
         self.watch(made, "a query", self.answers_within_s, is_patient=True)
         return made
