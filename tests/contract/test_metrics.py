@@ -602,3 +602,11 @@ def test_a_file_that_is_not_ours_is_left_alone(garbage, place, number):
         with Store.open(store.path) as again:
             assert again.get(run.uid).metrics["loss"].count >= 1
         assert broken[0].exists()
+
+
+def test_values_that_are_no_numbers_have_no_mean(store):
+    for value in (math.nan, 0.0):
+        with store.start("fit", capture=False) as run:
+            run.log(loss=value)
+
+    assert [run.run_number for run in store.find("metrics.loss.mean <= 0")] == [2]

@@ -194,7 +194,7 @@ FUNCTIONS = (
     """
     CREATE FUNCTION mean_of(total double precision, count bigint) RETURNS double precision
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-        SELECT CASE WHEN abs(total) < 1e-290 THEN 0 ELSE total / nullif(count, 0) END
+        SELECT CASE WHEN count > 0 AND abs(total) < 1e-290 THEN 0 ELSE total / nullif(count, 0) END
     $$
     """,
     # The order of versions; NULL for other texts, which are compared for equality.
