@@ -7,12 +7,11 @@ import math
 import sys
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import runstore
-from runstore.cli.commands.show import command
+from commands import runstore_here
 from runstore.errors import InvalidValueError, NotFoundError, StoreWarning
 from runstore.model.logged.media import Histogram
 
@@ -191,16 +190,16 @@ def test_a_histogram_has_edges_that_ascend():
 
 
 @pytest.mark.folder_only
-def test_show_names_the_series_and_not_their_files(store, run, monkeypatch):
-    monkeypatch.setenv("RUNSTORE_URL", str(store.path))
+def test_show_names_the_series_and_not_their_files(store, run, tmp_path):
     for step in range(3):
         run.log_text("samples", f"sample {step}", step=step)
         run.log_histogram("weights", [0, step], step=step)
     run.log_image("attention", PNG)
     run.save("model.bin", b"x")
 
-    shown = CliRunner().invoke(command, ["fit#1"]).output
-    as_json = json.loads(CliRunner().invoke(command, ["fit#1", "--json"]).output)
+    words = ("show", "fit#1", "--store", store.path)
+    shown = runstore_here(*words, cwd=tmp_path).stdout
+    as_json = json.loads(runstore_here(*words, "--json", cwd=tmp_path).stdout)
 
     assert "3 steps, 0 to 2; last: sample 2" in shown
     assert "step 0" in shown
