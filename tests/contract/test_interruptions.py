@@ -1,5 +1,6 @@
 """Signal handlers, finalizers and other threads use a run in the middle of any other call."""
 
+import contextlib
 import gc
 import os
 import random
@@ -103,6 +104,61 @@ def test_a_run_whose_start_an_alarm_interrupts_ends_or_never_was(store, call, ca
     errors = {one.error for one in store.list(limit=None)} - {None}
     assert all(one.endswith("LateError: late") for one in errors)
     assert runstore.current_run() is None
+
+
+# A connection to a server that is interrupted as it is given back is closed with a warning.
+@pytest.mark.folder_only
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("call", ["start", "resume", "tag"])
+def test_a_handler_that_raises_before_the_first_line_of_a_function_leaves_nothing_undone(
+    store, call
+):
+    """Python calls handlers there as well, also in what a transaction does at its end."""
+    run = store.start("late", capture=False)
+    run.finish()
+    calls = {
+        "start": lambda: store.start("late", capture=False),
+        "resume": lambda: store.resume(run.uid),
+        "tag": lambda: run.tags.update(tagged="yes"),
+    }
+    calls[call]()  # which loads what it needs
+    end_unfinished(store)
+    for at in range(FirstLines(None).within(calls[call])):
+        end_unfinished(store)
+        with contextlib.suppress(LateError):
+            FirstLines(at).within(calls[call])
+    end_unfinished(store)
+
+
+def end_unfinished(store):
+    """End the runs that this process has in hand, which is all that goes on."""
+    for run in store.find("status = 'running'"):
+        live_runs.running(run.uid).end_with_process(None)
+
+
+class FirstLines:
+    """Raises before the first line of one of our functions, as a signal handler may.
+
+    Args:
+        at: Before which of them, from 0.
+    """
+
+    def __init__(self, at):
+        self.at, self.entries = at, 0
+
+    def __call__(self, frame, _event, _argument):
+        if frame.f_code.co_filename.startswith(PACKAGE):
+            self.entries += 1
+            if self.entries - 1 == self.at:
+                raise LateError("late")
+
+    def within(self, call):
+        sys.settrace(self)
+        try:
+            call()
+        finally:
+            sys.settrace(None)
+        return self.entries
 
 
 def _raise_alarm(*_):

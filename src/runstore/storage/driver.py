@@ -294,7 +294,6 @@ class DriverBase:
     def _end_of_turn(self) -> None:
         """Call the functions that waited for the end of a transaction, however it ended."""
         own = self._own
-        own.is_writing = False
         while own.waiting:
             own.waiting.pop()()
 

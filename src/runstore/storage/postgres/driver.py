@@ -202,6 +202,8 @@ class PostgresDriver(DriverBase):
             with self._translating():
                 yield
         finally:
+            # Here, because a signal handler may raise before the first line of any function.
+            own.is_writing = False
             self._end_of_turn()
         self._has_committed()
 

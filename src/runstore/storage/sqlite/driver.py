@@ -374,6 +374,8 @@ class SQLiteDriver(DriverBase):
         except sqlite3.Error as error:
             raise self._translated(error) from error
         finally:
+            # Here, because a signal handler may raise before the first line of any function.
+            own.is_writing = False
             self._end_of_turn()
         self._has_committed()
 
