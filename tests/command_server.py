@@ -30,13 +30,13 @@ from pathlib import Path
 
 # What commands load when they are used, beside the modules of runstore.
 _LOADED_ON_USE = (
-    "_sha256", "click._textwrap", "difflib", "encodings.ascii", "getpass", "glob", "html",
+    "click._textwrap", "difflib", "encodings.ascii", "getpass", "glob", "html",
     "importlib.readers", "logging", "pwd", "regex", "sqlite3", "statistics",
     "traceback", "urllib.parse", "uuid",
     "rich.box", "rich.console", "rich.measure", "rich.padding", "rich.pretty",
     "rich.progress", "rich.syntax", "rich.table", "rich.text",
 )  # fmt: skip
-_IF_PRESENT = ("numpy", "tomllib")
+_IF_PRESENT = ("numpy", "tomllib", "_sha2" if sys.version_info >= (3, 12) else "_sha256")
 # What runs as a program, is copied for users, or needs an extra.
 _NOT_LOADED = ("runstore.__main__", "runstore.runner.project_template", "runstore.cli.top")
 # An interpreter reads these when it starts.
@@ -197,7 +197,8 @@ def _server():
         stdout=subprocess.PIPE,
         env=env,
     )
-    process.stdout.read(1)
+    if not process.stdout.read(1):
+        raise RuntimeError("The server of commands did not start; its error is above.")
 
     def end():
         process.stdin.close()
