@@ -6,28 +6,39 @@ import os
 import sys
 import threading
 import warnings
+import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
 from runstore.errors import StoreWarning, visible
 
 
-class _Waiting(threading.local):
-    """Warnings of this thread that are delayed to the end of a block; None outside of one."""
+class _Thread(threading.local):
+    """The outermost block of this thread that delays warnings.
 
-    messages: list[tuple[str, type[Warning]]] | None = None
+    It is referred to weakly: a signal handler may raise just before its end, and the warnings of
+    the thread must not be delayed for ever.
+    """
+
+    outermost: Callable[[], afterwards | None] | None = None
+
+    @property
+    def block(self) -> afterwards | None:
+        return None if self.outermost is None else self.outermost()
 
 
-_waiting = _Waiting()
+_thread = _Thread()
 
 
 def warn(message: str, category: type[Warning] = StoreWarning) -> None:
     """Warn about a problem that was worked around, at the user's own line of code."""
     message = visible(message, keep_lines=True)
-    if _waiting.messages is None:
+    block = _thread.block
+    if block is None:
         warnings.warn(message, category, stacklevel=_user_frame())
     else:
-        _waiting.messages.append((message, category))
+        block.messages.append((message, category))
 
 
 def warn_in_background(message: str) -> None:
@@ -57,9 +68,10 @@ class afterwards:  # noqa: N801 - reads as a statement
 
     def __enter__(self) -> None:
         """Begin; inside another such block, warnings are delayed to the end of the outer one."""
-        self._is_outermost = _waiting.messages is None
+        self._is_outermost = _thread.block is None
         if self._is_outermost:
-            _waiting.messages = []
+            self.messages: list[tuple[str, type[Warning]]] = []
+            _thread.outermost = weakref.ref(self)
 
     def __exit__(
         self,
@@ -70,9 +82,9 @@ class afterwards:  # noqa: N801 - reads as a statement
         """Issue the warnings; if some are errors, the first is raised after all were issued."""
         if not self._is_outermost:
             return
-        messages, _waiting.messages = _waiting.messages or [], None
+        _thread.outermost = None
         raised: Warning | None = None
-        for message, category in messages:
+        for message, category in self.messages:
             try:
                 warn(message, category)
             except Warning as one:
