@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import runstore
-from runstore import Status, Store, StoreWarning, background
+from runstore import Status, Store, StoreWarning, background, user_warnings
 from runstore.errors import RunFinishedError
 from runstore.recording import live_runs
 
@@ -128,6 +128,8 @@ def test_a_handler_that_raises_before_the_first_line_of_a_function_leaves_nothin
         with contextlib.suppress(LateError):
             FirstLines(at).within(calls[call])
     end_unfinished(store)
+    with pytest.warns(StoreWarning, match="later"):
+        user_warnings.warn("later")
 
 
 def end_unfinished(store):
