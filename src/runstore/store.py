@@ -50,6 +50,7 @@ from runstore.reading.source import Source
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun, join
 from runstore.recording.execution import Execution
+from runstore.recording.readiness import RESUMING, be_ready
 from runstore.recording.starting import StartRequest, check_command, end_unreturned, start
 from runstore.storage.backend import RUNS, STORE_JSON, Backend, database_in, no_store
 from runstore.storage.database import (
@@ -448,6 +449,7 @@ class Store:
                 one still is.
             RunNotFoundError: There is no such run.
         """
+        be_ready(RESUMING)
         from runstore.capture.machine.process import current_process
         from runstore.recording.joining.attaching import is_executed_elsewhere
         from runstore.recording.resuming import trace_resumption

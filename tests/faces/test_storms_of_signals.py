@@ -186,3 +186,37 @@ def test_a_run_that_ctrl_c_meets_at_its_start_is_interrupted(tmp_path, monkeypat
         (kept,) = store.list()
         assert live_runs.running(kept.uid) is None
         assert kept.status is Status.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("call", "module"),
+    [
+        ("store.start('x')", "runstore.capture.git.state"),
+        ("store.start('x')", "runstore.model.params.build"),
+        ("store.resume('x#1')", "runstore.recording.resuming"),
+    ],
+)
+def test_a_handler_that_raises_interrupts_no_import_of_ours(tmp_path, call, module):
+    """Python would keep its lock of all imports, for which other threads then wait for ever."""
+    code = (
+        "import os, signal, sys, runstore\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == sys.argv[2]: os.kill(os.getpid(), signal.SIGALRM)\n"
+        "def alarm(*_):\n"
+        "    raise TimeoutError(sys.argv[2] in sys.modules)\n"
+        "store = runstore.Store.open(sys.argv[1])\n"
+        "if 'resume' in sys.argv[3]: store.start('x').finish()\n"
+        "signal.signal(signal.SIGALRM, alarm)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "try: eval(sys.argv[3])\n"
+        "except TimeoutError as late: print(late)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, place(tmp_path / "store"), module, call],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.stdout, ended.returncode) == ("True\n", 0), ended.stderr

@@ -57,6 +57,27 @@ EVERYTHING = (
     "runstore.storage.trust.own_places",
     "runstore.recording.mappings",
 )
+# The modules for starting and resuming a run.
+STARTING = (
+    "runstore.capture.machine.process",
+    "runstore.capture.program.command",
+    "runstore.model.params.build",
+)
+CAPTURE = (
+    "runstore.capture",
+    "runstore.capture.git.state",
+    "runstore.capture.machine.environment",
+    "runstore.capture.machine.host",
+    "runstore.capture.program.files",
+)
+RESUMING = (
+    *STARTING,
+    "runstore.model.run",
+    "runstore.recording.joining.attaching",
+    "runstore.recording.resuming",
+    "runstore.storage.indexes.facts",
+    "runstore.storage.integrity.history",
+)
 # Modules that few runs need.
 STREAMS = ("runstore.recording.output.streams",)
 OUTPUT = ("runstore.recording.output.keeper",)

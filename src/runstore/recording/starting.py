@@ -22,6 +22,7 @@ from runstore.reading.names import run_name, run_named
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun
 from runstore.recording.execution import StartedRun
+from runstore.recording.readiness import CAPTURE, STARTING, be_ready
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
 from runstore.storage.database import NewRun, now_micros
@@ -70,6 +71,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         asked: The request.
         store: Its `Store`, for the run's attribute.
     """
+    be_ready(STARTING)
     name = names.check_experiment_name(asked.experiment_name)
     sets, tags = _sets_of(asked), tags_of(asked)
     notes, cli = check_text(asked.notes, "notes"), check_text(asked.cli, "cli")
@@ -216,6 +218,7 @@ def _quick_facts(backend: Backend, asked: StartRequest) -> tuple[Surroundings | 
     """Return the surroundings and the quick facts of a new run; empty without capture."""
     if not asked.capture:
         return None, Facts()
+    be_ready(CAPTURE)
     from runstore import capture
 
     where = capture.Surroundings.here(
