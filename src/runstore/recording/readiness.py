@@ -89,8 +89,6 @@ MASKING = ("runstore.capture.secrets.text",)
 _PAUSES_S = (0.01, 0.1, 0.3)
 # Python's own, which does nothing: the event loop is notified in another way.
 _OF_THE_LOOP = "_sighandler_noop"
-# The signals by which people and systems end a program.
-ENDING = (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP))
 # Named signals only; real-time signals are rarely handled and would double the time.
 _EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
 
@@ -207,18 +205,16 @@ def is_waiting(handler: object) -> bool:
 
 
 class Uninterrupted:
-    """Defers Python's signal handlers to the end of a block.
+    """Defers Python's signal handlers to the end of a block, except those of real-time signals.
+
+    All of them, because one that raised as the block ends would leave the others deferred.
 
     Args:
-        numbers: The signals; None for all except real-time signals.
         patience_s: Seconds to defer them. After that, the first signal interrupts the block, once:
             a second Ctrl-C need not wait for a database that does not respond.
     """
 
-    def __init__(
-        self, numbers: tuple[int, ...] | None = None, *, patience_s: float | None = None
-    ) -> None:
-        self._numbers = numbers
+    def __init__(self, *, patience_s: float | None = None) -> None:
         self._patience_s = patience_s
         self._due: list[int] = []
         self._handlers: dict[int, Callable[..., Any]] = {}
@@ -229,8 +225,7 @@ class Uninterrupted:
             return self
         self._began = time.monotonic()
         try:
-            numbers = self._numbers or _EVERY
-            for number, handler in zip(numbers, map(signal.getsignal, numbers), strict=True):
+            for number, handler in zip(_EVERY, map(signal.getsignal, _EVERY), strict=True):
                 if type(handler) is int or handler is None:  # most have no Python handler
                     continue
                 if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
