@@ -9,6 +9,7 @@ from runstore.model.facts import Facts
 from runstore.model.query.parse import parse_query
 from runstore.model.query.tree import All, Any, Namespace
 from runstore.storage.indexes.params import index_params
+from runstore.storage.query.candidates import NONE, Candidates
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition, column_of_run
 
@@ -311,3 +312,22 @@ def test_what_runs_printed_is_one_condition_among_others(kept):
     assert found("output contains 'nothing' or status = error") == ["other_1"]
     assert found("not output contains 'nothing' and notes contains 'first'") == ["fit_1"]
     assert found("output contains 'nothing' and status = error") == []
+
+
+@pytest.mark.parametrize("text", ["params.lr is missing", "metrics.loss is missing"])
+def test_names_that_outlive_their_runs_are_no_runs_without_a_value(store, text):
+    """Otherwise, all values are read as soon as a run was removed for ever."""
+    for _ in range(3):
+        with store.start("fit", params={"lr": 0.1}, capture=False) as run:
+            run.log(loss=1.0)
+    store.delete(run.uid)
+    store.backend.trash.purge(store.backend.trash.expired(2**62), 2**62)
+    assert list(store.find(text)) == []  # with SQLite, a search files new parameters
+
+    with store.backend.database.driver.read() as connection:
+        few = Candidates(connection, PackageLists(connection)).of(parse_query(text).where)
+
+    assert few == NONE
+    with store.start("fit", capture=False):
+        pass
+    assert [one.run_number for one in store.find(text)] == [4]

@@ -33,7 +33,12 @@ IN_PARENTHESES = "SELECT * FROM ({}) n"
 RUNS = "SELECT r.id AS run_id FROM {runs} WHERE {kept} AND {where}"
 TOGETHER = "SELECT json_group_array(n.run_id) FROM ({runs}) n"
 WITHOUT = "SELECT r.id AS run_id FROM runs r EXCEPT SELECT n.run_id FROM ({runs}) n"
-ALL_RUNS = "SELECT (SELECT count(*) FROM runs), (SELECT coalesce(max(id), 0) FROM runs)"
+# Runs of which only the names are kept have no values; one that is being transferred may have.
+ALL_RUNS = f"""
+    SELECT (SELECT count(*) FROM runs) - (SELECT count(*) FROM runs r
+            WHERE r.deleted_at IS NOT NULL AND {sql.PURGED} AND r.block IS NULL),
+        (SELECT coalesce(max(id), 0) FROM runs)
+"""
 # A value of a run itself, or of its first parameter set, is one row per run; so is the first value
 # of a fact, which is in one set per run. The index of a set is written as a sum, which PostgreSQL
 # does not look up: version 18 takes that for so expensive that it reads the whole table instead.
