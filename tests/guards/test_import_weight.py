@@ -1,6 +1,8 @@
 """What `import runstore` and `runstore ls` may load: a fact, where a timing would be noise."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -330,22 +332,26 @@ RARE = {
 
 @pytest.fixture
 def checkout():
-    """A clean checkout of a program, at a path that has no word as long as a token."""
-    with tempfile.TemporaryDirectory(prefix="run-") as name:
-        folder = Path(name)
-        git(folder, "init", "-q")
-        (folder / "train.py").write_text(
-            "import sys; before = set(sys.modules)\n"
-            "import runstore\n"
-            "from runstore import background\n"
-            "runstore.start_run('light', params={'lr': 0.1}, store='store').finish()\n"
-            "background.wait_until_done(60)\n"
-            "print(*set(sys.modules) - before)\n"
-        )
-        git(folder, "add", ".")
-        git(folder, "commit", "-qm", "first")
-        git(folder, "remote", "add", "origin", "https://example.org/project/train.git")
-        yield folder
+    """A clean checkout of a program, at a path without a word that may stand before a secret.
+
+    A random name has one in one of 150 runs.
+    """
+    folder = Path(tempfile.gettempdir(), f"run-{os.getpid()}")
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (folder / "train.py").write_text(
+        "import sys; before = set(sys.modules)\n"
+        "import runstore\n"
+        "from runstore import background\n"
+        "runstore.start_run('light', params={'lr': 0.1}, store='store').finish()\n"
+        "background.wait_until_done(60)\n"
+        "print(*set(sys.modules) - before)\n"
+    )
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    git(folder, "remote", "add", "origin", "https://example.org/project/train.git")
+    yield folder
+    shutil.rmtree(folder)
 
 
 def test_capturing_a_clean_checkout_loads_little(checkout):
