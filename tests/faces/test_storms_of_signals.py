@@ -11,7 +11,7 @@ import pytest
 from places import place, store_at
 from runstore import Status
 from runstore.recording import live_runs
-from runstore.recording.readiness import Uninterrupted
+from runstore.recording.readiness import ENDING, Uninterrupted
 
 PROGRAMS = {
     "block": (
@@ -116,6 +116,9 @@ def test_signals_wait_for_the_end_of_a_block(called):
         assert called == []
 
     assert called == [signal.SIGUSR1] * 2
+    with Uninterrupted(ENDING):
+        signal.raise_signal(signal.SIGUSR1)
+        assert len(called) == 3
 
 
 def test_one_signal_interrupts_when_the_others_have_waited_long_enough():

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runstore import background
 from runstore.errors import RunstoreError, visible
 from runstore.model.status import Status
-from runstore.recording.readiness import Uninterrupted, is_waiting
+from runstore.recording.readiness import ENDING, Uninterrupted, is_waiting
 from runstore.recording.tickers import Ticker, stop_all
 from runstore.storage.sqlite.descriptors import keep_reserve
 
@@ -310,8 +310,8 @@ def _current() -> _Registry:
 class Undisturbed(Uninterrupted):
     """Defer signals while the end of a run is written."""
 
-    def __init__(self) -> None:
-        super().__init__(patience_s=PATIENCE_S)
+    def __init__(self, numbers: tuple[int, ...] | None = None) -> None:
+        super().__init__(numbers, patience_s=PATIENCE_S)
 
     def __exit__(self, *error: object) -> None:
         try:
@@ -323,11 +323,14 @@ class Undisturbed(Uninterrupted):
 
 
 class Beginning(Undisturbed):
-    """Defer signals until a new run is registered.
+    """Defer signals that end the process until a new run is registered.
 
-    This includes signals that end the process and have no handler: by default they would end it
-    at once, and leave a run without an end in the database.
+    This includes signals without a handler: by default they would end the process at once, and
+    leave a run without an end in the database.
     """
+
+    def __init__(self) -> None:
+        super().__init__(ENDING)
 
     def __enter__(self) -> Beginning:
         _current().take_signals()

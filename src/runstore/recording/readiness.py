@@ -89,6 +89,10 @@ MASKING = ("runstore.capture.secrets.text",)
 _PAUSES_S = (0.01, 0.1, 0.3)
 # Python's own, which does nothing: the event loop is notified in another way.
 _OF_THE_LOOP = "_sighandler_noop"
+# The signals by which people and systems end a program.
+ENDING = (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP))
+# The methods in which a block begins and ends.
+_EDGES = {"__enter__", "__exit__", "_give_back"}
 # Named signals only; real-time signals are rarely handled and would double the time.
 _EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
 
@@ -205,16 +209,19 @@ def is_waiting(handler: object) -> bool:
 
 
 class Uninterrupted:
-    """Defers Python's signal handlers to the end of a block, except those of real-time signals.
-
-    All of them, because one that raised as the block ends would leave the others deferred.
+    """Defers Python's signal handlers to the end of a block.
 
     Args:
+        numbers: The signals; None for all except real-time signals. Others are deferred only while
+            the block begins or ends: a handler that raised then would leave these deferred.
         patience_s: Seconds to defer them. After that, the first signal interrupts the block, once:
             a second Ctrl-C need not wait for a database that does not respond.
     """
 
-    def __init__(self, *, patience_s: float | None = None) -> None:
+    def __init__(
+        self, numbers: tuple[int, ...] | None = None, *, patience_s: float | None = None
+    ) -> None:
+        self._numbers = numbers
         self._patience_s = patience_s
         self._due: list[int] = []
         self._handlers: dict[int, Callable[..., Any]] = {}
@@ -234,7 +241,7 @@ class Uninterrupted:
         except ValueError:  # the main thread of a subinterpreter gets no signals
             self._handlers.clear()
         except BaseException:  # of a signal received before its handler was replaced
-            self._give_back()
+            self.__exit__()
             raise
         return self
 
@@ -251,12 +258,26 @@ class Uninterrupted:
         self._due = [one for one in self._due if self._handlers.get(one) not in handlers]
 
     def _wait(self, number: int, frame: FrameType | None) -> None:
-        patience_s = self._patience_s
-        if patience_s is None or time.monotonic() - self._began < patience_s:
+        if not self._is_at_edge(frame) and self._is_let_through(number):
+            self._handlers[number](number, frame)
+        else:
             self._due.append(number)
-            return
+
+    def _is_at_edge(self, frame: FrameType | None) -> bool:
+        """Check whether a signal arrived while the block begins or ends."""
+        while frame is not None:
+            if frame.f_code.co_name in _EDGES and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        return False
+
+    def _is_let_through(self, number: int) -> bool:
+        if self._numbers is not None and number not in self._numbers:
+            return True
+        if self._patience_s is None or time.monotonic() - self._began < self._patience_s:
+            return False
         self._patience_s = None
-        self._handlers[number](number, frame)
+        return True
 
     def _give_back(self) -> None:
         try:
