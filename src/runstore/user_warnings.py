@@ -32,13 +32,18 @@ _thread = _Thread()
 
 
 def warn(message: str, category: type[Warning] = StoreWarning) -> None:
-    """Warn about a problem that was worked around, at the user's own line of code."""
+    """Warn about a problem that was worked around, at the user's own line of code.
+
+    A thread of ours has none: see `warn_in_background`.
+    """
     message = visible(message, keep_lines=True)
     block = _thread.block
-    if block is None:
-        warnings.warn(message, category, stacklevel=_user_frame())
-    else:
+    if block is not None:
         block.messages.append((message, category))
+    elif (level := _user_frame()) is None:
+        warn_in_background(message)
+    else:
+        warnings.warn(message, category, stacklevel=level)
 
 
 def warn_in_background(message: str) -> None:
@@ -93,8 +98,8 @@ class afterwards:  # noqa: N801 - reads as a statement
             raise raised
 
 
-def _user_frame() -> int:
-    """Return the stack level of the nearest caller outside this package.
+def _user_frame() -> int | None:
+    """Return the stack level of the nearest caller outside this package, or None.
 
     Frames of `contextlib` are skipped, through which blocks are left: the program's line is
     further out.
@@ -103,7 +108,9 @@ def _user_frame() -> int:
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to look at callers cheaply
     # A path comparison without further imports.
     passed = os.path.dirname(__file__), os.path.join(os.path.dirname(os.__file__), "contextlib.py")  # noqa: PTH118, PTH120
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(passed):
+    while frame.f_code.co_filename.startswith(passed):
+        if frame.f_back is None:
+            return None
         frame = frame.f_back
         level += 1
     return level - 1

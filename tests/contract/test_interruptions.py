@@ -1,6 +1,7 @@
 """Signal handlers, finalizers and other threads use a run in the middle of any other call."""
 
 import contextlib
+import functools
 import gc
 import os
 import random
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ import runstore
 from runstore import Status, Store, StoreWarning, background, user_warnings
 from runstore.errors import RunFinishedError
 from runstore.recording import live_runs
+from runstore.recording.tickers import Ticker
 
 PACKAGE = str(Path(runstore.__file__).parent)
 CALLS = {
@@ -431,6 +434,17 @@ def test_a_write_within_a_write_is_refused_at_once_and_kept_aside(store):
     kept = store.get(run.uid)
     assert (kept.tags, kept.notes) == ({"inner": "1"}, "inner")
     run.finish()
+
+
+def test_a_warning_in_a_thread_of_ours_is_printed_if_warnings_are_errors(capsys):
+    """It would interrupt what the thread does for all runs, such as their signs of life."""
+    ticker = Ticker(functools.partial(user_warnings.warn, "late news"), lambda: 0.01)
+    ticker.start()
+    printed = ""
+    while printed.count("runstore: late news\n") < 2:
+        printed += capsys.readouterr().err
+        time.sleep(0.01)
+    assert ticker.stop(60)
 
 
 def test_warnings_that_are_errors_lose_nothing(store, monkeypatch):
