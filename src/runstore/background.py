@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 # How long the end of the process, or of a store, waits for it.
+_LOOK_EVERY_S = 0.001
 PATIENCE_S = 5.0
 
 # System ids of our last threads: a thread is listed for a moment after its work.
@@ -63,10 +64,9 @@ class _Worker:
 
     def wait(self, patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
-        while self._is_busy.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            self._is_busy.release()
-            if not self._jobs:
-                return
+        # Not by taking the lock: a signal handler may raise before it would be released.
+        while (self._is_busy.locked() or self._jobs) and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY_S)
 
 
 _worker = _Worker()

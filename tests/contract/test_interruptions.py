@@ -144,6 +144,40 @@ def end_unfinished(store):
         live_runs.running(run.uid).end_with_process(None)
 
 
+@pytest.mark.folder_only
+def test_a_handler_that_raises_as_a_failed_transaction_ends_keeps_no_lock(store):
+    driver = store.backend.database.driver
+
+    def fail():
+        with driver.write():
+            raise LateError("in the block")
+
+    with contextlib.suppress(LateError):
+        fail()
+    for at in range(20):
+        with contextlib.suppress(LateError):
+            FirstLines(at).within(fail)
+        with driver.hurried(0.1), driver.write():
+            pass
+
+
+def test_a_handler_that_raises_while_threads_are_awaited_leaves_them_able_to_work():
+    background.wait_until_done(60)
+    before = signal.signal(signal.SIGALRM, _raise_alarm)
+    chance = random.Random(7)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(LateError):
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 4e-5))
+                for _ in range(10):
+                    background.wait_until_done()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            assert not background._of_this_process()._is_busy.locked()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 class FirstLines:
     """Sends a signal before the first line of one of our functions.
 

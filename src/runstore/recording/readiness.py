@@ -91,7 +91,7 @@ _PAUSES_S = (0.01, 0.1, 0.3)
 _OF_THE_LOOP = "_sighandler_noop"
 # The signals by which people and systems end a program.
 ENDING = (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP))
-# The methods in which a block begins and ends.
+# The methods in which a block begins and ends; a signal that meets another block is only late.
 _EDGES = {"__enter__", "__exit__", "_give_back"}
 # Named signals only; real-time signals are rarely handled and would double the time.
 _EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
@@ -208,6 +208,14 @@ def is_waiting(handler: object) -> bool:
     return getattr(handler, "__func__", None) is Uninterrupted._wait  # noqa: SLF001 - of this file
 
 
+def _is_at_edge(frame: FrameType | None) -> bool:
+    """Check whether a signal arrived while a block begins or ends, or a tracer looks at that."""
+    if frame is None or frame.f_code.co_name in _EDGES:
+        return frame is not None
+    around = frame.f_back
+    return around is not None and around.f_code.co_name in _EDGES
+
+
 class Uninterrupted:
     """Defers Python's signal handlers to the end of a block.
 
@@ -258,18 +266,11 @@ class Uninterrupted:
         self._due = [one for one in self._due if self._handlers.get(one) not in handlers]
 
     def _wait(self, number: int, frame: FrameType | None) -> None:
-        if not self._is_at_edge(frame) and self._is_let_through(number):
-            self._handlers[number](number, frame)
-        else:
+        # Quickly: signals that come every few microseconds call it within itself.
+        if _is_at_edge(frame) or not self._is_let_through(number):
             self._due.append(number)
-
-    def _is_at_edge(self, frame: FrameType | None) -> bool:
-        """Check whether a signal arrived while the block begins or ends."""
-        while frame is not None:
-            if frame.f_code.co_name in _EDGES and frame.f_locals.get("self") is self:
-                return True
-            frame = frame.f_back
-        return False
+        else:
+            self._handlers[number](number, frame)
 
     def _is_let_through(self, number: int) -> bool:
         if self._numbers is not None and number not in self._numbers:

@@ -261,15 +261,6 @@ class _InHand:
             self._leave()
 
 
-def _roll_back(connection: _Connection) -> None:
-    """Roll back a transaction that is still open; a full disk may have ended it already."""
-    try:  # `suppress` takes longer, and this follows every transaction
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    except sqlite3.Error:
-        pass
-
-
 class SQLiteDriver(DriverBase):
     """A SQLite file as a `Driver` for storage.
 
@@ -369,8 +360,12 @@ class SQLiteDriver(DriverBase):
                     yield connection
                     connection.execute("COMMIT")
                 finally:
-                    # An interruption may come after BEGIN as well as inside the block.
-                    _roll_back(connection)
+                    # An interruption may come after BEGIN as well as inside the block, and before
+                    # the first line of any function, such as those of `suppress`.
+                    try:  # noqa: SIM105 - see above
+                        connection.rollback()
+                    except sqlite3.Error:
+                        pass  # a full disk may have ended it already
         except sqlite3.Error as error:
             raise self._translated(error) from error
         finally:
