@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-# How long the end of the process, or of a store, waits for it.
-_LOOK_EVERY_S = 0.001
+# How long the end of the process, or of a store, waits for it, and how often it looks.
 PATIENCE_S = 5.0
+_LOOK_EVERY_S = 0.001
 
 # System ids of our last threads: a thread is listed for a moment after its work.
 recent_threads: deque[int] = deque(maxlen=32)
