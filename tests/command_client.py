@@ -1,8 +1,9 @@
-"""Run `runstore` by a server of commands, as a shell does; loads as little as possible.
+"""Run `runstore` or `python` by a server of commands, for a shell; loads as little as possible.
 
-A shell calls it as `python -S -E command_client.py SOCKET ARGUMENTS…`.
+A shell calls it with the words of `command_server.client`, and the arguments.
 """
 
+import _signal
 import _socket
 import marshal
 import os
@@ -24,7 +25,8 @@ if __name__ == "__main__":
         server,
         sys.argv[1],
         streams=(0, 1, 2),
-        arguments=sys.argv[2:],
+        arguments=sys.argv[3:],
+        is_python=sys.argv[2] == "python",
         cwd=os.getcwd(),  # noqa: PTH109 - pathlib takes as long as the rest
         env=dict(os.environ),
     )
@@ -32,4 +34,8 @@ if __name__ == "__main__":
     while some := server.recv(100):
         answer += some
     ended = os.waitstatus_to_exitcode(int(answer.split()[1]))
-    sys.exit(ended if ended >= 0 else 128 - ended)
+    if ended < 0:  # a shell says so
+        if ended != -_signal.SIGKILL:
+            _signal.signal(-ended, _signal.SIG_DFL)
+        os.kill(os.getpid(), -ended)
+    sys.exit(ended)

@@ -169,6 +169,13 @@ class Program(Command):
         return self.returncode
 
 
+def client(program):
+    """Return the words before the arguments with which a shell runs `runstore` or `python`."""
+    from command_client import __file__ as file
+
+    return [sys.executable, "-S", "-E", file, address(), program]
+
+
 def load(*modules):
     """Have modules of extras loaded before the next command, which would load them each time."""
     stdin = _server()[2]

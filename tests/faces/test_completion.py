@@ -7,12 +7,10 @@ import select
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 
 import pytest
 
-import command_client
 import command_server
 from commands import runstore
 from places import shared_at, store_at, variables_in
@@ -59,8 +57,8 @@ def folder(engine, tmp_path_factory):
         store.queries["good"] = "status = complete"
     command = folder / "bin" / "runstore"
     command.parent.mkdir()
-    client = [sys.executable, "-S", "-E", command_client.__file__, command_server.address()]
-    command.write_text(COMMAND.format(command=shlex.join(client)))
+    client = shlex.join(command_server.client("runstore"))
+    command.write_text(COMMAND.format(command=client))
     command.chmod(0o755)
     return folder
 

@@ -1,12 +1,11 @@
 """Commands that tests fork from a server do the same as in an interpreter of their own."""
 
 import os
+import shlex
 import subprocess
-import sys
 
 import pytest
 
-import command_client
 import command_server
 from commands import on_terminal, python, runstore
 from runstore import Store
@@ -116,7 +115,7 @@ def test_programs_run_and_end_as_in_an_interpreter(tmp_path, name):
 
 def test_a_shell_gets_its_streams_and_its_end(folder):
     """As the shells in the blocks of the docs call it."""
-    call = f'"{sys.executable}" -S -E "{command_client.__file__}" "{command_server.address()}"'
+    call = shlex.join(command_server.client("runstore"))
     ended = subprocess.run(
         ["sh", "-c", f"{call} ls --json | head -n 1; {call} nothing 2>&1; echo $?"],
         cwd=folder,
@@ -135,6 +134,16 @@ def test_a_shell_gets_its_streams_and_its_end(folder):
     ]
     assert lines[-1] == "2"
     assert ended.stderr == ""
+
+
+def test_a_shell_sees_how_a_program_was_killed(tmp_path):
+    (tmp_path / "program.py").write_text("import os; os.kill(os.getpid(), 9)")
+    call = shlex.join([*command_server.client("python"), "program.py"])
+    ended = subprocess.run(
+        ["sh", "-c", f"{call}; echo $?"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout == "137\n"
 
 
 def test_an_environment_that_interpreters_read_gets_one_of_its_own(folder):

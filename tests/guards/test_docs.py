@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,6 @@ from pathlib import Path
 import click
 import pytest
 
-import command_client
 import command_server
 import runstore
 from runstore.cli.exit_codes import EXIT_CODES
@@ -100,9 +100,14 @@ def surroundings(tmp_path):
     """A folder, and a shell that finds `runstore` and `python`."""
     commands = tmp_path / "bin"
     commands.mkdir()
-    client = f'-S -E "{command_client.__file__}" "{command_server.address()}"'
-    for name, call in (("runstore", client), ("python", "")):
-        (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {call} "$@"\n')
+    runstore, script = (shlex.join(command_server.client(one)) for one in ("runstore", "python"))
+    calls = {
+        "runstore": f'exec {runstore} "$@"',
+        # Without a script, it is asked about itself, or launches one.
+        "python": f'case "$1" in *.py) exec {script} "$@" ;; esac\nexec "{sys.executable}" "$@"',
+    }
+    for name, call in calls.items():
+        (commands / name).write_text(f"#!/bin/sh\n{call}\n")
         (commands / name).chmod(0o755)
     folder = tmp_path / "work"
     folder.mkdir()
