@@ -121,6 +121,28 @@ def test_signals_wait_for_the_end_of_a_block(called):
         assert len(called) == 3
 
 
+def test_signals_after_one_whose_handler_raises_are_handled_too(called):
+    with pytest.raises(KeyboardInterrupt), Uninterrupted():
+        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGUSR1)
+
+    assert called == [signal.SIGUSR1] * 2
+
+
+def test_signals_that_waited_are_handled_if_another_comes_when_its_handler_is_back(called):
+    class Late(Uninterrupted):
+        def _give_back(self):
+            super()._give_back()
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), Late():
+        signal.raise_signal(signal.SIGUSR1)
+
+    assert called == [signal.SIGUSR1]
+
+
 def test_one_signal_interrupts_when_the_others_have_waited_long_enough():
     handler = signal.getsignal(signal.SIGINT)
     with Uninterrupted(patience_s=0.0), pytest.raises(KeyboardInterrupt):

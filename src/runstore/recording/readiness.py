@@ -256,10 +256,10 @@ class Uninterrupted:
     def __exit__(self, *error: object) -> None:
         """Restore the handlers, and call those that are due."""
         handlers = dict(self._handlers)
-        self._give_back()
-        while self._due:
-            number = self._due.pop(0)
-            handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
+        try:
+            self._give_back()
+        finally:
+            self._call_due(handlers)
 
     def drop(self, *handlers: Callable[..., Any]) -> None:
         """Discard received signals that have one of these handlers."""
@@ -279,6 +279,15 @@ class Uninterrupted:
             return False
         self._patience_s = None
         return True
+
+    def _call_due(self, handlers: Mapping[int, Callable[..., Any]]) -> None:
+        try:
+            while self._due:
+                number = self._due.pop(0)
+                handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
+        finally:
+            if self._due:  # a handler raised
+                self._call_due(handlers)
 
     def _give_back(self) -> None:
         try:
