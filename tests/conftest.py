@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture.providers import HypothesisProvider
+from hypothesis.internal.constants_ast import Constants
 
 # Otherwise each worker would compile every test anew, which takes longer than most of them run.
 sys.dont_write_bytecode = False
@@ -71,7 +73,12 @@ def pytest_configure(config):
     """Choose the profile before tests are imported, since their own settings build on it."""
     gc.set_threshold(*_GARBAGE)
     usual = "random" if config.getoption("--campaign") else "fast"
-    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", usual))
+    profile = os.environ.get("HYPOTHESIS_PROFILE", usual)
+    settings.load_profile(profile)
+    if profile == "fast":
+        # Otherwise it reads 650 modules for their constants, and tries those of the modules that
+        # happen to be loaded, which depend on the tests before.
+        HypothesisProvider._local_constants = Constants()
     if getattr(config.option, "numprocesses", None):
         _compile_tests(config.args, config.option.numprocesses)
 
