@@ -15,7 +15,7 @@ class Proxy:
         url: The URL of the server through it.
         trips: How often a client waited.
         cut: Cut the connection when a client waits for the time with this number.
-        refuses: Whether it refuses further connections.
+        refuses: Whether it refuses further connections, and cuts the others.
         is_answered: Whether the server answers before that, although the client learns nothing.
     """
 
@@ -58,7 +58,7 @@ class Proxy:
                     if one is client and is_answered:
                         self.trips += 1
                         is_cut = self.trips == self.cut
-                        if is_cut and not self.is_answered:
+                        if (is_cut and not self.is_answered) or (self.refuses and not is_cut):
                             return
                     is_answered = one is server
                     (server if one is client else client).sendall(data)

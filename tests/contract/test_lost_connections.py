@@ -1,5 +1,6 @@
 """Changes on a server take effect once if a connection is lost, at whatever statement."""
 
+import threading
 from contextlib import suppress
 from datetime import timedelta
 
@@ -152,6 +153,10 @@ def test_an_unknown_result_is_said(store, proxy, url, monkeypatch):
     monkeypatch.setattr(pool, "RETURNS_WITHIN_S", 0)
     run = store.start("fit", capture=False)
     run.finish()
+    with store.backend.database.driver.read():  # there are two connections to ask with
+        other = threading.Thread(target=store.find)
+        other.start()
+        other.join()
     commit = Transaction._commit
 
     def lost(transaction):
