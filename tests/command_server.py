@@ -236,11 +236,13 @@ def _load():
 
 def _use_once():
     """Have what processes read, compile and ask once kept by the server."""
+    from runstore.capture.machine.packages import distributions
     from runstore.capture.program.files import own_modules
     from runstore.capture.secrets.issuers import is_token
     from runstore.model.query.parse import parse_query
 
     platform.platform()
+    distributions()
     own_modules()
     is_token("")
     parse_query("params.lr > 0.1 order by metrics.loss")

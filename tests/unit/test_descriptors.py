@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from runstore.storage.sqlite.descriptors import identity_of, is_whole, marked
+from runstore.storage.sqlite.descriptors import identity_of, is_whole, marked, new_descriptors
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such marks")
 
@@ -31,6 +31,19 @@ def asked():
         return os.fstat(number)
 
     return numbers, fstat
+
+
+def test_new_descriptors_are_told_from_those_before_and_after(opened, tmp_path):
+    os.close(opened[0])  # the first of the new ones fills the gap
+    new = []
+    with new_descriptors() as found:
+        new += [os.open(tmp_path, os.O_RDONLY), os.open(tmp_path / "other", os.O_RDONLY)]
+        assert found() == {one: identity_of(one) for one in new}
+        with new_descriptors():
+            pass
+        assert found() == {}
+    for one in new[opened[0] in new :]:
+        os.close(one)
 
 
 def entry(descriptor):

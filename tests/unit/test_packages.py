@@ -6,14 +6,17 @@ import subprocess
 import sys
 import zipfile
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
+from runstore.capture.machine import packages
 from runstore.capture.machine.environment import facts_of
 from runstore.capture.machine.packages import distributions
 
 # The library loads its parts late, which are not on the path of these tests.
 assert metadata.distribution("pytest").metadata["Name"]
+os_open = os.open
 LONG = "".join(f"Classifier: Number :: {number}\n" for number in range(500))
 HEADS = {
     "plain-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: Plain.Name\nVersion: 1.0\n",
@@ -129,6 +132,43 @@ def test_a_package_from_elsewhere_has_its_origin(tmp_path, monkeypatch, told, or
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
 
     assert distributions() == ([f"one==1{origin}"], [])
+
+
+def test_folders_are_read_once_until_they_change(tmp_path, monkeypatch):
+    """A program starts many runs, and packages may be installed meanwhile."""
+    opened = []
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(os, "open", lambda path, *how: opened.append(path) or os_open(path, *how))
+    monkeypatch.setattr(packages, "_STEP_NS", -packages._STEP_NS)  # as if it was later
+
+    def install(name, version):
+        about = tmp_path / "new"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+        place = tmp_path / f"{name}.dist-info"
+        if place.exists():
+            place.rename(tmp_path / "old")
+        about.rename(place)
+
+    install("one", 1)
+    install("two", 1)
+    assert distributions() == (["one==1", "two==1"], [])
+    opened.clear()
+    assert distributions() == (["one==1", "two==1"], [])
+    assert opened == []
+    install("two", 2)
+    assert distributions() == (["one==1", "two==2"], [])
+    assert {Path(one).parent.name for one in opened} == {"two.dist-info"}
+
+
+def test_folders_that_changed_just_now_are_read_again(tmp_path, monkeypatch):
+    """Their times may be the same after the next change."""
+    about = tmp_path / "one.dist-info"
+    about.mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    for version in (1, 2):
+        (about / "METADATA").write_text(f"Name: one\nVersion: {version}\n")
+        assert distributions() == ([f"one=={version}"], [])
 
 
 def test_another_finder_of_distributions_is_asked(tmp_path, monkeypatch):

@@ -105,4 +105,5 @@ def _masked(package: str) -> str:
     from runstore.capture.secrets import mask_text
 
     name, sign, origin = package.partition(" @ ")
-    return (name if _PLAIN.fullmatch(name) else mask_text(name)) + sign + mask_text(origin)
+    masked = name if _PLAIN.fullmatch(name) else mask_text(name)
+    return f"{masked}{sign}{mask_text(origin)}" if sign else masked

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib import machinery
@@ -22,6 +23,11 @@ _HEAD_BYTES = 1 << 12
 _REST_BYTES = 1 << 20
 # Errors that `importlib.metadata` treats as a missing file.
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+# A later change of a folder may have the same time: file systems count in up to two seconds.
+_STEP_NS = 2_000_000_000
+# Name, version and origin by folder, each with the status of the folder when it was read: programs
+# start many runs, and installers replace such folders as a whole.
+_known: dict[str, tuple[tuple[int, ...], tuple[str, str, str]]] = {}
 
 
 def python_values() -> dict[str, str]:
@@ -43,10 +49,10 @@ def distributions() -> tuple[list[str], list[str]]:
     broken: list[str] = []
 
     def add(place: Any) -> None:
-        name, version = _name_and_version(place)
+        name, version, origin = _described(place)
         # Folders of a partly removed package have no name.
         if name and name.lower() not in seen:
-            seen[name.lower()] = _line(name, version, place)
+            seen[name.lower()] = _line(name, version, origin)
 
     for place in _places(broken):
         attempt(partial(add, place), partial(_note, broken, partial(_named, place)))
@@ -133,6 +139,29 @@ def _text(place: Any, name: str, *, is_whole: bool = True) -> str:
     return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def _described(place: Any) -> tuple[str, str, str]:
+    """Return name, version and origin; from memory if the folder has not changed."""
+    status = _status_of(place)
+    if status and place in _known and _known[place][0] == status:
+        return _known[place][1]
+    described = (*_name_and_version(place), _origin(place))
+    if status and max(status[1:]) < time.time_ns() - _STEP_NS:
+        _known[place] = status, described
+    return described
+
+
+def _status_of(place: Any) -> tuple[int, ...]:
+    """Return inode and times of a folder whose files are never rewritten; else an empty tuple."""
+    is_replaced_as_a_whole = isinstance(place, str) and place.endswith(_INFOS[0])
+    if not is_replaced_as_a_whole or not os.path.isabs(place):  # noqa: PTH117 - text all along
+        return ()
+    try:
+        found = os.stat(place)  # noqa: PTH116 - text all along
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+
+
 def _name_and_version(place: Any) -> tuple[str, str]:
     """Return both without reading the description after them, which would take most of the time.
 
@@ -160,11 +189,10 @@ def _fields(text: str) -> tuple[str, str]:
     return found.get("name", ""), found.get("version", "")
 
 
-def _line(name: str, version: str, place: Any) -> str:
+def _line(name: str, version: str, origin: str) -> str:
     if not version:
         raise ValueError("it has no version")
-    commit = _origin(place)
-    return f"{name}=={version}" + (f" @ {commit}" if commit else "")
+    return f"{name}=={version}" + (f" @ {origin}" if origin else "")
 
 
 def _origin(place: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl as system
 import os
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fcntl import fcntl
 from itertools import count
@@ -26,7 +26,8 @@ _marks = count()
 # An import requires one; a file of points requires two while it is written.
 _IN_RESERVE = 6
 _USED_UP = {errno.EMFILE, errno.ENFILE}
-_LISTS = ("/proc/self/fd", "/dev/fd")
+# A connection opens three files that stay open; other threads may open some meanwhile.
+_NEXT = 10
 
 
 def identity_of(descriptor: int) -> tuple[int, int] | None:
@@ -82,19 +83,20 @@ def is_whole(
 
 @contextmanager
 def new_descriptors() -> Iterator[Callable[[], dict[int, tuple[int, int]]]]:
-    """Return a function that lists descriptors opened inside the block, by any thread.
+    """Return a function that lists the first descriptors opened inside the block, by any thread.
 
     Each comes with device and inode of its file. The list is empty if another such block began
     or ended meanwhile, because the descriptors could belong to it.
     """
-    turn, before = next(_turns), _in_use()
-    is_alone = before and not _open_blocks
+    turn, numbers = next(_turns), _next_numbers()
+    is_alone = not _open_blocks
     _open_blocks.append(turn)
 
     def opened() -> dict[int, tuple[int, int]]:
         if not is_alone or next(_turns) != turn + 1:
             return {}
-        return _in_use(before)
+        found = ((one, identity_of(one)) for one in numbers)
+        return {one: identity for one, identity in found if identity is not None}
 
     try:
         yield opened
@@ -106,14 +108,20 @@ _turns = count()
 _open_blocks: list[int] = []
 
 
-def _in_use(but: Container[int] = ()) -> dict[int, tuple[int, int]]:
-    for folder in _LISTS:
-        with suppress(OSError):
-            numbers = map(int, os.listdir(folder))  # noqa: PTH208 - for every connection
-            found = [(number, identity_of(number)) for number in numbers if number not in but]
-            # One of them belonged to the listing.
-            return {number: identity for number, identity in found if identity is not None}
-    return {}
+def _next_numbers() -> list[int]:
+    """Return the numbers that the next descriptors get: the lowest that are free.
+
+    Listing all open descriptors instead takes longer than opening a database.
+    """
+    numbers: list[int] = []
+    try:
+        with suppress(OSError):  # no more are free
+            while len(numbers) < _NEXT:
+                numbers.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    finally:
+        for one in numbers:
+            os.close(one)
+    return numbers
 
 
 def keep_for_ever(thing: object) -> None:

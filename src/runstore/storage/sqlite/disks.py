@@ -37,7 +37,9 @@ def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")
         lines = mountinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return False
-    return any(_type_of(line, wanted) in NETWORK_FILE_SYSTEMS for line in lines)
+    return any(
+        _type_of(line, wanted) in NETWORK_FILE_SYSTEMS for line in lines if f" {wanted} " in line
+    )
 
 
 def _type_of(line: str, device: str) -> str:
