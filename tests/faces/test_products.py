@@ -221,7 +221,7 @@ def test_a_killed_carrier_does_not_stop_the_experiment(folder):
         "    me = str(os.getpid())\n"
         "    found = subprocess.run(['ps', '-o', 'pid=,args=', '--ppid', me],\n"
         "                           capture_output=True, text=True).stdout\n"
-        "    carrier = [line for line in found.splitlines() if 'own_output' in line]\n"
+        "    carrier = [line for line in found.splitlines() if 'output_process' in line]\n"
         "    os.kill(int(carrier[0].split()[0]), signal.SIGKILL)\n"
         "    time.sleep(0.5)\n"
         "    print('after' * 50_000, flush=True)\n"

@@ -270,6 +270,11 @@ def test_exec_loads_what_it_uses(tmp_path):
     assert not loaded & NOT_FOR_EXEC
 
 
+def test_the_process_that_keeps_the_output_of_an_experiment_loads_little():
+    """The experiment waits for it at its end."""
+    assert loaded_by("import runstore.runner.output_process") & (LATER | HEAVY) == set()
+
+
 AT_THE_END = """
 import atexit, gc, sys
 atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count()))

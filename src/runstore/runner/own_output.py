@@ -7,29 +7,24 @@ that: code that prints and holds Python's lock would wait for a thread that wait
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import runstore
-from runstore.errors import visible
-from runstore.recording.output.keeper import OutputKeeper, masked_by_settings
-from runstore.runner.streams import Carrier, CommandStream, flush_own, open_channels
-from runstore.storage.files.spool import Spool
+from runstore.recording.output.keeper import masked_by_settings
+from runstore.runner.streams import flush_own, open_channels
 from runstore.storage.sqlite.descriptors import identity_of
 from runstore.user_warnings import warn
 
 # The carrier needs this package and the standard library, not the rest of the user's setup.
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from runstore.runner import own_output; "
-_CALL = "own_output.carry_for_parent(sys.argv[2:])"
-# Signals that a terminal or a batch system sends to all processes of a group: the carrier ends
-# when the experiment has ended, with everything that it printed.
-_FOR_THE_EXPERIMENT = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+_PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]);"
+    " from runstore.runner.output_process import carry_for_parent; carry_for_parent(sys.argv[2:])"
+)
 _PATIENCE_S = 10.0
 
 
@@ -83,7 +78,7 @@ class _Carried:
             f"{one.read_end}:{one.shown_on}:{int(one.is_terminal)}" for one in self._channels
         ]
         package = str(Path(runstore.__file__).parents[1])
-        program = [sys.executable, "-I", "-S", "-c", _PROGRAM + _CALL, package]
+        program = [sys.executable, "-I", "-S", "-c", _PROGRAM, package]
         used = [ended, *self._shown, *(one.read_end for one in self._channels)]
         is_masked = str(int(masked_by_settings()))  # a bare Python has nothing to read them with
         return subprocess.Popen(
@@ -138,32 +133,3 @@ class _Carried:
             )
             return
         self._close(*self._shown, *(one.read_end for one in self._channels))
-
-
-def carry_for_parent(words: list[str]) -> None:
-    """Do the carrier's work; the process that began it passes on its descriptors.
-
-    Args:
-        words: Store folder, uid, the descriptor that is closed at the end, 1 if secrets are
-            masked, and for stdout and stderr `<read end>:<shown on>:<is a terminal>`.
-    """
-    for name in _FOR_THE_EXPERIMENT:
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
-    warnings.showwarning = _say
-    channels = []
-    for name, word in zip(("stdout", "stderr"), words[4:], strict=True):
-        read_end, shown_on, is_terminal = map(int, word.split(":"))
-        channels.append(CommandStream(name, read_end, shown_on, -1, bool(is_terminal)))
-        for descriptor in (read_end, shown_on):
-            os.set_inheritable(descriptor, False)  # noqa: FBT003 - os's own
-    os.set_inheritable(int(words[2]), False)  # noqa: FBT003 - os's own
-    keeper = OutputKeeper(Spool(Path(words[0])), words[1], is_masked=words[3] == "1")
-    carrier = Carrier(tuple(channels), (keeper,), int(words[2]))
-    signal.signal(signal.SIGWINCH, lambda *_: carrier.resized())
-    carrier.carry()
-    carrier.close()
-    keeper.close()
-
-
-def _say(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"runstore: {visible(str(message))}\n")

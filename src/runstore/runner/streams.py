@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 from runstore.model.text.output import STDERR, STDOUT
@@ -22,11 +21,10 @@ _CHUNK_BYTES = 1 << 16
 _AFTER_END_S = 0.2
 
 
-@dataclass(slots=True)
 class CommandStream:
     """One stream of a command.
 
-    Attributes:
+    Args:
         name: `stdout` or `stderr`.
         read_end: Descriptor from which its output is read; -1 when it is closed.
         shown_on: Descriptor that it is shown on.
@@ -34,11 +32,16 @@ class CommandStream:
         is_terminal: Whether it is a pseudo-terminal.
     """
 
-    name: str
-    read_end: int
-    shown_on: int
-    write_end: int
-    is_terminal: bool
+    __slots__ = ("is_terminal", "name", "read_end", "shown_on", "write_end")
+
+    def __init__(
+        self, name: str, read_end: int, shown_on: int, write_end: int, *, is_terminal: bool
+    ) -> None:
+        self.name = name
+        self.read_end = read_end
+        self.shown_on = shown_on
+        self.write_end = write_end
+        self.is_terminal = is_terminal
 
 
 def open_channels(shown_on: tuple[int, int] = (1, 2)) -> tuple[CommandStream, CommandStream]:
