@@ -187,6 +187,8 @@ def _isolate(monkeypatch, place):
     # Without bytecode, each of the programs that tests start would compile what it imports.
     for name in (*ours, *terminal, "PYTHONDONTWRITEBYTECODE"):
         monkeypatch.delenv(name, raising=False)
+    # As in an activated environment: captures ask the `python` that a shell would start.
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     # Otherwise a run would get metrics of its own accord in a test that takes ten seconds.
     monkeypatch.setenv("RUNSTORE_SYSTEM_SAMPLES", "0")
     # What tests record is of no script, however pytest was started.
