@@ -61,10 +61,12 @@ def _ended(arguments, cwd, more, *, is_python=False):
     """Run a command; fork it, unless what was asked for needs an interpreter of its own."""
     environment = {**os.environ, **variables_in(cwd), "PYTHONWARNINGS": "", **more.pop("env", {})}
     text = more.pop("text", True)
+    typed = more.pop("input", "")
     is_usual = not is_python or arguments[0] in {"-c", "-m"} or not arguments[0].startswith("-")
     if is_usual and not more and command_server.can_run(environment):
         asked = {"cwd": cwd, "env": environment, "is_python": is_python}
-        return command_server.run(arguments, **asked, timeout=60, text=text)
+        given = {"stdin": typed.encode(), "text": text}
+        return command_server.run(arguments, **asked, **given, timeout=60)
     return subprocess.run(
         [sys.executable, *(() if is_python else ("-m", "runstore")), *arguments],
         cwd=cwd,
@@ -73,7 +75,7 @@ def _ended(arguments, cwd, more, *, is_python=False):
         text=text,
         check=False,
         timeout=60,
-        **{"stdin": subprocess.DEVNULL, **more},
+        **{**({"input": typed} if typed else {"stdin": subprocess.DEVNULL}), **more},
     )
 
 

@@ -22,12 +22,15 @@ PLAIN = "run = runstore.start_run('x', capture=False)\nrun.log(a=1.0)\n"
 BLOCK = "with runstore.start_run('x', capture=False) as run:\n    run.log(a=1.0)\n    "
 
 
-def ended(folder, code, *options):
+STRICT = "import warnings; warnings.simplefilter('error')\n"
+
+
+def ended(folder, code):
     """Run a program; return its run's status, exit status and error, and its own exit status."""
     program = "import asyncio, os, signal, sys, threading, time, runstore\n" + textwrap.dedent(
         code
     )
-    done = python(*options, "-c", program, cwd=folder)
+    done = python("-c", program, cwd=folder)
     with store_at(folder / ".runstore") as store:
         run = store.get("x#-1")
     return run.status.value, run.exit_code, run.error, done.returncode
@@ -166,7 +169,7 @@ def test_an_end_that_is_interrupted_is_written_all_the_same(tmp_path, after, the
     """Another Ctrl-C comes while the end is written; the end that came first counts."""
     code = textwrap.dedent(INTERRUPTED_END.format(after=after, then=then))
 
-    status, _, error, _ = ended(tmp_path, code, "-W", "error")
+    status, _, error, _ = ended(tmp_path, f"{STRICT}{code}")
 
     assert (status, error) == ("error", "first")
 

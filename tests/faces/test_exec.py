@@ -2,15 +2,15 @@
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import command_server
-from commands import messages, runstore
+from commands import messages, on_terminal, runstore
 from leaked_secrets import bytes_of
 from places import store_at
 from runstore import Status
@@ -225,7 +225,7 @@ def test_what_is_left_in_the_background_is_not_waited_for(folder):
 
 def test_a_reader_that_goes_away_ends_the_command(folder):
     ended = subprocess.run(
-        f"{sys.executable} -m runstore exec -- yes | head -n 1",
+        f"{shlex.join(command_server.client('runstore'))} exec -- yes | head -n 1",
         shell=True,
         cwd=folder,
         capture_output=True,
@@ -283,16 +283,14 @@ def test_a_full_disk_for_the_output_ends_nothing(folder):
 
 
 def test_output_that_cannot_be_shown_is_kept_with_a_message(folder):
-    with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run(
-            [sys.executable, "-m", "runstore", "exec", "--", "echo", "hello"],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+    ended = subprocess.run(
+        f"{shlex.join(command_server.client('runstore'))} exec -- echo hello > /dev/full",
+        shell=True,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
 
     assert "The rest of stdout cannot be shown: No space left on device." in ended.stderr
     assert kept_output(folder) == b"hello\n"
@@ -300,26 +298,11 @@ def test_output_that_cannot_be_shown_is_kept_with_a_message(folder):
 
 def test_on_a_terminal_the_command_has_one(folder):
     code = "import sys, os; print(sys.stdout.isatty(), *os.get_terminal_size())"
-    main, side = pty.openpty()
-    os.set_inheritable(side, True)
-    import fcntl
-    import struct
-    import termios
 
-    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", "exec", "--", sys.executable, "-c", code],
-        cwd=folder,
-        stdin=side,
-        stdout=side,
-        stderr=side,
-    )
-    os.close(side)
-    process.wait()
+    drawn = on_terminal("exec", "--", sys.executable, "-c", code, cwd=folder, columns=77, rows=33)
 
-    assert os.read(main, 1000).startswith(b"True 77 33\r\n")
+    assert drawn.startswith("True 77 33\r\n")
     assert kept_output(folder) == b"True 77 33\n"
-    os.close(main)
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_command_once(folder):

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+import commands
 import runstore
 from commands import but_the_first_line, messages
 from places import store_at
@@ -26,13 +27,21 @@ def refuse_threads():
 """
 
 
-def python(code, folder, shell_end="", **environment):
-    (folder / "program.py").write_text(code)
+STRICT = "import warnings; warnings.simplefilter('error')\n"
+
+
+def python(code, folder, **environment):
+    (folder / "program.py").write_text(STRICT + code)
+    return commands.python("program.py", cwd=folder, env=environment)
+
+
+def python_in_a_shell(code, folder, shell_end=""):
+    """Run a program in an interpreter that starts without some streams."""
+    (folder / "program.py").write_text(STRICT + code)
     return subprocess.run(
-        f"exec {sys.executable} -W error program.py {shell_end}",
+        f"exec {sys.executable} program.py {shell_end}",
         shell=True,
         cwd=folder,
-        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -182,7 +191,7 @@ def test_programs_are_recorded_although_standard_streams_are_closed(tmp_path, ne
         "for n in range(3000): run.log(n=n)\n"
     )
 
-    python(code + end, tmp_path, closed)
+    python_in_a_shell(code + end, tmp_path, closed)
 
     run = newest()
     assert run.status.is_final

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import command_server
 from commands import messages, runstore
 from places import store_at
 from runstore import Status
@@ -17,8 +19,6 @@ from runstore.errors import UsageError
 from runstore.recording.output.program_lines import Metrics, Saved, Tagged, parse_line, text_of
 
 pytestmark = pytest.mark.usefixtures("named_store")
-
-OURS = f"{sys.executable} -m runstore"
 
 
 @pytest.fixture
@@ -107,13 +107,14 @@ def test_a_shell_logs_saves_and_tags(tmp_path, newest):
 
 
 def test_commands_log_and_save(tmp_path, newest):
+    ours = shlex.join(command_server.client("runstore"))
     script = f"""
-        {OURS} metric loss=0.5 val/acc=0.25
-        {OURS} metric loss=0.25 --step 7
-        {OURS} metric loss=high || echo "refused with $?"
-        {OURS} metric loss=-1
-        echo weights > model; {OURS} save model; {OURS} save model other/name.bin
-        {OURS} save nothing || echo "refused with $?"
+        {ours} metric loss=0.5 val/acc=0.25
+        {ours} metric loss=0.25 --step 7
+        {ours} metric loss=high || echo "refused with $?"
+        {ours} metric loss=-1
+        echo weights > model; {ours} save model; {ours} save model other/name.bin
+        {ours} save nothing || echo "refused with $?"
     """
 
     ended = executed(tmp_path, script)
@@ -136,16 +137,10 @@ def test_lines_that_are_not_understood_end_nothing(tmp_path, newest):
 
 
 def test_points_can_be_read_while_the_program_runs(tmp_path):
-    script = (
-        "echo loss=0.5 >> $RUNSTORE_LOG; echo ready; read line; echo loss=0.25 >> $RUNSTORE_LOG"
-    )
-    process = subprocess.Popen(
-        [*OURS.split(), "exec", "--", "sh", "-c", script],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    os.mkfifo(tmp_path / "more")
+    script = "echo loss=0.5 >> $RUNSTORE_LOG; echo ready; cat more >> $RUNSTORE_LOG"
+    words = ("exec", "--", "sh", "-c", script)
+    process = command_server.Started(words, cwd=tmp_path, env=dict(os.environ))
     assert process.stdout.readline() == "ready\n"
 
     with store_at(tmp_path / "store") as store:
@@ -155,7 +150,9 @@ def test_points_can_be_read_while_the_program_runs(tmp_path):
             time.sleep(0.05)
             with contextlib.suppress(LookupError):
                 values = list(store.get("latest").metric("loss").values)
-        process.communicate("\n", timeout=100)
+        (tmp_path / "more").write_text("loss=0.25\n")
+        with process.stdout:
+            assert process.wait(timeout=100) == 0
 
         assert values == [0.5]
         assert list(store.get("latest").metric("loss").values) == [0.5, 0.25]
@@ -182,7 +179,7 @@ def test_many_writers_lose_no_line(tmp_path, newest):
 def test_lines_survive_that_everything_is_killed(tmp_path, newest, rounds):
     script = "for i in 0 1 2 3 4; do echo n=$i >> $RUNSTORE_LOG; done; echo ready; exec sleep 60"
     process = subprocess.Popen(
-        [*OURS.split(), "exec", "--", "sh", "-c", script],
+        [sys.executable, "-m", "runstore", "exec", "--", "sh", "-c", script],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         text=True,

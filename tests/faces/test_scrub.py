@@ -3,12 +3,11 @@
 import json
 import os
 import pty
-import subprocess
-import sys
 
 import pytest
 
-from commands import messages, runstore_here
+import command_server
+from commands import messages, runstore, runstore_here
 from leaked_secrets import SECRET, TOKEN, filled, places_of
 from runstore import ManagerStore, Store
 from runstore.errors import UsageError
@@ -175,10 +174,7 @@ def test_what_would_be_everywhere_is_refused(given):
 
 
 def typed(folder, *words, text):
-    return subprocess.run(
-        [sys.executable, "-m", "runstore", "scrub", *words],
-        cwd=folder, input=text, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    return runstore("scrub", *words, cwd=folder, input=text)
 
 
 def test_the_secret_comes_from_stdin(tmp_path):
@@ -202,10 +198,9 @@ def test_the_secret_comes_from_stdin(tmp_path):
 def test_the_secret_is_asked_for_on_a_terminal(tmp_path):
     filled(tmp_path / ".runstore")
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runstore", "scrub", "--secret"],
-        cwd=tmp_path, stdin=follower, stdout=follower, stderr=follower,
-    )  # fmt: skip
+    process = command_server.Command(
+        ["scrub", "--secret"], cwd=tmp_path, env=dict(os.environ), streams=(follower,) * 3
+    )
     os.close(follower)
     shown = b""
     for prompt, answer in ((b"Secret", SECRET), (b"permanently?", "y")):

@@ -1,13 +1,17 @@
 """Signals that come again and again while a run begins or ends do not lose its end."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
+from command_server import Program
+from commands import python
 from places import place, store_at
 from runstore import Status
 from runstore.recording import live_runs
@@ -34,18 +38,15 @@ PROGRAMS = {
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_is_interrupted_however_often_that_is_said(tmp_path, program, number):
     code = "import runstore, sys, time\n" + PROGRAMS[program]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, place(tmp_path / "store")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    process = Program(code, place(tmp_path / "store"))
     process.stdout.readline()
     if program == "starts":
         time.sleep(0.1)
-    while process.poll() is None:
-        process.send_signal(number)
+    while not process.has_ended():
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
         time.sleep(0.002)
-    process.stdout.close()
+    process.wait()
 
     with store_at(tmp_path / "store") as store:
         kept = store.list()
@@ -64,19 +65,11 @@ def test_a_signal_ends_a_program_by_default_once_no_run_is_left(tmp_path, by_thr
         "try: signal.raise_signal(signal.SIGTERM)\n"
         "finally: print('unwound')\n"
     )
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            code,
-            place(tmp_path / "store"),
-            *(["thread"] if by_thread else []),
-        ],
-        capture_output=True,
-        check=False,
-    )
+    more = ["thread"] if by_thread else []
 
-    assert (ended.returncode, ended.stdout) == (-signal.SIGTERM, b"")
+    ended = python("-c", code, place(tmp_path / "store"), *more, cwd=tmp_path)
+
+    assert (ended.returncode, ended.stdout) == (-signal.SIGTERM, "")
 
 
 def test_signals_are_given_back_with_the_end_of_the_last_run(tmp_path):
@@ -90,12 +83,7 @@ def test_signals_are_given_back_with_the_end_of_the_last_run(tmp_path):
         "    seen.append(is_ours())\n"
         "print(seen, is_ours())\n"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code, place(tmp_path / "store")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    ended = python("-c", code, place(tmp_path / "store"), cwd=tmp_path)
 
     assert ended.stdout == "[False, True, True] False\n"
 
