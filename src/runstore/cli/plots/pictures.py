@@ -29,9 +29,11 @@ def write_picture(plot: Plot, file: Path, width: int | None, height: int | None)
         StoreUnavailableError: The file cannot be written.
     """
     figure = _figure(plot, (width or _WIDTH) / _DPI, (height or _HEIGHT) / _DPI)
+    from matplotlib import rc_context
+
     kind = file.suffix.lower()[1:]
-    with written_aside(file) as aside:
-        # Without a creation time, the same plot is the same file.
+    # Without a creation time and random identifiers, the same plot is the same file.
+    with written_aside(file) as aside, rc_context({"svg.hashsalt": "runstore"}):
         about = (
             {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else {}
         )
