@@ -22,13 +22,14 @@ def runstore(*arguments, cwd, **more):
     return _ended(arguments, cwd, more)
 
 
-def runstore_here(*arguments, cwd, **more):
+def runstore_here(*arguments, cwd, text=True, **more):
     """Run `runstore` in this process, which takes half as long: for tests of what it prints.
 
-    With more than a folder it has a process of its own, as tests of its start and its end need.
+    With an environment and the like it has a process of its own, as tests of its start and its
+    end need.
     """
     if more:
-        return runstore(*arguments, cwd=cwd, **more)
+        return runstore(*arguments, cwd=cwd, text=text, **more)
     from runstore import started_in
     from runstore.cli.main import main
 
@@ -48,7 +49,8 @@ def runstore_here(*arguments, cwd, **more):
         texts = []
         for stream in printed:
             stream.flush()
-            texts.append(stream.buffer.getvalue().decode())
+            data = stream.buffer.getvalue()
+            texts.append(data.decode() if text else data)
     return subprocess.CompletedProcess(arguments, end.value.code or 0, *texts)
 
 

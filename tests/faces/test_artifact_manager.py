@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import string
-import subprocess
 import sys
 import warnings
 from datetime import datetime
@@ -16,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from command_server import Program
 from places import place, store_at
 from runstore import (
     ArtifactManager,
@@ -209,12 +209,10 @@ print("begun", flush=True)
 def test_run_that_is_stopped_is_interrupted(project, begin, number):
     # Python itself sleeps on when a signal comes in the moment before its system call.
     script = SCRIPT.format(begin=begin, body="for _ in range(600): time.sleep(0.1)")
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout.readline() == b"begun\n"
+    process = Program(script, cwd=project)
+    assert process.stdout.readline() == "begun\n"
     os.kill(process.pid, number)
-    process.communicate(timeout=100)
+    process.wait()
 
     with store_at(project / "data") as store:
         assert store.get("stopped#1").status is Status.INTERRUPTED

@@ -10,7 +10,6 @@ import sys
 import pandas as pd
 import pytest
 
-import command_server
 from commands import messages, on_terminal
 from commands import runstore_here as runstore
 from places import shared_at, store_at, variables_in
@@ -285,12 +284,6 @@ def long(tmp_path_factory, engine):
     return folder
 
 
-@pytest.fixture(scope="module")
-def _loaded():
-    command_server.load("pyarrow.parquet", "pandas")
-
-
-@pytest.mark.usefixtures("_loaded")
 @pytest.mark.parametrize("form", ["json", "jsonl", "csv", "markdown", "parquet", "--json"])
 @pytest.mark.parametrize(
     ("words", "count"), [([], 60), (["metrics.loss >= 5"], 55), (["-n", "7"], 7), (["--all"], 60)]

@@ -168,14 +168,14 @@ def test_output_is_searched_in_the_details(store):
     async def look():
         async with shown(store, size=(100, 60)) as (app, pilot):
             await pilot.press("enter")
-            await until(pilot, lambda: "line 199" in screen(app))
+            await until(pilot, lambda: "line 99" in screen(app))
             await pilot.press("slash", *"NE 7")
             await until(pilot, lambda: "output with 'NE 7'" in screen(app))
             found = [line.split() for line in screen(app).splitlines() if "q line" in line]
             assert [line[0] for line in found] == ["8", *(str(n) for n in range(71, 81))]
             assert "Ctrl-C quit" in screen(app)
             await pilot.press("enter", "escape")
-            await until(pilot, lambda: "line 199" in screen(app))
+            await until(pilot, lambda: "line 99" in screen(app))
             await pilot.press("slash", *"zz")
             await until(pilot, lambda: "no line contains 'zz'" in screen(app))
             await pilot.press("escape", "escape")
@@ -183,7 +183,7 @@ def test_output_is_searched_in_the_details(store):
 
     with store.start("fit", capture=False) as run:
         run.keep_output()
-        for number in range(200):
+        for number in range(100):
             print("q line", number)
     asyncio.run(look())
 

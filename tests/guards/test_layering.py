@@ -95,15 +95,19 @@ def _imports_of(file):
             assert node.level == 0, f"{file}:{node.lineno}: a relative import"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                is_module = SOURCE.joinpath(*whole.split(".")[1:]).with_suffix(".py").exists()
-                is_room = SOURCE.joinpath(*whole.split(".")[1:], "__init__.py").exists()
-                yield (whole if is_module or is_room else node.module), node.lineno
+                yield (whole if whole in modules() else node.module), node.lineno
 
 
+@cache
 def sources():
     files = [one for one in SOURCE.rglob("*.py") if "project_template" not in one.parts]
     assert len(files) > 40
     return files
+
+
+@cache
+def modules():
+    return {name_of(file) for file in sources()}
 
 
 def edges():

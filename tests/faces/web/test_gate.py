@@ -74,13 +74,13 @@ def test_names_of_this_machine_are_served(client, host):
         "127.0.0.1%00.evil.example", "xn--localhost-x",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("address", ["/", "/api/v1/store", "/?token=x"])
-def test_other_names_are_not_served(client, host, address):
+def test_other_names_are_not_served(client, host):
     """A page of another site could have its own name lead to this machine."""
-    response = client.get(address, headers={"Host": host})
+    for address in ("/", "/api/v1/store", "/?token=x"):
+        response = client.get(address, headers={"Host": host})
 
-    assert code(response) == (403, "host")
-    assert "--allowed-host" in response.json()["error"]["hint"]
+        assert code(response) == (403, "host"), address
+        assert "--allowed-host" in response.json()["error"]["hint"]
 
 
 def test_two_hosts_are_none(served):
@@ -224,12 +224,12 @@ def test_what_a_form_of_another_site_can_send_changes_nothing(client, served, me
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_strangers_reach_nothing(stranger, method, address):
-    response = stranger.request(method, address)
+def test_strangers_reach_nothing(stranger, method):
+    for address in ADDRESSES:
+        response = stranger.request(method, address)
 
-    assert response.status_code == 401, (method, address, response.text)
-    assert method == "HEAD" or code(response) == (401, "unauthorized")
+        assert response.status_code == 401, (address, response.text)
+        assert method == "HEAD" or code(response) == (401, "unauthorized"), address
 
 
 @pytest.mark.parametrize(
