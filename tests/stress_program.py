@@ -24,7 +24,7 @@ import warnings
 import runstore
 
 THREADS, SPAWNED = 8, 3
-SECONDS = 1.5
+SECONDS = 1.0
 POINTS, TAGS, FILES = range(3)
 WRITERS = [f"thread{n}" for n in range(THREADS)]
 WRITERS += [f"spawned{n}" for n in range(SPAWNED)] + ["forked", "signal", "finalizer"]

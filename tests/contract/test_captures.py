@@ -31,7 +31,7 @@ def test_many_quick_starts_share_their_readings(repository, tmp_path_factory):
     store = Store.open(tmp_path_factory.mktemp("runs"))
     before = threading.active_count()
     uids = []
-    for _ in range(60):
+    for _ in range(20):
         run = store.start("fit")
         uids.append(run.uid)
         run.finish()
@@ -52,7 +52,7 @@ def test_no_more_than_one_thread_reads(repository):
         import os, runstore
         store = runstore.Store.open("runs")
         most = 0
-        for number in range(150):
+        for number in range(40):
             store.start("fit").finish()
             most = max(most, len(os.listdir("/proc/self/task")))
         print(most)

@@ -166,7 +166,7 @@ def plant(store, place, thing, private):
 @pytest.mark.timeout(3600)
 def test_no_command_leaves_the_store(recorded, is_full_campaign):
     @settings(
-        max_examples=300 if is_full_campaign else 3,
+        max_examples=300 if is_full_campaign else 2,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -240,7 +240,7 @@ GOES_BACK = [("log", None, "on", 100, []), *[("log", None, "back", 45, [])] * 8]
 @pytest.mark.folder_only
 @example(life=GOES_BACK, windows=[("step", None, None, 1), ("step", None, None, 3)])
 @given(
-    life=st.lists(STEPS_OF_LIFE, max_size=12), windows=st.lists(WINDOWS, min_size=1, max_size=5)
+    life=st.lists(STEPS_OF_LIFE, max_size=12), windows=st.lists(WINDOWS, min_size=1, max_size=3)
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_every_level_says_what_the_points_say(small, store, life, windows):

@@ -342,7 +342,7 @@ def test_a_store_that_is_remade_again_and_again_hurts_nobody(location, campaign_
     """Or replaced, while older stores of the same process go on: heartbeats, captures, threads."""
     ended = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(REMADE),
-         str(location), str(campaign_rounds * 3 // 2)],
+         str(location), str(campaign_rounds)],
         capture_output=True, text=True, check=False, timeout=110,
     )  # fmt: skip
 

@@ -2,11 +2,13 @@
 
 import os
 import random
+import shutil
 import time
 
 import pytest
 
 from command_server import Program
+from runstore import Store
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.fulltext.index_file import SEARCH
 
@@ -41,18 +43,27 @@ with Store.open(sys.argv[1]) as store:
 """
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The folder of a store with runs, some with output, that is copied, never changed."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with Store.open(folder) as store:
+        for number in range(RUNS):
+            run = store.start("fit", notes=f"note {number}", capture=False)
+            if number % 10 == 0:
+                keeper = OutputKeeper(store.backend.spool, run.uid)
+                for line in range(400):
+                    keeper.feed("stdout", f"step {line} of {number}\n".encode())
+                keeper.close()
+                run.execution.has_output = True
+            run.finish()
+    return folder
+
+
 @pytest.fixture
-def filled(store):
-    for number in range(RUNS):
-        run = store.start("fit", notes=f"note {number}", capture=False)
-        if number % 10 == 0:
-            keeper = OutputKeeper(store.backend.spool, run.uid)
-            for line in range(400):
-                keeper.feed("stdout", f"step {line} of {number}\n".encode())
-            keeper.close()
-            run.execution.has_output = True
-        run.finish()
-    return store
+def filled(recorded, tmp_path):
+    with Store.open(shutil.copytree(recorded, tmp_path / "store")) as store:
+        yield store
 
 
 def expected(text, numbers, field):

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 _STEP = 0.12
 _NOTHING = 1e-20  # of a sum of about one
-_ACCURATE = 1e-9  # Newton's method doubles the digits, so the step after this one is rounding
+_ACCURATE = 1e-7  # Newton's method doubles the digits, so the step after this one is rounding
 
 
 def _nodes() -> list[tuple[float, float]]:
@@ -82,8 +82,9 @@ def t_quantile(freedom: float, share: float) -> float:
         share: Between 0 and 1, such as 0.975.
     """
     tail = min(share, 1 - share)
-    s, step = 0.0, math.inf
-    # The logarithm of the tail is concave, so Newton's method converges from anywhere.
+    # The logarithm of the tail is concave, so Newton's method converges from anywhere; it begins
+    # where cosh(s)**-freedom, which the tail is roughly proportional to, has fallen as far.
+    s, step = 2 * math.asinh(math.sqrt(math.expm1(-math.log(2 * tail) / freedom) / 2)), math.inf
     while tail < 0.5 and abs(step) > _ACCURATE * s:  # noqa: PLR2004 - the median is zero
         rest = _beyond(freedom, s)
         step = rest * (math.log(rest / _whole(freedom) / tail) - freedom * _log_cosh(s))
