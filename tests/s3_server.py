@@ -4,12 +4,14 @@ import atexit
 import itertools
 import logging
 import os
+import threading
 from datetime import datetime, timedelta, timezone
 from functools import cache
 
 import boto3
+from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
+from werkzeug.serving import make_server
 
 _numbers = itertools.count(1)
 VARIABLES = {
@@ -26,10 +28,12 @@ VARIABLES = {
 def server():
     """Return the URL of the server; it is started on the first call."""
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    started = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    started.start()
-    atexit.register(started.stop)
-    return "http://{}:{}".format(*started.get_host_and_port())
+    # moto's own server finds out for each request which of all services it is for.
+    app = create_backend_app("s3")
+    started = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    threading.Thread(target=started.serve_forever, daemon=True).start()
+    atexit.register(started.shutdown)
+    return f"http://127.0.0.1:{started.port}"
 
 
 def variables():
