@@ -1,6 +1,5 @@
 """Cleaning up: what is predicted is what is freed, and nothing that a run needs ever goes."""
 
-import multiprocessing
 import random
 import sqlite3
 import time
@@ -198,40 +197,37 @@ def test_the_database_file_shrinks_on_request(store):
 # At the same time
 
 
-def save_again_and_again(folder, number, until):
-    with Store.open(folder) as store:
-        count = 0
-        while time.monotonic() < until or count < 15:
-            run = store.start("busy", capture=False)
-            # The same contents as others, so that they are released and wanted all the time.
-            run.save("model.bin", b"contents %d" % (count % 3))
-            run.finish()
-            if count % 2:
-                store.delete(run.uid)
-            count += 1
-
-
-def clean_up_again_and_again(folder, number, until):
-    with Store.open(folder) as store:
-        while time.monotonic() < until:
-            store.collect_garbage(older_than=AT_ONCE)
+SAVING = """
+import sys, time
+from runstore import Store
+with Store.open(sys.argv[1]) as store:
+    count = 0
+    while time.monotonic() < float(sys.argv[2]) or count < 15:
+        run = store.start("busy", capture=False)
+        # The same contents as others, so that they are released and wanted all the time.
+        run.save("model.bin", b"contents %d" % (count % 3))
+        run.finish()
+        if count % 2:
+            store.delete(run.uid)
+        count += 1
+"""
+CLEANING = """
+import sys, time
+from datetime import timedelta
+from runstore import Store
+with Store.open(sys.argv[1]) as store:
+    while time.monotonic() < float(sys.argv[2]):
+        store.collect_garbage(older_than=timedelta(0))
+"""
 
 
 def test_saving_and_cleaning_up_at_once_lose_nothing(location, campaign_rounds):
-    Store.open(location).close()
-    context = multiprocessing.get_context("spawn")
-    until = time.monotonic() + campaign_rounds / 8
-    work = [save_again_and_again] * 3 + [clean_up_again_and_again] * 2
-    processes = [
-        context.Process(target=one, args=(location, number, until))
-        for number, one in enumerate(work)
-    ]
-    for one in processes:
-        one.start()
-    for one in processes:
-        one.join()
+    until = time.monotonic() + campaign_rounds / 16
+    work = [SAVING] * 3 + [CLEANING] * 2
+    processes = [Program(one, location, until) for one in work]
 
-    assert [one.exitcode for one in processes] == [0] * len(work)
+    assert [one.communicate() for one in processes] == [("", "")] * len(work)
+    assert [one.returncode for one in processes] == [0] * len(work)
     with Store.open(location) as store:
         store.collect_garbage(older_than=AT_ONCE)
         for run in store.find(limit=None):
@@ -271,7 +267,7 @@ def test_whatever_ends_it_in_the_middle_the_next_one_goes_on(location, campaign_
     with Store.open(location) as store:
         for n in range(campaign_rounds):
             kept = ended(store, b"kept %d" % n)
-            store.delete([ended(store, b"%d %d" % (n, k) * 100) for k in range(30)])
+            store.delete([ended(store, b"%d %d" % (n, k) * 100) for k in range(15)])
             process = Program(KILLED, location)
             process.stdout.readline()
             time.sleep(0.002 * (n % 10))
