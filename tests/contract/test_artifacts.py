@@ -294,6 +294,19 @@ def test_damaged_contents_are_never_given(store, run, tmp_path):
     assert list((tmp_path / "out").glob("*")) == []
 
 
+def test_what_is_whole_is_downloaded_beside_damaged_contents(store, run, tmp_path):
+    for name in ("a.bin", "b.bin", "c.bin"):
+        run.save(name, name.encode())
+    damage(store, run)
+
+    with pytest.raises(StoreCorruptError) as found:
+        run.record.download(to=tmp_path / "out")
+
+    assert "'a.bin' could not be written" in found.value.what
+    assert found.value.kept == "Other files written: 2."
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["b.bin", "c.bin"]
+
+
 @pytest.mark.folder_only
 def test_damaged_contents_are_mended_by_the_same(store, run):
     run.save("a.bin", b"right")

@@ -12,6 +12,7 @@ import pytest
 from commands import messages, python, runstore, runstore_here
 from places import store_at
 from runstore.inflight.deferred import Deferred
+from searching import change_contents
 
 
 @pytest.fixture
@@ -90,6 +91,21 @@ def test_files_that_cannot_be_written_are_named(saved):
     assert (ended.returncode, ended.stdout.split()) == (1, ["out/loss.csv"])
     assert {"'../a.txt'", "'../b.txt'"} <= set(ended.stderr.split())
     assert runstore_here("download", "fit#1", "./loss.csv", "-o", "out", cwd=saved).returncode == 2
+
+
+def test_files_beside_damaged_ones_are_written(saved):
+    with store_at(saved / ".runstore") as store:
+        for name in ("m/a.txt", "loss.csv"):
+            artifact = store.get("fit#1").artifacts[name]
+            change_contents(store, artifact.digest, bytes.swapcase)
+
+    ended = runstore_here("download", "fit#1", "m", "loss.csv", "m/b.txt", "-o", "out", cwd=saved)
+
+    assert (ended.returncode, ended.stdout.split()) == (5, ["out/m/b.txt"])
+    told = messages(ended)
+    assert "'loss.csv' could not be written. " in told[0]
+    assert "'m/a.txt' could not be written. " in told[1]
+    assert "Other files written: 1." in told[2]
 
 
 def test_a_file_can_be_printed(saved):

@@ -10,7 +10,14 @@ from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from runstore import current
-from runstore.errors import InvalidValueError, NotFoundError, StoreError, StoreUnavailableError
+from runstore.errors import (
+    InvalidValueError,
+    NotFoundError,
+    RunstoreError,
+    StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
+)
 from runstore.model import arguments
 from runstore.model.artifacts import Artifact, Input, artifact_path, why_no_name
 from runstore.storage.backend import Backend
@@ -61,11 +68,15 @@ class Reading:
         wanted = _with_names(self._wanted(run, path))
         folder = Path(arguments.path(to, "to"))
         written: list[Path] = []
+        lost: dict[str, RunstoreError] = {}
         for one in wanted:
             target = folder / one.path
             _check_inside(target, folder)
             try:
                 self._backend.objects.copy_to(one.digest, one.size_bytes, target, link=link)
+            except (NotFoundError, StoreCorruptError) as error:
+                lost[one.path] = error
+                continue
             except StoreError:
                 raise
             except OSError as error:
@@ -74,6 +85,8 @@ class Reading:
                     kept=f"{len(written)} files were written; the store was not changed.",
                 ) from error
             written.append(target)
+        if lost:
+            raise _not_whole(run, lost, len(written))
         self._note_use(run, wanted)
         return tuple(written)
 
@@ -151,6 +164,19 @@ def _with_names(wanted: Sequence[Artifact]) -> list[Artifact]:
         raise InvalidValueError(told, kept="Nothing was written.", hint="Print it with --to -.")
     warn(told)
     return [one for one in wanted if one.path not in wrong]
+
+
+def _not_whole(run: Run, lost: dict[str, RunstoreError], written: int) -> RunstoreError:
+    """Return the error for contents that are missing or damaged, after writing the others."""
+    from runstore.model.display.suggestions import some_of
+
+    first = next(iter(lost.values()))
+    names = some_of([f"{path!r:.100}" for path in lost], _NAMES_TOLD)
+    return type(first)(
+        f"{run.reference}: {names} could not be written. {first.what}",
+        kept=f"Other files written: {written}.",
+        hint=first.hint,
+    )
 
 
 def _check_inside(target: Path, folder: Path) -> None:

@@ -298,7 +298,7 @@ class Run:
 
         Raises:
             NotFoundError: There is no such artifact, or its contents are missing.
-            StoreCorruptError: The contents were changed or damaged; they were not written.
+            StoreCorruptError: Contents were changed or damaged; all others were written.
         """
         return self._source.download(self, path, to, link=link)
 

@@ -16,9 +16,10 @@ from runstore.cli.options import run_argument
 from runstore.cli.output import say
 from runstore.cli.words import one_run
 from runstore.config import is_there
-from runstore.errors import UsageError
+from runstore.errors import NotFoundError, RunstoreError, StoreCorruptError, UsageError
 from runstore.model.artifacts import why_no_name
 from runstore.model.run import Run
+from runstore.user_warnings import warn
 
 
 @click.command(short_help="Write the saved files of a run to a folder.")
@@ -51,8 +52,9 @@ def command(
 ) -> None:
     """Write the artifacts of RUN at PATHS (default: all) to a folder.
 
-    A path can be a folder of artifacts. Each file is first verified by its digest. The exit code
-    is 1 if an artifact was left out, because its path is no valid name of a file.
+    A path can be a folder of artifacts. Each file is first verified by its digest; if one is
+    missing or damaged, the others are written. The exit code is 1 if an artifact was left out,
+    because its path is no valid name of a file.
 
     \b
     runstore download mnist#7
@@ -67,10 +69,20 @@ def command(
         if not overwrite:
             _check_free(Path(to) / path for path in wanted if why_no_name(path) is None)
         left = {Path(to) / path for path in wanted}
+        lost: list[RunstoreError] = []
         for path in paths or (None,):
-            for file in found.download(path, to, link=link):
+            try:
+                written = found.download(path, to, link=link)
+            except (NotFoundError, StoreCorruptError) as error:
+                lost.append(error)
+                continue
+            for file in written:
                 say(str(file))
                 left.discard(file)
+    for other in lost[1:]:
+        warn(str(other))
+    if lost:
+        raise lost[0]
     if left:
         context.exit(FAILED)  # a warning named them
 
