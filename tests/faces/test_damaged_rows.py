@@ -7,9 +7,9 @@ import shutil
 import signal
 import sqlite3
 import struct
-import subprocess
 import sys
 import tempfile
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -220,29 +220,23 @@ def test_a_text_too_long_for_the_memory_is_left_out(store, capfd, monkeypatch):
     assert "exp_2" in run_here(capfd, store, "doctor")[1]
 
 
-def test_of_many_long_texts_only_as_much_is_read_as_there_is_memory_for(store, tmp_path):
+def test_of_many_long_texts_only_as_much_is_read_as_there_is_memory_for(store, monkeypatch):
     if sys.version_info < (3, 11):
         pytest.skip("before Python 3.11, no limit can be set")
-    change(store, "UPDATE runs SET error = printf('%.*c', 20000000, 'x')")
-    code = (
-        "import sys; from memory import peak_bytes; from runstore import Store;"
-        "store = Store.open(sys.argv[1]);"
-        "print(*[len(run.damaged) for run in store.list()]);"
-        "print(store.get('exp#1').error == 'x' * 20000000);"
-        "print(peak_bytes())"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(store)],
-        cwd=Path(__file__).parents[1],  # for `memory`
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    for module in (sqlite, stored_runs):
+        monkeypatch.setattr(module, "LONGEST_READ", 4 << 20)
+    change(store, "UPDATE runs SET error = printf('%.*c', 2500000, 'x')")
 
-    *counts, is_whole, peak = ended.stdout.split()
-    assert counts == ["1"] * 4
-    assert is_whole == "True"
-    assert int(peak) < 500_000_000
+    with Store.open(store) as opened:
+        tracemalloc.start()
+        counts = [len(run.damaged) for run in opened.list()]
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        whole = opened.get("exp#1").error
+
+    assert counts == [1] * 4
+    assert peak < 8_000_000  # all of them are 10 million bytes
+    assert whole == "x" * 2_500_000
 
 
 # What somebody else put into the database
@@ -357,7 +351,7 @@ def test_no_cell_is_a_bug_or_a_hang_of_any_command(
     )
 
     @settings(
-        max_examples=400 if is_full_campaign else 6,
+        max_examples=400 if is_full_campaign else 4,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
@@ -404,7 +398,7 @@ def test_a_manager_store_goes_on_beside_any_cell(made, tmp_path, is_full_campaig
     """Each method of Curifactory's class works, or says what is wrong with the store."""
 
     @settings(
-        max_examples=300 if is_full_campaign else 10,
+        max_examples=300 if is_full_campaign else 6,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.folder_only("is about the ranking")
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "planted_causes.py"
-SHORT = 8
+SHORT = 5
 
 
 def loaded():
