@@ -3,6 +3,7 @@
 import gc
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,22 @@ def campaign_rounds(request):
 def is_full_campaign(request):
     """Whether campaigns run in their full length."""
     return request.config.getoption("--campaign")
+
+
+@pytest.fixture(scope="session")
+def _folders(tmp_path_factory):
+    """The folder of all tests, and their numbers."""
+    return tmp_path_factory.mktemp("tests", numbered=False), itertools.count()
+
+
+@pytest.fixture
+def tmp_path(_folders, request):
+    """A new folder; pytest's own looks for a free number among those of all tests before it."""
+    top, numbers = _folders
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = top / f"{name}{next(numbers)}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 @pytest.fixture(scope="session")
