@@ -151,14 +151,14 @@ def is_full_campaign(request):
 @pytest.fixture(scope="session")
 def _folders(tmp_path_factory):
     """The folder of all tests, and their numbers."""
-    return tmp_path_factory.mktemp("tests", numbered=False), itertools.count()
+    return tmp_path_factory.mktemp("t", numbered=False), itertools.count()
 
 
 @pytest.fixture
 def tmp_path(_folders, request):
-    """A new folder; pytest's own looks for a free number among those of all tests before it."""
+    """A new folder; the fixture of pytest looks for a number among the folders of all tests."""
     top, numbers = _folders
-    name = re.sub(r"\W", "_", request.node.name)[:30]
+    name = re.sub(r"\W", "_", request.node.name)[:25]  # a path of a socket is short
     folder = top / f"{name}{next(numbers)}"
     folder.mkdir(mode=0o700)
     return folder
