@@ -1,5 +1,6 @@
 """Running the command line as a user does: a process of its own."""
 
+import contextlib
 import fcntl
 import io
 import os
@@ -8,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import warnings
 from functools import partial
 
@@ -30,28 +32,34 @@ def runstore_here(*arguments, cwd, text=True, **more):
     """
     if more:
         return runstore(*arguments, cwd=cwd, text=text, **more)
+    printed = [io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2)]
+    ended = _run_here(arguments, cwd, variables_in(cwd), *printed)
+    data = [stream.buffer.getvalue() for stream in printed]
+    return subprocess.CompletedProcess(
+        arguments, ended, *(one.decode() if text else one for one in data)
+    )
+
+
+def _run_here(arguments, cwd, variables, stdout, stderr):
+    """Run `runstore` in this process; return its exit status."""
     from runstore import started_in
     from runstore.cli.main import main
 
-    printed = [io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2)]
     words = [os.fspath(one) for one in arguments]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as an interpreter does
         patch.chdir(cwd)
-        for name, value in variables_in(cwd).items():
+        for name, value in variables.items():
             patch.setenv(name, value)
         patch.setattr(started_in, "STARTED_IN", str(cwd))
         patch.setattr(sys, "argv", ["runstore", *words])
-        for name, stream in zip(("stdout", "stderr"), printed, strict=True):
-            patch.setattr(sys, name, stream)
+        patch.setattr(sys, "stdout", stdout)
+        patch.setattr(sys, "stderr", stderr)
         with pytest.raises(SystemExit) as end:
             main(words)
-        texts = []
-        for stream in printed:
-            stream.flush()
-            data = stream.buffer.getvalue()
-            texts.append(data.decode() if text else data)
-    return subprocess.CompletedProcess(arguments, end.value.code or 0, *texts)
+        stdout.flush()
+        stderr.flush()
+    return end.value.code or 0
 
 
 def python(*arguments, cwd, **more):
@@ -110,12 +118,43 @@ def open_to_all(folder):
 
 
 def on_terminal(*arguments, cwd, columns=100, rows=40, **environment):
-    """Return what `runstore` draws on a terminal of this size, colours and errors with it."""
-    inherited = {name: os.environ[name] for name in os.environ.keys() - {"COLUMNS", "LINES"}}
-    env = {**inherited, **variables_in(cwd), "TERM": "xterm-256color", "PAGER": "", **environment}
-    ended, drawn = _at_terminal(arguments, cwd=cwd, env=env, size=(rows, columns))
-    assert ended == 0, drawn
-    return drawn
+    """Return what `runstore` draws on a terminal of this size, colours and errors with it.
+
+    It runs in this process, whose standard streams are the terminal meanwhile.
+    """
+    variables = {**variables_in(cwd), "TERM": "xterm-256color", "PAGER": "", **environment}
+    main, side = _terminal(rows, columns)
+    drawn = []
+    reader = threading.Thread(target=lambda: drawn.extend(iter(partial(_read, main), b"")))
+    reader.start()
+    with _standard_streams(side), os.fdopen(side, "w", 1, "utf-8", newline="") as screen:
+        ended = _run_here(arguments, cwd, variables, screen, screen)
+    reader.join()
+    os.close(main)
+    text = b"".join(drawn).decode()
+    assert ended == 0, text
+    return text
+
+
+@contextlib.contextmanager
+def _standard_streams(terminal):
+    """Let the standard streams of this process be a terminal."""
+    before = [os.dup(stream) for stream in range(3)]
+    try:
+        for stream in range(3):
+            os.dup2(terminal, stream)
+        yield
+    finally:
+        for stream, one in enumerate(before):
+            os.dup2(one, stream)
+            os.close(one)
+
+
+def _terminal(rows, columns):
+    """Return both sides of a new terminal of this size."""
+    main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    return main, side
 
 
 def answered(answer, *arguments, cwd):
@@ -124,9 +163,8 @@ def answered(answer, *arguments, cwd):
     return _at_terminal(arguments, cwd=cwd, env=env, typed=f"{answer}\n")
 
 
-def _at_terminal(arguments, *, cwd, env, size=(0, 0), typed=""):
-    main, side = pty.openpty()
-    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+def _at_terminal(arguments, *, cwd, env, typed):
+    main, side = _terminal(0, 0)
     env = {**env, "PYTHONWARNINGS": ""}
     if command_server.can_run(env):
         process = command_server.Command(arguments, cwd=cwd, env=env, streams=(side,) * 3)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import command_server
-from commands import on_terminal, python, runstore
+from commands import answered, on_terminal, python, runstore
 from runstore import Store
 
 pytestmark = pytest.mark.folder_only("is about the commands of these tests")
@@ -48,13 +48,15 @@ def test_both_print_and_end_alike(folder, words):
     assert forked.returncode == alone.returncode
 
 
-def test_both_draw_alike_on_a_terminal(folder):
+def test_all_draw_alike_on_a_terminal(folder, monkeypatch):
     words = ("diff", "fit#1", "fit#2", "--only", "params")
-    of_its_own = {"PYTHONHASHSEED": "1"}  # a setting of interpreters
 
-    forked, alone = (on_terminal(*words, cwd=folder, **more) for more in ({}, of_its_own))
+    here = on_terminal(*words, cwd=folder, columns=80)
+    _, forked = answered("", *words, cwd=folder)
+    monkeypatch.setenv("PYTHONHASHSEED", "1")  # a setting of interpreters
+    _, alone = answered("", *words, cwd=folder)
 
-    assert forked == alone
+    assert here.strip() == forked.strip() == alone.strip()
 
 
 def test_both_record_the_same_of_a_command_and_of_an_experiment(tmp_path):

@@ -9,8 +9,9 @@ import warnings
 
 import pytest
 
+from command_server import Started
 from commands import messages, python, runstore, runstore_here
-from places import store_at
+from places import store_at, variables_in
 from runstore.inflight.deferred import Deferred
 from searching import change_contents
 
@@ -194,9 +195,7 @@ def test_an_experiment_may_close_all_descriptors(folder):
         "    os.close(one)\n"
     )
 
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True
-    )
+    ended = python("-c", code, cwd=folder)
 
     assert (ended.stdout, ended.stderr) == ("before\n", "")
 
@@ -267,18 +266,14 @@ def test_log_prints_streams_times_and_the_last_lines(folder):
 
 def test_log_follows_a_run_to_its_end(folder):
     code = "import time\nfor n in range(20): print(n, flush=True); time.sleep(0.05)"
-    running = subprocess.Popen(
-        [sys.executable, "-m", "runstore", "exec", "--", sys.executable, "-c", code],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    words = ("exec", "--", sys.executable, "-c", code)
+    running = Started(words, cwd=folder, env={**os.environ, **variables_in(folder)})
     running.stdout.readline()
 
     followed = runstore_here("output", "-f", cwd=folder)
 
     assert followed.stdout.split() == [str(n) for n in range(20)]
-    running.communicate()
+    running.end()
 
 
 def test_colours_of_the_output_are_left_out_of_a_pipe(folder):
