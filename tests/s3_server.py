@@ -9,11 +9,14 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 
 import boto3
+import flask
 from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
 _numbers = itertools.count(1)
+# The methods of all requests.
+requests = []
 VARIABLES = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "hidden-from-users",
@@ -30,6 +33,7 @@ def server():
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     # moto's own server finds out for each request which of all services it is for.
     app = create_backend_app("s3")
+    app.before_request(lambda: requests.append(flask.request.method))
     started = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=started.serve_forever, daemon=True).start()
     atexit.register(started.shutdown)

@@ -153,6 +153,18 @@ def test_the_same_contents_are_uploaded_once(place, bucket):
     assert bucket.keys() == before
 
 
+def test_a_new_file_takes_three_requests(place, bucket):
+    """Its name is asked for before and after the upload; nothing is listed."""
+    from s3_server import requests
+
+    with Store.open(place) as store, store.start("fit", capture=False) as run:
+        run.save("first.bin", b"first")  # and the mark of the store
+        before = len(requests)
+        run.save("model.bin", WEIGHTS)
+
+        assert requests[before:] == ["HEAD", "PUT", "HEAD"]
+
+
 def test_a_large_file_is_uploaded_in_parts(place, url, bucket, monkeypatch):
     monkeypatch.setattr(bucket_module, "_PART_BYTES", 5 << 20)
     body = os.urandom(1 << 20) * 11

@@ -280,6 +280,15 @@ def proxy(url):
     found.close()
 
 
+def test_a_store_is_opened_in_four_round_trips(proxy):
+    """One of them is the connection."""
+    opened = []
+
+    assert proxy.count(lambda: opened.append(Store.open(proxy.url))) == 4
+
+    opened.pop().close()
+
+
 def test_starts_ends_and_edits_take_one_round_trip(proxy):
     with Store.open(proxy.url) as store:
         runs, edits = store.backend.database, store.backend.edits

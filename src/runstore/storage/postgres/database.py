@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from runstore.storage.remote.places import ContentsPlace
 
 _ENCODING = "SELECT current_setting('server_encoding')"
-_MAY_WRITE = """
-    SELECT has_table_privilege('runs', 'INSERT')
-        AND NOT current_setting('default_transaction_read_only')::boolean, pg_is_in_recovery()
-"""
 
 
 _START = f"SELECT number, made FROM start_run({', '.join(f'${n}' for n in range(1, 31))})"  # noqa: S608 - marks of parameters
@@ -70,7 +66,7 @@ class ServerDatabase(Database):
             raise
 
     def _open(self, driver: PostgresDriver, *, create: bool, migrate: bool) -> None:
-        if migrate and schema.current_version(driver):
+        if migrate and schema.find(driver).version:
             schema.migrate(driver)
             parts.restore(driver, warn)
             _make_index(driver)
@@ -81,34 +77,31 @@ class ServerDatabase(Database):
             self.place = place_of(driver, self._wanted_place)
 
     def _check_tables(self, driver: PostgresDriver, *, create: bool) -> None:
-        found = schema.current_version(driver)
-        if found == 0:
+        found = schema.find(driver)
+        if found.version == 0:
             self._make_tables(driver, create=create)
             return
-        with driver.read() as connection:
-            has_functions = connection.execute(schema.HAS_FUNCTIONS).fetchone()[0]
-        if found < SCHEMA_VERSION or not has_functions:
-            is_old = found < SCHEMA_VERSION
+        is_old = found.version < SCHEMA_VERSION
+        if is_old or not found.has_functions:
             raise SchemaTooOldError(
-                f"{self.path} has schema {found}; this runstore requires {SCHEMA_VERSION}."
+                f"{self.path} has schema {found.version}; this runstore requires {SCHEMA_VERSION}."
                 if is_old
                 else f"{self.path} lacks a function of its schema.",
                 kept="Nothing was changed.",
                 hint="Ask the owner of the database to run: runstore migrate",
             )
-        if found > SCHEMA_VERSION:
+        if found.version > SCHEMA_VERSION:
             driver.refuse_writes(
                 SchemaTooNewError(
-                    f"{self.path} has schema {found}; this runstore knows up to {SCHEMA_VERSION}.",
+                    f"{self.path} has schema {found.version}; this runstore knows up to"
+                    f" {SCHEMA_VERSION}.",
                     kept="Nothing was changed; reading still works.",
                     hint="Upgrade with: pip install -U runstore",
                 )
             )
             return
-        with driver.read() as connection:
-            may_write, is_replica = connection.execute(_MAY_WRITE).fetchone()
-        if is_replica or not may_write:
-            reason = "the server is a replica" if is_replica else "the role may only read"
+        if found.is_replica or not found.may_write:
+            reason = "the server is a replica" if found.is_replica else "the role may only read"
             driver.refuse_writes(
                 StoreReadOnlyError(
                     f"The store at {self.path} cannot be written: {reason}.",

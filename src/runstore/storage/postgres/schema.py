@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runstore.storage.migrations import (
     ADD_NOTE,
@@ -39,8 +39,15 @@ IS_THERE = """
     SELECT to_regclass('schema_migrations') IS NOT NULL,
         NOT current_setting('array_nulls')::boolean
 """
-# Functions of the first version that a store of a development version may lack.
-HAS_FUNCTIONS = "SELECT to_regproc('is_json') IS NOT NULL"
+# A store of a development version may lack functions of the first version. A lost table is named
+# by the next statement.
+_FOUND = """
+    SELECT coalesce(max(version), 0), to_regproc('is_json') IS NOT NULL,
+        coalesce(has_table_privilege(to_regclass('runs'), 'INSERT'), true)
+            AND NOT current_setting('default_transaction_read_only')::boolean,
+        pg_is_in_recovery()
+    FROM schema_migrations
+"""
 _OTHERS = """
     SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
@@ -419,11 +426,29 @@ def partitions() -> list[str]:
     ]
 
 
-def current_version(driver: PostgresDriver) -> int:
-    """Return the version of the tables; 0 if there are none."""
+class FoundTables(NamedTuple):
+    """The tables that a database has.
+
+    Attributes:
+        version: Their version; 0 if there are none.
+        has_functions: Whether they have the functions of the first version.
+        may_write: Whether the role may write to them.
+        is_replica: Whether the server is a replica.
+    """
+
+    version: int
+    has_functions: bool = False
+    may_write: bool = True
+    is_replica: bool = False
+
+
+def find(driver: PostgresDriver) -> FoundTables:
+    """Return which tables there are, in two round trips."""
     with driver.read() as connection:
         has_notes, driver.reads_nulls_as_texts = connection.execute(IS_THERE).fetchone()
-        return int(connection.execute(CURRENT_VERSION).fetchone()[0]) if has_notes else 0
+        if not has_notes:
+            return FoundTables(0)
+        return FoundTables(*connection.execute(_FOUND).fetchone())
 
 
 def create(driver: PostgresDriver) -> None:

@@ -20,6 +20,7 @@ from runstore.extras import library
 from runstore.storage.files.objects import Contents
 
 _CHUNK_BYTES = 1 << 20
+_TEXT_BYTES = 1 << 16
 # Two parts are in memory during an upload. An upload has at most 10,000 parts.
 # Source: Amazon S3 User Guide, Multipart upload limits.
 _PART_BYTES, _MOST_PARTS = 16 << 20, 9_000
@@ -126,7 +127,7 @@ class Bucket:
         with self._translating():
             fs, root = self._system()
             try:
-                return _stored(key, fs.info(f"{root}/{key}"))
+                return _stored(key, _about(fs, f"{root}/{key}"))
             except FileNotFoundError:
                 return None
 
@@ -152,11 +153,13 @@ class Bucket:
         return digest.hexdigest(), size
 
     def text(self, key: str) -> str | None:
-        """Return a short text; None if there is none."""
+        """Return a short text, up to 64 KiB; None if there is none."""
         with self._translating():
             fs, root = self._system()
             try:
-                return bytes(fs.cat_file(f"{root}/{key}")).decode(errors="replace")
+                # With a range, s3fs does not ask for the size first.
+                found = fs.cat_file(f"{root}/{key}", start=0, end=_TEXT_BYTES)
+                return bytes(found).decode(errors="replace")
             except FileNotFoundError:
                 return None
 
@@ -292,6 +295,20 @@ def _s3() -> Any:
         _opened_s3.clear()
         _opened_s3[os.getpid()] = fs
     return _opened_s3[os.getpid()]
+
+
+def _about(fs: Any, path: str) -> dict[str, Any]:
+    """Return what a file system knows of an object.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    if not hasattr(fs, "call_s3"):
+        return dict(fs.info(path))
+    # If there is none, `info` would list the bucket for a folder with this name.
+    bucket, name, _ = fs.split_path(path)
+    found = fs.call_s3("head_object", fs.kwargs, Bucket=bucket, Key=name, **fs.req_kw)
+    return {**found, "size": found["ContentLength"]}
 
 
 def _reason(error: Exception) -> str:
