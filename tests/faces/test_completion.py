@@ -12,7 +12,7 @@ import time
 import pytest
 
 import command_server
-from commands import runstore
+from commands import runstore_here
 from places import shared_at, store_at, variables_in
 
 ODD = ("my exp", "x$(touch pwned)", "it's", '"q"', "a:b", "#odd", "c=d", "日本", "back\\slash")
@@ -66,8 +66,11 @@ def folder(engine, tmp_path_factory):
 def offered(folder, line):
     """Return what bash is offered for a line; the last word is the one that is completed."""
     word = line.rpartition(" ")[2]
-    words = {"_RUNSTORE_COMPLETE": "bash_complete", "COMP_LINE": line, "COMP_WORD": word}
-    ended = runstore(cwd=folder, env={**words, "COMP_POINT": str(len(line.encode()))})
+    asked = {"_RUNSTORE_COMPLETE": "bash_complete", "COMP_LINE": line, "COMP_WORD": word}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**asked, "COMP_POINT": str(len(line.encode()))}.items():
+            patch.setenv(name, value)
+        ended = runstore_here(cwd=folder)
     assert ended.stderr == ""
     return [one.removeprefix("plain,") for one in ended.stdout.splitlines() if one]
 
