@@ -129,9 +129,10 @@ def test_ascii_letters_match_what_folds_like_them():
     everything = "".join(
         map(chr, (n for n in range(sys.maxunicode + 1) if not 0xD800 <= n < 0xE000))
     )
+    like_letters = "".join(regex.findall(r"[\x00-\x7f]", everything, regex.IGNORECASE))
     for letter in (chr(n) for n in range(128)):
         if letter not in "iI\n":
-            same = regex.findall(regex.escape(letter), everything, regex.IGNORECASE)
+            same = regex.findall(regex.escape(letter), like_letters, regex.IGNORECASE)
             assert {fold(one) for one in same} == {fold(letter)}
 
 

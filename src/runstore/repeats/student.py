@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-_STEP = 0.12
+_STEP = 0.13
 _NOTHING = 1e-20  # of a sum of about one
 _ACCURATE = 1e-7  # Newton's method doubles the digits, so the step after this one is rounding
 
@@ -20,7 +20,7 @@ def _nodes() -> list[tuple[float, float]]:
 
     Source: Takahasi and Mori, Double exponential formulas for numerical integration, 1974.
     """
-    places = [_STEP * place for place in range(-33, 38)]
+    places = [_STEP * place for place in range(-26, 35)]
     return [
         (math.exp(u - math.exp(-u)), _STEP * math.exp(u - math.exp(-u)) * (1 + math.exp(-u)))
         for u in places

@@ -13,7 +13,8 @@ from pathlib import Path
 DATABASE = "runstore.db"
 # The creator of a folder sets its permissions at once, unless the machine is very busy.
 _RIGHTS_WITHIN_S = 1.0
-_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~")
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~"
+_IN_URIS = [chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in range(256)]
 
 
 def is_missing(path: Path) -> bool:
@@ -35,9 +36,7 @@ def file_uri(path: Path, options: str) -> str:
 
     Source: SQLite, Uniform Resource Identifiers, 3.53.
     """
-    name = "".join(
-        chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in os.fsencode(path.absolute())
-    )
+    name = "".join(map(_IN_URIS.__getitem__, os.fsencode(path.absolute())))
     return f"file://{name}?{options}"
 
 
