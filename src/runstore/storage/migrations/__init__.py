@@ -14,6 +14,7 @@ import importlib
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -72,6 +73,7 @@ class Migration(NamedTuple):
     on_server: tuple[str, ...] = ()
 
 
+@cache
 def known_migrations() -> tuple[Migration, ...]:
     """Return every step known to this library, in order."""
     steps = []
@@ -94,7 +96,7 @@ def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> in
         connection.execute(CREATE_NOTES.format(**driver.types))
         found = current_version(connection)
         if found == 0:  # one sync to disk instead of one for each step
-            _execute(combined(steps), driver, connection)
+            _execute(combined(tuple(steps)), driver, connection)
             for step in steps:
                 _note(step, connection)
             return len(steps)
@@ -108,7 +110,8 @@ def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> in
     return len(steps)
 
 
-def combined(steps: Iterable[Migration]) -> list[str]:
+@cache
+def combined(steps: tuple[Migration, ...]) -> tuple[str, ...]:
     """Return statements for a new database that have the same result, in half the time.
 
     Added columns are part of their tables, and what a later step drops is not created.
@@ -126,7 +129,7 @@ def combined(steps: Iterable[Migration]) -> list[str]:
             made[name] = _END_OF_COLUMNS.sub(rf", {column}\g<0>", made[name], count=1)
         else:
             of_rows.append(statement)
-    return [*made.values(), *of_rows]
+    return (*made.values(), *of_rows)
 
 
 def _execute(statements: Iterable[str], driver: Driver, connection: Connection) -> None:
