@@ -404,8 +404,7 @@ class _Tab:
         if self.address not in LASTING:
             self.leave()
         elif was_looked_at:
-            self.page.keyboard.press("Escape")
-            self._is_loaded = self.page.evaluate(LEFT, self.address)
+            self._is_loaded = self.page.evaluate(PUT_AWAY, self.address)
         else:
             self._is_loaded = False
 
@@ -428,12 +427,16 @@ class _Tab:
         session.detach()
 
 
-# Forgets what is no part of an address, and says whether nothing of a test is left.
-LEFT = """address => {
+# Ends what is no part of an address; returns whether the next test can go on with the page.
+PUT_AWAY = """address => {
     if (location.origin !== address) return false;
     document.activeElement?.blur();
+    document.querySelector(":popover-open")?.hidePopover();
+    document.querySelectorAll("dialog[open]").forEach((one) => one.close());
+    document.querySelectorAll(".toast > .icon-button, [aria-label='Select none']")
+        .forEach((one) => one.click());
     localStorage.clear();
-    return !document.querySelector(".toast, .action-bar, .popover, .dialog");
+    return true;
 }"""
 
 
@@ -447,8 +450,8 @@ def visit(browser):
 def look(browser):
     """Look at addresses in a page that goes on from test to test, which saves loading it.
 
-    It is for tests that leave nothing behind but what the address says, and a selection or a
-    menu that Escape ends; after others the page is loaded again.
+    It is for tests that leave nothing behind but what the address says, and what is put away
+    here: a selection, a menu, a dialog, a message.
     """
     yield from _visited(browser, is_looked_at=True)
 
