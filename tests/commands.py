@@ -12,6 +12,7 @@ import termios
 import threading
 import warnings
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,34 @@ def _run_here(arguments, cwd, variables, stdout, stderr):
 def python(*arguments, cwd, **more):
     """Run `python` with these arguments; return what it printed and how it ended."""
     return _ended(arguments, cwd, more, is_python=True)
+
+
+# An interpreter that forks for each program, when it has loaded what all of them need.
+_TO_THE_END = """
+import os, runstore
+runstore.start_run
+for number, program in enumerate({programs!r}):
+    if os.fork() == 0:
+        for stream in (1, 2):
+            os.dup2(os.open(f"{{number}}.{{stream}}", os.O_WRONLY | os.O_CREAT), stream)
+        exec(program)
+        break
+    os.wait()
+"""
+
+
+def to_the_end(*programs, cwd):
+    """Run programs until their interpreters are shut down; return each one's output and errors.
+
+    A forked command is not shut down.
+    """
+    program = _TO_THE_END.format(programs=programs)
+    command = [sys.executable, "-c", program]
+    subprocess.run(command, cwd=cwd, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    return [
+        tuple((Path(cwd) / f"{number}.{stream}").read_text() for stream in (1, 2))
+        for number in range(len(programs))
+    ]
 
 
 def _ended(arguments, cwd, more, *, is_python=False):

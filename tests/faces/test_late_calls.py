@@ -1,12 +1,12 @@
 """What a program does while its interpreter is shut down is done, and not in vain."""
 
-import subprocess
-import sys
-
 import pytest
 
-from places import place, store_at
+from commands import to_the_end
+from places import store_at
 from runstore import Status
+
+pytestmark = pytest.mark.usefixtures("named_store")
 
 BEGIN = """
 import atexit, sys, weakref
@@ -16,7 +16,7 @@ class Last:
 def late():
     run.log(a=1.0); run.log_points("b", [1.0, 2.0])
 """
-START = "import runstore\nrun = runstore.start_run('x', store=sys.argv[1], capture=False)\n"
+START = "import runstore\nrun = runstore.start_run('x', capture=False)\n"
 LOGS = START + "run.log(a=0.0)\n"
 PROGRAMS = {
     "a finalizer after the end": LOGS + "run.finish()\nlast = Last(late)",
@@ -32,68 +32,61 @@ PROGRAMS = {
 }
 
 
-def python(code, folder, *arguments):
-    (folder / "program.py").write_text(code)
-    return subprocess.run(
-        [sys.executable, "program.py", place(folder / "store"), *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+def test_what_is_logged_at_last_is_kept(tmp_path):
+    ended = to_the_end(*(BEGIN + one for one in PROGRAMS.values()), cwd=tmp_path)
 
-
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_what_is_logged_at_last_is_kept(tmp_path, program):
-    ended = python(BEGIN + PROGRAMS[program], tmp_path)
-
-    is_open = program in {"a finalizer after nothing", "the end of an open run"}
-    assert "Traceback" not in ended.stderr
     with store_at(tmp_path / "store") as store:
-        run = store.get("x#1")
-        assert run.status is (Status.LOST if is_open else Status.COMPLETE)
-        assert list(run.metric("a").values) == [0.0, 1.0]
-        assert list(run.metric("b").values) == [1.0, 2.0]
+        for number, (program, (_, said)) in enumerate(zip(PROGRAMS, ended, strict=True), 1):
+            is_open = program in {"a finalizer after nothing", "the end of an open run"}
+            run = store.get(f"x#{number}")
+            assert "Traceback" not in said, program
+            assert run.status is (Status.LOST if is_open else Status.COMPLETE), program
+            assert list(run.metric("a").values) == [0.0, 1.0], program
+            assert list(run.metric("b").values) == [1.0, 2.0], program
 
 
-@pytest.mark.parametrize("end", ["run.finish('error')", "run.finish('interrupted')"])
-def test_what_cannot_be_kept_any_more_is_said(tmp_path, end):
-    ended = python(BEGIN + LOGS + end + "\nlast = Last(late)", tmp_path)
+def test_what_cannot_be_kept_any_more_is_said(tmp_path):
+    ends = ("run.finish('error')", "run.finish('interrupted')")
 
-    assert "has ended; nothing more is logged" in ended.stderr
+    ended = to_the_end(*(f"{BEGIN}{LOGS}{end}\nlast = Last(late)" for end in ends), cwd=tmp_path)
+
+    assert all("has ended; nothing more is logged" in said for _, said in ended)
 
 
 def test_a_finalizer_that_finishes_a_run_too_late_is_heard_of(tmp_path):
     """Hardly anything works then; what it logged before is kept all the same."""
-    ended = python(BEGIN + LOGS + "last = Last(lambda: (late(), run.finish()))", tmp_path)
+    code = BEGIN + LOGS + "last = Last(lambda: (late(), run.finish()))"
+    ((_, said),) = to_the_end(code, cwd=tmp_path)
 
     with store_at(tmp_path / "store") as store:
         run = store.get("x#1")
-        assert run.status is Status.COMPLETE or "Exception ignored" in ended.stderr
+        assert run.status is Status.COMPLETE or "Exception ignored" in said
         assert list(run.metric("a").values) == [0.0, 1.0]
 
 
 def test_a_first_point_at_last_is_said_or_kept(tmp_path):
     """Nothing can be loaded then; a run that was open has loaded it before."""
-    opened = python(BEGIN + START + "last = Last(late)", tmp_path)
-    ended = python(BEGIN + START + "run.finish()\nlast = Last(late)", tmp_path)
+    (_, opened), (_, ended) = to_the_end(
+        BEGIN + START + "last = Last(late)",
+        BEGIN + START + "run.finish()\nlast = Last(late)",
+        cwd=tmp_path,
+    )
 
-    assert "without finishing x_1" in opened.stderr
-    assert "Points of x_2" in ended.stderr
+    assert "without finishing x_1" in opened
+    assert "Points of x_2" in ended
     with store_at(tmp_path / "store") as store:
         assert list(store.get("x#1").metric("a").values) == [1.0]
 
 
-@pytest.mark.parametrize("end", ["run.finish()", "", "run.ends_with_process = True"])
-def test_objects_of_the_program_are_finalized_as_without_a_run(tmp_path, end):
+def test_objects_of_the_program_are_finalized_as_without_a_run(tmp_path):
     """Files that nobody closed are flushed, and finalizers called."""
     code = (
         "last = Last(lambda write=sys.stdout.write: write('finalized'))\n"
-        "file = open(sys.argv[2], 'w'); file.write('unflushed')\n"
+        "file = open(f'{run.run_number}', 'w'); file.write('unflushed')\n"
     )
+    ends = ("run.finish()", "", "run.ends_with_process = True")
 
-    ended = python(BEGIN + START + code + end, tmp_path, tmp_path / "file")
+    ended = to_the_end(*(BEGIN + START + code + end for end in ends), cwd=tmp_path)
 
-    assert ended.stdout == "finalized"
-    assert (tmp_path / "file").read_text() == "unflushed"
+    assert [shown for shown, _ in ended] == ["finalized"] * 3
+    assert [(tmp_path / str(number)).read_text() for number in (1, 2, 3)] == ["unflushed"] * 3

@@ -1,6 +1,7 @@
 """start_run as context manager, decorator and plain object, as a user's script sees it."""
 
 import _thread
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import pytest
 
 import runstore
+from command_server import Program
 from commands import but_the_first_line, python
 from places import store_at
 from runstore import Status
@@ -233,10 +235,10 @@ class TestScripts:
     def test_signals_interrupt_the_run(self, tmp_path, form, number, code):
         # Python itself sleeps on when a signal comes in the moment before its system call.
         briefly = "print('up', flush=True)\n    for _ in range(600): time.sleep(0.1)\n"
-        process = script(tmp_path, f"{form}\n    {briefly}", wait=False)
+        process = Program(f"import runstore, time\n{form}\n    {briefly}", cwd=tmp_path)
         process.stdout.readline()
-        process.send_signal(number)
-        process.communicate(timeout=100)
+        os.kill(process.pid, number)
+        process.wait()
 
         kept = only_run(tmp_path)
         assert kept.status is Status.INTERRUPTED

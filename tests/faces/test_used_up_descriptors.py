@@ -56,6 +56,7 @@ ACTIONS = {
     "pickle": pickle.dumps,
     "finish": lambda run: run.finish(),
 }
+runstore.start_run, runstore.Store  # what all of them load before
 for name in sys.argv[2:] or ACTIONS:
     if os.fork() == 0:
         action = ACTIONS[name]
