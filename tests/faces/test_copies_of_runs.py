@@ -16,6 +16,7 @@ import runstore
 from commands import python
 from commands import runstore as cli
 from places import store_at
+from pool_worker import log_as_worker
 from runstore import Status, Store, StoreWarning
 from runstore.errors import RunActiveError, RunFinishedError, UsageError
 
@@ -120,23 +121,13 @@ def test_a_copy_in_the_same_process_is_the_run_itself(store):
     assert run.record.metrics["loss"].count == 1
 
 
-def _work(run, log, number):
-    log(loss=float(number))
-    run.save(f"{number}.txt", str(number).encode())
-    run.tags[f"worker{number}"] = "yes"
-    run.finish()  # the end belongs to the process that began it
-    with run:
-        run.log(after=float(number))
-    return os.getpid()
-
-
 @pytest.mark.parametrize("kind", ["spawn", "forkserver"])
 def test_workers_of_a_pool_log_to_the_run(store, kind):
     with store.start("fit", params={"lr": 1}, capture=False) as run:
         run.log(loss=9.0)
         with multiprocessing.get_context(kind).Pool(2) as pool:
             work = [(run, run.log, number) for number in range(6)]
-            workers = pool.starmap(_work, work, chunksize=1)
+            workers = pool.starmap(log_as_worker, work, chunksize=1)
         assert run.record.status is Status.RUNNING
         run.log(loss=10.0)
 
@@ -152,7 +143,7 @@ def test_workers_of_a_pool_log_to_the_run(store, kind):
 def test_copies_of_one_worker_count_steps_together(store):
     pool = multiprocessing.get_context("spawn").Pool(1)
     with store.start("fit", capture=False) as run, pool:
-        pool.starmap(_work, [(run, run.log, number) for number in range(4)], chunksize=1)
+        pool.starmap(log_as_worker, [(run, run.log, number) for number in range(4)], chunksize=1)
 
     assert sorted(run.record.metric("after").steps) == [0, 1, 2, 3]
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 from runstore.errors import visible
 from runstore.recording.output.keeper import OutputKeeper
@@ -21,7 +22,7 @@ from runstore.storage.files.spool import Spool
 _FOR_THE_EXPERIMENT = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
-def carry_for_parent(words: list[str]) -> None:
+def carry_for_parent(words: list[str]) -> NoReturn:
     """Do the carrier's work; the process that began it passes on its descriptors.
 
     Args:
@@ -45,6 +46,7 @@ def carry_for_parent(words: list[str]) -> None:
     carrier.carry()
     carrier.close()
     keeper.close()
+    os._exit(0)  # the experiment waits, and what was loaded need not be taken apart
 
 
 def _say(message: Warning | str, *_: object, **__: object) -> None:
