@@ -2,14 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 import commands
-from commands import messages, runstore
+from commands import messages, runstore, runstore_here
 from places import shared_at, store_at, variables_in
 from runstore import __main__ as runstore_main
 
@@ -135,7 +134,7 @@ def test_a_warning_of_the_store_is_one_line_that_no_setting_hides(folder, settin
 @pytest.mark.folder_only("has no store")
 @pytest.mark.parametrize("name", ["__init__", "exec_", "ls_", "..", "context", "", "commands.ls"])
 def test_only_commands_are_commands(folder, name):
-    ended = runstore(name, cwd=folder)
+    ended = runstore_here(name, cwd=folder)
 
     assert ended.returncode == 2
     assert f"There is no command {name!r}" in ended.stderr
@@ -202,7 +201,7 @@ def test_an_encoding_without_the_characters_still_gets_them(folder):
 
 
 def test_all_parts_of_a_message_stand_on_lines_of_their_own(folder):
-    ended = runstore("show", "mnist#99", cwd=folder)
+    ended = runstore_here("show", "mnist#99", cwd=folder)
 
     with store_at(folder / ".runstore") as store:
         where = store.backend.place
@@ -213,9 +212,9 @@ def test_all_parts_of_a_message_stand_on_lines_of_their_own(folder):
 
 
 def test_what_comes_after_the_page_is_said_on_stderr(folder):
-    first = runstore("ls", "--limit", "25", cwd=folder)
+    first = runstore_here("ls", "--limit", "25", cwd=folder)
     (said,) = messages(first)
-    rest = runstore("ls", "--after", said.rpartition(" ")[2], cwd=folder)
+    rest = runstore_here("ls", "--after", said.rpartition(" ")[2], cwd=folder)
 
     assert len(first.stdout.splitlines()) == 26
     assert len(rest.stdout.splitlines()) == 6
@@ -225,7 +224,7 @@ def test_what_comes_after_the_page_is_said_on_stderr(folder):
 @pytest.mark.folder_only("is about folders")
 def test_reading_makes_no_store(tmp_path):
     for arguments in (["ls"], ["show"], ["ls", "--json"], ["show", "x", "--json"]):
-        ended = runstore("--store", "none", *arguments, cwd=tmp_path)
+        ended = runstore_here("--store", "none", *arguments, cwd=tmp_path)
         assert ended.returncode == 5
         assert f"There is no store at {tmp_path / 'none'}." in ended.stderr
 
@@ -235,26 +234,13 @@ def test_reading_makes_no_store(tmp_path):
 def test_an_empty_store_says_so(tmp_path):
     store_at(tmp_path / ".runstore").close()
 
-    assert messages(runstore("ls", cwd=tmp_path)) == [
+    assert messages(runstore_here("ls", cwd=tmp_path)) == [
         "runstore: There are no runs yet; record one with: runstore exec -- COMMAND"
     ]
-    assert json.loads(runstore("ls", "--json", cwd=tmp_path).stdout) == {"runs": [], "next": None}
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-def test_bash_itself_completes_a_reference(folder, tmp_path):
-    command = tmp_path / "runstore"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m runstore "$@"\n')
-    command.chmod(0o755)
-    line = """PATH="$BIN:$PATH"; eval "$(runstore completion bash)"
-        COMP_LINE="runstore show mnist_30" COMP_POINT=22
-        COMP_WORDS=(runstore show mnist_30) COMP_CWORD=2
-        _runstore_completion runstore; echo "${COMPREPLY[@]}" """
-
-    ended = shell(line, folder, BIN=str(tmp_path))
-
-    assert ended.stdout.startswith("mnist_30_2")
-    assert ended.stderr == ""
+    assert json.loads(runstore_here("ls", "--json", cwd=tmp_path).stdout) == {
+        "runs": [],
+        "next": None,
+    }
 
 
 @pytest.mark.folder_only("has no store")
@@ -276,7 +262,7 @@ def test_json_has_nothing_that_a_terminal_obeys(tmp_path):
     with store_at(tmp_path / ".runstore") as store:
         store.start("odd", notes=notes, capture=False).finish()
 
-    told = runstore("show", "--json", cwd=tmp_path).stdout
+    told = runstore_here("show", "--json", cwd=tmp_path).stdout
 
     assert json.loads(told)["notes"] == notes
     assert all(one.isprintable() or one in "\n\u200d" for one in told)
