@@ -268,6 +268,7 @@ class Objects:
         view = memoryview(contents).cast("B")
         kept = Contents(hashlib.sha256(view).hexdigest(), len(view))
         if self._has(kept):
+            self._found(kept)
             return kept
         with self.aside() as path:
             with path.open("xb") as target:
@@ -275,6 +276,9 @@ class Objects:
                 _sync(target)
             self._name(path, kept)
         return kept
+
+    def _found(self, kept: Contents) -> None:
+        """Do nothing about bytes that exist already."""
 
     def _keep_stream(self, file: BinaryIO, path: Path) -> Contents:
         hashed, size = hashlib.sha256(), 0

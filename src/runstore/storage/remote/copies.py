@@ -118,13 +118,11 @@ class CopiedObjects(Objects):
         """Store bytes; durable on return."""
         view = memoryview(contents).cast("B")
         try:
-            kept = super().keep_bytes(view)
+            return super().keep_bytes(view)
         except StoreError:
             raise
         except OSError as refused:
             return self._kept_directly(io.BytesIO(view), refused)
-        self._deliver(kept)
-        return kept
 
     def _kept(self, keep: Callable[[BinaryIO], Contents], file: BinaryIO) -> Contents:
         begin = file.tell() if file.seekable() else None
@@ -158,6 +156,10 @@ class CopiedObjects(Objects):
     def _name(self, path: Path, kept: Contents) -> None:
         self._check_size(kept.size_bytes)
         super()._name(path, kept)
+        self._deliver(kept)
+
+    def _found(self, kept: Contents) -> None:
+        """Send a copy that exists already: maybe it was not sent, or was removed elsewhere."""
         self._deliver(kept)
 
     def _send_copy(self, kept: Contents) -> None:
