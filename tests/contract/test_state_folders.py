@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import sys
 import warnings
 from contextlib import contextmanager
 
@@ -24,11 +25,13 @@ WEIGHTS = b"weights" * 1000
 def full_disks():
     """Refuse every longer file of this process, as full disks do; the server is another one."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)  # its beginning would be kept
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(autouse=True)

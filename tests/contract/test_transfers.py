@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import select
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 
 import hostile_rows
+from command_server import Program
 from equal_stores import assert_sound, everything, everything_of, exchange
 from other_users import ALICE, BOB
 from runstore import Store
@@ -750,14 +752,10 @@ def test_a_killed_transfer_leaves_whole_runs_and_goes_on(stores, campaign_rounds
     chance = random.Random(1)
     target = tmp_path / "target"
     for _ in range(campaign_rounds // 3):
-        program = subprocess.Popen(
-            [sys.executable, "-c", PUSHES, a.path, target], stdout=subprocess.PIPE
-        )
-        with program, suppress(subprocess.TimeoutExpired):
-            program.stdout.readline()
-            program.wait(chance.random() * 0.2)
-        if program.poll() is None:
-            program.kill()
+        program = Program(PUSHES, a.path, target)
+        program.stdout.readline()
+        select.select([program.stdout], [], [], chance.random() * 0.2)  # or until it ends
+        program.kill()
         program.wait()
 
         with Store.open(target) as half:
@@ -817,10 +815,7 @@ for number in itertools.count():
 
 def test_programs_record_into_both_stores_meanwhile(stores, is_full_campaign):
     a, b, _ = stores
-    writers = [
-        subprocess.Popen([sys.executable, "-c", RECORDS, store.path], stdout=subprocess.PIPE)
-        for store in (a, b) * (8 if is_full_campaign else 1)
-    ]
+    writers = [Program(RECORDS, store.path) for store in (a, b) * (8 if is_full_campaign else 1)]
     try:
         for writer in writers:
             writer.stdout.readline()
@@ -833,7 +828,6 @@ def test_programs_record_into_both_stores_meanwhile(stores, is_full_campaign):
         for writer in writers:
             writer.kill()
             writer.wait()
-            writer.stdout.close()
 
     exchange(stores)
 
