@@ -3,6 +3,7 @@
 
 import contextlib
 import re
+import shutil
 import sqlite3
 
 import pytest
@@ -15,9 +16,10 @@ from runstore.storage.migrations import known_migrations, migrate
 from runstore.storage.sqlite.driver import SQLiteDriver
 
 
-@pytest.fixture
-def folder(tmp_path):
-    with Store.open(tmp_path) as store:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recorded")
+    with Store.open(folder) as store:
         for place in range(2):
             with store.start("exp", params={"lr": place / 10}, capture=False) as run:
                 for step in range(5000):
@@ -28,7 +30,12 @@ def folder(tmp_path):
         store.tag("exp#1", {"keep": ""})
         store.edit("exp#2", notes="other")
         assert len(store.find("params.lr >= 0")) > 0  # whose rows are written with it
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def folder(recorded, tmp_path):
+    return shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
 
 
 def change(folder, *statements):

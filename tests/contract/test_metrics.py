@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from command_server import Program
@@ -19,7 +19,9 @@ from commands import runstore
 from runstore import Status, Store, StoreWarning
 from runstore.errors import InvalidValueError, NotFoundError, RunFinishedError, UsageError
 from runstore.storage.metrics.chunks import Columns, pack, unpack
-from runstore.testing import temporary_store
+
+# Each example has a run of its own.
+in_one_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def begun(store, **more):
@@ -373,33 +375,34 @@ def test_a_place_that_a_thread_has_not_filled_yet_is_waited_for(store):
     assert values(run) == [0.0, 1.0, 2.0]
 
 
-@given(st.data())
-def test_any_interleaving_reads_back_what_was_acknowledged(data):
+@pytest.mark.folder_only
+@in_one_store
+@given(data=st.data())
+def test_any_interleaving_reads_back_what_was_acknowledged(store, data):
     """Log, absorb, crash, reopen in any order: the points, once, in order."""
-    with temporary_store() as store:
-        expected = []
-        run = store.start("logged", capture=False)
-        for _ in range(data.draw(st.integers(1, 8))):
-            action = data.draw(st.sampled_from(["log", "batch", "absorb", "crash", "reopen"]))
-            if action == "log":
-                for value in data.draw(st.lists(st.floats(allow_nan=False), max_size=5)):
-                    run.log(loss=value)
-                    expected.append(value)
-            elif action == "batch":
-                many = [float(n) for n in range(data.draw(st.integers(1, 3000)))]
-                run.log_points("loss", many)
-                expected += many
-            elif action == "absorb":
-                for path in store.backend.spool.point_files():
-                    store.backend.metrics.absorb(path)
-            elif action == "crash" and run.execution._points is not None:
-                run.execution._points.after_fork()  # as a killed process leaves its file
-            elif action == "reopen":
-                with Store.open(store.path) as other:
-                    assert _read(other, run) == expected
-        assert _read(store, run) == expected
-        run.finish()
-        assert _read(store, run) == expected
+    expected = []
+    run = store.start("logged", capture=False)
+    for _ in range(data.draw(st.integers(1, 8))):
+        action = data.draw(st.sampled_from(["log", "batch", "absorb", "crash", "reopen"]))
+        if action == "log":
+            for value in data.draw(st.lists(st.floats(allow_nan=False), max_size=5)):
+                run.log(loss=value)
+                expected.append(value)
+        elif action == "batch":
+            many = [float(n) for n in range(data.draw(st.integers(1, 3000)))]
+            run.log_points("loss", many)
+            expected += many
+        elif action == "absorb":
+            for path in store.backend.spool.point_files():
+                store.backend.metrics.absorb(path)
+        elif action == "crash" and run.execution._points is not None:
+            run.execution._points.after_fork()  # as a killed process leaves its file
+        elif action == "reopen":
+            with Store.open(store.path) as other:
+                assert _read(other, run) == expected
+    assert _read(store, run) == expected
+    run.finish()
+    assert _read(store, run) == expected
 
 
 def _read(store, run):
@@ -586,22 +589,29 @@ def test_a_file_that_is_full_keeps_its_last_point(tmp_path, mapped):
     assert read.points[series].values == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
-@given(st.binary(max_size=400), st.integers(0, 12), st.integers(-(2**63), 2**63 - 1))
-def test_a_file_that_is_not_ours_is_left_alone(garbage, place, number):
+@pytest.mark.folder_only
+@in_one_store
+@given(
+    garbage=st.binary(max_size=400),
+    place=st.integers(0, 12),
+    number=st.integers(-(2**63), 2**63 - 1),
+)
+def test_a_file_that_is_not_ours_is_left_alone(store, garbage, place, number):
     """Whatever lies in the spool, the store opens, other points are read, and it stays."""
-    with temporary_store() as store:
-        run = store.start("logged", capture=False)
-        run.log(loss=1.0)
-        whole = bytearray(store.backend.spool.point_files()[0].read_bytes()[:4000])
-        run.finish()
-        whole[place * 8 : place * 8 + 8] = number.to_bytes(8, "little", signed=True)
-        broken = [store.path / "spool" / f"{run.uid}.{n}.points" for n in range(2)]
-        broken[0].write_bytes(b"x" + garbage)
-        broken[1].write_bytes(bytes(whole))
+    run = store.start("logged", capture=False)
+    run.log(loss=1.0)
+    whole = bytearray(store.backend.spool.point_files()[0].read_bytes()[:4000])
+    run.finish()
+    whole[place * 8 : place * 8 + 8] = number.to_bytes(8, "little", signed=True)
+    broken = [store.path / "spool" / f"{run.uid}.{n}.points" for n in range(2)]
+    broken[0].write_bytes(b"x" + garbage)
+    broken[1].write_bytes(bytes(whole))
 
-        with Store.open(store.path) as again:
-            assert again.get(run.uid).metrics["loss"].count >= 1
-        assert broken[0].exists()
+    with Store.open(store.path) as again:
+        assert again.get(run.uid).metrics["loss"].count >= 1
+    assert broken[0].exists()
+    for one in broken:
+        one.unlink(missing_ok=True)
 
 
 def test_values_that_are_no_numbers_have_no_mean(store):

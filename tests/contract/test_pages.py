@@ -1,5 +1,6 @@
 """Pages go on where they ended, whatever happens to the runs in between."""
 
+import shutil
 import time
 from datetime import timedelta
 
@@ -37,6 +38,15 @@ def disturb(store, run, how):
         store.collect_garbage(older_than=timedelta(0))
 
 
+@pytest.fixture(scope="module")
+def twelve(tmp_path_factory):
+    """The folder of a store that is copied, never changed."""
+    folder = tmp_path_factory.mktemp("twelve")
+    with Store.open(folder) as store:
+        numbered(store, 12)
+    return folder
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     order=st.sampled_from(ORDERS),
@@ -48,10 +58,10 @@ def disturb(store, run, how):
     ),
 )
 def test_no_run_is_skipped_whatever_happens_to_those_that_were_shown(
-    tmp_path_factory, order, limit, how
+    twelve, tmp_path_factory, order, limit, how
 ):
-    with Store.open(tmp_path_factory.mktemp("pages")) as store:
-        numbered(store, 12)
+    place = tmp_path_factory.mktemp("pages") / "store"
+    with Store.open(shutil.copytree(twelve, place)) as store:
         seen, after = set(), None
         for _ in range(60):
             page = store.find(f"order by {order}", limit=limit, after=after)
@@ -337,9 +347,10 @@ def test_a_page_of_all_runs_is_a_value(many):
 
 
 def test_runs_that_start_or_are_deleted_meanwhile_do_not_disturb(tmp_path):
+    with Store.open(tmp_path / "whole") as store:
+        numbered(store, 60)
     for where in (None, "status = complete", "order by run_number desc"):
-        with Store.open(tmp_path / str(where)) as store:
-            numbered(store, 60)
+        with Store.open(shutil.copytree(tmp_path / "whole", tmp_path / str(where))) as store:
             page = store.list() if where is None else store.find(where)
             store.start("e", capture=False).finish()
             store.delete("e#5")

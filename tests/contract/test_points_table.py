@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runstore import Store
@@ -153,23 +153,24 @@ class TestReading:
             f"{runs[0].reference} ({run.uid})" for run in runs
         )
 
+    @pytest.mark.folder_only
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
-        st.lists(
+        points=st.lists(
             st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(), st.integers(2**40, 2**41)),
             min_size=1,
             max_size=30,
         )
     )
-    def test_any_point_comes_back_exactly(self, points):
+    def test_any_point_comes_back_exactly(self, store, points):
         steps, values, times = zip(*points, strict=True)
-        with temporary_store() as store:
-            with store.start("exact", capture=False) as run:
-                run.log_points("x", values, steps=steps, times=[one / 1000 for one in times])
-            table = store.points(run)
-            series = run.record.metric("x")
+        with store.start("exact", capture=False) as run:
+            run.log_points("x", values, steps=steps, times=[one / 1000 for one in times])
+        table = store.points(run)
+        series = run.record.metric("x")
 
-            rows, frame, arrow = list(table), table.to_pandas(), table.to_arrow()
-            polars = table.to_polars()
+        rows, frame, arrow = list(table), table.to_pandas(), table.to_arrow()
+        polars = table.to_polars()
 
         assert [row.step for row in rows] == list(steps) == frame.step.tolist()
         assert arrow["step"].to_pylist() == polars["step"].to_list() == list(steps)
