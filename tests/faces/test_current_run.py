@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import runstore
+from command_server import Program
 from places import place, store_at
 from runstore.current import PARENT_VARIABLE
 
@@ -125,14 +126,15 @@ CHILD = "import runstore; runstore.start_run('child', store={store!r}, capture=F
 
 
 def test_a_subprocess_of_a_script_finds_its_parent(start, tmp_path):
-    command = [sys.executable, "-c", CHILD.format(store=str(place(tmp_path / "runs")))]
+    def run_child():
+        assert Program(CHILD.format(store=str(place(tmp_path / "runs")))).wait() == 0
 
     with start("parent") as parent:
-        subprocess.run(command, check=True)
-        thread = threading.Thread(target=subprocess.run, args=[command], kwargs={"check": True})
+        run_child()
+        thread = threading.Thread(target=run_child)
         thread.start()
         thread.join()
-    subprocess.run(command, check=True)
+    run_child()
 
     assert kept_parents(tmp_path / "runs", "child") == [parent.uid, parent.uid, None]
 

@@ -263,10 +263,10 @@ def test_commands_without_a_run_say_how_to_get_one(tmp_path):
 
 def test_a_run_within_the_command_gets_its_own_points(tmp_path):
     code = (
-        "import os, runstore, subprocess, sys\n"
+        "import os, runstore, subprocess\n"
         "with runstore.start_run('inner', capture=False) as run:\n"
         "    env = {**os.environ, 'RUNSTORE_PARENT': run.uid}\n"
-        "    words = [sys.executable, '-m', 'runstore', 'metric', 'deep=1']\n"
+        f"    words = [*{command_server.client('runstore')}, 'metric', 'deep=1']\n"
         "    subprocess.run(words, check=True, env=env)\n"
     )
     (tmp_path / "inner.py").write_text(code)
