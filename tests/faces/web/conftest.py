@@ -1,7 +1,5 @@
 """A store with a few runs, and a client of its page."""
 
-import shutil
-
 import pytest
 
 from places import store_at
@@ -23,7 +21,7 @@ def _fill(store):
 
 
 @pytest.fixture(scope="session")
-def filled():
+def fill():
     """What fills a store with a few runs."""
     return _fill
 
@@ -37,13 +35,8 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture
-def store(engine, request, tmp_path):
-    folder = tmp_path / "store"
-    if engine == "sqlite":  # a copy takes less time
-        shutil.copytree(request.getfixturevalue("template"), folder)
-    with store_at(folder) as opened:
-        if engine != "sqlite":
-            _fill(opened)
+def store(filled):
+    with store_at(filled(_fill) / ".runstore") as opened:
         yield opened
 
 

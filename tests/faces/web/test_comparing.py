@@ -17,16 +17,19 @@ ACCURACIES = {0.1: (0.80, 0.82, 0.79), 0.3: (0.90, 0.91, 0.92), 1.0: (0.51, 0.50
 
 
 @pytest.fixture
-def repeats(tmp_path):
+def repeats(filled):
     """Three learning rates and two models, with three seeds each."""
-    with store_at(tmp_path / ".runstore") as opened:
-        for lr, accs in ACCURACIES.items():
-            for model, less in (("cnn", 0.0), ("mlp", 0.05)):
-                for seed, acc in enumerate(accs):
-                    params = {"lr": lr, "model": model, "seed": seed}
-                    with opened.start("fit", params=params, capture=False) as run:
-                        run.log({"acc": acc - less, "loss": 1 - acc})
+    with store_at(filled(three_seeds_each) / ".runstore") as opened:
         yield opened
+
+
+def three_seeds_each(store):
+    for lr, accs in ACCURACIES.items():
+        for model, less in (("cnn", 0.0), ("mlp", 0.05)):
+            for seed, acc in enumerate(accs):
+                params = {"lr": lr, "model": model, "seed": seed}
+                with store.start("fit", params=params, capture=False) as run:
+                    run.log({"acc": acc - less, "loss": 1 - acc})
 
 
 @pytest.fixture

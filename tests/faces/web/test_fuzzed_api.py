@@ -39,9 +39,9 @@ THERE = {
 
 
 @pytest.fixture(scope="module")
-def app(engine, filled, tmp_path_factory):
+def app(engine, fill, tmp_path_factory):
     with shared_at(tmp_path_factory.mktemp("fuzzed") / "store", engine) as store:
-        filled(store)
+        fill(store)
         served = served_at(store)
         yield Application(served)
         served.threads.shutdown()
