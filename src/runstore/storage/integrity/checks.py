@@ -153,18 +153,28 @@ class Wrong(NamedTuple):
     names: tuple[str, ...]
 
 
-def _odd_cells_of(table: str, columns: Sequence[Any]) -> Iterator[str]:
-    """Yield a statement for each column of a table that finds values of another type."""
+def _odd_cells_of(table: str, columns: Sequence[Any]) -> list[str]:
+    """Return statements that find values of another type than their columns.
+
+    The first one reads the table once, and finds a row if any of the others does, one per column.
+    """
     named = {str(column[1]) for column in columns}
     row = "coalesce((SELECT r.reference FROM runs r WHERE r.id = t.run_id), 'run ' || t.run_id)"
     name = "t.reference" if table == "runs" else row if "run_id" in named else "'the store'"
+    is_odd = {}
     for _, column, kind, is_required, _, _ in columns:
         if kind in _KINDS:
             known = _KINDS[kind] if is_required else f"{_KINDS[kind]}, 'null'"
-            yield f"""
-                SELECT {name} || ': {table}.{column}' FROM "{table}" t
-                WHERE typeof(t."{column}") NOT IN ({known}) LIMIT :limit
-            """
+            is_odd[column] = f'typeof(t."{column}") NOT IN ({known})'
+    if not is_odd:
+        return []
+    return [
+        f'SELECT 1 FROM "{table}" t WHERE {" OR ".join(is_odd.values())} LIMIT 1',
+        *(
+            f"SELECT {name} || ': {table}.{column}' FROM \"{table}\" t WHERE {odd} LIMIT :limit"
+            for column, odd in is_odd.items()
+        ),
+    ]
 
 
 class Checks:
@@ -205,17 +215,19 @@ class Checks:
         if self._driver.checks_types:
             return
         with self._driver.read() as connection:
-            statements = [
-                statement
-                for (table,) in connection.execute(TABLES).fetchall()
-                for statement in _odd_cells_of(
+            of_tables = [
+                _odd_cells_of(
                     str(table), connection.execute(f'PRAGMA table_info("{table}")').fetchall()
                 )
+                for (table,) in connection.execute(TABLES).fetchall()
             ]
-        for statement in statements:
+        for any_cell, *statements in filter(None, of_tables):
             with self._driver.read() as connection:
-                found = connection.execute(statement, {"limit": ROWS_TOLD}).fetchall()
-            yield from (str(row[0]) for row in found)
+                is_any = connection.execute(any_cell).fetchone()
+            for statement in statements if is_any else ():
+                with self._driver.read() as connection:
+                    found = connection.execute(statement, {"limit": ROWS_TOLD}).fetchall()
+                yield from (str(row[0]) for row in found)
 
     def schema(self) -> list[str]:
         """Return tables, indexes, views and triggers that differ from those of the migrations."""
