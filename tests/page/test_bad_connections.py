@@ -49,19 +49,27 @@ def held(page, url, **options):
 
 
 def test_a_server_that_came_back_says_how_to_go_on(server, visit):
-    """It does not know this browser: the page says so, and goes on once it is let in."""
+    """It does not know this browser: the page says so, and goes on once it is let in.
+
+    The line never names a filter other than that of the rows, once there is a connection.
+    """
     page = visit(server.address, RUNS_ALONE, expected_statuses=LOST)
     connection = page.locator(".connection")
     expect(connection).to_have_text("Live")
 
     server.end()
     expect(connection).to_have_text("Offline")
+    page.get_by_role("combobox", name="Filter").fill("experiment = cifar")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast").last).to_contain_text("did not answer")
     server.start(server.folder)
 
     expect(page.locator(".toast").last).to_contain_text("runstore ui")
     expect(connection).to_have_text("Trouble")
     server.let_in(page)
     expect(connection).to_have_text("Live")
+    expect(page.locator(".count")).to_have_text("60 of 240 runs")
+    expect(page).to_have_url(re.compile("filter=experiment"))
 
 
 def test_another_store_at_the_same_port_is_shown_from_the_start(server, visit, tmp_path):
@@ -115,22 +123,6 @@ def test_selections_that_come_late_and_an_undo_that_was_not_answered(own, visit)
     page.unroute("**/api/v1/undo")
     page.keyboard.press("Control+z")
     expect(page.locator(".count")).to_have_text("240 runs")
-
-
-def test_a_filter_typed_without_a_server_is_applied_when_it_is_back(server, visit):
-    """The line never names a filter other than that of the rows, once there is a connection."""
-    page = visit(server.address, RUNS_ALONE, expected_statuses=LOST)
-    server.end()
-    expect(page.locator(".connection")).to_have_text("Offline")
-
-    page.get_by_role("combobox", name="Filter").fill("experiment = cifar")
-    page.keyboard.press("Enter")
-    expect(page.locator(".toast").last).to_contain_text("did not answer")
-    server.start(server.folder)
-    server.let_in(page)
-
-    expect(page.locator(".count")).to_have_text("60 of 240 runs")
-    expect(page).to_have_url(re.compile("filter=experiment"))
 
 
 def test_charts_are_drawn_once_a_lost_store_is_back(served, template, tmp_path, visit):

@@ -308,10 +308,10 @@ def test_a_chart_is_enlarged_read_as_a_table_and_saved(address, look, tmp_path):
     assert picture.value.suggested_filename == "loss.png"
 
 
-def test_the_legend_of_compared_runs_hides_and_highlights_lines(address, look):
+def test_the_legend_of_compared_runs_hides_and_highlights_lines(address, look, turn_to):
     page = look(address)
     uids = chart(page).get_attribute("data-lines")
-    page.goto(f"{address}/compare?tab=charts&charts=loss&runs={uids}")
+    turn_to(page, f"/compare?tab=charts&charts=loss&runs={uids}")
     plot = chart(page)
     before, usual = bands(plot, LOW, HIGH), strength(plot, HIGH)
     assert len(before) == 2

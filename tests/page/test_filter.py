@@ -105,9 +105,9 @@ def test_completion_is_taken_by_tab_and_fits_the_text(shared, look):
     expect(page.locator(".count")).to_have_text("12 of 240 runs")
 
 
-def test_filter_of_a_bad_address_is_explained(shared, visit):
+def test_filter_of_a_bad_address_is_explained(shared, look):
     """Someone's link with a mistake shows the mistake, and does not break the page."""
-    page = visit(shared, "/?filter=status+is+nothing+at+all", expected_statuses={400})
+    page = look(shared, "/?filter=status+is+nothing+at+all", expected_statuses={400})
 
     expect(page.get_by_role("alert")).to_contain_text("^")
 

@@ -83,9 +83,9 @@ def test_first_view_has_all_runs_and_the_columns_that_differ(shared, visit):
     )
 
 
-def test_arrows_move_from_cell_to_cell(shared, visit):
+def test_arrows_move_from_cell_to_cell(shared, look):
     """One cell has the focus; the keys of a grid move it, also to lines out of sight."""
-    page = visit(shared, "/?panel=0")
+    page = look(shared, "/?panel=0")
     expect(page.locator('[data-name="params.lr"]')).to_be_visible()
     cell(page, 0, 2).click()
     last_column = len(names(page))
@@ -212,23 +212,12 @@ def test_no_matching_run_leaves_no_chart(shared, look):
     expect(page.get_by_role("heading", name="No runs to draw")).to_be_visible()
 
 
-def test_actions_on_the_selection_fit_a_phone(own, visit):
-    page = visit(own.address, viewport={"width": 400, "height": 700})
-    page.locator('.grid-body [data-line="2"]').click(position={"x": 320, "y": 10})
-
-    bar = page.locator(".action-bar")
-    for name in ("Tag", "Note", "Trash"):
-        box = bar.get_by_role("button", name=name).bounding_box()
-        assert box["x"] + box["width"] <= 400
-    assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
-
-
-def test_header_sorts_and_back_undoes_it(shared, visit):
+def test_header_sorts_and_back_undoes_it(shared, look):
     """The order is part of the filter in the address: ascending, descending, newest first.
 
     Its values have a column even if they are not among those that differ most, or are no field.
     """
-    page = visit(shared, "/?panel=0")
+    page = look(shared, "/?panel=0")
     header = page.locator('[data-name="params.model.depth"]')
 
     header.click()
@@ -250,9 +239,9 @@ def test_header_sorts_and_back_undoes_it(shared, visit):
     assert int(head.get_attribute("aria-colindex")) == int(before) + 1
 
 
-def test_columns_are_moved_widened_and_chosen(shared, visit, turn_to):
+def test_columns_are_moved_widened_and_chosen(shared, look, turn_to):
     """By keyboard, by dragging, which sorts nothing, and in the list of all columns."""
-    page = visit(shared, "/?panel=0")
+    page = look(shared, "/?panel=0")
     expect(page.locator('[data-name="params.lr"]')).to_be_visible()
     before = names(page)
     header = page.locator('[data-name="status"]')

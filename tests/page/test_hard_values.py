@@ -29,7 +29,7 @@ def test_small_lines_of_the_largest_numbers_are_drawn(served, visit, tmp_path):
     expect(line).to_have_attribute("d", re.compile(r"^M0\.0 2\.0L36\.7 20\.0M110\.0 2\.0$"))
 
 
-def test_names_survive_their_way_through_an_address(served, visit, tmp_path):
+def test_names_survive_their_way_through_an_address(served, visit, turn_to, tmp_path):
     """Signs of the page's own spelling of columns, and folders that a browser would resolve."""
     keys = ["recall@5", 'say "x"', "line\nbreak", "50%2C", "a.last", "k" * 990]
     with runstore.Store.open(tmp_path / "store") as store:
@@ -50,7 +50,7 @@ def test_names_survive_their_way_through_an_address(served, visit, tmp_path):
     page.on("response", lambda answer: failed.append(answer.url) if answer.status > 399 else None)
 
     for name in columns:
-        page.goto(f"{page.url.partition('?')[0]}?rows=experiment&metric={quote(name, safe='')}")
+        turn_to(page, f"/pivot?rows=experiment&metric={quote(name, safe='')}")
         expect(page.locator(".pivot-cell").first).to_contain_text("1.5")
     page.goto(page.url.partition("/pivot")[0] + f"/runs/{run.uid}?tab=files&file=..%2Fup")
 

@@ -52,13 +52,17 @@ def frame_of(view):
     return view.frame_locator("iframe")
 
 
-def test_a_notebook_shows_the_page(own_store, notebook, context):
+def test_a_notebook_shows_the_page_and_a_link_opens_it_in_a_tab(own_store, notebook, context):
     """At the number of this host; the other tests open it at the name."""
-    address = runstore.ui(own_store)
+    address = runstore.ui(own_store, read_only=True)
     view = context.new_page()
     view.goto(f"http://127.0.0.1:{notebook(address._repr_html_())}/")
 
     frame_of(view).get_by_text("mnist").first.wait_for(timeout=PATIENCE_MS)
+    with view.expect_popup() as opened:
+        view.get_by_text("Open the page in a tab").click()
+
+    opened.value.get_by_text("mnist").first.wait_for(timeout=PATIENCE_MS)
 
 
 def test_another_page_cannot_show_it(own_store, notebook, context):
@@ -79,17 +83,6 @@ def test_another_page_cannot_show_it(own_store, notebook, context):
         other.goto(f"http://localhost:{notebook(frame)}/", wait_until="load")
         framed = [one for one in answers if one.url == source]
         assert [one.status for one in framed] == [403], source
-
-
-def test_the_link_opens_a_tab(own_store, notebook, context):
-    shown = runstore.ui(own_store, read_only=True)._repr_html_()
-    view = context.new_page()
-    view.goto(f"http://localhost:{notebook(shown)}/")
-
-    with view.expect_popup() as opened:
-        view.get_by_text("Open the page in a tab").click()
-
-    opened.value.get_by_text("mnist").first.wait_for(timeout=PATIENCE_MS)
 
 
 @pytest.fixture

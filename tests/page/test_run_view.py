@@ -226,13 +226,13 @@ def test_output_is_searched_by_case_and_patterns_and_shown_by_streams(opened):
     expect(page.get_by_text("2 lines")).to_be_visible()
 
 
-def test_output_is_followed_while_it_is_printed(made, address, visit):
+def test_output_is_followed_while_it_is_printed(made, address, look):
     with Store.open(made[0]) as store:
         run = store.start("live", capture=False)
         file = OutputFile(store.path / "spool" / f"{run.uid}.{0:020d}.output")
         try:
             file.feed(LETTERS["stdout"], b"first\n10%\r20%")
-            page = visit(address, f"/runs/{run.uid}?tab=output")
+            page = look(address, f"/runs/{run.uid}?tab=output")
             lines = page.locator(".output-line")
             expect(lines).to_have_count(2)
             expect(lines.last).to_contain_text("20%")
@@ -323,16 +323,15 @@ def elsewhere():
     listening.close()
 
 
-def test_figures_in_saved_pages_are_drawn_and_reach_nothing(served, tmp_path, visit, elsewhere):
+def test_figures_in_saved_pages_are_drawn_and_reach_nothing(made, address, opened, elsewhere):
     """Scripts within the file run; neither the page, nor the store, nor a network is theirs."""
     host, asked = elsewhere
     figure = FIGURE.replace("ELSEWHERE", f"http://{host}").replace("WS", f"ws://{host}")
-    with Store.open(tmp_path / "store") as store:
+    with Store.open(made[0]) as store:
         run = store.start("figures", capture=False)
         run.save("figure.html", figure.encode())
         run.finish()
-    address = served(tmp_path / "store")
-    context = visit(address).context  # lets the browser in; refusals are on the console
+    context = opened().context  # the browser is let in; refusals are on the console
     page = context.new_page()
     path = "/runs/figures%231?tab=files&file=figure.html"
     page.goto(f"{address}{path}")
@@ -358,12 +357,11 @@ def test_figures_in_saved_pages_are_drawn_and_reach_nothing(served, tmp_path, vi
     page.close()
 
 
-def test_saved_pages_in_a_window_of_their_own_run_no_scripts(address, made, visit):
+def test_saved_pages_in_a_window_of_their_own_run_no_scripts(address, made, opened):
     """A window could open any address, so it gets the file without its scripts."""
     folder, uid = made
     del folder
-    visited = visit(address, f"/runs/{uid}")  # lets the browser in
-    page = visited.context.new_page()
+    page = opened().context.new_page()  # the browser is let in
 
     for query in ("", "?figure=1"):
         page.goto(f"{address}/api/v1/runs/{uid}/artifacts/page.html{query}")
@@ -388,8 +386,8 @@ def test_parameters_are_a_tree_with_types_and_differences(opened):
     expect(tree.get_by_role("row", name=re.compile("^lr"))).to_contain_text("was 0.1")
 
 
-def test_keys_lead_to_the_runs_beside_it(address, made, visit):
-    page = visit(address, f"/runs/{quote(made[1], safe='')}?tab=params")
+def test_keys_lead_to_the_runs_beside_it(opened):
+    page = opened("params")
     expect(page.get_by_role("link", name=re.compile("^Next run"))).to_be_visible()
 
     page.keyboard.press("]")

@@ -19,7 +19,8 @@ OF_COLOURS = ["color-contrast", "link-in-text-block"]
 def test_page_is_accessible(shared, look, violations):
     """Axe finds nothing in the grid with a selection, a menu, and the keyboard sheet."""
     # A few cells: axe looks at each of them for seconds, and all are made alike.
-    path = "/?columns=reference,status,params.lr,metrics.loss,tags,notes"
+    few = "experiment+=+cifar+and+run_number+>+56"
+    path = f"/?filter={few}&columns=reference,status,params.lr,metrics.loss,tags,notes"
     page = look(shared, path, viewport={"width": 900, "height": 320})
 
     def found(within="html"):
@@ -91,12 +92,17 @@ def test_names_of_columns_are_seen_on_a_touch_screen(shared, visit):
     assert overlaps == [False] * 5
 
 
-def test_a_selection_on_a_phone_is_accessible(own, visit, violations):
+def test_actions_on_a_selection_fit_a_phone_and_are_accessible(own, visit, violations):
     """The bar of actions wraps; nothing of it has to be scrolled to."""
     page = visit(own.address, "/?columns=reference,status", viewport={"width": 400, "height": 420})
     page.locator('.grid-body [data-line="1"]').click(position={"x": 320, "y": 10})
-    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+    bar = page.locator(".action-bar")
+    expect(bar).to_contain_text("1 run selected")
 
+    for name in ("Tag", "Note", "Trash"):
+        box = bar.get_by_role("button", name=name).bounding_box()
+        assert box["x"] + box["width"] <= 400
+    assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
     assert violations(page, ".action-bar") == []
 
 
@@ -116,8 +122,8 @@ def test_the_first_view_loads_little(shared, visit):
     assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in files) <= 90_000
 
 
-def test_an_unknown_address_leads_back_and_a_view_is_copied_as_a_command(shared, visit, turn_to):
-    page = visit(shared, "/no/such/view")
+def test_an_unknown_address_leads_back_and_a_view_is_copied_as_a_command(shared, look, turn_to):
+    page = look(shared, "/no/such/view")
 
     page.get_by_role("link", name="Show all runs").click()
 
