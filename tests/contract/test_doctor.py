@@ -194,6 +194,21 @@ def test_a_damaged_database_is_told(store, run, table):
         assert "damaged" in {one.kind for one in opened.check()}
 
 
+@pytest.mark.folder_only  # a server checks types itself
+def test_values_of_another_type_than_their_columns_are_named(store, run):
+    change(store, "UPDATE events SET at = 'late', author = x'00'")
+    change(store, "UPDATE experiments SET last_run_number = 'many'")
+
+    (one,) = store.check()
+
+    assert (one.kind, one.what) == ("damaged", "a value has another type than its column")
+    assert set(one.names) == {
+        f"{run.reference}: events.at",
+        f"{run.reference}: events.author",
+        "the store: experiments.last_run_number",
+    }
+
+
 def test_paths_that_lead_out_of_a_run_are_found(store, run):
     """Another program may write any path; ours do not follow it."""
     change(store, "UPDATE artifacts SET path = '../../model.bin'")
