@@ -111,17 +111,25 @@ _open_blocks: list[int] = []
 def _next_numbers() -> list[int]:
     """Return the numbers that the next descriptors get: the lowest that are free.
 
-    Listing all open descriptors instead takes longer than opening a database.
+    Listing all open descriptors instead takes longer than opening a database. No more than two
+    are open at a time, because other threads may need the last ones.
     """
-    numbers: list[int] = []
-    try:
-        with suppress(OSError):  # no more are free
-            while len(numbers) < _NEXT:
-                numbers.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-    finally:
-        for one in numbers:
-            os.close(one)
-    return numbers
+    with suppress(OSError):  # none is free
+        first = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return [first, *_free_after(first)]
+        finally:
+            os.close(first)
+    return []
+
+
+def _free_after(descriptor: int) -> Iterator[int]:
+    number = descriptor
+    with suppress(OSError):  # no more are free
+        for _ in range(_NEXT - 1):
+            number = fcntl(descriptor, system.F_DUPFD_CLOEXEC, number + 1)
+            os.close(number)
+            yield number
 
 
 def keep_for_ever(thing: object) -> None:
