@@ -36,7 +36,7 @@ def python(code, folder, **environment):
 
 
 def python_in_a_shell(code, folder, shell_end=""):
-    """Run a program in an interpreter that starts without some streams."""
+    """Run a program in an interpreter of its own, which may start without some streams."""
     (folder / "program.py").write_text(STRICT + code)
     return subprocess.run(
         f"exec {sys.executable} program.py {shell_end}",
@@ -346,7 +346,8 @@ def test_a_subinterpreter_records_runs(tmp_path, newest):
         "interpreters.destroy(one)"
     )
 
-    ended = python(code, tmp_path)
+    # Modules of a database may be loaded in one interpreter of a process only.
+    ended = python_in_a_shell(code, tmp_path)
 
     assert (ended.returncode, but_the_first_line(ended.stderr)) == (0, "")
     assert newest().status is Status.COMPLETE
