@@ -107,10 +107,21 @@ def with_database(url, name):
 
 def admin(*statements):
     """Run statements that belong to no store, and return the rows of the last."""
-    with psycopg.connect(with_database(server(), "postgres"), autocommit=True) as connection:
-        for statement in statements:
-            found = connection.execute(statement)
-        return found.fetchall() if found.description else []
+    for statement in statements:
+        found = _administrator().execute(statement)
+    return found.fetchall() if found.description else []
+
+
+@cache
+def _administrator():
+    return _connected(with_database(server(), "postgres"))
+
+
+def _connected(url):
+    """Return a connection that lasts as long as this process."""
+    made = psycopg.connect(url, autocommit=True)
+    atexit.register(made.close)
+    return made
 
 
 @cache
@@ -165,8 +176,7 @@ def _empty(url):
     try:
         _emptying[url].execute(_EMPTY)
     except (KeyError, psycopg.OperationalError):  # the first time, or a test ended it
-        _emptying[url] = psycopg.connect(url, autocommit=True)
-        atexit.register(_emptying[url].close)
+        _emptying[url] = _connected(url)
         _emptying[url].execute(_EMPTY)
 
 

@@ -38,21 +38,23 @@ TEXT = "n\u00f6te \u5931\u8d25 \\n '\""
 
 
 @pytest.mark.parametrize(
-    "options",
+    "settings",
     [
-        "-c search_path=team",
-        "-c standard_conforming_strings=off",
-        "-c standard_conforming_strings=off -c search_path=team",
-        "-c client_encoding=LATIN1",
-        "-c default_transaction_isolation=serializable",
-        "-c timezone=Asia/Kathmandu -c datestyle=German",
-        "-c bytea_output=escape -c extra_float_digits=-15",
-        "-c array_nulls=off -c intervalstyle=sql_standard",
-        "-c transform_null_equals=on -c row_security=off -c quote_all_identifiers=on",
-        "-c enable_seqscan=off -c enable_nestloop=off -c enable_hashjoin=off -c enable_sort=off",
+        ["standard_conforming_strings=off", "search_path=team"],
+        [
+            *("client_encoding=LATIN1", "default_transaction_isolation=serializable"),
+            *("timezone=Asia/Kathmandu", "datestyle=German", "intervalstyle=sql_standard"),
+            *("bytea_output=escape", "extra_float_digits=-15", "transform_null_equals=on"),
+            *("row_security=off", "quote_all_identifiers=on"),
+        ],
+        [
+            *("array_nulls=off", "enable_seqscan=off", "enable_nestloop=off"),
+            *("enable_hashjoin=off", "enable_sort=off"),
+        ],
     ],
 )
-def test_settings_of_a_session_change_nothing(empty, options):
+def test_settings_of_a_session_change_nothing(empty, settings):
+    options = " ".join(f"-c {one}" for one in settings)
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA team")
 
