@@ -17,7 +17,7 @@ STATIC = Path(runstore.__file__).parent / "web" / "static"
 RUNS = 240
 # Rows, another view, or what is there instead of them: nobody clicks before.
 ARRIVED = ".grid-body .eye, .message, .filter-mistake, .compare, .pivot, .run-body, .experiments"
-VIEWPORT = {"width": 1280, "height": 800}
+VIEWPORT = {"width": 1280, "height": 500}  # each line takes time to draw
 SLOW = Path(__file__).with_name("slow.js")
 # Debian's Chromium has no sandbox for root. A page that lives for a test is not worth optimizing,
 # and is drawn with the least effort in a few large parts. A key moves it at once: scrolling that

@@ -280,7 +280,7 @@ def test_a_click_on_a_line_selects_its_run_and_rows_highlight_lines(address, loo
 
 
 def test_a_chart_is_enlarged_read_as_a_table_and_saved(address, look, tmp_path):
-    page = look(address)
+    page = look(address, viewport={"width": 1280, "height": 800})
     chart(page)
 
     page.get_by_role("button", name="Enlarge loss").click()

@@ -236,7 +236,7 @@ def test_plots_are_used_by_keyboard_and_axes_by_their_menus(address, look, uid_o
 
 def test_a_range_is_dragged_along_an_axis(address, look):
     path = "/compare?tab=parallel&filter=experiment+=+'fit'&axes=params.seed,metrics.acc"
-    page = look(address, path)
+    page = look(address, path, viewport={"width": 1280, "height": 800})
     canvas = page.locator(".plot-place canvas")
     expect(canvas).to_have_attribute("data-axes", re.compile(","))
     box = canvas.bounding_box()

@@ -93,8 +93,8 @@ def address(serving, made):
 def opened(address, made, look):
     """Open a part of a run, by default of the one in the middle."""
 
-    def page_of(part="", name=made[1]):
-        return look(address, f"/runs/{quote(name, safe='')}?tab={part}")
+    def page_of(part="", name=made[1], **options):
+        return look(address, f"/runs/{quote(name, safe='')}?tab={part}", **options)
 
     return page_of
 
@@ -178,7 +178,7 @@ def rested_lines(page):
 
 
 def test_all_lines_of_the_output_are_reached(opened):
-    page = opened("output")
+    page = opened("output", viewport={"width": 1280, "height": 800})
     expect(page.get_by_text(f"{LINES:,} lines")).to_be_visible()
 
     page.get_by_role("button", name="Last line").click()
