@@ -179,6 +179,7 @@ def _no_surroundings(_places):
     The tests themselves count as installed: each run would keep the texts of all that are loaded.
     """
     from runstore.capture.program import files
+    from runstore.recording import live_runs
 
     installed = (*files._OF_THE_SYSTEM, f"{Path(__file__).parent}{os.sep}")
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -186,6 +187,7 @@ def _no_surroundings(_places):
         files.is_own.cache_clear()
         _isolate(monkeypatch, next(_places))
         yield
+        live_runs.forget(lambda _: True)  # the ends of those left active would be written later
 
 
 @pytest.fixture(autouse=True)
