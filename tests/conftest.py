@@ -42,6 +42,7 @@ _GARBAGE = (20_000, 20, 20)
 _SHORT_ROUNDS = 8
 _LONG_ROUNDS = 100
 _MANY_FILES = 20
+_PATIENCE_S = 10.0
 
 # A slow machine is not a failure; a timing is never asserted. What the suite tries is the same
 # each time, so that a change fails for what it does; campaigns look for what nobody has tried.
@@ -179,7 +180,7 @@ def _no_surroundings(_places):
     The tests themselves count as installed: each run would keep the texts of all that are loaded.
     """
     from runstore.capture.program import files
-    from runstore.recording import live_runs
+    from runstore.recording import live_runs, tickers
 
     installed = (*files._OF_THE_SYSTEM, f"{Path(__file__).parent}{os.sep}")
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -187,7 +188,9 @@ def _no_surroundings(_places):
         files.is_own.cache_clear()
         _isolate(monkeypatch, next(_places))
         yield
-        live_runs.forget(lambda _: True)  # the ends of those left active would be written later
+        # Those left active would be written to, or ended, after this.
+        live_runs.forget(lambda _: True)
+        tickers.stop_all(_PATIENCE_S)
 
 
 @pytest.fixture(autouse=True)
