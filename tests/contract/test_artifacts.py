@@ -307,6 +307,18 @@ def test_what_is_whole_is_downloaded_beside_damaged_contents(store, run, tmp_pat
     assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["b.bin", "c.bin"]
 
 
+def test_what_was_downloaded_beside_damaged_contents_is_an_input(store, run, tmp_path):
+    for name in ("a.bin", "b.bin"):
+        run.save(name, name.encode())
+    damage(store, run)
+    uid = run.uid
+
+    with store.start("eval", capture=False) as reader, pytest.raises(StoreCorruptError):
+        store.get(uid).download(to=tmp_path / "out")
+
+    assert [one.name for one in reader.record.inputs] == [f"{run.reference}/b.bin"]
+
+
 @pytest.mark.folder_only
 def test_damaged_contents_are_mended_by_the_same(store, run):
     run.save("a.bin", b"right")

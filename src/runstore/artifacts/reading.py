@@ -85,9 +85,9 @@ class Reading:
                     kept=f"{len(written)} files were written; the store was not changed.",
                 ) from error
             written.append(target)
+        self._note_use(run, [one for one in wanted if one.path not in lost])
         if lost:
             raise _not_whole(run, lost, len(written))
-        self._note_use(run, wanted)
         return tuple(written)
 
     def _one(self, run: Run, path: object) -> Artifact:
@@ -174,7 +174,7 @@ def _not_whole(run: Run, lost: dict[str, RunstoreError], written: int) -> Runsto
     names = some_of([f"{path!r:.100}" for path in lost], _NAMES_TOLD)
     return type(first)(
         f"{run.reference}: {names} could not be written. {first.what}",
-        kept=f"Other files written: {written}.",
+        kept=f"Other files written: {written}." if written else "Nothing was written.",
         hint=first.hint,
     )
 

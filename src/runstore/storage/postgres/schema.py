@@ -39,8 +39,8 @@ IS_THERE = """
     SELECT to_regclass('schema_migrations') IS NOT NULL,
         NOT current_setting('array_nulls')::boolean
 """
-# A store of a development version may lack functions of the first version. A lost table is named
-# by the next statement.
+# A store of a development version may lack functions of the first version. If somebody dropped
+# `runs`, the first statement that reads it says so.
 _FOUND = """
     SELECT coalesce(max(version), 0), to_regproc('is_json') IS NOT NULL,
         coalesce(has_table_privilege(to_regclass('runs'), 'INSERT'), true)
