@@ -134,6 +134,20 @@ def test_a_package_from_elsewhere_has_its_origin(tmp_path, monkeypatch, told, or
     assert distributions() == ([f"one==1{origin}"], [])
 
 
+def test_what_is_hidden_by_another_folder_is_not_unreadable(tmp_path, monkeypatch):
+    for folder in ("first", "second"):
+        about = tmp_path / folder / "one.dist-info"
+        about.mkdir(parents=True)
+        (about / "METADATA").write_text("Name: one\nVersion: 1\n")
+    (about / "direct_url.json").write_bytes(b"\xff")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "first"), str(tmp_path / "second")])
+
+    assert distributions() == (["one==1"], [])
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "second")])
+    found, unreadable = distributions()
+    assert (found, len(unreadable)) == ([], 1)
+
+
 def test_folders_are_read_once_until_they_change(tmp_path, monkeypatch):
     """A program starts many runs, and packages may be installed meanwhile."""
     opened = []

@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 from importlib import machinery
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from runstore.errors import attempt, named_error
 
+T = TypeVar("T")
 _INFOS = (".dist-info", ".egg-info")
 # Name and version come first, long before the description that most of these files are.
 _HEAD_BYTES = 1 << 12
@@ -25,9 +26,9 @@ _REST_BYTES = 1 << 20
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 # A later change of a folder may have the same time: file systems count in up to two seconds.
 _STEP_NS = 2_000_000_000
-# Name, version and origin by folder, each with the status of the folder when it was read: programs
-# start many runs, and installers replace such folders as a whole.
-_known: dict[str, tuple[tuple[int, ...], tuple[str, str, str]]] = {}
+# What was read of a folder, with the status of the folder then: programs start many runs, and
+# installers replace such folders as a whole.
+_known: dict[tuple[Callable[[Any], Any], str], tuple[tuple[int, ...], Any]] = {}
 
 
 def python_values() -> dict[str, str]:
@@ -49,9 +50,11 @@ def distributions() -> tuple[list[str], list[str]]:
     broken: list[str] = []
 
     def add(place: Any) -> None:
-        name, version, origin = _described(place)
+        status = _status_of(place)
+        name, version = _remembered(_name_and_version, place, status)
         # Folders of a partly removed package have no name.
         if name and name.lower() not in seen:
+            origin = _remembered(_origin, place, status)
             seen[name.lower()] = _line(name, version, origin)
 
     for place in _places(broken):
@@ -139,15 +142,17 @@ def _text(place: Any, name: str, *, is_whole: bool = True) -> str:
     return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _described(place: Any) -> tuple[str, str, str]:
-    """Return name, version and origin; from memory if the folder has not changed."""
-    status = _status_of(place)
-    if status and place in _known and _known[place][0] == status:
-        return _known[place][1]
-    described = (*_name_and_version(place), _origin(place))
-    if status and max(status[1:]) < time.time_ns() - _STEP_NS:
-        _known[place] = status, described
-    return described
+def _remembered(read: Callable[[Any], T], place: Any, status: tuple[int, ...]) -> T:
+    """Return what is read of a place; from memory if its folder has still this status."""
+    if not status:
+        return read(place)
+    before = _known.get((read, place))
+    if before is not None and before[0] == status:
+        return cast("T", before[1])
+    found = read(place)
+    if max(status[1:]) < time.time_ns() - _STEP_NS:
+        _known[read, place] = status, found
+    return found
 
 
 def _status_of(place: Any) -> tuple[int, ...]:
