@@ -33,6 +33,7 @@ FLOORS = (
     {"plotting"},
     {"background", "extras", "started_in", "user_warnings"},
     {"errors"},
+    {"named_tuples"},
 )
 # Rooms to come.
 PLANNED = {"compat"}

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.artifacts import previews
 from runstore.artifacts.folders import files_in
@@ -29,6 +29,7 @@ from runstore.inflight.deferred import Deferred
 from runstore.model import arguments
 from runstore.model.artifacts import Artifact, artifact_path, media_type_of, why_no_name
 from runstore.model.values import clean_text
+from runstore.named_tuples import NamedTuple
 from runstore.storage.artifacts import Noted
 from runstore.storage.backend import Backend
 from runstore.storage.files.objects import Contents, NotSentError, Objects

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore.errors import attempt, named_error
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
+from runstore.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.capture.program.files import Loading

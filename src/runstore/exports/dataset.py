@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import ConflictError, StoreCorruptError, StoreUnavailableError, UsageError
 from runstore.exports.columns import METRICS, POINT, rows_of, run_columns, schema_of
 from runstore.exports.files import written_aside
 from runstore.exports.parts import DatasetPart, Manifest, parts_of
 from runstore.extras import library
+from runstore.named_tuples import NamedTuple
 from runstore.reading.grid.order import run_order
 from runstore.reading.liveness import settle_all
 from runstore.reading.metrics.points import parts_by_points, read_points_of

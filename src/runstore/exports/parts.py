@@ -8,12 +8,13 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import ConflictError
 from runstore.exports.columns import METRICS, TABLES
 from runstore.exports.files import write_aside
 from runstore.model.reference import folder_name
+from runstore.named_tuples import NamedTuple
 from runstore.storage.query.states import RunState
 
 # Consecutive run numbers in one file. Points are many, and a file is written anew as a whole.

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from runstore.capture.machine.process import is_gone
 from runstore.errors import RunstoreError, ServerUnreachableError, StoreLockedError
 from runstore.maintenance.transfer import take_in_all, transfer
 from runstore.model.facts import ProcessIdentity
 from runstore.model.results.transfers import Progress, Transfer
+from runstore.named_tuples import NamedTuple
 from runstore.reading.names import runs_named
 from runstore.storage.backend import Backend
 from runstore.storage.files.locks import locked

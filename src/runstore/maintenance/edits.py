@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore.model.tags import tag_key, tag_value
 from runstore.model.values import check_text
+from runstore.named_tuples import NamedTuple
 from runstore.reading.liveness import settle_all
 from runstore.reading.names import IN_TRASH, run_named, runs_named, the_one
 from runstore.storage.grid.cells import Cells

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from runstore.artifacts import previews
 from runstore.errors import RunstoreError, StoreReadOnlyError, UsageError
@@ -24,6 +24,7 @@ from runstore.model.scrubbing import (
     WantedPattern,
     masked_value,
 )
+from runstore.named_tuples import NamedTuple
 from runstore.reading.names import record_of
 from runstore.storage.backend import RUNS
 from runstore.storage.files.safe_files import folder_at, levels_below, reader, remove_file

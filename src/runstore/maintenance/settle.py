@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore.capture.machine import scheduler
 from runstore.capture.machine.process import is_gone
 from runstore.inflight import take_in
 from runstore.model.display.formatting import duration_text
 from runstore.model.run import Run
+from runstore.named_tuples import NamedTuple
 from runstore.reading.find import found_page, query_of
 from runstore.reading.liveness import last_sign
 from runstore.reading.names import as_now, each_of, run_of

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from runstore.errors import UsageError, shown
 from runstore.model import arguments
+from runstore.named_tuples import NamedTuple
 
 STEP, RELATIVE, TIME = AXES = ("step", "relative", "time")
 STRETCHES = 600

@@ -8,9 +8,10 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import NamedTuple, Union
+from typing import Union
 
 from runstore.errors import InvalidValueError, UsageError
+from runstore.named_tuples import NamedTuple
 
 TIMESTAMP_FORMAT = "%Y-%m-%d-T%H%M%S"
 NAME_LIMIT_BYTES = 255

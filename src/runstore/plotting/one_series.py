@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import MissingExtraError
 from runstore.extras import library
+from runstore.named_tuples import NamedTuple
 from runstore.plotting import with_matplotlib, with_plotly
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore.errors import UsageError
 from runstore.model import arguments
 from runstore.model.text.line_pattern import Needle
 from runstore.model.text.matches import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
+from runstore.named_tuples import NamedTuple
 from runstore.reading.find import cursor_of, found_runs, hints_of, settle, shown_runs
 from runstore.reading.pages import Page
 from runstore.storage.fulltext.run_texts import RunTexts

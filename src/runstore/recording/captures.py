@@ -7,11 +7,11 @@ git a few times, not a thousand times.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from runstore.capture import Surroundings, code_facts, environment_facts
 from runstore.errors import StoreError
 from runstore.model.facts import Facts
+from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
 from runstore.storage.database import Database
 from runstore.storage.sqlite.descriptors import with_room

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Collection, Container, Iterator
 from contextlib import suppress
 from types import ModuleType, TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import UsageError, attempt, named_error
 from runstore.model.status import REPORTED, Status
 from runstore.model.values import clean_text
+from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
 from runstore.recording.readiness import MASKING, TRACEBACKS, be_ready
 from runstore.user_warnings import warn

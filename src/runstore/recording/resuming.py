@@ -6,13 +6,14 @@ The facts of the n-th resumption are `resumed.n.git.commit` and so on, its texts
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore import background
 from runstore.config import current_author
 from runstore.errors import StoreError
 from runstore.model.code.documents import CODE_DOCUMENTS, IGNORED, MODULES, RESUMED_CODE
 from runstore.model.facts import Facts, FactValue
+from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Edit
 from runstore.user_warnings import warn
 

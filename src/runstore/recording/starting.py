@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore import background, current
 from runstore.config import IfDone, checked_if_done
@@ -18,6 +18,7 @@ from runstore.model import reference as names
 from runstore.model.facts import Facts
 from runstore.model.status import Status
 from runstore.model.values import check_text
+from runstore.named_tuples import NamedTuple
 from runstore.reading.names import run_name, run_named
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun

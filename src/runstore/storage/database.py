@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import (
     ConflictError,
@@ -25,6 +25,7 @@ from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference
 from runstore.model.status import Status
 from runstore.model.values import sha256
+from runstore.named_tuples import NamedTuple
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Rows

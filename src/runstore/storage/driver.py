@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar, Union
+from typing import Any, Protocol, TypeVar, Union
 
 from runstore.errors import StoreError, StoreLockedError
+from runstore.named_tuples import NamedTuple
 
 Parameters = Union[Mapping[str, Any], Sequence[Any]]
 T = TypeVar("T")

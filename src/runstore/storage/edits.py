@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import ConflictError, NotFoundError, StoreCorruptError
 from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED, Event
 from runstore.model.values import clean_text
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, RunEdits, add_event, run_row
 from runstore.storage.driver import Connection

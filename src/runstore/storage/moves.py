@@ -8,11 +8,11 @@ which is never assigned to another run. Its old reference still finds it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError
 from runstore.model.facts import ProcessIdentity
 from runstore.model.reference import build_reference, new_uid, with_endings, without_ending
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, NewRun, add_event, now_micros, run_row
 from runstore.storage.driver import Connection

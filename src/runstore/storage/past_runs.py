@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from runstore.errors import RunActiveError
 from runstore.model.display.suggestions import some_of
 from runstore.model.status import Status
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.artifacts import Noted, put_artifact
 from runstore.storage.database import Database, Edit, NewRun, add_event, run_row

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.model.artifacts import Input
 from runstore.model.params.flatten import FlatValue
 from runstore.model.params.parameter_set import ParameterSet
+from runstore.named_tuples import NamedTuple
 from runstore.storage import rows
 from runstore.storage.artifacts import input_from_row
 from runstore.storage.database import Database

@@ -6,7 +6,7 @@ Statements are composed of the constants here; values are always passed as param
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from runstore.named_tuples import NamedTuple
 
 
 class RunRow(NamedTuple):

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import RunActiveError, RunNotFoundError, StoreCorruptError
 from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED
 from runstore.model.run import Run
 from runstore.model.status import Status
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
 from runstore.storage.driver import Connection

@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from runstore.errors import StoreReadOnlyError, StoreUnavailableError
+from runstore.named_tuples import NamedTuple
 from runstore.storage.files.locks import kept_locked, unlock, wait_for_lock
 from runstore.storage.files.safe_files import (
     UnsafeFileError,

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import StoreError, StoreReadOnlyError
 from runstore.model.block import block_from_run
 from runstore.model.params.build import parameter_set
+from runstore.named_tuples import NamedTuple
 from runstore.storage.backend import STORE_JSON
 from runstore.storage.blocks import BlockRow, BlockTable
 from runstore.storage.database import PATIENCE_S

@@ -7,11 +7,12 @@ import os
 import secrets
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING, Union
 
 from runstore.errors import StoreUnavailableError
 from runstore.location import find_place
 from runstore.model import arguments
+from runstore.named_tuples import NamedTuple
 from runstore.store import Store
 from runstore.web.server import Options, Serving
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from runstore.analysis.compare.file_versions import FILE_LIMIT_BYTES, LARGE, SUBMODULE, FileState
 from runstore.capture.git.state import (
@@ -17,6 +16,7 @@ from runstore.capture.git.state import (
     GitUnavailableError,
     run_git,
 )
+from runstore.named_tuples import NamedTuple
 
 _ALL_LIMIT_BYTES = 1 << 26  # of all files that are read
 _TREE_LIMIT_BYTES = 1 << 27

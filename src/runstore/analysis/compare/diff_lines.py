@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from runstore.model.code.patches import split_lines
+from runstore.named_tuples import NamedTuple
 
 LineKind = Literal["hunk", "context", "added", "removed", "note"]
 

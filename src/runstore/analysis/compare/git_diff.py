@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 from runstore.analysis.compare.file_versions import Version
 from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError, run_git
 from runstore.model.code.patches import parse_patch
+from runstore.named_tuples import NamedTuple
 
 _DIFF = (
     "--git-dir=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "core.autocrlf=false",

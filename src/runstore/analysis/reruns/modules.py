@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference
 from runstore.analysis.reruns.identity import code_of, is_code_read
@@ -19,6 +19,7 @@ from runstore.capture.program.imports import file_of
 from runstore.capture.program.modules import Marks, paths_in
 from runstore.capture.program.places import written_ns
 from runstore.model.code.documents import IGNORED, LATE_MODULES, MODULES, OUTSIDE
+from runstore.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.subjects import ComparedRun

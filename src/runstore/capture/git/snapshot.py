@@ -11,7 +11,6 @@ import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from runstore.capture.git.asking import Asker, RunGit
 from runstore.capture.git.hidden_changes import hidden_changes
@@ -25,6 +24,7 @@ from runstore.capture.program.modules import modules_at_start
 from runstore.capture.secrets import mask_text
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import blake2b
+from runstore.named_tuples import NamedTuple
 
 FILE_LIMIT_BYTES = 1 << 18
 PROGRAM_LIMIT_BYTES = 1 << 20

@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import runstore
 from runstore.capture.program.command import argument_texts, kept_arguments, own_words
 from runstore.errors import attempt, named_error
 from runstore.model.facts import Facts, FactValue
+from runstore.named_tuples import NamedTuple
 
 _FILES_AT_MOST = 500
 OWN_FOLDER = os.path.dirname(os.path.abspath(runstore.__file__)) + os.sep  # noqa: PTH100, PTH120

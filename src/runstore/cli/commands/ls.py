@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ from runstore.cli.options import json_option
 from runstore.cli.words import place_meant, tell_hints
 from runstore.errors import UsageError
 from runstore.model.display.formatting import counted
+from runstore.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.model.query.tree import Query

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore.cli import output
 from runstore.model.text.matches import FoundLine, FoundTexts
+from runstore.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from runstore.cli import output
+from runstore.named_tuples import NamedTuple
 
 _LABEL_WIDTH = 24
 _LABEL_OF_TEXT = 12  # width of labels before texts of several lines

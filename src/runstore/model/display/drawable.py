@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import UsageError, shown
+from runstore.named_tuples import NamedTuple
 
 # Beyond this, the distance of two values may be infinite, which no library supports.
 _LARGEST = 1e300

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.model.values import canonical_json
+from runstore.named_tuples import NamedTuple
 
 # Unions and aliases such as `int | None`; in Python 3.10 `list[int]` claims to be a type.
 _TYPING_MODULES = frozenset({"types", "typing", "typing_extensions"})

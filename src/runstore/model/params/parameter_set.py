@@ -9,12 +9,13 @@ number.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import InvalidValueError, shown
 from runstore.model.params.decode import plain_values
 from runstore.model.params.flatten import FlatValue, flatten, shown_in_line
 from runstore.model.values import blake2b, clean_text
+from runstore.named_tuples import NamedTuple
 
 DEFAULT_NAME = "default"
 _NO_VALUES = "{}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.model.params.decode import decode_key, tag_of
 from runstore.model.params.flatten import joined, tagged
 from runstore.model.values import canonical_json, clean_text
+from runstore.named_tuples import NamedTuple
 
 ROWS_AT_MOST = 20_000
 ITEMS_AT_MOST = 500

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from runstore.model.display.suggestions import nearest
 from runstore.model.query.tree import Field, Kind, Namespace
+from runstore.named_tuples import NamedTuple
 
 STATS = ("last", "first", "min", "max", "mean", "count")
 FILE_PARTS = {"path": Kind.TEXT, "size": Kind.NUMBER, "type": Kind.TEXT, "digest": Kind.TEXT}

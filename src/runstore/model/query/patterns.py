@@ -6,9 +6,10 @@ import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from runstore.errors import FilterError, MissingExtraError
+from runstore.named_tuples import NamedTuple
 
 PATTERN_LIMIT = 1_000
 REGEX_TIME_S = 5.0

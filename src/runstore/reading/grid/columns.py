@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore.errors import FilterError
 from runstore.model.query.fields import OUTPUT, RUN_FIELDS
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import spelled
 from runstore.model.query.tree import Field, Namespace
+from runstore.named_tuples import NamedTuple
 from runstore.storage.grid.values import KeyValues
 from runstore.storage.query.names import StoredNames
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore.model.query.caret import CaretPlace, place_at
 from runstore.model.query.evaluate import number_text
@@ -12,6 +12,7 @@ from runstore.model.query.fields import OUTPUT, RUN_FIELDS, SET_FIELDS, STATS
 from runstore.model.query.spelling import spelled, spelled_value
 from runstore.model.query.tree import Field, Kind, Namespace
 from runstore.model.status import Status
+from runstore.named_tuples import NamedTuple
 from runstore.storage.grid.values import KeyValues
 from runstore.storage.query.names import StoredNames
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.as_json import optional_utc
 from runstore.model.display.short_names import distinct_names
 from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.query.tree import Query
+from runstore.named_tuples import NamedTuple
 from runstore.reading.directions import Directions
 from runstore.reading.find import settle
 from runstore.reading.groups import field_of_text

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING, Union
 
 from runstore.errors import UsageError
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import spelled
 from runstore.model.query.tree import Field, Namespace
+from runstore.named_tuples import NamedTuple
 from runstore.reading.groups import checked_field
 from runstore.storage.query.grouping import Grouping
 

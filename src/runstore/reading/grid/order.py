@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore.model.query.tree import Namespace, Query
+from runstore.named_tuples import NamedTuple
 from runstore.reading.find import query_of, settle
 from runstore.storage.query.changes import Changes
 from runstore.storage.query.finder import Finder

@@ -6,10 +6,11 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from runstore.model.query.evaluate import NAN, TRUTH, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace
+from runstore.named_tuples import NamedTuple
 from runstore.reading.find import settle
 from runstore.storage.grid.values import Cell, FieldValues
 

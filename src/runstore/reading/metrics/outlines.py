@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate, chain
 from operator import le
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore import background
 from runstore.errors import StoreCorruptError, StoreError
@@ -26,6 +26,7 @@ from runstore.model.outline import (
     bound_of,
 )
 from runstore.model.run import Run
+from runstore.named_tuples import NamedTuple
 from runstore.reading.metrics.summaries import (
     LOOKS,
     OF_RUN,

@@ -7,9 +7,10 @@ import importlib.util
 from array import array
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
+from runstore.named_tuples import NamedTuple
 from runstore.storage.rows import from_micros
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
 
 from runstore.model.text.output import LOGGING, STDERR, STDOUT
+from runstore.named_tuples import NamedTuple
 from runstore.reading.output.parts import BLOCK_BYTES, Part, heads, key_of, letters
 from runstore.storage.backend import Backend
 from runstore.storage.files.output import LETTERS

@@ -9,10 +9,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from heapq import merge
 from itertools import pairwise
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from runstore.model.run import Run
 from runstore.model.text.output import OutputLine
+from runstore.named_tuples import NamedTuple
 from runstore.storage.backend import Backend
 from runstore.storage.files.output import (
     OPEN_ROWS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.formatting import (
     ago_text,
@@ -21,6 +21,7 @@ from runstore.model.display.suggestions import some_of
 from runstore.model.query.evaluate import number_text, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace, Order
 from runstore.model.run import start_text
+from runstore.named_tuples import NamedTuple
 from runstore.reading.grid.differing import differing_keys
 from runstore.reading.runs_table import metrics_of, params_of
 from runstore.reading.shown.facts import is_sample, lifetime_text

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore.capture.machine.process import command_of, current_process, processes_between
 from runstore.capture.program.command import argument_texts, kept_arguments
@@ -20,6 +20,7 @@ from runstore.current import COMMAND_VARIABLE
 from runstore.errors import RunstoreError
 from runstore.model.code.launchers import is_python, launched, python_target
 from runstore.model.params.parameter_set import has_values
+from runstore.named_tuples import NamedTuple
 from runstore.reading.names import record_of
 from runstore.storage.backend import Backend
 from runstore.user_warnings import warn

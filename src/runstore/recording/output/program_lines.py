@@ -13,10 +13,11 @@ import threading
 import time as clock
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import RunstoreError, UsageError
 from runstore.model.status import Status
+from runstore.named_tuples import NamedTuple
 from runstore.storage.files.locks import lock_now
 from runstore.storage.files.safe_files import open_file, remove_file, stat_file
 from runstore.storage.files.spool import LINES_SUFFIX, Spool

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runstore.artifacts.masking import tags_to_keep
 from runstore.artifacts.saving import Saving
@@ -21,6 +21,7 @@ from runstore.model.params.build import parameter_sets
 from runstore.model.query.times import moment
 from runstore.model.status import FINAL, Status
 from runstore.model.values import check_text
+from runstore.named_tuples import NamedTuple
 from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import run_named
 from runstore.recording.outcome import (

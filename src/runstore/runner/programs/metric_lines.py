@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import UsageError
 from runstore.model.text.output import SEQUENCE
+from runstore.named_tuples import NamedTuple
 from runstore.user_warnings import warn
 
 JSON = "json"

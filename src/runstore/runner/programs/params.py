@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.capture.secrets import MASK, mask_arguments
 from runstore.model.code.launchers import launched
 from runstore.model.values import clean_text
+from runstore.named_tuples import NamedTuple
 
 _NAME = r"[A-Za-z_][\w.\-/@]*"
 _OPTION = re.compile(rf"--?({_NAME})(?:=(.*))?", re.DOTALL)

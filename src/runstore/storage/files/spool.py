@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from runstore.model.values import sha256
+from runstore.named_tuples import NamedTuple
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import (
     follow_folder,

@@ -10,9 +10,10 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol, Union
+from typing import Protocol, Union
 
 from runstore.model.text.required_literals import Every, Needed, Some
+from runstore.named_tuples import NamedTuple
 
 _LENGTH = 3
 _RUNS_AT_ONCE = 1024

@@ -13,11 +13,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.text.matches import TEXT_FIELDS
 from runstore.model.text.required_literals import fold
+from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.files.objects import Objects
 from runstore.storage.fulltext.index_file import make_anew

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.text.output import OutputLine, plain_text
 from runstore.model.text.required_literals import Needed
+from runstore.named_tuples import NamedTuple
 from runstore.storage.artifacts import OutputPart
 from runstore.storage.database import Database
 from runstore.storage.files.objects import Objects

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.indexes.params import NOT_INDEXED
 from runstore.storage.rows import as_text

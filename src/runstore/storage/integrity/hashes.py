@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import StoreCorruptError
 from runstore.model.params.decode import is_tree
 from runstore.model.params.flatten import flatten
 from runstore.model.params.parameter_set import tree_hash
+from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.levels import row_digest

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.model.values import blake2b, sha256
+from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.rows import as_text
 from runstore.storage.statements import ADD_EVENT

@@ -33,10 +33,11 @@ from array import array
 from collections.abc import Callable, MutableSequence, Sequence
 from itertools import accumulate, islice
 from operator import sub
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import StoreCorruptError
 from runstore.model.values import blake2b
+from runstore.named_tuples import NamedTuple
 
 PLAIN, COMPRESSED = VERSIONS = (1, 2)
 POINTS_AT_MOST = 4096

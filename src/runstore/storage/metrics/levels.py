@@ -21,10 +21,11 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from operator import le
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.errors import StoreCorruptError
 from runstore.model.values import blake2b
+from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import chunks, packing
 from runstore.storage.metrics.chunks import Columns, bytes_of, column_of, unpack

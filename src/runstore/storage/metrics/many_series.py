@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.metrics.point_files import KeyOf

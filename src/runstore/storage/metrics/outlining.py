@@ -12,8 +12,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby, pairwise
 from operator import le, sub
-from typing import Any, NamedTuple
+from typing import Any
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import levels
 from runstore.storage.metrics.chunks import Columns, column_of_x, unpack

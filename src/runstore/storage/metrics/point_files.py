@@ -30,8 +30,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.files.host import host_number
 from runstore.storage.files.safe_files import read_file, reader
 from runstore.storage.metrics.chunks import Columns

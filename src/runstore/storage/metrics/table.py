@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore.model.values import blake2b
+from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.files.host import host_number

@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
-from typing import NamedTuple
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection, Driver
 
 SCHEMA_VERSION = 15

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.postgres import short_texts
 

@@ -10,11 +10,11 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from runstore.errors import UsageError
 from runstore.model.values import sha256
+from runstore.named_tuples import NamedTuple
 
 SCHEMES = ("postgresql", "postgres")
 _OBJECTS = "objects"

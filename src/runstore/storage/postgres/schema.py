@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.migrations import (
     ADD_NOTE,
     CREATE_NOTES,

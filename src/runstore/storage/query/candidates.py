@@ -7,11 +7,11 @@ If there is one, a search checks only its runs, one by one.
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
 
 from runstore.model.query.fields import keys_of
 from runstore.model.query.normalize import is_of_run, parts_of
 from runstore.model.query.tree import All, Any, Compare, Field, Missing, Namespace, Node, Not
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.query.packages import PackageLists

@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runstore.model.query.normalize import pushed_down
 from runstore.model.query.tree import EVERYTHING, Query
 from runstore.model.run import Run
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection

@@ -7,13 +7,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
 from runstore.model.display.short_names import distinct_names
 from runstore.model.query.evaluate import TRUTH
 from runstore.model.query.tree import Field, Kind, Namespace, Node, Query
 from runstore.model.results.groups import RunGroup, Spread
 from runstore.model.status import Status
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.model.query.tree import Namespace, Order
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.query.where import INDEXED, Condition, column_of_run
 

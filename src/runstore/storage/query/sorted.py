@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.model.query.tree import EVERYTHING, Node, Order
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.query.candidates import Candidates

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import NamedTuple
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.rows import as_int, as_text

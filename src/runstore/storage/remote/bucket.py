@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from runstore.errors import MissingExtraError, StoreError, StoreUnavailableError
 from runstore.extras import library
+from runstore.named_tuples import NamedTuple
 from runstore.storage.files.objects import Contents
 
 _CHUNK_BYTES = 1 << 20

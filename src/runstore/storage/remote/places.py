@@ -12,7 +12,6 @@ import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from runstore.errors import (
     MissingExtraError,
@@ -21,6 +20,7 @@ from runstore.errors import (
     StoreUnavailableError,
     UsageError,
 )
+from runstore.named_tuples import NamedTuple
 from runstore.storage.files.objects import MARK
 from runstore.storage.files.safe_files import read_file
 from runstore.storage.postgres.driver import PostgresDriver

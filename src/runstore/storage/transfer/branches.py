@@ -8,8 +8,8 @@ except to find the points that a copy had before it parted.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.metrics.rewinding import FIELD as METRICS
 from runstore.storage.metrics.rewinding import REMOVED
 from runstore.storage.transfer.records import Edited, RunRecord

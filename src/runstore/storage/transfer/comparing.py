@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.model.status import Status
+from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.transfer.records import one_moment

@@ -11,8 +11,8 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress, pairwise, takewhile
-from typing import NamedTuple
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import chunks

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import without_ending
+from runstore.named_tuples import NamedTuple
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection

@@ -11,8 +11,9 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database, RunCells, now_micros
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import chunks

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from runstore.errors import StoreCorruptError
+from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.integrity.history import is_intact

@@ -6,13 +6,13 @@ import shlex
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
 
 from runstore.errors import ConflictError, NotFoundError, UsageError
 from runstore.lasting import LastingStore
 from runstore.maintenance.edits import Done, checked_tags, edit_runs, trash_runs, undo_operation
 from runstore.model.display.short_names import short_name
 from runstore.model.run import Run
+from runstore.named_tuples import NamedTuple
 from runstore.reading.names import author_named
 from runstore.store import Store
 

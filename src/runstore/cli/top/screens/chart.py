@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events
@@ -26,6 +26,7 @@ from runstore.cli.top.keys import QUIT, Key, KeysLine, bindings
 from runstore.errors import NotFoundError
 from runstore.lasting import LastingStore
 from runstore.model.run import Run
+from runstore.named_tuples import NamedTuple
 from runstore.store import Store
 
 _RUNS_AT_MOST = 48  # looks of lines that can be distinguished

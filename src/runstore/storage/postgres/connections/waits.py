@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from runstore.named_tuples import NamedTuple
 from runstore.storage.postgres import away
 from runstore.user_warnings import warn_in_background
 
