@@ -44,9 +44,9 @@ from runstore.reading.names import (
     run_named,
     run_of,
     runs_of,
+    source_of,
     with_source,
 )
-from runstore.reading.source import Source
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun, join
 from runstore.recording.execution import Execution
@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from runstore.reading.metrics.points_table import PointsTable
     from runstore.reading.pages import Page
     from runstore.reading.saved_queries import SavedQueries
+    from runstore.reading.source import Source
     from runstore.repeats.pivot import Several
     from runstore.repeats.pivot_table import Pivot
     from runstore.storage.edits import Undone
@@ -1041,7 +1042,7 @@ class Store:
 
     @property
     def _source(self) -> Source:
-        return self.backend.part(Source)
+        return source_of(self.backend)
 
     def list(
         self,

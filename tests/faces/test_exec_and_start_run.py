@@ -253,11 +253,12 @@ def test_everybody_logs_to_the_same_run(executed, kept):
 
 
 def test_a_run_in_another_store_or_with_another_parent_is_its_own(executed, kept):
-    executed(
+    ended = executed(
         "with runstore.start_run('x', store='elsewhere'): pass\n"
         "with runstore.start_run('x', parent='train#1'): pass"
     )
 
+    assert ended.returncode == 0, ended.stderr
     assert [run.experiment_name for run in kept()] == ["train", "x"]
 
 

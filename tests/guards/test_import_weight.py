@@ -138,6 +138,37 @@ def test_a_run_that_only_starts_and_ends_loads_little(tmp_path):
     assert loaded_by(code) & LATER == set()
 
 
+# What the end of a run that has printed has no need of; each takes milliseconds.
+FOR_OTHERS = {
+    "csv",
+    "dataclasses",
+    "hashlib",
+    "inspect",
+    "random",
+    "runstore.artifacts",
+    "runstore.model.run",
+    "runstore.recording.points.log",
+    "runstore.storage.edits",
+    "shutil",
+    "tempfile",
+}
+
+
+def test_a_run_that_prints_loads_what_keeps_its_output(tmp_path):
+    code = (
+        "import runstore, sys; run = runstore.start_run("
+        f"'light', store={str(tmp_path / 'store')!r}, capture=False, output=True);"
+        "print('a line', file=sys.stderr); run.finish()"
+    )
+
+    loaded = loaded_by(code)
+
+    assert "runstore.storage.files.objects" in loaded
+    assert loaded & FOR_OTHERS == set()
+    with Store.open(tmp_path / "store") as store:
+        assert [line.text for line in store.get("light#1").output] == ["a line"]
+
+
 def test_what_other_stores_left_behind_costs_nothing(tmp_path, monkeypatch):
     """A record in the user's own place is known by the uid of its run."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import io
 import os
+import resource
 import stat
 import sys
 import time
@@ -301,18 +302,18 @@ def test_a_file_that_is_swapped_meanwhile_is_not_shared(objects, path, tmp_path,
     assert real.stat().st_nlink == 1
 
 
-def test_a_copy_that_fails_leaves_what_was_there(objects, path, tmp_path, monkeypatch):
+def test_a_copy_that_fails_leaves_what_was_there(objects, path, tmp_path):
     target = tmp_path / "out" / "copy.bin"
     target.parent.mkdir()
     target.write_text("mine")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def fail(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(objects_module.shutil, "copyfileobj", fail)
-
-    with pytest.raises(OSError, match="No space"):
-        objects.copy_to(*KEPT, target)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            objects.copy_to(*KEPT, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     assert target.read_text() == "mine"
     assert [one.name for one in target.parent.iterdir()] == ["copy.bin"]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import (
     ConflictError,
@@ -18,9 +18,7 @@ from runstore.errors import (
     StoreLockedError,
     StoreWarning,
 )
-from runstore.model.artifacts import Artifact, Input, Preview
 from runstore.model.params.parameter_set import ParameterSet
-from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.storage.artifacts import OutputPart
 from runstore.storage.backend import Backend
@@ -34,6 +32,10 @@ from runstore.storage.late_params import add_params
 from runstore.storage.rows import from_micros, to_micros
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
+
+if TYPE_CHECKING:
+    from runstore.model.artifacts import Artifact, Input, Preview
+    from runstore.model.run import Run
 
 # How long opening a store waits for another process that is importing its data.
 _CLAIM_PATIENCE_S = 1.0
@@ -294,6 +296,8 @@ class Deferred:
         elif record.kind == "artifact":
             self._take_artifact(record)
         elif record.kind == "input":
+            from runstore.model.artifacts import Input
+
             modified = body["modified_at"]
             times = {
                 "used_at": from_micros(body["used_at"]),
@@ -318,6 +322,8 @@ class Deferred:
             raise ValueError(record.kind)
 
     def _take_artifact(self, record: Record) -> None:
+        from runstore.model.artifacts import Artifact, Preview
+
         uid, body = record.uid, record.body
         saved = Artifact(
             run_uid=uid,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
+
+from runstore.named_tuples import NamedTuple
 
 # The value of a captured fact; a tuple if there are several, such as the names of all GPUs.
 FactValue = Union[str, int, float, bool, tuple[str, ...]]

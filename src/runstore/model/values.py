@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT_CHARACTERS = 1 << 20
 
-# PostgreSQL rejects NUL, and UTF-8 cannot encode lone surrogates.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+# PostgreSQL rejects NUL, and UTF-8 cannot encode lone surrogates. Rarely needed, so not compiled.
+_UNSTORABLE = "[\0\ud800-\udfff]"
 _ENCODER = JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -33,7 +33,7 @@ def blake2b(data: bytes = b"", *, digest_size: int) -> hashlib.blake2b:
     return _blake2b(data, digest_size=digest_size)
 
 
-def sha256(data: bytes) -> hashlib._Hash:
+def sha256(data: bytes | memoryview) -> hashlib._Hash:
     """Return the SHA-256 of data, as an object of `hashlib`."""
     try:
         # Searching for a missing module takes longer than loading one.
@@ -51,7 +51,7 @@ def clean_text(text: str) -> str:
     """Replace NUL and lone surrogates by U+FFFD, so that every engine can store the text."""
     if text.isascii() and "\0" not in text:
         return text
-    return _UNSTORABLE.sub("\ufffd", text)
+    return re.sub(_UNSTORABLE, "\ufffd", text)
 
 
 def check_text(value: object, what: str) -> str | None:

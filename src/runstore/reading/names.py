@@ -19,8 +19,6 @@ from runstore.errors import (
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.values import clean_text
-from runstore.reading.liveness import settled
-from runstore.reading.source import Source
 from runstore.storage import statements as sql
 from runstore.storage.backend import Backend
 from runstore.storage.database import Database
@@ -28,6 +26,7 @@ from runstore.storage.stored_runs import Lookups
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
+    from runstore.reading.source import Source
 
 _CANDIDATES_SHOWN = 10
 IN_TRASH = "List the trash with: runstore trash"  # the hint for an unknown name
@@ -129,6 +128,8 @@ def run_named(backend: Backend, name: object) -> Run:
         RunNotFoundError: No run matches.
         AmbiguousReferenceError: Several runs match; the error lists them.
     """
+    from runstore.reading.liveness import settled
+
     text = run_name(name)
     found = settled(backend, runs_named(backend.database, text))
     if not found and (error := what_became_of(backend, text)):
@@ -204,12 +205,21 @@ def with_source(backend: Backend, runs: Iterable[Run]) -> tuple[Run, ...]:
     """Set the source of newly read runs, so that they can read their data."""
     from runstore.model.run import read_from
 
-    source = backend.part(Source)
+    source = source_of(backend)
     return tuple(read_from(run, source) for run in runs)
+
+
+def source_of(backend: Backend) -> Source:
+    """Return what reads the data of runs in a store."""
+    from runstore.reading.source import Source
+
+    return backend.part(Source)
 
 
 def as_now(backend: Backend, runs: Sequence[Run]) -> tuple[Run, ...]:
     """Return newly read runs with their current status, and with their source."""
+    from runstore.reading.liveness import settled
+
     return with_source(backend, settled(backend, runs))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from operator import attrgetter
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from runstore import current
 from runstore.capture.machine.process import current_process, is_gone
@@ -17,9 +17,10 @@ from runstore.errors import RunstoreError, StoreError
 from runstore.model.once import once
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
+from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
 from runstore.recording.outcome import Ending, error_details, kept_text, status_of
-from runstore.recording.readiness import OUTPUT, POINTS, STREAMS, Later, be_ready
+from runstore.recording.readiness import EDITS, INFLIGHT, OUTPUT, POINTS, STREAMS, Later, be_ready
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
 from runstore.storage.sqlite.descriptors import with_room
@@ -152,7 +153,7 @@ class Execution:
         self, params: Any, set_name: str | None = None, *, is_replacing: bool = False
     ) -> None:
         """Add parameters; see `ActiveRun.add_params`."""
-        be_ready()
+        be_ready(EDITS)
         from runstore.model.params.added import with_added
         from runstore.model.params.build import parameter_set
 
@@ -195,7 +196,7 @@ class Execution:
     @once
     def tags(self) -> Tags:
         """The tags, a mapping that records assignments: `run.tags["phase"] = "pilot"`."""
-        be_ready()
+        be_ready(EDITS)
         from runstore.recording.mappings import Tags
 
         known: Mapping[str, str] = {}
@@ -220,7 +221,7 @@ class Execution:
             self._output = output = KeptOutput(self._backend.spool, self)
         if is_asked:
             be_ready(OUTPUT)
-            be_ready()
+            be_ready(INFLIGHT)
             output.keep_in_any_case(is_masked=mask_output)
         return output
 

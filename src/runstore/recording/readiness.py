@@ -30,32 +30,41 @@ POINTS = (
     "runstore.storage.metrics.chunks",
     "runstore.storage.metrics.table",
 )
+# The modules for what the database refuses, and for the output of a run, which is imported at its
+# end.
+INFLIGHT = (
+    "base64",
+    "runstore.inflight.deferred",
+    "runstore.storage.artifacts",
+    "runstore.storage.files.objects",
+    "runstore.storage.late_params",
+    "runstore.storage.trust.own_places",
+)
+# The modules for tags, notes and parameters.
+EDITS = (
+    *INFLIGHT,
+    "getpass",
+    "runstore.model.run",
+    "runstore.artifacts.masking",
+    "runstore.model.params.added",
+    "runstore.model.params.build",
+    "runstore.reading.names",
+    "runstore.recording.mappings",
+    "runstore.storage.edits",
+    "runstore.storage.indexes.facts",
+    "runstore.storage.integrity.history",
+)
 EVERYTHING = (
     *POINTS,
-    "base64",
+    *EDITS,
     "csv",
-    "getpass",
     "hashlib",
     "mimetypes",
     "tempfile",
     "runstore.artifacts.inputs",
-    "runstore.artifacts.masking",
-    "runstore.model.params.added",
-    "runstore.model.params.build",
-    "runstore.model.run",
-    "runstore.reading.names",
-    "runstore.inflight.deferred",
+    "runstore.artifacts.previews",
     "runstore.artifacts.saving",
     "runstore.artifacts.serializers",
-    "runstore.artifacts.previews",
-    "runstore.storage.artifacts",
-    "runstore.storage.edits",
-    "runstore.storage.indexes.facts",
-    "runstore.storage.integrity.history",
-    "runstore.storage.late_params",
-    "runstore.storage.files.objects",
-    "runstore.storage.trust.own_places",
-    "runstore.recording.mappings",
 )
 # The modules for starting and resuming a run.
 STARTING = (
@@ -101,7 +110,7 @@ def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
     """Load the modules for a part of recording; fast if they are loaded.
 
     Args:
-        needed: `POINTS` for logging, which starts quickly, `EVERYTHING`, or another of these.
+        needed: `EVERYTHING`, or less, such as `POINTS` for logging, which starts quickly.
 
     Raises:
         OSError: A module cannot be read; the program has used all descriptors and the reserve.

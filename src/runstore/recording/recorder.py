@@ -10,7 +10,7 @@ from runstore.errors import NotFoundError, RunFinishedError, StoreError
 from runstore.model.facts import ProcessIdentity
 from runstore.model.once import once
 from runstore.model.status import Status
-from runstore.recording.readiness import be_ready
+from runstore.recording.readiness import INFLIGHT, be_ready
 from runstore.storage.backend import Backend
 from runstore.storage.database import END_PATIENCE_S, not_withdrawn
 from runstore.storage.rows import from_micros
@@ -36,7 +36,7 @@ class Recorder:
     @once
     def deferred(self) -> Deferred:
         """Spools data that the database cannot accept, and imports it later."""
-        be_ready()
+        be_ready(INFLIGHT)
         from runstore.inflight.deferred import Deferred
 
         return self.backend.part(Deferred)

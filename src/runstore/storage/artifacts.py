@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import ConflictError, RunNotFoundError
-from runstore.model.artifacts import Artifact, Input, Preview
+from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
@@ -20,8 +20,11 @@ from runstore.storage.rows import (
     to_micros,
 )
 
+if TYPE_CHECKING:
+    from runstore.model.artifacts import Artifact, Input, Preview
+
 # An artifact whose contents are stored, and its preview, if any.
-Noted = tuple[Artifact, Union[Preview, None]]
+Noted = tuple["Artifact", "Preview | None"]
 _OF_RUN = "run_id = (SELECT id FROM runs WHERE uid = :uid)"
 RUN_ID = "SELECT id FROM runs WHERE uid = :uid AND purged_at IS NULL"
 PUT_ARTIFACT = """
@@ -172,6 +175,8 @@ class ArtifactTable:
 
     def of_run(self, uid: str) -> tuple[Artifact, ...]:
         """Return the artifacts of a run, by path."""
+        from runstore.model.artifacts import Artifact
+
         return tuple(
             Artifact(
                 run_uid=uid,
@@ -206,6 +211,8 @@ class ArtifactTable:
 
     def preview_of(self, digest: str) -> Preview | None:
         """Return the preview of an artifact, or None."""
+        from runstore.model.artifacts import Preview
+
         found = self._rows(PREVIEW, digest=digest)
         if not found or type(found[0][1]) is not bytes:
             return None
@@ -245,6 +252,8 @@ def put_artifact(
 
 def input_from_row(row: Sequence[Any]) -> Input:
     """Build an input from its columns, `name` to `used_at`, in the order of the table."""
+    from runstore.model.artifacts import Input
+
     return Input(
         name=as_text(row[0]),
         digest=as_optional_text(row[1]),

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+
+from runstore.named_tuples import NamedTuple
 
 SLURM = "slurm"
 _ANSWER_S = 30

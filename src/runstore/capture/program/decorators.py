@@ -14,7 +14,9 @@ import opcode
 import types
 from collections.abc import Callable
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any
+
+from runstore.named_tuples import NamedTuple
 
 # Instructions that push values and read none of the stack.
 _LOADS = frozenset({

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from itertools import chain
-from typing import NamedTuple
+
+from runstore.named_tuples import NamedTuple
 
 _FILES_AT_MOST = 2_000
 _FILE_AT_MOST_BYTES = 1 << 20

@@ -11,7 +11,8 @@ import shlex
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import PurePath
-from typing import NamedTuple
+
+from runstore.named_tuples import NamedTuple
 
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*w?t?(?:\.exe)?", re.IGNORECASE)
 # Interpreters of other languages that run a file.

@@ -25,13 +25,13 @@ def _refused(constant: str) -> Any:
 
 
 _STRICT = json.JSONDecoder(parse_constant=_refused)  # NaN and infinities have a tag
-# Numbers that may be parsed as infinity.
-_EXPONENT = re.compile(r"[eE]\+?\d\d\d")
+# Numbers that may be parsed as infinity. Not compiled, because recording does not need them.
+_EXPONENT = r"[eE]\+?\d\d\d"
+_DIGITS = r"\d{300}"
 _LONG_NUMBER = 300
 # Short valid trees, cached because the same runs are read repeatedly.
 _known_trees: set[str] = set()
 _SHORT, _KNOWN_AT_MOST = 2000, 1000
-_DIGITS = re.compile(r"\d{300}")
 
 
 def is_tree(text: Any) -> bool:
@@ -59,7 +59,7 @@ def _can_be_read(text: str) -> bool:
             return False
         if '"$' in text:
             decode(whole)
-        if _EXPONENT.search(text) or (len(text) > _LONG_NUMBER and _DIGITS.search(text)):
+        if re.search(_EXPONENT, text) or (len(text) > _LONG_NUMBER and re.search(_DIGITS, text)):
             json.dumps(whole, allow_nan=False)  # rejects 1e999, which is parsed as infinity
     # All errors that decoding a tagged value may raise.
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):

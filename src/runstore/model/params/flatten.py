@@ -41,8 +41,8 @@ _SHORT_INT = 17
 _SCALARS = frozenset({float, int, str, bool})
 # A value truncated to less than this is useless.
 _WORTH_CUTTING = 12
-_SPECIAL = re.compile(r'[.\[\]"\\\s]')
-# Compiled on first use, because recording does not need it.
+# Compiled on first use, because recording seldom needs them.
+_SPECIAL = r'[.\[\]"\\\s]'
 _CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
 
 
@@ -154,7 +154,7 @@ def joined(key: str, name: str) -> str:
         if name[:2] != "$$":
             return f"{key}[{name[1:]}]"
         name = name[1:]
-    if not name or _SPECIAL.search(name):
+    if not name or re.search(_SPECIAL, name):
         name = json.dumps(name, ensure_ascii=False)
     return f"{key}.{name}" if key else name
 

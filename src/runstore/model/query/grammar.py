@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import NamedTuple
+
+from runstore.named_tuples import NamedTuple
 
 BRACKETS_LIMIT = 100
 _WORD_END = r"(?![\w/-])"

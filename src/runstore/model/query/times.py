@@ -6,7 +6,8 @@ import math
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from typing import NamedTuple
+
+from runstore.named_tuples import NamedTuple
 
 _UNITS_S = {
     "ms": 0.001,

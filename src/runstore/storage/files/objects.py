@@ -10,16 +10,13 @@ up never removes files elsewhere.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
-import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from runstore.errors import (
     NotFoundError,
@@ -27,6 +24,8 @@ from runstore.errors import (
     StoreLockedError,
     StoreUnavailableError,
 )
+from runstore.model.values import sha256
+from runstore.named_tuples import NamedTuple
 from runstore.storage.files.locks import locked
 from runstore.storage.files.safe_files import (
     folder_at,
@@ -37,6 +36,9 @@ from runstore.storage.files.safe_files import (
     stat_file,
 )
 from runstore.storage.sqlite.paths import follow_folder, parsed, sync_folder
+
+if TYPE_CHECKING:
+    import hashlib
 
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o444
@@ -233,7 +235,7 @@ class Objects:
         """Return a temporary path on the same disk; the file is removed on exit."""
         # Without its parents, because a store that was moved away would be hidden by a new one.
         make_folder(self.folder / _ASIDE, levels=2)
-        path = self.folder / _ASIDE / f"{os.getpid()}-{secrets.token_hex(8)}{suffix}"
+        path = self.folder / _ASIDE / f"{os.getpid()}-{os.urandom(8).hex()}{suffix}"
         try:
             yield path
         finally:
@@ -266,7 +268,7 @@ class Objects:
     def keep_bytes(self, contents: bytes | bytearray | memoryview) -> Contents:
         """Store bytes; durable on return."""
         view = memoryview(contents).cast("B")
-        kept = Contents(hashlib.sha256(view).hexdigest(), len(view))
+        kept = Contents(_hash_of(view).hexdigest(), len(view))
         if self._has(kept):
             self._found(kept)
             return kept
@@ -281,14 +283,16 @@ class Objects:
         """Do nothing about bytes that exist already."""
 
     def _keep_stream(self, file: BinaryIO, path: Path) -> Contents:
-        hashed, size = hashlib.sha256(), 0
+        some = file.read(_CHUNK_BYTES)
+        digest, size = _hash_of(some), len(some)
         with path.open("xb") as target:
+            target.write(some)
             while some := file.read(_CHUNK_BYTES):
-                hashed.update(some)
+                digest.update(some)
                 target.write(some)
                 size += len(some)
             _sync(target)
-        kept = Contents(hashed.hexdigest(), size)
+        kept = Contents(digest.hexdigest(), size)
         self._name(path, kept)
         return kept
 
@@ -411,11 +415,12 @@ class Objects:
         """
         with self.opened(digest, size_bytes) as file:
             target.parent.mkdir(parents=True, exist_ok=True)
-            aside = target.with_name(f".{secrets.token_hex(8)}.part")
+            aside = target.with_name(f".{os.urandom(8).hex()}.part")
             try:
                 if not (link and self._linked(digest, file, aside)) and not _cloned(file, aside):
                     with aside.open("xb") as copy:
-                        shutil.copyfileobj(file, copy, _CHUNK_BYTES)
+                        while some := file.read(_CHUNK_BYTES):
+                            copy.write(some)
                 aside.replace(target)
             finally:
                 aside.unlink(missing_ok=True)
@@ -441,11 +446,24 @@ class Objects:
 
 def hashed(file: BinaryIO) -> tuple[str, int]:
     """Return the SHA-256 of a file from here to its end, in hex, and the bytes read."""
-    digest, size = hashlib.sha256(), 0
+    some = file.read(_CHUNK_BYTES)
+    digest, size = _hash_of(some), len(some)
     while some := file.read(_CHUNK_BYTES):
         digest.update(some)
         size += len(some)
     return digest.hexdigest(), size
+
+
+def _hash_of(begin: bytes | memoryview) -> hashlib._Hash:
+    """Return the SHA-256 of the first chunk of contents.
+
+    `hashlib` loads OpenSSL, which takes some milliseconds, and is several times as fast.
+    """
+    if len(begin) < _CHUNK_BYTES:
+        return sha256(begin)
+    import hashlib
+
+    return hashlib.sha256(begin)
 
 
 def _identity(about: os.stat_result) -> tuple[int, int, int]:
