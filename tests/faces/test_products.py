@@ -200,6 +200,24 @@ def test_an_experiment_may_close_all_descriptors(folder):
     assert (ended.stdout, ended.stderr) == ("before\n", "")
 
 
+def test_output_is_there_if_a_signal_to_the_group_ends_the_program_at_once(folder):
+    """Such as Ctrl-C, which also reaches the process that keeps the output and is starting."""
+    code = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from runstore.runner import own_output\n"
+        "if os.getpgrp() != os.getpid(): os.setpgid(0, 0)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "with own_output.kept(Path('.runstore'), 'uid'):\n"
+        "    print('before', flush=True)\n"
+        "    os.killpg(0, signal.SIGTERM)\n"
+    )
+
+    ended = python("-c", code, cwd=folder)
+
+    assert (ended.stdout, ended.stderr) == ("before\n", "")
+
+
 def test_output_of_a_killed_run_is_there(folder):
     experiments = folder / "experiments"
     experiments.mkdir()

@@ -19,7 +19,10 @@ from runstore.storage.files.spool import Spool
 
 # Signals that a terminal or a batch system sends to all processes of a group: the carrier ends
 # when the experiment has ended, with everything that it printed.
-_FOR_THE_EXPERIMENT = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+FOR_THE_EXPERIMENT = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+    *(signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2),
+)
 
 
 def carry_for_parent(words: list[str]) -> NoReturn:
@@ -29,8 +32,8 @@ def carry_for_parent(words: list[str]) -> NoReturn:
         words: Store folder, uid, the descriptor that is closed at the end, 1 if secrets are
             masked, and for stdout and stderr `<read end>:<shown on>:<is a terminal>`.
     """
-    for name in _FOR_THE_EXPERIMENT:
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in FOR_THE_EXPERIMENT:
+        signal.signal(number, signal.SIG_IGN)
     warnings.showwarning = _say
     channels = []
     for name, word in zip(("stdout", "stderr"), words[4:], strict=True):

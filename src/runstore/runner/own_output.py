@@ -7,6 +7,7 @@ that: code that prints and holds Python's lock would wait for a thread that wait
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import runstore
 from runstore.recording.output.keeper import masked_by_settings
+from runstore.runner.output_process import FOR_THE_EXPERIMENT
 from runstore.runner.streams import flush_own, open_channels
 from runstore.storage.sqlite.descriptors import identity_of
 from runstore.user_warnings import warn
@@ -52,6 +54,16 @@ def kept(store_folder: Path, uid: str) -> Iterator[None]:
         carried.end()
 
 
+@contextmanager
+def _blocked() -> Iterator[None]:
+    """Block signals in this thread, and in a process until it ignores them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_EXPERIMENT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Carried:
     """Descriptors 1 and 2 on their way through a process of their own."""
 
@@ -81,11 +93,12 @@ class _Carried:
         program = [sys.executable, "-I", "-S", "-c", _PROGRAM, package]
         used = [ended, *self._shown, *(one.read_end for one in self._channels)]
         is_masked = str(int(masked_by_settings()))  # a bare Python has nothing to read them with
-        return subprocess.Popen(
-            [*program, str(store_folder.absolute()), uid, str(ended), is_masked, *passed],
-            stdin=subprocess.DEVNULL,
-            pass_fds=used,
-        )
+        with _blocked():
+            return subprocess.Popen(
+                [*program, str(store_folder.absolute()), uid, str(ended), is_masked, *passed],
+                stdin=subprocess.DEVNULL,
+                pass_fds=used,
+            )
 
     def _watch(self) -> None:
         """Show the output directly should the carrier be killed: a full pipe would stop all."""
