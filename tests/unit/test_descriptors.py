@@ -3,9 +3,12 @@
 import fcntl
 import os
 import sys
+from itertools import count
 
 import pytest
 
+from open_files import OWN, open_below
+from runstore.storage.sqlite import descriptors
 from runstore.storage.sqlite.descriptors import identity_of, is_whole, marked, new_descriptors
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such marks")
@@ -44,6 +47,47 @@ def test_new_descriptors_are_told_from_those_before_and_after(opened, tmp_path):
         assert found() == {}
     for one in new:
         os.close(one)
+
+
+class LateError(Exception):
+    """What a signal handler raises."""
+
+
+class RaisedBefore:
+    """Raises before the nth step in a file of ours, as Python calls handlers between any two."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def __call__(self, frame, event, _argument):
+        if frame.f_code.co_filename != descriptors.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self.left -= 1
+            if self.left == 0:
+                raise LateError
+        return self
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of a file that nobody could close
+@pytest.mark.skipif(not OWN.exists(), reason="needs a list of open descriptors")
+def test_a_handler_that_raises_while_they_are_sought_leaves_none_open():
+    before, moments = open_below("/dev"), count(1)
+    tracer = sys.gettrace()
+    for late in map(RaisedBefore, moments):
+        sys.settrace(late)
+        try:
+            with new_descriptors():
+                pass
+        except LateError:
+            continue
+        finally:
+            sys.settrace(tracer)
+        break
+
+    assert next(moments) > 50
+    assert open_below("/dev") == before
 
 
 def entry(descriptor):

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fcntl import fcntl
-from itertools import count
+from itertools import count, islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -111,25 +111,22 @@ _open_blocks: list[int] = []
 def _next_numbers() -> list[int]:
     """Return the numbers that the next descriptors get: the lowest that are free.
 
-    Listing all open descriptors instead takes longer than opening a database. No more than two
-    are open at a time, because other threads may need the last ones.
+    Listing all open descriptors instead takes longer than opening a database. No more than one is
+    opened, because other threads may need the last ones, by an object: a number would stay open if
+    a signal handler raised before it has a name.
     """
-    with suppress(OSError):  # none is free
-        first = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return [first, *_free_after(first)]
-        finally:
-            os.close(first)
-    return []
+    with suppress(OSError), open(os.devnull, "rb", buffering=0) as file:  # noqa: PTH123 - light
+        first = file.fileno()
+        return [first, *islice(filter(_is_free, count(first + 1)), _NEXT - 1)]
+    return []  # none is free
 
 
-def _free_after(descriptor: int) -> Iterator[int]:
-    number = descriptor
-    with suppress(OSError):  # no more are free
-        for _ in range(_NEXT - 1):
-            number = fcntl(descriptor, system.F_DUPFD_CLOEXEC, number + 1)
-            os.close(number)
-            yield number
+def _is_free(number: int) -> bool:
+    try:
+        fcntl(number, system.F_GETFD)
+    except OSError:
+        return True
+    return False
 
 
 def keep_for_ever(thing: object) -> None:
