@@ -119,6 +119,16 @@ def test_signals_after_one_whose_handler_raises_are_handled_too(called):
     assert called == [signal.SIGUSR1] * 2
 
 
+def test_a_storm_of_signals_whose_handler_raises_is_one_interruption(called):
+    with pytest.raises(KeyboardInterrupt) as raised, Uninterrupted():
+        for _ in range(2000):
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGUSR1)
+
+    assert called == [signal.SIGUSR1]
+    assert raised.value.__context__.__context__ is None
+
+
 def test_signals_that_waited_are_handled_if_another_comes_when_its_handler_is_back(called):
     class Late(Uninterrupted):
         def _give_back(self):

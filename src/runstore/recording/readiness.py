@@ -295,7 +295,8 @@ class Uninterrupted:
                 number = self._due.pop(0)
                 handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
         finally:
-            if self._due:  # a handler raised
+            if self._due:  # a handler raised; as in a signal mask, each signal is due once
+                self._due = list(dict.fromkeys(self._due))
                 self._call_due(handlers)
 
     def _give_back(self) -> None:
