@@ -131,6 +131,21 @@ def test_a_new_store_is_made_in_an_empty_database(empty):
         assert not [one for one in store.check(deep=True) if one.is_trouble]
 
 
+def test_a_store_that_another_program_creates_at_the_same_moment_is_used(empty, monkeypatch):
+    has_others = schema.has_others
+
+    def after_the_other(driver):
+        monkeypatch.setattr(schema, "has_others", has_others)
+        Store.open(empty).close()
+        return has_others(driver)
+
+    monkeypatch.setattr(schema, "has_others", after_the_other)
+    with Store.open(empty) as store:
+        store.start("fit", capture=False).finish()
+
+        assert store.get("fit#1").status is Status.COMPLETE
+
+
 def test_tables_of_another_program_are_left_alone(empty):
     with psycopg.connect(empty) as connection:
         connection.execute("CREATE TABLE books (title text)")

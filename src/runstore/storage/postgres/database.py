@@ -167,6 +167,9 @@ class ServerDatabase(Database):
                 " createdb --encoding UTF8 --template template0 runs",
             )
         if schema.has_others(driver):
+            if schema.find(driver).version:  # of a program that has created them just now
+                self._check_tables(driver, create=create)
+                return
             raise StoreCorruptError(
                 f"{self.path} has tables of another program.",
                 kept="They were not changed.",
