@@ -72,7 +72,7 @@ class RaisedBefore:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of a file that nobody could close
 @pytest.mark.skipif(not OWN.exists(), reason="needs a list of open descriptors")
-def test_a_handler_that_raises_while_they_are_sought_leaves_none_open():
+def test_a_handler_that_raises_while_they_are_sought_leaves_nothing_open():
     before, moments = open_below("/dev"), count(1)
     tracer = sys.gettrace()
     for late in map(RaisedBefore, moments):
@@ -88,6 +88,10 @@ def test_a_handler_that_raises_while_they_are_sought_leaves_none_open():
 
     assert next(moments) > 50
     assert open_below("/dev") == before
+    with new_descriptors() as found:
+        one = os.open(os.devnull, os.O_RDONLY)
+        assert found() == {one: identity_of(one)}
+    os.close(one)
 
 
 def entry(descriptor):

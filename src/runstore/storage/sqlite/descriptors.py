@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from fcntl import fcntl
 from itertools import count, islice
 from typing import TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 # Descriptors, each with device and inode of its file and its mark; a mark of 0 means that `fstat`
@@ -88,9 +89,6 @@ def new_descriptors() -> Iterator[Callable[[], dict[int, tuple[int, int]]]]:
     Each comes with device and inode of its file. The list is empty if another such block began
     or ended meanwhile, because the descriptors could belong to it.
     """
-    turn, numbers = next(_turns), _next_numbers()
-    is_alone = not _open_blocks
-    _open_blocks.append(turn)
 
     def opened() -> dict[int, tuple[int, int]]:
         if not is_alone or next(_turns) != turn + 1:
@@ -98,14 +96,19 @@ def new_descriptors() -> Iterator[Callable[[], dict[int, tuple[int, int]]]]:
         found = ((one, identity_of(one)) for one in numbers)
         return {one: identity for one, identity in found if identity is not None}
 
+    _open_blocks.add(opened)
+    turn = next(_turns)
+    is_alone = len(_open_blocks) == 1
+    numbers = _next_numbers()
     try:
         yield opened
     finally:
-        _open_blocks.remove(turn)
+        _open_blocks.discard(opened)
 
 
 _turns = count()
-_open_blocks: list[int] = []
+# By weak references, because a signal handler that raises may prevent the end of a block.
+_open_blocks: WeakSet[Callable[[], object]] = WeakSet()
 
 
 def _next_numbers() -> list[int]:
