@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
 
 _SHOWN = 10
@@ -16,7 +15,6 @@ _KINDS = {
 }
 
 
-@dataclass(slots=True)
 class FolderFiles:
     """The entries of a folder.
 
@@ -25,8 +23,9 @@ class FolderFiles:
         left_out: Relative names of all other entries, with the reason.
     """
 
-    files: list[tuple[str, Path]] = field(default_factory=list)
-    left_out: list[tuple[str, str]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.files: list[tuple[str, Path]] = []
+        self.left_out: list[tuple[str, str]] = []
 
     def told(self, folder: Path) -> str:
         """Return a sentence with the names of the skipped entries."""

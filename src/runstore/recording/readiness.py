@@ -54,17 +54,26 @@ EDITS = (
     "runstore.storage.indexes.facts",
     "runstore.storage.integrity.history",
 )
-EVERYTHING = (
-    *POINTS,
-    *EDITS,
+# The modules for saving files and objects, and for the inputs of a run.
+SAVING = (
+    *INFLIGHT,
     "csv",
     "hashlib",
     "mimetypes",
     "tempfile",
-    "runstore.artifacts.inputs",
+    "runstore.artifacts.masking",
     "runstore.artifacts.previews",
     "runstore.artifacts.saving",
     "runstore.artifacts.serializers",
+)
+INPUTS = (
+    *INFLIGHT,
+    "hashlib",
+    "runstore.artifacts.inputs",
+    "runstore.artifacts.masking",
+    "runstore.model.run",
+    "runstore.reading.names",
+    "runstore.storage.trash",
 )
 # The modules for starting and resuming a run.
 STARTING = (
@@ -90,8 +99,8 @@ RESUMING = (
 # Modules that few runs need.
 STREAMS = ("runstore.recording.output.streams",)
 OUTPUT = ("runstore.recording.output.keeper",)
-LOGGING = (*EVERYTHING, *STREAMS, *OUTPUT, "logging", "runstore.recording.output.records")
-MEDIA = (*EVERYTHING, "runstore.recording.media_log")
+LOGGING = (*INFLIGHT, *STREAMS, *OUTPUT, "logging", "runstore.recording.output.records")
+MEDIA = (*SAVING, *POINTS, "runstore.recording.media_log")
 # Including the modules that `traceback` loads when it prints.
 TRACEBACKS = ("traceback", "ast", "tokenize", "unicodedata")
 MASKING = ("runstore.capture.secrets.text",)
@@ -106,11 +115,11 @@ _EDGES = {"__enter__", "__exit__", "_give_back"}
 _EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
 
 
-def be_ready(needed: tuple[str, ...] = EVERYTHING) -> None:
+def be_ready(needed: tuple[str, ...]) -> None:
     """Load the modules for a part of recording; fast if they are loaded.
 
     Args:
-        needed: `EVERYTHING`, or less, such as `POINTS` for logging, which starts quickly.
+        needed: The modules, such as `POINTS`.
 
     Raises:
         OSError: A module cannot be read; the program has used all descriptors and the reserve.

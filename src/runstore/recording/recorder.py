@@ -10,7 +10,7 @@ from runstore.errors import NotFoundError, RunFinishedError, StoreError
 from runstore.model.facts import ProcessIdentity
 from runstore.model.once import once
 from runstore.model.status import Status
-from runstore.recording.readiness import INFLIGHT, be_ready
+from runstore.recording.readiness import INFLIGHT, INPUTS, SAVING, be_ready
 from runstore.storage.backend import Backend
 from runstore.storage.database import END_PATIENCE_S, not_withdrawn
 from runstore.storage.rows import from_micros
@@ -44,7 +44,7 @@ class Recorder:
     @once
     def artifacts(self) -> Saving:
         """Saves artifacts."""
-        be_ready()
+        be_ready(SAVING)
         from runstore.artifacts.saving import Saving
 
         return self.backend.part(Saving)
@@ -52,7 +52,7 @@ class Recorder:
     @once
     def inputs(self) -> Lineage:
         """Records inputs."""
-        be_ready()
+        be_ready(INPUTS)
         from runstore.artifacts.inputs import Lineage
 
         return self.backend.part(Lineage)
