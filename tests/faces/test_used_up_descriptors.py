@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -12,6 +13,7 @@ from commands import but_the_first_line, python
 from places import place, store_at
 from runstore import Status
 from runstore.storage.sqlite import descriptors
+from runstore.storage.sqlite.read_only import ways_to_read
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
 
@@ -281,6 +283,16 @@ def test_connections_of_other_threads_are_not_taken_for_closed_ones(tmp_path):
 
         assert len(run.record.tags) == 8
         assert list(store.backend.spool.records()) == []
+
+
+@pytest.mark.folder_only("is about files of SQLite")
+def test_a_module_that_another_thread_could_not_load_is_missing(tmp_path, monkeypatch):
+    """Descriptors ran out in the middle of it, and this thread waited for it."""
+    with store_at(tmp_path) as store, store.start("x", capture=False):
+        monkeypatch.setitem(sys.modules, "tempfile", types.ModuleType("tempfile"))
+
+        with pytest.raises(ImportError):  # as expected where the database cannot be opened
+            list(ways_to_read(tmp_path / "runstore.db"))
 
 
 def test_descriptors_that_two_blocks_opened_at_once_belong_to_neither(tmp_path):

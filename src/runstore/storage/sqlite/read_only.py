@@ -38,6 +38,7 @@ def ways_to_read(
 
     Raises:
         OSError: The last way, a copy in the temporary folder, failed as well.
+        ImportError: The same.
     """
     if not leave_alone:
         yield Readable(file_uri(path, "mode=ro"))
@@ -47,19 +48,20 @@ def ways_to_read(
     if not may_copy:
         return
     # The newest runs may be in the write-ahead log, which `immutable` would omit; to read it,
-    # SQLite requires a file of its own beside it.
-    import shutil
-    import tempfile
+    # SQLite requires a file of its own beside it. A module that another thread failed to load, as
+    # descriptors are used up, lacks names: only `from` turns that into an ImportError.
+    from shutil import copyfileobj, disk_usage
+    from tempfile import mkdtemp
 
-    folder = Path(tempfile.mkdtemp(prefix="runstore-"))
+    folder = Path(mkdtemp(prefix="runstore-"))
     files = (path, _beside(path, "-wal"))
     sizes = [one.stat().st_size for one in files]
-    if sum(sizes) > shutil.disk_usage(folder).free // 2:
+    if sum(sizes) > disk_usage(folder).free // 2:
         folder.rmdir()
         raise OSError("the copy would need more than half of the temporary disk space")
     for one, ending in zip(files, ("", "-wal"), strict=True):
         with _plain(one) as source, (folder / (path.name + ending)).open("xb") as copy:
-            shutil.copyfileobj(source, copy)
+            copyfileobj(source, copy)
     yield Readable(file_uri(folder / path.name, "mode=rw"), folder)
 
 
