@@ -17,6 +17,7 @@ from runstore.errors import (
     InvalidValueError,
     NotFoundError,
     StoreCorruptError,
+    StoreUnavailableError,
 )
 from runstore.model.artifacts import artifact_path
 from searching import change_contents
@@ -317,6 +318,18 @@ def test_what_was_downloaded_beside_damaged_contents_is_an_input(store, run, tmp
         store.get(uid).download(to=tmp_path / "out")
 
     assert [one.name for one in reader.record.inputs] == [f"{run.reference}/b.bin"]
+
+
+def test_what_was_downloaded_before_a_file_could_not_be_written_is_an_input(store, run, tmp_path):
+    for name in ("a.bin", "b.bin"):
+        run.save(name, name.encode())
+    (tmp_path / "out" / "b.bin").mkdir(parents=True)
+    uid = run.uid
+
+    with store.start("eval", capture=False) as reader, pytest.raises(StoreUnavailableError):
+        store.get(uid).download(to=tmp_path / "out")
+
+    assert [one.name for one in reader.record.inputs] == [f"{run.reference}/a.bin"]
 
 
 @pytest.mark.folder_only

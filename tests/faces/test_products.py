@@ -108,6 +108,13 @@ def test_files_beside_damaged_ones_are_written(saved):
     assert "'m/a.txt' could not be written. " in told[1]
     assert "Other files written: 1." in told[2]
 
+    (saved / "new" / "m" / "b.txt").mkdir(parents=True)
+    blocked = runstore_here(
+        "download", "fit#1", "loss.csv", "m", "-o", "new", "--overwrite", cwd=saved
+    )
+    assert "'loss.csv' could not be written. " in messages(blocked)[0]
+    assert "b.txt could not be written: Is a directory." in messages(blocked)[1]
+
 
 def test_a_file_can_be_printed(saved):
     assert (

@@ -67,28 +67,32 @@ class Reading:
         """Write artifacts to a folder; see `Run.download`."""
         wanted = _with_names(self._wanted(run, path))
         folder = Path(arguments.path(to, "to"))
-        written: list[Path] = []
+        written: dict[Path, Artifact] = {}
         lost: dict[str, RunstoreError] = {}
-        for one in wanted:
-            target = folder / one.path
-            _check_inside(target, folder)
-            try:
-                self._backend.objects.copy_to(one.digest, one.size_bytes, target, link=link)
-            except (NotFoundError, StoreCorruptError) as error:
-                lost[one.path] = error
-                continue
-            except StoreError:
-                raise
-            except OSError as error:
-                raise StoreUnavailableError(
-                    f"{target} could not be written: {error.strerror or error}.",
-                    kept=f"{len(written)} files were written; the store was not changed.",
-                ) from error
-            written.append(target)
-        self._note_use(run, [one for one in wanted if one.path not in lost])
+        try:
+            for one in wanted:
+                target = folder / one.path
+                try:
+                    self._write(one, target, folder, link=link)
+                    written[target] = one
+                except (NotFoundError, StoreCorruptError) as error:
+                    lost[one.path] = error
+                except StoreError:
+                    raise
+                except OSError as error:
+                    raise StoreUnavailableError(
+                        f"{target} could not be written: {error.strerror or error}.",
+                        kept=f"{len(written)} files were written; the store was not changed.",
+                    ) from error
+        finally:
+            self._note_use(run, [*written.values()])
         if lost:
             raise _not_whole(run, lost, len(written))
         return tuple(written)
+
+    def _write(self, one: Artifact, target: Path, folder: Path, *, link: bool) -> None:
+        _check_inside(target, folder)
+        self._backend.objects.copy_to(one.digest, one.size_bytes, target, link=link)
 
     def _one(self, run: Run, path: object) -> Artifact:
         path, known = _path_in(run, path), self.of_run(run)

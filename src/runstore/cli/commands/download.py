@@ -76,6 +76,9 @@ def command(
             except (NotFoundError, StoreCorruptError) as error:
                 lost.append(error)
                 continue
+            except RunstoreError as error:
+                lost.insert(0, error)
+                break
             for file in written:
                 say(str(file))
                 left.discard(file)
