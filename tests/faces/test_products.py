@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from command_server import Started
 from commands import messages, python, runstore, runstore_here
 from places import store_at, variables_in
 from runstore.inflight.deferred import Deferred
+from runstore.runner import own_output
 from searching import change_contents
 
 
@@ -223,6 +225,40 @@ def test_output_is_there_if_a_signal_to_the_group_ends_the_program_at_once(folde
     ended = python("-c", code, cwd=folder)
 
     assert (ended.stdout, ended.stderr) == ("before\n", "")
+
+
+def test_output_is_kept_beside_an_old_package_that_is_called_like_a_module(folder):
+    """Such as `pathlib`, which was a package before Python had it."""
+    (folder / "runstore").symlink_to(Path(own_output.__file__).parents[1])
+    (folder / "pathlib.py").write_text("raise ImportError('too old')\n")
+    code = (
+        "import sys; sys.path.append(sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from runstore.runner import own_output\n"
+        "with own_output.kept(Path('.runstore'), 'uid'):\n"
+        "    print('before', flush=True)\n"
+    )
+
+    program = [sys.executable, "-I", "-S", "-c", code, folder]
+    ended = subprocess.run(program, capture_output=True, text=True, cwd=folder, check=False)
+
+    assert (ended.stdout, ended.stderr) == ("before\n", "")
+
+
+def test_output_is_shown_if_the_process_that_keeps_it_fails_at_once(folder):
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from runstore.runner import own_output\n"
+        "sys.executable = '/bin/false'\n"
+        "with own_output.kept(Path('.runstore'), 'uid'):\n"
+        "    print('before', flush=True)\n"
+    )
+
+    ended = python("-c", code, cwd=folder)
+
+    assert ended.stdout == "before\n"
+    assert "shown but no longer kept" in ended.stderr
 
 
 def test_output_of_a_killed_run_is_there(folder):

@@ -22,9 +22,10 @@ from runstore.runner.streams import flush_own, open_channels
 from runstore.storage.sqlite.descriptors import identity_of
 from runstore.user_warnings import warn
 
-# The carrier needs this package and the standard library, not the rest of the user's setup.
+# The carrier needs this package and the standard library, not the rest of the user's setup. The
+# library comes first: old packages beside this one may have the names of modules there.
 _PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]);"
+    "import sys; sys.path.append(sys.argv[1]);"
     " from runstore.runner.output_process import carry_for_parent; carry_for_parent(sys.argv[2:])"
 )
 _PATIENCE_S = 10.0
@@ -104,10 +105,14 @@ class _Carried:
         """Show the output directly should the carrier be killed: a full pipe would stop all."""
         self._process.wait()
         with self._lock:
-            if self._has_ended:
-                return
-            self._restore()
+            if not self._has_ended:
+                self._restore()
+                self._show_rest()
+
+    def _show_rest(self) -> None:
         for channel in self._channels:
+            if not (self._is_own(channel.read_end) and self._is_own(channel.shown_on)):
+                continue
             os.set_blocking(channel.read_end, False)
             with suppress(OSError):
                 while data := os.read(channel.read_end, 1 << 16):
@@ -135,7 +140,8 @@ class _Carried:
         if os.getpid() != self._pid:
             return
         with self._lock:
-            if not self._has_ended:
+            is_shown = self._has_ended
+            if not is_shown:
                 self._restore()
         self._close(self._end)
         try:
@@ -145,4 +151,6 @@ class _Carried:
                 "The last output is still being written; it is imported when the store is opened."
             )
             return
+        if self._process.returncode and not is_shown:
+            self._show_rest()
         self._close(*self._shown, *(one.read_end for one in self._channels))
