@@ -35,6 +35,14 @@ _RUN = (
     "import sys, runstore; runstore.start_run("
     "'first', params={{'lr': 0.1}}, store=sys.argv[1], capture={capture}).finish()"
 )
+_SCRIPT = """
+import sys, runstore
+with runstore.start_run("first", params={"lr": 0.1}, store=sys.argv[1], output=True) as run:
+    run.log(loss=0.5)
+    run.tags["by"] = "me"
+    print("done", file=sys.stderr)
+    run.save("weights.bin", b"abc")
+"""
 
 
 def main() -> None:
@@ -59,6 +67,11 @@ def main() -> None:
                 "start and finish, with capture": [
                     "-c",
                     _RUN.format(capture=True),
+                    f"{name}/empty",
+                ],
+                "a metric, a tag, a line and a file, with capture": [
+                    "-c",
+                    _SCRIPT,
                     f"{name}/empty",
                 ],
                 "runstore --version": ["-m", "runstore", "--version"],

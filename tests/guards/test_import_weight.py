@@ -146,8 +146,8 @@ FOR_OTHERS = {
         "tempfile",
     },
     "run.tags['by'] = 'me'": {
-        "csv", "hashlib", "random", "runstore.artifacts.saving", "runstore.recording.points.log",
-        "shutil", "tempfile",
+        "csv", "dataclasses", "hashlib", "inspect", "random", "runstore.artifacts.saving",
+        "runstore.model.run", "runstore.recording.points.log", "shutil", "tempfile",
     },
     "run.save('a.bin', b'abc')": {
         "runstore.model.results.events", "runstore.model.run", "runstore.recording.points.log",

@@ -22,7 +22,7 @@ from runstore.model.values import check_text
 from runstore.recording import live_runs
 from runstore.recording.execution import Execution, StartedRun
 from runstore.recording.outcome import reported_ending
-from runstore.recording.readiness import EDITS, LOGGING, MEDIA, be_ready
+from runstore.recording.readiness import EDITS, LOGGING, MEDIA, PARAMS, be_ready
 from runstore.storage.backend import Backend
 from runstore.user_warnings import warn
 
@@ -176,7 +176,7 @@ class ActiveRun:
         `run.params.update(seed=7, epochs=3)` adds parameters. A different value for an existing
         parameter is a `ConflictError`; `run.params.replace({"seed": 8})` changes it.
         """
-        be_ready(EDITS)
+        be_ready(PARAMS)
         from runstore.recording.mappings import Params
 
         return Params(self.execution, self.execution.values_of_set(None))

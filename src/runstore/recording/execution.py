@@ -20,7 +20,16 @@ from runstore.model.status import Status
 from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
 from runstore.recording.outcome import Ending, error_details, kept_text, status_of
-from runstore.recording.readiness import EDITS, INFLIGHT, OUTPUT, POINTS, STREAMS, Later, be_ready
+from runstore.recording.readiness import (
+    EDITS,
+    INFLIGHT,
+    OUTPUT,
+    PARAMS,
+    POINTS,
+    STREAMS,
+    Later,
+    be_ready,
+)
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
 from runstore.storage.sqlite.descriptors import with_room
@@ -153,7 +162,7 @@ class Execution:
         self, params: Any, set_name: str | None = None, *, is_replacing: bool = False
     ) -> None:
         """Add parameters; see `ActiveRun.add_params`."""
-        be_ready(EDITS)
+        be_ready(PARAMS)
         from runstore.model.params.added import with_added
         from runstore.model.params.build import parameter_set
 

@@ -40,19 +40,22 @@ INFLIGHT = (
     "runstore.storage.late_params",
     "runstore.storage.trust.own_places",
 )
-# The modules for tags, notes and parameters.
+# The modules for tags and notes, and for parameters.
 EDITS = (
     *INFLIGHT,
     "getpass",
-    "runstore.model.run",
     "runstore.artifacts.masking",
-    "runstore.model.params.added",
-    "runstore.model.params.build",
     "runstore.reading.names",
     "runstore.recording.mappings",
     "runstore.storage.edits",
     "runstore.storage.indexes.facts",
     "runstore.storage.integrity.history",
+)
+PARAMS = (
+    *EDITS,
+    "runstore.model.params.added",
+    "runstore.model.params.build",
+    "runstore.model.run",
 )
 # The modules for saving files and objects, and for the inputs of a run.
 SAVING = (

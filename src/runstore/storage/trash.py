@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import RunActiveError, RunNotFoundError, StoreCorruptError
 from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED
-from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
@@ -19,6 +18,9 @@ from runstore.storage.driver import Connection
 from runstore.storage.indexes.facts import release_facts
 from runstore.storage.rows import as_int, as_text, moment_text
 from runstore.storage.stored_runs import AFTER_ANY_TEXT, Lookups
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
 
 SET_DELETED = f"""
     UPDATE runs SET deleted_at = :deleted_at, changed = {sql.NEXT_CHANGE} WHERE id = :id

@@ -62,7 +62,7 @@ def duration_s(run: Run) -> float | None:
 
 def event_as_json(event: Event) -> dict[str, Any]:
     """Return an edit of a run."""
-    return _with_times(event, ("at",))
+    return {**event._asdict(), "at": optional_utc(event.at)}
 
 
 def artifact_as_json(one: Artifact) -> dict[str, Any]:

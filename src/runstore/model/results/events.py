@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from runstore.named_tuples import NamedTuple
 
 DELETED = "deleted"  # the field of an event that moved a run to the trash, or restored it
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One edit of a run.
 
     Attributes:
