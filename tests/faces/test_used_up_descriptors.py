@@ -51,6 +51,7 @@ ACTIONS = {
     "use": lambda run: run.use("program.py"),
     "text": lambda run: run.log_text("a", "b"),
     "params": lambda run: run.add_params(seed=7),
+    "typed": lambda run: run.add_params(sizes=(1, 2), activation=lambda value: value),
     "block": in_block,
     "except": in_except,
     "print": printing,
@@ -112,6 +113,7 @@ def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, captured)
         assert kept["use"].inputs[0].digest
         assert list(kept["text"].artifacts) == ["media/text/a/0.txt"]
         assert kept["params"].params == {"seed": 7}
+        assert kept["typed"].params["sizes"] == [1, 2]
         assert [line.text for line in kept["print"].output] == ["printed"]
         for name in ("block", "except"):
             assert kept[name].error == "ValueError: boom"

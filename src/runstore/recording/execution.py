@@ -199,7 +199,7 @@ class Execution:
         if new:
             try:
                 self.add_params(new)
-            except RunstoreError as error:
+            except (RunstoreError, OSError, ImportError) as error:
                 warn(f"{error} These parameters were not kept: {', '.join(map(str, new))}.")
 
     @once

@@ -55,6 +55,7 @@ PARAMS = (
     *EDITS,
     "runstore.model.params.added",
     "runstore.model.params.build",
+    "runstore.model.params.encode",
     "runstore.model.run",
 )
 # The modules for saving files and objects, and for the inputs of a run.

@@ -6,7 +6,7 @@ import sys
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from runstore.model.values import canonical_json
+from runstore.model.values import blake2b, canonical_json
 from runstore.named_tuples import NamedTuple
 
 # Unions and aliases such as `int | None`; in Python 3.10 `list[int]` claims to be a type.
@@ -102,8 +102,6 @@ def _held_by(function: FunctionType) -> dict[str, Any]:
 
 
 def _code_digest(code: CodeType) -> str:
-    from hashlib import blake2b
-
     parts = canonical_json(_code_parts(code)).encode("utf-8", "surrogatepass")
     return blake2b(parts, digest_size=8).hexdigest()
 

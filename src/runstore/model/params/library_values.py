@@ -19,6 +19,7 @@ from runstore.model.params.encode_scalars import (
     numpy_array,
     refusal,
 )
+from runstore.model.values import blake2b
 
 _SHOWN_DIGITS = 8
 
@@ -95,8 +96,6 @@ def _plain(state: Any) -> Any:
 
 def _digested(value: Any, text: str, parts: Iterable[Any]) -> Tree:
     """Return class and text of a value, with the beginning of a digest that identifies it."""
-    from hashlib import blake2b
-
     digest = blake2b(digest_size=16)
     for part in parts:
         digest.update(part)
