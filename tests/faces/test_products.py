@@ -261,6 +261,26 @@ def test_output_is_shown_if_the_process_that_keeps_it_fails_at_once(folder):
     assert "shown but no longer kept" in ended.stderr
 
 
+def test_output_that_nobody_reads_any_more_does_not_stop_the_experiment(folder):
+    """As with `| head`."""
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from runstore.runner import own_output\n"
+        "reading, writing = os.pipe()\n"
+        "os.dup2(writing, 1)\n"
+        "os.close(reading)\n"
+        "os.close(writing)\n"
+        "with own_output.kept(Path('.runstore'), 'uid'):\n"
+        "    print('x' * 300_000, flush=True)\n"
+        "sys.stderr.write('done')\n"
+    )
+
+    ended = python("-c", code, cwd=folder)
+
+    assert ended.stderr == "done"
+
+
 def test_output_of_a_killed_run_is_there(folder):
     experiments = folder / "experiments"
     experiments.mkdir()

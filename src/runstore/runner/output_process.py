@@ -44,12 +44,20 @@ def carry_for_parent(words: list[str]) -> NoReturn:
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - os's own
     os.set_inheritable(int(words[2]), False)  # noqa: FBT003 - os's own
     keeper = OutputKeeper(Spool(Path(words[0])), words[1], is_masked=words[3] == "1")
-    carrier = Carrier(tuple(channels), (keeper,), int(words[2]))
+    carrier = _CarrierForParent(tuple(channels), (keeper,), int(words[2]))
     signal.signal(signal.SIGWINCH, lambda *_: carrier.resized())
     carrier.carry()
     carrier.close()
     keeper.close()
     os._exit(0)  # the experiment waits, and what was loaded need not be taken apart
+
+
+class _CarrierForParent(Carrier):
+    def _show_no_more(self, channel: CommandStream) -> None:
+        """Only keep the output: the experiment has this end too, and would wait for ever."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, channel.shown_on, inheritable=False)
+        os.close(nowhere)
 
 
 def _say(message: Warning | str, *_: object, **__: object) -> None:

@@ -133,11 +133,14 @@ class Carrier:
         try:
             _write_all(channel.shown_on, data)
         except OSError as error:
-            # The reader has gone (`| head`): the command gets SIGPIPE, as without us.
-            _close(channel)
+            self._show_no_more(channel)
             if error.errno not in {errno.EPIPE, errno.EBADF}:  # such as a full disk
                 say(f"The rest of {channel.name} cannot be shown: {error.strerror}.")
         return len(data)
+
+    def _show_no_more(self, channel: CommandStream) -> None:
+        """Close a channel whose reader has gone (`| head`): it gets SIGPIPE, as without us."""
+        _close(channel)
 
 
 class Streams:
