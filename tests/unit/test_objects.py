@@ -88,6 +88,32 @@ def test_large_contents_are_read_in_pieces(objects, monkeypatch):
     assert hashed(io.BytesIO(DATA)) == KEPT
 
 
+class _Raw(io.RawIOBase):
+    """A stream that returns some of its pieces at each call, and None in the place of one."""
+
+    def __init__(self, *pieces):
+        self._pieces = [*pieces]
+
+    def read(self, _=-1):
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kept"),
+    [
+        ((None,), b""),
+        ((b"a", None, b"b"), b"a"),
+        ((b"a", b"bc"), b"abc"),
+        ((b"a" * 700_000, b"b" * 700_000, b"c"), b"a" * 700_000 + b"b" * 700_000 + b"c"),
+    ],
+)
+def test_what_a_raw_stream_returns_is_kept(objects, pieces, kept):
+    found = objects.keep_stream(_Raw(*pieces))
+
+    assert found == Contents(hashlib.sha256(kept).hexdigest(), len(kept))
+    assert objects.whole(*found).read_bytes() == kept
+
+
 def test_a_disk_that_shares_blocks_copies_nothing(objects, tmp_path, monkeypatch):
     source = tmp_path / "source"
     source.write_bytes(DATA)

@@ -33,7 +33,7 @@ def blake2b(data: bytes = b"", *, digest_size: int) -> hashlib.blake2b:
     return _blake2b(data, digest_size=digest_size)
 
 
-def sha256(data: bytes | memoryview) -> hashlib._Hash:
+def sha256(data: bytes | bytearray | memoryview) -> hashlib._Hash:
     """Return the SHA-256 of data, as an object of `hashlib`."""
     try:
         # Searching for a missing module takes longer than loading one.

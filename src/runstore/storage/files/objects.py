@@ -283,11 +283,11 @@ class Objects:
         """Do nothing about bytes that exist already."""
 
     def _keep_stream(self, file: BinaryIO, path: Path) -> Contents:
-        some = file.read(_CHUNK_BYTES)
-        digest, size = _hash_of(some), len(some)
+        begin = _begin_of(file)
+        digest, size = _hash_of(begin), len(begin)
         with path.open("xb") as target:
-            target.write(some)
-            while some := file.read(_CHUNK_BYTES):
+            target.write(begin)
+            while len(begin) >= _CHUNK_BYTES and (some := file.read(_CHUNK_BYTES)):
                 digest.update(some)
                 target.write(some)
                 size += len(some)
@@ -446,15 +446,26 @@ class Objects:
 
 def hashed(file: BinaryIO) -> tuple[str, int]:
     """Return the SHA-256 of a file from here to its end, in hex, and the bytes read."""
-    some = file.read(_CHUNK_BYTES)
-    digest, size = _hash_of(some), len(some)
-    while some := file.read(_CHUNK_BYTES):
+    begin = _begin_of(file)
+    digest, size = _hash_of(begin), len(begin)
+    while len(begin) >= _CHUNK_BYTES and (some := file.read(_CHUNK_BYTES)):
         digest.update(some)
         size += len(some)
     return digest.hexdigest(), size
 
 
-def _hash_of(begin: bytes | memoryview) -> hashlib._Hash:
+def _begin_of(file: BinaryIO) -> bytearray:
+    """Return the first chunk of a file; a shorter one is all of it.
+
+    Raw streams return less at a time, and None if they have nothing now.
+    """
+    begin = bytearray()
+    while len(begin) < _CHUNK_BYTES and (some := file.read(_CHUNK_BYTES - len(begin))):
+        begin += some
+    return begin
+
+
+def _hash_of(begin: bytes | bytearray | memoryview) -> hashlib._Hash:
     """Return the SHA-256 of the first chunk of contents.
 
     `hashlib` loads OpenSSL, which takes some milliseconds, and is several times as fast.
