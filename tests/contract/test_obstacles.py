@@ -1,6 +1,7 @@
 """Obstacles in mid-run: the program goes on, is told once, and everything arrives afterwards."""
 
 import errno
+import io
 import json
 import os
 import sqlite3
@@ -182,6 +183,38 @@ def test_the_run_itself_takes_in_what_was_kept_aside(location, data):
     assert run.record.tags == {"x": "1"}
     run.finish()
     store.close()
+
+
+def test_what_can_be_read_only_once_is_kept_whole_or_not_at_all(location, monkeypatch):
+    """A disk that is full in the middle has taken what a pipe contained."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"weights")
+    os.close(write_end)
+    fsync, folder = os.fsync, str(location / "objects")
+
+    def sync_elsewhere(file):
+        if str(Path(f"/dev/fd/{file}").resolve()).startswith(folder):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(file)
+
+    with (
+        Store.open(location) as store,
+        store.start("fit", capture=False) as run,
+        monkeypatch.context() as patches,
+        os.fdopen(read_end, "rb") as pipe,
+        pytest.warns(StoreWarning) as said,
+    ):
+        patches.setattr(os, "fsync", sync_elsewhere)
+        assert run.save("model.bin", pipe) == ()
+        run.save("notes.txt", io.StringIO("went well"))
+        run.save("again.bin", io.BytesIO(b"weights"))
+
+    assert "'model.bin' could not be saved: No space left on device" in str(said[0].message)
+    with Store.open(location) as again:
+        kept = again.get("fit#1")
+        assert sorted(kept.artifacts) == ["again.bin", "notes.txt"]
+        assert kept.read_bytes("notes.txt") == b"went well"
+        assert kept.read_bytes("again.bin") == b"weights"
 
 
 def test_no_disk_at_all_is_one_warning_and_no_end(location, tmp_path):

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from runstore.artifacts import previews
 from runstore.artifacts.folders import files_in
@@ -245,7 +245,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
         return lambda objects: objects.keep_bytes(thing)
     write = written_by(thing, path)
     if callable(getattr(thing, "read", None)):
-        return lambda objects: _keep_stream(objects, thing)
+        return _Stream(thing).keep
     if write is None:
         raise InvalidValueError(
             f"A {type(thing).__name__} cannot be saved as {path!r}.",
@@ -300,16 +300,42 @@ def _write_thing(write: Callable[[Any, Path], object], thing: Any, path: str, as
         ) from error
 
 
-def _keep_stream(objects: Objects, stream: Any) -> Contents:
-    if isinstance(stream, io.TextIOBase):
-        return objects.keep_bytes(stream.read().encode())
-    begin = stream.tell() if stream.seekable() else None
-    try:
-        return objects.keep_stream(stream)
-    except OSError:
-        if begin is not None:
-            stream.seek(begin)  # the next attempt needs all of it
-        raise
+class _Stream:
+    """A stream to store, in another place if a disk refuses it.
+
+    A part of what can be read only once is not stored: later attempts fail as the first one.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._encoded: bytes | None = None
+        self._is_read = False
+        self._failure: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def read(self, size: int = -1) -> Any:
+        self._is_read = True
+        return self._stream.read(size)
+
+    def keep(self, objects: Objects) -> Contents:
+        if self._failure is not None:
+            raise self._failure
+        is_text = isinstance(self._stream, io.TextIOBase)
+        begin = None if is_text or not self._stream.seekable() else self._stream.tell()
+        try:
+            if not is_text:
+                return objects.keep_stream(cast("BinaryIO", self))
+            if self._encoded is None:
+                self._encoded = self.read().encode()
+            return objects.keep_bytes(self._encoded)
+        except OSError as error:
+            if begin is not None:
+                self._stream.seek(begin)
+            elif self._is_read and self._encoded is None:
+                self._failure = error
+            raise
 
 
 def _as_path(source: str | os.PathLike[str]) -> Path:

@@ -283,9 +283,9 @@ class Objects:
         """Do nothing about bytes that exist already."""
 
     def _keep_stream(self, file: BinaryIO, path: Path) -> Contents:
-        begin = _begin_of(file)
-        digest, size = _hash_of(begin), len(begin)
-        with path.open("xb") as target:
+        with path.open("xb") as target:  # before a stream is read that cannot be read again
+            begin = _begin_of(file)
+            digest, size = _hash_of(begin), len(begin)
             target.write(begin)
             while len(begin) >= _CHUNK_BYTES and (some := file.read(_CHUNK_BYTES)):
                 digest.update(some)
