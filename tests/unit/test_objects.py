@@ -114,6 +114,16 @@ def test_what_a_raw_stream_returns_is_kept(objects, pieces, kept):
     assert objects.whole(*found).read_bytes() == kept
 
 
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_the_hash_is_that_of_hashlib_at_any_length(objects, size):
+    """Long contents are hashed by OpenSSL, short ones without loading it."""
+    data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+
+    for kept in (objects.keep_bytes(data), objects.keep_stream(io.BytesIO(data))):
+        assert kept == (hashlib.sha256(data).hexdigest(), size)
+    assert hashed(io.BytesIO(data)) == kept
+
+
 def test_a_disk_that_shares_blocks_copies_nothing(objects, tmp_path, monkeypatch):
     source = tmp_path / "source"
     source.write_bytes(DATA)
@@ -244,6 +254,14 @@ def test_whole_contents_are_read_once(objects, path, monkeypatch):
     monkeypatch.setattr(objects_module, "hashed", lambda _: pytest.fail("it was read again"))
 
     objects.whole(*KEPT)
+
+
+def test_a_check_reads_what_is_kept(objects, path):
+    objects.check(*KEPT)
+    damage(path, DATA[::-1])
+
+    with pytest.raises(StoreCorruptError, match="changed or damaged"):
+        objects.check(*KEPT)
 
 
 def test_contents_that_are_not_there_are_said(objects):
