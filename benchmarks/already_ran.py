@@ -21,7 +21,7 @@ from timing import median_ms
 
 from runstore import Store, parameter_set
 from runstore.analysis.reruns.lookup import look_up
-from runstore.capture import code_facts, quick_facts
+from runstore.capture.surroundings import code_facts, quick_facts
 from runstore.model.facts import Facts
 from runstore.model.params.build import parameter_sets
 from runstore.storage.sqlite.paths import DATABASE

@@ -55,7 +55,11 @@ def watch(event, arguments):
 import runstore  # noqa: E402 - what Python itself opens is no business of the hook
 from runstore.cli import main  # noqa: E402
 
-for package in ("runstore.cli.commands.ls", "runstore.cli.commands.show", "runstore.capture"):
+for package in (
+    "runstore.cli.commands.ls",
+    "runstore.cli.commands.show",
+    "runstore.capture.surroundings",
+):
     __import__(package)
 sys.addaudithook(watch)
 

@@ -1289,15 +1289,15 @@ class Store:
         Raises:
             InvalidValueError: The name or a value cannot be stored; the message names it.
         """
-        from runstore import capture as room
         from runstore.analysis.reruns.lookup import look_up
+        from runstore.capture.surroundings import Surroundings, quick_facts
         from runstore.model.params.build import parameter_sets
         from runstore.model.params.parameter_set import has_values
 
         name = names.check_experiment_name(experiment_name)
         check_command(argv)
-        where = room.Surroundings.here(argv=argv, store=self.path)
-        facts = room.quick_facts(where, argv=argv)
+        where = Surroundings.here(argv=argv, store=self.path)
+        facts = quick_facts(where, argv=argv)
         sets = parameter_sets(params)
         exactly = argv is not None or not has_values(sets)
         return look_up(self.backend, name, sets, facts, exactly=exactly, where=where)

@@ -10,7 +10,7 @@ import pytest
 from command_server import Program
 from commands import git
 from runstore import Store, background
-from runstore.capture import Surroundings
+from runstore.capture.surroundings import Surroundings
 from runstore.errors import StoreLockedError
 from runstore.model.facts import Facts
 from runstore.recording.captures import Capture

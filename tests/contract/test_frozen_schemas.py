@@ -15,7 +15,8 @@ from command_server import Program
 from runstore import Status, Store
 from runstore.errors import StoreUnavailableError
 from runstore.storage.integrity.checks import Checks
-from runstore.storage.migrations import OLDEST_READ, SCHEMA_VERSION
+from runstore.storage.migrations import OLDEST_READ
+from runstore.storage.statements import SCHEMA_VERSION
 
 FROZEN = Path(__file__).parents[1] / "data" / "schemas"
 VERSIONS = range(1, SCHEMA_VERSION + 1)

@@ -162,7 +162,7 @@ def test_a_log_is_not_copied_from_elsewhere_to_be_read(given, outside, tmp_path,
 
 def older(folder):
     """Take a store back to the schema before the last one."""
-    from runstore.storage.migrations import SCHEMA_VERSION
+    from runstore.storage.statements import SCHEMA_VERSION
 
     with contextlib.closing(sqlite3.connect(folder / "runstore.db")) as connection, connection:
         connection.execute("DELETE FROM schema_migrations WHERE version = ?", (SCHEMA_VERSION,))

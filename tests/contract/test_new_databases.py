@@ -6,8 +6,9 @@ from contextlib import closing
 import pytest
 
 from runstore.storage.integrity.schema import differences_of_schema
-from runstore.storage.migrations import CREATE_NOTES, SCHEMA_VERSION, combined, known_migrations
+from runstore.storage.migrations import CREATE_NOTES, combined, known_migrations
 from runstore.storage.sqlite.driver import TYPES
+from runstore.storage.statements import SCHEMA_VERSION
 
 OBJECTS = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name"
 

@@ -188,7 +188,7 @@ def test_folder_that_is_a_file_is_a_clear_error(tmp_path):
 
 READ_ONLY = """
 import os, sys
-import runstore.capture, runstore.capture.machine.process, runstore.storage.database
+import runstore.capture.surroundings, runstore.capture.machine.process, runstore.storage.database
 from runstore import ManagerStore
 from runstore.errors import StoreReadOnlyError
 os.setgid(65534); os.setuid(65534)

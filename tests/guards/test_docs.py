@@ -333,7 +333,7 @@ def section_of_view(page, view):
 
 
 def test_the_schema_version_is_told():
-    from runstore.storage.migrations import SCHEMA_VERSION
+    from runstore.storage.statements import SCHEMA_VERSION
 
     page = (DOCS / "reference" / "schema.md").read_text(encoding="utf-8")
 

@@ -58,6 +58,7 @@ def is_list(step):
 FOUND_BEFORE = {"SCAN CONSTANT ROW", "SCAN n", "SCAN c", "SCAN i", "SCAN lists"} | {
     "SCAN j VIRTUAL TABLE INDEX 1:",  # a list of runs that was asked for
     "SCAN texts VIRTUAL TABLE INDEX 1:",
+    "SCAN sqlite_schema",  # of tables and views, which are few
 }
 
 

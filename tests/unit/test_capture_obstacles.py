@@ -7,10 +7,10 @@ import subprocess
 import pytest
 
 from commands import git, python, runstore
-from runstore.capture import Surroundings, code_facts, quick_facts
 from runstore.capture.git.snapshot import snapshot
 from runstore.capture.git.state import GitError, read_head, run_git
 from runstore.capture.secrets import mask_patch
+from runstore.capture.surroundings import Surroundings, code_facts, quick_facts
 
 
 def untracked(facts):

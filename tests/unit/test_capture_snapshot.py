@@ -7,11 +7,11 @@ import sys
 
 from commands import git
 from runstore import Store
-from runstore.capture import Surroundings, code_facts, environment_facts, quick_facts
 from runstore.capture.git import snapshot as snapshot_module
 from runstore.capture.git.snapshot import program_alone, snapshot
 from runstore.capture.git.state import GitError, run_git
 from runstore.capture.machine.environment import scheduler_facts
+from runstore.capture.surroundings import Surroundings, code_facts, environment_facts, quick_facts
 
 
 def untracked(facts):

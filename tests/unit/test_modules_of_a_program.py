@@ -7,11 +7,11 @@ import types
 
 import pytest
 
-from runstore.capture import late_facts
 from runstore.capture.program import files as program
 from runstore.capture.program.files import is_own, own_modules
 from runstore.capture.program.imports import file_of, imports_beyond
 from runstore.capture.program.modules import Marks, file_or_archive
+from runstore.capture.surroundings import late_facts
 
 
 @pytest.mark.parametrize(

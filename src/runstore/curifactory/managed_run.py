@@ -45,7 +45,7 @@ class ManagedRun(ActiveRun):
 
     def capture_the_rest(self) -> None:
         """Capture slow facts in the background: code changes, packages, hardware."""
-        from runstore.capture import Surroundings
+        from runstore.capture.surroundings import Surroundings
         from runstore.recording.captures import Capture
 
         where = Surroundings.here(store=self.store.path)

@@ -187,12 +187,12 @@ class ManagerStore:
         Returns:
             The run's block, which is also in `runs`.
         """
-        from runstore import capture
         from runstore.capture.machine.process import current_process
+        from runstore.capture.surroundings import quick_facts
 
         name = experiment_of(mngr)
         experiment = "None" if name is None else check_experiment_name(name)
-        facts = capture.quick_facts()
+        facts = quick_facts()
         commit = facts.values.get("git.commit")
         is_dirty = facts.values.get("git.dirty")
         dialect = tell_commit(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runstore.capture import Surroundings, code_facts, environment_facts
+from runstore.capture.surroundings import Surroundings, code_facts, environment_facts
 from runstore.errors import StoreError
 from runstore.model.facts import Facts
 from runstore.named_tuples import NamedTuple

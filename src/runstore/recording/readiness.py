@@ -86,7 +86,7 @@ STARTING = (
     "runstore.model.params.build",
 )
 CAPTURE = (
-    "runstore.capture",
+    "runstore.capture.surroundings",
     "runstore.capture.git.state",
     "runstore.capture.machine.environment",
     "runstore.capture.machine.host",

@@ -203,14 +203,14 @@ class Recorder:
 
     def keep_late_modules(self, uid: str, loading: Loading) -> None:
         """Record the modules that the program of a run has loaded since its start."""
-        from runstore.capture import late_facts
+        from runstore.capture.surroundings import late_facts
 
         with self.backend.database.driver.hurried(END_PATIENCE_S):
             self._attach(uid, lambda: late_facts(loading), "modules that the run {} loaded")
 
     def keep_cells(self, uid: str) -> None:
         """Record the cells that a notebook or prompt has executed so far, with capture."""
-        from runstore.capture import session_facts
+        from runstore.capture.surroundings import session_facts
 
         self._attach(uid, session_facts, "cells that the run {} executed")
 

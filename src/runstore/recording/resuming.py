@@ -18,8 +18,8 @@ from runstore.storage.database import Edit
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
-    from runstore.capture import Surroundings
     from runstore.capture.program.files import Loading
+    from runstore.capture.surroundings import Surroundings
     from runstore.model.run import Run
     from runstore.storage.backend import Backend
 
@@ -43,10 +43,10 @@ def trace_resumption(backend: Backend, run: Run) -> Loading | None:
     """
     if not run.facts.values:
         return None
-    from runstore import capture
+    from runstore.capture import surroundings
 
-    where = capture.Surroundings.here(store=backend.path)
-    quick = capture.quick_facts(where)
+    where = surroundings.Surroundings.here(store=backend.path)
+    quick = surroundings.quick_facts(where)
     number = 1 + len({name.split(".")[1] for name in run.facts.values if name.startswith(_PREFIX)})
     before: Mapping[str, FactValue] = run.facts.values
     if number > 1:
@@ -81,10 +81,10 @@ class _Resumption(NamedTuple):
 def _trace_the_rest(
     backend: Backend, run: Run, number: int, quick: Facts, where: Surroundings
 ) -> None:
-    from runstore import capture
+    from runstore.capture import surroundings
 
-    facts = quick.merged(capture.environment_facts(where))
-    facts = facts.merged(capture.code_facts(quick, where))
+    facts = quick.merged(surroundings.environment_facts(where))
+    facts = facts.merged(surroundings.code_facts(quick, where))
     first = {name: backend.database.document(run.uid, name) for name in _DOCUMENTS}
     # If the start was killed before its changes were read, the code cannot be compared.
     is_known = "git.remote" in {*run.facts.values, *run.facts.unknown}

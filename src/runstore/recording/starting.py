@@ -33,7 +33,7 @@ from runstore.user_warnings import afterwards, warn
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.lookup import Earlier
-    from runstore.capture import Surroundings
+    from runstore.capture.surroundings import Surroundings
     from runstore.model.params.parameter_set import ParameterSet
 
 # The tag with the display name of a run.
@@ -220,12 +220,12 @@ def _quick_facts(backend: Backend, asked: StartRequest) -> tuple[Surroundings | 
     if not asked.capture:
         return None, Facts()
     be_ready(CAPTURE)
-    from runstore import capture
+    from runstore.capture.surroundings import Surroundings, quick_facts
 
-    where = capture.Surroundings.here(
+    where = Surroundings.here(
         argv=asked.argv, store=backend.path, is_other_process=asked.is_other_process
     )
-    return where, capture.quick_facts(where, argv=asked.argv)
+    return where, quick_facts(where, argv=asked.argv)
 
 
 def _not_done_before(

@@ -30,13 +30,13 @@ from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Rows
 from runstore.storage.indexes.params import EVERY_RUNS, TAKE_BACK, can_wait, index_params
-from runstore.storage.migrations import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
 from runstore.storage.rows import (
     as_int,
     as_text,
     is_time,
 )
 from runstore.storage.sqlite.driver import SQLiteDriver
+from runstore.storage.statements import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
 from runstore.storage.stored_runs import BEYOND_NUMBERS, StoredRuns
 
 if TYPE_CHECKING:

@@ -8,6 +8,16 @@ from __future__ import annotations
 
 from runstore.named_tuples import NamedTuple
 
+# Of the tables that these statements are for.
+SCHEMA_VERSION = 15
+CURRENT_VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
+# Objects that no migration creates: the names of its views end with `_flat`.
+FOREIGN = """
+    SELECT type, name FROM sqlite_schema WHERE type = 'trigger'
+        OR (type = 'view' AND name NOT LIKE '%\\_flat' ESCAPE '\\')
+        OR (type = 'table' AND sql LIKE 'CREATE VIRTUAL%')
+"""
+
 
 class RunRow(NamedTuple):
     """The columns of a run in the order of `RUN_COLUMNS`; times are microseconds since 1970."""

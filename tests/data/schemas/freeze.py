@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from runstore import Store
-from runstore.storage.migrations import SCHEMA_VERSION
+from runstore.storage.statements import SCHEMA_VERSION
 
 LONG = 20_000
 PARAMS = {"lr": 0.1, "layers": [1, 2], "opt": {"name": "adam"}}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from runstore import background, capture
+from runstore import background
 from runstore.analysis.reruns.distance import Distance
 from runstore.analysis.reruns.identity import (
     are_same_sets,
@@ -20,6 +20,7 @@ from runstore.analysis.reruns.similarity import kept, likeness, likeness_of_kept
 from runstore.analysis.reruns.subjects import ComparedRun, Similar
 from runstore.analysis.reruns.texts import done_text, running_text, unchecked_text, untold_text
 from runstore.capture.program.command import reads_a_file
+from runstore.capture.surroundings import Surroundings, code_facts
 from runstore.config import IfDone
 from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
 from runstore.model.code.documents import CODE_DOCUMENTS
@@ -155,7 +156,7 @@ def look_up(
     facts: Facts,
     *,
     exactly: bool,
-    where: capture.Surroundings | None,
+    where: Surroundings | None,
 ) -> Earlier:
     """Return the earlier runs.
 
@@ -163,7 +164,7 @@ def look_up(
         backend: The store.
         experiment_name: Of the run that is about to start.
         sets: Its parameter sets.
-        facts: Facts of `capture.quick_facts`.
+        facts: Facts of `quick_facts`.
         exactly: Whether all of the command counts, or its program alone.
         where: Its surroundings; None if nothing is captured.
 
@@ -178,7 +179,7 @@ def look_up(
         )
     code = None
     if "git.root" in facts.values:
-        code = capture.code_facts(facts, where)
+        code = code_facts(facts, where)
         facts = facts.merged(code)
     planned = Run(
         uid="",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shlex
 import stat
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,6 +16,8 @@ from runstore.model.values import clean_text
 # Longer command lines are cut.
 _ARGUMENTS_AT_MOST = 1000
 _ARGUMENT_LENGTH = 4000
+# Characters that mean nothing to a shell.
+_PLAIN = frozenset("@%+=:,./-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 def argument_texts(argv: object) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     unknown: dict[str, str] = {}
     masked, why = kept_arguments(given)
     values["command.argv"] = masked
-    values["command.line"] = shlex.join(masked)
+    values["command.line"] = _quoted(masked)
     if why:
         unknown["command.argv.rest"] = why
     try:
@@ -114,5 +115,14 @@ def command_line(cli: str | None, argv: Sequence[str] | None) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _shown_line(argv: tuple[str, ...]) -> str:
-    """Return arguments quoted for a shell."""
-    return shlex.join(mask_arguments([clean_text(one) for one in argv]))
+    """Return masked arguments, quoted for a shell."""
+    return _quoted(mask_arguments([clean_text(one) for one in argv]))
+
+
+def _quoted(words: Sequence[str]) -> str:
+    """Return words as a shell takes them; most need no quotes, nor `shlex`, which loads slowly."""
+    if all(word and _PLAIN.issuperset(word) for word in words):
+        return " ".join(words)
+    import shlex
+
+    return shlex.join(words)

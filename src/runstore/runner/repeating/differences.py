@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from runstore import capture
 from runstore.analysis.compare.descriptions import describe_packages
 from runstore.analysis.compare.differences import MISSING, Difference
 from runstore.analysis.compare.texts import texts_of
@@ -17,6 +16,7 @@ from runstore.analysis.reruns.lookup import look_up
 from runstore.analysis.reruns.texts import difference_text
 from runstore.capture.git.snapshot import program_alone
 from runstore.capture.git.source_files import is_code
+from runstore.capture.surroundings import Surroundings, environment_facts, quick_facts
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
 from runstore.model.code.documents import OTHER_FILES
 from runstore.model.facts import Facts
@@ -82,10 +82,8 @@ def what_differs(
         argv: The command, as started in the working directory.
         is_other_process: Whether another process runs it.
     """
-    where = capture.Surroundings.here(
-        argv=argv, store=store.path, is_other_process=is_other_process
-    )
-    facts = capture.quick_facts(where, argv=argv)
+    where = Surroundings.here(argv=argv, store=store.path, is_other_process=is_other_process)
+    facts = quick_facts(where, argv=argv)
     earlier = look_up(
         store.backend, run.experiment_name, tuple(sets), facts, exactly=False, where=where
     )
@@ -107,13 +105,13 @@ def what_differs(
         decisive += _changed_texts(before, where)
         if before:
             unknown = [one for one in unknown if not one.startswith("its code is not known")]
-    others += _of_surroundings(store, run, facts.merged(capture.environment_facts(where)))
+    others += _of_surroundings(store, run, facts.merged(environment_facts(where)))
     others += unknown
     others += [f"{name} may have changed" for name in found.unchecked]
     return Differences(tuple(dict.fromkeys(decisive)), tuple(dict.fromkeys(others)))
 
 
-def _changed_texts(before: Mapping[str, str], where: capture.Surroundings) -> Iterator[str]:
+def _changed_texts(before: Mapping[str, str], where: Surroundings) -> Iterator[str]:
     """Yield files of a program outside of git that changed since they were recorded."""
     root = Path(where.scripts[0]).parent if where.scripts else where.folder
     if root is None:

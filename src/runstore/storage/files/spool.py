@@ -44,6 +44,7 @@ _VOUCHER_SUFFIX = ".made"
 # Files of points are at most four megabytes; a record holds one text or one tree.
 _LARGEST_BYTES = {POINTS_SUFFIX: 1 << 24, RECORD_SUFFIX: 1 << 24}
 _LARGEST_OWN_RECORD_BYTES = 1 << 30
+_UNUSED_S = 3600.0
 T = TypeVar("T")
 
 
@@ -318,7 +319,7 @@ class Spool:
                 # Names that cannot be decoded are not uids, and databases reject them.
                 found = [name.partition(".") for name in names if name.isprintable()]
                 uids.update(uid for uid, dot, _ in found if dot)
-                if len(names) <= 1:
+                if len(names) <= 1 and time.time() - os.stat(place).st_mtime > _UNUSED_S:  # noqa: PTH116 - the same
                     from runstore.storage.trust.own_places import remove_unused
 
                     remove_unused(place, names)

@@ -19,8 +19,8 @@ from itertools import chain
 
 from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection, Driver
+from runstore.storage.statements import CURRENT_VERSION
 
-SCHEMA_VERSION = 15
 _MODULES = (
     "m0001_runs",
     "m0002_metrics",
@@ -53,15 +53,8 @@ CREATE_NOTES = """
 ADD_NOTE = """
     INSERT INTO schema_migrations (version, name, applied_at) VALUES (:version, :name, :applied_at)
 """
-# Objects that no migration creates: the names of its views end with `_flat`.
-FOREIGN = """
-    SELECT type, name FROM sqlite_schema WHERE type = 'trigger'
-        OR (type = 'view' AND name NOT LIKE '%\\_flat' ESCAPE '\\')
-        OR (type = 'table' AND sql LIKE 'CREATE VIRTUAL%')
-"""
 # Before the first condition of a whole table, or else the last parenthesis.
 _END_OF_COLUMNS = re.compile(r",\s*(?=PRIMARY KEY \(|UNIQUE \()|\s*\)[^)]*$")
-CURRENT_VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 
 
 class Migration(NamedTuple):

@@ -14,11 +14,11 @@ from runstore.errors import (
 )
 from runstore.model.params.parameter_set import lowest_hash
 from runstore.storage.database import Database, NewRun, RunEdits, no_run, now_micros
-from runstore.storage.migrations import SCHEMA_VERSION
 from runstore.storage.postgres import parts, schema
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import ServerLocation
 from runstore.storage.rows import facts_to_text
+from runstore.storage.statements import SCHEMA_VERSION
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from runstore.named_tuples import NamedTuple
 from runstore.storage.migrations import (
     ADD_NOTE,
     CREATE_NOTES,
-    CURRENT_VERSION,
     Migration,
     known_migrations,
 )
@@ -27,6 +26,7 @@ from runstore.storage.postgres.functions import (
 )
 from runstore.storage.postgres.short_texts import INDEXES as SHORT_TEXT_INDEXES
 from runstore.storage.postgres.views import VIEWS
+from runstore.storage.statements import CURRENT_VERSION
 
 if TYPE_CHECKING:
     from runstore.storage.postgres.connections.connection import PostgresConnection

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from errno import EPERM
@@ -25,7 +24,6 @@ from runstore.storage.sqlite.paths import (
 _SHARED_BITS = 0o077
 _NOTE = "store"
 _LONGEST_NOTE = 1 << 14
-_UNUSED_S = 3600.0
 # Root, and the owner of files whose owner is unknown within a container. Source: Linux,
 # user_namespaces(7), overflowuid.
 _SYSTEM = {0, 65534}
@@ -68,14 +66,14 @@ def note_store(place: Path, store: Path) -> None:
 
 
 def remove_unused(place: str, names: Sequence[str]) -> None:
-    """Remove a private folder that has been empty for an hour, except for its note.
+    """Remove a private folder that is empty, except for its note.
 
     Args:
         place: The private folder.
         names: The names in it.
     """
     with suppress(OSError):
-        if {*names} <= {_NOTE} and time.time() - os.stat(place).st_mtime > _UNUSED_S:  # noqa: PTH116 - at an opening
+        if {*names} <= {_NOTE}:
             Path(place, _NOTE).unlink(missing_ok=True)
             Path(place).rmdir()
 
