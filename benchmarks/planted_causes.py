@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from runstore import Store, background, capture
+from runstore import Store, background
 from runstore.analysis.explain.explanation import explain
+from runstore.capture import surroundings
 from runstore.model.facts import Facts
 
 PAIRS, SEED = 392, 5_000
@@ -478,7 +479,7 @@ class Recorder:
             },
         )
         with (
-            patch.object(capture, "quick_facts", lambda *_, **__: facts),
+            patch.object(surroundings, "quick_facts", lambda *_, **__: facts),
             patch.object(background, "do_later"),
         ):
             run = self.store.start(

@@ -401,7 +401,8 @@ class _Tab:
         """End a test; the page stays until the next one, unless its server ends before."""
         self.page.unroute_all(behavior="ignoreErrors")
         self.page.mouse.move(0, 0)
-        if self.address not in LASTING:
+        # What was expected to be refused may be answered only now.
+        if self.address not in LASTING or self._refused:
             self.leave()
         elif was_looked_at:
             self._is_loaded = self.page.evaluate(PUT_AWAY, self.address)
