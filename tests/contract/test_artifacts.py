@@ -362,6 +362,23 @@ def test_missing_contents_are_said(store, run):
         run.record.open("a.bin")
 
 
+@pytest.mark.parametrize("name", ["/data/model.pt", "../model.pt", "a\\b"])
+def test_a_name_that_no_artifact_can_have_is_not_found(run, name):
+    run.save("model.pt", b"x")
+
+    with pytest.raises(NotFoundError, match="has no artifact"):
+        run.record.open(name)
+    with pytest.raises(NotFoundError, match="has no artifact"):
+        run.record.download(name)
+
+
+def test_a_folder_in_the_place_of_a_name_is_told_apart(run, tmp_path):
+    run.save("model.pt", b"x")
+
+    with pytest.raises(NotFoundError, match="The folder to write to is `to`, or --to"):
+        run.record.download(tmp_path)
+
+
 def test_a_wrong_name_tells_the_nearest(run):
     run.save("model.pt", b"x")
 

@@ -96,7 +96,7 @@ class Reading:
 
     def _one(self, run: Run, path: object) -> Artifact:
         path, known = _path_in(run, path), self.of_run(run)
-        found = known.get(path) or known.get(artifact_path(path))
+        found = known.get(path) or known.get(_spelled(path))
         if found is None:
             raise _no_artifact(run, path, known)
         return found
@@ -106,12 +106,14 @@ class Reading:
         if path is None:
             return list(known.values())
         path = _path_in(run, path)
-        name = artifact_path(path.rstrip("/") or path)
+        name = _spelled(path.rstrip("/") or path)
         if name in known:
             return [known[name]]
         below = [one for one in known.values() if one.path.startswith(f"{name}/")]
         if not below:
-            raise _no_artifact(run, path, known)
+            is_place = os.path.isabs(path)  # noqa: PTH117 - a text
+            to = "The folder to write to is `to`, or --to." if is_place else None
+            raise _no_artifact(run, path, known, instead=to)
         return below
 
     def _note_use(self, run: Run, wanted: Sequence[Artifact]) -> None:
@@ -148,6 +150,11 @@ def _path_in(run: Run, path: object) -> str:
     return arguments.text(
         path.as_posix() if isinstance(path, PurePath) else path, "path", "plots/loss.png"
     )
+
+
+def _spelled(path: str) -> str:
+    """Return the canonical spelling of a path; as it is if no artifact can be called so."""
+    return path if why_no_name(path) is not None else artifact_path(path)
 
 
 def _with_names(wanted: Sequence[Artifact]) -> list[Artifact]:
@@ -193,10 +200,13 @@ def _check_inside(target: Path, folder: Path) -> None:
         )
 
 
-def _no_artifact(run: Run, path: str, known: dict[str, Artifact]) -> NotFoundError:
+def _no_artifact(
+    run: Run, path: str, known: dict[str, Artifact], *, instead: str | None = None
+) -> NotFoundError:
+    """Return the error for an unknown artifact, with a hint instead of the list of the others."""
     from runstore.model.display.suggestions import hint_of
 
     return NotFoundError(
         f"{run.reference} has no artifact {path!r}.",
-        hint=hint_of(path, known, who="It has", most=10),
+        hint=hint_of(path, known, who="It has", most=10, otherwise=instead),
     )
