@@ -364,3 +364,41 @@ def test_a_clock_before_1970_starts_runs(tmp_path, monkeypatch):
         run.finish()
 
         assert run.record.status is Status.COMPLETE
+
+
+REPLACED = """
+import sys, time, warnings
+import runstore
+from runstore.recording import live_runs, readiness
+warnings.simplefilter("ignore")
+live_runs.HEARTBEAT_S = 0.001
+run = runstore.start_run("fit", capture=False)
+while readiness.EVERYTHING not in readiness._loaded: time.sleep(0.001)
+sys.meta_path.clear()  # as if this package and Python had been removed
+with run:
+    run.log(loss=0.5)
+    run.tags["login"] = "https://me:abcdefgh1234@example.org"
+    run.edit(notes="went well")
+    run.add_params(sizes=(1, 2))
+    run.save("a.json", {"a": 1})
+    run.save("b.csv", b"a,b\\n1,2\\n")
+    run.use("program.py")
+    run.log_text("sample", "text")
+    print("x" * 2_000_000)
+    raise ValueError("boom")
+"""
+
+
+def test_a_long_run_does_not_need_its_files_any_more(tmp_path, newest):
+    """Another version is installed in mid-run, so nothing can be loaded any more."""
+    python_in_a_shell(REPLACED, tmp_path)
+
+    run = newest()
+    assert (run.status, run.error) == (Status.ERROR, "ValueError: boom")
+    assert "Traceback (most recent call last)" in run.traceback
+    assert (run.tags, run.notes) == ({"login": "https://me:***@example.org"}, "went well")
+    assert run.params == {"sizes": [1, 2]}
+    assert sorted(run.artifacts) == ["a.json", "b.csv", "media/text/sample/0.txt"]
+    assert [one.name for one in run.inputs] == ["program.py"]
+    assert list(run.metric("loss").values) == [0.5]
+    assert [one.text[:7] for one in run.output if one.text] == ["xxxxxxx"]

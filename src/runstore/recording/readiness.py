@@ -108,6 +108,9 @@ MEDIA = (*SAVING, *POINTS, "runstore.recording.media_log")
 # Including the modules that `traceback` loads when it prints.
 TRACEBACKS = ("traceback", "ast", "tokenize", "unicodedata")
 MASKING = ("runstore.capture.secrets.text",)
+# What a run may still need when its program has used up its descriptors, or when another version
+# of this package is installed. Without `logging`, whose hooks must not appear during a fork.
+EVERYTHING = (*POINTS, *STREAMS, *OUTPUT, *PARAMS, *INPUTS, *MEDIA, *TRACEBACKS, *MASKING)
 _PAUSES_S = (0.01, 0.1, 0.3)
 # Python's own, which does nothing: the event loop is notified in another way.
 _OF_THE_LOOP = "_sighandler_noop"
