@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import sys
 
 import pytest
@@ -55,6 +56,25 @@ def test_a_resumed_run_counts_on(store, run):
     again.finish()
 
     assert again.record.media["text/samples"].steps == (0, 1)
+
+
+def test_a_signal_handler_logs_while_its_program_does(run):
+    """A step is counted under a lock, which the handler of the same thread must not wait for."""
+
+    class Step:
+        def __index__(self):
+            signal.raise_signal(signal.SIGUSR1)
+            run.log_text("nested", "of a conversion")
+            return 3
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: run.log_text("sample", "of the handler"))
+    try:
+        run.log_text("sample", "of the program", step=Step())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert run.record.media["text/sample"].steps == (3, 4)
+    assert run.record.media["text/nested"].steps == (0,)
 
 
 def test_images_of_many_kinds(run, tmp_path):

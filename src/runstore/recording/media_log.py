@@ -21,6 +21,7 @@ from runstore.model.artifacts import artifact_path
 from runstore.model.logged.media import Histogram, media_in, media_path
 from runstore.model.logged.values import metric_key, metric_step
 from runstore.model.values import clean_text
+from runstore.recording.readiness import Uninterrupted
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ _SIGNATURES = {
     b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp",
     b"BM": ".bmp", b"<svg": ".svg", b"<?xml": ".svg",
 }  # fmt: skip
-# One for all runs: a run can be copied to another process, but a lock cannot.
-_COUNTING = threading.Lock()
+# One for all runs: a run can be copied to another process, but a lock cannot. A finalizer
+# that logs meanwhile may enter.
+_COUNTING = threading.RLock()
 
 
 class MediaLog:
@@ -96,7 +98,7 @@ class MediaLog:
 
     def _step(self, name: str, step: int | None) -> int:
         """Return the explicit step, or the next step of the key."""
-        with _COUNTING:
+        with Uninterrupted(), _COUNTING:  # handlers may log as well
             if step is None and name not in self._next_steps:
                 self._next_steps[name] = self._after(name)
             number = self._next_steps[name] if step is None else metric_step(step)
