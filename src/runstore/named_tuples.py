@@ -24,6 +24,7 @@ else:
             fields = members.get("__annotations__", {})
             defaults = [members[field] for field in fields if field in members]
             made = namedtuple(name, fields, defaults=defaults)  # noqa: PYI024 - made of it
+            made.__new__.__annotations__ = fields
             for key, value in members.items():
                 if key not in fields:
                     setattr(made, key, value)

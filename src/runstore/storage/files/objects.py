@@ -472,9 +472,9 @@ def _hash_of(begin: bytes | bytearray | memoryview) -> hashlib._Hash:
     """
     if len(begin) < _CHUNK_BYTES:
         return sha256(begin)
-    import hashlib
+    from hashlib import sha256 as fast_sha256  # an ImportError if a module of the user hides it
 
-    return hashlib.sha256(begin)
+    return fast_sha256(begin)
 
 
 def _identity(about: os.stat_result) -> tuple[int, int, int]:
