@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,12 +17,12 @@ from runstore.store import Store, open_shared, started
 from runstore.user_warnings import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from types import CodeType, FrameType
 
     from runstore.model.run import Run
 
-F = TypeVar("F", bound="Callable[..., Any]")
+F = TypeVar("F", bound=Callable[..., Any])
 # Functions before a call that are searched for it: a decorator may contain some itself.
 _NEAREST = 3
 # Lines of decorators before an empty function.

@@ -271,6 +271,24 @@ def test_the_names_of_recording_load_what_was_weighed():
     assert len([one for one in loaded if one.startswith("runstore")]) <= OURS_AT_MOST
 
 
+COMPILED = """
+import builtins, sys
+compile_ = builtins.compile
+builtins.compile = lambda text, *more, **options: print(text) or compile_(text, *more, **options)
+import runstore
+runstore.start_run, runstore.Store
+"""
+
+
+def test_the_names_compile_nothing():
+    """As `typing` does with a type in quotes: the first time takes a millisecond."""
+    ended = subprocess.run(
+        [sys.executable, "-c", COMPILED], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout == ""
+
+
 # What neither opening nor starting a run on a server uses; psycopg itself takes most of the time.
 NOT_ON_A_SERVER = {
     "hashlib",
