@@ -359,6 +359,17 @@ def test_nothing_that_differs_is_said_with_what_is_not_known(folder):
     assert "Neither run recorded the data it read; record it with run.use()." in wanted.stderr
 
 
+def test_a_metric_that_became_nan_elsewhere_has_no_direction_there(folder):
+    for lr, result in ((0.1, 0.5), (0.2, 0.4), (9, math.nan)):
+        record(folder, {"lr": lr}, result)
+    diverged = causes(folder)["lr"][1]
+    record(folder, {"lr": 0.15}, 0.45)
+    beside = causes(folder)["lr"][1]
+
+    assert "acc became NaN or infinite in 2 other pairs that differ only in this" in diverged
+    assert "acc changed by 0.05 in 2 other pairs that differ only in this" in beside
+
+
 def test_values_that_are_no_numbers_are_no_evidence(folder):
     record(folder, {"lr": 1, "x": 0}, 0.5)
     record(folder, {"lr": 2, "x": 1}, math.nan)

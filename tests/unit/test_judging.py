@@ -71,6 +71,17 @@ def test_within_noise_nothing_is_shown():
     assert not any(one.is_shown for one in found.evidence.values())
 
 
+@pytest.mark.parametrize("end", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_result_that_is_no_number_has_no_direction(end, *, is_turned):
+    """A share of the change cannot be named for it, and the order of the runs is no matter."""
+    pair = [("3", "z", "c", "0", "o", 0.7), ("4", "z", "c", "0", "o", end)]
+
+    found = judged(*(pair[::-1] if is_turned else pair)).evidence[LR]
+
+    assert (found.kind, found.typical) == ("values", math.inf)
+
+
 def test_nan_is_evidence():
     nan = math.nan
     b = (*B[:-1], nan)

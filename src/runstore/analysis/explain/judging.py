@@ -53,7 +53,8 @@ class Evidence:
     Attributes:
         points: Points added to the weight of its rule, or subtracted.
         pairs: Number of pairs of the strongest evidence.
-        typical: Their change of the metric, as a share of the one to explain.
+        typical: Their change of the metric, as a share of the one to explain; infinite if the
+            metric became NaN or infinite.
         kind: `alone` if they differ in nothing else, `values` if so with other values, `others`
             if they differ in more, `still` if the metric did not move, `away` if it moved the
             other way; `often` if it moved more often than within other pairs, else `rarely`;
@@ -76,7 +77,8 @@ class SeedSpread:
 
     Attributes:
         pairs: Number of pairs.
-        typical: The median of their differences, as a share of the one to explain.
+        typical: The median of their differences, as a share of the one to explain; infinite if
+            one of each pair is NaN or infinite.
     """
 
     pairs: int
@@ -220,17 +222,17 @@ class _Judge:
     def _moved(self, first: int, second: int) -> float:
         """Return the change of the result, as a share of that between the two in question.
 
-        Results that are not numbers are equally far from all numbers.
+        A result that is not a number is infinitely far from all numbers, in no direction.
         """
         old, new, a, b = (self._runs[n].result for n in (first, second, 0, 1))
         if _kind(old) == _kind(new) and (old != old or math.isinf(old)):  # noqa: PLR0124 - NaN
             return 0.0
         if math.isfinite(a) and math.isfinite(b):
-            return (new - old) / (b - a) if math.isfinite(old) and math.isfinite(new) else 2.0
+            return (new - old) / (b - a) if math.isfinite(old) and math.isfinite(new) else math.inf
         if _kind(old) == _kind(new):
             return 0.0
         forward, here = (_kind(old), _kind(new)), (_kind(a), _kind(b))
-        return 1.0 if forward == here else -1.0 if forward == here[::-1] else 2.0
+        return 1.0 if forward == here else -1.0 if forward == here[::-1] else math.inf
 
     def _sign(self, bundle: int, pair: _Pair) -> int:
         """Return 1 for a pair in the direction of the two in question, -1 for the other, else 0.
@@ -329,7 +331,7 @@ class _Judge:
         yield from (one for one, moved in alone.items() if median(moved) >= _SHARE_MOVED)
 
     def _evidence(self, bundle: int, news: Sequence[_News], movers: set[int]) -> Evidence | None:
-        groups: dict[tuple[frozenset[int], bool], list[_Pair]] = defaultdict(list)
+        groups: dict[tuple[frozenset[int], bool, bool], list[_Pair]] = defaultdict(list)
         mixed: list[_Pair] = []
         far: list[_Pair] = []
         for pair, left, is_mixed in news:
@@ -340,12 +342,13 @@ class _Judge:
                 continue
             exact = self._is_exact(bundle, pair)
             if not is_mixed:
-                groups[left | (pair.core & {bundle}), exact].append(pair)
+                core = left | (pair.core & {bundle})
+                groups[core, exact, math.isinf(pair.moved)].append(pair)
             elif exact:
                 mixed.append(pair)
         found = [
             one
-            for (core, exact), pairs in groups.items()
+            for (core, exact, _), pairs in groups.items()
             if (one := self._of_group(bundle, core, pairs, movers, exact=exact)) is not None
         ]
         found += self._of_mixed(bundle, mixed)
@@ -392,7 +395,10 @@ class _Judge:
         *,
         exact: bool,
     ) -> Evidence | None:
-        signed = [self._sign(bundle, one) * one.moved for one in pairs]
+        signed = [
+            one.moved if math.isinf(one.moved) else self._sign(bundle, one) * one.moved
+            for one in pairs
+        ]
         if not exact and not all(self._sign(bundle, one) for one in pairs):
             signed = [abs(one.moved) for one in pairs]
         typical = median(signed)

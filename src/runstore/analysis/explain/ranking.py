@@ -143,7 +143,9 @@ def _evidence_text(evidence: Evidence, about: Difference, change: float, metric:
     only = "only " if evidence.kind == "still" else ""
     by = f"changed by {only}{abs(evidence.typical * change):.3g}"
     here = f" (here {abs(change):.3g})"
-    if not math.isfinite(change):
+    if math.isinf(evidence.typical):
+        by = "became NaN or infinite"
+    elif not math.isfinite(change):
         by, here = ("changed" if evidence.typical else "did not change"), ""
     text = _BY_KIND[evidence.kind].format(pairs=pairs, metric=metric, by=by, here=here)
     if evidence.lonely and about.values:
@@ -253,7 +255,7 @@ def _seed(one: Difference, setting: Setting) -> Cause:
 def _repeats_text(repeats: SeedSpread, setting: Setting) -> str:
     pairs = f"{repeats.pairs} pair{'' if repeats.pairs == 1 else 's'}"
     change = abs(setting.change or 0)
-    by = f"by {repeats.typical * change:.3g} in" if math.isfinite(change) else "in"
+    by = f"by {repeats.typical * change:.3g} in" if math.isfinite(repeats.typical * change) else "in"
     return f"runs of the same parameters, seeds aside, differ {by} {setting.metric} ({pairs})"
 
 
