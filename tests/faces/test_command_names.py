@@ -171,6 +171,19 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
             ["--foo"],
             ["`runstore` has no option '--foo'.", "Show its options with: runstore --help"],
         ),
+        (
+            ["rerun", "fit", "--lr", "3"],
+            ["`runstore rerun` has no option '--lr'.", "Set a parameter with: --set lr=VALUE"],
+        ),
+        (
+            ["direction", "fit", "min"],
+            ["`runstore direction` has no command 'fit'.", "Available: ls, rm, set."],
+        ),
+        (
+            ["metric", "fit#1", "loss", "3"],
+            ["is not a valid metric: expected key=value.", "Write for example: loss=0.3"],
+        ),
+        (["save", "model.pt"], ["This process was not started by a run.", "with --run"]),
         (["restore"], ["No run is named.", "List the trash with `runstore trash`"]),
     ],
 )
@@ -181,6 +194,26 @@ def test_mistakes_are_said_in_one_style(folder, words, lines):
     assert ended.returncode == 2
     assert said[0].startswith("runstore: ")
     assert len(said) == len(lines)
+    assert all(expected in line for expected, line in zip(lines, said, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["ls", "/no/folder"], ["There is no experiment '/no/folder'", "--store /no/folder"]),
+        (["show", "../ml"], ["There is no run '../ml'", "--store ../ml"]),
+        (["best", "val/loss"], ["There is no run 'val/loss'", "with an option: -m val/loss"]),
+        (["undo", "mnist#1"], ["There is no edit of mnist_1_", "Nothing was changed."]),
+    ],
+)
+def test_a_wrong_name_gets_a_hint_about_its_kind(folder, words, lines):
+    with Store.open(folder / "ml") as store, store.start("mnist", capture=False) as run:
+        run.log({"val/loss": 0.5})
+
+    ended = runstore(*words, cwd=folder / "ml")
+
+    said = messages(ended)
+    assert ended.returncode == 3
     assert all(expected in line for expected, line in zip(lines, said, strict=True))
 
 

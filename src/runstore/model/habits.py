@@ -16,6 +16,7 @@ _READ = {
     "summary": "run.record.metrics",
     "history": 'run.record.metric("loss")',
     "metrics": "run.record.metrics",
+    "metric": 'run.record.metric("loss")',
     "artifacts": "run.record.artifacts",
     "output": "run.record.output",
     "project": "run.experiment_name",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from shlex import quote
 
 from runstore.model import reference as names
 from runstore.model.display.short_names import distinct_names
@@ -10,6 +11,7 @@ from runstore.model.display.suggestions import hint_of, nearest
 from runstore.model.status import STATUS_WORDS, Status
 from runstore.model.values import clean_text
 from runstore.storage.database import Database
+from runstore.storage.metrics.bests import has_metric
 
 _LIST = "List the runs with: runstore ls"
 _FIELDS = ("params.", "metrics.", "tags.")
@@ -21,7 +23,7 @@ def hint_for_run(database: Database, text: str) -> str:
     """Return a hint with the likely run for a wrong name, or the command to list runs."""
     if text.lower() in _NEWEST:
         return "The newest run is called: latest"
-    if hint := _of_field(text):
+    if hint := _of_field(text) or _of_place(text) or _of_metric(database, text):
         return hint
     name = names.parse_run_name(clean_text(text))
     known = database.experiment_names()
@@ -54,7 +56,7 @@ def hint_for_experiment(name: str, known: Collection[str]) -> str:
     status = STATUS_WORDS.get(word, word)
     if status in list(Status):
         return f"For a status, write the filter: 'status = {status}'"
-    return _of_field(name) or hint_of(name, known, most=10)
+    return _of_field(name) or _of_place(name) or hint_of(name, known, most=10)
 
 
 def _of_field(name: str) -> str:
@@ -65,3 +67,16 @@ def _of_field(name: str) -> str:
     if name.startswith("tags."):
         return f"Put a filter in quotes: {is_present}"
     return f"Put a filter in quotes: '{name} > 0.1' or {is_present}"
+
+
+def _of_place(name: str) -> str:
+    """Return how to name a store, if a name is the path of a folder."""
+    is_path = name in {".", ".."} or name.startswith(("/", "./", "../", "~/"))
+    return f"To use the store of a folder, write: --store {quote(name)}" if is_path else ""
+
+
+def _of_metric(database: Database, name: str) -> str:
+    """Return how to name a metric, if a name is one."""
+    if not has_metric(database, name):
+        return ""
+    return f"{name!r} is a metric; name it with an option: -m {quote(name)}"

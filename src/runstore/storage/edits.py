@@ -226,10 +226,11 @@ class EditTable:
         if uid is None:
             found = connection.execute(LAST_OPERATION, {"author": author}).fetchone()
         else:
-            run_id = run_row(connection, uid, or_trashed=True).id
-            found = connection.execute(LAST_OPERATION_OF_RUN, {"run_id": run_id}).fetchone()
+            run = run_row(connection, uid, or_trashed=True)
+            found = connection.execute(LAST_OPERATION_OF_RUN, {"run_id": run.id}).fetchone()
         if found is None:
-            raise NotFoundError("There is no edit to undo.", kept="Nothing was changed.")
+            of = "" if uid is None else f" of {run.reference}"
+            raise NotFoundError(f"There is no edit{of} to undo.", kept="Nothing was changed.")
         rows = connection.execute(EVENTS_OF_OPERATION, {"operation": found[0]}).fetchall()
         if uid is None:
             _check_is_last(connection, author, min(as_int(row[0]) for row in rows))

@@ -271,7 +271,7 @@ def _check_has_ended(row: sql.RunRow) -> None:
         raise RunActiveError(
             f"The run {row.reference} is being executed.",
             kept="Nothing was deleted.",
-            hint="Stop it first, or pass --force if its process is dead.",
+            hint="Stop it first, or pass --force (in Python, force=True) if its process is dead.",
         )
 
 

@@ -209,8 +209,11 @@ def _unknown(*, was_given: bool = False) -> Refusal:
         "This token was already used, or is invalid."
         if was_given
         else "This browser or program has no access yet.",
-        hint="Open the address that `runstore ui` prints when it starts, or send the token"
-        " that it was started with.",
+        hint="Each printed address works once: start `runstore ui` again for another one, or send"
+        " the token that it was started with."
+        if was_given
+        else "Open the address that `runstore ui` prints when it starts, or send the token that it"
+        " was started with.",
         headers={"www-authenticate": "Bearer"},
     )
 

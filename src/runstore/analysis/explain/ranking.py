@@ -255,7 +255,11 @@ def _seed(one: Difference, setting: Setting) -> Cause:
 def _repeats_text(repeats: SeedSpread, setting: Setting) -> str:
     pairs = f"{repeats.pairs} pair{'' if repeats.pairs == 1 else 's'}"
     change = abs(setting.change or 0)
-    by = f"by {repeats.typical * change:.3g} in" if math.isfinite(repeats.typical * change) else "in"
+    by = (
+        f"by {repeats.typical * change:.3g} in"
+        if math.isfinite(repeats.typical * change)
+        else "in"
+    )
     return f"runs of the same parameters, seeds aside, differ {by} {setting.metric} ({pairs})"
 
 

@@ -34,7 +34,7 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
     from runstore.recording.output.program_lines import Metrics, append, parse_line
 
     line = shlex.join(values)
-    asked = parse_line(line)
+    asked = parse_line(line, source="metric")
     if not isinstance(asked, Metrics):
         raise UsageError(f"Expected KEY=VALUE, got {line!r}.", hint="Write for example: loss=0.31")
     if step is not None:

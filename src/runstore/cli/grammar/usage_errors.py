@@ -9,6 +9,8 @@ import click
 from runstore.errors import UsageError
 
 _EXTRA = re.compile(r"(?s)Got unexpected extra arguments? \((.*)\)\.?")
+_COMMAND = re.compile(r"(?s)No such command (.*)\.")
+_OF_MESSAGE = {_EXTRA: "got unexpected arguments:", _COMMAND: "has no command"}
 _VALUE = re.compile(r"(?s)'?(.*?)'? is not ")
 # Options by which other programs filter; here a filter is an argument.
 _FILTERING = {
@@ -43,9 +45,9 @@ def _what(error: click.UsageError) -> str:
         return _bad_value(error)
     if isinstance(error, click.BadOptionUsage):
         return f"The option {error.option_name} needs a value."
-    extra = _EXTRA.fullmatch(error.message)
-    if extra is not None:
-        return f"{_command(error)} got unexpected arguments: {extra[1]}."
+    for pattern, problem in _OF_MESSAGE.items():
+        if found := pattern.fullmatch(error.message):
+            return f"{_command(error)} {problem} {found[1]}."
     return _sentence(error.format_message())
 
 
@@ -77,10 +79,14 @@ def _hint(error: click.UsageError) -> str:
             example = _FILTERING[error.option_name]
             quote = '"' if "'" in example else "'"
             return f"A filter is an argument, without an option: {quote}{example}{quote}"
+        if hint := _hint_for_param(error):
+            return hint
         if error.possibilities:
             return f"Did you mean {next(iter(error.possibilities))}?"  # the nearest comes first
     if error.ctx is None:
         return ""
+    if _COMMAND.fullmatch(error.message) and isinstance(error.ctx.command, click.Group):
+        return f"Available: {', '.join(error.ctx.command.list_commands(error.ctx))}."
     return _hint_of_command(error, error.ctx)
 
 
@@ -105,6 +111,16 @@ def _is_for_filters(error: click.NoSuchOption) -> bool:
         and error.ctx is not None
         and any("[FILTER]" in one for one in error.ctx.command.collect_usage_pieces(error.ctx))
     )
+
+
+def _hint_for_param(error: click.NoSuchOption) -> str:
+    """Return how to set a parameter, if an option of this command does and none is alike."""
+    wanted = error.option_name
+    near = [one for one in error.possibilities or () if one[:3] == wanted[:3]]
+    options = () if error.ctx is None else error.ctx.command.params
+    if near or not any("--set" in one.opts for one in options):
+        return ""
+    return f"Set a parameter with: --set {wanted.lstrip('-')}=VALUE"
 
 
 def _command(error: click.UsageError) -> str:

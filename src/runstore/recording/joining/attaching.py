@@ -62,6 +62,7 @@ def surrounding_run() -> str:
     if not uid:
         raise UsageError(
             "This process was not started by a run.",
-            hint="Name the run, or start the program with: runstore exec -- PROGRAM",
+            hint="Name the run (on the command line with --run), or start the program with:"
+            " runstore exec -- PROGRAM",
         )
     return uid

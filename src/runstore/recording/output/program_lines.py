@@ -67,11 +67,17 @@ class Tagged(NamedTuple):
     tags: dict[str, str]
 
 
-def parse_line(line: str) -> Metrics | Saved | Tagged | None:
+def parse_line(
+    line: str, *, source: str = f"line of {VARIABLE}"
+) -> Metrics | Saved | Tagged | None:
     """Return the request in a line; None for an empty line or a comment.
 
     `loss=0.3 acc=0.9 step=10`, `{"loss": 0.3, "step": 10}`, `save out/model.bin [NAME]`,
     `tag phase=pilot`.
+
+    Args:
+        line: The line.
+        source: Name of such a line in an error.
 
     Raises:
         UsageError: The line is not a valid request.
@@ -85,7 +91,7 @@ def parse_line(line: str) -> Metrics | Saved | Tagged | None:
         return _words(text)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UsageError(
-            f"{text!r:.200} is not a valid line of {VARIABLE}: {error}.",
+            f"{text!r:.200} is not a valid {source}: {error}.",
             hint="Write for example: loss=0.3 step=10",
         ) from None
 
