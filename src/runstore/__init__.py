@@ -79,12 +79,21 @@ __all__ = [
 
 # Modules with too many public names for this list: `except runstore.errors.NotFoundError`.
 _MODULES = ("errors", "testing")
+# Functions that users of Weights & Biases and MLflow expect here.
+_HABITS = {
+    **dict.fromkeys(("init", "set_experiment"), 'runstore.start_run("mnist")'),
+    **dict.fromkeys(("log", "log_metric", "log_metrics"), "run.log(loss=0.3)"),
+    **dict.fromkeys(("log_param", "log_params"), 'run.params.update({"lr": 0.1})'),
+    **dict.fromkeys(("log_artifact", "save"), "run.save(PATH)"),
+    **dict.fromkeys(("finish", "end_run"), "run.finish()"),
+}
 
 
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None and name not in _MODULES:
-        raise AttributeError(f"module 'runstore' has no attribute {name!r}")
+        hint = f". Use {_HABITS[name]}." if name in _HABITS else ""
+        raise AttributeError(f"module 'runstore' has no attribute {name!r}{hint}")
     import importlib
 
     if home is None:

@@ -50,6 +50,15 @@ def test_a_prefix_names_a_run_if_no_other_has_it(store, runs):
     assert "may mean several runs" in str(said.value)
 
 
+def test_the_name_of_an_experiment_gets_a_hint_about_its_newest_run(store, runs):
+    store.start("mnist_2", capture=False).finish()
+
+    with pytest.raises(AmbiguousReferenceError) as said:
+        names.run_named(store.backend, "mnist")
+
+    assert said.value.hint == "For the newest run of 'mnist', use mnist#-1."
+
+
 def test_runs_with_one_reference_are_told_apart_by_uid(store, runs):
     with store.backend.database.driver.write() as connection:
         connection.execute("UPDATE runs SET reference = 'mnist_1_x' WHERE id IN (1, 2)")

@@ -249,3 +249,14 @@ def test_a_nested_mapping_is_kept_under_joined_names(run):
 
     assert values == {"val/loss": 0.5, "val/acc/top1": 0.9}
     assert "'val/loss'" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [("init", "runstore.start_run("), ("log_metric", "run.log("), ("finish", "run.finish()")],
+)
+def test_functions_of_other_tools_are_explained(name, call):
+    with pytest.raises(AttributeError, match="has no attribute") as raised:
+        getattr(runstore, name)
+
+    assert f"Use {call}" in str(raised.value)

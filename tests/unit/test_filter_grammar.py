@@ -164,7 +164,7 @@ def test_the_grammar_of_the_library_knows_all_that_is_read(library):
             "params.lr",
             9,
             "ends too early",
-            "Expected: = != < <= > >= ~, not, in, is missing, like, ilike, contains.",
+            "Expected: = != < <= > >= ~, not, in, is missing, is not missing, like, ilike, contai",
         ),
         (
             "params.lr >",
@@ -174,11 +174,15 @@ def test_the_grammar_of_the_library_knows_all_that_is_read(library):
         ),
         ("params.lr > 1 status", 14, "cannot be understood", "Expected: and, or, order by."),
         ("(a = 1", 6, "ends too early", "Expected: and, or, )."),
-        ("a in (1", 7, "ends too early", "Expected: ), ,."),
+        ("a in (1", 7, "ends too early", "Expected: ), a comma."),
         ("a is 5", 5, "cannot be understood", "Expected: not, missing."),
-        ("order by a desc b", 16, "cannot be understood", "Expected: ,."),
+        ("order by a desc b", 16, "cannot be understood", "Expected: a comma."),
         ("a = 1 and  ", 9, "ends too early", "Expected: not, a name, (."),
         ("= 1", 0, "cannot be understood", "Expected: not, order by, a name, (."),
+        ("a = 1 && b = 2", 6, "cannot be understood", "Write 'and' instead of '&&'."),
+        ("a = 1 | b = 2", 6, "cannot be understood", "Write 'or' instead of '|'."),
+        ("a => 1", 3, "cannot be understood", "Write '>=' instead of '=>'."),
+        ("!a = 1", 0, "cannot be understood", "Write 'not' instead of '!'."),
     ],
 )
 def test_a_mistake_shows_its_place_and_what_may_stand_there(text, at, what, hint):

@@ -286,10 +286,13 @@ def _ambiguous(name: str, found: Sequence[Run]) -> AmbiguousReferenceError:
     shown = tuple(f"{run.reference} ({run.uid})" if same else run.reference for run in newest)
     listed = ", ".join(shown[:_CANDIDATES_SHOWN])
     more = "" if len(shown) <= _CANDIDATES_SHOWN else ", …"
+    is_experiment = any(run.experiment_name == name for run in newest)
     return AmbiguousReferenceError(
         f"{name!r} may mean several runs: {listed}{more}.",
         candidates=shown,
-        hint=f"Use a longer name, such as {_longer_name(newest)}.",
+        hint=f"For the newest run of {name!r}, use {name}#-1."
+        if is_experiment
+        else f"Use a longer name, such as {_longer_name(newest)}.",
     )
 
 

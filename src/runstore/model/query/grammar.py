@@ -67,7 +67,7 @@ _EXPECTED = {
     "OR": "or",
     "NOT": "not",
     "IN": "in",
-    "IS": "is missing",
+    "IS": "is missing, is not missing",
     "ORDER": "order by",
     "BY": "by",
     "ASC": "asc",
@@ -84,8 +84,18 @@ _EXPECTED = {
     "NUMBER": "a number",
     "LPAR": "(",
     "RPAR": ")",
-    "COMMA": ",",
+    "COMMA": "a comma",
     "RSQB": "]",
+}
+# Signs of programming languages, longer ones first, and what they are called here.
+_SIGNS = {
+    "&&": "and",
+    "||": "or",
+    "=>": ">=",
+    "=<": "<=",
+    "&": "and",
+    "|": "or",
+    "!": "not",
 }
 _VALUES = {
     "RUN": "bare",
@@ -303,5 +313,13 @@ class _Reader:
         is_end = self._at == len(self._text)
         why = "The filter ends too early." if is_end else "The filter cannot be understood here."
         words = dict.fromkeys(word for kind, word in _EXPECTED.items() if kind in self._wanted)
-        hint = f"Expected: {', '.join(words)}."
+        hint = self._of_sign() or f"Expected: {', '.join(words)}."
         return Mistake(why, len(self._text.rstrip()) if is_end else self._at, hint)
+
+    def _of_sign(self) -> str:
+        """Return a hint if a sign of another language is here; its start may have been read."""
+        for sign, word in _SIGNS.items():
+            is_begun = len(sign) > 1 and self._text[: self._at + 1].endswith(sign)
+            if is_begun or self._text.startswith(sign, self._at):
+                return f"Write {word!r} instead of {sign!r}."
+        return ""
