@@ -150,6 +150,33 @@ def test_the_same_plot_is_the_same_picture(folder):
     assert first == second
 
 
+def test_remarks_in_a_picture_are_below_the_label_of_the_axis(folder, monkeypatch):
+    from matplotlib.figure import Figure
+
+    saved = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure,
+        "savefig",
+        lambda figure, *a, **more: (saved.append(figure), save(figure, *a, **more)),
+    )
+    with store_at(folder / ".runstore") as store, store.start("odd", capture=False) as run:
+        run.log_points("loss", [math.nan, 0.5, *[math.inf] * 3, 0.2])
+
+    runstore("plot", "odd#1", "-o", "p.png", cwd=folder)
+
+    (figure,) = saved
+    texts = {one.get_text(): one.get_window_extent() for one in figure.findobj(_is_text)}
+    (remark,) = (box for text, box in texts.items() if "not shown" in text)
+    assert 0 <= remark.y0 < remark.y1 <= texts["step"].y0
+
+
+def _is_text(one):
+    from matplotlib.text import Text
+
+    return isinstance(one, Text)
+
+
 @pytest.mark.parametrize("suffix", ["svg", "html", "txt"])
 def test_hostile_names_are_drawn_as_they_are(folder, suffix):
     with store_at(folder / ".runstore") as store, store.start("odd", capture=False) as run:

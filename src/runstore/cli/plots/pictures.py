@@ -52,7 +52,9 @@ def _figure(plot: Plot, width: float, height: float) -> Any:
         _draw_panel(axes, panel, plot)
     _label_below(every[-1], plot)
     if plot.remarks:
-        figure.text(0.01, 0.0, plain_text(" ".join(plot.remarks)), fontsize="small", va="bottom")
+        # Unlike a free text, a label of the figure has room of its own in the layout.
+        remarks = plain_text(" ".join(plot.remarks))
+        figure.supxlabel(remarks, x=0.01, ha="left", fontsize="small", wrap=True)
     return figure
 
 
