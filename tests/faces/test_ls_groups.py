@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from commands import messages
+from commands import messages, on_terminal
 from commands import runstore_here as runstore
 from places import store_at
 from runstore.errors import FilterError, UsageError
@@ -28,6 +28,12 @@ def eight_runs(store):
 
 def groups(folder, *words):
     return json.loads(runstore("ls", *words, "--format", "json", cwd=folder).stdout)
+
+
+def test_a_terminal_shows_how_long_ago_the_last_run_of_a_group_started(folder):
+    drawn = on_terminal("ls", "--group-by", "experiment", cwd=folder, NO_COLOR="1").split("\n")
+
+    assert [line.rstrip().endswith(" ago") for line in drawn if line] == [False, True, True]
 
 
 def test_a_row_for_each_experiment(folder):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from runstore.cli.lists.formats import print_table_of
 from runstore.cli.output import is_terminal, say
 from runstore.errors import UsageError
+from runstore.model.display.formatting import ago_text
 from runstore.reading.filters.unknown_names import is_known_column, unknown_names, with_namespaces
 from runstore.reading.find import query_of
 from runstore.reading.groups import GroupsTable, field_of_text, sorted_by
@@ -69,7 +71,11 @@ def print_groups(
         return
     table = GroupsTable(by, groups[:limit], metrics)
     if form == "table" and is_terminal():
+        now = datetime.now(timezone.utc)
+        starts = [one.last_started_at for one in groups[:limit]]
+        agos = [None if at is None else ago_text(at, now) for at in starts]
         table.columns["last run"] = Column(Type.TEXT, [one.last_name for one in groups[:limit]])
+        table.columns["started"] = Column(Type.TEXT, agos)
     print_table_of(table, list(table.columns), form, _ranks(list(table.columns)))
     if limit is not None and len(groups) > limit:
         say(f"Showing {limit:,} of {len(groups):,} groups; for more: -n N, --all", err=True)
