@@ -173,7 +173,7 @@ def test_tables_are_written_as_markdown(run):
     text = "| lr | a\\|b |\n| --- | --- |\n| 0.1 | x y |\n| 1 |  |\n"
     assert run.record.read_bytes("rows.md").decode() == text
     assert b"| acc | 0.5 |" in run.record.read_bytes("named.md")
-    with pytest.raises(InvalidValueError, match=r"cannot be saved as \.md"):
+    with pytest.raises(InvalidValueError, match=r"A value of type list cannot be saved as \.md"):
         run.save("wrong.md", [1, 2])
 
 

@@ -248,7 +248,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
         return _Stream(thing).keep
     if write is None:
         raise InvalidValueError(
-            f"A {type(thing).__name__} cannot be saved as {path!r}.",
+            f"A value of type {type(thing).__name__} cannot be saved as {path!r}.",
             kept="Nothing was saved.",
             hint="Pass bytes or a file, or use a suffix such as .json, .yaml, .pkl or .npz.",
         )
@@ -294,7 +294,7 @@ def _write_thing(write: Callable[[Any, Path], object], thing: Any, path: str, as
     except Exception as error:  # any error of the object's own library
         told = named_error(error)
         raise InvalidValueError(
-            f"A {type(thing).__name__} could not be saved as {path!r} ({told}).",
+            f"A value of type {type(thing).__name__} could not be saved as {path!r} ({told}).",
             kept="Nothing was saved.",
             hint="Save it in another format, such as .pkl.",
         ) from error

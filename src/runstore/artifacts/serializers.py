@@ -42,7 +42,7 @@ def written_by(thing: Any, name: str) -> Write | None:
         write = writers.get(suffix)
         if write is None:
             raise InvalidValueError(
-                f"A {type(thing).__name__} cannot be saved as {name!r}.",
+                f"A value of type {type(thing).__name__} cannot be saved as {name!r}.",
                 kept="Nothing was saved.",
                 hint=f"Use one of these suffixes: {', '.join(writers)}.",
             )
@@ -321,7 +321,7 @@ def _markdown(thing: Any, path: Path) -> None:
     rows: list[Any] = json.loads(json_text(_records(thing)))
     if not rows or not all(isinstance(one, dict) for one in rows):
         raise InvalidValueError(
-            f"A {type(thing).__name__} cannot be saved as {path.suffix}.",
+            f"A value of type {type(thing).__name__} cannot be saved as {path.suffix}.",
             kept="Nothing was saved.",
             hint="Pass a text, a table, a dict, or a list of dicts.",
         )
@@ -474,7 +474,7 @@ def name_of_file(source: Any) -> str:
     """
     if not isinstance(source, (str, os.PathLike)):
         raise InvalidValueError(
-            f"A {type(source).__name__} was passed without a name.",
+            f"A value of type {type(source).__name__} was passed without a name.",
             kept="Nothing was saved.",
             hint="Pass a name first, such as run.save('model.pkl', model).",
         )

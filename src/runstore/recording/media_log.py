@@ -124,7 +124,8 @@ def _problem(error: Exception) -> RunstoreError:
 def _text(given: Any) -> tuple[bytes, str]:
     if not isinstance(given, str):
         raise InvalidValueError(
-            f"A {type(given).__name__} is not a text.", hint="Pass a text, or a list of texts."
+            f"A value of type {type(given).__name__} is not a text.",
+            hint="Pass a text, or a list of texts.",
         )
     return clean_text(given).encode(), ".txt"
 
