@@ -137,6 +137,49 @@ def test_everybody_takes_back_their_own(store, run):
     assert store.get(run.uid).tags == {"y": "1"}
 
 
+def test_what_a_program_edits_is_no_edit_of_its_author(store, run):
+    """Otherwise an undo would meet a tag of the training instead of the mistake before it."""
+    other = store.start("fit", capture=False)
+    other.finish()
+    store.tag(other.uid, {"x": "1"})
+    run.tags["phase"] = "warm"
+    run.notes = "from the program"
+
+    store.undo()
+    assert store.get(other.uid).tags == {}
+    run.tags["phase"] = "hot"
+    store.redo()
+
+    assert store.get(other.uid).tags == {"x": "1"}
+    assert dict(store.get(run.uid).tags) == {"phase": "hot"}
+    store.undo()
+    with pytest.raises(NotFoundError, match="no edit to undo"):
+        store.undo()
+
+
+def test_what_a_program_edited_is_undone_by_the_name_of_its_run(store, run):
+    store.edit(run.uid, notes="by hand")
+    run.notes = "from the program"
+
+    store.undo(run.uid)
+
+    assert store.get(run.uid).notes == "by hand"
+
+
+def test_a_removed_run_with_edits_of_its_program_hides_no_edit(store, run):
+    other = store.start("fit", capture=False)
+    other.finish()
+    store.tag(other.uid, {"x": "1"})
+    run.tags["phase"] = "warm"
+    run.finish()
+
+    store.delete(run.uid, author="ben")
+    store.collect_garbage(older_than=0)
+    store.undo()
+
+    assert store.get(other.uid).tags == {}
+
+
 def test_a_dry_undo_only_tells(store, run):
     store.tag(run.uid, {"x": "1"})
 

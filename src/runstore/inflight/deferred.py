@@ -305,9 +305,9 @@ class Deferred:
             }
             backend.artifacts.put_input(record.uid, Input(**{**body, **times}))
         elif record.kind == "tags":
-            backend.edits.set_tags([record.uid], body["changes"], body["author"], or_trashed=True)
+            backend.edits.set_tags([record.uid], body["changes"], body["author"], of_program=True)
         elif record.kind == "notes":
-            backend.edits.set_notes([record.uid], body["notes"], body["author"], or_trashed=True)
+            backend.edits.set_notes([record.uid], body["notes"], body["author"], of_program=True)
         elif record.kind in {"params", "replaced"}:
             added = ParameterSet(body["name"], body["hash"], body["tree"])
             add_params(

@@ -45,7 +45,8 @@ _CAN_BE_UNDONE = """
 """
 # By time: edits that came from another store may be older than those made here.
 LAST_OPERATION = f"""
-    SELECT e.operation FROM events e WHERE e.author = :author AND {_CAN_BE_UNDONE}
+    SELECT e.operation FROM events e
+    WHERE e.author = :author AND e.{sql.BY_HAND} AND {_CAN_BE_UNDONE}
     ORDER BY e.at DESC, e.id DESC LIMIT 1
 """  # noqa: S608 - a constant
 LAST_OPERATION_OF_RUN = f"""
@@ -53,15 +54,15 @@ LAST_OPERATION_OF_RUN = f"""
     ORDER BY e.id DESC LIMIT 1
 """  # noqa: S608 - a constant
 # As in an editor, a new edit is the end of redoing.
-LAST_UNDO = """
+LAST_UNDO = f"""
     SELECT e.operation FROM events e
     WHERE e.author = :author AND e.undoes IS NOT NULL
     AND e.at >= coalesce((SELECT n.at FROM events n WHERE n.author = :author
-        AND n.operation IS NOT NULL AND n.undoes IS NULL ORDER BY n.at DESC, n.id DESC LIMIT 1), 0)
+        AND n.{sql.BY_HAND} AND n.undoes IS NULL ORDER BY n.at DESC, n.id DESC LIMIT 1), 0)
     AND NOT EXISTS (SELECT 1 FROM events r WHERE r.undoes = e.operation)
     AND EXISTS (SELECT 1 FROM events o WHERE o.operation = e.undoes AND o.undoes IS NULL)
     ORDER BY e.at DESC, e.id DESC LIMIT 1
-"""
+"""  # noqa: S608 - a constant
 IS_UNDONE = """
     SELECT 1 FROM events u WHERE u.undoes = :operation
     AND NOT EXISTS (SELECT 1 FROM events r WHERE r.undoes = u.operation) LIMIT 1
@@ -90,13 +91,10 @@ class EditTable:
         self._driver = database.driver
 
     def set_notes(
-        self, uids: Iterable[str], notes: str | None, author: str, *, or_trashed: bool = False
+        self, uids: Iterable[str], notes: str | None, author: str, *, of_program: bool = False
     ) -> None:
-        """Replace the notes of runs; unchanged notes leave no event.
-
-        Pass `or_trashed` for a run that is still being recorded while it is in the trash.
-        """
-        self.change(uids, {}, author, notes=[notes], or_trashed=or_trashed)
+        """Replace the notes of runs; unchanged notes leave no event. See `change`."""
+        self.change(uids, {}, author, notes=[notes], of_program=of_program)
 
     def set_tags(
         self,
@@ -104,10 +102,10 @@ class EditTable:
         changes: Mapping[str, str | None],
         author: str,
         *,
-        or_trashed: bool = False,
+        of_program: bool = False,
     ) -> None:
-        """Set tags of runs and remove tags whose value is None, atomically."""
-        self.change(uids, changes, author, or_trashed=or_trashed)
+        """Set tags of runs and remove tags whose value is None, atomically. See `change`."""
+        self.change(uids, changes, author, of_program=of_program)
 
     def change(
         self,
@@ -116,7 +114,7 @@ class EditTable:
         author: str,
         *,
         notes: Sequence[str | None] = (),
-        or_trashed: bool = False,
+        of_program: bool = False,
     ) -> str | None:
         """Change tags and notes of runs, atomically.
 
@@ -125,7 +123,8 @@ class EditTable:
             tags: Values by key; None removes the tag.
             author: Author of the edit.
             notes: The new notes; if empty, notes stay unchanged.
-            or_trashed: Whether to include runs in the trash.
+            of_program: Whether the program of the run makes the edit. It may be in the trash, and
+                the last edit of its author remains the one before.
 
         Returns:
             The id of the operation, which can be undone; None if nothing changed.
@@ -133,7 +132,8 @@ class EditTable:
         Raises:
             RunNotFoundError: One of the runs is not in the store.
         """
-        change = RunEdits([*uids], tags, notes, author, new_uid(), or_trashed=or_trashed)
+        operation = f"{sql.OF_PROGRAM}{new_uid()}" if of_program else new_uid()
+        change = RunEdits([*uids], tags, notes, author, operation, or_trashed=of_program)
         is_changed = self._database.edit_at_once(change)
         if is_changed is None:
             is_changed = self._driver.transact(lambda one: _edit(one, change), of=change.uids)

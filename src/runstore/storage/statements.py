@@ -347,6 +347,9 @@ ADD_ALIAS = """
         SET experiment_id = excluded.experiment_id, run_number = excluded.run_number
 """
 LAST_EVENT_AT = "SELECT at FROM events WHERE run_id = :run_id ORDER BY id DESC LIMIT 1"
+# The ids of edits by the program of a run begin so: they are part of its recording.
+OF_PROGRAM = "program-"
+BY_HAND = f"operation NOT LIKE '{OF_PROGRAM}%'"
 ADD_EVENT = """
     INSERT INTO events (run_id, at, author, field, old, new, operation, undoes, link)
     VALUES (:run_id, :at, :author, :field, :old, :new, :operation, :undoes, :link)

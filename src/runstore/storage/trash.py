@@ -58,9 +58,9 @@ TABLES_OF_RUNS = (
     "run_params", "params", "run_documents", "events", "metric_chunks", "metric_levels",
     "metric_summaries", "artifacts", "inputs", "outputs", "tags",
 )  # fmt: skip
-LAST_EDITS = """
+LAST_EDITS = f"""
     SELECT e.author, e.at FROM events e
-    WHERE e.run_id = :id AND e.operation IS NOT NULL AND e.undoes IS NULL
+    WHERE e.run_id = :id AND e.{sql.BY_HAND} AND e.undoes IS NULL
         AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.operation
             AND NOT EXISTS (SELECT 1 FROM events r WHERE r.undoes = u.operation))
 """
