@@ -369,11 +369,11 @@ def test_a_clock_before_1970_starts_runs(tmp_path, monkeypatch):
 REPLACED = """
 import sys, time, warnings
 import runstore
-from runstore.recording import live_runs, readiness
+from runstore.recording import live_runs
 warnings.simplefilter("ignore")
 live_runs.HEARTBEAT_S = 0.001
 run = runstore.start_run("fit", capture=False)
-while readiness.EVERYTHING not in readiness._loaded: time.sleep(0.001)
+while "objects" not in vars(run.execution._backend): time.sleep(0.001)  # loaded last
 sys.meta_path.clear()  # as if this package and Python had been removed
 with run:
     run.log(loss=0.5)

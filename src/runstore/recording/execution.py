@@ -22,6 +22,7 @@ from runstore.recording import live_runs
 from runstore.recording.outcome import Ending, error_details, kept_text, status_of
 from runstore.recording.readiness import (
     EDITS,
+    EVERYTHING,
     INFLIGHT,
     OUTPUT,
     PARAMS,
@@ -100,6 +101,8 @@ class Execution:
     can_reopen = True
     # The thread that is logging a sample of the system, if any.
     _sampler = 0
+    # Whether what it may need later was loaded.
+    _has_loaded = False
 
     def __init__(
         self, backend: Backend, run: Run | StartedRun, active: Any, *, is_owner: bool = True
@@ -481,10 +484,19 @@ class Execution:
 
     def heartbeat(self) -> None:
         """Write a heartbeat, and data that could not be written before."""
+        if not self._has_loaded:
+            self._has_loaded = True
+            self._load_the_rest()
         self._backend.database.mark_seen([self.uid])
         self.recorder.take_back()
         if self.loading is not None:
             self.loading.look()
+
+    def _load_the_rest(self) -> None:
+        """Load what the run may need later; a short program ends before."""
+        with suppress(RunstoreError, OSError, ImportError):
+            be_ready(EVERYTHING)
+            _ = self._backend.objects  # whose modules depend on the place of the contents
 
     @once
     def wants_samples(self) -> bool:

@@ -17,13 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runstore import background
 from runstore.errors import RunstoreError, visible
 from runstore.model.status import Status
-from runstore.recording.readiness import (
-    ENDING,
-    EVERYTHING,
-    Uninterrupted,
-    be_ready,
-    is_waiting,
-)
+from runstore.recording.readiness import ENDING, Uninterrupted, is_waiting
 from runstore.recording.tickers import Ticker, stop_all
 from runstore.storage.sqlite.descriptors import keep_reserve
 
@@ -166,7 +160,6 @@ class _Registry:
         self._ticker = Ticker(self._heartbeat, lambda: HEARTBEAT_S)
         self._handled: list[int] = []
         self._probe: SystemProbe | None = None
-        self._has_loaded = False
 
     def add(self, run: LiveRun) -> None:
         self.runs[run.uid] = run
@@ -260,14 +253,7 @@ class _Registry:
             with suppress(RunstoreError, OSError, ImportError):
                 run.heartbeat()
         with suppress(OSError, ImportError):  # no descriptors left to read it
-            self._load_the_rest()
             self._sample()
-
-    def _load_the_rest(self) -> None:
-        """Load what runs may need later, once: a short program ends before."""
-        if not self._has_loaded:
-            self._has_loaded = True
-            be_ready(EVERYTHING)
 
     def _sample(self) -> None:
         """Pass the resource usage of this process and its children to the runs."""
