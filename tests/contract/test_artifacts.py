@@ -375,7 +375,7 @@ def test_a_name_that_no_artifact_can_have_is_not_found(run, name):
 def test_a_folder_in_the_place_of_a_name_is_told_apart(run, tmp_path):
     run.save("model.pt", b"x")
 
-    with pytest.raises(NotFoundError, match="The folder to write to is `to`, or --to"):
+    with pytest.raises(NotFoundError, match=r"To write to a folder, pass --to \(in Python, to="):
         run.record.download(tmp_path)
 
 

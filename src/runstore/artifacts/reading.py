@@ -112,7 +112,7 @@ class Reading:
         below = [one for one in known.values() if one.path.startswith(f"{name}/")]
         if not below:
             is_place = os.path.isabs(path)  # noqa: PTH117 - a text
-            to = "The folder to write to is `to`, or --to." if is_place else None
+            to = "To write to a folder, pass --to (in Python, to=...)." if is_place else None
             raise _no_artifact(run, path, known, instead=to)
         return below
 
