@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from runstore import current
 from runstore.config import IfDone, wants_output
 from runstore.errors import UsageError, shown
+from runstore.model.arguments import hinted
 from runstore.recording.active import ActiveRun
 from runstore.recording.starting import StartRequest, tags_of
 from runstore.store import Store, open_shared, started
@@ -29,6 +30,7 @@ _NEAREST = 3
 _DECORATORS_AT_MOST = 20
 
 
+@hinted('Write: start_run("mnist", params={"lr": 0.1}).')
 def start_run(
     experiment_name: str | None = None,
     *,
@@ -104,7 +106,8 @@ def start_run(
         name=name,
     )
 
-    if resume is None and _is_decorator(sys._getframe().f_back):  # noqa: SLF001 - the documented way
+    wrapper = sys._getframe().f_back  # noqa: SLF001 - the documented way; it adds hints
+    if resume is None and wrapper is not None and _is_decorator(wrapper.f_back):
         return cast("ActiveRun", _per_call(store, request, output=output))
     return _entered(store, request, resume, output=output)
 
@@ -195,6 +198,7 @@ def _with_more(run: ActiveRun, request: StartRequest) -> ActiveRun:
     return run
 
 
+@hinted('Write: @recorded("mnist", params={"lr": 0.1}).')
 def recorded(
     experiment_name: str,
     *,

@@ -258,6 +258,7 @@ class Store:
 
     # Starting
 
+    @arguments.hinted('Write: store.start("mnist", params={"lr": 0.1}).')
     def start(
         self,
         experiment_name: str,
@@ -1068,6 +1069,7 @@ class Store:
 
         return newest_page(self.backend, experiment_name, limit, after)
 
+    @arguments.hinted('Write: store.find("params.lr = 0.1 order by started").')
     def find(
         self,
         where: str | Query | None = "",

@@ -1,5 +1,6 @@
 """Arguments of public methods: what looks right works, anything else is refused by name."""
 
+import inspect
 import logging
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runstore import ArtifactManager, ManagerStore, start_run
+from runstore import ArtifactManager, ManagerStore, recorded, start_run
 from runstore.errors import RunNotFoundError, RunstoreError, UsageError
+from runstore.model.arguments import hinted
 from runstore.reading.metrics.summaries import refresh
 from runstore.store import Store
 
@@ -272,3 +274,43 @@ def test_nothing_is_answered_by_an_error_of_python(store, method):
             METHODS[method](store, odd)
         except RunstoreError as error:
             assert str(error)  # noqa: PT017 - not every one of them is refused
+
+
+MISPLACED = {
+    "start_run": (lambda _, params: start_run("e", params), 'start_run("mnist", params='),
+    "recorded": (lambda _, params: recorded("e", params), '@recorded("mnist", params='),
+    "other name": (lambda _, params: start_run("e", config=params), "params="),
+    "start": (lambda store, params: store.start("e", params), 'store.start("mnist", params='),
+    "find": (lambda store, params: store.find(**params), 'store.find("params.lr = 0.1'),
+}
+
+
+@pytest.mark.parametrize("name", MISPLACED)
+def test_misplaced_arguments_get_a_hint(store, name):
+    call, hint = MISPLACED[name]
+
+    with pytest.raises(TypeError, match="argument") as raised:
+        call(store, {"lr": 0.1})
+
+    assert hint in str(raised.value)
+
+
+def test_a_type_error_inside_of_a_call_gets_no_hint():
+    @hinted("Write: f(1).")
+    def f(value):
+        return g(value)
+
+    def g():
+        """Accepts nothing."""
+
+    with pytest.raises(TypeError, match="positional") as raised:
+        f(1)
+
+    assert "Write" not in str(raised.value)
+
+
+def test_signatures_of_calls_with_hints_are_their_own():
+    of_start = inspect.signature(start_run).parameters
+
+    assert next(iter(of_start)) == "experiment_name"
+    assert {one.kind for one in list(of_start.values())[1:]} == {inspect.Parameter.KEYWORD_ONLY}

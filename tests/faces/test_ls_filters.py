@@ -130,7 +130,7 @@ def test_a_column_that_nobody_has_is_told(folder):
 
 def test_a_filter_is_kept_and_used(folder):
     runstore("views", "save", "good", "metrics.loss < 0.65", cwd=folder)
-    runstore("views", "save", "bad", "metrics.loss > 0.95", cwd=folder)
+    runstore("views", "save", "@bad", "metrics.loss > 0.95", cwd=folder)
 
     assert names(runstore("ls", "@good", cwd=folder)) == ["fit_3", "eval_3"]
     assert names(runstore("ls", "fit", "@good", cwd=folder)) == ["fit_3"]
@@ -173,7 +173,8 @@ def test_mistakes_with_names_are_told(folder, words, told):
         (["ls", "status = failed"], "Did you mean 'error'?"),
         (["ls", "lr > 0.1"], "Did you mean params.lr?"),
         (["ls", "params.lr > 0 and loss.min < 1"], "Did you mean metrics.loss.min?"),
-        (["ls", "lrr > 0.1"], "A parameter is params.lrr"),
+        (["ls", "lrr > 0.1"], "Did you mean params.lr?"),
+        (["ls", "zzz > 0.1"], "A parameter is params.zzz"),
         (["ls", "--columns", "reference"], "Available: run, uid, experiment, "),
     ],
 )

@@ -251,6 +251,12 @@ def test_a_nested_mapping_is_kept_under_joined_names(run):
     assert "'val/loss'" in told
 
 
+@pytest.mark.parametrize("name", ["tag", "set_tag"])
+def test_a_tag_is_set_by_its_key(run, name):
+    with pytest.raises(AttributeError, match=r'Use run.tags\["phase"\] = "pilot"'):
+        getattr(run, name)
+
+
 @pytest.mark.parametrize(
     ("name", "call"),
     [("init", "runstore.start_run("), ("log_metric", "run.log("), ("finish", "run.finish()")],

@@ -30,7 +30,7 @@ def is_filter(store: Store, word: str) -> bool:
     """
     if word.startswith("@") or not _has_sign(word):
         return word.startswith("@") and not _is_experiment(store, word)
-    return not (has_ending(word) or _is_name(store, word) or _is_missing_run(word))
+    return not (has_ending(word) or is_name(store, word) or _is_missing_run(word))
 
 
 def _is_missing_run(word: str) -> bool:
@@ -114,6 +114,40 @@ def one_run(store: Store, word: str) -> Run:
     return run
 
 
+def run_before(store: Store, word: str, others: Sequence[str]) -> Run:
+    """Return the run that the first argument names; see `one_run`.
+
+    Args:
+        store: The store of the run.
+        word: The first argument.
+        others: The arguments after it, one of which may be the run by mistake.
+
+    Raises:
+        NotFoundError: There is no such run; the hint shows the arguments in their order.
+    """
+    try:
+        return one_run(store, word)
+    except (FilterError, RunNotFoundError) as error:  # a text with spaces is read as a filter
+        meant = next((one for one in others if is_name(store, one)), None)
+        if meant is None:
+            raise
+        raise RunNotFoundError(
+            f"There is no run {word!r}.",
+            kept="Nothing was changed.",
+            hint=f"The run comes first: {in_order(meant, [word, *others])}",
+        ) from error
+
+
+def in_order(run: str, words: Sequence[str], sign: str = "") -> str:
+    """Return this command with the run before the other words, the first of them with a sign."""
+    from shlex import join
+
+    from click import get_current_context
+
+    first, *rest = (word for word in words if word != run)
+    return f"{get_current_context().command_path} {join([run, f'{sign}{first}', *rest])}"
+
+
 def experiment_and_filter(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
     """Return the experiment, and the filter; a word without any sign of a filter is the former."""
     words = _apart(store, words)
@@ -179,10 +213,11 @@ def place_meant(store: Store, words: Sequence[str]) -> tuple[str | None, str]:
 def _is_one_filter(store: Store, words: Sequence[str]) -> bool:
     """Return whether the words are one filter without its quotes: `params.lr = 0.1`."""
     whole = " ".join(words)
-    return words[1] in _COMPARISONS and not _is_name(store, words[0]) and is_filter(store, whole)
+    return words[1] in _COMPARISONS and not is_name(store, words[0]) and is_filter(store, whole)
 
 
-def _is_name(store: Store, word: str) -> bool:
+def is_name(store: Store, word: str) -> bool:
+    """Return whether a word names an experiment, or a run."""
     return _is_experiment(store, word) or _is_run(store, word)
 
 

@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from runstore.errors import UsageError, shown
 from runstore.model.values import clean_text
 
+F = TypeVar("F", bound=Callable[..., Any])
 K = TypeVar("K")
 V = TypeVar("V")
 PAGE_LIMIT = 1000  # runs on one page
 _LARGEST = 2**62  # more than any real count, and within the integer range of every engine
+
+
+def hinted(hint: str) -> Callable[[F], F]:
+    """Return a decorator that adds a hint to Python's error for arguments a function lacks.
+
+    Args:
+        hint: The likely intended call.
+    """
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except TypeError as error:
+                # Raised by the call itself, not by the code of the function.
+                if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                    error.args = (f"{error}. {hint}",)
+                raise
+
+        return cast("F", call)
+
+    return decorate
 
 
 def text(value: object, name: str, example: str) -> str:

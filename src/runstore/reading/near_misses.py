@@ -7,11 +7,13 @@ from shlex import quote
 
 from runstore.model import reference as names
 from runstore.model.display.short_names import distinct_names
-from runstore.model.display.suggestions import hint_of, nearest
+from runstore.model.display.suggestions import hint_of, nearest, some_of
+from runstore.model.query.tree import Namespace
 from runstore.model.status import STATUS_WORDS, Status
 from runstore.model.values import clean_text
 from runstore.storage.database import Database
 from runstore.storage.metrics.bests import has_metric
+from runstore.storage.query.names import StoredNames
 
 _LIST = "List the runs with: runstore ls"
 _FIELDS = ("params.", "metrics.", "tags.")
@@ -77,6 +79,10 @@ def _of_place(name: str) -> str:
 
 def _of_metric(database: Database, name: str) -> str:
     """Return how to name a metric, if a name is one."""
-    if not has_metric(database, name):
-        return ""
-    return f"{name!r} is a metric; name it with an option: -m {quote(name)}"
+    if has_metric(database, name):
+        return f"{name!r} is a metric; name it with an option: -m {quote(name)}"
+    names = StoredNames(database.driver).every(Namespace.METRIC)
+    alike = [key for key in names if key.endswith(f"/{name}")]
+    if len(alike) == 1:
+        return f"{alike[0]!r} is a metric; name it with an option: -m {quote(alike[0])}"
+    return f"Metrics are named with an option, such as -m: {some_of(alike)}" if alike else ""

@@ -22,7 +22,8 @@ class SavedQueries(KeptByName[str]):
     _state = "queries"
 
     def _checked_name(self, name: object) -> str:
-        return arguments.text(name, "name", "failed")
+        # As it is written where it is used: @failed.
+        return arguments.text(name, "name", "failed").removeprefix("@")
 
     def _checked(self, name: str, value: object) -> str:
         text = arguments.text(value, "text", "status = 'error'")

@@ -14,7 +14,7 @@ from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
 from runstore.cli.options import run_argument
 from runstore.cli.output import say
-from runstore.cli.words import one_run
+from runstore.cli.words import run_before
 from runstore.config import is_there
 from runstore.errors import NotFoundError, RunstoreError, StoreCorruptError, UsageError
 from runstore.model.artifacts import why_no_name
@@ -61,7 +61,7 @@ def command(
     runstore download mnist#7 model.pt -o /tmp
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
-        found = one_run(store, run)
+        found = run_before(store, run, paths)
         if to == "-":
             _print(found, paths)
             return

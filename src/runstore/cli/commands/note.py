@@ -8,7 +8,7 @@ from runstore.cli.context import open_store
 from runstore.cli.dialogs import edited
 from runstore.cli.options import run_argument
 from runstore.cli.output import say
-from runstore.cli.words import one_run
+from runstore.cli.words import run_before
 
 
 @click.command(short_help="Write the notes of a run.")
@@ -28,7 +28,7 @@ def command(run: str, text: tuple[str, ...], *, append: bool, remove: bool) -> N
     runstore note mnist#7 --append "and so does a larger batch"
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
-        found = one_run(store, run)
+        found = run_before(store, run, text)
         notes = None if remove else " ".join(text)
         if not remove and not notes:
             notes = edited("" if append else found.notes or "", f"Notes of {found.reference}.")

@@ -11,7 +11,7 @@ from runstore.cli import output
 from runstore.cli.completions import complete_tag_words
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
-from runstore.cli.words import runs_meant
+from runstore.cli.words import in_order, is_name, runs_meant
 from runstore.errors import RunNotFoundError, UsageError
 from runstore.model.display.formatting import tags_text
 from runstore.model.query.fields import NAMESPACE_WORDS, RUN_FIELDS, SAME
@@ -99,6 +99,12 @@ def _is_change(word: str, *, is_first: bool) -> bool:
 
 
 def _change(word: str) -> tuple[str, str | None]:
+    if word.startswith("--"):
+        raise UsageError(
+            f"`runstore tag` has no option {word!r}.",
+            kept="Nothing was changed.",
+            hint=f"To set a tag, write +{word[2:]}; to remove it, {word[1:]}.",
+        )
     if word.startswith("-"):
         return word[1:], None
     key, _, value = word.removeprefix("+").partition("=")
@@ -119,9 +125,11 @@ def _runs(store: Store, named: Sequence[str]) -> list[Run]:
             hint=f"{error.hint} To set a tag, write: '+{texts[0]}'",
         ) from error
     except RunNotFoundError as error:
-        wrong = [word for word in named[1:] if f"{word!r}" in error.what]
-        if not wrong:
+        wrong = [word for word in named if f"{word!r}" in error.what]
+        hint = f"To set a tag, write: +{wrong[0]}" if wrong else ""
+        if named[0] in wrong:
+            meant = next((word for word in named[1:] if is_name(store, word)), None)
+            hint = f"To set a tag, write: {in_order(meant, named, '+')}" if meant else ""
+        if not hint:
             raise
-        raise RunNotFoundError(
-            error.what, kept="Nothing was changed.", hint=f"To set a tag, write: +{wrong[0]}"
-        ) from error
+        raise RunNotFoundError(error.what, kept="Nothing was changed.", hint=hint) from error

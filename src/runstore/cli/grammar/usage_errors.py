@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from shlex import quote
 
 import click
 
 from runstore.errors import UsageError
+from runstore.model.reference import LATEST, parse_reference
 
 _EXTRA = re.compile(r"(?s)Got unexpected extra arguments? \((.*)\)\.?")
 _COMMAND = re.compile(r"(?s)No such command (.*)\.")
@@ -100,8 +102,20 @@ def _hint_of_command(error: click.UsageError, ctx: click.Context) -> str:
         return "Record a command with: runstore exec -- python train.py"
     if extra is not None and extra[1].isdecimal():
         return f"Name a run by its experiment and its number, such as mnist#{extra[1]}."
+    if extra is not None and _is_before_run(ctx, extra[1]):
+        return f"RUN is the only argument: {ctx.command_path} {quote(extra[1])}"
     # The usage shows which arguments there are, and in which order.
     return ctx.get_usage()
+
+
+def _is_before_run(ctx: click.Context, extra: str) -> bool:
+    """Return whether the only run, by its form, comes after the argument that names a run."""
+    first = ctx.params.get("run")
+    return isinstance(first, str) and _has_form_of_run(extra) and not _has_form_of_run(first)
+
+
+def _has_form_of_run(word: str) -> bool:
+    return "#" in word or word == LATEST or parse_reference(word) is not None
 
 
 def _is_for_filters(error: click.NoSuchOption) -> bool:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+
+_MOST_LIKELY = 3
+_SEPARATORS = "/", "."
+
+
+def likely(name: str, known: Collection[str]) -> list[str]:
+    """Return the probable intended names: `train/loss` and `val/loss` for `loss`, or the nearest.
+
+    Names that have the others as their last part come before names with similar letters.
+    """
+    ends = tuple(f"{sign}{name}" for sign in _SEPARATORS)
+    parts = [one for one in known if one.endswith(ends)] or [
+        one for one in known if name.endswith(tuple(f"{sign}{one}" for sign in _SEPARATORS))
+    ]
+    if parts:
+        return parts[:_MOST_LIKELY]
+    import difflib
+
+    return difflib.get_close_matches(name, known, n=1)
 
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return the probable intended name; empty if there is none."""
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
-    return close[0] if close else ""
+    return next(iter(likely(name, known)), "")
 
 
 def hint_of(
@@ -21,7 +37,7 @@ def hint_of(
     most: int = 40,
     otherwise: str | None = None,
 ) -> str:
-    """Return `Did you mean 'acc'?`, or a list of the known names.
+    """Return `Did you mean 'train/loss' or 'val/loss'?`, or a list of the known names.
 
     Args:
         name: The unknown name.
@@ -30,9 +46,15 @@ def hint_of(
         most: Maximum number of names in the list.
         otherwise: A text to return instead of the list.
     """
-    if near := nearest(name, known):
-        return f"Did you mean {near!r}?"
+    if near := likely(name, known):
+        return f"Did you mean {either(map(repr, near))}?"
     return listed(known, who=who, most=most) if otherwise is None else otherwise
+
+
+def either(names: Iterable[str]) -> str:
+    """Return alternatives as a text: `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def listed(known: Collection[str], *, who: str = "Available", most: int = 40) -> str:

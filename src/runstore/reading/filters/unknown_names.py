@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from runstore.errors import FilterError, UsageError
-from runstore.model.display.suggestions import hint_of, listed
+from runstore.model.display.suggestions import either, hint_of, likely, listed
 from runstore.model.params.flatten import ROWS_LIMIT
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
@@ -151,9 +151,9 @@ def add_namespaces(backend: Backend, text: str, error: FilterError) -> None:
     with suppress(UnknownFieldError):
         field_of([Word(one) for one in found[0].split(".")])
         return
-    if known := _in_namespaces(backend, found[0]):
+    if known := _in_namespaces(backend, found[0]) or _likely_fields(backend, found[0]):
         error.suggestions, error.end = tuple(known), found.end()
-        error.hint = f"Did you mean {' or '.join(known)}?"
+        error.hint = f"Did you mean {either(known)}?"
 
 
 def experiment_before(backend: Backend, text: str, place: int) -> tuple[int, int, str] | None:
@@ -179,6 +179,17 @@ def _in_namespaces(backend: Backend, name: str) -> list[str]:
         f"{one.value}.{name}"
         for one in (Namespace.PARAM, Namespace.METRIC, Namespace.TAG)
         if any(bare in names.every(one) for bare in _without_part(one, name))
+    ]
+
+
+def _likely_fields(backend: Backend, name: str) -> list[str]:
+    """Return fields that a wrong name may mean: `metrics.val/loss` for `loss`."""
+    names = StoredNames(backend.database.driver)
+    return [
+        f"{space.value}.{one}{name[len(bare) :]}"
+        for space in (Namespace.PARAM, Namespace.METRIC, Namespace.TAG)
+        for bare in reversed(_without_part(space, name))
+        for one in likely(bare, names.every(space))
     ]
 
 
