@@ -283,7 +283,8 @@ class TestLibraries:
             "[('loss', 0.0), ('val/loss', 0.0)]",
             "False",
             *(
-                f"{name} is not installed. Install it with: pip install 'runstore[{extra}]'"
+                f"{name} is not installed. In a checkout of runstore, install it with: pip install"
+                f" '.[{extra}]'"
                 for name, extra in (
                     ("pandas", "pandas"),
                     ("polars", "polars"),

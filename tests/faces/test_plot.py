@@ -261,7 +261,7 @@ def test_a_missing_library_is_named_with_a_way_that_works(folder, missing, file,
     assert ended.returncode
     library = "plotly" if file == "p.html" else "matplotlib"
     assert messages(ended)[0] == f"runstore: {library} is not installed."
-    assert f"pip install 'runstore[plot]' ({instead})." in ended.stderr
+    assert f"[plot]' ({instead})" in ended.stderr
     assert not (folder / file).exists()
 
 
@@ -359,6 +359,25 @@ def test_a_pattern_of_too_many_metrics_is_refused(folder):
     assert "'m*' matches 30 metrics" in ended.stderr
 
 
+def test_metrics_with_several_points_come_first(folder):
+    """Without -m; if there are too many metrics, those with one point are left out."""
+    with store_at(folder / ".runstore") as store, store.start("few", capture=False) as run:
+        run.log_points("train/loss", [3.0, 2.0, 1.0])
+        run.log({"acc": 0.9, "train/best": 1.0})
+    few = runstore("plot", "few", "--json", cwd=folder)
+    with store_at(folder / ".runstore") as store, store.start("more", capture=False) as run:
+        run.log_points("train/loss", [3.0, 2.0, 1.0])
+        run.log({f"test/{number}": 0.9 for number in range(7)})
+    more = runstore("plot", "more", cwd=folder)
+
+    assert [one["key"] for one in json.loads(few.stdout)["lines"]] == [
+        "train/loss", "acc", "train/best",
+    ]  # fmt: skip
+    assert (
+        "7 metrics with one point are not drawn: test/0, test/1, test/2 and 4 more" in more.stdout
+    )
+
+
 def test_legends_name_the_parameters_that_differ(grid):
     """Parameters that are the same in all runs are not repeated."""
     shown = runstore("plot", "grid#1", "grid#2", "-m", "loss", cwd=grid).stdout
@@ -382,6 +401,20 @@ def test_legends_show_few_of_many_parameters(folder):
 
     assert "a_own=3 x=1 y=1" in shown
     assert "b_own" not in shown
+
+
+def test_legends_show_the_seed_of_runs_that_differ_only_in_it(folder):
+    with store_at(folder / ".runstore") as store:
+        for seed in (1, 2):
+            for rate in (0.1, 0.2):
+                params = {"a": rate, "b": -rate, "c": 1 - rate, "seed": seed}
+                with store.start("seeds", params=params, capture=False) as run:
+                    run.log(z=1)
+
+    shown = runstore("plot", "seeds", "-m", "z", cwd=folder).stdout
+
+    assert "a=0.1 b=-0.1 c=0.9 seed=1" in shown
+    assert "a=0.2 b=-0.2 c=0.8 seed=2" in shown
 
 
 def test_parameters_with_the_same_last_name_keep_their_whole_names(folder):

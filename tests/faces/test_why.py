@@ -54,6 +54,20 @@ def test_a_parameter_that_moved_the_metric_elsewhere_comes_first(folder):
     assert found["width"][0] < 55
 
 
+def test_the_choice_of_a_metric_is_said(folder):
+    with store_at(folder / ".runstore") as store:
+        for place in (1, 2):
+            with store.start("fit", params={"lr": place}, capture=False) as run:
+                run.log({"loss": place, "acc": 0.9 + place / 100, "same": 7})
+
+    def remarks(*words):
+        return runstore("why", "fit#1", *words, cwd=folder).stderr
+
+    assert "loss differs most, relative to its size; -m chooses another." in remarks("fit#2")
+    assert "chooses another" not in remarks("fit#2", "-m", "acc")
+    assert "No metric differs between them." in remarks("fit#1")
+
+
 def test_a_parameter_that_moved_it_the_other_way_weighs_less(folder):
     record(folder, {"lr": 1, "x": 0}, 0.5)
     record(folder, {"lr": 2, "x": 1}, 0.9)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from runstore.model.display.formatting import cropped
 from runstore.model.display.short_names import short_names
 from runstore.model.run import Run
-from runstore.repeats.grouping import group_repeats
+from runstore.repeats.grouping import DEFAULT_OVER, group_repeats
 
 _SETTINGS_SHOWN = 3
+_SETTINGS_AT_MOST = 5  # where fewer leave lines with the same name
 _KEY_WIDTH = _SETTING_WIDTH = 20
 
 
@@ -49,13 +50,25 @@ class LineNames:
 
 
 def _shown_keys(settings: Sequence[dict[str, str]]) -> set[str]:
-    """Return a few of the parameters that differ; values shared by several groups come first."""
+    """Return a few of the parameters that differ, and those that lines alike in them differ in.
+
+    Values shared by several groups come first, and a seed after the others.
+    """
     keys = list(settings[0]) if settings else []
 
     def is_own(key: str) -> bool:
         return len({one[key] for one in settings}) > max(2, len(settings) // 2)
 
-    return set(sorted(keys, key=is_own)[:_SETTINGS_SHOWN])
+    shown: list[str] = []
+    kinds = 1
+    for key in sorted(keys, key=lambda key: (is_own(key), _last_part(key) in DEFAULT_OVER)):
+        distinct = len({tuple(one[name] for name in (*shown, key)) for one in settings})
+        if len(shown) < _SETTINGS_SHOWN or distinct > kinds:
+            shown.append(key)
+            kinds = distinct
+        if len(shown) == _SETTINGS_AT_MOST:
+            break
+    return set(shown)
 
 
 def _last_part(key: str) -> str:

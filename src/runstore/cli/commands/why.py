@@ -81,6 +81,7 @@ def command(
             _print(found, shown)
         else:
             _print_columns(found, shown)
+        _print_remarks(found, shown, is_own_choice=metric is None)
         if everything and not has_inputs:
             from runstore.cli.comparisons.lines import print_remark
 
@@ -98,7 +99,6 @@ def _print_columns(found: Explanation, shown: tuple[Cause, ...]) -> None:
         columns = ("weight", "difference", *(run.reference for run in found.runs), "reason")
         rows = [(str(one.weight), one.difference.name, *_texts(one), one.reason) for one in shown]
         output.print_table([output.TableColumn(name) for name in columns], rows)
-    _print_remarks(found, shown)
 
 
 def _print(found: Explanation, shown: tuple[Cause, ...]) -> None:
@@ -122,10 +122,9 @@ def _print(found: Explanation, shown: tuple[Cause, ...]) -> None:
         print_indented(one.reason, 7)
     if shown:
         output.say()
-    _print_remarks(found, shown)
 
 
-def _print_remarks(found: Explanation, shown: tuple[Cause, ...]) -> None:
+def _print_remarks(found: Explanation, shown: tuple[Cause, ...], *, is_own_choice: bool) -> None:
     """Print the sentences below the causes."""
     from runstore.cli.comparisons.lines import print_remark
 
@@ -138,11 +137,18 @@ def _print_remarks(found: Explanation, shown: tuple[Cause, ...]) -> None:
         print_remark("No recorded difference can explain a different result.")
     if found.metric is None:
         print_remark("The runs have no metric in common, so there is no result to compare.")
+    elif is_own_choice and found.change is not None and found.change.absolute == 0:
+        print_remark("No metric differs between them.")
     elif found.change is not None and found.change.absolute == 0:
         print_remark(f"The metric {found.metric} is the same in both.")
     elif found.runs_seen:
         count = f"{found.runs_seen} run{'' if found.runs_seen == 1 else 's'}"
         print_remark(f"Evidence comes from {count} with {found.metric}.")
+    if is_own_choice and found.change is not None and found.change.absolute != 0:
+        print_remark(
+            f"Of their metrics, {found.metric} differs most, relative to its size;"
+            " -m chooses another."
+        )
     for remark in found.remarks:
         print_remark(remark)
     for name, reason, names in _merged(found):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from runstore.errors import NotFoundError, UsageError
-from runstore.model.display.suggestions import hint_of, listed
+from runstore.model.display.suggestions import hint_of, listed, some_of
 from runstore.model.metrics import MetricSummary
 from runstore.model.run import Run
 
@@ -100,10 +100,28 @@ def full_key(one: MetricSummary) -> str:
     return one.key if one.set_name is None else f"{one.set_name}/{one.key}"
 
 
+def ordered_keys(summaries: Iterable[MetricSummary]) -> dict[str, bool]:
+    """Return metrics, and whether one of their series has several points.
+
+    Those that do come first, and samples of the machine last; otherwise the order is kept.
+    """
+    found: dict[str, bool] = {}
+    for one in summaries:
+        found[one.key] = found.get(one.key, False) or one.count > 1
+    keys = sorted(found, key=lambda key: (key.startswith(_SYSTEM), not found[key]))
+    return {key: found[key] for key in keys}
+
+
 def _defaults(known: Known) -> list[str]:
-    """Return all metrics if they are few; metrics of the machine only if there are no others."""
-    found = list(dict.fromkeys(one.key for _, summaries in known for one in summaries))
-    keys = [key for key in found if not key.startswith(_SYSTEM)] or found
+    """Return all metrics if they are few, or else all with several points.
+
+    Metrics of the machine are returned only if there are no others.
+    """
+    found = ordered_keys(one for _, summaries in known for one in summaries)
+    keys = [key for key in found if not key.startswith(_SYSTEM)] or list(found)
+    curves = [key for key in keys if found[key]]
+    if curves and len(curves) <= DEFAULT_PANELS < len(keys):
+        return curves
     if not keys:
         who = known[0][0].reference if len(known) == 1 else f"The {len(known)} runs"
         verb = "has" if len(known) == 1 else "have"
@@ -123,6 +141,21 @@ def _no_such_metric(known: Known, key: str) -> NotFoundError:
         f"{who} has {'no' if len(known) == 1 else 'a'} metric {key!r}.",
         hint=hint_of(key, found, most=_KEYS_LISTED) if found else "",
     )
+
+
+def single_points(known: Known, chosen: Chosen) -> list[str]:
+    """Return a remark on metrics of one point that are not drawn by default."""
+    found = ordered_keys(one for _, summaries in known for one in summaries)
+    left = [
+        key
+        for key, is_curve in found.items()
+        if key not in chosen and not is_curve and not key.startswith(_SYSTEM)
+    ]
+    if not left:
+        return []
+    is_one = len(left) == 1
+    which = "1 metric with one point is" if is_one else f"{len(left):,} metrics with one point are"
+    return [f"{which} not drawn: {some_of(left)}; draw {'it' if is_one else 'them'} with -m."]
 
 
 def missing_metrics(runs: Sequence[Run], chosen: Chosen) -> list[str]:

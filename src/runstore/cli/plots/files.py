@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from runstore.errors import MissingExtraError, UsageError
+from runstore.extras import how_to_install
 
 # By library: a suffix of the files that it writes.
 _WRITES = {"matplotlib": ".png", "plotly": ".html"}
@@ -46,5 +47,5 @@ def missing_library(name: str) -> MissingExtraError:
     return MissingExtraError(
         f"{name} is not installed.",
         kept="Nothing was written.",
-        hint=f"Install it with: pip install 'runstore[plot]' (without it: {instead}).",
+        hint=f"{how_to_install('plot')} (without it: {instead})",
     )

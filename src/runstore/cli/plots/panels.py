@@ -6,7 +6,13 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from runstore.cli.plots.choice import chosen_metrics, first_runs, missing_metrics, summaries_of
+from runstore.cli.plots.choice import (
+    chosen_metrics,
+    first_runs,
+    missing_metrics,
+    single_points,
+    summaries_of,
+)
 from runstore.errors import StoreCorruptError
 from runstore.model.display.drawable import Drawable, drawable
 from runstore.model.metrics import MetricSummary, Series
@@ -158,9 +164,10 @@ def gather(
     """
     known = summaries_of(runs)
     chosen = chosen_metrics(known, keys)
-    remarks: list[str] = []
+    remarks = [] if keys else single_points(known, chosen)
     if most is not None:
-        runs, chosen, remarks = first_runs(runs, chosen, most)
+        runs, chosen, more = first_runs(runs, chosen, most)
+        remarks += more
     names = LineNames(runs)
     places = dict[tuple[str, str | None], int]()
     damaged: list[StoreCorruptError] = []

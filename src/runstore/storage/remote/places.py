@@ -20,6 +20,7 @@ from runstore.errors import (
     StoreUnavailableError,
     UsageError,
 )
+from runstore.extras import how_to_install
 from runstore.named_tuples import NamedTuple
 from runstore.storage.files.objects import MARK
 from runstore.storage.files.safe_files import read_file
@@ -146,7 +147,7 @@ def check_extra(url: str) -> None:
         raise MissingExtraError(
             f"{missing[0]} is not installed, which {url} requires.",
             kept="Nothing was changed.",
-            hint="Install it with: pip install 'runstore[s3]'",
+            hint=how_to_install("s3"),
         )
 
 

@@ -17,6 +17,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker
 
+from runstore.cli.plots.choice import ordered_keys
 from runstore.cli.plots.panels import Plot, View, gather
 from runstore.cli.plots.terminal import LOWEST, NARROWEST, POINTS_PER_COLUMN, Paper, draw
 from runstore.cli.top.data.interest import is_of_machine
@@ -215,9 +216,8 @@ def _there(store: Store, uids: Sequence[str]) -> list[Run]:
 
 
 def _keys_of(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Return the metrics of runs; samples of the machine come last."""
-    keys = dict.fromkeys(one.key for run in runs for one in run.metrics.values())
-    return tuple(sorted(keys, key=is_of_machine))
+    """Return the metrics of runs, those with several points first."""
+    return tuple(ordered_keys(one for run in runs for one in run.metrics.values()))
 
 
 def _lines(plot: Plot, width: int, height: int) -> list[str]:
