@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from runstore.errors import StoreUnavailableError, UsageError
+from runstore.model import arguments
 from runstore.model.values import clean_text
 from runstore.storage.sqlite.paths import (
     is_own_uid,
@@ -229,6 +230,15 @@ def checked_if_done(wanted: object, name: str = "if_done") -> IfDone:
             f"{name} cannot be {wanted!r}.", hint=f"Use one of: {', '.join(IF_DONE)}."
         )
     return next(one for one in IF_DONE if one == wanted)
+
+
+def author_named(author: object) -> str:
+    """Return the author of an edit: the named author, or else the user of this process.
+
+    Raises:
+        UsageError: The author is not a text.
+    """
+    return arguments.text_or_none(author, "author", "ada") or current_author()
 
 
 def current_author() -> str:

@@ -12,8 +12,7 @@ from runstore import current
 from runstore.config import IfDone, wants_output
 from runstore.errors import UsageError, shown
 from runstore.model.arguments import hinted
-from runstore.recording.active import ActiveRun
-from runstore.recording.starting import StartRequest, tags_of
+from runstore.recording.request import StartRequest
 from runstore.store import Store, open_shared, started
 from runstore.user_warnings import say
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from runstore.model.run import Run
+    from runstore.recording.active import ActiveRun
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Functions before a call that are searched for it: a decorator may contain some itself.
@@ -184,6 +184,8 @@ def _is_output_wanted() -> bool:
 
 def _with_more(run: ActiveRun, request: StartRequest) -> ActiveRun:
     """Add the arguments for a new run to a resumed run."""
+    from runstore.recording.starting import tags_of
+
     try:
         seed = {} if request.seed is None else {"seed": request.seed}
         if request.params is not None or seed:

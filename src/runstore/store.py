@@ -13,7 +13,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from runstore import background
-from runstore.config import IfDone, current_author, is_there, is_usable, working_directory
+from runstore.config import (
+    IfDone,
+    author_named,
+    current_author,
+    is_there,
+    is_usable,
+    working_directory,
+)
 from runstore.errors import (
     ServerUnreachableError,
     StoreError,
@@ -21,7 +28,6 @@ from runstore.errors import (
     UsageError,
     shown,
 )
-from runstore.inflight import take_in
 from runstore.location import (
     check_can_be_made,
     check_place,
@@ -32,31 +38,10 @@ from runstore.location import (
     warn_of_store_apart,
 )
 from runstore.model import arguments
-from runstore.model import reference as names
 from runstore.model.once import once
-from runstore.model.status import Status
 from runstore.model.values import check_text
-from runstore.reading.names import (
-    RunWaitsError,
-    author_named,
-    kept_run,
-    run_name,
-    run_named,
-    run_of,
-    runs_of,
-    source_of,
-    with_source,
-)
-from runstore.recording import live_runs
-from runstore.recording.active import ActiveRun, join
-from runstore.recording.execution import Execution
-from runstore.recording.readiness import RESUMING, be_ready
-from runstore.recording.starting import StartRequest, check_command, end_unreturned, start
-from runstore.storage.backend import RUNS, STORE_JSON, Backend, database_in, no_store
-from runstore.storage.database import (
-    Database,
-    now_micros,
-)
+from runstore.recording.readiness import OPENING, RESUMING, STARTING, UnloadableError, be_ready
+from runstore.recording.request import StartRequest, check_command
 from runstore.storage.sqlite.paths import DATABASE
 from runstore.user_warnings import warn
 
@@ -78,6 +63,7 @@ if TYPE_CHECKING:
     from runstore.model.results.groups import RunGroup
     from runstore.model.results.transfers import Progress, Transfer
     from runstore.model.run import Run
+    from runstore.model.status import Status
     from runstore.model.text.kept_output import Output
     from runstore.model.text.matches import FoundTexts
     from runstore.reading.directions import Directions
@@ -85,8 +71,11 @@ if TYPE_CHECKING:
     from runstore.reading.pages import Page
     from runstore.reading.saved_queries import SavedQueries
     from runstore.reading.source import Source
+    from runstore.recording.active import ActiveRun
     from runstore.repeats.pivot import Several
     from runstore.repeats.pivot_table import Pivot
+    from runstore.storage.backend import Backend
+    from runstore.storage.database import Database
     from runstore.storage.edits import Undone
     from runstore.storage.integrity.history import Verified
     from runstore.storage.postgres.location import ServerLocation
@@ -118,6 +107,8 @@ class Store:
     """
 
     def __init__(self, backend: Backend) -> None:
+        from runstore.storage.backend import Backend
+
         if not isinstance(backend, Backend):
             raise UsageError(
                 f"Expected a store to be opened by Store.open, got Store({shown(backend)}).",
@@ -150,6 +141,10 @@ class Store:
             UntrustedStoreError: Another user created the store's folder or one above it.
         """
         path = find_place(location)
+        _load_storage(path)
+        from runstore.inflight import take_in
+        from runstore.storage.backend import Backend, no_store
+
         if not isinstance(path, Path):
             return cls._on_server(path, create=create is not False, is_starting=bool(create))
         if is_there(path / DATABASE):
@@ -178,6 +173,8 @@ class Store:
         is_starting: bool = False,
         delivers: bool = True,
     ) -> Store:
+        from runstore.inflight import take_in
+        from runstore.storage.backend import Backend
         from runstore.storage.postgres import away
         from runstore.storage.postgres.database import ServerDatabase
         from runstore.storage.postgres.waiting import is_waiting
@@ -202,6 +199,7 @@ class Store:
     @classmethod
     def _to_reach_later(cls, server: ServerLocation, *, delivers: bool) -> Store:
         """Return a store whose server is connected to on first use; runs can be started."""
+        from runstore.storage.backend import Backend
         from runstore.storage.postgres.database import ServerDatabase
 
         backend = Backend(server.folder, server=server)
@@ -221,7 +219,7 @@ class Store:
         Nothing more is recorded of active runs.
         """
         background.wait_until_done()
-        live_runs.forget(lambda run: isinstance(run, Execution) and run.run.store is self)
+        self.backend.let_go()
         if self.backend.server is not None:
             _waiting(self.backend).close()
         self.backend.close()
@@ -400,7 +398,7 @@ class Store:
         past = past_run(self.backend, asked)
         self.backend.make()
         write(self.backend, past, artifacts, author_named(author))
-        return kept_run(self.backend, past.new.uid)
+        return self._kept(past.new.uid)
 
     def add(
         self,
@@ -435,7 +433,7 @@ class Store:
 
         run = self.get(name)
         add(self.backend, run, metrics, artifacts, author_named(author))
-        return kept_run(self.backend, run.uid)
+        return self._kept(run.uid)
 
     def resume(self, name: str | Run | ActiveRun) -> ActiveRun:
         """Continue a run that has ended, with the same number and reference.
@@ -453,8 +451,12 @@ class Store:
         """
         be_ready(RESUMING)
         from runstore.capture.machine.process import current_process
+        from runstore.model.status import Status
+        from runstore.recording import live_runs
+        from runstore.recording.active import ActiveRun, join
         from runstore.recording.joining.attaching import is_executed_elsewhere
         from runstore.recording.resuming import trace_resumption
+        from runstore.recording.starting import end_unreturned
 
         store, run = store_with(self, name)
         if store is not self:
@@ -496,12 +498,14 @@ class Store:
         A moved run keeps the folder of its first name.
         """
         from runstore.maintenance.usage import folders_named
+        from runstore.model.reference import folder_name
+        from runstore.storage.backend import RUNS
 
         reference = arguments.text(reference, "reference", "mnist_7_2026-11-23-T101500")
         run = self.backend.database.runs_by_reference(reference)
         former = self.backend.moves.former_references(run[0].uid) if len(run) == 1 else []
         there = folders_named(self.backend, [reference, *former])
-        return there[0] if there else self.backend.home / RUNS / names.folder_name(reference)
+        return there[0] if there else self.backend.home / RUNS / folder_name(reference)
 
     # Ending
 
@@ -526,6 +530,7 @@ class Store:
             status_by_parts,
             texts_of,
         )
+        from runstore.storage.database import now_micros
 
         run = self.get(name)
         code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
@@ -543,7 +548,7 @@ class Store:
             traceback=kept_text(trace),
             exit_code=code,
         )
-        return kept_run(self.backend, run.uid)
+        return self._kept(run.uid)
 
     # Editing
 
@@ -573,7 +578,7 @@ class Store:
             self.backend.edits.set_notes([run.uid], check_text(notes, "notes"), who)
         if not isinstance(experiment_name, _Unchanged):
             self.move(run, experiment_name, author=who)
-        return kept_run(self.backend, run.uid)
+        return self._kept(run.uid)
 
     def tag(
         self,
@@ -600,9 +605,9 @@ class Store:
         from runstore.maintenance.edits import checked_tags
 
         checked = checked_tags(arguments.mapping(changes, "changes", {"phase": "pilot"}))
-        runs = runs_of(self.backend, wanted)
+        runs = self._runs(wanted)
         self.backend.edits.set_tags([run.uid for run in runs], checked, author_named(author))
-        return tuple(kept_run(self.backend, run.uid) for run in runs)
+        return tuple(self._kept(run.uid) for run in runs)
 
     # Moving
 
@@ -722,6 +727,8 @@ class Store:
         Args:
             limit: Maximum number of runs; None for all.
         """
+        from runstore.reading.names import with_source
+
         most = sys.maxsize if limit is None else arguments.count(limit, "limit", 1)
         return with_source(self.backend, self.backend.trash.newest(most))
 
@@ -730,6 +737,8 @@ class Store:
 
         The text is for people: `mnist_2_2026-11-23-T101500 (in the trash)`.
         """
+        from runstore.reading.names import run_name
+
         return self.backend.trash.name_of(run_name(uid))
 
     def collect_garbage(
@@ -1039,10 +1048,26 @@ class Store:
         return store_with(self, name)[1]
 
     def _run(self, run: str | Run | ActiveRun) -> Run:
+        from runstore.reading.names import run_of
+
         return run_of(self.backend, run)
+
+    def _runs(
+        self, wanted: str | Run | ActiveRun | Iterable[str | Run | ActiveRun]
+    ) -> tuple[Run, ...]:
+        from runstore.reading.names import runs_of
+
+        return runs_of(self.backend, wanted)
+
+    def _kept(self, uid: str) -> Run:
+        from runstore.reading.names import kept_run
+
+        return kept_run(self.backend, uid)
 
     @property
     def _source(self) -> Source:
+        from runstore.reading.names import source_of
+
         return source_of(self.backend)
 
     def list(
@@ -1295,8 +1320,9 @@ class Store:
         from runstore.capture.surroundings import Surroundings, quick_facts
         from runstore.model.params.build import parameter_sets
         from runstore.model.params.parameter_set import has_values
+        from runstore.model.reference import check_experiment_name
 
-        name = names.check_experiment_name(experiment_name)
+        name = check_experiment_name(experiment_name)
         check_command(argv)
         where = Surroundings.here(argv=argv, store=self.path)
         facts = quick_facts(where, argv=argv)
@@ -1377,7 +1403,7 @@ class Store:
         Returns:
             Values by uid, then by (set name or None for the run itself, key).
         """
-        return self._source.last_values(runs_of(self.backend, runs))
+        return self._source.last_values(self._runs(runs))
 
     def points(
         self,
@@ -1445,6 +1471,8 @@ def store_with(store: Store, name: str | Run | ActiveRun) -> tuple[Store, Run]:
     Raises:
         RunNotFoundError: There is no such run.
     """
+    from runstore.reading.names import RunWaitsError, run_named
+
     try:
         return store, run_named(store.backend, name)
     except (RunWaitsError, ServerUnreachableError):
@@ -1456,6 +1484,9 @@ def store_with(store: Store, name: str | Run | ActiveRun) -> tuple[Store, Run]:
 
 def started(store: Store, request: StartRequest) -> ActiveRun:
     """Start a run in a store; see `Store.start`."""
+    be_ready(STARTING)
+    from runstore.recording.starting import start
+
     if store.backend.server is None:
         return start(store.backend, request, store)
     return _waiting(store.backend).start(request, store)
@@ -1470,6 +1501,8 @@ def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:
     place = find_place(location)
     if isinstance(place, Path):
         return Store.open(location, create=False)
+    from runstore.inflight import take_in
+
     store = Store._on_server(place, create=True, delivers=False)  # noqa: SLF001 - this module's own
     store.backend.make()
     take_in(store.backend)
@@ -1515,6 +1548,9 @@ def other_store(
     file = path / DATABASE if isinstance(path, Path) else None
     is_foreign = file and is_there(file) and not is_usable(file, working_directory())
     if file and is_foreign and not is_to_write:
+        from runstore.storage.backend import Backend
+        from runstore.storage.database import Database
+
         opened = Store(Backend(file.parent, Database(file, create=False, leave_alone=True)))
     else:
         opened = Store.open(other, create=is_to_write and create)
@@ -1600,7 +1636,16 @@ def _made_at(path: Path, *, is_told: bool) -> Database:
     return _database_at(path, create=True)
 
 
+def _load_storage(place: Path | ServerLocation) -> None:
+    try:
+        be_ready(OPENING)
+    except UnloadableError as error:
+        raise unreachable(place if isinstance(place, Path) else place.folder, error) from error
+
+
 def _database_at(path: Path, *, create: bool) -> Database:
+    from runstore.storage.backend import database_in
+
     try:
         return database_in(path, create=create)
     except StoreError:
@@ -1611,6 +1656,8 @@ def _database_at(path: Path, *, create: bool) -> Database:
 
 def _store_at(location: str, server: ServerLocation | None = None) -> Store:
     """Return a copy of a store of another process; its database is opened on first use."""
+    from runstore.storage.backend import Backend
+
     path = Path(location)
     known = _shared.get(server or path)
     return Store(Backend(path, server=server)) if known is None else known
@@ -1633,6 +1680,8 @@ def _show_changes(backend: Backend) -> None:
     # Checked after each transaction; most folders have no such file.
     if not os.access(backend.list_mark, os.F_OK):
         return
+    from runstore.storage.backend import STORE_JSON
+
     try:
         from runstore.store_json.lists import refresh_lists
     except (ImportError, OSError) as error:  # no file can be opened

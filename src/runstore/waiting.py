@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.recording.active import ActiveRun
     from runstore.recording.past.runs import PastRequest
-    from runstore.recording.starting import StartRequest
+    from runstore.recording.request import StartRequest
 
 # How long runs are delivered before a start.
 _AT_ONCE_S = 10.0

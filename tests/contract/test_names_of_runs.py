@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from runstore.config import author_named
 from runstore.errors import (
     AmbiguousReferenceError,
     NotFoundError,
@@ -130,7 +131,7 @@ def test_an_unknown_experiment_is_answered_with_the_nearest(store, runs):
 def test_an_author_is_the_one_named_or_the_user(monkeypatch):
     monkeypatch.setenv("LOGNAME", "ada")
 
-    assert names.author_named("bob") == "bob"
-    assert names.author_named(None) == "ada"
+    assert author_named("bob") == "bob"
+    assert author_named(None) == "ada"
     with pytest.raises(UsageError):
-        names.author_named(7)
+        author_named(7)

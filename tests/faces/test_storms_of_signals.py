@@ -211,22 +211,33 @@ def test_a_run_that_ctrl_c_meets_at_its_start_is_interrupted(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("call", "module"),
     [
+        ("Store.open(sys.argv[1])", "runstore.storage.backend"),
+        ("store.start('x')", "runstore.recording.active"),
         ("store.start('x')", "runstore.capture.git.state"),
         ("store.start('x')", "runstore.model.params.build"),
         ("store.resume('x#1')", "runstore.recording.resuming"),
+        ("run.log(a=1.0)", "runstore.recording.points.log"),
+        ("start_run('x', store=sys.argv[1])", "runstore.recording.output.streams"),
+        ("print('printed', file=sys.stderr)", "runstore.recording.output.keeper"),
+        ("run.finish('error', error=ValueError())", "unicodedata"),
     ],
 )
 def test_a_handler_that_raises_interrupts_no_import_of_ours(tmp_path, call, module):
-    """Python would keep its lock of all imports, for which other threads then wait for ever."""
+    """Python would keep its lock of all imports, for which other threads then wait for ever.
+
+    A `TimeoutError` is an `OSError`: it reaches the program and is not taken for one of ours.
+    """
     code = (
-        "import os, signal, sys, runstore\n"
+        "import os, signal, sys\n"
+        "from runstore import Store, start_run\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == sys.argv[2]: os.kill(os.getpid(), signal.SIGALRM)\n"
         "def alarm(*_):\n"
         "    raise TimeoutError(sys.argv[2] in sys.modules)\n"
-        "store = runstore.Store.open(sys.argv[1])\n"
+        "if 'Store' not in sys.argv[3]: store = Store.open(sys.argv[1])\n"
         "if 'resume' in sys.argv[3]: store.start('x').finish()\n"
+        "if 'store' not in sys.argv[3].lower(): run = start_run('x', store=sys.argv[1])\n"
         "signal.signal(signal.SIGALRM, alarm)\n"
         "sys.meta_path.insert(0, Finder())\n"
         "try: eval(sys.argv[3])\n"

@@ -365,3 +365,26 @@ def test_a_start_with_few_descriptors_is_recorded_or_refused(engine, tmp_path, l
         assert {run.experiment_name: run.status for run in store.list()} == dict.fromkeys(
             expected, Status.COMPLETE
         )
+
+
+OPENED_WITH_NONE = """
+import os, resource, sys
+from runstore import RunstoreError, Store
+
+os.close(os.open(sys.argv[1], os.O_RDONLY))
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+try: Store.open(sys.argv[1])
+except RunstoreError as error: print(type(error).__name__, os.strerror(24) in str(error))
+"""
+
+
+def test_a_store_that_no_descriptor_is_left_for_is_unavailable(tmp_path):
+    """Even if the modules that open it are not loaded yet."""
+    ended = subprocess.run(
+        [sys.executable, "-c", OPENED_WITH_NONE, tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert (ended.stdout, ended.stderr) == ("StoreUnavailableError True\n", "")

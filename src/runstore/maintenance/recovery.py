@@ -12,11 +12,11 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from runstore.config import author_named
 from runstore.inflight import take_in
 from runstore.inflight.deferred import is_over
 from runstore.model.reference import local_timestamp
 from runstore.model.status import Status
-from runstore.reading.names import author_named
 from runstore.storage.backend import Backend
 from runstore.storage.database import NewRun
 from runstore.storage.files.safe_files import names_in

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.config import current_author
 from runstore.errors import (
     AmbiguousReferenceError,
     NotFoundError,
@@ -317,12 +316,3 @@ def check_experiment(database: Database, name: str, place: str | Path) -> None:
         raise NotFoundError(
             f"There is no experiment {name!r} in {place}.", hint=hint_for_experiment(name, known)
         )
-
-
-def author_named(author: object) -> str:
-    """Return the author of an edit: the named author, or else the user of this process.
-
-    Raises:
-        UsageError: The author is not a text.
-    """
-    return arguments.text_or_none(author, "author", "ada") or current_author()

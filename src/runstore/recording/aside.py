@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from runstore.config import author_named
 from runstore.errors import (
     NotFoundError,
     ServerUnreachableError,
@@ -16,9 +17,10 @@ from runstore.errors import (
 from runstore.location import make_own_folder
 from runstore.model import reference as names
 from runstore.model.facts import Facts
-from runstore.reading.names import author_named, kept_run, run_named
+from runstore.reading.names import kept_run, run_named
 from runstore.recording.active import ActiveRun
-from runstore.recording.starting import StartRequest, start
+from runstore.recording.request import StartRequest
+from runstore.recording.starting import start
 from runstore.storage.backend import Backend
 from runstore.storage.postgres import away
 from runstore.storage.postgres.waiting import PARENT_NAME, kept_in_place

@@ -79,8 +79,10 @@ INPUTS = (
     "runstore.reading.names",
     "runstore.storage.trash",
 )
-# The modules for starting and resuming a run.
+# The modules for opening a store, and for starting and resuming a run.
+OPENING = ("runstore.inflight",)
 STARTING = (
+    "runstore.recording.starting",
     "runstore.capture.machine.process",
     "runstore.capture.program.command",
     "runstore.model.params.build",
@@ -122,6 +124,14 @@ _EDGES = {"__enter__", "__exit__", "_give_back"}
 _EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
 
 
+class UnloadableError(OSError):
+    """A module cannot be read: the program has used all descriptors and the reserve.
+
+    Signal handlers are called when the modules are loaded. So callers must not take any `OSError`
+    for this one: theirs may be a `TimeoutError`, which the program waits for.
+    """
+
+
 def be_ready(needed: tuple[str, ...]) -> None:
     """Load the modules for a part of recording; fast if they are loaded.
 
@@ -129,7 +139,7 @@ def be_ready(needed: tuple[str, ...]) -> None:
         needed: The modules, such as `POINTS`.
 
     Raises:
-        OSError: A module cannot be read; the program has used all descriptors and the reserve.
+        UnloadableError: A module cannot be read.
         ImportError: The interpreter is being shut down.
     """
     if needed in _loaded:
@@ -147,7 +157,10 @@ def _loaded_soon(needed: tuple[str, ...], pauses_s: tuple[float, ...]) -> None:
         with suppress(OSError, ImportError):
             return _load(needed)
         time.sleep(pause_s)
-    return _load(needed)
+    try:
+        return _load(needed)
+    except OSError as error:
+        raise UnloadableError(*error.args) from error
 
 
 def _load(needed: tuple[str, ...]) -> None:
@@ -198,7 +211,7 @@ class Later:
         """Log the held values; return the remaining obstacle, if any."""
         try:
             be_ready(POINTS)
-        except (OSError, ImportError) as why:
+        except (UnloadableError, ImportError) as why:
             return why
         channel = self._channel()
         while self._calls:

@@ -10,6 +10,7 @@ from runstore.errors import NotFoundError, RunFinishedError, StoreError
 from runstore.model.facts import ProcessIdentity
 from runstore.model.once import once
 from runstore.model.status import Status
+from runstore.recording import live_runs
 from runstore.recording.readiness import INFLIGHT, INPUTS, SAVING, be_ready
 from runstore.storage.backend import Backend
 from runstore.storage.database import END_PATIENCE_S, not_withdrawn
@@ -32,6 +33,11 @@ class Recorder:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        backend.let_go = self.let_go
+
+    def let_go(self) -> None:
+        """Remove the active runs of a store that is closed; nothing more is recorded of them."""
+        live_runs.forget(lambda run: getattr(run, "recorder", None) is self)
 
     @once
     def deferred(self) -> Deferred:

@@ -1,16 +1,16 @@
-"""Starting a run: request, validation, capture and writing, in this order."""
+"""Starting a run: validation, capture and writing, in this order."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from runstore import background, current
-from runstore.config import IfDone, checked_if_done
+from runstore.config import checked_if_done
 from runstore.errors import ConflictError, RunstoreError, UsageError, shown
 from runstore.inflight import take_in
 from runstore.model import arguments
@@ -18,13 +18,13 @@ from runstore.model import reference as names
 from runstore.model.facts import Facts
 from runstore.model.status import Status
 from runstore.model.values import check_text
-from runstore.named_tuples import NamedTuple
 from runstore.reading.names import run_name, run_named
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun
 from runstore.recording.execution import StartedRun
-from runstore.recording.readiness import CAPTURE, STARTING, be_ready
+from runstore.recording.readiness import CAPTURE, be_ready
 from runstore.recording.recorder import Recorder
+from runstore.recording.request import StartRequest, check_command
 from runstore.storage.backend import Backend
 from runstore.storage.database import NewRun, now_micros
 from runstore.storage.rows import from_micros
@@ -40,30 +40,6 @@ if TYPE_CHECKING:
 NAME = "name"
 
 
-class StartRequest(NamedTuple):
-    """A request to start a run; see `Store.start` for each field.
-
-    The uid is set if the start is tried in several places, which must not make several runs.
-    """
-
-    experiment_name: str
-    params: Any = None
-    notes: str | None = None
-    capture: bool = True
-    parent: Any = None
-    cli: str | None = None
-    argv: Any = None
-    full_store: bool = False
-    live: bool = False
-    if_done: IfDone = "run"
-    is_told_by_params: bool = False
-    is_other_process: bool = False
-    tags: Any = None
-    seed: Any = None
-    name: str | None = None
-    uid: str | None = None
-
-
 def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
     """Start a run; see `Store.start`.
 
@@ -72,7 +48,6 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
         asked: The request.
         store: Its `Store`, for the run's attribute.
     """
-    be_ready(STARTING)
     name = names.check_experiment_name(asked.experiment_name)
     sets, tags = _sets_of(asked), tags_of(asked)
     notes, cli = check_text(asked.notes, "notes"), check_text(asked.cli, "cli")
@@ -203,16 +178,6 @@ def _capture_later(
         background.do_later(Capture(backend.database, uid, facts, where, code))
     except (OSError, ImportError) as error:  # no descriptors, or the interpreter is ending
         warn(f"Facts about the run {uid} could not be read: {error}")
-
-
-def check_command(argv: object) -> None:
-    """Check that the arguments of a command are a sequence.
-
-    Raises:
-        UsageError: They are not.
-    """
-    if argv is not None and not isinstance(argv, Iterable):
-        raise arguments.refused(argv, "argv", "a list of texts", ["python", "train.py"])
 
 
 def _quick_facts(backend: Backend, asked: StartRequest) -> tuple[Surroundings | None, Facts]:

@@ -59,6 +59,7 @@ class Backend:
         open_store: Opens the `Store` in a folder, as `Store.open` does.
         take_lines: Imports a file of lines that a run's program left in the spool.
         show_changes: Called after each transaction that wrote to the database; must not raise.
+        let_go: Called before the store is closed: removes the runs that this process executes.
         maker: Creates the database of a store that may be missing; None if that is not allowed.
         is_fresh: Whether it was created here, and no run has started in it yet.
 
@@ -84,6 +85,7 @@ class Backend:
         self.spool = Spool(path, lambda: not self.is_in_place)
         self.open_store: Callable[..., Any] = _open_nothing
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
+        self.let_go: Callable[[], None] = _nothing_to_let_go
         self._parts: dict[Callable[[Backend], Any], Any] = {}
         self.maker: Callable[[], Database] | None = None
         self.is_fresh = False
@@ -280,6 +282,10 @@ def _show_nothing(_backend: Backend) -> None:
 def _open_nothing(path: Path, **_options: bool) -> Any:
     """Raise an error: no `Store` is attached to this backend."""
     raise no_store(path)
+
+
+def _nothing_to_let_go() -> None:
+    """Do nothing: this process executes no runs of this store."""
 
 
 def _leave_lines(_backend: Backend, _path: Path, _run: Run) -> None:

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
 from runstore import current
-from runstore.recording.readiness import OUTPUT, be_ready
+from runstore.recording.readiness import OUTPUT, UnloadableError, be_ready
 
 if TYPE_CHECKING:
     import logging
@@ -464,7 +464,7 @@ class KeptOutput:
         try:
             be_ready(OUTPUT)
             keeper = self._new_keeper()
-        except (OSError, ImportError):  # no descriptors, or the interpreter is ending
+        except (UnloadableError, ImportError):
             return None
         finally:
             self._is_beginning = False

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
+from runstore.config import author_named
 from runstore.errors import ConflictError, NotFoundError, UsageError
 from runstore.lasting import LastingStore
 from runstore.maintenance.edits import Done, checked_tags, edit_runs, trash_runs, undo_operation
 from runstore.model.display.short_names import short_name
 from runstore.model.run import Run
 from runstore.named_tuples import NamedTuple
-from runstore.reading.names import author_named
 from runstore.store import Store
 
 _PATIENCE_S = 5.0  # while another program writes

@@ -1,0 +1,44 @@
+"""The request to start a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from runstore.config import IfDone
+from runstore.model import arguments
+from runstore.named_tuples import NamedTuple
+
+
+class StartRequest(NamedTuple):
+    """A request to start a run; see `Store.start` for each field.
+
+    The uid is set if the start is tried in several places, which must not make several runs.
+    """
+
+    experiment_name: str
+    params: Any = None
+    notes: str | None = None
+    capture: bool = True
+    parent: Any = None
+    cli: str | None = None
+    argv: Any = None
+    full_store: bool = False
+    live: bool = False
+    if_done: IfDone = "run"
+    is_told_by_params: bool = False
+    is_other_process: bool = False
+    tags: Any = None
+    seed: Any = None
+    name: str | None = None
+    uid: str | None = None
+
+
+def check_command(argv: object) -> None:
+    """Check that the arguments of a command are a sequence.
+
+    Raises:
+        UsageError: They are not.
+    """
+    if argv is not None and not isinstance(argv, Iterable):
+        raise arguments.refused(argv, "argv", "a list of texts", ["python", "train.py"])
