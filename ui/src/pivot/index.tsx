@@ -11,7 +11,7 @@ import { FilterLine } from "../filter/line";
 import { setQuery, word } from "../state/address";
 import { columnOf, metricKey } from "../state/columns";
 import { filter } from "../state/order";
-import { conditionsOf } from "../state/query-text";
+import { conditionsOf, splitFields } from "../state/query-text";
 import { store } from "../state/store";
 import { PivotTable, type PivotAnswer } from "./table";
 import "../compare/tools.css";
@@ -25,18 +25,6 @@ const directionWord = word("direction");
 
 /** All matching runs are read for each table: not more often than somebody looks. */
 const AFTER_CHANGES = { everyMs: 10_000, isAffected: () => true };
-
-/** Names with commas between, as the server reads them: a comma within quotes belongs to a name. */
-function splitFields(text: string): string[] {
-  const parts = [""];
-  let isQuoted = false;
-  for (const sign of text) {
-    if (sign === '"') isQuoted = !isQuoted;
-    if (sign === "," && !isQuoted) parts.push("");
-    else parts[parts.length - 1] += sign;
-  }
-  return parts.map((part) => part.trim()).filter(Boolean);
-}
 
 export default function PivotView() {
   const { defaults, error } = useDefaults(filter.value);

@@ -29,13 +29,14 @@ export interface Order {
 export function orderOf(text: string): Order[] {
   const start = orderStart(text);
   if (start < 0) return [];
-  return splitOutsideQuotes(text.slice(start).replace(/^order\s+by\s+/i, "")).map((part) => {
+  return splitFields(text.slice(start).replace(/^order\s+by\s+/i, "")).map((part) => {
     const match = /^(.*?)(?:\s+(asc|desc))?\s*$/is.exec(part)!;
     return { field: match[1]!.trim(), descending: match[2]?.toLowerCase() === "desc" };
   });
 }
 
-function splitOutsideQuotes(text: string): string[] {
+/** Names with commas between, as the server reads them: a comma within quotes belongs to a name. */
+export function splitFields(text: string): string[] {
   const parts = [""];
   let quote = "";
   for (const sign of text) {
@@ -54,13 +55,6 @@ export function withOrder(text: string, order: Order[]): string {
   if (!order.length) return conditions;
   const parts = order.map(({ field, descending }) => field + (descending ? " desc" : ""));
   return `${conditions} order by ${parts.join(", ")}`.trim();
-}
-
-/** Return `text` with one more condition that has to hold. */
-export function withCondition(text: string, condition: string): string {
-  const conditions = conditionsOf(text);
-  const both = /\bor\b/i.test(conditions) ? `(${conditions}) and ${condition}` : `${conditions} and ${condition}`;
-  return withOrder(conditions ? both : condition, orderOf(text));
 }
 
 /** Write a text or number as the filter language does. */

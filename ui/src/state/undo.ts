@@ -1,5 +1,5 @@
 // Changes of runs, each of which can be undone.
-import { computed, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { ApiError, post } from "../api/client";
 import type { EditAnswer } from "../api/types";
 import { dismiss, showError, toast } from "./toasts";
@@ -15,7 +15,6 @@ interface Change {
 const AT_ONCE = 400_000;
 
 const changes = signal<Change[]>([]);
-export const canUndo = computed(() => changes.value.length > 0);
 
 type Touched = (uids: string[]) => void;
 const touchListeners = new Set<Touched>();

@@ -1,6 +1,6 @@
 // Colours of runs by the values of a column.
 import { colourOf, COLOURS } from "../../common/colour";
-import { placeOf, type Scale } from "./scale";
+import type { Scale } from "./scale";
 import { NO_CATEGORY } from "./values";
 
 /** Steps from low to high, each lighter than the one before; told apart by colour-blind people. */
@@ -10,7 +10,7 @@ const STEPS = 64;
 
 export type Rgb = readonly [number, number, number];
 
-export function rgbOf(text: string): Rgb {
+function rgbOf(text: string): Rgb {
   const hex = text.trim().replace("#", "");
   return [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)) as unknown as Rgb;
 }
@@ -21,10 +21,6 @@ function variable(name: string): string {
 
 function mixed(one: Rgb, other: Rgb, share: number): Rgb {
   return one.map((value, at) => Math.round(value + (other[at]! - value) * share)) as unknown as Rgb;
-}
-
-export function cssOf([red, green, blue]: Rgb): string {
-  return `rgb(${red} ${green} ${blue})`;
 }
 
 export interface Colouring {
@@ -84,9 +80,4 @@ export function colouring(
     of[place] = Number.isNaN(at) ? STEPS : Math.max(0, Math.min(STEPS - 1, Math.floor(at * STEPS)));
   }
   return { of, colours: [...stepsOf(theme), quiet], none: STEPS };
-}
-
-/** Where a number lies on the gradient of a legend, in percent. */
-export function legendPlace(scale: Scale, value: number): number {
-  return 100 * placeOf(scale, value);
 }

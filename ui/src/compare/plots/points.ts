@@ -85,13 +85,12 @@ export class PointIndex {
     private readonly points: Points,
     width: number,
     height: number,
-    mask: Uint8Array | null,
   ) {
     this.columns = Math.ceil(width / CELL) + 1;
     this.first = new Int32Array(this.columns * (Math.ceil(height / CELL) + 1)).fill(-1);
     this.next = new Int32Array(points.x.length).fill(-1);
     for (let place = 0; place < points.x.length; place++) {
-      if ((mask && !mask[place]) || Number.isNaN(points.x[place]!)) continue;
+      if (Number.isNaN(points.x[place]!)) continue;
       const cell = this.cellAt(points.x[place]!, points.y[place]!);
       this.next[place] = this.first[cell]!;
       this.first[cell] = place;

@@ -206,7 +206,7 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
   const draw = (context: CanvasRenderingContext2D, size: Size, ratio: number): void => {
     const at = layoutOf(size, xs, ys);
     const points = pointsOf(values, xs, ys, at);
-    index.current = { points, find: new PointIndex(points, size.width, size.height, null), at };
+    index.current = { points, find: new PointIndex(points, size.width, size.height), at };
     describe(context.canvas, at, xs, ys);
     drawAxes(context, size, at, xs, ys, x, y);
     const drawing = { points, colours: paint.colours };
