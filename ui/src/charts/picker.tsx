@@ -1,6 +1,6 @@
 // Choose the metrics that are charted, among those of the runs that are shown.
-import { useEffect, useState } from "preact/hooks";
-import { get, isAbort } from "../api/client";
+import { useState } from "preact/hooks";
+import { useAnswer, useRested } from "../api/answer";
 import { formatCount, plural } from "../common/values";
 import { ASKED_AT_ONCE, type KeysAnswer, type MetricInfo } from "./metrics";
 import type { Board } from "./runs";
@@ -8,33 +8,14 @@ import { chooseMetrics, chosenMetrics } from "./settings";
 
 const MOST = 200;
 
-function useFound(board: Board, search: string): KeysAnswer | "failed" | null {
-  const [found, setFound] = useState<KeysAnswer | "failed" | null>(null);
-  const uids = board.considered.value;
-  useEffect(() => {
-    const running = new AbortController();
-    const timer = setTimeout(
-      () => {
-        const query = { runs: uids.slice(0, ASKED_AT_ONCE).join(","), search, limit: MOST };
-        get<KeysAnswer>("series/keys", query, running.signal).then(
-          setFound,
-          (error: unknown) => isAbort(error) || setFound("failed"),
-        );
-      },
-      search ? 120 : 0,
-    );
-    return () => {
-      clearTimeout(timer);
-      running.abort();
-    };
-  }, [search, uids]);
-  return found;
-}
-
 export function MetricPicker({ board, shown }: { board: Board; shown: () => string[] }) {
   const [search, setSearch] = useState("");
-  const answer = useFound(board, search);
-  const found = answer === "failed" ? null : answer;
+  const { answer, error } = useAnswer<KeysAnswer>("series/keys", {
+    runs: board.considered.value.slice(0, ASKED_AT_ONCE).join(","),
+    search: useRested(search),
+    limit: MOST,
+  });
+  const found = error ? null : answer;
   const names = shown();
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const known = new Map(found?.keys.map((info) => [info.key, info]));
@@ -66,7 +47,7 @@ export function MetricPicker({ board, shown }: { board: Board; shown: () => stri
       </div>
       <p class="picker-count" role="status">
         {found === null
-          ? answer === "failed"
+          ? error
             ? "The metrics could not be listed: the server did not answer."
             : "Searching…"
           : more > 0

@@ -1,9 +1,6 @@
 // What the compare view shows: chosen runs, or those of a filter. All of it is in the address.
 import { computed } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
-import { get, isAbort, type Query } from "../api/client";
-import { onRunsChanged } from "../api/live";
-import type { RunsChanged } from "../api/types";
+import type { Freshness } from "../api/answer";
 import { list, word } from "../state/address";
 import { filter } from "../state/order";
 import { rowByUid } from "../state/rows";
@@ -46,65 +43,6 @@ export interface Comparison {
   total: number;
   differences: Difference[];
   unknown: Gap[];
-}
-
-export interface Answered<T> {
-  answer: T | null;
-  error: unknown;
-  isWaiting: boolean;
-  retry: () => void;
-}
-
-/** Ask again when runs have changed, at most so often. */
-export interface Freshness {
-  everyMs: number;
-  isAffected: (event: RunsChanged) => boolean;
-}
-
-/** Ask the server whenever the question changes; the answer before stays until the next is there. */
-export function useAnswer<T>(path: string | null, query: Query, fresh?: Freshness): Answered<T> {
-  const [answer, setAnswer] = useState<T | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [isWaiting, setWaiting] = useState(path !== null);
-  const [round, setRound] = useState(0);
-  const key = JSON.stringify(query);
-  useEffect(() => {
-    if (path === null) {
-      setAnswer(null);
-      return undefined;
-    }
-    const running = new AbortController();
-    setWaiting(true);
-    get<T>(path, query, running.signal).then(
-      (found) => {
-        setAnswer(found);
-        setError(null);
-        setWaiting(false);
-      },
-      (reason: unknown) => {
-        if (isAbort(reason)) return;
-        setError(reason);
-        setWaiting(false);
-      },
-    );
-    return () => running.abort();
-  }, [path, key, round]);
-  useEffect(() => {
-    if (!fresh) return undefined;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = onRunsChanged((event) => {
-      if (timer !== undefined || !fresh.isAffected(event)) return;
-      timer = setTimeout(() => {
-        timer = undefined;
-        setRound((now) => now + 1);
-      }, fresh.everyMs);
-    });
-    return () => {
-      clearTimeout(timer);
-      stop();
-    };
-  }, [fresh]);
-  return { answer, error, isWaiting, retry: () => setRound((now) => now + 1) };
 }
 
 /** One of the compared runs has changed. */

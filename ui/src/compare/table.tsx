@@ -1,5 +1,6 @@
 // Runs beside each other: a column for each, a line for each difference.
 import { useEffect, useState } from "preact/hooks";
+import { useAnswer } from "../api/answer";
 import { joinNames } from "../api/client";
 import type { Cell } from "../api/types";
 import { colourVariable } from "../common/colour";
@@ -11,7 +12,7 @@ import { visibleText } from "../run/visible";
 import { list, setList, setQuery, word } from "../state/address";
 import { rowByUid, rowsByUid, rowsVersion } from "../state/rows";
 import { hovered } from "../state/selection";
-import { type Comparison, type Difference, type Gap, type NamedRun, runs, useAnswer, whenComparedChange } from "./state";
+import { type Comparison, type Difference, type Gap, type NamedRun, runs, whenComparedChange } from "./state";
 
 const SECTIONS = [
   "status", "params", "code", "packages", "environment", "inputs", "command", "metrics", "artifacts", "tags", "notes",
@@ -37,7 +38,7 @@ export default function CompareTable() {
     search: search.value,
     sections: sections.value.join(","),
     limit: shown,
-  }, whenComparedChange);
+  }, { fresh: whenComparedChange });
   useEffect(() => {
     void rowsByUid(runs.value).catch(() => undefined); // the table names the runs without them, too
   }, [runs.value]);

@@ -1,11 +1,12 @@
 // Why two runs have different results: what differs, the likeliest cause first.
+import { useAnswer } from "../api/answer";
 import { ErrorMessage } from "../common/message";
 import { formatNumber, numberOf, plural } from "../common/values";
 import { visibleText } from "../run/visible";
 import { setQuery, word } from "../state/address";
 import type { Cell } from "../api/types";
 import { PairChoice } from "./pair";
-import { type Gap, type NamedRun, pair, useAnswer } from "./state";
+import { type Gap, type NamedRun, pair } from "./state";
 import { metricKey } from "../state/columns";
 import { ColumnChoice } from "./plots/column-choice";
 

@@ -1,7 +1,6 @@
 // All experiments: how many runs, of which status, when the last one began, and the best one.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, isAbort } from "../api/client";
-import { onRunsChanged } from "../api/live";
+import { useAnswer, useRested } from "../api/answer";
 import type { Cell, ColumnsAnswer, ExperimentInfo, Status } from "../api/types";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
@@ -38,7 +37,7 @@ interface Answer {
 }
 
 const STATUSES: Status[] = ["running", "live", "queued", "complete", "error", "interrupted", "lost", "pruned"];
-const CHANGED_MS = 1000;
+const AFTER_CHANGES = { everyMs: 1000, isAffected: () => true };
 const TYPED_MS = 250;
 /** Lines drawn at once; more come by a button. */
 const DRAWN = 200;
@@ -64,36 +63,8 @@ function valueOf(one: Experiment): number {
 }
 
 export default function ExperimentsView() {
-  const [answer, setAnswer] = useState<Answer | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  useEffect(() => {
-    let running = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const load = () => {
-      running.abort();
-      running = new AbortController();
-      const query = { metric: metric.value, direction: direction.value };
-      get<Answer>("experiments", query, running.signal).then(
-        (found) => {
-          setAnswer(found);
-          setError(null);
-        },
-        (reason: unknown) => isAbort(reason) || setError(reason),
-      );
-    };
-    load();
-    const stop = onRunsChanged(() => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        load();
-      }, CHANGED_MS);
-    });
-    return () => {
-      stop();
-      clearTimeout(timer);
-      running.abort();
-    };
-  }, [metric.value, direction.value]);
+  const query = { metric: metric.value, direction: direction.value };
+  const { answer, error } = useAnswer<Answer>("experiments", query, { fresh: AFTER_CHANGES });
   if (error && !answer) return <ErrorMessage error={error} />;
   if (!answer) return <div class="loading" role="status" aria-label="Loading" />;
   if (!answer.experiments.length) {
@@ -181,24 +152,14 @@ function wantedText(wanted: Wanted | null, isChosen: boolean): string {
 /** The metric that the best runs are the best by, with names to choose from. */
 function MetricInput() {
   const [typed, setTyped] = useState(metric.value);
-  const [names, setNames] = useState<string[]>([]);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     if (document.activeElement !== input.current) setTyped(metric.value);
   }, [metric.value]);
-  useEffect(() => {
-    const running = new AbortController();
-    const timer = setTimeout(() => {
-      get<ColumnsAnswer>("columns", { search: `metrics. ${typed}`, limit: 50 }, running.signal).then(
-        (answer) => setNames(answer.columns.filter(({ kind }) => kind === "metric").map(({ name }) => keyOf(name))),
-        () => undefined, // the names are an offer; any can be typed
-      );
-    }, TYPED_MS);
-    return () => {
-      clearTimeout(timer);
-      running.abort();
-    };
-  }, [typed]);
+  const search = `metrics. ${useRested(typed, TYPED_MS)}`;
+  // The names are an offer; any can be typed.
+  const offered = useAnswer<ColumnsAnswer>("columns", { search, limit: 50 }).answer?.columns ?? [];
+  const names = offered.filter(({ kind }) => kind === "metric").map(({ name }) => keyOf(name));
   const choose = (text: string) => {
     setTyped(text);
     setQuery({ metric: text.trim(), direction: null, sort: sort.value.includes("best") ? null : sort.value });

@@ -1,4 +1,5 @@
 // A pivot table: the mean of repeated runs by what rows and columns differ in.
+import { useAnswer } from "../api/answer";
 import { CopyAs, copyText, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
 import { EmptyMessage, ErrorMessage } from "../common/message";
@@ -6,7 +7,6 @@ import { MenuButton, MenuItem } from "../common/popover";
 import { plural } from "../common/values";
 import { ColumnChoice, columnTitle } from "../compare/plots/column-choice";
 import { useDefaults } from "../compare/plots/defaults";
-import { useAnswer } from "../compare/state";
 import { FilterLine } from "../filter/line";
 import { setQuery, word } from "../state/address";
 import { columnOf, metricKey } from "../state/columns";
@@ -159,7 +159,7 @@ function Table({ asked }: { asked: Asked }) {
     metric: metricText(metric),
     several: severalWord.value,
     direction: directionWord.value,
-  }, AFTER_CHANGES);
+  }, { fresh: AFTER_CHANGES });
   if (error) return <ErrorMessage error={error} retry={retry} />;
   if (!answer) return <div class="loading" role="status" aria-label="Loading" />;
   return (

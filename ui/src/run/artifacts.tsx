@@ -1,11 +1,11 @@
 // Files of a run: a list, and a look at one of them.
+import { useAnswer } from "../api/answer";
 import { endpoint } from "../api/client";
 import { Icon } from "../common/icons";
 import { Ago } from "../common/time";
 import { formatBytes, plural } from "../common/values";
 import { href, path as here, setQuery, word } from "../state/address";
 import type { PartProps } from "./index";
-import { useAnswer } from "./loading";
 import { LookAt } from "./look";
 import type { ArtifactInfo } from "./types";
 import { ofFile, ofRun } from "./types";
@@ -32,8 +32,8 @@ export function Artifacts({ run, around, version }: PartProps) {
   const listed = useAnswer<{ artifacts: ArtifactInfo[]; inputs: InputInfo[] }>(
     ofRun(run.uid, "artifacts"),
     {},
-    version,
-  ).value;
+    { version },
+  ).answer;
   const saved = listed?.artifacts ?? run.artifacts;
   // Media have a part of their own; other files come first here.
   const artifacts = [...saved.filter((one) => !isMedium(one)), ...saved.filter(isMedium)];

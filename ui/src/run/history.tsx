@@ -1,8 +1,8 @@
 // Edits of a run: who changed what, and when.
+import { useAnswer } from "../api/answer";
 import { Ago } from "../common/time";
 import { ErrorMessage } from "../common/message";
 import type { PartProps } from "./index";
-import { useAnswer } from "./loading";
 import { ofRun } from "./types";
 import type { RunEvent } from "./types";
 import { visibleText } from "./visible";
@@ -10,10 +10,10 @@ import { visibleText } from "./visible";
 const LONGEST = 300;
 
 export function History({ run, version }: PartProps) {
-  const { value, error } = useAnswer<{ events: RunEvent[] }>(ofRun(run.uid, "events"), {}, version);
-  if (error && !value) return <ErrorMessage error={error} />;
-  if (!value) return <div class="loading" role="status" aria-label="Loading" />;
-  if (!value.events.length) {
+  const { answer, error } = useAnswer<{ events: RunEvent[] }>(ofRun(run.uid, "events"), {}, { version });
+  if (error && !answer) return <ErrorMessage error={error} />;
+  if (!answer) return <div class="loading" role="status" aria-label="Loading" />;
+  if (!answer.events.length) {
     return <p class="soft">No edits yet. Changes to tags, notes and names are listed here.</p>;
   }
   return (
@@ -29,7 +29,7 @@ export function History({ run, version }: PartProps) {
           </tr>
         </thead>
         <tbody>
-          {[...value.events].reverse().map((event, place) => (
+          {[...answer.events].reverse().map((event, place) => (
             <tr key={place}>
               <td>
                 <Ago at={event.at} />

@@ -1,5 +1,6 @@
 // One run: what it was given, what came out, and what is known of it.
 import { useEffect } from "preact/hooks";
+import { useAnswer } from "../api/answer";
 import { ApiError } from "../api/client";
 import { ErrorMessage } from "../common/message";
 import { href, path, word } from "../state/address";
@@ -8,7 +9,7 @@ import { Code } from "./code";
 import { Environment } from "./environment";
 import { RunHead } from "./head";
 import { History } from "./history";
-import { useAnswer, useVersion } from "./loading";
+import { useVersion } from "./loading";
 import { Media } from "./media";
 import { Metrics } from "./metrics";
 import { Output } from "./output";
@@ -54,11 +55,11 @@ function countOf(run: RunRecord, key: string): number | null {
 export default function RunView() {
   const name = decodeURIComponent(path.value.slice("/runs/".length));
   const first = useAnswer<RunRecord>(ofRun(name));
-  const uid = first.value?.uid ?? null;
+  const uid = first.answer?.uid ?? null;
   const { version, id } = useVersion(uid);
-  const now = useAnswer<RunRecord>(uid === null ? null : ofRun(uid), {}, version);
-  const around = useAnswer<Around>(uid === null ? null : ofRun(uid, "around"), {}, version).value;
-  const run = now.value ?? first.value;
+  const now = useAnswer<RunRecord>(uid === null ? null : ofRun(uid), {}, { version });
+  const around = useAnswer<Around>(uid === null ? null : ofRun(uid, "around"), {}, { version }).answer;
+  const run = now.answer ?? first.answer;
   useEffect(() => {
     const before = document.title;
     if (run) document.title = `${run.reference} · runstore`;

@@ -1,41 +1,18 @@
 // What is loaded of a run, read again when the run changes.
 import { useEffect, useState } from "preact/hooks";
-import { get, isAbort, type Query } from "../api/client";
+import { isAbort } from "../api/client";
 import { onPoints, onRunsChanged } from "../api/live";
 import { rowsByUid } from "../state/rows";
 import { onTouched } from "../state/undo";
 
-export interface Loaded<T> {
-  value: T | null;
+interface LoadedText {
+  value: string | null;
   error: unknown;
 }
 
-/** Return what an endpoint answers; while `version` grows it is asked again, and the old answer stays. */
-export function useAnswer<T>(path: string | null, query: Query = {}, version = 0): Loaded<T> {
-  const [state, setState] = useState<Loaded<T> & { path: string | null }>({
-    value: null,
-    error: null,
-    path: null,
-  });
-  const words = JSON.stringify(query);
-  useEffect(() => {
-    if (path === null) return undefined;
-    const running = new AbortController();
-    get<T>(path, query, running.signal).then(
-      (value) => setState({ value, error: null, path: path + words }),
-      (error: unknown) => {
-        if (!isAbort(error)) setState((before) => ({ ...before, error, path: path + words }));
-      },
-    );
-    return () => running.abort();
-  }, [path, words, version]);
-  // The answer to another question is none to this one.
-  return path !== null && state.path === path + words ? state : { value: null, error: null };
-}
-
 /** Return a text, not JSON, that the server has; at most its first bytes, if so many are given. */
-export function useText(address: string | null, most?: number): Loaded<string> {
-  const [state, setState] = useState<Loaded<string>>({ value: null, error: null });
+export function useText(address: string | null, most?: number): LoadedText {
+  const [state, setState] = useState<LoadedText>({ value: null, error: null });
   useEffect(() => {
     setState({ value: null, error: null });
     if (address === null) return undefined;

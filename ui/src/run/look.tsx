@@ -1,6 +1,7 @@
 // A look at a file. What it holds is drawn by us or by a sandbox; it never becomes part of the page.
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
+import { useAnswer } from "../api/answer";
 import { endpoint } from "../api/client";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
@@ -8,7 +9,6 @@ import { ErrorMessage } from "../common/message";
 import { openStore, program } from "../common/program";
 import { formatBytes, formatCell, formatCount, numberOf, plural } from "../common/values";
 import { setQuery } from "../state/address";
-import { useAnswer } from "./loading";
 import { Markdown } from "./markdown";
 import { visibleText } from "./visible";
 import type { ArtifactInfo, Look } from "./types";
@@ -16,7 +16,9 @@ import { ofFile } from "./types";
 
 /** What one sees of a file; `file.digest` says when to look again. */
 export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
-  const look = useAnswer<Look>(ofFile(uid, "looks", file.path), {}, Number.parseInt(file.digest.slice(0, 8), 16));
+  const look = useAnswer<Look>(ofFile(uid, "looks", file.path), {}, {
+    version: Number.parseInt(file.digest.slice(0, 8), 16),
+  });
   const contents = endpoint(ofFile(uid, "artifacts", file.path));
   return (
     <section class="look card" aria-label={`Preview of ${visibleText(file.path)}`}>
@@ -44,13 +46,13 @@ export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
         </span>
       </div>
       <p class="soft look-facts">
-        {formatBytes(file.size_bytes)} · {look.value?.media_type ?? file.media_type}
-        {look.value && look.value.media_type !== file.media_type && <> (it says {file.media_type})</>} ·{" "}
+        {formatBytes(file.size_bytes)} · {look.answer?.media_type ?? file.media_type}
+        {look.answer && look.answer.media_type !== file.media_type && <> (it says {file.media_type})</>} ·{" "}
         <code title={`SHA-256 ${file.digest}`}>{file.digest.slice(0, 12)}</code>
       </p>
       {look.error ? <ErrorMessage error={look.error} /> : null}
-      {!look.value && !look.error && <div class="loading" role="status" aria-label="Loading" />}
-      {look.value && <Contents look={look.value} uid={uid} file={file} address={contents} />}
+      {!look.answer && !look.error && <div class="loading" role="status" aria-label="Loading" />}
+      {look.answer && <Contents look={look.answer} uid={uid} file={file} address={contents} />}
     </section>
   );
 }

@@ -1,11 +1,12 @@
 // Texts, images and histograms that a run logged, step by step.
 import { useState } from "preact/hooks";
+import { useAnswer } from "../api/answer";
 import { endpoint } from "../api/client";
 import { ErrorMessage } from "../common/message";
 import { formatCount, formatNumber } from "../common/values";
 import { word, setQuery } from "../state/address";
 import type { PartProps } from "./index";
-import { useAnswer, useText } from "./loading";
+import { useText } from "./loading";
 import { ofFile, ofRun } from "./types";
 import { visibleText } from "./visible";
 
@@ -22,10 +23,10 @@ const PER_STEP = 24;
 const LONGEST = 200_000;
 
 export function Media({ run, version }: PartProps) {
-  const { value, error } = useAnswer<{ media: Series[] }>(ofRun(run.uid, "media"), {}, version);
-  if (error && !value) return <ErrorMessage error={error} />;
-  if (!value) return <div class="loading" role="status" aria-label="Loading" />;
-  if (!value.media.length) {
+  const { answer, error } = useAnswer<{ media: Series[] }>(ofRun(run.uid, "media"), {}, { version });
+  if (error && !answer) return <ErrorMessage error={error} />;
+  if (!answer) return <div class="loading" role="status" aria-label="Loading" />;
+  if (!answer.media.length) {
     return (
       <p class="soft">
         This run logged no media. In a program: <code>run.log_image("samples", image, step=10)</code>
@@ -34,7 +35,7 @@ export function Media({ run, version }: PartProps) {
   }
   return (
     <div class="media">
-      {value.media.slice(0, DRAWN).map((series) => (
+      {answer.media.slice(0, DRAWN).map((series) => (
         <SeriesView key={`${series.kind}/${series.key}`} series={series} uid={run.uid} />
       ))}
     </div>

@@ -1,11 +1,11 @@
 // Parameters as a tree of typed values, by set.
 import { useMemo, useState } from "preact/hooks";
+import { useAnswer } from "../api/answer";
 import { copyText } from "../common/copy";
 import { Icon } from "../common/icons";
 import { plural } from "../common/values";
 import { setQuery, word } from "../state/address";
 import type { PartProps } from "./index";
-import { useAnswer } from "./loading";
 import type { ParamRow, ParamSet, RunRecord, ShortRun } from "./types";
 import { ofRun } from "./types";
 import { visibleText } from "./visible";
@@ -82,8 +82,8 @@ function fullKey(set: ParamSet, sets: ParamSet[], key: string): string {
 }
 
 export function ParamTree({ run, version, filter = "", against = null, isShort = false }: ParamTreeProps) {
-  const mine = useAnswer<{ sets: ParamSet[] }>(ofRun(run.uid, "params"), {}, version).value;
-  const theirs = useAnswer<{ sets: ParamSet[] }>(against && ofRun(against.uid, "params")).value;
+  const mine = useAnswer<{ sets: ParamSet[] }>(ofRun(run.uid, "params"), {}, { version }).answer;
+  const theirs = useAnswer<{ sets: ParamSet[] }>(against && ofRun(against.uid, "params")).answer;
   const others = useMemo(() => (against && theirs ? valuesOf(theirs.sets) : null), [against, theirs]);
   if (!mine || (against && !theirs)) return <div class="loading" role="status" aria-label="Loading" />;
   const { sets } = mine;

@@ -1,11 +1,12 @@
 // The code of two runs: the files that differ, and the lines of one of them.
 import { useEffect } from "preact/hooks";
+import { useAnswer } from "../../api/answer";
 import { ErrorMessage } from "../../common/message";
 import { plural } from "../../common/values";
 import { setQuery, word } from "../../state/address";
 import { visibleText } from "../../run/visible";
 import { PairChoice } from "../pair";
-import { type NamedRun, pair, useAnswer } from "../state";
+import { type NamedRun, pair } from "../state";
 import { DiffView } from "./diff";
 
 export interface ChangedFile {

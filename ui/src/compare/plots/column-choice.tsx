@@ -1,6 +1,6 @@
 // Choose one column among any number; of a metric also which of its values.
-import { useEffect, useRef, useState } from "preact/hooks";
-import { get, isAbort } from "../../api/client";
+import { useRef, useState } from "preact/hooks";
+import { useAnswer, useRested } from "../../api/answer";
 import type { ColumnInfo, ColumnsAnswer } from "../../api/types";
 import { closePopover, MenuButton, MenuItem } from "../../common/popover";
 import { plural } from "../../common/values";
@@ -17,27 +17,6 @@ export function columnTitle(name: string): string {
   return detail ? `${title} (${detail})` : title;
 }
 
-function useColumns(search: string): { columns: ColumnInfo[] | null; total: number } {
-  const [answer, setAnswer] = useState<ColumnsAnswer | null>(null);
-  useEffect(() => {
-    const running = new AbortController();
-    const timer = setTimeout(
-      () => {
-        get<ColumnsAnswer>("columns", { search, limit: SHOWN }, running.signal).then(
-          setAnswer,
-          (error: unknown) => isAbort(error) || setAnswer({ total: 0, columns: [] }),
-        );
-      },
-      search ? 120 : 0,
-    );
-    return () => {
-      clearTimeout(timer);
-      running.abort();
-    };
-  }, [search]);
-  return { columns: answer?.columns ?? null, total: answer?.total ?? 0 };
-}
-
 interface ListProps {
   value: string;
   none: string | null;
@@ -49,7 +28,10 @@ function ColumnList({ value, none, onlyMetrics, onChoose }: ListProps) {
   const [search, setSearch] = useState("");
   const current = value ? columnOf(value).metric : null;
   const [of, setOf] = useState<string>(current?.of ?? "last");
-  const { columns, total } = useColumns(onlyMetrics ? `metrics. ${search}`.trim() : search);
+  const words = useRested(onlyMetrics ? `metrics. ${search}`.trim() : search);
+  const { answer, error } = useAnswer<ColumnsAnswer>("columns", { search: words, limit: SHOWN });
+  const columns = error ? [] : answer?.columns;
+  const total = answer?.total ?? 0;
   const shown = columns?.filter((one) => !onlyMetrics || one.kind === "metric");
   const choose = (info: ColumnInfo): void => {
     const { metric } = columnOf(info.name);
@@ -107,7 +89,7 @@ function ColumnList({ value, none, onlyMetrics, onChoose }: ListProps) {
         ))}
       </div>
       <p class="picker-count" role="status">
-        {columns === null
+        {!columns
           ? "Searching…"
           : !shown?.length
             ? "No column has this name."

@@ -1,7 +1,7 @@
 // Columns of values of many runs, as the server packs them, kept while the view is open.
 import { useEffect, useState } from "preact/hooks";
+import { useFresh } from "../../api/answer";
 import { getBytes, isAbort, joinNames } from "../../api/client";
-import { onRunsChanged } from "../../api/live";
 
 export type ValueKind = "number" | "time" | "category";
 /** The place of a category where a run has none. */
@@ -72,7 +72,9 @@ function sameRuns(one: Values, other: Values): boolean {
   return one.ids.every((id, place) => id === other.ids[place]);
 }
 
-export interface Asked {
+const AFTER_CHANGES = { everyMs: 2000, isAffected: () => true };
+
+interface Asked {
   values: Values | null;
   error: unknown;
   isWaiting: boolean;
@@ -122,18 +124,7 @@ export function useValues(filter: string, names: string[]): Asked {
     );
     return () => running.abort();
   }, [filter, key, round]);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = onRunsChanged(() => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        setRound((now) => now + 1);
-      }, 2000);
-    });
-    return () => {
-      clearTimeout(timer);
-      stop();
-    };
-  }, []);
-  return { values, error, isWaiting, retry: () => setRound((now) => now + 1) };
+  const retry = () => setRound((now) => now + 1);
+  useFresh(AFTER_CHANGES, retry);
+  return { values, error, isWaiting, retry };
 }
