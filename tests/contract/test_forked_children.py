@@ -1,5 +1,6 @@
 """Children that were forked go on after their parent, and keep nothing of it."""
 
+import gc
 import os
 import threading
 from contextlib import closing
@@ -67,6 +68,24 @@ def test_what_a_child_writes_after_its_parent_was_killed_is_kept(location):
         assert run.tags == {"parent": "1", "child0": "1", "child1": "1", "child2": "1"}
         assert sorted(run.artifacts) == ["file0", "file1", "file2"]
         assert run.metrics["a"].count == 3
+
+
+@pytest.mark.folder_only
+def test_a_child_inherits_no_connection_of_a_thread_that_has_ended(location):
+    """It would write to the log that its parent removes, and damage the database."""
+    gc.disable()
+    try:
+        with Store.open(location) as store:
+            thread = threading.Thread(target=store.start("thread", capture=False).finish)
+            thread.start()
+            thread.join()
+            log = location / "runstore.db-wal"
+            assert log.exists()
+
+            with closing(Steps()):
+                assert not log.exists()  # the last connection removes it
+    finally:
+        gc.enable()
 
 
 def _parent_of_a_writer(location):

@@ -223,6 +223,12 @@ class _Handle:
             return False
         return True
 
+    def __del__(self) -> None:
+        # A connection and its cache of statements refer to each other: until the next garbage
+        # collection it would stay open, no handle would lead to it, and a fork would inherit it.
+        if self.is_taken():
+            self.raw.__del__()
+
 
 class _Own(ThreadState):
     """State of a thread.
