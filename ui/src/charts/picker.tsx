@@ -1,6 +1,7 @@
 // Choose the metrics that are charted, among those of the runs that are shown.
 import { useState } from "preact/hooks";
 import { useAnswer, useRested } from "../api/answer";
+import { matcher } from "../common/find";
 import { formatCount, plural } from "../common/values";
 import { ASKED_AT_ONCE, type KeysAnswer, type MetricInfo } from "./metrics";
 import type { Board } from "./runs";
@@ -17,11 +18,10 @@ export function MetricPicker({ board, shown }: { board: Board; shown: () => stri
   });
   const found = error ? null : answer;
   const names = shown();
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const known = new Map(found?.keys.map((info) => [info.key, info]));
   // What is charted stands at the top, even if none of these runs has it.
   const chosen = names
-    .filter((key) => words.every((word) => key.toLowerCase().includes(word)))
+    .filter(matcher(search))
     .map((key) => known.get(key) ?? { key, runs: 0, points: 0 });
   const others = (found?.keys ?? []).filter((info) => !names.includes(info.key));
   const more = (found?.total ?? 0) - (found?.keys.length ?? 0);

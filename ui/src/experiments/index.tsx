@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { useAnswer, useRested } from "../api/answer";
 import type { Cell, ColumnsAnswer, ExperimentInfo, Status } from "../api/types";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
+import { FindInput, findText, matcher } from "../common/find";
 import { Icon } from "../common/icons";
 import { EmptyMessage, ErrorMessage } from "../common/message";
 import { openStore, program } from "../common/program";
@@ -42,7 +43,6 @@ const TYPED_MS = 250;
 /** Lines drawn at once; more come by a button. */
 const DRAWN = 200;
 
-const findText = word("find");
 const metric = word("metric");
 const direction = word("direction");
 const sort = word("sort");
@@ -109,15 +109,7 @@ function Tools({ answer, error }: { answer: Answer; error: unknown }) {
   const wanted = answer.metric;
   return (
     <div class="part-tools">
-      <input
-        id="filter"
-        class="input"
-        type="search"
-        placeholder="Filter experiments"
-        aria-label="Filter experiments"
-        value={findText.value}
-        onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
-      />
+      <FindInput placeholder="Filter experiments" />
       <MetricInput />
       {metric.value && (
         <label class="direction">
@@ -196,10 +188,8 @@ function keyOf(column: string): string {
 
 function Table({ answer }: { answer: Answer }) {
   const [most, setMost] = useState(DRAWN);
-  const words = findText.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const fitting = answer.experiments.filter((one) =>
-    words.every((text) => one.name.toLowerCase().includes(text)),
-  );
+  const fits = matcher(findText.value);
+  const fitting = answer.experiments.filter((one) => fits(one.name));
   const isDown = sort.value.startsWith("-");
   const compare = SORTS[sort.value.replace("-", "")];
   if (compare) fitting.sort((one, other) => (isDown ? -compare(one, other) : compare(one, other)));

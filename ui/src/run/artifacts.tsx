@@ -1,17 +1,17 @@
 // Files of a run: a list, and a look at one of them.
 import { useAnswer } from "../api/answer";
 import { endpoint } from "../api/client";
+import { FindInput, findText, matcher } from "../common/find";
 import { Icon } from "../common/icons";
 import { Ago } from "../common/time";
 import { formatBytes, plural } from "../common/values";
-import { href, path as here, setQuery, word } from "../state/address";
+import { href, path as here, word } from "../state/address";
 import type { PartProps } from "./index";
 import { LookAt } from "./look";
 import type { ArtifactInfo } from "./types";
 import { ofFile, ofRun } from "./types";
 import { visibleText } from "./visible";
 
-const filterText = word("find");
 const chosen = word("file");
 const DRAWN = 500;
 
@@ -37,10 +37,8 @@ export function Artifacts({ run, around, version }: PartProps) {
   const saved = listed?.artifacts ?? run.artifacts;
   // Media have a part of their own; other files come first here.
   const artifacts = [...saved.filter((one) => !isMedium(one)), ...saved.filter(isMedium)];
-  const words = filterText.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const fitting = artifacts.filter((one) =>
-    words.every((text) => `${one.path} ${one.media_type}`.toLowerCase().includes(text)),
-  );
+  const fits = matcher(findText.value);
+  const fitting = artifacts.filter((one) => fits(`${one.path} ${one.media_type}`));
   const open = artifacts.find((one) => one.path === chosen.value);
   const total = artifacts.reduce((sum, one) => sum + one.size_bytes, 0);
   const inputs = listed?.inputs ?? [];
@@ -55,15 +53,7 @@ export function Artifacts({ run, around, version }: PartProps) {
     <div class={open ? "files has-look" : "files"}>
       <div class="files-list">
         <div class="part-tools">
-          <input
-            id="filter"
-            class="input"
-            type="search"
-            placeholder="Filter files"
-            aria-label="Filter files"
-            value={filterText.value}
-            onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
-          />
+          <FindInput placeholder="Filter files" />
           <span class="soft">
             {plural(fitting.length, "file")}, {formatBytes(total)}
           </span>
@@ -88,7 +78,7 @@ export function Artifacts({ run, around, version }: PartProps) {
 
 function FileRow({ file, uid, isOpen }: { file: ArtifactInfo; uid: string; isOpen: boolean }) {
   const query: Record<string, string> = { tab: "files", file: file.path };
-  if (filterText.value) query.find = filterText.value;
+  if (findText.value) query.find = findText.value;
   return (
     <li class={isOpen ? "open" : undefined}>
       <a href={href(here.value, query)} aria-current={isOpen ? "true" : undefined} dir="auto">

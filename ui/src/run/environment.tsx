@@ -1,13 +1,12 @@
 // Where a run was executed: machine, Python, packages, and what is not known of it.
+import { FindInput, findText, matcher } from "../common/find";
 import { formatBytes, formatCell, plural } from "../common/values";
 import type { Cell } from "../api/types";
 import { endpoint } from "../api/client";
-import { setQuery, word } from "../state/address";
 import type { PartProps } from "./index";
 import { useText } from "./loading";
 import { ofRun } from "./types";
 
-const filterText = word("find");
 const DRAWN = 1000;
 const TITLES: Record<string, string> = {
   host: "Machine",
@@ -25,8 +24,7 @@ function groupOf(name: string): string {
 }
 
 export function Environment({ run }: PartProps) {
-  const words = filterText.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const fits = (text: string) => words.every((one) => text.toLowerCase().includes(one));
+  const fits = matcher(findText.value);
   const groups = new Map<string, [string, Cell][]>();
   for (const [name, value] of Object.entries(run.facts)) {
     const group = groupOf(name);
@@ -37,15 +35,7 @@ export function Environment({ run }: PartProps) {
   return (
     <>
       <div class="part-tools">
-        <input
-          id="filter"
-          class="input"
-          type="search"
-          placeholder="Filter facts and packages"
-          aria-label="Filter facts and packages"
-          value={filterText.value}
-          onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
-        />
+        <FindInput placeholder="Filter facts and packages" />
       </div>
       <div class="columns">
         <div>
@@ -84,7 +74,7 @@ export function Environment({ run }: PartProps) {
             </section>
           )}
           {!groups.size && !unknown.length && (
-            <p class="soft">{words.length ? "No fact matches." : "No facts about the machine were recorded."}</p>
+            <p class="soft">{findText.value.trim() ? "No fact matches." : "No facts about the machine were recorded."}</p>
           )}
         </div>
         <Packages uid={run.uid} has={run.documents.includes("packages")} fits={fits} />

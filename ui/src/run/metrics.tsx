@@ -1,18 +1,20 @@
 // Metrics: the numbers of each series, and its course.
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { FindInput, findText, matcher } from "../common/find";
 import { formatCell, formatCount, plural } from "../common/values";
 import { Sparkline, wantSparklines } from "../grid/sparklines";
-import { setQuery, word } from "../state/address";
+import { setQuery } from "../state/address";
 import { showError } from "../state/toasts";
 import type { PartProps } from "./index";
 import type { Metric, RunRecord } from "./types";
 import { metricName } from "./types";
 import { visibleText } from "./visible";
 
-const filterText = word("find");
 const DRAWN = 300;
 const SHORT = 10;
+/** Columns; the first three are those of an overview. */
+const NUMBERS = ["Last", "Min", "Max", "Mean", "First", "Points", "Last step"];
 
 export function Metrics({ run, id }: PartProps) {
   if (!run.metrics.length) {
@@ -25,17 +27,9 @@ export function Metrics({ run, id }: PartProps) {
   return (
     <>
       <div class="part-tools">
-        <input
-          id="filter"
-          class="input"
-          type="search"
-          placeholder="Filter metrics"
-          aria-label="Filter metrics"
-          value={filterText.value}
-          onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
-        />
+        <FindInput placeholder="Filter metrics" />
       </div>
-      <MetricTable run={run} id={id} filter={filterText.value} />
+      <MetricTable run={run} id={id} filter={findText.value} />
       <MetricCharts uid={run.uid} />
     </>
   );
@@ -78,10 +72,8 @@ interface MetricTableProps {
 }
 
 export function MetricTable({ run, id, filter = "", isShort = false }: MetricTableProps) {
-  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-  const all = run.metrics.filter((metric) =>
-    words.every((one) => metricName(metric).toLowerCase().includes(one)),
-  );
+  const fits = matcher(filter);
+  const all = run.metrics.filter((metric) => fits(metricName(metric)));
   const metrics = all.slice(0, isShort ? SHORT : DRAWN);
   // A sparkline is that of the run itself or of its first set.
   const keys = metrics.map((metric) => metric.key);
@@ -98,31 +90,11 @@ export function MetricTable({ run, id, filter = "", isShort = false }: MetricTab
             <tr>
               <th scope="col">Metric</th>
               <th scope="col">Curve</th>
-              <th scope="col" class="number">
-                Last
-              </th>
-              <th scope="col" class="number">
-                Min
-              </th>
-              <th scope="col" class="number">
-                Max
-              </th>
-              {!isShort && (
-                <>
-                  <th scope="col" class="number">
-                    Mean
-                  </th>
-                  <th scope="col" class="number">
-                    First
-                  </th>
-                  <th scope="col" class="number">
-                    Points
-                  </th>
-                  <th scope="col" class="number">
-                    Last step
-                  </th>
-                </>
-              )}
+              {(isShort ? NUMBERS.slice(0, 3) : NUMBERS).map((title) => (
+                <th key={title} scope="col" class="number">
+                  {title}
+                </th>
+              ))}
             </tr>
           </thead>
           <tbody>

@@ -2,6 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { useAnswer } from "../api/answer";
 import { copyText } from "../common/copy";
+import { FindInput, findText, matcher } from "../common/find";
 import { Icon } from "../common/icons";
 import { plural } from "../common/values";
 import { setQuery, word } from "../state/address";
@@ -10,7 +11,6 @@ import type { ParamRow, ParamSet, RunRecord, ShortRun } from "./types";
 import { ofRun } from "./types";
 import { visibleText } from "./visible";
 
-const filterText = word("find");
 const differences = word("diff");
 /** Rows drawn at once; a page with more is slow, and nobody reads them. */
 const DRAWN = 1500;
@@ -25,15 +25,7 @@ export function Params({ run, around, version }: PartProps) {
   return (
     <div class="params">
       <div class="part-tools">
-        <input
-          id="filter"
-          class="input"
-          type="search"
-          placeholder="Filter keys and values"
-          aria-label="Filter parameters"
-          value={filterText.value}
-          onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
-        />
+        <FindInput placeholder="Filter keys and values" label="Filter parameters" />
         {previous && (
           <label class="check">
             <input
@@ -48,7 +40,7 @@ export function Params({ run, around, version }: PartProps) {
       <ParamTree
         run={run}
         version={version}
-        filter={filterText.value}
+        filter={findText.value}
         against={differences.value === "1" ? previous : null}
       />
     </div>
@@ -180,15 +172,14 @@ function SetTree({ set, sets, filter, others, isShort }: SetTreeProps) {
   const closed = changed ?? new Set(others || filter ? [] : inLine.keys());
   const setClosed = (next: Set<string>) => setChanged(next);
   const [isWhole, setWhole] = useState(false);
-  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const hasWords = matcher(filter);
   const fits = (row: ParamRow) => {
     if (others) {
       if (row.size) return false; // a head is there for what is in it
       const other = others.get(fullKey(set, sets, row.key));
       if (other && other.type === row.type && other.text === row.text && other.size === row.size) return false;
     }
-    const text = `${row.key} ${row.text}`.toLowerCase();
-    return words.every((one) => text.includes(one));
+    return hasWords(`${row.key} ${row.text}`);
   };
   const all = shownRows(set, fits, closed);
   const most = isShort && !isWhole ? SHORT : DRAWN;
