@@ -3,20 +3,17 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { joinNames } from "../../api/client";
 import { ErrorMessage } from "../../common/message";
 import { MenuButton, MenuItem } from "../../common/popover";
-import { go, list, setQuery, word } from "../../state/address";
-import { uidsOf } from "../../state/rows";
-import { showError } from "../../state/toasts";
-import { theme } from "../../state/theme";
-import { brushesOf, clearBrushes, maskOf, placesOf, type Range, rangeBetween, rangeOf, setBrush } from "./brush";
+import { list, setQuery, word } from "../../state/address";
+import { clearBrushes, placesOf, type Range, rangeBetween, setBrush } from "./brush";
 import { Canvas, inkNow, type Size } from "./canvas";
 import { Chosen } from "./chosen";
 import { ColumnChoice, columnTitle } from "./column-choice";
 import { useDefaults } from "./defaults";
+import { isLogAxis, openRun, spotOf, toggleLog, useDrawing } from "./drawing";
 import { Legend, RunLegend } from "./legend";
 import { drawLines, type Lines, nearestLine } from "./lines";
-import { colouring } from "./palette";
 import { canBeLog, type Scale, scaleOf } from "./scale";
-import { cut, isLogAxis, NoRuns, toggleLog, useUids } from "./scatter";
+import { cut, NoRuns } from "./scatter";
 import { Tip } from "./tip";
 import { useValues, type ValueColumn, type Values } from "./values";
 
@@ -115,26 +112,7 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
     [values, key],
   );
   const foot = footOf(scales);
-  const logColour = isLog(colour);
-  const cs = useMemo(
-    () => (colour ? scaleOf(values.columns.get(colour)!, { isLog: logColour, jitter: 0, ids }) : null),
-    [values, colour, logColour],
-  );
-  const uids = useUids(areChosen && !colour ? ids : null);
-  const shownTheme = theme.value;
-  const paint = useMemo(() => colouring(cs, values.count, shownTheme, uids), [cs, values, shownTheme, uids]);
-  const texts = brushesOf(axes);
-  const brushKey = JSON.stringify([...texts]);
-  const ranges = useMemo(() => {
-    const found: [ValueColumn, Range][] = [];
-    for (const [name, text] of texts) {
-      const column = values.columns.get(name)!;
-      const range = rangeOf(column, text);
-      if (range) found.push([column, range]);
-    }
-    return found;
-  }, [values, brushKey]);
-  const mask = useMemo(() => maskOf(values.count, ranges), [ranges]);
+  const { colours, uids, paint, ranges, mask } = useDrawing(values, axes, colour, areChosen);
 
   const draw = (context: CanvasRenderingContext2D, size: Size, ratio: number): void => {
     const bottom = size.height - foot;
@@ -153,25 +131,13 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
     drawScales(context, bottom, lines.x, scales, ranges);
   };
 
-  const spot = (event: PointerEvent): [number, number] => {
-    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
   const axisAt = (px: number, py: number): number => {
     const now = drawn.current;
     if (!now || py < HEAD - 6) return -1;
     return now.lines.x.findIndex((x) => Math.abs(x - px) <= 12);
   };
-  const open = async (place: number): Promise<void> => {
-    try {
-      const [uid] = await uidsOf([ids[place]!]);
-      if (uid) go(`/runs/${uid}`);
-    } catch (error) {
-      showError(error);
-    }
-  };
   const move = (event: PointerEvent): void => {
-    const [px, py] = spot(event);
+    const [px, py] = spotOf(event);
     if (drag) {
       setDrag({ ...drag, to: py });
       return;
@@ -196,7 +162,7 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
       const at = hover ? order.indexOf(hover.place) : step > 0 ? -1 : 0;
       const place = order[(at + step + order.length) % order.length]!;
       setHover({ place, x: now.lines.x.at(-1)!, y: now.lines.y.at(-1)![place]! });
-    } else if (event.key === "Enter" && hover) void open(hover.place);
+    } else if (event.key === "Enter" && hover) void openRun(ids[hover.place]!);
     else if (event.key === "Escape" && (mask || hover)) {
       setHover(null);
       clearBrushes();
@@ -207,7 +173,7 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
     <>
       <div class="plot-line">
         <Chosen values={values} mask={mask} ranges={ranges} />
-        {uids ? <RunLegend uids={uids} /> : <Legend scale={cs} />}
+        {uids ? <RunLegend uids={uids} /> : <Legend scale={colours} />}
       </div>
       <div class="plot-scroll">
         <div class="plot-wide" style={{ minWidth: `${Math.max(320, axes.length * NARROWEST)}px` }}>
@@ -224,7 +190,7 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
                 if (!drag) setHover(null);
               },
               onPointerDown: (event) => {
-                const [px, py] = spot(event);
+                const [px, py] = spotOf(event);
                 const axis = event.button === 0 ? axisAt(px, py) : -1;
                 if (axis < 0 || (event.target as Element).closest("button")) return;
                 event.currentTarget.setPointerCapture(event.pointerId);
@@ -234,8 +200,8 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
               onPointerUp: (event) => {
                 if (drag) {
                   setDrag(null);
-                  finish(drag.axis, drag.from, spot(event)[1], drawn.current!.size.height);
-                } else if (hover && !(event.target as Element).closest("button")) void open(hover.place);
+                  finish(drag.axis, drag.from, spotOf(event)[1], drawn.current!.size.height);
+                } else if (hover && !(event.target as Element).closest("button")) void openRun(ids[hover.place]!);
               },
               onPointerCancel: () => setDrag(null),
             }}

@@ -1,47 +1,23 @@
 // One column against another, a point for each run.
 import { useMemo, useRef, useState } from "preact/hooks";
-import { joinNames, splitNames } from "../../api/client";
 import { EmptyMessage, ErrorMessage } from "../../common/message";
-import { go, setQuery, word } from "../../state/address";
-import { rowOf, rowsVersion, uidsOf } from "../../state/rows";
-import { showError } from "../../state/toasts";
-import { theme } from "../../state/theme";
-import { brushesOf, clearBrushes, maskOf, placesOf, type Range, rangeBetween, rangeOf, setBrush } from "./brush";
+import { setQuery, word } from "../../state/address";
+import { clearBrushes, placesOf, type Range, rangeBetween, setBrush } from "./brush";
 import { Canvas, inkNow, type Size } from "./canvas";
 import { Chosen } from "./chosen";
 import { ColumnChoice, columnTitle } from "./column-choice";
 import { useDefaults } from "./defaults";
+import { isLogAxis, openRun, spotOf, toggleLog, useDrawing } from "./drawing";
 import { Legend, RunLegend } from "./legend";
-import { colouring } from "./palette";
 import { drawPoints, PointIndex, type Points } from "./points";
-import { canBeLog, isBestLog, type Scale, scaleOf } from "./scale";
+import { canBeLog, type Scale, scaleOf } from "./scale";
 import { Tip } from "./tip";
 import { useValues, type ValueColumn, type Values } from "./values";
 
 const xWord = word("x");
 const yWord = word("y");
 const colourWord = word("colour");
-const logWord = word("log");
-
-const linearWord = word("linear");
-
-/** Say whether an axis is logarithmic: as somebody chose, or else as its values are read best. */
-export function isLogAxis(column: ValueColumn | undefined): boolean {
-  if (!column || !canBeLog(column)) return false;
-  if (splitNames(logWord.value).includes(column.name)) return true;
-  return isBestLog(column) && !splitNames(linearWord.value).includes(column.name);
-}
-
-export function toggleLog(column: ValueColumn): void {
-  const now = isLogAxis(column);
-  const without = (text: string): string[] => splitNames(text).filter((name) => name !== column.name);
-  const [logs, linears] = [without(logWord.value), without(linearWord.value)];
-  if (!now && !isBestLog(column)) logs.push(column.name);
-  if (now && isBestLog(column)) linears.push(column.name);
-  setQuery({ log: joinNames(logs), linear: joinNames(linears) }, { replace: true });
-}
-
-export function LogSwitch({ name, column }: { name: string; column: ValueColumn | undefined }) {
+function LogSwitch({ name, column }: { name: string; column: ValueColumn | undefined }) {
   return (
     <label class="check log-switch">
       <input
@@ -178,28 +154,10 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
   const index = useRef<{ points: Points; find: PointIndex; at: Layout } | null>(null);
   const logX = isLogAxis(values.columns.get(x));
   const logY = isLogAxis(values.columns.get(y));
-  const logColour = isLogAxis(values.columns.get(colour));
   const { ids } = values;
   const xs = useMemo(() => scaleOf(values.columns.get(x)!, { isLog: logX, jitter: 0.5, ids }), [values, x, logX]);
   const ys = useMemo(() => scaleOf(values.columns.get(y)!, { isLog: logY, jitter: 0.5, ids }), [values, y, logY]);
-  const cs = useMemo(
-    () => (colour ? scaleOf(values.columns.get(colour)!, { isLog: logColour, jitter: 0, ids }) : null),
-    [values, colour, logColour],
-  );
-  const uids = useUids(areChosen && !colour ? ids : null);
-  const shownTheme = theme.value;
-  const paint = useMemo(() => colouring(cs, values.count, shownTheme, uids), [cs, values, shownTheme, uids]);
-  const texts = brushesOf([x, y]);
-  const ranges = useMemo(() => {
-    const found: [ValueColumn, Range][] = [];
-    for (const [name, text] of texts) {
-      const column = values.columns.get(name)!;
-      const range = rangeOf(column, text);
-      if (range) found.push([column, range]);
-    }
-    return found;
-  }, [values, x, y, texts.get(x), texts.get(y)]);
-  const mask = useMemo(() => maskOf(values.count, ranges), [ranges]);
+  const { colours, uids, paint, ranges, mask } = useDrawing(values, [x, y], colour, areChosen);
   const xRange = ranges.find(([column]) => column.name === x)?.[1];
   const yRange = ranges.find(([column]) => column.name === y)?.[1];
 
@@ -229,18 +187,6 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
     }
   };
 
-  const spot = (event: PointerEvent): [number, number] => {
-    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
-  const open = async (place: number): Promise<void> => {
-    try {
-      const [uid] = await uidsOf([ids[place]!]);
-      if (uid) go(`/runs/${uid}`);
-    } catch (error) {
-      showError(error);
-    }
-  };
   const finish = (from: [number, number], to: [number, number]): void => {
     const { at } = index.current!;
     const along = (px: number): number => (px - at.left) / (at.right - at.left);
@@ -254,7 +200,7 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
     if (step) {
       const now = hover < 0 ? (step > 0 ? -1 : 0) : byX.indexOf(hover);
       setHover(byX[(now + step + byX.length) % byX.length]!);
-    } else if (event.key === "Enter" && hover >= 0) void open(hover);
+    } else if (event.key === "Enter" && hover >= 0) void openRun(ids[hover]!);
     else if (event.key === "Escape" && (mask || hover >= 0)) {
       setHover(-1);
       clearBrushes();
@@ -266,7 +212,7 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
     <>
       <div class="plot-line">
         <Chosen values={values} mask={mask} ranges={ranges} />
-        {uids ? <RunLegend uids={uids} /> : <Legend scale={cs} />}
+        {uids ? <RunLegend uids={uids} /> : <Legend scale={colours} />}
       </div>
       <Canvas
         label={label}
@@ -275,7 +221,7 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
         handlers={{
           onKeyDown,
           onPointerMove: (event) => {
-            const [px, py] = spot(event);
+            const [px, py] = spotOf(event);
             if (drag) setDrag([drag[0], drag[1], px, py]);
             else setHover(index.current?.find.nearest(px, py) ?? -1);
           },
@@ -284,16 +230,16 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
           },
           onPointerDown: (event) => {
             if (event.button !== 0) return;
-            const [px, py] = spot(event);
+            const [px, py] = spotOf(event);
             event.currentTarget.setPointerCapture(event.pointerId);
             setDrag([px, py, px, py]);
           },
           onPointerUp: (event) => {
             if (!drag) return;
-            const [px, py] = spot(event);
+            const [px, py] = spotOf(event);
             setDrag(null);
             if (Math.hypot(px - drag[0], py - drag[1]) > 5) finish([drag[0], drag[1]], [px, py]);
-            else if (hover >= 0) void open(hover);
+            else if (hover >= 0) void openRun(ids[hover]!);
             else if (mask) clearBrushes();
           },
           onPointerCancel: () => setDrag(null),
@@ -340,12 +286,6 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
 function orderBy(scale: Scale): number[] {
   const places = Array.from(scale.places.keys());
   return places.sort((one, other) => (scale.places[one] || -1) - (scale.places[other] || -1));
-}
-
-/** Return the uid of each run, for few runs; null until they are known. */
-export function useUids(ids: Uint32Array | null): (string | undefined)[] | null {
-  void rowsVersion.value;
-  return useMemo(() => (ids && ids.length <= 100 ? Array.from(ids, (id) => rowOf(id)?.uid) : null), [ids, rowsVersion.value]);
 }
 
 function drawAxes(context: CanvasRenderingContext2D, size: Size, at: Layout, xs: Scale, ys: Scale, x: string, y: string): void {
