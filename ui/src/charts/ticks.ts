@@ -82,7 +82,7 @@ export function linearTicks(least: number, most: number, count: number): number[
   return multiples(from - step * 1e-9, to + step * 1e-9, step);
 }
 
-export function niceStep(least: number): number {
+function niceStep(least: number): number {
   if (!(least > 0)) return 1;
   const unit = 10 ** Math.floor(Math.log10(least));
   const part = [1, 2, 5, 10].find((one) => one * unit >= least * (1 - 1e-9)) ?? 10;

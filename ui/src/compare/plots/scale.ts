@@ -1,4 +1,5 @@
 // From values to places between 0 and 1, and back; with ticks that people read.
+import { linearTicks, logTicks, timeStep, timeTicks } from "../../charts/ticks";
 import { formatNumber } from "../../common/values";
 import { visibleText } from "../../run/visible";
 import { NO_CATEGORY, type ValueColumn } from "./values";
@@ -160,55 +161,15 @@ function discreteTicks(scale: Pick<Scale, "isLog" | "low" | "high">, numbers: nu
   return ticks;
 }
 
-function numberTicks(scale: Pick<Scale, "column" | "isLog" | "low" | "high">, most: number): Tick[] {
-  const at = (value: number, text: string): Tick => ({ at: placeOf(scale, value), text });
-  if (scale.column.kind === "time") return timeTicks(scale.low, scale.high, most).map(([value, text]) => at(value, text));
-  if (scale.isLog) {
-    const decades = Math.log10(scale.high / scale.low);
-    if (decades >= 1) return logTicks(scale.low, scale.high, most).map((value) => at(value, formatNumber(value)));
+function numberTicks({ column, isLog, low, high }: Omit<Scale, "ticks">, most: number): Tick[] {
+  const count = Math.max(1, most);
+  const at = (value: number, text: string): Tick => ({ at: placeOf({ isLog, low, high }, value), text });
+  if (column.kind === "time") {
+    const step = Math.max(1, timeStep(low, high, count));
+    return timeTicks(low, high, step).map((value) => at(value, formatMoment(value, step)));
   }
-  const step = niceStep((scale.high - scale.low) / Math.max(1, most));
-  const ticks: Tick[] = [];
-  for (let n = Math.ceil(scale.low / step); n * step <= scale.high; n++) {
-    const value = Number((n * step).toPrecision(12));
-    ticks.push(at(value, formatNumber(value)));
-  }
-  return ticks;
-}
-
-function niceStep(rough: number): number {
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const digit = rough / power;
-  return (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10) * power;
-}
-
-function logTicks(low: number, high: number, most: number): number[] {
-  const first = Math.floor(Math.log10(low));
-  const last = Math.ceil(Math.log10(high));
-  const decades = last - first;
-  const stride = Math.max(1, Math.ceil(decades / Math.max(1, most)));
-  const digits = decades * 3 <= most ? [1, 2, 5] : decades * 2 <= most ? [1, 3] : [1];
-  const values: number[] = [];
-  for (let power = first; power <= last; power += stride) {
-    for (const digit of stride === 1 ? digits : [1]) {
-      const value = Number((digit * 10 ** power).toPrecision(6));
-      if (value >= low && value <= high) values.push(value);
-    }
-  }
-  return values;
-}
-
-const STEPS_S = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
-
-function timeTicks(low: number, high: number, most: number): [number, string][] {
-  const rough = (high - low) / Math.max(1, most);
-  const step = STEPS_S.find((one) => one >= rough) ?? niceStep(rough / 31536000) * 31536000;
-  const zone = new Date(low * 1000).getTimezoneOffset() * 60;
-  const ticks: [number, string][] = [];
-  for (let value = Math.ceil((low - zone) / step) * step + zone; value <= high; value += step) {
-    ticks.push([value, formatMoment(value, step)]);
-  }
-  return ticks;
+  const values = isLog ? logTicks(low, high, count) : linearTicks(low, high, count);
+  return values.map((value) => at(value, formatNumber(value)));
 }
 
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
