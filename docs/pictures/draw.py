@@ -1,13 +1,16 @@
 """Draw the terminal pictures of the docs: python docs/pictures/draw.py [PICTURE…].
 
-The pictures are those of `PICTURES`, `top` and `plot-file`, a file drawn by `runstore plot`.
+The pictures are those of `PICTURES`, `top`, and `plot-file` and `plot-diverged`, which are files
+drawn by `runstore plot`.
 """
 
+import math
 import os
 import pty
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import draw_top
@@ -15,6 +18,8 @@ from digits_project import RUNSTORE, digits_project
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
+
+from runstore import Store
 
 HERE = Path(__file__).parent
 COLUMNS = 110
@@ -75,8 +80,21 @@ def draw_file(folder):
     subprocess.run([*RUNSTORE, "plot", *loss, *to], cwd=folder, check=True)
 
 
+def draw_diverged():
+    """Draw runs of which one diverged with `runstore plot`."""
+    with tempfile.TemporaryDirectory() as folder:
+        with Store.open(Path(folder) / ".runstore") as store:
+            for rate, diverges in ((1, False), (3, False), (9, True)):
+                with store.start("wide", params={"lr": rate}, capture=False) as run:
+                    for step in range(60):
+                        growth = math.exp(step - 25) if diverges else 0
+                        run.log(loss=2.3 * math.exp(-rate * step / 60) + growth)
+        to = ("-o", str(HERE / "plot-diverged.png"), "--width", "900", "--height", "360")
+        subprocess.run([*RUNSTORE, "plot", "wide", *to], cwd=folder, check=True)
+
+
 if __name__ == "__main__":
-    known = [*PICTURES, "plot-file", "top"]
+    known = [*PICTURES, "plot-file", "plot-diverged", "top"]
     if unknown := set(sys.argv[1:]) - set(known):
         sys.exit(f"Unknown pictures: {', '.join(unknown)}. Known: {', '.join(known)}.")
     wanted = sys.argv[1:] or known
@@ -86,5 +104,7 @@ if __name__ == "__main__":
                 draw(picture, command, project)
         if "plot-file" in wanted:
             draw_file(project)
+        if "plot-diverged" in wanted:
+            draw_diverged()
         if "top" in wanted:
             draw_top.draw(project)

@@ -116,6 +116,69 @@ def test_following_ends_with_the_run(folder):
     assert BRAILLE.search(shown)
 
 
+# Runs that diverged
+
+
+@pytest.fixture
+def diverged(tmp_path):
+    """Three runs, of which the newest diverged after its first points."""
+    with store_at(tmp_path / ".runstore") as store:
+        for rate in (0.1, 0.2, 100):
+            with store.start("fit", params={"lr": rate}, capture=False) as run:
+                values = [2.0 - rate * step / 10 for step in range(10)]
+                run.log_points("loss", [2.0, *(3.0**place for place in range(26))] * (rate > 1))
+                run.log_points("loss", values * (rate < 1))
+    return tmp_path
+
+
+def test_a_run_that_diverged_leaves_the_axis(diverged):
+    shown = runstore("plot", "fit", "-m", "loss", cwd=diverged).stdout.splitlines()
+    whole = runstore("plot", "fit", "-m", "loss", "--full-y", cwd=diverged).stdout
+
+    assert "^" in shown[2]
+    remark = "fit#3 lr=100 leaves the axis of loss (up to 8.473e+11); --full-y or --log-y shows"
+    assert remark in " ".join(shown)
+    assert "e+11" in whole
+    assert not {"^", "leaves"} & {*whole, *whole.split()}
+
+
+@pytest.mark.parametrize("option", ["--log-y", "--json"])
+def test_axes_and_outputs_that_show_all_points_have_no_remark(diverged, option):
+    ended = runstore("plot", "fit", "-m", "loss", option, cwd=diverged)
+
+    assert "leaves the axis" not in ended.stdout + ended.stderr
+
+
+def test_lines_below_an_axis_leave_it_downwards(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for scale in (1, 1, 1e6):
+            with store.start("fit", capture=False) as run:
+                run.log_points("reward", [-1 * scale, -2 * scale])
+                run.log_points("score", [-1 * scale, -3 * scale])
+
+    shown = runstore("plot", "fit", cwd=tmp_path).stdout
+
+    assert "v" in shown.split("└")[0].splitlines()[-2]
+    assert (
+        "fit#3 leaves the axis of reward (down to -2e+06) and score (down to -3e+06); --full-y"
+        in shown.replace("\n", " ")
+    )
+    assert "--log-y" not in shown
+
+
+def test_files_show_where_a_run_that_diverged_leaves_the_axis(diverged, monkeypatch):
+    saved = figures(monkeypatch)
+
+    ended = runstore("plot", "fit", "-m", "loss", "-o", "p.png", cwd=diverged)
+    runstore("plot", "fit", "-m", "loss", "-o", "p.html", cwd=diverged)
+
+    (axes,) = saved[0].axes
+    assert axes.get_ylim()[1] < 3
+    assert [line.get_marker() for line in axes.get_lines()].count("^") == 1
+    assert "fit#3 lr=100 leaves the axis of loss" in ended.stderr
+    assert "triangle-up" in (diverged / "p.html").read_text().rpartition("lr=0.1")[2]
+
+
 # Into files
 
 
@@ -150,7 +213,8 @@ def test_the_same_plot_is_the_same_picture(folder):
     assert first == second
 
 
-def test_remarks_in_a_picture_are_below_the_label_of_the_axis(folder, monkeypatch):
+def figures(monkeypatch):
+    """Return a list of the figures of matplotlib that are saved from now on."""
     from matplotlib.figure import Figure
 
     saved = []
@@ -160,6 +224,11 @@ def test_remarks_in_a_picture_are_below_the_label_of_the_axis(folder, monkeypatc
         "savefig",
         lambda figure, *a, **more: (saved.append(figure), save(figure, *a, **more)),
     )
+    return saved
+
+
+def test_remarks_in_a_picture_are_below_the_label_of_the_axis(folder, monkeypatch):
+    saved = figures(monkeypatch)
     with store_at(folder / ".runstore") as store, store.start("odd", capture=False) as run:
         run.log_points("loss", [math.nan, 0.5, *[math.inf] * 3, 0.2])
 

@@ -48,6 +48,20 @@ def test_marked_runs_are_drawn_over_each_other(store):
     asyncio.run(look())
 
 
+def test_a_chart_is_drawn_over_most_runs(store):
+    async def look():
+        async with shown(store, size=(100, 30)) as (app, pilot):
+            await pilot.press("space", "space", "space", "g")
+            await until(pilot, lambda: "y or l shows all of it" in screen(app))
+            assert "^" in screen(app)
+            await pilot.press("y")
+            await until(pilot, lambda: "1e+12" in screen(app) and "y or l" not in screen(app))
+
+    for loss in ((1, 2), (1, 3), (1, 1e12)):
+        record(store, loss=loss)
+    asyncio.run(look())
+
+
 def test_a_chart_follows_the_run_under_the_cursor(store):
     async def look():
         async with shown(store) as (app, pilot):

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from runstore import Store
+from runstore.model.display.limits import robust_limits
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
@@ -188,6 +189,50 @@ def test_a_spike_is_visible_at_every_zoom(address, visit):
 
     assert len(widths) > 5
     assert widths == sorted(widths, reverse=True)
+
+
+@pytest.fixture(scope="module")
+def diverged(serving, tmp_path_factory):
+    """Three runs, of which the last diverged."""
+    folder = tmp_path_factory.mktemp("diverged") / "store"
+    with Store.open(folder) as store:
+        for rate in (0.1, 0.2, 100):
+            run = store.start("fit", params={"lr": rate}, capture=False)
+            values = [2.0 - rate * step / 10 for step in range(10)]
+            run.log_points(
+                "loss", values if rate < 1 else [2.0, *(3.0**one for one in range(1, 26))]
+            )
+            run.finish()
+    return serving(folder, "--read-only")
+
+
+def test_an_axis_is_drawn_over_most_lines_or_all_of_them(diverged, look):
+    """The limits are those of `runstore plot`; a mark shows where the other line leaves them."""
+    page = look(diverged)
+    plot = chart(page)
+    expect(plot).not_to_have_attribute("data-leaving", "")
+    low, high = shown(plot, "y")
+    good = robust_limits([(1.82, 2.0), (1.91, 2.0), (2.0, 3.0**25)])
+
+    assert good is not None
+    assert low <= good[0] <= good[1] <= high < 3
+    assert plot.evaluate(PIXELS, [0, 1, high - 0.01, high])["opacity"] > 100
+    title = page.locator(".chart figcaption").first
+    expect(title).to_contain_text("outside: fit#3 lr=100 (up to 8.473e11)")
+
+    title.get_by_role("button", name="Show").click()
+    expect(title).to_contain_text("flat beside fit#3 lr=100")
+    assert shown(plot, "y")[1] > 3.0**25
+
+    title.get_by_role("button", name="Fit most").click()
+    expect(title).to_contain_text("outside")
+    assert shown(plot, "y") == (low, high)
+
+
+def test_plots_of_runs_have_diverged_ones_beside_their_axes(diverged, look):
+    page = look(diverged, "/compare?tab=scatter&x=params.lr&y=metrics.loss&colour=metrics.loss")
+
+    expect(page.locator(".legend")).to_contain_text("far above (1 run)")
 
 
 def test_hiding_or_adding_a_run_changes_no_other_line(address, look):

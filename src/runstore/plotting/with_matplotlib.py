@@ -51,6 +51,27 @@ def draw_line(
     )
 
 
+def mark_exit(axes: Any, x: Any, *, is_above: bool, place: int) -> None:
+    """Draw a triangle at the edge of the axes where a line leaves them.
+
+    Args:
+        axes: The `Axes`.
+        x: A number or a time.
+        is_above: Whether it leaves them at the top.
+        place: Of the line; see `draw_line`.
+    """
+    axes.plot(
+        [x],
+        [1 if is_above else 0],
+        transform=axes.get_xaxis_transform(),
+        color=f"C{place % 10}",
+        marker="^" if is_above else "v",
+        markersize=7,
+        clip_on=False,
+        zorder=3,
+    )
+
+
 def plain_text(text: str) -> str:
     """Return a text without TeX, which matplotlib reads between dollar signs."""
     return visible(text).replace("$", r"\$")

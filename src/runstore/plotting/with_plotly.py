@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 from runstore.errors import visible
@@ -40,6 +41,19 @@ def look(place: int, name: str, points: int) -> dict[str, Any]:
 def faint(style: dict[str, Any]) -> dict[str, Any]:
     """Return the look of the raw line behind a smoothed one."""
     return {**style, "opacity": FAINT, "showlegend": False, "hoverinfo": "skip"}
+
+
+def exit_marks(style: dict[str, Any], are_above: Sequence[bool]) -> dict[str, Any]:
+    """Return the look of triangles where a line leaves its axis.
+
+    Args:
+        style: The look of the line.
+        are_above: For each triangle, whether it is at the top.
+    """
+    symbols = ["triangle-up" if one else "triangle-down" for one in are_above]
+    marker = {"symbol": symbols, "size": 11, "color": style["line"]["color"]}
+    hidden = {"showlegend": False, "hoverinfo": "skip", "cliponaxis": False}
+    return {**style, **hidden, "mode": "markers", "marker": marker}
 
 
 def plain_text(text: str) -> str:

@@ -12,7 +12,7 @@ import { followPointer } from "./pointer";
 import { forgetMeanErrors, leftOutOf } from "./means";
 import type { Board } from "./runs";
 import { forgetErrors } from "./series";
-import { chooseMetrics, isGrouped, logX, logY, showFull, xAxis, zoom } from "./settings";
+import { chooseMetrics, isGrouped, logX, logY, showFull, toggle, wholeY, xAxis, zoom } from "./settings";
 import { LineTable, showTable } from "./table";
 import { ChartView } from "./view";
 
@@ -114,11 +114,41 @@ function Notes({ view }: { view: ChartView }) {
     }
     return texts.join("; ");
   });
-  return note.value ? (
-    <span class="chart-note" title={note.value}>
-      {note}
-    </span>
-  ) : null;
+  return (
+    <>
+      {note.value && (
+        <span class="chart-note" title={note.value}>
+          {note}
+        </span>
+      )}
+      <Leaving view={view} />
+    </>
+  );
+}
+
+/** The lines that leave the axis, or would flatten the others; and the other view of them. */
+function Leaving({ view }: { view: ChartView }) {
+  const leaving = view.leaving.value;
+  if (!leaving.length || logY.value) return null;
+  const names = leaving.map(({ line, far }) => `${line.name()} (${far > 0 ? "up" : "down"} to ${formatNumber(far)})`);
+  const all = names.join(", ");
+  const who = names.length === 1 ? all : plural(names.length, "line");
+  const isWhole = wholeY.value;
+  return (
+    <>
+      <span class="chart-note" title={`${isWhole ? "Flat beside" : "Outside of the axis"}: ${all}`}>
+        {isWhole ? `flat beside ${who}` : `outside: ${who}`}
+      </span>
+      <button
+        type="button"
+        class="link chart-whole"
+        title={isWhole ? "Draw the axis over most lines" : "Draw the axis over all lines"}
+        onClick={() => toggle("wholey", isWhole)}
+      >
+        {isWhole ? "Fit most" : "Show"}
+      </button>
+    </>
+  );
 }
 
 interface ActionsProps {

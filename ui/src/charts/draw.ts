@@ -41,6 +41,7 @@ export function drawShape(
   }
   drawDots(context, at, shape, strength);
   drawInfinite(context, at, shape, strength);
+  drawExits(context, at, shape.xs, shape.smooth ?? shape.ys, strength);
   context.globalAlpha = 1;
 }
 
@@ -163,25 +164,62 @@ function drawDots(context: CanvasRenderingContext2D, at: Projection, shape: Shap
   }
 }
 
+const TRIANGLE = 4.5;
+
 /** Triangles at the edges, where values are infinite. */
 function drawInfinite(context: CanvasRenderingContext2D, at: Projection, shape: Shape, strength: number): void {
   context.globalAlpha = strength;
-  const size = 4.5 * at.ratio;
   let drawn = -Infinity;
   for (const { x, isAbove } of shape.infinite) {
     const left = at.x(x);
-    if (left < at.left - size || left > at.left + at.width + size) continue;
     if (left - drawn < 1) continue; // on the one before
     drawn = left;
-    const edge = isAbove ? at.top + at.ratio : at.top + at.height - at.ratio;
-    const base = edge + (isAbove ? 1 : -1) * size * 1.6;
-    context.beginPath();
-    context.moveTo(left, edge);
-    context.lineTo(left - size, base);
-    context.lineTo(left + size, base);
-    context.closePath();
-    context.fill();
+    drawTriangle(context, at, left, isAbove);
   }
+}
+
+/** Triangles at the edges, where a line leaves an axis that is drawn over others. */
+function drawExits(
+  context: CanvasRenderingContext2D,
+  at: Projection,
+  xs: Float64Array,
+  ys: Float64Array,
+  strength: number,
+): void {
+  context.globalAlpha = strength;
+  let side = 0;
+  let drawn = -Infinity;
+  for (let place = 0; place < xs.length; place++) {
+    if (!Number.isFinite(ys[place])) continue;
+    const left = at.x(xs[place]!);
+    const y = at.y(ys[place]!);
+    const now = y < at.top - 1 ? 1 : y > at.top + at.height + 1 ? -1 : 0;
+    if (now !== 0 && now !== side && left - drawn >= 1) {
+      const before = place > 0 && side === 0 && Number.isFinite(ys[place - 1]) ? place - 1 : place;
+      drawn = crossing(at, left, y, at.x(xs[before]!), at.y(ys[before]!), now > 0);
+      drawTriangle(context, at, drawn, now > 0);
+    }
+    side = now;
+  }
+}
+
+/** Return where a line from the point before crosses an edge of the area. */
+function crossing(at: Projection, x: number, y: number, xBefore: number, yBefore: number, isAbove: boolean): number {
+  const edge = isAbove ? at.top : at.top + at.height;
+  return y === yBefore ? x : xBefore + ((edge - yBefore) / (y - yBefore)) * (x - xBefore);
+}
+
+function drawTriangle(context: CanvasRenderingContext2D, at: Projection, x: number, isAbove: boolean): void {
+  const size = TRIANGLE * at.ratio;
+  if (x < at.left - size || x > at.left + at.width + size) return;
+  const edge = isAbove ? at.top + at.ratio : at.top + at.height - at.ratio;
+  const base = edge + (isAbove ? 1 : -1) * size * 1.6;
+  context.beginPath();
+  context.moveTo(x, edge);
+  context.lineTo(x - size, base);
+  context.lineTo(x + size, base);
+  context.closePath();
+  context.fill();
 }
 
 /** A mean and the interval around it. */
@@ -233,6 +271,7 @@ export function drawMean(
     dash: look.dash.map((part) => part * at.ratio),
   };
   stroke(context, at, shape.x, shape.mean, pen);
+  drawExits(context, at, shape.x, shape.mean, strength);
   shape.mean.forEach((value, place) => {
     const isAlone = !Number.isFinite(shape.mean[place - 1]) && !Number.isFinite(shape.mean[place + 1]);
     if (!Number.isFinite(value) || !isAlone) return;

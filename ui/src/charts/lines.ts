@@ -2,10 +2,11 @@
 import { markOf } from "../common/colour";
 import { type MeanShape, drawMean, drawShape, type Look } from "./draw";
 import { placeOf, type Series } from "./decode";
+import type { Extent } from "./extent";
 import type { Projection } from "./plot";
 import { markId, nameOf } from "./runs";
 import {
-  blockAt, countOfNonPositive, type Extent, extentX, extentY, nearest, type Shape, shapeOf, valueAt,
+  blockAt, countOfNonPositive, extentX, extentY, nearest, type Shape, shapeOf, valueAt,
 } from "./shape";
 
 /** What a line shows near the cursor. */

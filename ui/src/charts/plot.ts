@@ -157,7 +157,7 @@ export class Plot {
     ) as [number, number, number, number];
     return {
       x: mapped(this.x, logX, left, left + width),
-      y: mapped(this.y, logY, top + height, top),
+      y: within(mapped(this.y, logY, top + height, top)),
       left, top, width, height, ratio,
     };
   }
@@ -204,6 +204,13 @@ export class Plot {
   destroy(): void {
     this.canvas.remove();
   }
+}
+
+/** Canvases draw nothing of a line that ends at a place beyond their numbers. */
+const FARTHEST = 1e6;
+
+function within(map: (value: number) => number): (value: number) => number {
+  return (value) => Math.max(-FARTHEST, Math.min(FARTHEST, map(value)));
 }
 
 function mapped(range: Range, isLog: boolean, start: number, end: number): (value: number) => number {

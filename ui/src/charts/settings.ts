@@ -12,6 +12,9 @@ const logYWord = word("logy");
 /** Wall times have no logarithm worth a picture. */
 export const logX = computed(() => logXWord.value === "1" && xAxis.value !== "time");
 export const logY = computed(() => logYWord.value === "1");
+const wholeYWord = word("wholey");
+/** Whether a linear axis shows lines that leave the others far behind. */
+export const wholeY = computed(() => wholeYWord.value === "1");
 
 const smooth = word("smooth");
 export const MOST_SMOOTHING = 0.99;
@@ -45,7 +48,7 @@ export function setXAxis(value: XAxis): void {
   setQuery({ x: value === "step" ? null : value, from: null, to: null });
 }
 
-export function toggle(name: "logx" | "logy" | "mean", isOn: boolean): void {
+export function toggle(name: "logx" | "logy" | "wholey" | "mean", isOn: boolean): void {
   setQuery({ [name]: isOn ? null : "1" });
 }
 

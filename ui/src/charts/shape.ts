@@ -1,5 +1,6 @@
 // What is drawn of a series: the line, its envelope, its smoothed line, and marks.
 import { placeOf, type Series } from "./decode";
+import type { Extent } from "./extent";
 
 export interface Shape {
   series: Series;
@@ -97,16 +98,6 @@ export function smoothed(xs: Float64Array, ys: Float64Array, smoothing: number):
     before = x;
   }
   return made;
-}
-
-export interface Extent {
-  least: number;
-  most: number;
-}
-
-export function wider(one: Extent | null, other: Extent | null): Extent | null {
-  if (!one || !other) return one ?? other;
-  return { least: Math.min(one.least, other.least), most: Math.max(one.most, other.most) };
 }
 
 /** Return the smallest and largest finite value within a window of x; positive ones only on a log axis. */

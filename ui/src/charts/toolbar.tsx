@@ -9,7 +9,7 @@ import { MetricPicker } from "./picker";
 import type { Board } from "./runs";
 import type { XAxis } from "./series";
 import {
-  allowLines, isGrouped, logX, logY, MOST_SMOOTHING, setSmoothing, setXAxis, smoothing, toggle, xAxis, zoom, zoomTo,
+  allowLines, isGrouped, logX, logY, MOST_SMOOTHING, setSmoothing, setXAxis, smoothing, toggle, wholeY, xAxis, zoom, zoomTo,
 } from "./settings";
 
 const AXES: { value: XAxis; name: string }[] = [
@@ -72,6 +72,9 @@ function AxesMenu() {
       </MenuItem>
       <MenuItem checked={logY.value} onClick={() => toggle("logy", logY.value)}>
         Logarithmic, vertical
+      </MenuItem>
+      <MenuItem checked={wholeY.value} disabled={logY.value} onClick={() => toggle("wholey", wholeY.value)}>
+        Vertical over all lines
       </MenuItem>
     </div>
   );

@@ -5,13 +5,14 @@ import { DASHES, distinguish } from "../common/colour";
 import { hovered, selected } from "../state/selection";
 import { theme } from "../state/theme";
 import { cursor } from "./cursor";
+import { type Extent, wider } from "./extent";
+import { robustLimits } from "./limits";
 import { loadMeans, meansError, meansOf } from "./means";
 import { type Line, meanLine, seriesLine } from "./lines";
 import { Plot, type Projection, type Range } from "./plot";
 import { type Board, markId, openRun, pick } from "./runs";
 import { causeOf, errorOf, loadDetail, loadSeries, seriesOf, versionOf, watch, type XAxis } from "./series";
-import { isGrouped, logX, logY, smoothing, xAxis, zoom, zoomTo } from "./settings";
-import { type Extent, wider } from "./shape";
+import { isGrouped, logX, logY, smoothing, wholeY, xAxis, zoom, zoomTo } from "./settings";
 
 const PADDING = 0.06;
 const DETAIL_MS = 90;
@@ -31,6 +32,8 @@ export class ChartView {
   readonly nearLine = signal<string | null>(null);
   /** Grows with each drawing. */
   readonly drawn = signal(0);
+  /** Lines that leave an axis drawn over most lines, with the value that is farthest away. */
+  readonly leaving = signal<{ line: Line; far: number }[]>([]);
   /** The part of x that is dragged over, in shares of the area. */
   readonly dragged = signal<{ from: number; to: number } | null>(null);
   plot: Plot | null = null;
@@ -231,9 +234,10 @@ export class ChartView {
       void this.frames.value;
       const lines = this.lines.value;
       const window = zoom.value;
+      void wholeY.value;
       const isLive = causeOf(this.metric) === "live";
       if (!this.plot) return;
-      const target = JSON.stringify([lines.map((line) => line.id), window, smoothing.value]);
+      const target = JSON.stringify([lines.map((line) => line.id), window, smoothing.value, wholeY.value]);
       // Nothing moves under the pointer because a run goes on.
       if (this.isInside && isLive && this.rangedFor === target) {
         this.plot.show(this.plot.x, this.plot.y, window === null);
@@ -248,8 +252,15 @@ export class ChartView {
     // A window without positive values is none on a logarithmic axis.
     const isUsable = window && !(logX.peek() && window.to <= 0);
     const x = isUsable ? window : wholeX(lines, logX.peek());
-    let extent: Extent | null = null;
-    for (const line of lines) extent = wider(extent, line.extentY(x.from, x.to, logY.peek()));
+    const extents = lines.map((line) => line.extentY(x.from, x.to, logY.peek()));
+    const known = extents.filter((one) => one !== null);
+    const limits = logY.peek() ? null : robustLimits(known);
+    this.leaving.value = lines.flatMap((line, place) => {
+      const extent = extents[place];
+      if (!limits || !extent || (extent.least >= limits.least && extent.most <= limits.most)) return [];
+      return [{ line, far: extent.most > limits.most ? extent.most : extent.least }];
+    });
+    const extent = (!wholeY.peek() && limits) || known.reduce<Extent | null>(wider, null);
     const isBelow = logX.peek() && (x.from <= 0 || lines.some((line) => (line.extentX()?.least ?? 1) <= 0));
     const shown = logX.peek() && x.from <= 0 ? { from: x.to / 1e6, to: x.to } : x;
     this.plot!.show(shown, padded(extent, logY.peek()), window === null && !isBelow);
@@ -303,6 +314,7 @@ export class ChartView {
     host.dataset.points = lines.map((line) => line.summary().points).join(",");
     host.dataset.x = `${plot.x.from},${plot.x.to}`;
     host.dataset.y = `${plot.y.from},${plot.y.to}`;
+    host.dataset.leaving = this.leaving.peek().map(({ line }) => line.uids.join("+")).join(",");
     host.dataset.state = this.isLoading.peek() ? "loading" : "drawn";
   }
 
@@ -353,7 +365,9 @@ export class ChartView {
     for (const line of this.lines.peek()) {
       let value = line.valueAt(x);
       if (!Number.isFinite(value)) value = line.reading(x, this.reach)?.value ?? Number.NaN;
-      const distance = Math.abs(at.y(value) - wanted);
+      // A line that leaves the axis is met at its edge.
+      const y = Math.max(at.top, Math.min(at.top + at.height, at.y(value)));
+      const distance = Math.abs(y - wanted);
       if (distance < least) {
         least = distance;
         found = line;

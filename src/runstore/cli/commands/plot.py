@@ -69,6 +69,12 @@ _RUNS_LOOKED_AT = 1000
 )
 @click.option("--log-y", "is_log", is_flag=True, help="Logarithmic y axis.")
 @click.option(
+    "--full-y",
+    "is_whole",
+    is_flag=True,
+    help="Whole y axis, even if a line leaves the others far behind.",
+)
+@click.option(
     "--smooth",
     "smoothing",
     type=click.FloatRange(0, 1, max_open=True),
@@ -106,6 +112,7 @@ def command(
     height: int | None,
     *,
     is_log: bool,
+    is_whole: bool,
     follow: bool,
     as_json: bool,
 ) -> None:
@@ -117,10 +124,11 @@ def command(
     runstore plot digits "params.lr < 0.1" -m loss
 
     Each metric is a panel, with a line for each run and each parameter set. In a pipe the plot is
-    plain text. Long series are sampled, but extremes are kept.
+    plain text. Long series are sampled, but extremes are kept. Runs that diverged leave the y axis
+    at the signs ^ and v, and are named below.
     """  # noqa: D301 - click keeps lines after the mark as they are
     _check(file, follow=follow, as_json=as_json)
-    view = View(x=x, is_log=is_log, smoothing=smoothing, limit=_FILE_POINTS)
+    view = View(x=x, is_log=is_log, is_whole=is_whole, smoothing=smoothing, limit=_FILE_POINTS)
     with open_store() as store:
         wanted = _wanted(store, words, keys, view, limit)
         if as_json:

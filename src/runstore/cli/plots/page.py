@@ -11,7 +11,8 @@ from typing import Any
 from runstore.cli.output import terminal_safe
 from runstore.cli.plots.files import missing_library, written_aside
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
-from runstore.plotting.with_plotly import faint, look, plain_text
+from runstore.model.display.limits import Extent, exits
+from runstore.plotting.with_plotly import exit_marks, faint, look, plain_text
 
 _HEIGHT = 420
 _FRAME = 140  # pixels of a page besides its panels
@@ -87,6 +88,21 @@ def _draw_panel(figure: Any, panel: Panel, plot: Plot, row: int, shown: set[int]
         style = {**_style(line), "showlegend": line.place not in shown and len(plot.lines) > 1}
         shown.add(line.place)
         _draw(figure, line, line.shown, plot, row, style)
+    if panel.limits is not None:
+        figure.update_yaxes(range=panel.limits, row=row, col=1)
+        for line, _ in panel.leaving:
+            _mark_exits(figure, line, panel.limits, plot, row)
+
+
+def _mark_exits(figure: Any, line: Line, limits: Extent, plot: Plot, row: int) -> None:
+    """Draw triangles where a line leaves its axis."""
+    from plotly.graph_objects import Scatter
+
+    found = list(exits(line.xs(line.shown, plot.view.x), line.shown.values.tolist(), limits))
+    xs = _on_axis([x for x, _ in found], plot)
+    ys = [limits[side > 0] for _, side in found]
+    marks = exit_marks(_style(line), [side > 0 for _, side in found])
+    figure.add_trace(Scatter(x=xs, y=ys, **marks), row=row, col=1)
 
 
 def _style(line: Line) -> dict[str, Any]:
@@ -103,8 +119,11 @@ def _draw(
 
 
 def _places(line: Line, points: Any, plot: Plot) -> Sequence[Any]:
+    return _on_axis(line.xs(points, plot.view.x), plot)
+
+
+def _on_axis(xs: Sequence[float], plot: Plot) -> Sequence[Any]:
     _, unit = x_label(plot)
-    xs = [x / unit for x in line.xs(points, plot.view.x)]
     if plot.view.x == "time":
         return [datetime.fromtimestamp(x).astimezone().replace(tzinfo=None) for x in xs]
-    return xs
+    return [x / unit for x in xs]

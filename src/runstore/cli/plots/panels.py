@@ -15,6 +15,8 @@ from runstore.cli.plots.choice import (
 )
 from runstore.errors import StoreCorruptError
 from runstore.model.display.drawable import Drawable, drawable
+from runstore.model.display.limits import Extent, robust_limits, with_margin
+from runstore.model.display.suggestions import some_of
 from runstore.model.metrics import MetricSummary, Series
 from runstore.model.run import Run
 from runstore.repeats.line_names import LineNames
@@ -29,12 +31,14 @@ class View:
     Attributes:
         x: One of `X_AXES`.
         is_log: Whether the y axis is logarithmic.
+        is_whole: Whether a linear y axis shows lines that leave the others far behind.
         smoothing: Weight of the past in an exponential moving average, 0 to 1; 0 for none.
         limit: Maximum number of points per line; extremes are kept.
     """
 
     x: str = "step"
     is_log: bool = False
+    is_whole: bool = False
     smoothing: float = 0.0
     limit: int = 2000
 
@@ -66,6 +70,12 @@ class Line:
         """The points in the foreground, smoothed if there is smoothing."""
         return self.raw if self.smooth is None else self.smooth
 
+    @property
+    def extent(self) -> Extent | None:
+        """The smallest and the largest value shown; None without any."""
+        values = self.shown.values
+        return (min(values), max(values)) if len(values) else None
+
     def xs(self, points: Series, x: str) -> list[float]:
         """Return x values: steps, seconds since 1970, or seconds since the start of the run."""
         if x == "step":
@@ -81,10 +91,35 @@ class Panel:
     Attributes:
         key: Its key; any text.
         lines: One per run, or per parameter set that has the metric.
+        limits: Limits of the y axis, which some lines leave; None if it shows all lines.
     """
 
     key: str
     lines: Sequence[Line]
+    limits: Extent | None = None
+
+    @property
+    def leaving(self) -> list[tuple[Line, float]]:
+        """The lines that leave the axis, each with its largest value or, below, its smallest."""
+        if self.limits is None:
+            return []
+        (low, high), found = self.limits, []
+        for line in self.lines:
+            least, most = line.extent or self.limits
+            if least < low or most > high:
+                found.append((line, most if most > high else least))
+        return found
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether a logarithmic axis shows all points."""
+        return all(line.extent is None or line.extent[0] > 0 for line in self.lines)
+
+
+def _extreme_text(panel: Panel) -> str:
+    """Return the name of a panel with the value that is farthest outside of its axis."""
+    far = max((value for _, value in panel.leaving), key=abs)
+    return f"{panel.key} ({'up' if far > 0 else 'down'} to {far:.4g})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +131,14 @@ class Plot:
         panels: In the requested order.
         view: The options of the plot.
         missing: Sentences about runs and metrics that are not drawn.
+        switches: What shows lines that leave their axis: all of the axis, or a logarithmic one.
     """
 
     title: str
     panels: Sequence[Panel]
     view: View
     missing: Sequence[str]
+    switches: tuple[str, str] = ("--full-y", "--log-y")
 
     @property
     def lines(self) -> list[Line]:
@@ -114,13 +151,27 @@ class Plot:
 
     @property
     def remarks(self) -> list[str]:
-        """Sentences about points, runs and metrics that are not drawn."""
+        """Sentences about lines that leave their axis, and what else is not drawn."""
+        leaving = list(self._leaving_texts())
         left_out = sum(line.left_out for panel in self.panels for line in panel.lines)
         if not left_out:
-            return list(self.missing)
+            return [*leaving, *self.missing]
         why = "NaN, infinite" + (", or no logarithm" if self.view.is_log else "")
         count = "1 point is" if left_out == 1 else f"{left_out:,} points are"
-        return [*self.missing, f"{count} not shown ({why})."]
+        return [*leaving, *self.missing, f"{count} not shown ({why})."]
+
+    def _leaving_texts(self) -> Iterator[str]:
+        """Yield a sentence for each group of lines that leave the axes of the same panels."""
+        together: dict[tuple[str, ...], list[Panel]] = {}
+        for panel in self.panels:
+            if names := tuple(line.name for line, _ in panel.leaving):
+                together.setdefault(names, []).append(panel)
+        for names, panels in together.items():
+            verb = "leaves" if len(names) == 1 else "leave"
+            axes = " and ".join(map(_extreme_text, panels))
+            are_positive = all(panel.is_positive for panel in panels)
+            switches = " or ".join(self.switches[: 1 + are_positive])
+            yield f"{some_of(names)} {verb} the axis of {axes}; {switches} shows all of it."
 
     def xs(self) -> Iterator[float]:
         """Yield the place of every point on the common x axis."""
@@ -184,12 +235,23 @@ def gather(
         key: [made for run, one in found if (made := line(run, one)) is not None]
         for key, found in chosen.items()
     }
-    panels = [Panel(key=key, lines=lines) for key, lines in drawn.items() if lines]
+    panels = [
+        Panel(key=key, lines=lines, limits=_limits(lines, view))
+        for key, lines in drawn.items()
+        if lines
+    ]
     if not panels:
         raise damaged[0]
     missing = [*remarks, *missing_metrics(runs, chosen), *(error.what for error in damaged)]
     title = runs[0].reference if len(runs) == 1 else f"{len(runs)} runs"
     return Plot(title=title, panels=panels, view=view, missing=missing)
+
+
+def _limits(lines: Sequence[Line], view: View) -> Extent | None:
+    if view.is_log or view.is_whole:
+        return None
+    limits = robust_limits([extent for line in lines if (extent := line.extent) is not None])
+    return None if limits is None else with_margin(limits)
 
 
 def _line(run: Run, one: MetricSummary, name: str, place: int, view: View) -> Line:

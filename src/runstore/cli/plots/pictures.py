@@ -9,7 +9,8 @@ from typing import Any
 
 from runstore.cli.plots.files import missing_library, written_aside
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
-from runstore.plotting.with_matplotlib import FAINT, draw_line, plain_text
+from runstore.model.display.limits import Extent, exits
+from runstore.plotting.with_matplotlib import FAINT, draw_line, mark_exit, plain_text
 
 _DPI = 150
 _WIDTH, _HEIGHT = 1200, 500  # pixels; the height is that of a panel
@@ -65,6 +66,10 @@ def _draw_panel(axes: Any, panel: Panel, plot: Plot) -> None:
         axes.set_yscale("log")
     for line in panel.lines:
         _draw_line(axes, line, plot)
+    if panel.limits is not None:
+        axes.set_ylim(*panel.limits)
+        for line, _ in panel.leaving:
+            _mark_exits(axes, line, panel.limits, plot)
     if len(panel.lines) > 1 or len(plot.lines) > 1:
         axes.legend(fontsize="small")
 
@@ -83,12 +88,22 @@ def _draw_line(axes: Any, line: Line, plot: Plot) -> None:
     )
 
 
+def _mark_exits(axes: Any, line: Line, limits: Extent, plot: Plot) -> None:
+    """Draw triangles where a line leaves its axis."""
+    xs = line.xs(line.shown, plot.view.x)
+    for x, side in exits(xs, line.shown.values.tolist(), limits):
+        mark_exit(axes, _on_axis([x], plot)[0], is_above=side > 0, place=line.place)
+
+
 def _places(line: Line, points: Any, plot: Plot) -> Sequence[Any]:
+    return _on_axis(line.xs(points, plot.view.x), plot)
+
+
+def _on_axis(xs: Sequence[float], plot: Plot) -> Sequence[Any]:
     _, unit = x_label(plot)
-    xs = [x / unit for x in line.xs(points, plot.view.x)]
     if plot.view.x == "time":
         return [datetime.fromtimestamp(x, timezone.utc).astimezone() for x in xs]
-    return xs
+    return [x / unit for x in xs]
 
 
 def _label_below(axes: Any, plot: Plot) -> None:

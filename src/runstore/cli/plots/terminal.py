@@ -7,11 +7,13 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from runstore.cli.output import console, is_terminal, terminal_safe
 from runstore.cli.plots import ticks
 from runstore.cli.plots.canvas import Canvas
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
+from runstore.model.display.limits import exits, pieces_within
 
 PIPE_COLUMNS = 80
 PANEL_LINES = 16
@@ -22,6 +24,7 @@ POINTS_PER_COLUMN = 8
 _COLOURS = (6, 1, 2, 5, 4, 3)
 # Signs in every encoding and font, one column wide.
 _SIGNS = "ox+*#@%&"
+_OUTSIDE = {1: "^", -1: "v"}  # at an edge of the axis that a line leaves
 _SIGN_EVERY = 12  # columns
 _FEW_POINTS = 12  # at most so many points have a sign each
 _FRAME = 2
@@ -72,7 +75,8 @@ def draw(plot: Plot, on: Paper) -> list[str]:
         else:
             lines.append("no points yet" if not _count(panel) else "no point that can be drawn")
         lines += _legend(panel, on) if has_signs else [_summary(panel.lines[0], on.width)]
-    lines += [_cut(remark, on.width) for remark in plot.remarks]
+    for remark in plot.remarks:
+        lines += wrap(terminal_safe(remark), on.width)
     return [line.translate(_ASCII) for line in lines] if on.is_ascii else lines
 
 
@@ -91,7 +95,8 @@ def _drawn(panel: Panel, plot: Plot, on: Paper, *, has_signs: bool) -> list[str]
     name, unit = x_label(plot)
     curves = [_curve(line, plot, unit) for line in panel.lines]
     x_range = ticks.spread(*_ends(x for xs, _ in curves for x in xs))
-    y_range = ticks.spread(*_ends(y for _, ys in curves for y in ys))
+    limits = panel.limits or _ends(y for _, ys in curves for y in ys)
+    y_range = ticks.spread(*limits)
     y_ticks = (ticks.logarithmic if plot.view.is_log else ticks.linear)(
         *y_range, max(3, on.height // 4)
     )
@@ -102,10 +107,14 @@ def _drawn(panel: Panel, plot: Plot, on: Paper, *, has_signs: bool) -> list[str]
     )
     for line, (xs, ys) in zip(panel.lines, curves, strict=True):
         colour = _COLOURS[line.place % len(_COLOURS)]
-        canvas.line(xs, ys, colour)
+        for piece in pieces_within(xs, ys, limits):
+            canvas.line([x for x, _ in piece], [y for _, y in piece], colour)
         sign = _SIGNS[line.place % len(_SIGNS)] if has_signs else _SIGNS[0]
         for at in _signed(xs, line.place if has_signs else None, x_range, width):
-            canvas.sign(xs[at], ys[at], sign, colour)
+            side = (ys[at] > limits[1]) - (ys[at] < limits[0])
+            canvas.sign(xs[at], ys[at], _OUTSIDE.get(side, sign), colour)
+        for x, side in exits(xs, ys, limits):
+            canvas.sign(x, limits[side > 0], _OUTSIDE[side], colour)
     of_time = plot.view.x == "time"
     x_ticks = (ticks.moments if of_time else ticks.linear)(*x_range, max(2, width // 14))
     beside = {canvas.cell(x_range[0], at)[1]: text for at, text in y_ticks}

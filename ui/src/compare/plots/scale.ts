@@ -1,4 +1,6 @@
 // From values to places between 0 and 1, and back; with ticks that people read.
+import type { Extent } from "../../charts/extent";
+import { OUT_OF_SIGHT, robustLimits } from "../../charts/limits";
 import { linearTicks, logTicks, timeStep, timeTicks } from "../../charts/ticks";
 import { formatNumber } from "../../common/values";
 import { visibleText } from "../../run/visible";
@@ -16,7 +18,7 @@ export interface Scale {
   high: number;
   /** Where each run is, 0 to 1; NaN for runs that have no place. */
   places: Float32Array;
-  /** How many runs have no place: no value, NaN, infinite, or not positive on a log axis. */
+  /** How many runs have no place: no value, NaN, infinite, far from others, or not positive on a log axis. */
   apart: number;
   /** Why, in a word or two. */
   apartText: string;
@@ -94,16 +96,33 @@ function categoryScale(column: ValueColumn, { jitter, ids }: ScaleOptions): Scal
   return { column, isLog: false, low: 0, high: count, places, apart, apartText: "none", isDiscrete: false, ticks };
 }
 
+/** Return the limits of a metric's axis if runs that diverged would leave nothing of the others to see. */
+function limitsOf(column: ValueColumn): Extent | null {
+  if (column.kind !== "number" || !column.name.startsWith("metrics")) return null;
+  const extents: Extent[] = [];
+  for (let place = 0; place < column.values.length; place++) {
+    const value = numberAt(column, place);
+    if (Number.isFinite(value)) extents.push({ least: value, most: value });
+  }
+  return robustLimits(extents, OUT_OF_SIGHT);
+}
+
 function numberScale(column: ValueColumn, { isLog }: ScaleOptions): Scale {
   let low = Infinity;
   let high = -Infinity;
   const count = column.values.length;
   const distinct = new Set<number>();
   const reasons = new Set<string>();
+  const limits = isLog ? null : limitsOf(column);
+  const isFar = (value: number) => limits !== null && (value < limits.least || value > limits.most);
   for (let place = 0; place < count; place++) {
     const value = numberAt(column, place);
     if (!Number.isFinite(value) || (isLog && value <= 0)) {
       reasons.add(column.isMissing[place] ? "none" : Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : isLog && Number.isFinite(value) ? "≤ 0" : "−∞");
+      continue;
+    }
+    if (isFar(value)) {
+      reasons.add(value > 0 ? "far above" : "far below");
       continue;
     }
     if (value < low) low = value;
@@ -125,7 +144,7 @@ function numberScale(column: ValueColumn, { isLog }: ScaleOptions): Scale {
   let apart = 0;
   for (let place = 0; place < count; place++) {
     const value = numberAt(column, place);
-    if (!Number.isFinite(value) || (isLog && value <= 0)) {
+    if (!Number.isFinite(value) || (isLog && value <= 0) || isFar(value)) {
       places[place] = NaN;
       apart++;
     } else {

@@ -63,6 +63,7 @@ class ChartScreen(Screen[None]):
         Key("right", "switch(1)", "→", "next metric"),
         Key("m,g", "metric", "m", "choose a metric"),
         Key("l", "log", "l", "log axis"),
+        Key("y", "whole", "y", "whole axis"),
         Key("escape", "app.pop_screen", "esc", "back"),
         QUIT,
     )
@@ -124,6 +125,7 @@ class ChartScreen(Screen[None]):
             keys = _keys_of(runs)
             key = wanted.key if wanted.key in keys else next(iter(keys), None)
             plot = None if key is None else gather(runs, [key], wanted.view)
+            plot = plot and replace(plot, switches=("y", "l"))
         is_live = any(not run.status.is_final for run in runs)
         return _ChartPoints(wanted._replace(key=key), keys, plot, is_live)
 
@@ -152,9 +154,10 @@ class ChartScreen(Screen[None]):
         """Return whether a key was pressed since the reading began."""
         if found is None:
             return True
-        view = found.wanted.view
         is_same = self._wanted.key in {None, found.wanted.key}
-        return is_same and view.is_log == self._wanted.view.is_log
+        return is_same and found.wanted.view == replace(
+            self._wanted.view, limit=found.wanted.view.limit
+        )
 
     # Drawing
 
@@ -202,7 +205,15 @@ class ChartScreen(Screen[None]):
     def action_log(self) -> None:
         """Switch between a linear and a logarithmic y axis."""
         view = self._wanted.view
-        self._wanted = self._wanted._replace(view=replace(view, is_log=not view.is_log))
+        self._look(replace(view, is_log=not view.is_log))
+
+    def action_whole(self) -> None:
+        """Switch between an axis over most lines and one over all of them."""
+        view = self._wanted.view
+        self._look(replace(view, is_whole=not view.is_whole))
+
+    def _look(self, view: View) -> None:
+        self._wanted = self._wanted._replace(view=view)
         self._read()
 
 
