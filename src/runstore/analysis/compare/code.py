@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from runstore.capture.git.state import GitError
 from runstore.model.code.binary_patches import apply_binary, object_after
 from runstore.model.code.documents import RESUMED_CODE
 from runstore.model.code.patches import FilePatch, PatchError, apply_patch, parse_patch
+from runstore.reading.names import run_of
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -84,7 +85,19 @@ def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None
         instead = " The captured changes are compared instead, as patches." if files else ""
         remarks = (f"{reason}{instead}", *remarks)
         return CodeChanges(files, remarks, is_known=False, unread=unread)
+    files = tuple(_with_origin(backend, new, one) for one in files)
     return CodeChanges(files, remarks, unread=unread)
+
+
+def _with_origin(backend: Backend, code: _Code, change: FileChange) -> FileChange:
+    """Return the change of a file; for the contents of an artifact, with its run as a remark."""
+    is_new = change.kind == "added" and change.path in code.untracked
+    if not is_new or change.after is None or change.after.identity is None:
+        return change
+    uid = backend.artifacts.saved_by(change.after.identity, but=code.run.uid)
+    if uid is None:
+        return change
+    return replace(change, remark=f"an artifact of {run_of(backend, uid).reference}")
 
 
 def _is_unread(code: _Code) -> bool:

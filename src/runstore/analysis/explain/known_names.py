@@ -53,6 +53,9 @@ SOURCES = (
 )  # fmt: skip
 SETTINGS = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf", ".env", ".gin")
 
+# Files with these endings are read by people; without any, they are build files and the like.
+_PROSE = (".md", ".rst", ".gitignore", ".lock")
+
 _ASIDE = re.compile(
     r"(^|/)(tests?|docs?)/|(^|/)test_[^/]*$|\.(md|rst|txt|gitignore)$", re.IGNORECASE
 )
@@ -96,6 +99,12 @@ def is_aside(path: str) -> bool:
 def is_source(path: str) -> bool:
     """Return whether a file is code that a run may execute."""
     return path.lower().endswith(SOURCES) and not is_aside(path)
+
+
+def is_data(path: str) -> bool:
+    """Return whether a file is neither code, settings nor prose, by its ending."""
+    name = path.lower().rpartition("/")[2]
+    return "." in name[1:] and not name.endswith((*SOURCES, *SETTINGS, *_PROSE))
 
 
 def is_settings(path: str) -> bool:

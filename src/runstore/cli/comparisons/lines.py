@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import Difference, Gap
 from runstore.analysis.compare.texts import change_of, texts_of
+from runstore.analysis.explain.known_names import is_data
 from runstore.cli import output
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _KEY_WIDTH = 24
+_DATA_LINES = 20  # of a file that is no code; more are counted
 _LONGEST = 2_000  # characters of a value that are shown
 _PATCH_STYLES = (
     ("diff --git ", "bold"), ("--- ", "bold"), ("+++ ", "bold"), ("@@", "cyan"), ("+", "green"),
@@ -202,7 +204,7 @@ def print_patch(code: CodeChanges) -> None:
     """Print files as a patch: byte for byte in a pipe, coloured on a terminal.
 
     In a pipe, files that a text patch cannot describe are left out with a remark, because
-    `git apply` would refuse the whole patch.
+    `git apply` would refuse the whole patch. On a terminal, many lines of data are only counted.
     """
     if not output.is_terminal():
         output.print_raw("".join(one.diff for one in code.files if one.is_exact))
@@ -216,11 +218,17 @@ def print_patch(code: CodeChanges) -> None:
     for one in code.files:
         output.say()
         in_header = True
+        is_long = is_data(one.path) and one.added + one.removed > _DATA_LINES
         for line in one.diff.split("\n")[:-1]:
             in_header = in_header and not line.startswith("@@")
+            if is_long and not in_header:
+                count = f"{one.added + one.removed:,} lines of data"
+                note = "; ".join(part for part in (one.remark, count) if part)
+                drawn.print(Text(output.terminal_safe(f"({note})")), soft_wrap=True)
+                break
             style = _patch_style(line, in_header=in_header)
             drawn.print(Text(output.terminal_safe(line), style=style), soft_wrap=True)
-        if one.remark:
+        if one.remark and not is_long:
             drawn.print(Text(output.terminal_safe(f"({one.remark})")), soft_wrap=True)
 
 
