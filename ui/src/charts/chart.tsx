@@ -1,7 +1,7 @@
 // One chart: its title, its plot, what the cursor is at, and what can be done with it.
 import { useComputed } from "@preact/signals";
 import { useId, useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { ErrorMessage } from "../common/message";
 import { MenuButton, MenuItem } from "../common/popover";
 import { formatNumber, plural } from "../common/values";
@@ -162,15 +162,12 @@ function Actions({ view, metrics, isFull }: ActionsProps) {
   return (
     <span class="chart-actions">
       {!isFull && (
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={`Enlarge ${metric}`}
+        <IconButton
+          icon="expand"
+          label={`Enlarge ${metric}`}
           title="Enlarge"
           onClick={() => showFull(metric)}
-        >
-          <Icon name="expand" />
-        </button>
+        />
       )}
       <MenuButton
         label={`More of ${metric}`}

@@ -1,7 +1,7 @@
 // One chart over the whole page, with a table of its lines beside it.
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { Icon } from "../common/icons";
+import { IconButton } from "../common/icons";
 import { Chart } from "./chart";
 import type { Board } from "./runs";
 import { showFull } from "./settings";
@@ -52,9 +52,7 @@ function Panel({ metric, metrics, board }: FullProps) {
       <div class="chart-full-head">
         <Toolbar board={board} metrics={() => metrics} isSingle />
         <Runs board={board} />
-        <button type="button" class="icon-button" aria-label="Close" title="Close (Esc)" onClick={() => showFull(null)}>
-          <Icon name="cross" />
-        </button>
+        <IconButton icon="cross" label="Close" title="Close (Esc)" onClick={() => showFull(null)} />
       </div>
       <Chart metric={metric} board={board} metrics={metrics} isFull />
     </div>

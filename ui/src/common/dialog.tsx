@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { Icon } from "./icons";
+import { IconButton } from "./icons";
 
 interface Open {
   title: string;
@@ -48,9 +48,7 @@ function OpenDialog({ title, render, isWide }: Open) {
       <div class="dialog-body">
         <header>
           <h2 id="dialog-title">{title}</h2>
-          <button type="button" class="icon-button" aria-label="Close" onClick={closeDialog}>
-            <Icon name="cross" />
-          </button>
+          <IconButton icon="cross" label="Close" onClick={closeDialog} />
         </header>
         {render()}
       </div>

@@ -52,3 +52,21 @@ export function Icon({ name, size = 16 }: { name: IconName; size?: number }) {
     </svg>
   );
 }
+
+interface IconButtonProps {
+  icon: IconName;
+  label: string;
+  title?: string;
+  disabled?: boolean;
+  onClick?: () => void;
+  size?: number;
+}
+
+/** A button that is a picture. */
+export function IconButton({ icon, label, title, disabled, onClick, size }: IconButtonProps) {
+  return (
+    <button type="button" class="icon-button" aria-label={label} title={title} disabled={disabled} onClick={onClick}>
+      <Icon name={icon} size={size} />
+    </button>
+  );
+}

@@ -4,7 +4,7 @@ import { useAnswer } from "../api/answer";
 import { joinNames } from "../api/client";
 import type { Cell } from "../api/types";
 import { colourVariable } from "../common/colour";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { ErrorMessage } from "../common/message";
 import { StatusMark } from "../common/status";
 import { formatDifference, numberOf, plural } from "../common/values";
@@ -201,26 +201,20 @@ function RunHead({ run, isBaseline }: { run: NamedRun; isBaseline: boolean }) {
         {isBaseline ? (
           <span class="badge">baseline</span>
         ) : (
-          <button
-            type="button"
-            class="icon-button"
-            aria-label={`Make ${run.name} the baseline`}
+          <IconButton
+            icon="flag"
+            label={`Make ${run.name} the baseline`}
             title="Make it the baseline"
             onClick={() => setQuery({ baseline: run.uid })}
-          >
-            <Icon name="flag" />
-          </button>
+          />
         )}
         {others.length > 1 && (
-          <button
-            type="button"
-            class="icon-button"
-            aria-label={`Remove ${run.name} from the comparison`}
+          <IconButton
+            icon="cross"
+            label={`Remove ${run.name} from the comparison`}
             title="Remove it"
             onClick={() => setQuery({ runs: joinNames(others), baseline: isBaseline ? null : baselineWord.value })}
-          >
-            <Icon name="cross" />
-          </button>
+          />
         )}
       </div>
     </th>

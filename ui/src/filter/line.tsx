@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { ApiError, get, isAbort } from "../api/client";
 import { onRunsChanged } from "../api/live";
 import type { Completion, ErrorFacts, FilterAnswer } from "../api/types";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { setQuery } from "../state/address";
 import { filter, orderError } from "../state/order";
 import { conditionsOf, orderOf, withOrder } from "../state/query-text";
@@ -247,19 +247,16 @@ export function FilterLine() {
           onKeyDown={onKeyDown}
         />
         {text.value && (
-          <button
-            type="button"
-            class="icon-button"
-            aria-label="Clear the filter"
+          <IconButton
+            icon="cross"
+            label="Clear the filter"
             title="Clear the filter"
             onClick={() => {
               text.value = "";
               apply();
               input.current?.focus();
             }}
-          >
-            <Icon name="cross" />
-          </button>
+          />
         )}
       </div>
       <ul ref={list} id="filter-list" class="filter-list" role="listbox" aria-label="Completions" hidden={!offered.length}>

@@ -1,7 +1,7 @@
 // Filters that the store keeps under a name; `runstore ls @name` uses them too.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, isAbort, post } from "../api/client";
-import { Icon } from "../common/icons";
+import { IconButton } from "../common/icons";
 import { ErrorMessage } from "../common/message";
 import { closePopover } from "../common/popover";
 import { setQuery } from "../state/address";
@@ -76,14 +76,12 @@ export function SavedFilters() {
               <span class="saved-text">{one.filter}</span>
             </button>
             {!isReadOnly && (
-              <button
-                type="button"
-                class="icon-button"
-                aria-label={`Remove the filter ${one.name}`}
+              <IconButton
+                icon="cross"
+                label={`Remove the filter ${one.name}`}
                 onClick={() => void forget(one)}
-              >
-                <Icon name="cross" size={14} />
-              </button>
+                size={14}
+              />
             )}
           </li>
         ))}

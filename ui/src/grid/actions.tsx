@@ -1,7 +1,7 @@
 // What can be done with the selected runs.
 import { useState } from "preact/hooks";
 import { closeDialog, openDialog } from "../common/dialog";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { NotesEditor } from "../common/notes-editor";
 import { plural } from "../common/values";
 import { go } from "../state/address";
@@ -194,9 +194,7 @@ export function ActionBar() {
         </>
       )}
       <span class="spring" />
-      <button type="button" class="icon-button" aria-label="Select none" title="Select none" onClick={clearSelection}>
-        <Icon name="cross" />
-      </button>
+      <IconButton icon="cross" label="Select none" title="Select none" onClick={clearSelection} />
     </div>
   );
 }

@@ -2,7 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { get, isAbort } from "../api/client";
 import type { ColumnInfo, ColumnsAnswer } from "../api/types";
-import { Icon } from "../common/icons";
+import { IconButton } from "../common/icons";
 import { formatCount, plural } from "../common/values";
 import {
   columnNames, columnOf, isDefault, metricName, moveColumn, showDefaults, toggleColumn,
@@ -164,24 +164,20 @@ function ShownColumns({ names }: { names: string[] }) {
               <span class="picker-name">
                 {column.title} <small>{column.detail}</small>
               </span>
-              <button
-                type="button"
-                class="icon-button"
-                aria-label={`Move ${name} up`}
+              <IconButton
+                icon="up"
+                label={`Move ${name} up`}
                 disabled={place === 0}
                 onClick={() => moveColumn(name, names[place - 1]!)}
-              >
-                <Icon name="up" size={14} />
-              </button>
-              <button
-                type="button"
-                class="icon-button"
-                aria-label={`Move ${name} down`}
+                size={14}
+              />
+              <IconButton
+                icon="down"
+                label={`Move ${name} down`}
                 disabled={place === names.length - 1}
                 onClick={() => moveColumn(name, names[place + 2] ?? null)}
-              >
-                <Icon name="down" size={14} />
-              </button>
+                size={14}
+              />
             </li>
           );
         })}

@@ -4,7 +4,7 @@ import { endpoint } from "../api/client";
 import { CopyCode } from "../common/code";
 import { copyText, shellWord } from "../common/copy";
 import { highlight, languageOf } from "../common/highlight";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { formatCell } from "../common/values";
 import { type DiffFile, readDiff } from "./diff";
 import type { PartProps } from "./index";
@@ -63,14 +63,12 @@ export function Code({ run }: PartProps) {
                 {run.commit ? (
                   <>
                     <code>{run.commit}</code>
-                    <button
-                      type="button"
-                      class="icon-button"
-                      aria-label="Copy the commit"
+                    <IconButton
+                      icon="copy"
+                      label="Copy the commit"
                       onClick={() => void copyText(run.commit ?? "")}
-                    >
-                      <Icon name="copy" size={14} />
-                    </button>
+                      size={14}
+                    />
                   </>
                 ) : (
                   <span class="soft">unknown</span>

@@ -2,7 +2,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { useFocusBack } from "../common/focus";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { openStore, program } from "../common/program";
 import { isFinal, StatusMark } from "../common/status";
 import { Ago, Lasted } from "../common/time";
@@ -104,9 +104,7 @@ function addressOf(run: ShortRun): string {
 function Neighbour({ run, name, icon, keys }: NeighbourProps) {
   if (!run) {
     return (
-      <button type="button" class="icon-button" disabled aria-label={`${name}: there is none`}>
-        <Icon name={icon} />
-      </button>
+      <IconButton icon={icon} label={`${name}: there is none`} disabled />
     );
   }
   return (

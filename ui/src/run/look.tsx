@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { useAnswer } from "../api/answer";
 import { endpoint } from "../api/client";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { ErrorMessage } from "../common/message";
 import { openStore, program } from "../common/program";
 import { formatBytes, formatCell, formatCount, numberOf, plural } from "../common/values";
@@ -34,15 +34,12 @@ export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
           <a class="button" href={`${contents}?save=1`} download>
             <Icon name="download" /> <span class="label">Download</span>
           </a>
-          <button
-            type="button"
-            class="icon-button"
-            aria-label="Close the preview"
+          <IconButton
+            icon="cross"
+            label="Close the preview"
             title="Close"
             onClick={() => setQuery({ file: null })}
-          >
-            <Icon name="cross" />
-          </button>
+          />
         </span>
       </div>
       <p class="soft look-facts">

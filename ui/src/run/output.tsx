@@ -2,7 +2,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { endpoint, get } from "../api/client";
 import { openDialog } from "../common/dialog";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { ErrorMessage } from "../common/message";
 import { formatBytes, formatCount, plural } from "../common/values";
 import { list, setQuery, word } from "../state/address";
@@ -222,28 +222,17 @@ function Tools(props: ToolsProps) {
         {lines.isLoaded &&
           `${lines.isCounted ? "" : "about "}${plural(lines.total, "line")}, ${formatBytes(lines.size)}`}
       </span>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="First line"
-        title="First line"
-        onClick={() => onMove(0)}
-      >
-        <Icon name="up" />
-      </button>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="Last line"
+      <IconButton icon="up" label="First line" title="First line" onClick={() => onMove(0)} />
+      <IconButton
+        icon="down"
+        label="Last line"
         title="Last line"
         onClick={() => {
           if (canFollow) onFollow(true);
           else onMove(lines.total);
           scroller.toEnd();
         }}
-      >
-        <Icon name="down" />
-      </button>
+      />
       <a
         class="icon-button"
         href={address}
@@ -351,26 +340,20 @@ function Finder({ search, scroller, lines, onHit }: ToolsProps) {
           ? "Error"
           : search && (hits.length ? `${place >= 0 ? `${formatCount(place + 1)} of ` : ""}${count}` : search.isOver ? "None" : "…")}
       </span>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="Previous hit"
+      <IconButton
+        icon="up"
+        label="Previous hit"
         title="Previous hit (Shift Enter)"
         disabled={!hits.length}
         onClick={() => step(-1)}
-      >
-        <Icon name="up" />
-      </button>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="Next hit"
+      />
+      <IconButton
+        icon="down"
+        label="Next hit"
         title="Next hit (Enter)"
         disabled={!hits.length}
         onClick={() => step(1)}
-      >
-        <Icon name="down" />
-      </button>
+      />
     </div>
   );
 }

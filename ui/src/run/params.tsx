@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { useAnswer } from "../api/answer";
 import { copyText } from "../common/copy";
 import { FindInput, findText, matcher } from "../common/find";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { plural } from "../common/values";
 import { setQuery, word } from "../state/address";
 import type { PartProps } from "./index";
@@ -301,15 +301,13 @@ function TreeRow({ row, isClosed, inLine, onToggle, other }: TreeRowProps) {
         )}
       </td>
       <td class="tree-copy">
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={`Copy the key ${visibleText(row.key)}`}
+        <IconButton
+          icon="copy"
+          label={`Copy the key ${visibleText(row.key)}`}
           title={`Copy params.${visibleText(row.key)}`}
           onClick={() => void copyText(`params.${row.key}`)}
-        >
-          <Icon name="copy" size={14} />
-        </button>
+          size={14}
+        />
       </td>
     </tr>
   );

@@ -1,7 +1,7 @@
 // The head of every view: where one is, where one can go, and whether changes arrive live.
 import { reachable } from "../api/client";
 import { live, trouble } from "../api/live";
-import { Icon } from "../common/icons";
+import { Icon, IconButton } from "../common/icons";
 import { MenuButton, MenuItem } from "../common/popover";
 import { href, path } from "../state/address";
 import { filter } from "../state/order";
@@ -81,15 +81,7 @@ export function Header() {
       >
         <Icon name={THEME_ICONS[wantedTheme.value]} />
       </MenuButton>
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="Keyboard"
-        title="Keyboard (?)"
-        onClick={showKeys}
-      >
-        <Icon name="keyboard" />
-      </button>
+      <IconButton icon="keyboard" label="Keyboard" title="Keyboard (?)" onClick={showKeys} />
     </header>
   );
 }

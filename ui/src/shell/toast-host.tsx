@@ -1,6 +1,6 @@
 // Shows the short messages; they leave by themselves unless somebody is about to use them.
 import { useEffect, useState } from "preact/hooks";
-import { Icon } from "../common/icons";
+import { IconButton } from "../common/icons";
 import { dismiss, type Toast, toasts } from "../state/toasts";
 
 const SHOWN_MS = { done: 8_000, error: 20_000 };
@@ -29,14 +29,7 @@ function ToastLine({ toast }: { toast: Toast }) {
           {toast.action.label}
         </button>
       )}
-      <button
-        type="button"
-        class="icon-button"
-        aria-label="Dismiss"
-        onClick={() => dismiss(toast.id)}
-      >
-        <Icon name="cross" />
-      </button>
+      <IconButton icon="cross" label="Dismiss" onClick={() => dismiss(toast.id)} />
     </div>
   );
 }
