@@ -184,13 +184,3 @@ def test_another_program_is_another_run(backend):
     differences, _ = found(backend, subject(), other)
 
     assert list(differences) == ["command.program"]
-
-
-def test_only_a_near_run_that_says_something_is_told(backend):
-    same = likeness(backend, subject(), subject())
-    failed = likeness(backend, subject(status=Status.ERROR), subject())
-    other = likeness(backend, subject(), subject(commit="c2"))
-
-    told = [one.is_worth_telling for one in (same, failed, other)]
-
-    assert told == [False, True, True]

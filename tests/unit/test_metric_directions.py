@@ -3,7 +3,6 @@
 import pytest
 
 from runstore.model.metric_directions import LARGE, NEUTRAL, SMALL, direction_of
-from runstore.repeats.values import Metric
 
 BETTER = {
     "min": """
@@ -57,12 +56,3 @@ def test_odd_names_are_no_trouble(name):
 def test_no_word_means_both():
     assert not SMALL & LARGE
     assert not (SMALL | LARGE) & NEUTRAL
-
-
-NAMES = ("wobble", "loss", "acc")
-
-
-def test_an_unknown_name_is_ordered_as_if_large_were_better():
-    assert [Metric(key=one, statistic="last").default_direction for one in NAMES] == [
-        "max", "min", "max",
-    ]  # fmt: skip

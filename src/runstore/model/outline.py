@@ -15,7 +15,6 @@ from runstore.model import arguments
 from runstore.named_tuples import NamedTuple
 
 STEP, RELATIVE, TIME = AXES = ("step", "relative", "time")
-STRETCHES = 600
 STRETCHES_AT_MOST = 10_000
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import Difference
 from runstore.errors import visible
-from runstore.model.status import Status
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -49,11 +48,6 @@ class Similar:
     def is_same(self) -> bool:
         """Whether nothing that counts differs, or is unknown."""
         return not self.differences and not self.unknown
-
-    @property
-    def is_worth_telling(self) -> bool:
-        """Whether it is worth a mention, as is a near run that failed."""
-        return not (self.is_same and self.run.status is Status.COMPLETE)
 
     def __str__(self) -> str:
         from runstore.analysis.reruns.texts import near_text

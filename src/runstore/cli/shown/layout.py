@@ -8,7 +8,6 @@ from runstore.cli import output
 from runstore.named_tuples import NamedTuple
 
 _LABEL_WIDTH = 24
-_LABEL_OF_TEXT = 12  # width of labels before texts of several lines
 _GAP = 2
 _BETWEEN = 4  # columns of short pairs
 _LONG_PAIR = 36

@@ -33,12 +33,10 @@ class GridColumn(NamedTuple):
     """A requested column.
 
     Attributes:
-        name: The name as requested.
         field: The field.
         step: For a metric, the step of the value; None for a value of its summary.
     """
 
-    name: str
     field: Field
     step: int | None = None
 
@@ -77,10 +75,10 @@ def columns_of(backend: Backend, names: str) -> list[GridColumn]:
 def _column(known: StoredNames, field: Field) -> GridColumn:
     found = _AT_STEP.fullmatch(field.key) if field.namespace is Namespace.METRIC else None
     if found is None or known.has(field):
-        return GridColumn(field.key, field)
+        return GridColumn(field)
     key, step = found.groups()
     return GridColumn(
-        field.key, Field(field.namespace, key, field.kind, field.part, field.set_name), int(step)
+        Field(field.namespace, key, field.kind, field.part, field.set_name), int(step)
     )
 
 

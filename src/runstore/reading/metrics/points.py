@@ -201,7 +201,6 @@ class _Building:
     ) -> None:
         self.wanted = wanted
         self._leave_out = leave_out
-        self._runs = runs
         self._limit = limit
         self._has_numpy = importlib.util.find_spec("numpy") is not None
         self._stretches: list[Stretch] = []

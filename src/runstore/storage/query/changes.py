@@ -22,8 +22,7 @@ COUNTS = f"""
         ({CURRENT_VERSION})
 """
 CHANGED_SINCE = f"""
-    SELECT r.id, r.changed, r.deleted_at IS NOT NULL, r.purged_at IS NOT NULL,
-        r.changed <= ({LAST_CHANGE})
+    SELECT r.id, r.changed, r.deleted_at IS NOT NULL, r.changed <= ({LAST_CHANGE})
     FROM runs r
     WHERE r.changed > ? ORDER BY r.changed LIMIT ?
 """
@@ -76,14 +75,12 @@ class Changed(NamedTuple):
         row_id: Its row id.
         change: The number of its last change.
         is_deleted: Whether it is in the trash or removed.
-        is_purged: Whether it is removed except for its name.
         is_certain: Whether all changes before are known, so that a reader can go on from here.
     """
 
     row_id: int
     change: int
     is_deleted: bool
-    is_purged: bool
     is_certain: bool
 
 
@@ -127,6 +124,6 @@ class Changes:
         with self._driver.read() as connection:
             found = connection.execute(CHANGED_SINCE, (change, limit)).fetchall()
         return [
-            Changed(row_id, as_int(at), bool(is_deleted), bool(is_purged), bool(is_certain))
-            for row_id, at, is_deleted, is_purged, is_certain in found
+            Changed(row_id, as_int(at), bool(is_deleted), bool(is_certain))
+            for row_id, at, is_deleted, is_certain in found
         ]

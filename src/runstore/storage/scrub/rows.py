@@ -98,9 +98,6 @@ class RowScrubber:
                 connection.execute(text)
         return found
 
-    def _is_left(self, name: str) -> bool:
-        return self._is_by_rules and name in _OF_USERS
-
     def _column(
         self, connection: Connection, table: StoredTable, column: str, *, is_dry: bool
     ) -> int:
