@@ -21,9 +21,9 @@ from runstore.errors import (
 from runstore.location import make_own_folder, server_at
 from runstore.storage.backend import RUNS, STORE_JSON, Backend
 from runstore.storage.database import Database
+from runstore.storage.driver import one_moment
 from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
 from runstore.storage.sqlite.paths import DATABASE, sync_folder
-from runstore.storage.transfer.records import one_moment
 from runstore.storage.transfer.whole import check_is_empty, contents_in, copy_rows
 from runstore.store_json.lists import Lists
 from runstore.user_warnings import warn

@@ -83,6 +83,16 @@ class Connection(Protocol):
         """
 
 
+@contextmanager
+def one_moment(connection: Connection) -> Iterator[None]:
+    """Run several statements on one snapshot of the database."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
 class Driver(Protocol):
     """One engine and one database; safe to share between threads and across forks."""
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
-from runstore.storage.driver import Connection
+from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics.point_files import KeyOf
-from runstore.storage.metrics.table import _one_moment
 from runstore.storage.rows import as_int, as_text
 
 # In these, the placeholder of one value or one row is repeated for each value.
@@ -59,7 +58,7 @@ class StoredMany(NamedTuple):
 
 def series_of_runs(database: Database, uids: Sequence[str]) -> tuple[set[str], list[StoredSeries]]:
     """Return the runs among these that are in the database, and their series."""
-    with database.driver.read() as connection, _one_moment(connection):
+    with database.driver.read() as connection, one_moment(connection):
         known = _known(connection, uids)
         rows = list(_many(connection, SERIES_OF_RUNS, list(known)))
     found = [
@@ -84,7 +83,7 @@ def stored_of_runs(
         is_wanted: Filter by uid and series; only chunks of matching series are read.
     """
     found: dict[str, dict[KeyOf, list[bytes]]] = {uid: {} for uid in uids}
-    with database.driver.read() as connection, _one_moment(connection):
+    with database.driver.read() as connection, one_moment(connection):
         marks = dict(_many(connection, MARKS_OF_FILES, files))
         known = _known(connection, uids)
         wanted = {

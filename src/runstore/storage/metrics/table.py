@@ -6,8 +6,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from runstore.model.values import blake2b
 from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
-from runstore.storage.driver import Connection
+from runstore.storage.driver import Connection, one_moment
 from runstore.storage.files.host import host_number
 from runstore.storage.files.safe_files import read_file, remove_file
 from runstore.storage.files.spool import uid_of
@@ -253,7 +253,7 @@ class MetricTable:
     def totals(self, uid: str) -> tuple[dict[KeyOf, tuple[Total, int]], dict[str, int]]:
         """Return a snapshot of each series's summary and last step, with the spool marks."""
         bounds = {"begin": uid, "end": uid + "/"}
-        with self._database.driver.read() as connection, _one_moment(connection):
+        with self._database.driver.read() as connection, one_moment(connection):
             marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
             found = connection.execute(SUMMARIES_OF_RUN, {"uid": uid}).fetchall()
         totals = {
@@ -274,7 +274,7 @@ class MetricTable:
     def stored(self, uid: str, series: KeyOf) -> Stored:
         """Return a consistent snapshot of a series's chunks and the spool marks."""
         bounds = {"begin": uid, "end": uid + "/"}
-        with self._database.driver.read() as connection, _one_moment(connection):
+        with self._database.driver.read() as connection, one_moment(connection):
             marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
             where = {"uid": uid, "set_index": series.set_index, "key": series.key}
             found = connection.execute(CHUNKS_OF_SERIES, where).fetchall()
@@ -341,7 +341,7 @@ class MetricTable:
         from runstore.storage.metrics.outlining import Outlining
 
         bounds = {"begin": uid, "end": uid + "/"}
-        with self._database.driver.read() as connection, _one_moment(connection):
+        with self._database.driver.read() as connection, one_moment(connection):
             marks = _marks(connection.execute(MARKS_OF_RUN, bounds).fetchall())
             waiting = in_flight(marks)
             return [
@@ -502,16 +502,6 @@ def summary_digest(place: Sequence[int], cells: Sequence[float | None]) -> bytes
     known = [math.nan if one is None else one + 0.0 for one in cells[2:7]]
     packed = _SUMMARY_HASHED.pack(*cells[:2], *known, *cells[7:])
     return blake2b(b"%d %d %d " % tuple(place) + packed, digest_size=16).digest()
-
-
-@contextmanager
-def _one_moment(connection: Connection) -> Iterator[None]:
-    """Run several statements on one snapshot of the database."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("COMMIT")
 
 
 def is_abandoned(path: Path) -> bool:

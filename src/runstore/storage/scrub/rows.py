@@ -10,9 +10,8 @@ from typing import Any
 
 from runstore.model.params.parameter_set import tree_hash
 from runstore.storage import statements as sql
-from runstore.storage.driver import Connection, Driver, StoredTable
+from runstore.storage.driver import Connection, Driver, StoredTable, one_moment
 from runstore.storage.integrity.history import is_intact, link_anew
-from runstore.storage.transfer.records import one_moment
 
 # Texts written by users; the rules for captured texts do not apply to them.
 _OF_USERS = frozenset({

@@ -436,15 +436,14 @@ class SQLiteDriver(DriverBase):
         self, connection: Any, sql: str, parameters: Parameters = (), /
     ) -> Iterator[Sequence[Any]]:
         """Yield the rows of a statement, without keeping all of them in memory."""
-        from runstore.storage.sqlite.tables import streamed
-
-        return streamed(connection, sql, parameters)
+        return iter(connection.execute(sql, parameters))
 
     def adopt_rows(self, connection: Any) -> None:
         """Prepare for further runs after all rows were copied from another store."""
-        from runstore.storage.sqlite.tables import adopt_rows
-
-        adopt_rows(connection)
+        connection.execute(
+            "UPDATE store_state SET value = (SELECT coalesce(max(id), 0) FROM runs)"
+            " WHERE name = 'last_run_indexed'"
+        )
 
     def containing(self, column: str, kind: str) -> str:  # noqa: ARG002 - the same for both kinds
         """Return the condition that a column of texts or bytes contains a text `?`."""

@@ -1,21 +1,14 @@
-"""The tables of a store in a file: their columns and keys, and all of their rows."""
+"""The tables of a store in a file, with their columns and keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
-
-from runstore.storage.driver import Connection, Parameters, StoredTable
+from runstore.storage.driver import Connection, StoredTable
 
 _TABLES = """
     SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
     ORDER BY rowid
 """
 _KINDS = {"TEXT": "text", "BLOB": "bytes"}
-_ADOPT = """
-    UPDATE store_state SET value = (SELECT coalesce(max(id), 0) FROM runs)
-    WHERE name = 'last_run_indexed'
-"""
 
 
 def tables(connection: Connection) -> list[StoredTable]:
@@ -28,13 +21,3 @@ def _table(connection: Connection, name: str) -> StoredTable:
     columns = {row[1]: _KINDS.get(row[2].upper(), row[2].lower()) for row in info}
     key = tuple(row[1] for row in sorted(info, key=lambda row: row[5]) if row[5])
     return StoredTable(name, columns, key or ("rowid",))
-
-
-def streamed(connection: Connection, sql: str, parameters: Parameters) -> Iterator[Sequence[Any]]:
-    """Yield the rows of a statement as they are read."""
-    yield from connection.execute(sql, parameters)
-
-
-def adopt_rows(connection: Connection) -> None:
-    """Prepare for further runs after all rows were copied from another store."""
-    connection.execute(_ADOPT)

@@ -16,8 +16,7 @@ from typing import Any
 from runstore.model.status import Status
 from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
-from runstore.storage.driver import Connection
-from runstore.storage.transfer.records import one_moment
+from runstore.storage.driver import Connection, one_moment
 
 # Rows at once: some megabytes.
 _RUNS_AT_ONCE = 20_000

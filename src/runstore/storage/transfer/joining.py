@@ -14,7 +14,7 @@ from itertools import chain, compress, pairwise, takewhile
 
 from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
-from runstore.storage.driver import Connection
+from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns, bytes_of, column_of
 from runstore.storage.metrics.levels import FAN_OUT
@@ -23,7 +23,7 @@ from runstore.storage.metrics.rewinding import NEVER_REMOVED
 from runstore.storage.metrics.table import Total, summed
 from runstore.storage.transfer.branches import Branch, Removal
 from runstore.storage.transfer.points import chunks_of_series
-from runstore.storage.transfer.records import Summary, one_moment
+from runstore.storage.transfer.records import Summary
 
 # Time, step, bits of the value: also the order of joined points.
 Point = tuple[int, int, int]

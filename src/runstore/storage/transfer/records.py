@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runstore.model.params.parameter_set import ParameterSet
@@ -154,16 +153,6 @@ class RunRecord(NamedTuple):
         """The contents of its files: size in bytes by digest."""
         kept = {one.digest: one.size_bytes for one in self.artifacts.values()}
         return {**kept, **{one.digest: one.size_bytes for one in self.outputs.values()}}
-
-
-@contextmanager
-def one_moment(connection: Connection) -> Iterator[None]:
-    """Run several statements on one snapshot of the database."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("COMMIT")
 
 
 def read_records(connection: Connection, uids: Sequence[str]) -> dict[str, RunRecord]:

@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 
 from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database, RunCells, now_micros
-from runstore.storage.driver import Connection
+from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.metrics.table import SUMMARY, Total, put_summary, summed
 from runstore.storage.statements import EXPERIMENT_ID
 from runstore.storage.transfer.points import PointRows, SeriesCopy
-from runstore.storage.transfer.records import STAGED, RunRecord, Summary, one_moment
+from runstore.storage.transfer.records import STAGED, RunRecord, Summary
 
 T = TypeVar("T")
 # Shorter series are written with their run.

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from runstore.errors import StoreCorruptError
 from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
-from runstore.storage.driver import Connection
+from runstore.storage.driver import Connection, one_moment
 from runstore.storage.integrity.history import is_intact
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.transfer.checking import HIGHEST_NUMBER
 from runstore.storage.transfer.joining import Joined
 from runstore.storage.transfer.places import with_next_number
-from runstore.storage.transfer.records import RunRecord, counters, one_moment, read_records
+from runstore.storage.transfer.records import RunRecord, counters, read_records
 from runstore.storage.transfer.writing import Writer
 
 
