@@ -135,12 +135,12 @@ def test_a_database_with_runs_is_refused(url, tmp_path):
 
 
 def test_a_copy_that_fails_leaves_nothing(url, tmp_path, monkeypatch):
-    from runstore.storage.sqlite import tables
+    from runstore.storage.sqlite.driver import SQLiteDriver
 
-    def full(_):
+    def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tables, "adopt_rows", full)
+    monkeypatch.setattr(SQLiteDriver, "adopt_rows", full)
     with Store.open(url) as store:
         fill(store)
         with pytest.raises(OSError, match="No space left"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import sys
+from array import array
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from runstore.model.display.plain import plain
 
 JSON = "application/json"
+ALIGNED = 8  # bytes, as arrays of doubles need it
 _COMPRESSED_FROM = 1000  # bytes
 _QUICK = 1  # level of gzip: the answer does not travel far
 _COMPRESSED_TYPES = ("application/json", "application/vnd.runstore.", "text/", "image/svg")
@@ -48,6 +51,20 @@ def json_answer(value: object, status: HTTPStatus = HTTPStatus.OK, **more: Any) 
     """Return a value as strict JSON; values without a JSON form become text."""
     text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
     return Answer(text.encode("ascii"), status=status, **more)
+
+
+def little_endian(values: array[Any]) -> bytes:
+    """Return the numbers of an array in the order of bytes that clients expect."""
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
+
+
+def with_head(head: Mapping[str, Any], body: bytes) -> bytes:
+    """Return the length of a JSON head, the head, and a body, which is aligned."""
+    text = json.dumps(head).encode()
+    text += b" " * (-(4 + len(text)) % ALIGNED)
+    return len(text).to_bytes(4, "little") + text + body
 
 
 def response_to(request: Request, answer: Answer) -> Response:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.suggestions import hint_of
 from runstore.web.errors import Refusal
@@ -23,6 +23,7 @@ _OF_NUMBERS = frozenset("0123456789+-.eE")
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 
 
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request to an endpoint, checked.
 
@@ -35,37 +36,30 @@ class Call:
         headers: The headers, by their names in lower case.
     """
 
-    def __init__(
-        self,
-        served: Served,
-        store: Store,
-        path: Mapping[str, str],
-        query: Mapping[str, Any],
-        body: Mapping[str, Any],
-        headers: Mapping[str, str],
-    ) -> None:
-        self.served = served
-        self.store = store
-        self.path = path
-        self.query = query
-        self.body = body
-        self.headers = headers
+    served: Served
+    store: Store
+    path: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Mapping[str, Any]
+    headers: Mapping[str, str]
 
 
-class Parameter(Protocol):
-    """A parameter of the query."""
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query.
 
-    @property
-    def name(self) -> str:
-        """Its name."""
+    Attributes:
+        name: Its name.
+        about: A phrase that describes it.
+    """
 
-    @property
-    def about(self) -> str:
-        """A phrase that describes it."""
+    name: str
+    about: str
 
     @property
     def schema(self) -> Schema:
         """The schema of its values."""
+        raise NotImplementedError
 
     def read(self, text: str | None) -> Any:
         """Return the value of a text; None for a parameter that was left out.
@@ -73,14 +67,13 @@ class Parameter(Protocol):
         Raises:
             ValueError: The text is not such a value; the message names the expected values.
         """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Parameter):
     """A text; empty by default, if it is not required."""
 
-    name: str
-    about: str
     longest: int = _TEXT_LIMIT
     is_required: bool = False
 
@@ -99,11 +92,9 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Parameter):
     """A whole number."""
 
-    name: str
-    about: str
     default: int | None
     least: int = 0
     most: int = 2**53
@@ -120,11 +111,8 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Real:
+class Real(Parameter):
     """A number; none by default."""
-
-    name: str
-    about: str
 
     @property
     def schema(self) -> Schema:
@@ -148,11 +136,8 @@ class Real:
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Parameter):
     """A boolean, False by default."""
-
-    name: str
-    about: str
 
     @property
     def schema(self) -> Schema:
@@ -167,11 +152,9 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Parameter):
     """One of some words; the first one by default."""
 
-    name: str
-    about: str
     words: tuple[str, ...]
 
     @property
@@ -187,14 +170,12 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Parameter):
     """Texts or whole numbers with commas between; none by default.
 
     A comma within a text is `%2C`, and `%` is `%25`.
     """
 
-    name: str
-    about: str
     most: int
     of: Schema = field(default_factory=lambda: {"type": "string", "minLength": 1})
     least: int = 0

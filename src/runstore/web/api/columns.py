@@ -5,8 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from runstore.reading.grid.columns import differing_columns, known_columns
-from runstore.reading.grid.order import run_order
-from runstore.web.api.grid import EXPERIMENT, FILTER
+from runstore.web.api.grid import EXPERIMENT, FILTER, order_asked
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint, Text, Whole
 from runstore.web.schemas import FLAG, TEXT, WHOLE, listed, optional, record
@@ -27,9 +26,9 @@ def _columns(call: Call) -> Answer:
 
 
 def _differing(call: Call) -> Answer:
-    backend = call.store.backend
-    order = run_order(backend, call.query["filter"], call.query["experiment"] or None)
-    return json_answer({"columns": differing_columns(backend, order.ids, call.query["limit"])})
+    ids = order_asked(call).ids
+    found = differing_columns(call.store.backend, ids, call.query["limit"])
+    return json_answer({"columns": found})
 
 
 ENDPOINTS = (

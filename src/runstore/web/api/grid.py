@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import struct
-import sys
 from array import array
 from collections.abc import Sequence
 from http import HTTPStatus
 
 from runstore.reading.grid.columns import columns_of
 from runstore.reading.grid.grouped import field_name, group_fields, grouped
-from runstore.reading.grid.order import run_order, uids_of
+from runstore.reading.grid.order import RunOrder, run_order, uids_of
 from runstore.reading.grid.rows import rows_of, rows_of_uids
 from runstore.storage.query.changes import Changes
-from runstore.web.encoding import Answer, json_answer
+from runstore.web.encoding import Answer, json_answer, little_endian
 from runstore.web.endpoints import Call, Endpoint, Flag, Listed, Text
 from runstore.web.errors import Refusal
 from runstore.web.schemas import REAL, TEXT, TIME, WHOLE, listed, mapped, optional, record
@@ -50,18 +49,20 @@ ROW = record(
 def order_body(changed: int, ids: Sequence[int]) -> bytes:
     """Return the order vector: `RSO1`, the count, the last change, and the row ids."""
     rows = array("I", ids)
-    if sys.byteorder == "big":
-        rows.byteswap()
-    return struct.pack("<4sIQ", b"RSO1", len(rows), changed) + rows.tobytes()
+    return struct.pack("<4sIQ", b"RSO1", len(rows), changed) + little_endian(rows)
+
+
+def order_asked(call: Call) -> RunOrder:
+    """Return the runs that a request asks for, in their order."""
+    query = call.query
+    is_trash = query.get("trash", False)
+    return run_order(
+        call.store.backend, query["filter"], query["experiment"] or None, is_trash=is_trash
+    )
 
 
 def _order(call: Call) -> Answer:
-    found = run_order(
-        call.store.backend,
-        call.query["filter"],
-        call.query["experiment"] or None,
-        is_trash=call.query["trash"],
-    )
+    found = order_asked(call)
     ids: Sequence[int] = found.ids
     if call.query["by"]:
         groups = grouped(call.store.backend, ids, group_fields(call.query["by"]))
@@ -70,12 +71,7 @@ def _order(call: Call) -> Answer:
 
 
 def _uids(call: Call) -> Answer:
-    found = run_order(
-        call.store.backend,
-        call.query["filter"],
-        call.query["experiment"] or None,
-        is_trash=call.query["trash"],
-    )
+    found = order_asked(call)
     uids = uids_of(call.store.backend, found.ids)
     return json_answer({"changed": found.changed, "ids": list(uids), "uids": list(uids.values())})
 
@@ -83,7 +79,7 @@ def _uids(call: Call) -> Answer:
 def _groups(call: Call) -> Answer:
     backend = call.store.backend
     fields = group_fields(call.query["by"])
-    order = run_order(backend, call.query["filter"], call.query["experiment"] or None)
+    order = order_asked(call)
     content, start = [], 0
     for group in grouped(backend, order.ids, fields):
         names = map(field_name, fields)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,13 +16,12 @@ from runstore.reading.metrics.mean_curves import mean_curves
 from runstore.reading.metrics.outlines import Scope, files_by_run, outlines_of
 from runstore.repeats.grouping import LeftOut
 from runstore.web.api.grid import ID
-from runstore.web.encoding import Answer, json_answer
+from runstore.web.encoding import Answer, json_answer, little_endian, with_head
 from runstore.web.endpoints import Call, Choice, Endpoint, Listed, Real, Text, Whole
 from runstore.web.schemas import REAL, listed, mapped, record
 
 MEDIA_TYPE = "application/vnd.runstore.series"
 _RUNS_AT_MOST, _KEYS_AT_MOST, _LINES_AT_MOST = 500, 50, 500
-_ALIGNED = 8
 _MEANS = ("x", "mean", "low", "high", "n")
 _BLOCKS = ("x", "first", "min", "max", "last", "x_last")
 RUNS = Listed("runs", "Names of runs.", _RUNS_AT_MOST, least=1)
@@ -77,20 +74,13 @@ def columns_answer(name: str, content: Sequence[Mapping[str, Any]], **more: Any)
     parts: list[bytes] = []
     at = 0
     for one in content:
-        columns = {name: _little_endian(column) for name, column in one["columns"].items()}
+        columns = {
+            name: little_endian(array("d", column)) for name, column in one["columns"].items()
+        }
         heads.append({**one, "columns": list(columns), "offset": at})
         parts.extend(columns.values())
         at += sum(map(len, columns.values()))
-    head = json.dumps({name: heads, **more}).encode()
-    head += b" " * (-(4 + len(head)) % _ALIGNED)
-    return Answer(len(head).to_bytes(4, "little") + head + b"".join(parts), MEDIA_TYPE)
-
-
-def _little_endian(column: Sequence[float]) -> bytes:
-    numbers = array("d", column)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tobytes()
+    return Answer(with_head({name: heads, **more}, b"".join(parts)), MEDIA_TYPE)
 
 
 def _series(call: Call) -> Answer:

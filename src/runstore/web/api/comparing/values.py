@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from array import array
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -11,17 +9,15 @@ from typing import Any
 
 from runstore.model.query.spelling import field_name
 from runstore.reading.grid.columns import columns_of
-from runstore.reading.grid.order import run_order
 from runstore.reading.grid.values import ValueColumn, value_columns
-from runstore.web.api.grid import EXPERIMENT, FILTER
-from runstore.web.encoding import Answer
+from runstore.web.api.grid import EXPERIMENT, FILTER, order_asked
+from runstore.web.encoding import ALIGNED, Answer, little_endian, with_head
 from runstore.web.endpoints import Call, Endpoint, Text, Whole
 from runstore.web.errors import Refusal
 
 MEDIA_TYPE = "application/vnd.runstore.values"
 RUNS_AT_MOST = 200_000
 _COLUMNS_AT_MOST = 40
-_ALIGNED = 8
 
 
 def _values(call: Call) -> Answer:
@@ -34,7 +30,7 @@ def _values(call: Call) -> Answer:
             f"Expected at most {_COLUMNS_AT_MOST} columns, none of them at a step.",
             hint="Use the last, min, max, first or mean value of a metric.",
         )
-    order = run_order(backend, call.query["filter"], call.query["experiment"] or None)
+    order = order_asked(call)
     shown = order.ids[: call.query["limit"]]
     made = value_columns(backend, [one.field for one in columns], shown)
     head = {"changed": order.changed, "total": len(order.ids), "count": len(shown)}
@@ -51,11 +47,9 @@ def packed(
 
     def placed(values: array[Any]) -> int:
         """Add an array, and return where it begins."""
-        if sys.byteorder == "big":
-            values.byteswap()
         begin = len(body)
-        body.extend(values.tobytes())
-        body.extend(b"\0" * (-len(body) % _ALIGNED))
+        body.extend(little_endian(values))
+        body.extend(b"\0" * (-len(body) % ALIGNED))
         return begin
 
     content = {
@@ -74,9 +68,7 @@ def packed(
             for name, one in zip(names, columns, strict=True)
         ],
     }
-    text = json.dumps(content).encode()
-    text += b" " * (-(4 + len(text)) % _ALIGNED)
-    return len(text).to_bytes(4, "little") + text + bytes(body)
+    return with_head(content, bytes(body))
 
 
 ENDPOINTS = (
