@@ -20,6 +20,7 @@ RUN_STATES = f"""
     FROM runs r JOIN experiments e ON e.id = r.experiment_id
     WHERE {sql.KEPT} ORDER BY r.id
 """
+_BEYOND = 2**62
 FIRST_UID = "SELECT uid FROM runs ORDER BY id LIMIT 1"
 
 
@@ -30,6 +31,7 @@ class RunState(NamedTuple):
         row_id: Its row.
         experiment: Its experiment.
         run_number: Its number within the experiment.
+        points: Number of points in the database.
         is_active: Whether it had not ended, so that it may change without a trace in `marks`.
         marks: Values of which at least one differs after any change of the run.
         marks_of_points: The same for changes of its points, or of its names.
@@ -38,6 +40,7 @@ class RunState(NamedTuple):
     row_id: int
     experiment: str
     run_number: int
+    points: int
     is_active: bool
     marks: tuple[object, ...]
     marks_of_points: tuple[object, ...]
@@ -66,6 +69,7 @@ class RunStates:
                     row_id,
                     as_text(name),
                     as_int(number),
+                    int(points) if isinstance(points, float) and points < _BEYOND else 0,
                     bool(is_active),
                     (*of_points, changed, *of_files),
                     of_points,
