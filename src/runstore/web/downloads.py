@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import BinaryIO
 from urllib.parse import quote
 
-from runstore.web.encoding import Answer
+from runstore.web.encoding import Answer, is_among
 from runstore.web.errors import Refusal
 
 _SENT_BYTES = 1 << 18
@@ -88,7 +88,7 @@ def contents(
         headers |= attachment(name)
     if media_type.startswith("text/"):
         media_type += "; charset=utf-8"
-    if asked.get("if-none-match") == headers["ETag"]:
+    if is_among(asked.get("if-none-match", ""), headers["ETag"]):
         file.close()
         return Answer(b"", media_type, HTTPStatus.NOT_MODIFIED, headers)
     begin, end = 0, size

@@ -101,10 +101,17 @@ def etag_of(body: bytes) -> str:
 
 
 def _has_it(request: Request, etag: str) -> bool:
-    if request.method not in {"GET", "HEAD"}:
-        return False
     known = ",".join(request.headers.getlist("if-none-match"))
-    return known.strip() == "*" or etag in {one.strip() for one in known.split(",")}
+    return request.method in {"GET", "HEAD"} and is_among(known, etag)
+
+
+def is_among(known: str, etag: str) -> bool:
+    """Check whether an `If-None-Match` lists an ETag of ours; a proxy may have weakened it.
+
+    Source: RFC 9110, 13.1.2.
+    """
+    listed = {one.strip().removeprefix("W/") for one in known.split(",")}
+    return known.strip() == "*" or etag.removeprefix("W/") in listed
 
 
 def _takes_gzip(request: Request) -> bool:

@@ -206,10 +206,13 @@ def test_contents_that_a_browser_has_are_not_sent_again(client):
     path = "/api/v1/runs/mnist%232/artifacts/model.pt"
     first = client.get(path)
 
-    again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
     head = client.head(path)
 
-    assert (again.status_code, again.content) == (304, b"")
+    etag = first.headers["etag"]
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = client.get(path, headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+    assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
     assert (head.status_code, head.headers["content-length"], head.content) == (200, "1024", b"")
 
 
