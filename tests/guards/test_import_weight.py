@@ -386,6 +386,7 @@ RARE = {
     "hashlib",
     "importlib.metadata",
     "inspect",
+    "platform",
     "runstore.capture.git.patch",
     "runstore.capture.machine.other_python",
     "runstore.capture.program.command_modules",
@@ -394,6 +395,8 @@ RARE = {
     "shutil",
     "zipfile",
 }
+if shutil.which("nvidia-smi") is None:
+    RARE.add("subprocess")
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from commands import git
-from runstore.capture.git import tracked
+from runstore.capture.git import remote, tracked
 from runstore.capture.git.asking import Asker
+from runstore.capture.git.remote import read_remote
 from runstore.capture.git.snapshot import snapshot
-from runstore.capture.git.state import GitError, read_head, read_remote, run_git
+from runstore.capture.git.state import GitError, read_head, run_git
 from runstore.capture.program.files import LoadedModule
 
 
@@ -111,6 +112,110 @@ def test_credentials_leave_the_remote(repository, url, kept):
 
     assert kept not in remote
     assert "example.org/a.git" in remote
+
+
+def calls_of_git(monkeypatch):
+    """Return a list that gets the verb of each call about the remote."""
+    verbs = []
+
+    def run(args, cwd, **options):
+        verbs.append(args[0])
+        return run_git(args, cwd, **options)
+
+    monkeypatch.setattr(remote, "run_git", run)
+    return verbs
+
+
+def test_the_remote_and_the_top_folder_take_one_call(repository, tmp_path, monkeypatch):
+    git(repository, "remote", "add", "other", "there.git")
+    git(repository, "remote", "add", "origin", "here.git")
+    (tmp_path / "link").symlink_to(repository)
+    verbs = calls_of_git(monkeypatch)
+
+    for place in (repository, tmp_path / "link"):
+        assert read_remote(place).values == {"git.root": str(repository), "git.remote": "here.git"}
+
+    assert verbs == ["config", "config"]
+
+
+def test_a_repository_without_a_remote(repository, monkeypatch):
+    verbs = calls_of_git(monkeypatch)
+
+    facts = read_remote(repository)
+
+    assert facts.values == {"git.root": str(repository)}
+    assert facts.unknown == {"git.remote": "the repository has no remote"}
+    assert verbs == ["config"]
+
+
+def elsewhere(kind, repository, tmp_path):
+    """Return a folder from which git finds another top folder than the one with `.git`."""
+    if kind == "a folder below":
+        (repository / "sub").mkdir()
+        return repository / "sub", repository
+    if kind == "a .git folder that is no repository":
+        (repository / "sub" / ".git").mkdir(parents=True)
+        return repository / "sub", repository
+    if kind == "a linked work tree":
+        git(repository, "worktree", "add", "-q", str(tmp_path / "linked"))
+        return tmp_path / "linked", tmp_path / "linked"
+    (tmp_path / "tree").mkdir()
+    git(repository, "config", "core.worktree", str(tmp_path / "tree"))
+    return repository, tmp_path / "tree"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a folder below",
+        "a .git folder that is no repository",
+        "a linked work tree",
+        "a work tree elsewhere",
+    ],
+)
+def test_the_top_folder_is_that_of_git(repository, tmp_path, kind):
+    git(repository, "remote", "add", "origin", "here.git")
+    place, top = elsewhere(kind, repository, tmp_path)
+
+    assert read_remote(place).values == {"git.root": str(top), "git.remote": "here.git"}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"GIT_WORK_TREE": "{}"},
+        {"GIT_DIR": ".git", "GIT_WORK_TREE": "{}"},
+        {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "core.worktree",
+            "GIT_CONFIG_VALUE_0": "{}",
+        },
+    ],
+)
+def test_variables_of_git_may_name_another_top_folder(
+    repository, tmp_path, monkeypatch, variables
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(tmp_path))
+    asked = ["rev-parse", "--show-toplevel"]
+    top = run_git(asked, repository, limit_bytes=1000, timeout_s=30).decode().rstrip()
+
+    assert read_remote(repository).values["git.root"] == top
+
+
+def test_a_name_that_ends_in_a_new_line(repository):
+    odd = repository.rename(f"{repository}\n\n")
+
+    for place in (odd, odd / "sub"):
+        place.mkdir(exist_ok=True)
+        assert read_remote(place).values["git.root"] == str(odd)
+
+
+def test_the_url_of_a_remote_with_spaces_and_lines(repository):
+    with (repository / ".git" / "config").open("a") as config:
+        config.write('[remote "my own"]\n\turl = "first\\nremote.origin.url second"\n')
+
+    assert read_remote(repository).values["git.remote"] == "first\nremote.origin.url second"
 
 
 def test_programs_of_the_configuration_are_not_run(repository, tmp_path):

@@ -171,8 +171,9 @@ def code_facts(quick: Facts, where: Surroundings) -> Facts:
 
 
 def _repository(quick: Facts, where: Surroundings) -> Facts:
+    from runstore.capture.git.remote import read_remote
     from runstore.capture.git.snapshot import snapshot
-    from runstore.capture.git.state import NO_REPOSITORY, read_remote, run_git
+    from runstore.capture.git.state import NO_REPOSITORY, run_git
     from runstore.capture.program.files import Command, own_modules
 
     if quick.unknown.get("git.dirty") == NO_REPOSITORY:

@@ -1,27 +1,19 @@
-"""The state of the working directory according to git: commit, branch, changes, remote."""
+"""The state of the working directory according to git: commit, branch, changes."""
 
 from __future__ import annotations
 
 import os
-import select
-import signal
-import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
 
-from runstore.capture.secrets import mask_text
+from runstore.capture.child_process import output_of
 from runstore.model.facts import Facts, FactValue
-
-if TYPE_CHECKING:
-    import subprocess
 
 QUICK_TIMEOUT_S = 2.0
 SLOW_TIMEOUT_S = 10.0
 _STATUS_LIMIT_BYTES = 1 << 20
-_SMALL_LIMIT_BYTES = 1 << 16
-_CHUNK_BYTES = 1 << 16
+SMALL_LIMIT_BYTES = 1 << 16
 
 # No pager, prompt, lock, watcher or diff program of the user's configuration, and no setting that
 # changes the form of a diff.
@@ -62,6 +54,7 @@ _STATUS = (
     "--no-ahead-behind",
 )
 _NEW_IN_SUBMODULE = ".M S..U "
+_NO_FOLDER = "fatal: cannot change to "
 NO_REPOSITORY = "not in a git repository"
 NO_COMMIT = "the repository has no commit yet"
 
@@ -81,6 +74,7 @@ def run_git(
     limit_bytes: int,
     timeout_s: float,
     statuses: Sequence[int] = (0,),
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """Return the output of git, up to one byte more than the limit.
 
@@ -90,81 +84,35 @@ def run_git(
         limit_bytes: The limit.
         timeout_s: Time limit in seconds.
         statuses: Exit statuses that mean success.
+        variables: More environment variables.
 
     Raises:
         GitError: git is missing, refused, or took too long; it was ended with all its children.
     """
-    import subprocess
-
-    environment = {**os.environ, **_ENVIRONMENT}
+    environment = {**os.environ, **_ENVIRONMENT, **variables}
     for name in _NOT_PASSED_ON:
         environment.pop(name, None)
     try:
-        process = subprocess.Popen(
-            [*_GIT, *args],
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+        answer = output_of(
+            [*_GIT, "-C", os.fspath(cwd), *args],
+            environment,
+            limit_bytes=limit_bytes,
+            timeout_s=timeout_s,
         )
     except OSError as error:
         missing = isinstance(error, FileNotFoundError) and cwd.is_dir()
         reason = "git is not installed" if missing else f"{cwd}: {error.strerror}"
         raise GitUnavailableError(reason) from None
-    return _answer(process, limit_bytes, timeout_s, statuses)
-
-
-def _answer(
-    process: subprocess.Popen[bytes], limit_bytes: int, timeout_s: float, statuses: Sequence[int]
-) -> bytes:
-    with process:
-        read = _read(process, limit_bytes, time.monotonic() + timeout_s)
-        if read is None:
-            _end_group(process)
-            raise GitUnavailableError(f"git did not answer within {timeout_s:g} s")
-        answer, complaint = read
-        if len(answer) > limit_bytes:
-            _end_group(process)
-            return answer[: limit_bytes + 1]
-    if process.returncode not in statuses:
-        raise GitError(_reason(complaint.decode("utf-8", "replace")))
-    return answer
-
-
-def _read(
-    process: subprocess.Popen[bytes], limit_bytes: int, deadline: float
-) -> tuple[bytes, bytes] | None:
-    """Read both outputs until they end or the limit is exceeded; None after the time limit.
-
-    A thread for the time limit would take as long to start as git to answer.
-    """
-    outputs: dict[int, bytearray] = {}
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            outputs[stream.fileno()] = bytearray()
-    answer, complaint = outputs.values()
-    waiting = select.poll()  # `select` refuses descriptors above 1023
-    for descriptor in outputs:
-        waiting.register(descriptor, select.POLLIN)
-    are_open = len(outputs)
-    while are_open and len(answer) <= limit_bytes:
-        ready = waiting.poll(max(0.0, deadline - time.monotonic()) * 1000)
-        if not ready:
-            return None
-        for descriptor, _ in ready:
-            data = os.read(descriptor, _CHUNK_BYTES)
-            outputs[descriptor] += data
-            if not data:
-                waiting.unregister(descriptor)
-                are_open -= 1
-    return bytes(answer), bytes(complaint)
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    with suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if answer is None:
+        raise GitUnavailableError(f"git did not answer within {timeout_s:g} s")
+    if len(answer.output) > limit_bytes:
+        return answer.output[: limit_bytes + 1]
+    if answer.exit_code not in statuses:
+        complaint = answer.complaint.decode("utf-8", "replace")
+        if complaint.startswith(_NO_FOLDER):
+            raise GitUnavailableError(f"{cwd}: {complaint.strip().rpartition(': ')[2]}")
+        raise GitError(_reason(complaint))
+    return answer.output
 
 
 def _reason(complaint: str) -> str:
@@ -194,7 +142,7 @@ def is_tracked(path: Path, cwd: Path) -> bool:
         listed = run_git(
             ["ls-files", "-z", "--", str(path)],
             cwd,
-            limit_bytes=_SMALL_LIMIT_BYTES,
+            limit_bytes=SMALL_LIMIT_BYTES,
             timeout_s=QUICK_TIMEOUT_S,
         )
     except GitError:
@@ -244,31 +192,3 @@ def _head(answer: bytes) -> Facts:
         elif kind in {"1", "2", "u"}:
             values["git.dirty"] = True
     return Facts(values=values, unknown=unknown)
-
-
-def read_remote(cwd: Path) -> Facts:
-    """Return `git.remote`, without credentials, and `git.root`."""
-    try:
-        root = run_git(
-            ["rev-parse", "--show-toplevel"],
-            cwd,
-            limit_bytes=_SMALL_LIMIT_BYTES,
-            timeout_s=QUICK_TIMEOUT_S,
-        )
-    except GitError as error:
-        return Facts(unknown={"git.root": str(error), "git.remote": str(error)})
-    values: dict[str, FactValue] = {"git.root": os.fsdecode(root).rstrip("\n")}
-    try:
-        listed = run_git(
-            ["config", "--get-regexp", r"^remote\..*\.url$"],
-            cwd,
-            limit_bytes=_SMALL_LIMIT_BYTES,
-            timeout_s=QUICK_TIMEOUT_S,
-        )
-    except GitError:
-        return Facts(values=values, unknown={"git.remote": "the repository has no remote"})
-    urls = dict(
-        line.partition(" ")[::2] for line in listed.decode("utf-8", "replace").splitlines()
-    )
-    values["git.remote"] = mask_text(urls.get("remote.origin.url") or next(iter(urls.values())))
-    return Facts(values=values)

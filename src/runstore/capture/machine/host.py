@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+from runstore.capture.child_process import output_of
 from runstore.model.facts import Facts, FactValue
 
 _GPU_TIMEOUT_S = 10.0
+_UNAME_TIMEOUT_S = 2.0
+_LINE_BYTES = 1 << 12
+# Characters that `platform.platform` keeps.
+_PLAIN = frozenset("-+._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _CPU_INFO = Path("/proc/cpuinfo")
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -34,11 +40,9 @@ def host_basics(*, has_python: bool = True) -> Facts:
 
 def host_details() -> Facts:
     """Return platform, processor model, cores, memory and GPUs."""
-    import platform
-
     values: dict[str, FactValue] = {
-        "host.platform": platform.platform(),
-        "host.machine": platform.machine(),
+        "host.platform": _platform(),
+        "host.machine": os.uname().machine,
     }
     unknown: dict[str, str] = {}
     cores = os.cpu_count()
@@ -64,15 +68,51 @@ def host_details() -> Facts:
     return Facts(values=values, unknown=unknown).merged(_gpus())
 
 
-def _cpu_model() -> str:
+@functools.lru_cache(maxsize=1)
+def _platform() -> str:
+    """Return `platform.platform()`, usually without that module, which takes long to load."""
+    about, libc = os.uname(), _libc()
+    text = f"{about.sysname}-{about.release}-{about.machine}-with-{libc}"
+    is_plain = "--" not in text and "unknown" not in text and not set(text) - _PLAIN
+    if libc and is_plain and _processor() in {"", about.machine}:
+        return text
     import platform
 
+    return platform.platform()
+
+
+def _libc() -> str:
+    """Return name and version of the C library of Linux; empty if it does not tell."""
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").replace(" ", "", 1)
+    except (AttributeError, ValueError, OSError):
+        return ""
+
+
+@functools.lru_cache(maxsize=1)
+def _processor() -> str:
+    """Return `platform.processor()`. Source: Python 3.13, its class `_Processor`."""
+    if sys.platform != "linux":
+        import platform
+
+        return platform.processor()
+    try:
+        answer = output_of(
+            ["uname", "-p"], os.environ, limit_bytes=_LINE_BYTES, timeout_s=_UNAME_TIMEOUT_S
+        )
+    except OSError:
+        return ""
+    text = "" if answer is None else answer.output.decode("utf-8", "replace").strip()
+    return "" if text == "unknown" else text
+
+
+def _cpu_model() -> str:
     with suppress(OSError), _CPU_INFO.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             name, _, value = line.partition(":")
             if name.strip().lower() in {"model name", "hardware", "cpu model"}:
                 return value.strip()
-    return platform.processor()
+    return _processor()
 
 
 def _memory_bytes() -> int | None:
@@ -86,7 +126,7 @@ def _memory_limit_bytes() -> int | None:
     """Return the memory limit of a container, if there is one."""
     for file in _CGROUP_LIMITS:
         with suppress(OSError, ValueError):
-            return int(file.read_text(encoding="ascii"))
+            return int(file.read_bytes())
     return None
 
 
@@ -98,11 +138,11 @@ def _tool(name: str) -> str | None:
 
 def _gpus() -> Facts:
     """Return `gpu.names` and `gpu.driver`, if `nvidia-smi` is installed."""
-    import subprocess
-
     tool = _tool("nvidia-smi")
     if tool is None:
         return Facts(unknown={"gpu.names": "nvidia-smi is not installed"})
+    import subprocess
+
     try:
         answer = subprocess.run(
             [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],

@@ -7,7 +7,6 @@ two on their own; see `runstore.capture.machine.other_python`.
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -18,10 +17,13 @@ from typing import Any, TypeVar, cast
 from runstore.errors import attempt, named_error
 
 T = TypeVar("T")
+_IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 _INFOS = (".dist-info", ".egg-info")
 # Name and version come first, long before the description that most of these files are.
-_HEAD_BYTES = 1 << 12
+_HEAD_BYTES = 1 << 9
 _REST_BYTES = 1 << 20
+# Does not block on a pipe.
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
 # Errors that `importlib.metadata` treats as a missing file.
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 # A later change of a folder may have the same time: file systems count in up to two seconds.
@@ -34,11 +36,21 @@ _known: dict[tuple[Callable[[Any], Any], str], tuple[tuple[int, ...], Any]] = {}
 def python_values() -> dict[str, str]:
     """Return version, implementation, executable and prefix."""
     return {
-        "python.version": platform.python_version(),
-        "python.implementation": platform.python_implementation(),
+        "python.version": sys.version.split()[0],
+        "python.implementation": _implementation(),
         "python.executable": sys.executable or "",
         "python.prefix": sys.prefix,
     }
+
+
+def _implementation() -> str:
+    """Return `platform.python_implementation()`, usually without loading that module."""
+    found = _IMPLEMENTATIONS.get(sys.implementation.name)
+    if found is None:
+        import platform
+
+        found = platform.python_implementation()
+    return found
 
 
 def distributions() -> tuple[list[str], list[str]]:
@@ -101,8 +113,9 @@ def _below(entry: str) -> list[str]:
     except OSError:
         return []
     is_egg = os.path.basename(entry).lower().endswith(".egg")  # noqa: PTH119 - the same
+    start = os.path.join(entry, "")  # noqa: PTH118 - the same
     return [
-        os.path.join(entry, name)  # noqa: PTH118 - the same
+        start + name
         for name in names
         if name.lower().endswith(_INFOS) or (is_egg and name.lower() == "egg-info")
     ]
@@ -124,9 +137,7 @@ def _text(place: Any, name: str, *, is_whole: bool = True) -> str:
     if not isinstance(place, str):
         return place.read_text(name) or ""
     try:
-        # Does not block on a pipe.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
-        file = os.open(os.path.join(place, name) if name else place, flags)  # noqa: PTH118
+        file = os.open(f"{place}{os.sep}{name}" if name else place, _READING)
     except _ABSENT:
         return ""
     try:

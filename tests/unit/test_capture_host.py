@@ -1,0 +1,45 @@
+"""The machine and its Python: as the module `platform` has them, without loading that."""
+
+import platform
+import sys
+
+import pytest
+
+from commands import python
+from runstore.capture.machine.host import host_details
+from runstore.capture.machine.packages import python_values
+
+
+def test_the_platform_is_that_of_python():
+    values = host_details().values
+
+    assert values["host.platform"] == platform.platform()
+    assert values["host.machine"] == platform.machine()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the processor has another source")
+def test_a_processor_with_a_name_of_its_own_belongs_to_the_platform(tmp_path, monkeypatch):
+    """As on Gentoo."""
+    tool = tmp_path / "uname"
+    tool.write_text("#!/bin/sh\necho 'Odd(R) CPU: 3'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    printed = python(
+        "-c",
+        "import platform\n"
+        "from runstore.capture.machine.host import host_details\n"
+        "print(host_details().values['host.platform'], platform.platform())",
+        cwd=tmp_path,
+    ).stdout
+
+    ours, theirs = printed.split()
+    assert ours == theirs
+    assert "Odd-R-_CPU-_3" in ours
+
+
+def test_the_version_of_python_is_that_of_platform():
+    values = python_values()
+
+    assert values["python.version"] == platform.python_version()
+    assert values["python.implementation"] == platform.python_implementation()
