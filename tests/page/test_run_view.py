@@ -114,6 +114,13 @@ def shown_lines(page):
     )
 
 
+def test_rounded_numbers_have_a_sign_and_all_of_their_digits(opened):
+    rounded = opened("metrics").locator(".metric-table .rounded")
+
+    expect(rounded).to_have_text(["0.17989"])  # the mean; the others are exact
+    expect(rounded).to_have_attribute("title", re.compile(r"^Rounded from 0\.17988698"))
+
+
 def test_notes_are_markdown_of_which_nothing_is_obeyed(opened):
     page = opened()
 

@@ -6,10 +6,11 @@ import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { FindInput, findText, matcher } from "../common/find";
 import { Icon } from "../common/icons";
 import { EmptyMessage, ErrorMessage } from "../common/message";
+import { RoundedNumber } from "../common/number";
 import { openStore, program } from "../common/program";
 import { StatusMark } from "../common/status";
 import { Ago } from "../common/time";
-import { formatCell, formatCount, numberOf, plural } from "../common/values";
+import { formatCount, numberOf, plural } from "../common/values";
 import { href, setQuery, word } from "../state/address";
 import { literal } from "../state/query-text";
 import "./experiments.css";
@@ -286,7 +287,7 @@ function Line({ experiment, hasBest }: { experiment: Experiment; hasBest: boolea
         <Ago at={experiment.last_started_at} />
         {experiment.last_run_number !== null && <span class="soft"> #{experiment.last_run_number}</span>}
       </td>
-      {hasBest && <td class={best ? "number strong" : "number soft"}>{best ? formatCell(best.value) : "none"}</td>}
+      {hasBest && <td class={best ? "number strong" : "number soft"}>{best ? <RoundedNumber value={best.value} /> : "none"}</td>}
       {hasBest && (
         <td>
           {best && (

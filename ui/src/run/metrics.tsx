@@ -2,7 +2,8 @@
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { FindInput, findText, matcher } from "../common/find";
-import { formatCell, formatCount, plural } from "../common/values";
+import { RoundedNumber } from "../common/number";
+import { formatCount, plural } from "../common/values";
 import { Sparkline, wantSparklines } from "../grid/sparklines";
 import { setQuery } from "../state/address";
 import { showError } from "../state/toasts";
@@ -139,13 +140,13 @@ function MetricRow({ metric, run, id, isShort }: MetricRowProps) {
           <Sparkline id={id} uid={run.uid} metric={metric.key} />
         )}
       </td>
-      <td class="number strong">{formatCell(metric.last)}</td>
-      <td class="number">{formatCell(metric.min)}</td>
-      <td class="number">{formatCell(metric.max)}</td>
+      <td class="number strong"><RoundedNumber value={metric.last} /></td>
+      <td class="number"><RoundedNumber value={metric.min} /></td>
+      <td class="number"><RoundedNumber value={metric.max} /></td>
       {!isShort && (
         <>
-          <td class="number">{formatCell(metric.mean)}</td>
-          <td class="number">{formatCell(metric.first)}</td>
+          <td class="number"><RoundedNumber value={metric.mean} /></td>
+          <td class="number"><RoundedNumber value={metric.first} /></td>
           <td class="number">{formatCount(metric.count)}</td>
           <td class="number">{metric.count ? formatCount(metric.last_step) : ""}</td>
         </>
