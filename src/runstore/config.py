@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from runstore.errors import StoreUnavailableError, UsageError
+from runstore.errors import StoreUnavailableError, UsageError, genuine
 from runstore.model import arguments
 from runstore.model.values import clean_text
 from runstore.storage.sqlite.paths import (
     is_own_uid,
+    mode_of,
     read_plain_file,
 )
 from runstore.user_warnings import warn
@@ -35,12 +37,12 @@ IF_DONE: tuple[IfDone, ...] = get_args(IfDone)
 
 def is_folder(path: Path) -> bool:
     """Check whether a folder exists; False also if this user cannot read its parent."""
-    return os.path.isdir(path)  # noqa: PTH112 - pathlib raises before Python 3.14
+    return stat.S_ISDIR(mode_of(path))
 
 
 def is_there(path: Path) -> bool:
     """Check whether a path exists; False also if this user cannot read its parent."""
-    return os.path.exists(path)  # noqa: PTH110 - pathlib raises before Python 3.14
+    return mode_of(path) != 0
 
 
 def working_directory() -> Path:
@@ -68,7 +70,7 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
         try:
             contents, found = read_plain_file(file, _LARGESTPROJECT_FILE)
             text = contents.decode()
-        except (OSError, UnicodeDecodeError):
+        except genuine(OSError, UnicodeDecodeError):
             continue
         # The parser is only loaded for a file with settings.
         if "runstore" not in text:
@@ -102,7 +104,7 @@ def is_usable(path: Path, here: Path, found: os.stat_result | None = None) -> bo
         strangers = {uid for uid in owners if not is_own_uid(uid)}
         if strangers and os.geteuid() == 0:
             strangers.discard(here.stat().st_uid)
-    except OSError:
+    except genuine(OSError):
         return False
     if not strangers:
         return True
@@ -247,5 +249,5 @@ def current_author() -> str:
         import getpass
 
         return clean_text(getpass.getuser())  # of a variable, which may contain any bytes
-    except (KeyError, OSError, ImportError):
+    except genuine(KeyError, OSError, ImportError):
         return "unknown"

@@ -30,14 +30,68 @@ AlreadyRanWarning reports an identical earlier run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
+# The flag of a function with `*arguments`, as in `inspect`, which takes milliseconds to load.
+_CO_VARARGS = 0x04
 
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _LINE_ENDS = "\n\r\u2028\u2029"
 _FIRST_BEYOND_CONTROLS = "\xa0"
+
+
+def genuine(*kinds: type[E]) -> tuple[type[E], ...]:
+    """Return the exceptions to catch; none if a signal handler of the program raised this one.
+
+    Python calls signal handlers between any two lines, also of ours. What they raise belongs to
+    the program, even if it looks like a failure of the disk: `TimeoutError` is an `OSError`.
+
+        except genuine(OSError) as error:
+    """
+    error = sys.exc_info()[1]
+    return () if error is not None and is_of_signal(error) else kinds
+
+
+class suppressed:  # noqa: N801 - used like `contextlib.suppress`
+    """Suppresses exceptions in a block, except those of signal handlers; see `genuine`."""
+
+    def __init__(self, *kinds: type[Exception]) -> None:
+        self._kinds = kinds
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Suppress its exception, if it is one of these."""
+        return isinstance(error, self._kinds) and not is_of_signal(error)
+
+
+def is_of_signal(error: BaseException) -> bool:
+    """Check whether a signal handler raised an exception, or a trace function.
+
+    Only these are called with the frame that they interrupt, which is the one before in the
+    traceback.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        interrupted, trace = trace.tb_frame, trace.tb_next
+        if any(one is interrupted for one in _arguments(trace.tb_frame)):
+            return True
+    return False
+
+
+def _arguments(frame: FrameType) -> Iterator[object]:
+    """Return the positional arguments of a call."""
+    code, values = frame.f_code, frame.f_locals
+    for name in code.co_varnames[: code.co_argcount]:
+        yield values.get(name)
+    if code.co_flags & _CO_VARARGS:
+        yield from values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount], ())
 
 
 def attempt(work: Callable[[], T], otherwise: Callable[[Exception], T]) -> T:
@@ -49,7 +103,7 @@ def attempt(work: Callable[[], T], otherwise: Callable[[Exception], T]) -> T:
     """
     try:
         return work()
-    except Exception as error:  # noqa: BLE001 - the only place besides the outermost layers
+    except genuine(Exception) as error:  # the only place besides the outermost layers
         return otherwise(error)
 
 

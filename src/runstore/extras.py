@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from runstore.errors import MissingExtraError
+from runstore.errors import MissingExtraError, genuine
 
 
 def library(name: str, extra: str) -> Any:
@@ -44,7 +44,7 @@ def how_to_install(extra: str) -> str:
         told = json.loads(distribution("runstore").read_text("direct_url.json") or "{}")
         url = urlsplit(str(told.get("url", "")))
         is_editable = bool(told.get("dir_info", {}).get("editable"))
-    except (PackageNotFoundError, OSError, ValueError, AttributeError):
+    except genuine(PackageNotFoundError, OSError, ValueError, AttributeError):
         return f"In a checkout of runstore, install it with: pip install '.[{extra}]'"
     place = Path(unquote(url.path))
     is_local = url.scheme == "file" and place.exists()

@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,13 @@ from runstore.config import (
     warn_of_unknown,
     working_directory,
 )
-from runstore.errors import InvalidValueError, StoreUnavailableError, UsageError
+from runstore.errors import (
+    InvalidValueError,
+    StoreUnavailableError,
+    UsageError,
+    genuine,
+    suppressed,
+)
 from runstore.model import arguments
 from runstore.storage.sqlite.paths import (
     DATABASE,
@@ -185,7 +190,7 @@ def check_place(store: Path) -> None:
         try:
             is_free_for_all = os.stat(above).st_mode & stat.S_IWOTH  # noqa: PTH116
             owner = os.lstat(path).st_uid
-        except OSError:
+        except genuine(OSError):
             is_free_for_all = owner = 0
         if is_free_for_all and owner and not is_usable(Path(path), Path(here)):
             from runstore.storage.trust import foreign_stores
@@ -210,7 +215,7 @@ def check_can_be_made(store: Path) -> None:
             if not folder.is_symlink():
                 continue
             is_one = False
-        except OSError as error:
+        except genuine(OSError) as error:
             raise unreachable(store, error) from error
         except ValueError as error:
             raise InvalidValueError(f"{str(store)!r} cannot be a folder: {error}.") from error
@@ -310,7 +315,7 @@ def make_folder(path: Path) -> None:
         if path.name == FOLDER and not is_there(path / ".gitignore"):
             with os.fdopen(made_file(path / ".gitignore"), "w", encoding="utf-8") as file:
                 file.write("*\n")
-    except OSError as error:
+    except genuine(OSError) as error:
         if is_folder(path):
             return  # a read-only store; opening the database reports more
         raise unreachable(path, error) from error
@@ -322,7 +327,7 @@ def server_of(folder: Path) -> str:
     """Return the URL of the server that a folder on this machine belongs to, without passwords."""
     try:
         return (folder / SERVER_NOTE).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+    except genuine(OSError, ValueError):
         return "an unknown server"
 
 
@@ -348,7 +353,7 @@ def make_own_folder(path: Path, shown: str) -> None:
         note = path / SERVER_NOTE
         if not is_there(note):
             note.write_text(f"{shown}\n", encoding="utf-8")
-    except OSError as error:
+    except genuine(OSError) as error:
         raise StoreUnavailableError(
             f"The folder {path}, for data in flight to {shown}, cannot be used:"
             f" {error.strerror or error}.",
@@ -396,7 +401,7 @@ def _make_with_parents(path: Path) -> None:
     _make_with_parents(path.parent)
     path.mkdir(exist_ok=True)
     sync_folder(path.parent)
-    with suppress(OSError), opened_folder(path) as made:
+    with suppressed(OSError), opened_folder(path) as made:
         leave_to_owner(made, path.parent.stat())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runstore import current
 from runstore.config import IfDone, wants_output
-from runstore.errors import UsageError, shown
+from runstore.errors import UsageError, genuine, shown
 from runstore.model.arguments import hinted
 from runstore.recording.request import StartRequest
 from runstore.store import Store, open_shared, started
@@ -127,7 +127,7 @@ def _is_decorator(frame: FrameType | None) -> bool:
         from runstore.capture.program.decorators import is_decorator
 
         return is_decorator(frame, start_run)
-    except (AttributeError, LookupError, OSError, TypeError, ValueError):
+    except genuine(AttributeError, LookupError, OSError, TypeError, ValueError):
         return False  # of a later Python, or no descriptor is left to load the module
 
 

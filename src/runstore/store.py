@@ -26,6 +26,7 @@ from runstore.errors import (
     StoreError,
     StoreLockedError,
     UsageError,
+    genuine,
     shown,
 )
 from runstore.location import (
@@ -1650,7 +1651,7 @@ def _database_at(path: Path, *, create: bool) -> Database:
         return database_in(path, create=create)
     except StoreError:
         raise
-    except OSError as error:
+    except genuine(OSError) as error:
         raise unreachable(path, error) from error
 
 
@@ -1684,7 +1685,7 @@ def _show_changes(backend: Backend) -> None:
 
     try:
         from runstore.store_json.lists import refresh_lists
-    except (ImportError, OSError) as error:  # no file can be opened
+    except genuine(ImportError, OSError) as error:  # no file can be opened
         warn(f"{backend.path / STORE_JSON} was not updated: {error}.")
         return
     refresh_lists(backend)

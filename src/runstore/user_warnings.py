@@ -8,10 +8,9 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 
-from runstore.errors import StoreWarning, visible
+from runstore.errors import StoreWarning, suppressed, visible
 
 
 class _Thread(threading.local):
@@ -60,7 +59,7 @@ def warn_in_background(message: str) -> None:
 def say(message: str) -> None:
     """Print a line to stderr that is not a warning; do nothing if stderr is closed."""
     # Python sets a closed stderr to None.
-    with suppress(OSError, ValueError, AttributeError):
+    with suppressed(OSError, ValueError, AttributeError):
         sys.stderr.write(f"runstore: {visible(message)}\n")
 
 

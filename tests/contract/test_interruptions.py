@@ -213,6 +213,76 @@ def _raise_alarm(*_):
     raise LateError("late")
 
 
+LIMITED = {
+    **CALLS,
+    "start": lambda run, _: run.store.start("late", capture=False).finish(),
+    "find": lambda run, _: list(run.store.find("tags.a = 'b'")),
+    "text": lambda run, _: run.log_text("said", "hello"),
+    "open": lambda run, _: Store.open(run.store.path).close(),
+}
+
+
+class Moments:
+    """Sends a signal when Python calls handlers: as a function begins, or one in C has returned.
+
+    Args:
+        at: At which of these moments within our lines, from 0.
+    """
+
+    def __init__(self, at):
+        self.at, self.count, self.is_over = at, 0, False
+
+    def __call__(self, frame, event, _argument):
+        if event in {"call", "c_return"} and frame.f_code.co_filename.startswith(PACKAGE):
+            self.count += 1
+            # An exception that comes within a finalizer is dropped by Python itself.
+            if self.count > self.at and not _is_finalizer(frame):
+                self.at, self.is_over = sys.maxsize, True
+                signal.raise_signal(signal.SIGALRM)
+
+    def within(self, call):
+        sys.setprofile(self)
+        try:
+            call()
+        finally:
+            sys.setprofile(None)
+        return self.count
+
+
+def _is_finalizer(frame):
+    while frame is not None and frame.f_code.co_name not in {"__del__", "callback"}:
+        frame = frame.f_back
+    return frame is not None
+
+
+@pytest.mark.folder_only
+# A file that was opened just before is closed when it is collected.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("call", LIMITED)
+def test_a_time_limit_is_not_taken_for_a_failure_of_the_disk(store, call, is_full_campaign):
+    """`TimeoutError` is an `OSError`, and reaches the program whenever it comes."""
+    run = store.start("limited", capture=False)
+    LIMITED[call](run, 0)  # which loads what it needs
+    count = Moments(sys.maxsize).within(lambda: LIMITED[call](run, 1))
+    before = signal.signal(signal.SIGALRM, _raise_timeout)
+    unseen = []
+    try:
+        for at in range(0, count, 1 if is_full_campaign else max(1, count // 50)):
+            limit = Moments(at)
+            with contextlib.suppress(TimeoutError):
+                limit.within(lambda n=at: LIMITED[call](run, 2 + n))
+                unseen += [at] if limit.is_over else []
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert unseen == []
+    LIMITED[call](run, 1_000_000)
+    end_unfinished(store)
+
+
+def _raise_timeout(*_):
+    raise TimeoutError
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_start_that_is_interrupted_when_it_is_written_is_recorded_so(
     store, monkeypatch, at_once

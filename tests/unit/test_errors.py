@@ -1,7 +1,9 @@
 """Errors travel: to the parent of a process pool, through copies, by the name in the guides."""
 
 import copy
+import functools
 import pickle
+import signal
 import subprocess
 import sys
 
@@ -78,3 +80,80 @@ def test_modules_of_the_guides_are_there_at_once(name):
     code = f"import runstore; runstore.{name}"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Handler:
+    """Raises, in each of the ways in which a signal handler may be written."""
+
+    def method(self, _number, _frame):
+        raise TimeoutError("late")
+
+    def once(self, number, _frame):
+        signal.signal(number, signal.SIG_IGN)
+        self.fail()
+
+    def fail(self):
+        raise TimeoutError("late")
+
+    def __call__(self, *_):
+        self.fail()
+
+
+def _kept_in_a_cell(_number, frame):
+    def fail():
+        raise TimeoutError(f"late, in {frame.f_code.co_name}")
+
+    fail()
+
+
+HANDLERS = {
+    "method": Handler().method,
+    "object": Handler(),
+    "removes itself": Handler().once,
+    "partial": functools.partial(lambda _more, *_: Handler().fail(), "more"),
+    "closure": _kept_in_a_cell,
+}
+
+
+def _within_two_calls(work):
+    with errors.suppressed(OSError, ValueError):
+        try:
+            work()
+        except errors.genuine(OSError):
+            return "taken for ours"
+    return "suppressed"
+
+
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
+def test_what_a_signal_handler_raises_is_not_caught(handler):
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(TimeoutError, match="late"):
+            _within_two_calls(lambda: signal.raise_signal(signal.SIGALRM))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def _raise(error):
+    raise error
+
+
+def test_what_a_trace_function_raises_is_not_caught():
+    def trace(frame, _event, _argument):
+        return _raise(OSError("a debugger")) if frame.f_code is _raise.__code__ else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(OSError, match="a debugger"):
+            _within_two_calls(lambda: _raise(ValueError()))
+    finally:
+        sys.settrace(before)
+
+
+def test_other_errors_are_caught():
+    assert _within_two_calls(lambda: open("there/is/no/such/file")) == "taken for ours"  # noqa: PTH123, SIM115 - the shortest
+    assert _within_two_calls(lambda: _raise(OSError())) == "taken for ours"
+    assert _within_two_calls(lambda: _raise(ValueError())) == "suppressed"
+    with pytest.raises(KeyError):
+        _within_two_calls(lambda: _raise(KeyError()))

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from runstore.errors import genuine
+
 _SHOWN = 10
 _KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -97,7 +99,7 @@ def _no_file(path: Path, root: str | None) -> str | None:
     try:
         link = str(path.readlink()) if path.is_symlink() else None
         mode = os.stat(path).st_mode  # noqa: PTH116 - pathlib raises other errors at loops
-    except OSError:
+    except genuine(OSError):
         return "a broken link"
     if link is not None and root is not None and not _is_inside(os.path.realpath(path), root):
         return f"a link out of the folder, to {link!r}"

@@ -17,6 +17,7 @@ from runstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreUnavailableError,
+    genuine,
 )
 from runstore.model import arguments
 from runstore.model.artifacts import Artifact, Input, artifact_path, why_no_name
@@ -79,7 +80,7 @@ class Reading:
                     lost[one.path] = error
                 except StoreError:
                     raise
-                except OSError as error:
+                except genuine(OSError) as error:
                     raise StoreUnavailableError(
                         f"{target} could not be written: {error.strerror or error}.",
                         kept=f"{len(written)} files were written; the store was not changed.",

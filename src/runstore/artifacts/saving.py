@@ -23,6 +23,7 @@ from runstore.errors import (
     StoreLockedError,
     StoreReadOnlyError,
     StoreUnavailableError,
+    genuine,
     named_error,
 )
 from runstore.inflight.deferred import Deferred
@@ -161,7 +162,7 @@ class Saving:
     ) -> tuple[Artifact, ...]:
         try:
             objects, kept, because, is_aside = place(keep)
-        except OSError as error:
+        except genuine(OSError) as error:
             warn(f"The artifact {path!r} could not be saved: {error.strerror or error}.")
             return ()
         # The tables of media types are files of the system.
@@ -185,10 +186,10 @@ class Saving:
             return self._kept_aside(lambda objects: objects.keep_file(copy), error)
         except StoreError:
             raise
-        except OSError as refused:
+        except genuine(OSError) as refused:
             try:
                 return self._kept_aside(keep)
-            except OSError:
+            except genuine(OSError):
                 raise refused from None
 
     def _kept_aside(self, keep: Keep, because: StoreError | None = None) -> _StoredContents:
@@ -261,7 +262,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
                 return objects.adopt(aside)
         except StoreError:
             raise
-        except OSError as refused:
+        except genuine(OSError) as refused:
             try:
                 with temporary_folder() as folder:  # on another disk, perhaps
                     aside = Path(folder, f"saved{suffix}")
@@ -269,7 +270,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
                     return objects.keep_file(aside)
             except StoreError:
                 raise
-            except (OSError, ImportError):
+            except genuine(OSError, ImportError):
                 raise refused from None
 
     return keep
@@ -289,9 +290,9 @@ def _write_thing(write: Callable[[Any, Path], object], thing: Any, path: str, as
     """
     try:
         write(thing, aside)
-    except (OSError, RunstoreError):
+    except genuine(OSError, RunstoreError):
         raise
-    except Exception as error:  # any error of the object's own library
+    except genuine(Exception) as error:  # any error of the object's own library
         told = named_error(error)
         raise InvalidValueError(
             f"A value of type {type(thing).__name__} could not be saved as {path!r} ({told}).",
@@ -330,7 +331,7 @@ class _Stream:
             if self._encoded is None:
                 self._encoded = self.read().encode()
             return objects.keep_bytes(self._encoded)
-        except OSError as error:
+        except genuine(OSError) as error:
             if begin is not None:
                 self._stream.seek(begin)
             elif self._is_read and self._encoded is None:

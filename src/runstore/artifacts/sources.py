@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from runstore.errors import InvalidValueError, NotFoundError
+from runstore.errors import InvalidValueError, NotFoundError, genuine
 from runstore.model.display.formatting import cropped
 from runstore.storage.sqlite.descriptors import with_room
 
@@ -29,7 +29,7 @@ def checked_source(path: Path, *, is_input: bool = False) -> Path:
         about = path.stat()
         if stat.S_ISREG(about.st_mode):
             with_room(lambda: path.open("rb").close())
-    except (OSError, ValueError) as error:
+    except genuine(OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotFoundError(
             f"{_shown(path)} cannot be read: {reason}.",

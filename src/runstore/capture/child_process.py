@@ -10,10 +10,10 @@ import os
 import select
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import chain, starmap
 
+from runstore.errors import suppressed
 from runstore.named_tuples import NamedTuple
 
 _CHUNK_BYTES = 1 << 16
@@ -126,7 +126,7 @@ class _Child:
         return os.waitstatus_to_exitcode(self._ended[0][1])
 
     def kill(self) -> None:
-        with suppress(OSError):
+        with suppressed(OSError):
             os.killpg(self._ids[0], signal.SIGKILL)
 
     def end(self) -> None:

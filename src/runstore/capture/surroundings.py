@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.errors import attempt, named_error
+from runstore.errors import attempt, genuine, named_error
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 from runstore.named_tuples import NamedTuple
@@ -27,7 +27,7 @@ def working_folder() -> Path | None:
     """Return the working directory; None if it was deleted."""
     try:
         return Path.cwd()
-    except OSError:
+    except genuine(OSError):
         return None
 
 

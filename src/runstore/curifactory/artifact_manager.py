@@ -20,7 +20,7 @@ from runstore.capture.program.command import own_words
 from runstore.curifactory.home import home_at
 from runstore.curifactory.managed_run import watched_as
 from runstore.curifactory.manager_store import ManagerStore
-from runstore.errors import RunstoreError, UsageError, shown
+from runstore.errors import RunstoreError, UsageError, genuine, shown
 from runstore.model import arguments
 from runstore.model.block import (
     INCOMPLETE,
@@ -249,7 +249,7 @@ class ArtifactManager:
             path = Path(self.get_run_output_path(BLOCK_FILE)).absolute()
             text = json.dumps(self.run_info, indent=2) + "\n"
             write_whole(path, text, levels=levels_below(path.parent, self._folder))
-        except OSError as error:
+        except genuine(OSError) as error:
             warn(f"The folder of {self.get_reference_name()} is incomplete: {error}.")
 
     # Context manager

@@ -12,12 +12,11 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from runstore.errors import InvalidValueError
+from runstore.errors import InvalidValueError, suppressed
 from runstore.model.block import MIDDLE, PAGE, RECENT, Block, Dialect
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference
@@ -75,7 +74,7 @@ def reference_of(manager: Any) -> str:
     """Return the reference of a manager's run."""
     ask: Callable[[], Any] | None = getattr(manager, "get_reference_name", None)
     if ask is not None:
-        with suppress(OSError):  # a failure to create the folder is reported when it is used
+        with suppressed(OSError):  # a failure to create the folder is reported when it is used
             return str(ask())
     number = getattr(manager, "experiment_run_number", 0)
     return build_reference(str(experiment_of(manager)), number, timestamp_of(manager))
@@ -85,7 +84,7 @@ def timestamp_of(manager: Any) -> str:
     """Return the start of a manager's run as local wall time."""
     ask: Callable[[], Any] | None = getattr(manager, "get_str_timestamp", None)
     if ask is not None:
-        with suppress(OSError):  # a failure to create the folder is reported when it is used
+        with suppressed(OSError):  # a failure to create the folder is reported when it is used
             return str(ask())
     began = getattr(manager, "run_timestamp", None)
     if isinstance(began, datetime):
@@ -231,7 +230,7 @@ def _without_secrets(error: object) -> object:
 def _run_folder(manager: Any, runs_folder: Path) -> str:
     ask: Callable[[], Any] | None = getattr(manager, "get_run_output_path", None)
     if ask is not None:
-        with suppress(OSError):  # a failure to create the folder is reported when it is used
+        with suppressed(OSError):  # a failure to create the folder is reported when it is used
             return str(ask())
     folder = getattr(manager, "runs_path", None)
     parent = runs_folder if folder is None else folder

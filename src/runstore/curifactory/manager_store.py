@@ -9,7 +9,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from runstore.config import current_author
@@ -31,6 +31,8 @@ from runstore.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
     UsageError,
+    genuine,
+    suppressed,
 )
 from runstore.location import make_folder
 from runstore.model import arguments
@@ -264,7 +266,7 @@ class ManagerStore:
     def _read_without_database(self, error: StoreError) -> None:
         """Show the file of a folder in which no database can be created; writing is refused."""
         found = None
-        with suppress(OSError):
+        with suppressed(OSError):
             found = read_block_file(self._folder / STORE_JSON)
         if found is None:
             raise error
@@ -294,7 +296,7 @@ class ManagerStore:
         ids = self._table.ids()
         try:
             blocks = json.loads(read_list(self._sync.path))
-        except (OSError, ValueError, RecursionError):
+        except genuine(OSError, ValueError, RecursionError):
             return None
         if not isinstance(blocks, list) or not all(isinstance(one, dict) for one in blocks):
             return None

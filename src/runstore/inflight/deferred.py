@@ -17,6 +17,8 @@ from runstore.errors import (
     StoreError,
     StoreLockedError,
     StoreWarning,
+    genuine,
+    suppressed,
 )
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
@@ -196,7 +198,7 @@ class Deferred:
         reason = "" if because is None else f"{because.what} "
         try:
             path = self._backend.spool.keep(uid, kind, body)
-        except OSError as error:
+        except genuine(OSError) as error:
             warn(f"{reason}This was not recorded: {what}; {error}.")
             return
         if is_apart:
@@ -217,7 +219,7 @@ class Deferred:
 
     def take_back_quietly(self) -> None:
         """Import records, ignoring errors; remaining ones are imported later."""
-        with suppress(RunstoreError, OSError, StoreWarning):
+        with suppressed(RunstoreError, OSError, StoreWarning):
             self.take_records()
 
     def take_in(self) -> None:
@@ -269,7 +271,7 @@ class Deferred:
                 continue  # another process imported it
             except StoreLockedError:
                 return False
-            except (NotFoundError, OSError):  # of another store, or refused
+            except genuine(NotFoundError, OSError):  # of another store, or refused
                 continue
             except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
                 # Invalid: it stays in place.
@@ -285,7 +287,7 @@ class Deferred:
                 self.taken.add(record.uid)
         try:
             remove_file(record.path)
-        except OSError:
+        except genuine(OSError):
             table.mark_seen(record.path)
 
     def _take(self, record: Record) -> None:
@@ -425,7 +427,7 @@ class Deferred:
             raise
         except UnsafeFileError as error:
             self._backend.spool.refused[path] = error.why
-        except (RunstoreError, OSError):
+        except genuine(RunstoreError, OSError):
             return
 
     def _is_over(self, uid: str) -> bool:

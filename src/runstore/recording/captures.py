@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runstore.capture.surroundings import Surroundings, code_facts, environment_facts
-from runstore.errors import StoreError
+from runstore.errors import StoreError, genuine
 from runstore.model.facts import Facts
 from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
@@ -43,7 +43,7 @@ class Capture(NamedTuple):
         """Read the facts, and store them with this run and similar ones."""
         try:
             with_room(lambda: self._read_for((self, *alike)))
-        except (OSError, ImportError) as error:  # no descriptors; or the interpreter is ending
+        except genuine(OSError, ImportError) as error:  # no descriptors, or at exit
             warn_in_background(f"Facts about {_name_of(self.uid)} could not be read: {error}")
 
     def _read_for(self, runs: Sequence[Capture]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from runstore import current
 from runstore.capture.machine.process import current_process, is_gone
 from runstore.config import current_author, is_variable_off
-from runstore.errors import RunstoreError, StoreError
+from runstore.errors import RunstoreError, StoreError, genuine, suppressed
 from runstore.model.once import once
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
@@ -203,7 +203,7 @@ class Execution:
         if new:
             try:
                 self.add_params(new)
-            except (RunstoreError, OSError, ImportError) as error:
+            except genuine(RunstoreError, OSError, ImportError) as error:
                 warn(f"{error} These parameters were not kept: {', '.join(map(str, new))}.")
 
     @once
@@ -259,7 +259,7 @@ class Execution:
     def _take_output(self) -> None:
         try:
             with_room(lambda: self.recorder.deferred.take_output_of(self.uid))
-        except (RunstoreError, OSError, ImportError) as error:
+        except genuine(RunstoreError, OSError, ImportError) as error:
             warn(
                 f"{error} The output of {self.reference} is kept in the spool of the store;"
                 " it is imported when the store is next opened."
@@ -437,7 +437,7 @@ class Execution:
             return True  # points are imported by the next reader; the end is unchanged
         try:
             self.recorder.reopen(self.uid, current_process(), current_author())
-        except (RunstoreError, OSError):
+        except genuine(RunstoreError, OSError):
             return False
         self.__dict__.pop("_ending", None)
         self.is_end_written, self.ends_with_process = False, True
@@ -495,7 +495,7 @@ class Execution:
 
     def _load_the_rest(self) -> None:
         """Load what the run may need later; a short program ends before."""
-        with suppress(RunstoreError, OSError, ImportError):
+        with suppressed(RunstoreError, OSError, ImportError):
             be_ready(EVERYTHING)
             _ = self._backend.objects  # whose modules depend on the place of the contents
 

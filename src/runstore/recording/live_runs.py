@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runstore import background
-from runstore.errors import RunstoreError, visible
+from runstore.errors import RunstoreError, suppressed, visible
 from runstore.model.status import Status
 from runstore.recording.readiness import ENDING, Uninterrupted, is_waiting
 from runstore.recording.tickers import Ticker, stop_all
@@ -185,7 +185,7 @@ class _Registry:
     def end_by_exit(self) -> None:
         """End every run with the exception, the signal or the call that ends the process."""
         for run in self.inherited.values():
-            with suppress(RunstoreError, OSError):
+            with suppressed(RunstoreError, OSError):
                 run.take_over()
         # At a prompt, the last error may be hours old and have nothing to do with the end.
         error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
@@ -213,7 +213,7 @@ class _Registry:
         if but_those_that_end:
             runs = [one for one in runs if not one.ends_with_process]
         for run in runs:
-            with suppress(RunstoreError, OSError, ImportError):
+            with suppressed(RunstoreError, OSError, ImportError):
                 run.heartbeat()
                 run.make_ready()
             del self.runs[run.uid]
@@ -221,7 +221,7 @@ class _Registry:
             return
         names = [visible(run.reference) for run in runs]
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004 - a line's worth
-        with suppress(OSError, ValueError):
+        with suppressed(OSError, ValueError):
             sys.stderr.write(
                 f"runstore: the process ended without finishing {shown}; recorded as lost."
                 " Call run.finish(), use `with`, or set run.ends_with_process = True.\n"
@@ -250,9 +250,9 @@ class _Registry:
     def _heartbeat(self) -> None:
         for run in list(self.runs.values()):
             # A missed heartbeat is harmless: the process itself is evidence.
-            with suppress(RunstoreError, OSError, ImportError):
+            with suppressed(RunstoreError, OSError, ImportError):
                 run.heartbeat()
-        with suppress(OSError, ImportError):  # no descriptors left to read it
+        with suppressed(OSError, ImportError):  # no descriptors left to read it
             self._sample()
 
     def _sample(self) -> None:

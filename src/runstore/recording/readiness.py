@@ -15,10 +15,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from runstore.errors import genuine, suppressed
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
@@ -154,12 +154,12 @@ def be_ready(needed: tuple[str, ...]) -> None:
 def _loaded_soon(needed: tuple[str, ...], pauses_s: tuple[float, ...]) -> None:
     """Load modules; wait if another thread has taken the descriptors of the reserve."""
     for pause_s in pauses_s:
-        with suppress(OSError, ImportError):
+        with suppressed(OSError, ImportError):
             return _load(needed)
         time.sleep(pause_s)
     try:
         return _load(needed)
-    except OSError as error:
+    except genuine(OSError) as error:
         raise UnloadableError(*error.args) from error
 
 

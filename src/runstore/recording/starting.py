@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore import background, current
 from runstore.config import checked_if_done
-from runstore.errors import ConflictError, RunstoreError, UsageError, shown
+from runstore.errors import ConflictError, RunstoreError, UsageError, genuine, shown
 from runstore.inflight import take_in
 from runstore.model import arguments
 from runstore.model import reference as names
@@ -176,7 +176,7 @@ def _capture_later(
         from runstore.recording.captures import Capture
 
         background.do_later(Capture(backend.database, uid, facts, where, code))
-    except (OSError, ImportError) as error:  # no descriptors, or the interpreter is ending
+    except genuine(OSError, ImportError) as error:  # no descriptors, or the interpreter is ending
         warn(f"Facts about the run {uid} could not be read: {error}")
 
 

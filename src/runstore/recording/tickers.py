@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from runstore import background
+from runstore.errors import genuine
 from runstore.storage.sqlite import forks  # noqa: F401 - its hooks come first
 
 # How long a fork waits for our threads; after that it continues, and Python may warn.
@@ -167,7 +168,7 @@ def _tasks() -> set[int]:
     """Return the system's ids of all threads of the process; empty if they are unknown."""
     try:
         return {int(one) for one in os.listdir(_TASKS)}  # noqa: PTH208 - names alone
-    except OSError:
+    except genuine(OSError):
         return set()
 
 

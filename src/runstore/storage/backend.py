@@ -5,7 +5,6 @@ Recording, reading, maintenance and analysis take a `Backend`; users open a `Sto
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from runstore.errors import StoreUnavailableError
 from runstore.model.once import once
 from runstore.storage.database import Database
 from runstore.storage.files.spool import OBJECTS, Spool
-from runstore.storage.sqlite.paths import DATABASE, parsed
+from runstore.storage.sqlite.paths import DATABASE, mode_of, parsed
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ class Backend:
     @property
     def is_there(self) -> bool:
         """Whether there is a database; reading does not make one."""
-        return self.server is not None or os.path.exists(self.path / DATABASE)  # noqa: PTH110 - pathlib may raise
+        return self.server is not None or mode_of(self.path / DATABASE) != 0
 
     @once
     def database(self) -> Database:
@@ -270,7 +269,7 @@ def _is_of_waiting(folder: Path) -> bool:
 def no_store(path: Path) -> StoreUnavailableError:
     """Return the error about a folder without a store."""
     hint = "Record a run first, or name another folder."
-    if os.path.exists(path.parent / DATABASE):  # noqa: PTH110 - pathlib may raise
+    if mode_of(path.parent / DATABASE):
         hint = f"The folder is a store itself. Name it with: --store {path.parent}"
     return StoreUnavailableError(f"There is no store at {path}.", hint=hint)
 

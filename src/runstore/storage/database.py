@@ -19,6 +19,7 @@ from runstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreUnavailableError,
+    genuine,
 )
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params.parameter_set import ParameterSet, lowest_hash
@@ -311,7 +312,7 @@ class Database(StoredRuns):
 
         try:
             migrate(driver)
-        except (StoreError, OSError) as error:
+        except genuine(StoreError, OSError) as error:
             if found >= OLDEST_READ:
                 refusal = error if isinstance(error, StoreError) else _not_up_to_date(path, error)
                 driver.stand_in(stand_ins(found, driver.types), refusal)

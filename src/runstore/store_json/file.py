@@ -10,11 +10,10 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from runstore.errors import StoreReadOnlyError, StoreUnavailableError
+from runstore.errors import StoreReadOnlyError, StoreUnavailableError, genuine, suppressed
 from runstore.named_tuples import NamedTuple
 from runstore.storage.files.locks import kept_locked, unlock, wait_for_lock
 from runstore.storage.files.safe_files import (
@@ -68,7 +67,7 @@ def stamp_of(path: Path) -> Stamp | None:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:
+    except genuine(OSError) as error:
         if error.errno == errno.ELOOP:
             return None  # circular links lead to no file
         raise StoreUnavailableError(
@@ -154,7 +153,7 @@ def _is_circle(path: Path) -> bool:
     """Check whether a link leads to itself, and so to no file."""
     try:
         path.stat()
-    except OSError as error:
+    except genuine(OSError) as error:
         return error.errno == errno.ELOOP
     return False
 
@@ -217,7 +216,7 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
         # older list would be mistaken for a foreign edit.
         sync_folder(path.parent)
     except BaseException:  # removes the partial file
-        with suppress(OSError):
+        with suppressed(OSError):
             aside.unlink()
         raise
     return Stamp(written.st_size, written.st_mtime_ns, written.st_ino)
@@ -225,7 +224,7 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
 
 def _take_rights(path: Path, descriptor: int) -> None:
     """Keep the permissions of the replaced file; a new file follows its folder."""
-    with suppress(OSError):
+    with suppressed(OSError):
         if path.exists():
             copy_rights(descriptor, path.stat())
         else:
@@ -242,7 +241,7 @@ def set_aside(path: Path) -> Path:
         aside = path.with_name(f"{stem}-{number}")
     try:
         os.link(os.path.realpath(path), aside)  # links the target, which is about to be replaced
-    except OSError:  # a disk without hard links, or another disk
+    except genuine(OSError):  # a disk without hard links, or another disk
         with _opened(path) as file, aside.open("xb") as copy:
             shutil.copyfileobj(file, copy)
             copy.flush()
@@ -273,7 +272,7 @@ class FileLock:
             self._descriptor = open_or_replace(self.path)
         except PermissionError as error:
             raise _refused(self.path, error) from error
-        except OSError as error:
+        except genuine(OSError) as error:
             if error.errno == errno.EROFS:
                 raise _refused(self.path, error) from error
             raise StoreUnavailableError(
@@ -308,7 +307,7 @@ class FileLock:
             raise RuntimeError("the lock is not held")
         data = json.dumps(state).encode().ljust(_STATE_BYTES)
         # On a full disk the state is lost, which costs a comparison, but not the run.
-        with suppress(OSError):
+        with suppressed(OSError):
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, data)
 
@@ -323,7 +322,7 @@ class FileLock:
                 value = json.loads(os.read(descriptor, 4 * _STATE_BYTES))
             finally:
                 os.close(descriptor)
-        except (OSError, ValueError, RecursionError):
+        except genuine(OSError, ValueError, RecursionError):
             return {}
         if not isinstance(value, dict):
             return {}
@@ -348,7 +347,7 @@ def read_registry(folder: Path) -> dict[str, tuple[str | None, dict[str, str]]]:
         return {}  # most folders have none, and this is called for each run
     try:
         text, _ = decode(read_file(folder / REGISTRY, levels=0, at_most=_LARGEST_REGISTRY_BYTES))
-    except OSError:
+    except genuine(OSError):
         return {}
     try:
         entries = json.loads(text)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, suppressed
 from runstore.location import SERVER_NOTE, make_folder
 from runstore.storage.backend import LISTS, STORE_JSON, Backend
 from runstore.storage.blocks import BlockTable
@@ -53,7 +53,7 @@ class Lists:
         if self._backend.server is not None:
             make_folder(folder)
             self._check_is_ours(sync)
-            with suppress(OSError):  # no file can be written there
+            with suppressed(OSError):  # no file can be written there
                 self._register(folder, f"{self._backend.server.shown}\n")
         return sync
 
@@ -72,7 +72,7 @@ class Lists:
         """Return the folders that may have a file."""
         if self._backend.server is None:
             return [self._backend.path]
-        with suppress(OSError):
+        with suppressed(OSError):
             return sorted(link.readlink() for link in (self._backend.path / LISTS).iterdir())
         return []
 
@@ -80,7 +80,7 @@ class Lists:
         """Raise an error before the runs of one server are added to another one."""
         if not sync.is_of_another_database():
             return
-        with suppress(OSError):
+        with suppressed(OSError):
             other = (sync.folder / SERVER_NOTE).read_text(encoding="utf-8").strip()
             raise UsageError(
                 f"{sync.path} belongs to {other}, not to {self._backend.place}.",

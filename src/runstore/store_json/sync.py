@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runstore.errors import StoreError, StoreReadOnlyError
+from runstore.errors import StoreError, StoreReadOnlyError, genuine
 from runstore.model.block import block_from_run
 from runstore.model.params.build import parameter_set
 from runstore.named_tuples import NamedTuple
@@ -159,7 +159,7 @@ class BlockSync:
                 stamp = stamp_of(self.path)
                 if stamp is not None and _is_ours(self._state(), stamp):
                     self._write(lock, stamp.as_state(), file_is_wanted=True)
-        except OSError as error:
+        except genuine(OSError) as error:
             warn(f"{self.path} was not updated: {error}")
 
     def take_in_or_warn(self) -> None:
@@ -176,7 +176,7 @@ class BlockSync:
             self.bring_together()
         except StoreError:
             raise
-        except OSError as error:
+        except genuine(OSError) as error:
             warn(
                 f"{self.path} could not be read: {error}. Runs are recorded in the database only."
             )
@@ -185,7 +185,7 @@ class BlockSync:
         """Synchronise file and database after a change, which is already safe in the database."""
         try:
             self.bring_together(file_is_wanted=file_is_wanted, has_changed=has_changed)
-        except (StoreError, OSError, MemoryError) as error:
+        except genuine(StoreError, OSError, MemoryError) as error:
             if isinstance(error, StoreReadOnlyError) and not self._is_apart:
                 raise
             place = "" if self._is_apart else " beside it"
@@ -208,7 +208,7 @@ class BlockSync:
             if newest != self._refused_at:
                 self.bring_together(has_changed=True, patience_s=PATIENCE_S)
                 self._refused_at = None
-        except (OSError, MemoryError) as error:
+        except genuine(OSError, MemoryError) as error:
             self._refused_at = newest  # retried with the next change
             if not self.table.is_closed:
                 warn(f"{self.path} was not updated: {error}")

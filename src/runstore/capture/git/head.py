@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import Path
 
+from runstore.errors import genuine
 from runstore.model.facts import FactValue
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -35,7 +36,7 @@ def head_in_files(root: str | None) -> dict[str, FactValue]:
         branch = head.removeprefix(_BRANCH) if head.startswith(_BRANCH) else name
         # Branches belong to all work trees of a repository, HEAD to each.
         return _facts(_loose(common, name) or _packed(common, name), branch)
-    except (OSError, ValueError):
+    except genuine(OSError, ValueError):
         return {}
 
 
@@ -62,7 +63,7 @@ def _common_folder(folder: Path) -> Path:
     """Return the folder that linked work trees share."""
     try:
         return Path(folder, _small_text(folder / "commondir"))
-    except OSError:
+    except genuine(OSError):
         return folder
 
 
@@ -71,7 +72,7 @@ def _loose(common: Path, name: str) -> str:
         raise ValueError(name)
     try:
         return _small_text(common / name)
-    except OSError:
+    except genuine(OSError):
         return ""
 
 

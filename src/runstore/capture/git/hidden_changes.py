@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from runstore.capture.git.asking import Asker
 from runstore.capture.git.state import GitError
 from runstore.capture.git.tracked import Tracked
+from runstore.errors import genuine
 
 _LIST_LIMIT_BYTES = 1 << 24
 _FILE_LIMIT_BYTES = 1 << 24
@@ -35,7 +36,7 @@ def hidden_changes(ask: Asker, tracked: Tracked) -> list[str]:
 def _is_there(ask: Asker, path: str) -> bool:
     try:
         about = (ask.root / path).lstat()
-    except OSError:
+    except genuine(OSError):
         return False
     return stat.S_ISREG(about.st_mode) and about.st_size <= _FILE_LIMIT_BYTES
 

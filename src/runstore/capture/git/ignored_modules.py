@@ -11,6 +11,7 @@ from runstore.capture.git.asking import Asker
 from runstore.capture.git.source_files import shown
 from runstore.capture.git.state import GitError
 from runstore.capture.program.modules import Marks
+from runstore.errors import genuine
 from runstore.model.facts import Facts
 
 _LIST_LIMIT_BYTES = 1 << 24
@@ -71,7 +72,7 @@ def _holds_modules(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:
             names = [one.name for one, _ in zip(entries, range(_LOOKED_AT), strict=False)]
-    except OSError:
+    except genuine(OSError):
         return False
     return any(one.endswith(suffixes) for one in names)
 

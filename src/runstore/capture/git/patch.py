@@ -19,6 +19,7 @@ from runstore.capture.git.asking import Asker
 from runstore.capture.git.source_files import is_secret_file, is_source, shown
 from runstore.capture.git.state import GitError
 from runstore.capture.secrets import mask_patch, mask_text
+from runstore.errors import genuine
 from runstore.model.code.binary_patches import as_binary, object_before, unpacked
 from runstore.model.code.patches import parse_patch
 from runstore.model.facts import Facts
@@ -147,7 +148,7 @@ def _pipes(ask: Asker, base: str, but: Sequence[str], changes: Sequence[str]) ->
 def _is_pipe(place: Path) -> bool:
     try:
         mode = place.lstat().st_mode
-    except OSError:
+    except genuine(OSError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
@@ -179,7 +180,7 @@ def _in_order(
 def _size(place: Path) -> int:
     try:
         return place.lstat().st_size
-    except OSError:
+    except genuine(OSError):
         return 0
 
 

@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from runstore.errors import genuine
+
 GIT_PATIENCE_S = 10.0
 _HEX_LENGTH = 40
 
@@ -39,7 +41,7 @@ def _ask(short: list[str], folder: Path) -> dict[str, str]:
             timeout=GIT_PATIENCE_S,
             check=False,
         )
-    except (OSError, ValueError, subprocess.SubprocessError):
+    except genuine(OSError, ValueError, subprocess.SubprocessError):
         return {}
     found: dict[str, str] = {}
     # One line per question; if a hash is unknown or ambiguous, git repeats it with a note.

@@ -22,6 +22,7 @@ from runstore.capture.program.files import Command, LoadedModule
 from runstore.capture.program.fingerprints import Fingerprints
 from runstore.capture.program.modules import modules_at_start
 from runstore.capture.secrets import mask_text
+from runstore.errors import genuine
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import blake2b
 from runstore.named_tuples import NamedTuple
@@ -125,7 +126,7 @@ def _place(file: str) -> Path:
     path = Path(file)
     try:
         return path.parent.resolve() / path.name
-    except (OSError, RuntimeError):
+    except genuine(OSError, RuntimeError):
         return path
 
 
@@ -242,7 +243,7 @@ class _Files:
             return "may hold secrets"
         try:
             text, encoding, why = _text_of(self.root / name, limit_bytes)
-        except (OSError, ValueError) as error:
+        except genuine(OSError, ValueError) as error:
             return str(getattr(error, "strerror", None) or error)
         if why:
             return why
@@ -275,7 +276,7 @@ class _Files:
         """Note the fingerprint of a file whose text is not kept, to detect changes."""
         try:
             mark = self.fingerprints.of(self.root / name, is_secret=is_secret_file(name))
-        except (OSError, ValueError) as error:
+        except genuine(OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             self.unknown["untracked.others"] = f"{shown(name)}: {why}"
         else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from runstore.capture.child_process import output_of
+from runstore.errors import genuine
 from runstore.model.facts import Facts, FactValue
 
 QUICK_TIMEOUT_S = 2.0
@@ -99,7 +100,7 @@ def run_git(
             limit_bytes=limit_bytes,
             timeout_s=timeout_s,
         )
-    except OSError as error:
+    except genuine(OSError) as error:
         missing = isinstance(error, FileNotFoundError) and cwd.is_dir()
         reason = "git is not installed" if missing else f"{cwd}: {error.strerror}"
         raise GitUnavailableError(reason) from None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 
+from runstore.errors import suppressed
 from runstore.model.facts import Facts, FactValue
 
 # Fact by variable. Source: the manuals of sbatch 24.05, qsub of PBS 2022.1 and LSF 10.1.
@@ -73,7 +73,7 @@ def _pod_facts() -> dict[str, FactValue]:
 
 
 def _own_namespace() -> str:
-    with suppress(OSError), open(_NAMESPACE_FILE, encoding="utf-8") as file:  # noqa: PTH123 - light
+    with suppressed(OSError), open(_NAMESPACE_FILE, encoding="utf-8") as file:  # noqa: PTH123 - light
         return file.read(_LONGEST_NAME).strip()
     return ""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from runstore.capture.child_process import output_of
+from runstore.errors import genuine, suppressed
 from runstore.model.facts import Facts, FactValue
 
 _GPU_TIMEOUT_S = 10.0
@@ -85,7 +85,7 @@ def _libc() -> str:
     """Return name and version of the C library of Linux; empty if it does not tell."""
     try:
         return (os.confstr("CS_GNU_LIBC_VERSION") or "").replace(" ", "", 1)
-    except (AttributeError, ValueError, OSError):
+    except genuine(AttributeError, ValueError, OSError):
         return ""
 
 
@@ -100,14 +100,14 @@ def _processor() -> str:
         answer = output_of(
             ["uname", "-p"], os.environ, limit_bytes=_LINE_BYTES, timeout_s=_UNAME_TIMEOUT_S
         )
-    except OSError:
+    except genuine(OSError):
         return ""
     text = "" if answer is None else answer.output.decode("utf-8", "replace").strip()
     return "" if text == "unknown" else text
 
 
 def _cpu_model() -> str:
-    with suppress(OSError), _CPU_INFO.open(encoding="utf-8", errors="replace") as lines:
+    with suppressed(OSError), _CPU_INFO.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             name, _, value = line.partition(":")
             if name.strip().lower() in {"model name", "hardware", "cpu model"}:
@@ -118,14 +118,14 @@ def _cpu_model() -> str:
 def _memory_bytes() -> int | None:
     try:
         return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
+    except genuine(AttributeError, ValueError, OSError):
         return None
 
 
 def _memory_limit_bytes() -> int | None:
     """Return the memory limit of a container, if there is one."""
     for file in _CGROUP_LIMITS:
-        with suppress(OSError, ValueError):
+        with suppressed(OSError, ValueError):
             return int(file.read_bytes())
     return None
 
@@ -155,7 +155,7 @@ def _gpus() -> Facts:
         ).stdout
     except subprocess.TimeoutExpired:
         return Facts(unknown={"gpu.names": f"nvidia-smi took over {_GPU_TIMEOUT_S:g} s"})
-    except (OSError, subprocess.CalledProcessError) as error:
+    except genuine(OSError, subprocess.CalledProcessError) as error:
         return Facts(unknown={"gpu.names": f"nvidia-smi failed: {error}"})
     rows = [[cell.strip() for cell in line.split(",")] for line in answer.splitlines() if line]
     values: dict[str, FactValue] = {"gpu.names": tuple(row[0] for row in rows)}

@@ -12,6 +12,7 @@ from typing import Any
 
 from runstore import errors
 from runstore.capture.machine.environment import environment_facts, facts_of
+from runstore.errors import genuine
 from runstore.model.code.launchers import is_python, launched
 from runstore.model.facts import Facts
 
@@ -68,7 +69,7 @@ def interpreter_of(program: str, folder: Path | None) -> str | None:
     try:
         with open(place, "rb") as file:  # noqa: PTH123 - text all along
             head = file.read(_FIRST_LINES_BYTES).decode("utf-8", "replace")
-    except OSError:
+    except genuine(OSError):
         return None
     return _of_first_line(head, folder)
 
@@ -91,7 +92,7 @@ def is_own(interpreter: str) -> bool:
     try:
         # Environments share the program, but not the folder with the link to it.
         return place.samefile(own) and place.parent.samefile(own.parent)
-    except OSError:
+    except genuine(OSError):
         return False
 
 
@@ -133,7 +134,7 @@ def asked(interpreter: str, code: str, words: Sequence[str], folder: Path | None
         return json.loads(answer.decode("utf-8").rpartition(MARK)[2])
     except subprocess.TimeoutExpired:
         raise AskError(f"{interpreter} did not answer within {_TIMEOUT_S:g} s") from None
-    except (OSError, subprocess.CalledProcessError, ValueError) as error:
+    except genuine(OSError, subprocess.CalledProcessError, ValueError) as error:
         raise AskError(f"{interpreter} failed: {error}"[:300]) from None
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from importlib import machinery
 from typing import Any, TypeVar, cast
 
-from runstore.errors import attempt, named_error
+from runstore.errors import attempt, genuine, named_error
 
 T = TypeVar("T")
 _IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
@@ -110,7 +110,7 @@ def _below(entry: str) -> list[str]:
     """Return the places within a folder of the path."""
     try:
         names = os.listdir(entry or os.curdir)  # noqa: PTH208 - text all along
-    except OSError:
+    except genuine(OSError):
         return []
     is_egg = os.path.basename(entry).lower().endswith(".egg")  # noqa: PTH119 - the same
     start = os.path.join(entry, "")  # noqa: PTH118 - the same
@@ -173,7 +173,7 @@ def _status_of(place: Any) -> tuple[int, ...]:
         return ()
     try:
         found = os.stat(place)  # noqa: PTH116 - text all along
-    except OSError:
+    except genuine(OSError):
         return ()
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 

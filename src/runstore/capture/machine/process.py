@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
 
+from runstore.errors import genuine, suppressed
 from runstore.model.facts import ProcessIdentity
 from runstore.model.values import sha256
 
@@ -90,7 +90,7 @@ def _is_gone_here(identity: ProcessIdentity) -> bool | None:
         return True
     except PermissionError:
         pass  # it exists, and belongs to another user
-    except OSError:
+    except genuine(OSError):
         return None
     return _is_another(identity, _start_and_state(pid))
 
@@ -134,7 +134,7 @@ def command_of(pid: int) -> list[str]:
         return _output("ps", "-o", "args=", "-p", str(pid)).split()
     try:
         return _small_text(f"/proc/{pid}/cmdline").split("\0")[:-1]
-    except OSError:
+    except genuine(OSError):
         return []
 
 
@@ -145,7 +145,7 @@ def _parent_of(pid: int) -> int | None:
             return int(_output("ps", "-o", "ppid=", "-p", str(pid)))
         text = _small_text(f"/proc/{pid}/stat")
         return int(text[text.rindex(")") + 2 :].split()[1])
-    except (OSError, ValueError, IndexError):
+    except genuine(OSError, ValueError, IndexError):
         return None
 
 
@@ -162,7 +162,7 @@ def _boot_id() -> str | None:
     Source: random(4), namespaces(7), machine-id(5); sysctl(3) of macOS.
     """
     if sys.platform == "linux":
-        with suppress(OSError):
+        with suppressed(OSError):
             boot = _small_text("/proc/sys/kernel/random/boot_id").strip()
             namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 - not a path
             return f"{_machine()}/{boot}/{namespace}"
@@ -176,7 +176,7 @@ def _boot_id() -> str | None:
 
 def _machine() -> str:
     """Return a digest of the machine id, which should not leave the machine itself."""
-    with suppress(OSError):
+    with suppressed(OSError):
         text = _small_text("/etc/machine-id").strip()
         return sha256(text.encode()).hexdigest()[:12] if text else ""
     return ""
@@ -195,7 +195,7 @@ def _start_and_state(pid: int) -> tuple[str, str] | None:
         text = _small_text(f"/proc/{pid}/stat")
         fields = text[text.rindex(")") + 2 :].split()
         return fields[19], fields[0]
-    except (OSError, ValueError, IndexError):
+    except genuine(OSError, ValueError, IndexError):
         return None
 
 
@@ -214,7 +214,7 @@ def _output(*command: str) -> str:
 
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=2, check=False)
-    except (OSError, subprocess.SubprocessError):
+    except genuine(OSError, subprocess.SubprocessError):
         return ""
     return result.stdout.strip()
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
+from runstore.errors import genuine
 from runstore.named_tuples import NamedTuple
 
 SLURM = "slurm"
@@ -99,6 +100,6 @@ def _lines(*command: str) -> list[str] | None:
                 if not name.startswith(("SACCT_", "SQUEUE_", "SLURM_CLUSTERS"))
             },
         )
-    except (OSError, subprocess.SubprocessError):
+    except genuine(OSError, subprocess.SubprocessError):
         return None
     return ended.stdout.splitlines()

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from runstore.capture.secrets import mask_arguments, mask_command
-from runstore.errors import attempt
+from runstore.errors import attempt, genuine
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 
@@ -65,11 +65,11 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
         unknown["command.argv.rest"] = why
     try:
         values["command.cwd"] = _clean(os.getcwd())  # noqa: PTH109 - one call before every run
-    except OSError as error:
+    except genuine(OSError) as error:
         unknown["command.cwd"] = str(error.strerror)
     try:
         values["command.user"] = getpass.getuser()
-    except (KeyError, OSError, ImportError):
+    except genuine(KeyError, OSError, ImportError):
         unknown["command.user"] = "the system has no name for this user"
     return Facts(values=values, unknown=unknown)
 
@@ -94,7 +94,7 @@ def reads_a_file() -> bool:
     """Check whether standard input is a file, whose contents are then part of the input."""
     try:
         return stat.S_ISREG(os.fstat(0).st_mode)
-    except OSError:
+    except genuine(OSError):
         return False
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import runstore
 from runstore.capture.program.command import argument_texts, kept_arguments, own_words
-from runstore.errors import attempt, named_error
+from runstore.errors import attempt, genuine, named_error
 from runstore.model.facts import Facts, FactValue
 from runstore.named_tuples import NamedTuple
 
@@ -149,7 +149,7 @@ def _file(word: str, cwd: str | None) -> str | None:
     try:
         place = os.path.abspath(os.path.join(cwd, word) if cwd else word)  # noqa: PTH100, PTH118
         is_file = os.path.isfile(place)  # noqa: PTH113 - this is before every run
-    except (OSError, ValueError):
+    except genuine(OSError, ValueError):
         return None
     return place if word and is_file and is_own(place) else None
 

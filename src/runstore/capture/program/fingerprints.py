@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from runstore.errors import genuine
 from runstore.model.values import sha256
 
 # Bytes read of all files together; beyond that, size and time are used.
@@ -48,7 +49,7 @@ class Fingerprints:
 def _of_target(link: Path) -> str:
     try:
         return _by_time(link.stat())
-    except OSError:
+    except genuine(OSError):
         return "broken"
 
 

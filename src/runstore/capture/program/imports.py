@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from itertools import chain
 
+from runstore.errors import genuine
 from runstore.named_tuples import NamedTuple
 
 _FILES_AT_MOST = 2_000
@@ -105,7 +106,7 @@ def _texts(waiting: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str]]
         try:
             with open(file, "rb") as opened:  # noqa: PTH123 - text all along
                 yield name, file, opened.read(_FILE_AT_MOST_BYTES).decode("utf-8", "replace")
-        except OSError:
+        except genuine(OSError):
             continue
 
 

@@ -17,7 +17,7 @@ from runstore.capture.program.places import (
     first_written_since,
     place_of,
 )
-from runstore.errors import attempt, named_error
+from runstore.errors import attempt, genuine, named_error
 from runstore.model.code.documents import LATE_MODULES, MODULES, RESUMED_CODE
 from runstore.model.facts import Facts
 
@@ -58,7 +58,7 @@ class Marks:
         try:
             about = os.stat(place)  # noqa: PTH116 - text all along
             return self._of(place, about)
-        except OSError as error:
+        except genuine(OSError) as error:
             self.problem = f"{shown(place)}: {error.strerror}"
             return ""
 
@@ -98,7 +98,7 @@ def paths_in(root: Path, file: str) -> tuple[str, ...] | None:
     folder, name = os.path.split(file)
     try:
         places = (os.path.join(os.path.realpath(folder), name), os.path.realpath(file))  # noqa: PTH118 - text all along
-    except (OSError, ValueError):
+    except genuine(OSError, ValueError):
         return None
     if not all(one.startswith(top + os.sep) for one in places):
         return None

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable
 
 from runstore.capture.git.source_files import shown
+from runstore.errors import genuine
 
 
 def file_or_archive(file: str) -> str | None:
@@ -28,7 +29,7 @@ def written_ns(file: str) -> int:
     place = file_or_archive(file)
     try:
         about = os.stat(place) if place else None  # noqa: PTH116 - text all along
-    except OSError:
+    except genuine(OSError):
         return 0
     if about is None or not stat.S_ISREG(about.st_mode):
         return 0

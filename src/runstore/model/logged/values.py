@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from runstore.errors import InvalidValueError, attempt, shown
+from runstore.errors import InvalidValueError, attempt, genuine, shown
 
 KEY_LIMIT_BYTES = 1000
 LAST_STEP = 2**63 - 1
@@ -27,7 +27,7 @@ def metric_value(value: Any, key: str) -> float:
     """
     try:
         return _number(value)
-    except Exception:  # noqa: BLE001 - conversions are user code and may raise anything
+    except genuine(Exception):  # conversions are user code and may raise anything
         raise _no_number(value, key) from None
 
 

@@ -16,7 +16,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from runstore.errors import InvalidValueError, named_error
+from runstore.errors import InvalidValueError, genuine, named_error
 from runstore.model.params.attributes import (
     CURIFACTORY_FIELDS,
     attributes_beyond,
@@ -90,7 +90,7 @@ class TreeBuilder:
             return self._of_class(value, place)
         except InvalidValueError:
             raise
-        except Exception as error:  # a user's object
+        except genuine(Exception) as error:  # a user's object
             raise _unreadable(place, error) from error
 
     def _of_class(self, value: Any, place: Place) -> Tree:
@@ -308,7 +308,7 @@ def _items(value: Mapping[Any, Any], place: Place) -> Iterator[tuple[Any, Any]]:
     for key in _elements(value, place):
         try:
             one = value[key]
-        except Exception as error:  # a user's mapping
+        except genuine(Exception) as error:  # a user's mapping
             raise _unreadable((*place, key), error) from error
         yield key, one
 
@@ -317,7 +317,7 @@ def _elements(value: Iterable[Any], place: Place) -> list[Any]:
     found: list[Any] = []
     try:
         found.extend(value)  # keeps those before a failing one
-    except Exception as error:  # a user's iterator
+    except genuine(Exception) as error:  # a user's iterator
         raise _unreadable((*place, len(found)), error) from error
     return found
 

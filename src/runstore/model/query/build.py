@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any as AnyValue
 
-from runstore.errors import FilterError
+from runstore.errors import FilterError, genuine
 from runstore.model.display.suggestions import listed, nearest
 from runstore.model.query.fields import (
     MLFLOW_STATUSES,
@@ -315,7 +315,7 @@ def _span(given: Given, now: datetime) -> AnyValue:
             return moment(given.spelling, now)
         seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
         return moment(datetime.fromtimestamp(seconds, timezone.utc).isoformat(), now)
-    except (ValueError, OverflowError, OSError):
+    except genuine(ValueError, OverflowError, OSError):
         raise Mistake(
             f"Expected a time, got {value!r:.60}.",
             given.at,

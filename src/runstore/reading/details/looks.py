@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 
-from runstore.errors import NotFoundError
+from runstore.errors import NotFoundError, genuine
 from runstore.model.artifacts import UNKNOWN_TYPE, Artifact, is_text_type
 from runstore.model.display.suggestions import hint_of
 from runstore.model.run import Run
@@ -229,7 +229,7 @@ def _columnar(backend: Backend, artifact: Artifact, file: BinaryIO, media_type: 
             return _from_preview(backend, artifact, media_type)
         rows, columns, count = read(file)
     # The errors that it raises for invalid files.
-    except (
+    except genuine(
         pa.ArrowException,
         ArithmeticError,
         LookupError,

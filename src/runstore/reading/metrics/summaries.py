@@ -9,7 +9,13 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from runstore.errors import NotFoundError, StoreCorruptError, StoreError, StoreUnavailableError
+from runstore.errors import (
+    NotFoundError,
+    StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
+    suppressed,
+)
 from runstore.model.metrics import MetricSummary, Series, names_of
 from runstore.model.run import Run
 from runstore.reading.metrics.arrays import whole_arrays
@@ -118,14 +124,14 @@ def refresh(table: MetricTable, spool: Spool) -> None:
     """
     waiting: list[Path] = []
     for path in spool.point_files(is_to_take=True):
-        with suppress(StoreError, OSError):
+        with suppressed(StoreError, OSError):
             # The spool of a user also contains files of other stores.
             if table.has_run_of(path) and (
                 read_points(path, table.position(path), is_over=True).points
             ):
                 waiting.append(path)
     if waiting and table.is_writable:
-        with suppress(StoreError, OSError), table.hurried(_PATIENCE_S):
+        with suppressed(StoreError, OSError), table.hurried(_PATIENCE_S):
             while waiting:
                 table.absorb(waiting[0])
                 del waiting[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from runstore.errors import NotFoundError, StoreCorruptError, StoreError
+from runstore.errors import NotFoundError, StoreCorruptError, StoreError, suppressed
 from runstore.model.run import Run
 from runstore.model.text.output import OutputLine
 from runstore.storage.backend import Backend
@@ -37,10 +37,10 @@ def last_printed(backend: Backend, uid: str, first: int, last: int) -> int | Non
         last: The latest valid time.
     """
     found: list[int] = []
-    with suppress(StoreError, OSError, ValueError):
+    with suppressed(StoreError, OSError, ValueError):
         files = [backend.objects.path_of(one.digest) for one in backend.artifacts.outputs_of(uid)]
         for path in (*files, *backend.spool.output_files(uid)):
-            with suppress(OSError):  # missing, or not ours
+            with suppressed(OSError):  # missing, or not ours
                 found += (to_micros(line.at) for line in last_lines(path))
     return max((at for at in found if first <= at <= last), default=None)
 

@@ -7,11 +7,10 @@ import threading
 import time
 import weakref
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.errors import RunstoreError
+from runstore.errors import RunstoreError, genuine, suppressed
 from runstore.storage.files.output import LETTERS, OutputFile
 from runstore.storage.files.spool import OUTPUT_SUFFIX, Spool, write_copy
 from runstore.storage.sqlite.descriptors import with_room
@@ -164,11 +163,11 @@ class OutputKeeper:
                 self._file.feed(letter, data)
             else:
                 self._begin_file(letter, data)
-        except OSError as error:
+        except genuine(OSError) as error:
             self._let_go(error)
             try:
                 self._begin_file(letter, data)
-            except OSError:
+            except genuine(OSError):
                 self._hold(letter, data)
 
     def _begin_file(self, letter: bytes, data: bytes) -> None:
@@ -178,7 +177,7 @@ class OutputKeeper:
             file = OutputFile(new_output_path(place, self._uid))
             try:
                 file.feed(letter, data)
-            except OSError:
+            except genuine(OSError):
                 file.give_up()
                 raise
             return file
@@ -226,9 +225,9 @@ class OutputKeeper:
         if lost:
             warn(f"{lost:,} bytes of output were lost: no disk could be written.")
         if file is not None:
-            with suppress(OSError):
+            with suppressed(OSError):
                 self._rescue(file)
-            with suppress(OSError):
+            with suppressed(OSError):
                 file.close()
 
     def _rescue(self, file: OutputFile) -> None:

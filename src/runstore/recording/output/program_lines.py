@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstore.errors import RunstoreError, UsageError
+from runstore.errors import RunstoreError, UsageError, genuine, suppressed
 from runstore.model.status import Status
 from runstore.named_tuples import NamedTuple
 from runstore.storage.files.locks import lock_now
@@ -277,7 +277,7 @@ class LineTaker:
         self._refusal: OSError | None = None
         try:
             self._file = spool.in_first_place(lambda place: LineFile(place / name, spool, folder))
-        except OSError as error:
+        except genuine(OSError) as error:
             self._refusal = error
         self.path = os.devnull if self._file is None else str(self._file.path.absolute())
         self._ended = threading.Event()
@@ -289,7 +289,7 @@ class LineTaker:
 
     def _tend(self) -> None:
         while self._file is not None and not self._ended.wait(_POLL_S):
-            with suppress(OSError):  # tried again
+            with suppressed(OSError):  # tried again
                 self._file.take_in(self._run)
 
     def end(self) -> None:
@@ -303,7 +303,7 @@ class LineTaker:
             return
         try:
             self._file.end(self._run)
-        except OSError as error:
+        except genuine(OSError) as error:
             warn(f"The last lines of {self._run.reference} are kept in {self.path}: {error}.")
 
 

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
 from runstore import current
+from runstore.errors import genuine, suppressed
 from runstore.recording.readiness import OUTPUT, UnloadableError, be_ready
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ class _KeptText(_Shared, io.TextIOWrapper):
 
     def end(self, output: KeptOutput) -> None:
         # Closed or taken apart by the program, or its reader has gone.
-        with suppress(ValueError, OSError):
+        with suppressed(ValueError, OSError):
             super().flush()  # the part of a line that waits; it is shown as buffered as before
             self._bytes.keep_parts()
         super().end(output)
@@ -508,7 +509,7 @@ class KeptOutput:
 def _working_folder() -> str | None:
     try:
         return os.getcwd()  # noqa: PTH109 - at every start
-    except OSError:  # it was deleted
+    except genuine(OSError):  # it was deleted
         return None
 
 
@@ -527,7 +528,7 @@ def _kept(shown: TextIO, name: str) -> _KeptText | _KeptStream:
     # Subclasses may override methods, which bypassing them would skip.
     if type(shown) is io.TextIOWrapper:
         # Its buffer was detached, or its text cannot be written now.
-        with suppress(ValueError, OSError):
+        with suppressed(ValueError, OSError):
             spare = _spare.get(name)
             if spare is not None and spare.is_as_new(shown):
                 return spare

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.artifacts.masking import tags_to_keep
 from runstore.artifacts.saving import Saving
 from runstore.capture.program.command import command_line
-from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError, shown
+from runstore.errors import InvalidValueError, RunstoreError, StoreUnavailableError, genuine, shown
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts, ProcessIdentity
@@ -158,7 +158,7 @@ def _kept(
             kept = [noted for name, one in wanted.items() for noted in room.keep(uid, name, one)]
         except RunstoreError:
             raise
-        except OSError as refused:
+        except genuine(OSError) as refused:
             raise StoreUnavailableError(
                 f"The artifacts could not be kept: {refused.strerror or refused}.",
                 kept=_NOTHING_RECORDED,
@@ -232,7 +232,7 @@ def _read(text: str, name: str) -> datetime:
 def _is_aware(given: datetime, name: str) -> bool:
     try:
         return given.utcoffset() is not None
-    except Exception:  # noqa: BLE001 - a time zone is anybody's code; NaT of pandas has none
+    except genuine(Exception):  # a time zone is anybody's code; NaT of pandas has none
         raise _no_time(given, name) from None
 
 

@@ -14,6 +14,7 @@ from runstore.errors import (
     RunstoreError,
     StoreWarning,
     attempt,
+    genuine,
     shown,
 )
 from runstore.model.logged.calls import (
@@ -190,7 +191,7 @@ class Channel:
                 troubles = noted(troubles, "no metric", InvalidValueError("No metric was given."))
         except (InvalidValueError, StoreWarning):  # of a strict run, or under `python -W error`
             raise
-        except Exception as error:  # noqa: BLE001 - what is logged may be anybody's code
+        except genuine(Exception) as error:  # what is logged may be anybody's code
             troubles = noted(troubles, f"error {type(error)}", unreadable(error))
         if troubles:
             with afterwards():

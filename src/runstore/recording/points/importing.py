@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from runstore.errors import RunstoreError, StoreError, StoreWarning
+from runstore.errors import RunstoreError, StoreError, StoreWarning, genuine, suppressed
 from runstore.storage.database import END_PATIENCE_S
 from runstore.storage.files.safe_files import remove_file
 from runstore.storage.files.spool import write_copy
@@ -87,7 +87,7 @@ class PointImport:
             return
         saved = file.saved()
         if saved is not None:
-            with suppress(OSError):
+            with suppressed(OSError):
                 self._backend.spool.in_first_place(lambda folder: write_copy(folder, path, saved))
 
     def _saved(self, path: Path, *, is_over: bool = False) -> Callable[[], bytes | None]:
@@ -140,7 +140,7 @@ class PointImport:
 
     def absorb(self) -> None:
         """Import the files as far as possible; the rest stays in the spool."""
-        with suppress(StoreError, OSError):
+        with suppressed(StoreError, OSError):
             for path in tuple(self.written):
                 self.absorbed(path)
 
@@ -167,12 +167,12 @@ class PointImport:
                     is_in = with_room(functools.partial(self.absorbed, path, is_over=True))
                     if not is_in and path in self.written:
                         raise FileNotFoundError(f"{path} was moved.")
-        except OSError as error:  # every StoreError is one
+        except genuine(OSError) as error:  # every StoreError is one
             self._last = None  # it would come before the rejected ones
             self._refuse(error)
 
     def _absorb_quietly(self) -> None:
-        with suppress(RunstoreError, OSError, StoreWarning):
+        with suppressed(RunstoreError, OSError, StoreWarning):
             self.absorb_all()
 
     # With the end of the run
@@ -188,7 +188,7 @@ class PointImport:
             )
         except StoreError:
             raise
-        except OSError as error:  # the end is written anyway
+        except genuine(OSError) as error:  # the end is written anyway
             self._taken = error
 
     def has_taken_last(self) -> None:
@@ -199,7 +199,7 @@ class PointImport:
         if isinstance(self._taken, OSError):
             self._refuse(self._taken)
         elif self._taken.is_done:
-            with suppress(OSError):  # it was imported; the next reader removes it
+            with suppressed(OSError):  # it was imported; the next reader removes it
                 remove_file(path)
             with suppress(ValueError):
                 self.written.remove(path)
@@ -226,7 +226,7 @@ class PointImport:
         """Remove the last file, as its run was permanently deleted."""
         path, self._last = self._last, None
         if path is not None:
-            with suppress(OSError):
+            with suppressed(OSError):
                 remove_file(path)
             self._close(path)
 

@@ -11,7 +11,14 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.errors import RunFinishedError, RunstoreError, StoreError, StoreWarning
+from runstore.errors import (
+    RunFinishedError,
+    RunstoreError,
+    StoreError,
+    StoreWarning,
+    genuine,
+    suppressed,
+)
 from runstore.recording.points.channel import NOWHERE, Channel, Executing, Known
 from runstore.recording.points.held import HeldPoints
 from runstore.recording.points.importing import PointImport
@@ -128,7 +135,7 @@ class PointLog:
                 self._is_said(known, file) and file.write(known.number, step, time, value)
             ):
                 file = self._file_after(file)
-        except OSError as error:
+        except genuine(OSError) as error:
             self._say_held(error)
             return False
         return file is not None
@@ -146,7 +153,7 @@ class PointLog:
                     begin += file.write_many(known.number, points, begin)
                 if begin < len(points.values):
                     file = self._file_after(file)
-        except OSError as error:
+        except genuine(OSError) as error:
             self._say_held(error)
         for step, time, value in islice(zip(*points, strict=True), begin, None):
             self._hold(known, step, time, value)
@@ -201,7 +208,7 @@ class PointLog:
 
         try:
             return with_room(lambda: self._backend.spool.in_first_place(made))
-        except OSError as error:
+        except genuine(OSError) as error:
             self._room = 0
             self._say_held(error)
             return None
@@ -255,10 +262,10 @@ class PointLog:
     # In the background
 
     def _tend(self) -> None:
-        with suppress(OSError, RunstoreError):
+        with suppressed(OSError, RunstoreError):
             if self.run is not None:
                 self.run.take_over()
-        with suppress(OSError, ValueError, RunstoreError, StoreWarning):
+        with suppressed(OSError, ValueError, RunstoreError, StoreWarning):
             self._release_held()
             file = self.file
             if file is not None and is_missing(file.path):
@@ -279,7 +286,7 @@ class PointLog:
         if is_last:
             self._end()
         self.files.absorb()
-        with suppress(RunstoreError, OSError):
+        with suppressed(RunstoreError, OSError):
             self.held.hand_in()
 
     def rewind(self, step: int) -> int:
@@ -313,12 +320,12 @@ class PointLog:
         """
         if self.pid != os.getpid():
             return True
-        with suppress(RunstoreError, OSError, ValueError):
+        with suppressed(RunstoreError, OSError, ValueError):
             self._release_held()
         self._end()
         self._ticker.stop(_THREAD_PATIENCE_S)
         self.files.absorb_all(with_end=with_end and not self.held)
-        with suppress(RunstoreError, OSError, ValueError):
+        with suppressed(RunstoreError, OSError, ValueError):
             self.held.hand_in()
         self.files.close_all()
         lost = len(self.held) + self.held.dropped

@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 
+from runstore.errors import genuine
 from runstore.model.values import blake2b
 
 
@@ -21,7 +22,7 @@ def host_number() -> int:
     if sys.platform == "linux":
         try:
             parts += [_boot(), os.readlink("/proc/self/ns/pid")]  # noqa: PTH115 - not a path
-        except OSError:
+        except genuine(OSError):
             return 0
     # Nothing can be loaded while the interpreter is being shut down; this hash is there.
     digest = blake2b("\n".join(parts).encode("utf-8", "surrogateescape"), digest_size=4)

@@ -6,10 +6,10 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from runstore.errors import StoreLockedError
+from runstore.errors import StoreLockedError, genuine, suppressed
 
 _PAUSE_S = 0.005
 _HELD = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})
@@ -39,7 +39,7 @@ def lock_now(descriptor: int, *, is_shared: bool = False) -> bool | None:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except ImportError:
         return None
-    except OSError as error:
+    except genuine(OSError) as error:
         # A network disk treats it as a lock of fcntl(2), which has two more errors for "held".
         return False if error.errno in _HELD else None
     return True
@@ -66,7 +66,7 @@ def kept_locked(path: Path, patience_s: float) -> StoreLockedError:
 
 def unlock(descriptor: int) -> None:
     """Release a lock, also in children that were forked meanwhile and have the file open."""
-    with suppress(ImportError, OSError):
+    with suppressed(ImportError, OSError):
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -98,5 +98,5 @@ def locked(path: Path, *, is_shared: bool, patience_s: float) -> Iterator[bool]:
         yield bool(held)
     finally:
         unlock(descriptor)
-        with suppress(OSError):
+        with suppressed(OSError):
             os.close(descriptor)

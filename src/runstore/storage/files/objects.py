@@ -14,7 +14,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,6 +23,8 @@ from runstore.errors import (
     StoreCorruptError,
     StoreLockedError,
     StoreUnavailableError,
+    genuine,
+    suppressed,
 )
 from runstore.model.values import sha256
 from runstore.named_tuples import NamedTuple
@@ -101,7 +103,7 @@ class Objects:
         """Return the size of the file with these contents, even damaged; None if missing."""
         try:
             return stat_file(self.path_of(digest), levels=2).st_size
-        except OSError:
+        except genuine(OSError):
             return None
 
     def stored_size(self, path: Path) -> int:
@@ -141,7 +143,7 @@ class Objects:
                 stack.enter_context(lock)
             except StoreLockedError:
                 raise
-            except OSError:
+            except genuine(OSError):
                 pass  # without a lock, cleaning up spares recent files
             yield
 
@@ -159,7 +161,7 @@ class Objects:
                 is_alone = stack.enter_context(lock)
             except StoreLockedError:
                 raise
-            except OSError:
+            except genuine(OSError):
                 pass  # something else is at the path of the lock
             yield is_alone
 
@@ -179,7 +181,7 @@ class Objects:
                 continue
             try:
                 inner = names_in(self.folder / name, levels=2)
-            except OSError:  # not a folder
+            except genuine(OSError):  # not a folder
                 yield self.folder / name
             else:
                 yield from (self.folder / name / one for one in inner)
@@ -218,7 +220,7 @@ class Objects:
         """Check whether a file that `files` yielded was not saved within a day."""
         try:
             return time.time() - path.lstat().st_mtime > DAY_S
-        except OSError:
+        except genuine(OSError):
             return False
 
     def remove_leftovers(self) -> None:
@@ -328,7 +330,7 @@ class Objects:
         except (NotFoundError, StoreCorruptError):
             return False
         # Concurrent garbage collection keeps files with a recent time.
-        with file, suppress(OSError):
+        with file, suppressed(OSError):
             os.utime(file.fileno() if os.utime in os.supports_fd else file.name)
             self._verified[kept.digest] = _identity(os.fstat(file.fileno()))
         return True
@@ -362,11 +364,11 @@ class Objects:
                 f"The contents {digest[:12]}… are not in {self.folder}.",
                 hint="Check that the objects of the store were copied as well.",
             ) from None
-        except OSError as error:
+        except genuine(OSError) as error:
             raise _unreadable(path, error) from error
         try:
             self._check(file, Contents(digest, size_bytes))
-        except OSError as error:  # a StoreError is an OSError as well
+        except genuine(OSError) as error:  # a StoreError is an OSError as well
             file.close()
             if isinstance(error, StoreCorruptError):
                 raise
@@ -439,7 +441,7 @@ class Objects:
             if _identity(target.lstat()) == _identity(os.fstat(file.fileno())):
                 return True
             target.unlink()  # replaced just now
-        except OSError:
+        except genuine(OSError):
             pass
         return False
 
@@ -488,7 +490,7 @@ def _cloned(source: BinaryIO, target: Path) -> bool:
     try:
         with target.open("xb") as clone:
             fcntl.ioctl(clone.fileno(), _FICLONE, source.fileno())
-    except OSError as error:
+    except genuine(OSError) as error:
         target.unlink(missing_ok=True)
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise

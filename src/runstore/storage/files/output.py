@@ -14,12 +14,12 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Union
 
+from runstore.errors import genuine, suppressed
 from runstore.model.text.output import LOGGING, STDERR, STDOUT, OutputLine
 from runstore.storage.files.locks import lock_now, unlock
 from runstore.storage.files.safe_files import UnsafeFileError, open_file, reader
@@ -140,7 +140,7 @@ class OutputFile:
             return self._file >= 0 and identity_of(self._file) == self._identity
         try:
             return os.lseek(self._file, 0, os.SEEK_CUR) == self._mark
-        except OSError:  # closed, or something else by now
+        except genuine(OSError):  # closed, or something else by now
             return False
 
     def sync(self) -> None:
@@ -171,12 +171,12 @@ class OutputFile:
     def give_up(self) -> None:
         """Close the file after a failed write, without the part of a line that arrived."""
         if self.is_open:
-            with suppress(OSError):
+            with suppressed(OSError):
                 os.ftruncate(self._file, self._end)
             if not self._end:
-                with suppress(OSError):
+                with suppressed(OSError):
                     self.path.unlink()
-        with suppress(OSError):
+        with suppressed(OSError):
             self.close()
 
     def leave_to_parent(self) -> None:
@@ -336,7 +336,7 @@ def _marked(file: int) -> int | None:
     mark = _LOWEST_MARK + int.from_bytes(os.urandom(4), "big") % _LOWEST_MARK
     try:
         return os.lseek(file, mark, os.SEEK_SET)
-    except OSError:
+    except genuine(OSError):
         return None
 
 
@@ -344,7 +344,7 @@ def is_being_written(path: Path) -> bool:
     """Check whether a process still writes to a file, from its lock."""
     try:
         file = with_room(lambda: open_file(path, os.O_RDWR, is_ours=True))
-    except OSError:
+    except genuine(OSError):
         return False
     try:
         return lock_now(file) is False
@@ -433,7 +433,7 @@ def parse_line(line: bytes) -> OutputLine | None:
     micros = int(found[1]) * 1_000_000 + int(found[2])
     try:
         at = datetime.fromtimestamp(micros / 1e6, timezone.utc)
-    except (OverflowError, ValueError, OSError):
+    except genuine(OverflowError, ValueError, OSError):
         return None
     return OutputLine(at, _STREAMS[found[3]], found[4].decode(errors="replace"))
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from runstore.errors import genuine, suppressed
 from runstore.storage.sqlite.paths import follow_folder, wait_for_rights
 
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -80,7 +81,7 @@ class Folder:
     def sync(self) -> None:
         """Flush the names in the folder to the disk; some systems cannot, and need not."""
         if self.descriptor is not None:
-            with suppress(OSError):
+            with suppressed(OSError):
                 os.fsync(self.descriptor)
 
     def remove(self, name: str) -> None:
@@ -107,7 +108,7 @@ def _opened(path: Path, name: str, above: int | None) -> Folder:
     try:
         # Only folders are opened: a pipe or a device is not even touched.
         return Folder(path, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=above))
-    except OSError as error:
+    except genuine(OSError) as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
             raise UnsafeFileError(path, _NO_FOLDER) from error
         raise
@@ -183,7 +184,7 @@ def open_in(
         # Truncated later, once it is known to be the store's own.
         careful = flags & ~os.O_TRUNC | _FLAGS
         descriptor = os.open(folder.at(name), careful, 0o666, dir_fd=folder.descriptor)
-    except OSError as error:
+    except genuine(OSError) as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
             raise UnsafeFileError(path, "it is not a regular file") from error
         raise
@@ -233,7 +234,7 @@ def has_holes(descriptor: int) -> bool:
         return False
     try:
         return os.lseek(descriptor, 0, os.SEEK_HOLE) < size
-    except OSError:  # the file system does not support it
+    except genuine(OSError):  # the file system does not support it
         return False
     finally:
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -359,7 +360,7 @@ def write_whole(path: Path, text: str, *, levels: int) -> None:
             here, there = folder.at(aside), folder.at(path.name)
             os.replace(here, there, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
         except BaseException:  # removes the partial file
-            with suppress(OSError):
+            with suppressed(OSError):
                 folder.remove(aside)
             raise
         folder.sync()

@@ -22,6 +22,7 @@ from errno import ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Any, TypeVar
 
+from runstore.errors import genuine, suppressed
 from runstore.model.values import sha256
 from runstore.named_tuples import NamedTuple
 from runstore.storage.sqlite.descriptors import with_room
@@ -30,6 +31,7 @@ from runstore.storage.sqlite.paths import (
     is_missing,
     is_own_uid,
     made_file,
+    mode_of,
     opened_folder,
     sync_folder,
     wait_for_rights,
@@ -99,10 +101,10 @@ class Spool:
         """
         try:
             return work(self._place_in_store())
-        except OSError:
+        except genuine(OSError):
             try:
                 return self._in_own_place(work)
-            except OSError as error:
+            except genuine(OSError) as error:
                 if isinstance(error, NotADirectoryError):  # a mistake in a setting
                     raise
             # The store and the home may be on one full disk.
@@ -132,7 +134,7 @@ class Spool:
         if not stat.S_ISDIR(found.st_mode):
             raise NotADirectoryError(ENOTDIR, "it is a link, or not a folder", str(place))
         if is_new or (found.st_mode & 0o777 != rights and is_own_uid(found.st_uid)):
-            with suppress(OSError), opened_folder(place) as made:
+            with suppressed(OSError), opened_folder(place) as made:
                 os.fchmod(made, rights)
                 follow_folder(made, about)
         elif not is_own_uid(found.st_uid):
@@ -223,7 +225,7 @@ class Spool:
                 continue  # imported just now
             except ValueError as error:
                 self.refused[path] = str(error)
-            except OSError as error:
+            except genuine(OSError) as error:
                 self.refused[path] = error.strerror or str(error)
             else:
                 yield Record(path, uid_of(path), path.name.split(".")[2], body)
@@ -239,7 +241,7 @@ class Spool:
 
         found: set[str] = set()
         for path in self._files(f".artifact{RECORD_SUFFIX}"):
-            with suppress(OSError):
+            with suppressed(OSError):
                 text = read_file(path, at_most=self._largest(path)).decode(errors="replace")
                 found.update(re.findall("[0-9a-f]{64}", text))
         return found
@@ -275,7 +277,7 @@ class Spool:
             path: The file in the spool.
             file: Its open descriptor.
         """
-        with suppress(OSError):
+        with suppressed(OSError):
             made, name = str(os.fstat(file).st_ino), f"{path.name}{_VOUCHER_SUFFIX}"
             self._in_own_place(lambda place: _write(place / name, made))
 
@@ -288,7 +290,7 @@ class Spool:
         made = str(os.fstat(file).st_ino).encode()
         for place in self._places_to_read()[1:]:
             voucher = Path(place, f"{path.name}{_VOUCHER_SUFFIX}")
-            with suppress(OSError), reader(voucher, is_ours=True) as said:
+            with suppressed(OSError), reader(voucher, is_ours=True) as said:
                 if is_own_uid(os.fstat(said.fileno()).st_uid) and said.read(len(made) + 1) == made:
                     return True
         return False
@@ -296,7 +298,7 @@ class Spool:
     def forget(self, path: Path) -> None:
         """Remove the voucher of a file that no longer exists."""
         for place in self._places_to_read()[1:]:
-            with suppress(OSError):
+            with suppressed(OSError):
                 os.unlink(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))  # noqa: PTH108, PTH118 - texts
 
     def has_anything(self, knows_any: Callable[[set[str]], bool]) -> bool:
@@ -309,12 +311,13 @@ class Spool:
                 data of other stores in the user's folder is ignored.
         """
         own, *users = self._places_to_read()
-        with suppress(OSError):
-            if not os.path.islink(own) and os.listdir(own):  # noqa: PTH114, PTH208 - at every opening
+        with suppressed(OSError):
+            is_link = stat.S_ISLNK(mode_of(own, follows=False))
+            if not is_link and os.listdir(own):  # noqa: PTH208 - at every opening
                 return True
         uids: set[str] = set()
         for place in users:
-            with suppress(OSError):
+            with suppressed(OSError):
                 names = os.listdir(place)  # noqa: PTH208 - the same
                 # Names that cannot be decoded are not uids, and databases reject them.
                 found = [name.partition(".") for name in names if name.isprintable()]
@@ -355,7 +358,7 @@ class Spool:
                 os.close(open_file(path, at_most=_LARGEST_BYTES.get(path.suffix), is_ours=True))
             except FileNotFoundError:
                 continue
-            except OSError as error:
+            except genuine(OSError) as error:
                 self.refused[path] = error.strerror or str(error)
         for _ in self.records():
             pass  # reading checks each
@@ -371,7 +374,7 @@ class Spool:
         for place in map(Path, [own, *(one for one in users if _may_hold(one, suffix, uid))]):
             if self._is_for_another(place):
                 continue
-            with suppress(OSError), folder_at(place, levels=1) as folder:
+            with suppressed(OSError), folder_at(place, levels=1) as folder:
                 for name in folder.names():
                     if not (name.endswith(suffix) and name.startswith(uid)):
                         continue
@@ -437,14 +440,14 @@ class Spool:
         """
         places = [os.path.join(self._folder, "spool")]  # noqa: PTH118 - at every opening
         for folder in _own_folders_there():
-            with suppress(OSError):
+            with suppressed(OSError):
                 places += [os.path.join(folder, name) for name in os.listdir(folder)]  # noqa: PTH118, PTH208 - the same
         return places
 
 
 def _may_hold(place: str, suffix: str, uid: str) -> bool:
     """Check whether a private folder may have such a file; fast even with files of others."""
-    with suppress(OSError):
+    with suppressed(OSError):
         names = os.listdir(place)  # noqa: PTH208 - at the end of every run
         return any(name.startswith(uid) and name.endswith(suffix) for name in names)
     return False
@@ -474,7 +477,7 @@ def _write(path: Path, text: str) -> Path:
             os.fsync(file.fileno())
         aside.replace(path)
         sync_folder(path.parent)
-    except OSError:
+    except genuine(OSError):
         aside.unlink(missing_ok=True)
         raise
     return path
@@ -498,7 +501,7 @@ def _own_folders_there() -> Iterator[str]:
     for folder in _own_folders():
         try:
             owners = os.lstat(folder).st_uid, os.stat(folder).st_uid  # noqa: PTH116
-        except OSError:
+        except genuine(OSError):
             continue
         if all(map(is_own_uid, owners)):
             yield folder

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from runstore.errors import genuine
+
 # A folder in the memory of Linux. Source: Linux, filesystems/tmpfs.
 _MEMORY = "/dev/shm"  # noqa: S108 - folders in it are private
 _LEAST_BYTES = 1 << 20
@@ -24,7 +26,7 @@ def new_temporary_folder() -> Path:
     try:
         if disk_usage(gettempdir()).free > _LEAST_BYTES:
             place = gettempdir()
-    except OSError:
+    except genuine(OSError):
         pass  # there is no folder for temporary files
     return Path(mkdtemp(prefix="runstore-", dir=place))
 

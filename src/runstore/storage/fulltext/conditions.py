@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from runstore.errors import RunstoreError
+from runstore.errors import RunstoreError, genuine
 from runstore.model.query.tree import All, Compare, Field, Kind, Missing, Namespace, Node, Op
 from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.fulltext.verify import Check, OutputCheck
@@ -119,7 +119,7 @@ class TextConditions:
     def _watched(self) -> Iterator[None]:
         try:
             yield
-        except (RunstoreError, OSError, sqlite3.Error) as error:
+        except genuine(RunstoreError, OSError, sqlite3.Error) as error:
             self.failure = self.failure or error
             raise
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from runstore.errors import genuine, suppressed
 from runstore.storage.files.locks import pause, unlock, wait_for_lock
 from runstore.storage.files.safe_files import UnsafeFileError, reader
 from runstore.storage.sqlite.disks import is_network_disk
@@ -147,7 +148,7 @@ class SearchFile:
 
     def _make_file(self) -> None:
         """Create an empty file with the permissions of the database."""
-        with suppress(OSError):  # it exists, or SQLite will report the reason
+        with suppressed(OSError):  # it exists, or SQLite will report the reason
             about = self._database.stat()
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
@@ -197,7 +198,7 @@ class SearchFile:
                     sync_folder(self._folder)
                 for path in self._files():
                     path.unlink(missing_ok=True)
-        except OSError as error:
+        except genuine(OSError) as error:
             reason = f"{self.path} cannot be removed: {error.strerror or error}"
             raise UnusableIndexError(reason) from error
         return kept
@@ -207,7 +208,7 @@ class SearchFile:
         """Hold a lock on the folder, if the disk and the system support it."""
         try:
             descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+        except genuine(OSError):
             yield
             return
         try:
@@ -296,7 +297,7 @@ def _told(error: sqlite3.Error) -> Exception:
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         about = path.lstat()
-    except OSError:
+    except genuine(OSError):
         return None
     return about.st_dev, about.st_ino
 

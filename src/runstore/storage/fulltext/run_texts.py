@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from runstore.errors import NotFoundError, StoreCorruptError
+from runstore.errors import NotFoundError, StoreCorruptError, genuine, suppressed
 from runstore.model.text.output import OutputLine, plain_text
 from runstore.model.text.required_literals import Needed
 from runstore.named_tuples import NamedTuple
@@ -155,7 +155,7 @@ class RunTexts:
             raise sqlite3.DatabaseError(f"document {document} belongs to no part")
         digest, whole_size, begin, size, first_line, checksum = row
         data = b""
-        with suppress(OSError):
+        with suppressed(OSError):
             data = _read_at(self._objects.path_of(digest), begin, size)
         if checksum_of(data) == checksum:
             return Piece(first_line, data)
@@ -204,7 +204,7 @@ class RunTexts:
                 for _, data in pieces_of(file):
                     yield Piece(number, data)
                     number += data.count(b"\n")
-        except OSError:
+        except genuine(OSError):
             return
 
     def output_lines(self, run_id: int) -> Iterator[OutputLine]:
@@ -231,6 +231,6 @@ def by_run(files: Iterable[Path]) -> dict[str, list[Path]]:
         try:
             if path.lstat().st_size:
                 found[uid_of(path)].append(path)
-        except OSError:
+        except genuine(OSError):
             continue  # imported just now
     return found

@@ -35,7 +35,7 @@ from itertools import accumulate, islice
 from operator import sub
 from typing import Any
 
-from runstore.errors import StoreCorruptError
+from runstore.errors import StoreCorruptError, genuine
 from runstore.model.values import blake2b
 from runstore.named_tuples import NamedTuple
 
@@ -101,7 +101,7 @@ def pack(columns: Columns) -> bytes:
         # Imported here because only long series need it, not a start or a short run.
         try:
             from runstore.storage.metrics import packing
-        except (ImportError, OSError):  # the program has run out of descriptors
+        except genuine(ImportError, OSError):  # the program has run out of descriptors
             pass
         else:
             return _compressed(columns, packing.packed)

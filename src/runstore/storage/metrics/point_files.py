@@ -32,6 +32,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from runstore.errors import genuine
 from runstore.named_tuples import NamedTuple
 from runstore.storage.files.host import host_number
 from runstore.storage.files.safe_files import read_file, reader
@@ -286,7 +287,7 @@ class PointFile:
             return
         try:
             descriptor = self._own_descriptor()
-        except OSError:  # it was removed
+        except genuine(OSError):  # it was removed
             return
         place = next(self.places, self._end)
         os.pwrite(descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
@@ -343,7 +344,7 @@ def writer_of(path: Path) -> PointsWriter | None:
     try:
         with reader(path, at_most=LARGEST_BYTES, is_ours=True) as file:
             head = file.read(RECORD.size)
-    except OSError:
+    except genuine(OSError):
         return None
     if len(head) < RECORD.size:
         return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from runstore.errors import genuine
 from runstore.model.values import blake2b
 from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
@@ -459,7 +460,7 @@ def _add_levels(
     # Imported here because only long series need it, not a start or a short run.
     try:
         from runstore.storage.metrics.levels import add_row
-    except (ImportError, OSError):  # no descriptor is left; the first reader adds the levels
+    except genuine(ImportError, OSError):  # no descriptor; the first reader adds them
         return
     add_row(connection, where, place, known)
 
@@ -518,7 +519,7 @@ def is_abandoned(path: Path) -> bool:
             return not any(read_file(path, at_most=LARGEST_BYTES))
         if writer.host not in {0, host_number()}:
             return time.time() - path.lstat().st_mtime > _SILENT_S
-    except OSError:
+    except genuine(OSError):
         return False
     return writer.pid != os.getpid() and not _exists(writer.pid)
 
@@ -528,7 +529,7 @@ def _exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # another user's process, or an invalid process id
+    except genuine(OSError, OverflowError):  # another user's process, or an invalid process id
         pass
     return True
 

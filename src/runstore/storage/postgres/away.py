@@ -6,9 +6,9 @@ import os
 import re
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
+from runstore.errors import genuine, suppressed
 from runstore.storage.files.host import host_number
 from runstore.storage.postgres.location import is_temporary
 
@@ -87,7 +87,7 @@ def remember(folder: Path, took_s: float, reason: str) -> None:
     """
     if took_s < _QUICK_S:
         return
-    with suppress(OSError):
+    with suppressed(OSError):
         if not is_temporary(folder):  # it must be private
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _note(folder).write_text(f"{took_s:.3f}\n{reason}\n", encoding="utf-8")
@@ -102,14 +102,14 @@ def remembered(folder: Path) -> str | None:
         with _note(folder).open(encoding="utf-8") as file:
             took_s, reason = float(file.readline()), file.readline().strip()
             age_s = time.time() - os.fstat(file.fileno()).st_mtime
-    except (OSError, ValueError):
+    except genuine(OSError, ValueError):
         return None
     return reason if 0 <= age_s < min(_LONGEST_S, _TIMES * took_s) else None
 
 
 def forget(folder: Path) -> None:
     """Forget an earlier failure: the server was reached."""
-    with suppress(OSError):
+    with suppressed(OSError):
         _note(folder).unlink(missing_ok=True)
 
 

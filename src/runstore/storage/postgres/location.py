@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, genuine
 from runstore.model.values import sha256
 from runstore.named_tuples import NamedTuple
 
@@ -199,7 +199,7 @@ def _can_be_made(folder: Path) -> bool:
             continue
         except NotADirectoryError:
             return True
-        except OSError:
+        except genuine(OSError):
             return False
         return not is_folder or os.access(one, os.W_OK | os.X_OK)
     return False

@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from runstore.errors import StoreCorruptError, StoreError, StoreUnavailableError
+from runstore.errors import (
+    StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
+    genuine,
+    suppressed,
+)
 from runstore.model.facts import ProcessIdentity
 from runstore.model.status import Status
 from runstore.storage.database import Database, now_micros
@@ -145,7 +151,7 @@ def kept_in_place(folder: Path) -> Iterator[None]:
             yield
     except StoreError:
         raise
-    except OSError as error:
+    except genuine(OSError) as error:
         raise StoreUnavailableError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
@@ -181,7 +187,7 @@ def folders_of_others(folder: Path) -> list[Path]:
     Args:
         folder: The folder on this machine of the store on the server.
     """
-    with suppress(OSError):  # the state folder cannot be written, and was not created
+    with suppressed(OSError):  # the state folder cannot be written, and was not created
         return sorted(one for one in folder.parent.iterdir() if one != folder)
     return []
 
@@ -196,13 +202,13 @@ def delivered_change(place: Path, server: str | None = None) -> int:
     try:
         change, known = (place / _MARK).read_text(encoding="utf-8").split()
         return int(change) if server in {None, known} else 0
-    except (OSError, ValueError):
+    except genuine(OSError, ValueError):
         return 0
 
 
 def note_delivered(place: Path, change: int, server: str) -> None:
     """Note the change up to which the server has all runs; without the note, all are compared."""
-    with suppress(OSError):
+    with suppressed(OSError):
         (place / _MARK).write_text(f"{change} {server}\n", encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from runstore.errors import MissingExtraError, StoreError, StoreUnavailableError
+from runstore.errors import MissingExtraError, StoreError, StoreUnavailableError, genuine
 from runstore.extras import library
 from runstore.named_tuples import NamedTuple
 from runstore.storage.files.objects import Contents
@@ -262,7 +262,7 @@ class Bucket:
             raise failed from error
         except is_missing:
             raise
-        except Exception as error:  # each file system of fsspec has exceptions of its own
+        except genuine(Exception) as error:  # each file system of fsspec has exceptions of its own
             because = _reason(error)
             if not isinstance(error, (FileNotFoundError, PermissionError)):
                 self._away_until = time.monotonic() + _PAUSE_S

@@ -8,7 +8,7 @@ import shutil
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +19,8 @@ from runstore.errors import (
     StoreLockedError,
     StoreReadOnlyError,
     StoreUnavailableError,
+    genuine,
+    suppressed,
 )
 from runstore.storage.files.objects import Contents, NotSentError, Objects, hashed
 from runstore.storage.files.temporary import new_temporary_folder
@@ -90,7 +92,7 @@ class CopiedObjects(Objects):
             self._fetch_anywhere(Contents(digest, size_bytes))
             file = super().opened(digest, size_bytes)
         about = os.fstat(file.fileno())
-        with suppress(OSError):  # of another user
+        with suppressed(OSError):  # of another user
             os.utime(file.fileno(), ns=(time.time_ns(), about.st_mtime_ns))
         return file
 
@@ -121,7 +123,7 @@ class CopiedObjects(Objects):
             return super().keep_bytes(view)
         except StoreError:
             raise
-        except OSError as refused:
+        except genuine(OSError) as refused:
             return self._kept_directly(io.BytesIO(view), refused)
 
     def _kept(self, keep: Callable[[BinaryIO], Contents], file: BinaryIO) -> Contents:
@@ -130,7 +132,7 @@ class CopiedObjects(Objects):
             return keep(file)
         except StoreError:
             raise
-        except OSError as refused:
+        except genuine(OSError) as refused:
             if begin is None:
                 raise
             file.seek(begin)
@@ -188,7 +190,7 @@ class CopiedObjects(Objects):
                 super()._name(path, wanted)
         except StoreError:
             raise
-        except OSError as error:
+        except genuine(OSError) as error:
             raise _NoRoomError(
                 f"A copy of contents could not be written to {self.folder}:"
                 f" {error.strerror or error}.",
@@ -213,21 +215,21 @@ class CopiedObjects(Objects):
         for used_at, size, path in copies:
             if total <= limit * _KEPT_SHARE or time.time() - used_at < _IN_USE_S:
                 return
-            with suppress(OSError):
+            with suppressed(OSError):
                 super().remove(path)
                 total -= size
 
     def _limit_bytes(self) -> int:
         try:
             return min(_LARGEST_BYTES, int(shutil.disk_usage(self.folder).total * _LARGEST_SHARE))
-        except OSError:
+        except genuine(OSError):
             return _LARGEST_BYTES
 
     def _copies(self) -> Iterator[tuple[float, int, Path]]:
         """Yield when each copy was used last, its size, and its path."""
         for path in super().files():
             if self.digest_at(path) is not None:
-                with suppress(OSError):
+                with suppressed(OSError):
                     yield used_at(path), path.lstat().st_size, path
 
 
@@ -235,6 +237,6 @@ def used_at(path: Path) -> float:
     """Return when a copy was saved or used last; the distant future if it is not there."""
     try:
         about = path.lstat()
-    except OSError:
+    except genuine(OSError):
         return float("inf")
     return max(about.st_atime, about.st_mtime)

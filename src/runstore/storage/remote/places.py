@@ -19,6 +19,7 @@ from runstore.errors import (
     StoreLockedError,
     StoreUnavailableError,
     UsageError,
+    genuine,
 )
 from runstore.extras import how_to_install
 from runstore.named_tuples import NamedTuple
@@ -286,7 +287,7 @@ def check_folder(driver: PostgresDriver, place: ContentsPlace) -> Path:
         try:
             folder.mkdir(exist_ok=True)
             folder.joinpath(MARK).write_text(text, encoding="utf-8")
-        except OSError as error:
+        except genuine(OSError) as error:
             raise StoreUnavailableError(
                 f"Contents cannot be written to {folder}: {error.strerror or error}.",
                 kept="Nothing was changed.",
@@ -300,7 +301,7 @@ def check_folder(driver: PostgresDriver, place: ContentsPlace) -> Path:
 def _text_in(folder: Path) -> str | None:
     try:
         return read_file(folder / MARK, at_most=1000).decode(errors="replace")
-    except OSError:
+    except genuine(OSError):
         return None
 
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from runstore.errors import StoreCorruptError, StoreUnavailableError
+from runstore.errors import StoreCorruptError, StoreUnavailableError, genuine, suppressed
 from runstore.storage.sqlite.descriptors import Files, identity_of, is_whole, marked
-from runstore.storage.sqlite.paths import follow_folder, sync_folder, wait_for_rights
+from runstore.storage.sqlite.paths import follow_folder, mode_of, sync_folder, wait_for_rights
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
@@ -33,12 +33,14 @@ class DatabaseFile:
         path: The file.
     """
 
+    # While a descriptor is open, no new file gets the inode number of this one. Of the class,
+    # because a signal handler may raise before this object has its attributes.
+    _pin: Files = ()
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._name = os.fspath(path)
         self._identity: tuple[int, int] | None = None
-        # While a descriptor is open, no new file gets the inode number of this one.
-        self._pin: Files = ()
         self._log: tuple[int, int] | None = None
         self._group: int | None = None
 
@@ -56,7 +58,7 @@ class DatabaseFile:
         """Whether the path still leads to the opened file."""
         try:
             found = os.stat(self._name)  # noqa: PTH116 - before every statement
-        except OSError:
+        except genuine(OSError):
             return False
         return (found.st_dev, found.st_ino) == self._identity
 
@@ -123,7 +125,7 @@ class DatabaseFile:
     def _check_link(self, link: os.stat_result) -> None:
         try:
             found = self.path.stat()
-        except OSError as error:
+        except genuine(OSError) as error:
             raise _unsafe(self.path, "is a broken link") from error
         if link.st_uid not in {found.st_uid, 0}:
             raise _unsafe(self.path, "is a link to a file of another user")
@@ -138,7 +140,7 @@ class DatabaseFile:
         """Whether the file is a hard link: writing to it would change another file."""
         try:
             return os.stat(self.path).st_nlink > 1  # noqa: PTH116 - at every opening
-        except OSError:
+        except genuine(OSError):
             return False
 
     def remember(self) -> None:
@@ -172,7 +174,7 @@ class DatabaseFile:
         SQLite copies only the permissions; as root it also copies the owner.
         """
         for ending in (_LOG, _SHARED_MEMORY):
-            with suppress(OSError):  # another member created it
+            with suppressed(OSError):  # another member created it
                 if os.geteuid():
                     os.chown(self._beside(ending), -1, group, follow_symlinks=False)
 
@@ -211,7 +213,7 @@ class DatabaseFile:
         """
         if self._log is None or self.is_in_place:
             return
-        with suppress(OSError):
+        with suppressed(OSError):
             found = self._beside(_LOG).stat()
             if (found.st_dev, found.st_ino) == self._log:
                 self._set_leftovers_aside()
@@ -223,7 +225,7 @@ class DatabaseFile:
             OSError: It cannot be created.
         """
         path = os.fspath(self.path)
-        if os.path.exists(path):  # noqa: PTH110 - at every opening, also below
+        if mode_of(path):
             # SQLite would open a file without write permission yet as read-only.
             wait_for_rights(lambda: os.stat(path), os.stat(self.path.parent))  # noqa: PTH116
             return
@@ -258,7 +260,8 @@ class DatabaseFile:
     def _real(self) -> str:
         """Return the path after which SQLite names the files beside the database."""
         path = os.fspath(self.path)
-        return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114 - for every connection
+        is_link = stat.S_ISLNK(mode_of(path, follows=False))
+        return os.path.realpath(path) if is_link else path
 
 
 def _is_empty(path: Path) -> bool:
@@ -276,7 +279,7 @@ def _signs_of_runs(database: Path, store: Path) -> Iterator[Path]:
 
 def _kept_at(path: Path) -> str | None:
     """Return the name of a file or folder that is not empty; None otherwise."""
-    with suppress(OSError):
+    with suppressed(OSError):
         if path.is_dir() and not path.is_symlink():
             return f"{path.name}/" if os.listdir(path) else None  # noqa: PTH208 - whether there is any
         return path.name if path.lstat().st_size else None
@@ -286,7 +289,7 @@ def _kept_at(path: Path) -> str | None:
 def _entry(path: str | Path) -> os.stat_result | None:
     try:
         return os.lstat(path)
-    except OSError:
+    except genuine(OSError):
         return None  # SQLite reports the reason
 
 
@@ -307,7 +310,7 @@ def _is_run_database(path: Path, found: os.stat_result) -> bool:
             known = _looked_at[identity] = os.open(
                 path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
             )
-        except OSError:
+        except genuine(OSError):
             return True  # it cannot be opened, as SQLite will report
     head = os.pread(known, _HEAD_BYTES, 0)
     if not head.startswith(b"SQLite format 3\0"):
@@ -329,6 +332,6 @@ def _unsafe(path: str | Path, why: str) -> StoreUnavailableError:
 def _identity_at(path: Path) -> tuple[int, int] | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - for every connection
-    except OSError:
+    except genuine(OSError):
         return None
     return found.st_dev, found.st_ino

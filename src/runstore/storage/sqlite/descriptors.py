@@ -10,11 +10,13 @@ import errno
 import fcntl as system
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fcntl import fcntl
 from itertools import count, islice
 from typing import TypeVar
 from weakref import WeakSet
+
+from runstore.errors import genuine, is_of_signal, suppressed
 
 T = TypeVar("T")
 # Descriptors, each with device and inode of its file and its mark; a mark of 0 means that `fstat`
@@ -35,7 +37,7 @@ def identity_of(descriptor: int) -> tuple[int, int] | None:
     """Return device and inode of a descriptor's file; None if it is closed."""
     try:
         status = os.fstat(descriptor)
-    except OSError:
+    except genuine(OSError):
         return None
     return status.st_dev, status.st_ino
 
@@ -53,7 +55,7 @@ def marked(descriptor: int) -> int:
     try:
         fcntl(descriptor, _SET_MARK, mark)
         return mark if fcntl(descriptor, _GET_MARK) == mark else 0
-    except OSError:
+    except genuine(OSError):
         return 0
 
 
@@ -64,6 +66,7 @@ def is_whole(
     ask: Callable[[int, int], int] = fcntl,
     get_mark: int = _GET_MARK,
     gone: type[OSError] = OSError,
+    is_of_signal: Callable[[BaseException], bool] = is_of_signal,
 ) -> bool:
     """Check whether each descriptor still leads to its file; fast, for use before transactions.
 
@@ -77,7 +80,9 @@ def is_whole(
             status = fstat(number)
             if (status.st_dev, status.st_ino) != identity:
                 return False
-    except gone:
+    except gone as error:
+        if is_of_signal(error):
+            raise
         return False
     return True
 
@@ -118,7 +123,7 @@ def _next_numbers() -> list[int]:
     opened, because other threads may need the last ones, by an object: a number would stay open if
     a signal handler raised before it has a name.
     """
-    with suppress(OSError), open(os.devnull, "rb", buffering=0) as file:  # noqa: PTH123 - light
+    with suppressed(OSError), open(os.devnull, "rb", buffering=0) as file:  # noqa: PTH123 - light
         first = file.fileno()
         return [first, *islice(filter(_is_free, count(first + 1)), _NEXT - 1)]
     return []  # none is free
@@ -127,7 +132,7 @@ def _next_numbers() -> list[int]:
 def _is_free(number: int) -> bool:
     try:
         fcntl(number, system.F_GETFD)
-    except OSError:
+    except genuine(OSError):
         return True
     return False
 
@@ -138,7 +143,7 @@ def keep_for_ever(thing: object) -> None:
     Its deletion would close descriptors that it no longer owns.
     """
     _kept.append(thing)
-    with suppress(ImportError, OSError):
+    with suppressed(ImportError, OSError):
         import ctypes
 
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
@@ -155,7 +160,7 @@ def keep_reserve() -> None:
         _reserve.clear()  # the program closed them
     if len(_reserve) == _IN_RESERVE:  # at each start of a run but the first
         return
-    with suppress(OSError):
+    with suppressed(OSError):
         if not _reserve:
             reading, writing = os.pipe()
             os.close(writing)
@@ -177,7 +182,7 @@ def _released() -> Iterator[None]:
         keep_reserve()
 
 
-def _is_used_up(error: OSError | ImportError) -> bool:
+def _is_used_up(error: Exception) -> bool:
     """Check whether descriptors ran out; for a failed import, only the message shows it."""
     if isinstance(error, OSError):
         return error.errno in _USED_UP
@@ -188,7 +193,7 @@ def none_left() -> bool:
     """Check whether all descriptors are used, for errors of libraries that do not say so."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
-    except OSError as error:
+    except genuine(OSError) as error:
         return error.errno in _USED_UP
     return False
 
@@ -202,7 +207,7 @@ def with_room(work: Callable[[], T]) -> T:
     """
     try:
         return work()
-    except (OSError, ImportError) as error:
+    except genuine(OSError, ImportError) as error:
         if not _is_used_up(error):
             raise
     with _released():

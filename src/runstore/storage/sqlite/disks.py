@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from runstore.errors import genuine
+
 # Write-ahead logging requires memory shared between processes, which these do not provide across
 # machines. Names as reported by the kernel in mountinfo.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -35,7 +37,7 @@ def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
         lines = mountinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+    except genuine(OSError):
         return False
     return any(
         _type_of(line, wanted) in NETWORK_FILE_SYSTEMS for line in lines if f" {wanted} " in line

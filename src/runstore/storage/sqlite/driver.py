@@ -18,6 +18,7 @@ from runstore.errors import (
     StoreLockedError,
     StoreReadOnlyError,
     StoreUnavailableError,
+    suppressed,
 )
 from runstore.storage.driver import (
     Connection,
@@ -219,7 +220,7 @@ class _Handle:
         """Take the connection; return False if it is in use, or was closed."""
         try:
             self.is_idle.pop()
-        except IndexError:
+        except (IndexError, AttributeError):  # a handler raised before it had its attributes
             return False
         return True
 
@@ -663,7 +664,7 @@ class SQLiteDriver(DriverBase):
         """Create the file if requested, and check that only the store's files are touched."""
         self.file.check_surroundings()
         if self._create:
-            with suppress(OSError):  # SQLite finds it missing, and reports the reason
+            with suppressed(OSError):  # SQLite finds it missing, and reports the reason
                 self.file.make()
         elif not self.path.exists():
             raise StoreUnavailableError(f"There is no run database at {self.path}.")
@@ -671,7 +672,7 @@ class SQLiteDriver(DriverBase):
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> _Connection:
         """Open a database that cannot be written; every later write raises the reason."""
-        with suppress(OSError, ImportError):
+        with suppressed(OSError, ImportError):
             from runstore.storage.sqlite.read_only import remove_copy, ways_to_read
 
             for way in ways_to_read(self.path, leave_alone=self._leave_alone):
@@ -727,7 +728,7 @@ class SQLiteDriver(DriverBase):
         if self.file.is_known:
             self.file.check()
             return
-        with suppress(OSError):  # removed just now, as the next statement will find
+        with suppressed(OSError):  # removed just now, as the next statement will find
             self.file.remember()
         if self.file.identity in _severed:
             raise self._use_no_more()

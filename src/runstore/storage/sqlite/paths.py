@@ -6,8 +6,10 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from runstore.errors import genuine, suppressed
 
 # The database in the folder of a store.
 DATABASE = "runstore.db"
@@ -17,13 +19,24 @@ _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~"
 _IN_URIS = [chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in range(256)]
 
 
+def mode_of(path: str | os.PathLike[str], *, follows: bool = True) -> int:
+    """Return the mode of a file, which is never 0; 0 if there is none, or it cannot be read.
+
+    Functions such as `os.path.exists` would hide the exceptions of signal handlers.
+    """
+    try:
+        return os.stat(path, follow_symlinks=follows).st_mode  # noqa: PTH116 - at every opening
+    except genuine(OSError, ValueError):  # a name with a null character
+        return 0
+
+
 def is_missing(path: Path) -> bool:
     """Check whether there is nothing at a path; not if its folder may not be entered."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except OSError:
+    except genuine(OSError):
         return False
     return False
 
@@ -69,11 +82,11 @@ def follow_folder(made: int, folder: os.stat_result) -> None:
         made: The open file or folder.
         folder: The status of its parent folder.
     """
-    with suppress(OSError):
+    with suppressed(OSError):
         leave_to_owner(made, folder)
         found = os.fstat(made)
         if folder.st_mode & stat.S_IWGRP and found.st_gid != folder.st_gid:
-            with suppress(OSError):  # this user is not in the group
+            with suppressed(OSError):  # this user is not in the group
                 os.fchown(made, -1, folder.st_gid)
         mode = wanted = stat.S_IMODE(found.st_mode)
         for shift in (3, 6):  # the group, and all others
@@ -118,7 +131,7 @@ def copy_rights(made: int, like: os.stat_result) -> None:
         made: The open file; so far only its owner can read it.
         like: The status of the other file.
     """
-    with suppress(OSError):
+    with suppressed(OSError):
         leave_to_owner(made, like)
         if os.fstat(made).st_gid != like.st_gid:
             os.fchown(made, -1, like.st_gid)
@@ -140,7 +153,7 @@ def make_folders(path: Path) -> None:
         if path.is_dir():
             return  # another process was faster
         raise
-    with suppress(OSError), opened_folder(path) as made:
+    with suppressed(OSError), opened_folder(path) as made:
         follow_folder(made, path.parent.stat())
     sync_folder(path.parent)
 
@@ -198,13 +211,13 @@ def has_content(path: Path) -> bool:
     """Check whether a file exists and is not empty."""
     try:
         return path.stat().st_size > 0
-    except OSError:
+    except genuine(OSError):
         return False
 
 
 def sync_folder(folder: Path) -> None:
     """Flush the names in a folder to the disk; some systems cannot, and need not."""
-    with suppress(OSError):
+    with suppressed(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from errno import EPERM
 from pathlib import Path
 
+from runstore.errors import genuine, suppressed
 from runstore.storage.sqlite.paths import (
     DATABASE,
     is_own_uid,
@@ -48,7 +49,7 @@ def own_place(folders: Sequence[str], name: str) -> Path:
             if is_temporary and os.path.lexists(folder) and not _is_private(Path(folder)):
                 return private_folder(_beside(folder) / name, parts=2)
             return private_folder(Path(folder, name), parts=2 if is_temporary else 3)
-        except OSError as error:
+        except genuine(OSError) as error:
             refused = error
     raise refused or OSError("there is no place for data in flight")
 
@@ -58,7 +59,7 @@ def note_store(place: Path, store: Path) -> None:
     note = place / _NOTE
     if os.path.lexists(note):
         return
-    with suppress(OSError):
+    with suppressed(OSError):
         database = (store / DATABASE).stat()
         text = f"{database.st_ino}\n{store.absolute()}"
         with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -72,7 +73,7 @@ def remove_unused(place: str, names: Sequence[str]) -> None:
         place: The private folder.
         names: The names in it.
     """
-    with suppress(OSError):
+    with suppressed(OSError):
         if {*names} <= {_NOTE}:
             Path(place, _NOTE).unlink(missing_ok=True)
             Path(place).rmdir()
@@ -95,7 +96,7 @@ def is_for_another(place: Path, store: Path) -> bool:
         )
         there = Path(folder, DATABASE).stat()
         here = (store / DATABASE).stat()
-    except (OSError, ValueError):
+    except genuine(OSError, ValueError):
         return False
     is_there = str(there.st_ino) == inode
     return is_there and (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
@@ -104,7 +105,7 @@ def is_for_another(place: Path, store: Path) -> bool:
 def others_beside(folder: str) -> Iterator[str]:
     """Yield private folders of this user beside one that another user created."""
     place, name = os.path.split(folder)
-    with suppress(OSError), os.scandir(place) as entries:
+    with suppressed(OSError), os.scandir(place) as entries:
         for entry in entries:
             if entry.name.startswith(f"{name}-") and _is_private(Path(entry.path)):
                 yield entry.path
@@ -134,7 +135,7 @@ def private_folder(path: Path, *, parts: int) -> Path:
         with suppress(FileExistsError):
             one.mkdir(0o700)
             sync_folder(one.parent)
-            with suppress(OSError), opened_folder(one) as made:
+            with suppressed(OSError), opened_folder(one) as made:
                 leave_to_owner(made, one.parent.stat())
         _make_private(one)
     return path

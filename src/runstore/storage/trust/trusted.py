@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from runstore.errors import StoreUnavailableError, UsageError
+from runstore.errors import StoreUnavailableError, UsageError, genuine, suppressed
 from runstore.storage.sqlite.paths import is_own_uid, read_plain_file, sync_folder
 
 VARIABLE = "RUNSTORE_TRUST"
@@ -30,7 +29,7 @@ def is_trusted(path: Path) -> bool:
     """
     try:
         real, found = os.path.realpath(path), path.stat()
-    except OSError:
+    except genuine(OSError):
         return False
     for entry in (*_of_variable(), *listed()):
         if entry == EVERYTHING:
@@ -38,7 +37,7 @@ def is_trusted(path: Path) -> bool:
         folder = os.path.realpath(entry)
         if real != folder and not real.startswith(folder.rstrip(os.sep) + os.sep):
             continue
-        with suppress(OSError):
+        with suppressed(OSError):
             about = os.stat(folder)  # noqa: PTH116 - a text
             is_everybodys = about.st_mode & stat.S_IWOTH
             if found.st_uid == about.st_uid or (
@@ -69,7 +68,7 @@ def _lines() -> list[str]:
         return []
     try:
         text, found = read_plain_file(path, _LARGEST)
-    except OSError:
+    except genuine(OSError):
         return []
     return os.fsdecode(text).splitlines() if _is_honest(found) else []
 
@@ -137,7 +136,7 @@ def _rewrite(lines: Sequence[str]) -> None:
             sync_folder(target.parent)
         finally:
             aside.unlink(missing_ok=True)
-    except OSError as error:
+    except genuine(OSError) as error:
         raise StoreUnavailableError(
             f"{path} cannot be written: {error.strerror or error}.",
             kept="The list of trusted folders was not changed.",

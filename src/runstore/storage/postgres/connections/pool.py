@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
-from runstore.errors import StoreError, StoreUnavailableError
+from runstore.errors import StoreError, StoreUnavailableError, genuine, suppressed
 from runstore.extras import library
 from runstore.storage.driver import ThreadState
 from runstore.storage.files.locks import pause
@@ -119,7 +119,7 @@ class _Idle:
             self.left_by_fork.extend(self.free)
             return
         while self.free:
-            with suppress(IndexError, OSError):
+            with suppressed(IndexError, OSError):
                 close_socket(self.free.pop())
 
 
@@ -196,7 +196,7 @@ class ConnectionPool:
                 raise self._not_connected(self._failure[1], 0.0)
             try:
                 raw = with_room(self._opened)
-            except OSError as error:
+            except genuine(OSError) as error:
                 raise self._without_descriptors(error) from error
             except self.psycopg.OperationalError as error:
                 now = time.monotonic()
