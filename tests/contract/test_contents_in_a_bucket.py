@@ -694,7 +694,7 @@ def test_slashes_at_the_end_do_not_matter(place, bucket):
 def test_a_missing_extra_is_said_when_the_store_is_opened(place, bucket, monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
 
-    with pytest.raises(MissingExtraError, match=r"runstore\[s3\]"):
+    with pytest.raises(MissingExtraError, match=r"\[s3\]"):
         Store.open(place)
 
 

@@ -354,7 +354,7 @@ def test_without_either_the_extra_is_named(series, hide):
     hide("matplotlib")
     hide("plotly")
 
-    with pytest.raises(MissingExtraError, match="pip install 'runstore"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[plot\]'"):
         series.plot()
 
 

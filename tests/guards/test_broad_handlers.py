@@ -72,7 +72,7 @@ def test_only_where_anybodys_code_runs_is_any_exception_swallowed():
 
 # What a training script calls; its signal handlers may raise a `TimeoutError` at any moment.
 RECORDING = {
-    "artifacts", "background", "config", "curifactory", "current", "errors", "inflight",
+    "artifacts", "background", "capture", "config", "curifactory", "current", "errors", "inflight",
     "location", "model", "reading", "recording", "start", "storage", "store", "store_json",
     "user_warnings", "waiting",
 }  # fmt: skip

@@ -29,6 +29,7 @@ _WORDS = {
 _LISTED = 8
 _BY_KIND = frozenset({Op.EQUAL, Op.BELOW, Op.AT_MOST, Op.ABOVE, Op.AT_LEAST, Op.IN})
 _NAME = re.compile(r"[\w./@:-]+")
+_BEFORE_A_FIELD = re.compile(r"(^|[(,]|\b(and|or|not|by))\s*$", re.IGNORECASE)
 _SORTED_BY = re.compile(r"([\w./@:-]+)((?:\s+(?:asc|desc))?)", re.IGNORECASE)
 
 
@@ -151,7 +152,11 @@ def add_namespaces(backend: Backend, text: str, error: FilterError) -> None:
     with suppress(UnknownFieldError):
         field_of([Word(one) for one in found[0].split(".")])
         return
-    if known := _in_namespaces(backend, found[0]) or _likely_fields(backend, found[0]):
+    known = _in_namespaces(backend, found[0])
+    # After a whole comparison, a word is rather a misspelt `and`.
+    if not known and _BEFORE_A_FIELD.search(text[: found.start()]):
+        known = _likely_fields(backend, found[0])
+    if known:
         error.suggestions, error.end = tuple(known), found.end()
         error.hint = f"Did you mean {either(known)}?"
 
