@@ -2,6 +2,7 @@
 import { signal, useComputed } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { distinguish } from "../common/colour";
+import { type Scroller, useScroller } from "../common/scroller";
 import { cellNames, columns, dragged, frozenNames, widthOf } from "../state/columns";
 import { entries, type Entries, toggleGroup } from "../state/entries";
 import { hiddenUids, isShown, soloUids, toggleHidden, toggleSolo } from "../state/hidden";
@@ -15,12 +16,13 @@ import { onGridKey } from "./keyboard";
 import { GroupLine, RunLine } from "./row";
 import { useSpan } from "./sideways";
 import { wantSparklines } from "./sparklines";
-import { ROW_HEIGHT, useViewport, type Viewport } from "./viewport";
 
 const MARKS_WIDTH = 88;
 /** Lines fetched beyond the sight, in the direction of scrolling. */
 const AHEAD = 200;
 const HEAD_HEIGHT = 36;
+const ROW_HEIGHT = 32;
+const OVERSCAN = 8;
 
 /** On a phone, a pinned name would leave no room for anything else. */
 const narrow = matchMedia("(max-width: 700px)");
@@ -50,17 +52,17 @@ function layout() {
 }
 
 /** Ask for the rows in sight and, behind them, those that come next. */
-function wantLines(viewport: Viewport, lines: Entries): void {
+function wantLines(scroller: Scroller, lines: Entries): void {
   const ids: number[] = [];
   const push = (index: number) => {
     const entry = lines.at(index);
     if (entry?.kind === "run") ids.push(entry.id);
   };
-  const first = viewport.firstVisible;
-  const last = viewport.lastVisible;
+  const first = scroller.first;
+  const last = scroller.last;
   for (let index = first; index <= last; index++) push(index);
   const seen = ids.length;
-  const ahead = viewport.direction;
+  const ahead = scroller.direction;
   for (let step = 1; step <= AHEAD; step++) push(ahead > 0 ? last + step : first - step);
   for (let step = 1; step <= AHEAD / 4; step++) push(ahead > 0 ? first - step : last + step);
   wantRows(ids, seen, cellNames.peek());
@@ -69,21 +71,21 @@ function wantLines(viewport: Viewport, lines: Entries): void {
 }
 
 /** Keep the first line in sight where it is when runs come or go above it. */
-function useAnchor(viewport: Viewport, lines: Entries): void {
+function useAnchor(scroller: Scroller, lines: Entries): void {
   const before = useRef<{ lines: Entries; id: number; rest: number } | null>(null);
   const last = before.current;
   useLayoutEffect(() => {
-    if (last && last.lines !== lines && viewport.offset > 0) {
+    if (last && last.lines !== lines && scroller.offset > 0) {
       const index = lines.indexOf(last.id);
       if (index >= 0) {
         const offset = index * ROW_HEIGHT + last.rest;
-        if (Math.abs(offset - viewport.offset) >= 1) viewport.scrollTo(offset);
+        if (Math.abs(offset - scroller.offset) >= 1) scroller.scrollTo(offset);
       }
     }
-    const entry = lines.at(viewport.firstVisible);
+    const entry = lines.at(scroller.first);
     before.current =
       entry?.kind === "run"
-        ? { lines, id: entry.id, rest: viewport.offset - viewport.firstVisible * ROW_HEIGHT }
+        ? { lines, id: entry.id, rest: scroller.offset - scroller.first * ROW_HEIGHT }
         : null;
   });
 }
@@ -170,11 +172,16 @@ export function Grid() {
     followActive(lines);
   }
   const now = active.value;
-  const viewport = useViewport(() => root.current, () => headHeight, lines.count, now.line);
-  const drawn = viewport.drawn();
+  const scroller = useScroller(() => root.current, lines.count, {
+    lineHeight: ROW_HEIGHT,
+    overscan: OVERSCAN,
+    headHeight,
+    kept: now.line,
+  });
+  const drawn = scroller.drawn();
   const names = cellNames.value;
   void rowsVersion.value;
-  useAnchor(viewport, lines);
+  useAnchor(scroller, lines);
   useFocus(root, focusWish);
   useEffect(
     () => () => {
@@ -183,9 +190,9 @@ export function Grid() {
     [],
   );
   useLayoutEffect(() => {
-    wantLines(viewport, lines);
+    wantLines(scroller, lines);
     const uids: string[] = [];
-    for (let index = viewport.firstVisible; index <= viewport.lastVisible; index++) {
+    for (let index = scroller.first; index <= scroller.last; index++) {
       const row = rowAt(lines, index);
       if (row) uids.push(row.uid);
     }
@@ -264,7 +271,7 @@ export function Grid() {
       }}
       onKeyDown={(event) => {
         onGridKey(event, {
-          lines, viewport, columnCount, headerLine,
+          lines, scroller, columnCount, headerLine,
           pinned: pinned.map((row) => row.id),
           root: root.current!,
           select: (from, to) => selectRange(lines, from, to, false),
@@ -296,7 +303,7 @@ export function Grid() {
           />
         ))}
       </div>
-      <div class="grid-body" role="rowgroup" style={{ height: `${viewport.range.height}px` }}>
+      <div class="grid-body" role="rowgroup" style={{ height: `${scroller.range.height}px` }}>
         {drawn.map(({ index, top }) => {
           const entry = lines.at(index);
           if (!entry) return null;

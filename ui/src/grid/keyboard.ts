@@ -1,4 +1,5 @@
 // What keys do in the grid.
+import type { Scroller } from "../common/scroller";
 import { moveColumn, columnNames, columns, NARROWEST, setWidth, sortBy, widthOf } from "../state/columns";
 import { type Entries, toggleGroup } from "../state/entries";
 import { toggleHidden, toggleSolo } from "../state/hidden";
@@ -11,11 +12,10 @@ import { singleKeys } from "../shell/keys";
 import { compareRuns, noteRuns, tagRuns, trashRuns } from "./actions";
 import { active } from "./active";
 import { openColumnMenu } from "./header";
-import type { Viewport } from "./viewport";
 
 export interface GridContext {
   lines: Entries;
-  viewport: Viewport;
+  scroller: Scroller;
   columnCount: number;
   /** The line of the header; pinned runs stand between it and 0. */
   headerLine: number;
@@ -39,7 +39,7 @@ export function moveTo(context: GridContext, line: number, column: number): void
     column: Math.max(0, Math.min(context.columnCount - 1, column)),
     id: entry?.kind === "run" ? entry.id : null,
   };
-  if (to >= 0) context.viewport.reveal(to);
+  if (to >= 0) context.scroller.reveal(to);
   revealColumn(context.root, active.value.line, active.value.column);
 }
 
@@ -71,7 +71,7 @@ function onMoveKey(event: KeyboardEvent, context: GridContext): boolean {
   const { line, column } = active.value;
   const control = event.ctrlKey || event.metaKey;
   if (event.altKey) return false;
-  const { page } = context.viewport;
+  const { page } = context.scroller;
   const last = context.lines.count - 1;
   const moves: Record<string, [number, number]> = {
     ArrowUp: [control ? 0 : line - 1, column],

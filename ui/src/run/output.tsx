@@ -4,6 +4,7 @@ import { endpoint, get } from "../api/client";
 import { openDialog } from "../common/dialog";
 import { Icon, IconButton } from "../common/icons";
 import { ErrorMessage } from "../common/message";
+import { type Scroller, useScroller } from "../common/scroller";
 import { formatBytes, formatCount, plural } from "../common/values";
 import { list, setQuery, word } from "../state/address";
 import { remembered } from "../state/remembered";
@@ -11,11 +12,11 @@ import { showError } from "../state/toasts";
 import { inUnits, plainLine, readLine } from "./ansi";
 import type { PartProps } from "./index";
 import { HITS_AT_MOST, type OutLine, OutputLines, OutputSearch, STREAMS } from "./lines";
-import { type Scroller, useScroller } from "./scroller";
 import { ofRun } from "./types";
 import { visibleText } from "./visible";
 
 const LINE_HEIGHT = 18;
+const OVERSCAN = 15;
 const TYPED_MS = 250;
 const ACTIVE = new Set(["running", "live", "queued"]);
 /** Runs whose end says most. */
@@ -48,34 +49,34 @@ export function Output({ run }: PartProps) {
   );
   const element = useRef<HTMLDivElement>(null);
   const goal = useRef<number | null>(null);
-  const scroller = useScroller(
-    () => element.current,
-    LINE_HEIGHT,
-    lines.total,
-    () => {
+  const scroller = useScroller(() => element.current, lines.total, {
+    lineHeight: LINE_HEIGHT,
+    overscan: OVERSCAN,
+    onSettled: () => {
       goal.current = null;
       const isAtEnd = scroller.isAtEnd && lines.isCounted;
       setFollowing(isAtEnd && (isActive || lines.isGrowing));
       setQuery({ at: isAtEnd && isActive ? null : String(scroller.first) }, { replace: true });
     },
-  );
+  });
   useStart(lines, scroller);
   useLayoutEffect(() => {
     if (isFollowing && lines.isLoaded) scroller.toEnd();
   }, [isFollowing, lines, lines.total, lines.isLoaded]);
-  const { first, last, shift } = scroller.drawn();
+  const drawn = scroller.drawn();
+  const [first, last] = [drawn[0]?.index ?? 0, drawn.at(-1)?.index ?? -1];
   useEffect(() => lines.want(first, last), [lines, first, last, lines.version.value]);
 
   // A line may lie beyond those that were only guessed: it is gone to again once they are counted.
   useLayoutEffect(() => {
     if (goal.current === null) return;
-    scroller.reveal(goal.current);
+    scroller.goTo(goal.current);
     if (lines.isCounted) goal.current = null;
   }, [lines, lines.version.value]);
   const goTo = (place: number, number: number) => {
     setFollowing(false);
     goal.current = lines.isCounted ? null : place;
-    scroller.reveal(place);
+    scroller.goTo(place);
     setQuery({ line: String(number), at: String(scroller.first) }, { replace: true });
   };
   if (lines.error.value && !lines.isLoaded) return <ErrorMessage error={lines.error.value} />;
@@ -115,12 +116,12 @@ export function Output({ run }: PartProps) {
         hidden={isEmpty}
       >
         <div class="output-sizer" style={{ height: `${scroller.range.height}px` }}>
-          {Array.from({ length: Math.max(0, last - first + 1) }, (_, at) => first + at).map((place) => (
+          {drawn.map(({ index: place, top }) => (
             <LineView
               key={place}
               place={place}
               line={lines.line(place)}
-              top={place * LINE_HEIGHT + shift}
+              top={top}
               spans={spansOf(search, lines.line(place))}
               isChosen={lines.line(place)?.number === Number(chosenLine.value)}
               onChoose={goTo}
@@ -150,7 +151,7 @@ function useStart(lines: OutputLines, scroller: Scroller): void {
       // As long as the lines are guessed, the place may lie beyond them.
       if (wanted >= lines.total && !lines.isCounted) return;
       if (place !== null) scroller.scrollTo(place * LINE_HEIGHT);
-      else scroller.reveal(wanted);
+      else scroller.goTo(wanted);
     }
     isDone.current = lines;
   }, [lines, lines.version.value]);
