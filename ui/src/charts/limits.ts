@@ -15,7 +15,8 @@ export function robustLimits(extents: Extent[], manyTimes = MANY_TIMES): Extent 
     kept = wider(kept, bySize[count - 1]!)!;
     const times = 2 * count > bySize.length ? manyTimes : OUT_OF_SIGHT;
     const last = sizeOf(bySize[count - 1]!);
-    if (!(last > 0 && last * times <= sizeOf(bySize[count]!))) continue;
+    // Beside a value that converged to 0, none has diverged.
+    if (last === 0 || Math.max(1, last) * times > sizeOf(bySize[count]!)) continue;
     if ((kept.most / 2 - kept.least / 2) * times <= all!.most / 2 - all!.least / 2) return withNearEnds(bySize, kept);
   }
   return null;

@@ -1,6 +1,7 @@
 // A chart as a table.
 import { openDialog } from "../common/dialog";
-import { formatCount, formatNumber } from "../common/values";
+import { RoundedNumber } from "../common/number";
+import { formatCount } from "../common/values";
 import { hovered } from "../state/selection";
 import { LineMark } from "./cursor-marks";
 import type { Line } from "./lines";

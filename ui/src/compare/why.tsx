@@ -1,7 +1,8 @@
 // Why two runs have different results: what differs, the likeliest cause first.
 import { useAnswer } from "../api/answer";
 import { ErrorMessage } from "../common/message";
-import { formatNumber, numberOf, plural } from "../common/values";
+import { RoundedNumber } from "../common/number";
+import { plural } from "../common/values";
 import { visibleText } from "../run/visible";
 import { setQuery, word } from "../state/address";
 import type { Cell } from "../api/types";
@@ -67,7 +68,12 @@ function Found({ answer }: { answer: Explanation }) {
       {answer.metric !== null && answer.values.length === 2 && (
         <p class="why-result">
           <strong>{answer.metric}</strong>{" "}
-          {answer.values.map((value) => formatNumber(numberOf(value) ?? NaN)).join(" → ")}
+          {answer.values.map((value, place) => (
+            <span key={place}>
+              {place > 0 && " → "}
+              <RoundedNumber value={value} />
+            </span>
+          ))}
           {answer.change_text && <span class="why-change">{answer.change_text}</span>}
         </p>
       )}

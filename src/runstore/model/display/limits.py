@@ -16,7 +16,8 @@ def robust_limits(extents: Sequence[Extent]) -> Extent | None:
     """Return the limits of a linear axis without lines that diverged; None to show all lines.
 
     The smallest lines are kept, if the next one is 20 times as large and most lines are kept, or
-    if it is 1,000 times as large. Within its limits, a line that leaves them is shown as well.
+    if it is 1,000 times as large. What is below 1 counts as 1: beside a value that converged to
+    0, none has diverged. Within the limits, a line that leaves them is shown as well.
 
     Args:
         extents: The smallest and the largest value of each line, all finite.
@@ -24,7 +25,7 @@ def robust_limits(extents: Sequence[Extent]) -> Extent | None:
     by_size = sorted(extents, key=_size)
     for count, (last, following) in enumerate(pairwise(by_size), 1):
         times = _MANY_TIMES if 2 * count > len(by_size) else _OUT_OF_SIGHT
-        if not 0 < _size(last) * times <= _size(following):
+        if not _size(last) or max(1.0, _size(last)) * times > _size(following):
             continue
         low, high = _whole(by_size[:count])
         least, most = _whole(by_size)
