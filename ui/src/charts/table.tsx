@@ -50,10 +50,10 @@ export function LineTable({ lines, caption, isBrief = false }: LineTableProps) {
                 <LineMark line={line} />{" "}
                 {line.uids.length === 1 ? <a href={`/runs/${line.uids[0]}`}>{line.name()}</a> : line.name()}
               </th>
-              <td class="number">{formatNumber(last)}</td>
-              <td class="number">{formatNumber(least)}</td>
-              <td class="number">{formatNumber(most)}</td>
-              {!isBrief && <td class="number">{formatNumber(first)}</td>}
+              <td class="number"><RoundedNumber value={last} /></td>
+              <td class="number"><RoundedNumber value={least} /></td>
+              <td class="number"><RoundedNumber value={most} /></td>
+              {!isBrief && <td class="number"><RoundedNumber value={first} /></td>}
               {!isBrief && <td class="number">{formatCount(points)}</td>}
             </tr>
           ))}
