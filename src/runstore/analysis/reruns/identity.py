@@ -19,7 +19,8 @@ from runstore.model.code.documents import (
     OTHER_FILES,
     RESUMED_CODE,
 )
-from runstore.model.code.launchers import code_argument, is_python, launched
+from runstore.model.code.launchers import launched
+from runstore.model.code.python_command import code_argument, is_python
 from runstore.model.facts import Facts
 from runstore.model.params.parameter_set import ParameterSet
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from runstore.capture.git.asking import Asker
 from runstore.capture.git.state import GitError
-from runstore.capture.git.tracked import Tracked
 from runstore.errors import genuine
 
 _LIST_LIMIT_BYTES = 1 << 24
@@ -19,15 +18,15 @@ _FILE_LIMIT_BYTES = 1 << 24
 _AT_MOST = 400
 
 
-def hidden_changes(ask: Asker, tracked: Tracked) -> list[str]:
+def changed_among(ask: Asker, flagged: Sequence[str]) -> list[str]:
     """Return the paths of changed files that git reports as unchanged.
 
     Args:
         ask: Calls git for a work tree.
-        tracked: Its tracked files.
+        flagged: Paths of files whose changes git ignores on request.
     """
     try:
-        there = [path for path in tracked.flagged() if _is_there(ask, path)][:_AT_MOST]
+        there = [path for path in flagged if _is_there(ask, path)][:_AT_MOST]
         return _changed(ask, there) if there else []
     except GitError:
         return []

@@ -6,13 +6,16 @@ import os
 from collections.abc import Sequence
 from importlib import machinery
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runstore.capture.git.asking import Asker
 from runstore.capture.git.source_files import shown
 from runstore.capture.git.state import GitError
-from runstore.capture.program.modules import Marks
 from runstore.errors import genuine
 from runstore.model.facts import Facts
+
+if TYPE_CHECKING:
+    from runstore.capture.program.modules import Marks
 
 _LIST_LIMIT_BYTES = 1 << 24
 _AT_MOST = 1_000
@@ -32,6 +35,10 @@ def ignored_modules(ask: Asker, but: Sequence[str]) -> Facts:
         paths = ignored_paths(ask, but)
     except GitError as error:
         return Facts(unknown={"untracked.ignored": str(error)})
+    if not paths:
+        return Facts(values={"untracked.ignored": ()})
+    from runstore.capture.program.modules import Marks
+
     marks = Marks()
     lines = [f"{_mark(marks, ask.root, one)} {shown(one)}" for one in paths[:_AT_MOST]]
     if len(paths) > _AT_MOST or marks.problem:

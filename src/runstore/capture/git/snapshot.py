@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from runstore.capture.git.asking import Asker, RunGit
-from runstore.capture.git.hidden_changes import hidden_changes
 from runstore.capture.git.ignored_modules import ignored_modules
 from runstore.capture.git.source_files import is_code, is_secret_file, is_source, shown
 from runstore.capture.git.state import GitError
 from runstore.capture.git.tracked import Tracked
 from runstore.capture.program.files import Command, LoadedModule
-from runstore.capture.program.fingerprints import Fingerprints
-from runstore.capture.program.modules import modules_at_start
 from runstore.capture.secrets import mask_text
 from runstore.errors import genuine
 from runstore.model.facts import Facts, FactValue
@@ -33,7 +29,7 @@ UNTRACKED_LIMIT_BYTES = 1 << 22
 _NAMES_LIMIT_BYTES = 1 << 24
 _FILES_AT_MOST = 1000
 _NAMED_AT_MOST = 50
-_GLOB = re.compile(r"[*?\[\]\\]")
+_GLOB = str.maketrans({sign: f"\\{sign}" for sign in "*?[]\\"})
 # The files of a store change with every run, and are not code.
 _OF_A_STORE = (
     "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs",
@@ -137,7 +133,7 @@ def _files_of_a_store(root: Path, store: Path | None) -> list[str]:
     place = store.resolve()
     if not place.is_relative_to(root):
         return []
-    folder = _GLOB.sub(r"\\\g<0>", place.relative_to(root).as_posix())
+    folder = place.relative_to(root).as_posix().translate(_GLOB)
     return [f":(exclude,glob){folder}/{name}{end}" for name in _OF_A_STORE for end in ("", "/**")]
 
 
@@ -167,7 +163,7 @@ def _untracked(
     kept = tracked.among([one for one in own.inside if one not in set(names)])
     files.read((*_script(own, names, kept), *own.outside), PROGRAM_LIMIT_BYTES)
     # git sees no change of these, so they are not in the patch.
-    hidden = hidden_changes(ask, tracked)
+    hidden = _hidden_changes(ask, tracked)
     files.read(hidden, PROGRAM_LIMIT_BYTES)
     if any(shown(one) not in files.texts for one in hidden):
         unknown["patch.hidden"] = (
@@ -180,7 +176,7 @@ def _untracked(
         files.unknown["untracked.cut"] = f"they are more than {_FILES_AT_MOST}"
     ignored = Facts() if "untracked" in unknown else ignored_modules(ask, but)
     found = Facts(values=values, unknown=unknown).merged(files.facts()).merged(ignored)
-    if modules is None:
+    if modules is None or not (modules or own.inside or own.outside):
         return found
     scripts = [str(ask.root / one) for one in (*own.inside[:1], *own.outside)]
 
@@ -191,7 +187,18 @@ def _untracked(
         from runstore.capture.program.command_modules import modules_of_command
 
         return found.merged(modules_of_command(ask.root, modules, is_kept))
+    from runstore.capture.program.modules import modules_at_start
+
     return found.merged(modules_at_start(ask.root, modules, scripts, is_kept))
+
+
+def _hidden_changes(ask: Asker, tracked: Tracked) -> list[str]:
+    flagged = tracked.flagged()
+    if not flagged:
+        return []
+    from runstore.capture.git.hidden_changes import changed_among
+
+    return changed_among(ask, flagged)
 
 
 def _new_names(ask: Asker, but: list[str]) -> list[str]:
@@ -223,7 +230,6 @@ class _Files:
         self.unknown: dict[str, str] = {}
         self.room = UNTRACKED_LIMIT_BYTES
         self.done: set[str] = set()
-        self.fingerprints = Fingerprints()
         self.marks: list[str] = []
         self.unkept: list[str] = []
 
@@ -272,15 +278,19 @@ class _Files:
         self.masked[key] = masked
         return text if masked is None else masked
 
-    def _mark(self, name: str) -> None:
-        """Note the fingerprint of a file whose text is not kept, to detect changes."""
-        try:
-            mark = self.fingerprints.of(self.root / name, is_secret=is_secret_file(name))
-        except genuine(OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            self.unknown["untracked.others"] = f"{shown(name)}: {why}"
-        else:
-            self.marks.append(f"{mark} {shown(name)}")
+    def _mark(self, names: Sequence[str]) -> None:
+        """Note fingerprints of files whose text is not kept, to detect changes."""
+        from runstore.capture.program.fingerprints import Fingerprints
+
+        fingerprints = Fingerprints()
+        for name in names:
+            try:
+                mark = fingerprints.of(self.root / name, is_secret=is_secret_file(name))
+            except genuine(OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or error
+                self.unknown["untracked.others"] = f"{shown(name)}: {why}"
+            else:
+                self.marks.append(f"{mark} {shown(name)}")
 
     def facts(self) -> Facts:
         """Return the document, and its missing parts."""
@@ -290,8 +300,8 @@ class _Files:
             more = len(self.left_out) - _NAMED_AT_MOST
             named = self.left_out[:_NAMED_AT_MOST] + ([f"{more} more"] if more > 0 else [])
             self.unknown["untracked.rest"] = "; ".join(named)
-        for name in sorted(self.unkept):
-            self._mark(name)
+        if self.unkept:
+            self._mark(sorted(self.unkept))
         # The order does not depend on that of reading.
         text = json.dumps(self.texts, ensure_ascii=False, indent=1, sort_keys=True)
         documents = {"untracked": text} if self.texts else {}

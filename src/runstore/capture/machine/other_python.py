@@ -13,7 +13,8 @@ from typing import Any
 from runstore import errors
 from runstore.capture.machine.environment import environment_facts, facts_of
 from runstore.errors import genuine
-from runstore.model.code.launchers import is_python, launched
+from runstore.model.code.launchers import launched
+from runstore.model.code.python_command import is_python
 from runstore.model.facts import Facts
 
 _TIMEOUT_S = 20.0

@@ -119,7 +119,7 @@ def _facts_of(
 
 
 def _code_among(arguments: tuple[str, ...]) -> str:
-    from runstore.model.code.launchers import code_argument
+    from runstore.model.code.python_command import code_argument
 
     return code_argument(arguments)
 

@@ -25,14 +25,15 @@ _STATEMENT = re.compile(
     re.MULTILINE,
 )
 _NO_CODE = re.compile(r"#[^\n]*|\\\n")
-_CALL = re.compile(r"(?:import_module|__import__)\(\s*[\"']([\w.]+)[\"']")
+_CALL = r"(?:import_module|__import__)\(\s*[\"']([\w.]+)[\"']"
+_CALLED = ("import_module(", "__import__(")
 _NAME = re.compile(r"[\w.]+")
 # Finders of packages in editable mode; other finders may have side effects.
 _OF_EDITING = "__editable__"
 
 # Functions with which a program imports from folders, or names, that it computes.
-_MOVES = re.compile(r"sys\.path|addsitedir|meta_path|spec_from_file_location|run_path")
-_NAMES_LATER = re.compile(r"(?:import_module|__import__)\((?!\s*[\"'][\w.]+[\"']\s*[,)])")
+_MOVES = ("sys.path", "addsitedir", "meta_path", "spec_from_file_location", "run_path")
+_NAMES_LATER = r"(?:import_module|__import__)\((?!\s*[\"'][\w.]+[\"']\s*[,)])"
 
 
 class Imports(NamedTuple):
@@ -74,8 +75,8 @@ def imports_beyond(
     waiting = [("", one) for one in scripts] + list(known.items())
     for name, file, text in chain([("", "", code)], _texts(waiting)):
         found = found._replace(
-            moves=found.moves or (file or code if _MOVES.search(text) else ""),
-            names_later=found.names_later or (file or code if _NAMES_LATER.search(text) else ""),
+            moves=found.moves or (file or code if _has_any(text, _MOVES) else ""),
+            names_later=found.names_later or (file or code if _names_later(text) else ""),
         )
         for wanted in _wanted(name, file, text):
             if wanted in asked or wanted.partition(".")[0] in foreign:
@@ -90,6 +91,14 @@ def imports_beyond(
                 found.files[wanted] = place
                 waiting.append((wanted, place))
     return found
+
+
+def _has_any(text: str, words: Sequence[str]) -> bool:
+    return any(one in text for one in words)
+
+
+def _names_later(text: str) -> bool:
+    return _has_any(text, _CALLED) and re.search(_NAMES_LATER, text) is not None
 
 
 def _is_unknown(name: str) -> bool:
@@ -131,7 +140,8 @@ def _named(text: str, package: str) -> Iterator[str]:
         for part in one["names"].strip("( \t").split(","):
             # Names that are not modules are not found.
             yield from (f"{base}.{word}" if base else word for word in _NAME.findall(part)[:1])
-    yield from _CALL.findall(text)
+    if _has_any(text, _CALLED):
+        yield from re.findall(_CALL, text)
 
 
 def _absolute(base: str, package: str) -> str:
@@ -176,10 +186,8 @@ def _folders(spec: ModuleSpec) -> Iterable[str]:
 
 
 def _specs(name: str, path: Sequence[object], *, is_top: bool) -> Iterator[ModuleSpec]:
-    import pkgutil
-
     texts = [one for one in path if isinstance(one, str)]
-    finders: list[object] = [pkgutil.get_importer(one or os.curdir) for one in texts]
+    finders = [_finder(one or os.curdir) for one in texts]
     if is_top:
         finders += [one for one in sys.meta_path if _is_of_editing(one)]
     for finder in finders:
@@ -187,6 +195,15 @@ def _specs(name: str, path: Sequence[object], *, is_top: bool) -> Iterator[Modul
         spec = look(name) if look is not None else None
         if isinstance(spec, ModuleSpec):
             yield spec
+
+
+def _finder(folder: str) -> object:
+    """Return the finder of modules in a folder; usually, the interpreter has it already."""
+    if folder in sys.path_importer_cache:
+        return sys.path_importer_cache[folder]
+    import pkgutil
+
+    return pkgutil.get_importer(folder)
 
 
 def _is_of_editing(finder: object) -> bool:

@@ -12,16 +12,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import PurePath
 
+from runstore.model.code.python_command import is_python, python_target
 from runstore.named_tuples import NamedTuple
 
-_PYTHON = re.compile(r"(?:python|pypy)[\d.]*w?t?(?:\.exe)?", re.IGNORECASE)
 # Interpreters of other languages that run a file.
 _INTERPRETERS = frozenset({
     "bash", "sh", "zsh", "dash", "ksh", "fish", "Rscript", "julia", "node", "perl", "ruby",
     "octave", "deno", "lua", "php",
 })  # fmt: skip
 _SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh"})
-_OF_A_POOL = ("from multiprocessing.", "import sys; from multiprocessing.")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _SOURCE = re.compile(r"\.(?:py|pyw|R|r|jl|sh|js|ts|rb|pl)$")
 _OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
@@ -275,54 +274,6 @@ def launched(command: Sequence[str]) -> Launched:
         words = rest
     kind = "program" if _SOURCE.search(program) is None else "script"
     return Launched(kind, program, program, environment, tuple(words[1:]))
-
-
-def is_python(name: str) -> bool:
-    """Check by its name whether a program is Python."""
-    return _PYTHON.fullmatch(PurePath(name).name) is not None
-
-
-def python_target(words: Sequence[str]) -> tuple[str, str, list[str]]:
-    """Return Python's target (code, module or script), and its arguments.
-
-    Args:
-        words: The arguments of Python.
-
-    Returns:
-        `code`, `module` or `script`, its text (empty at a prompt), and its own arguments. Source:
-        python(1) 3.12, command line and environment.
-    """
-    place = 0
-    while place < len(words):
-        word = words[place]
-        place += 1
-        if word == "-" or not word.startswith("-"):
-            return "script", word.removeprefix("-"), list(words[place:])
-        if word.startswith("--"):
-            place += word == "--check-hash-based-pycs"
-            continue
-        letters = word[1:]
-        at = next((n for n, one in enumerate(letters) if one in "cmWX"), None)
-        if at is None:
-            continue
-        rest = letters[at + 1 :]
-        if letters[at] in "cm":
-            what = [rest] if rest else list(words[place : place + 1])
-            follows = list(words[place + (not rest) :])
-            return "code" if letters[at] == "c" else "module", "".join(what), follows
-        place += not rest
-    return "script", "", []
-
-
-def code_argument(command: Sequence[str]) -> str:
-    """Return `-c` and the code of a Python command; empty if it runs anything else.
-
-    The code with which a pool starts its workers contains descriptors, not the program.
-    """
-    if not command or not is_python(command[0]):
-        return ""
-    kind, what, _ = python_target(command[1:])
-    return f"-c {what}" if kind == "code" and not what.startswith(_OF_A_POOL) else ""
 
 
 def _of_python(words: Sequence[str], program: str, environment: str) -> Launched:

@@ -18,7 +18,8 @@ from runstore.capture.program.command import argument_texts, kept_arguments
 from runstore.config import current_author
 from runstore.current import COMMAND_VARIABLE
 from runstore.errors import RunstoreError
-from runstore.model.code.launchers import is_python, launched, python_target
+from runstore.model.code.launchers import launched
+from runstore.model.code.python_command import is_python, python_target
 from runstore.model.params.parameter_set import has_values
 from runstore.named_tuples import NamedTuple
 from runstore.reading.names import record_of

@@ -14,7 +14,8 @@ from runstore.analysis.reruns.identity import are_same_sets
 from runstore.capture.git.state import QUICK_TIMEOUT_S, GitError, run_git
 from runstore.capture.secrets import MASK
 from runstore.errors import ConflictError, NotFoundError
-from runstore.model.code.launchers import code_argument, is_python, launched
+from runstore.model.code.launchers import launched
+from runstore.model.code.python_command import code_argument, is_python
 from runstore.model.display.short_names import short_name
 from runstore.model.facts import EXEC_OPTIONS, REPEATS, Facts
 
