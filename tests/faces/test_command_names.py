@@ -183,6 +183,7 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
             ["metric", "fit#1", "loss", "3"],
             ["is not a valid metric: expected key=value.", "Write for example: loss=0.3"],
         ),
+        (["rm", "-rf", "mnist#1"], ["has no option '-r'.", "skip the confirmation, add: -y"]),
         (["save", "model.pt"], ["This process was not started by a run.", "with --run"]),
         (["restore"], ["No run is named.", "List the trash with `runstore trash`"]),
         (["tag", "mnist#1", "--good"], ["no option '--good'.", "Nothing was", "write +good; to"]),

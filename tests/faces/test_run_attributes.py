@@ -237,6 +237,14 @@ def test_a_name_and_a_value_are_kept_and_explained(run):
     assert "Write: run.log({'loss': 0.3})" in told
 
 
+def test_a_step_after_the_values_is_used_and_explained(run):
+    values, told = logged(run, lambda run: run.log({"loss": 0.3}, 7))
+
+    assert values == {"loss": 0.3}
+    assert list(run.record.metric("loss").steps) == [7]
+    assert "Write: run.log(…, step=7)" in told
+
+
 def test_a_bare_number_is_explained(run):
     values, told = logged(run, lambda run: run.log(0.3))
 

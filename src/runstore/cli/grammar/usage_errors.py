@@ -25,6 +25,8 @@ _FILTERING = {
     **dict.fromkeys(("--param", "--params"), "params.lr = 0.1"),
     "--experiment": "experiment = mnist",
 }
+# Options of the `rm` of shells.
+_OF_RM = frozenset({"-f", "-r", "-R"})
 
 
 def as_ours(error: click.ClickException) -> UsageError:
@@ -81,7 +83,7 @@ def _hint(error: click.UsageError) -> str:
             example = _FILTERING[error.option_name]
             quote = '"' if "'" in example else "'"
             return f"A filter is an argument, without an option: {quote}{example}{quote}"
-        if hint := _hint_for_param(error):
+        if hint := _hint_for_habit(error):
             return hint
         if error.possibilities:
             return f"Did you mean {next(iter(error.possibilities))}?"  # the nearest comes first
@@ -127,9 +129,11 @@ def _is_for_filters(error: click.NoSuchOption) -> bool:
     )
 
 
-def _hint_for_param(error: click.NoSuchOption) -> str:
-    """Return how to set a parameter, if an option of this command does and none is alike."""
+def _hint_for_habit(error: click.NoSuchOption) -> str:
+    """Return the option that does what an option of other programs, or a parameter, would do."""
     wanted = error.option_name
+    if wanted in _OF_RM and error.ctx is not None and error.ctx.info_name == "rm":
+        return "To skip the confirmation, add: -y"
     near = [one for one in error.possibilities or () if one[:3] == wanted[:3]]
     options = () if error.ctx is None else error.ctx.command.params
     if near or not any("--set" in one.opts for one in options):

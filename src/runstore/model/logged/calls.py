@@ -57,25 +57,34 @@ def taken_apart(key: Any, value: Mapping[Any, Any]) -> InvalidValueError:
 
 
 def merged(
-    metrics: Any, others: tuple[Any, ...], more: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], Troubles | None]:
-    """Return the metrics of a call with other arguments than a dict or keywords."""
-    if not others and callable(getattr(metrics, "items", None)):
-        return {**dict(metrics.items()), **more}, None
+    metrics: Any, others: tuple[Any, ...], more: Mapping[str, Any], step: Any
+) -> tuple[Mapping[str, Any], Any, Troubles | None]:
+    """Return metrics and step of a call with other arguments than a dict or keywords."""
+    if callable(getattr(metrics, "items", None)):
+        values = {**dict(metrics.items()), **more}
+        if not others:
+            return values, step, None
+        if len(others) == 1 and step is None:
+            placed = InvalidValueError(
+                f"Expected the step by name, got {shown(others[0])} after the values.",
+                kept="It is used as the step.",
+                hint=f"Write: run.log(…, step={shown(others[0])}).",
+            )
+            return values, others[0], {"step after values": placed}
     if isinstance(metrics, str) and metrics and len(others) == 1:
         named = InvalidValueError(
             f"Expected values by key, got {shown(metrics)}, {shown(others[0])}.",
             kept=f"It is kept as the metric {shown(metrics)}.",
             hint=f"Write: run.log({{{shown(metrics)}: {shown(others[0])}}}).",
         )
-        return {metrics: others[0], **more}, {"name and value": named}
+        return {metrics: others[0], **more}, step, {"name and value": named}
     given = ", ".join(map(shown, (metrics, *others)))
     error = InvalidValueError(
         f"Expected values by key, got {given}.",
         kept="" if more else "Nothing was logged.",
         hint='Write: run.log({"loss": 0.5}) or run.log(loss=0.5).',
     )
-    return more, {"call": error}
+    return more, step, {"call": error}
 
 
 def stepped(step: Any, troubles: Troubles | None) -> tuple[int | None, Troubles | None]:

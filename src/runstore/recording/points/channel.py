@@ -151,7 +151,7 @@ class Channel:
             if metrics is _NOTHING:
                 metrics = more
             elif more or others or type(metrics) is not dict:
-                metrics, troubles = merged(metrics, others, more)
+                metrics, step, troubles = merged(metrics, others, more, step)
             at = now_ns() // 1000
             if time is not None:
                 at, metrics, troubles = timed(time, at, metrics, troubles)
