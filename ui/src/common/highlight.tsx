@@ -75,41 +75,28 @@ const LONGEST = 600;
 export function highlight(line: string, language: string | null): ComponentChildren {
   const rules = language === null ? undefined : LANGUAGES[language];
   if (!rules || line.length > LONGEST) return line;
+  const kinds = [
+    ["plain", PLAIN],
+    ["comment", rules.comment],
+    ["string", rules.strings],
+    ["decorator", DECORATOR],
+    ["number", NUMBER],
+    ["word", WORD],
+  ] as const;
   const parts: ComponentChildren[] = [];
   let rest = line;
-  const take = (text: string, name: string | null): void => {
-    parts.push(name ? <span class={`code-${name}`}>{text}</span> : text);
-    rest = rest.slice(text.length);
-  };
   while (rest) {
-    const plain = PLAIN.exec(rest);
-    if (plain) {
-      take(plain[0], null);
-      continue;
+    let kind = "plain";
+    let text = "";
+    for (const [name, begin] of kinds) {
+      text = begin.exec(rest)?.[0] ?? "";
+      kind = name;
+      if (text) break;
     }
-    const comment = rules.comment.exec(rest);
-    if (comment) {
-      take(comment[0], "comment");
-      continue;
-    }
-    const text = rules.strings.exec(rest);
-    if (text?.[0]) {
-      take(text[0], "string");
-      continue;
-    }
-    const decorator = DECORATOR.exec(rest);
-    if (decorator) {
-      take(decorator[0], "decorator");
-      continue;
-    }
-    const number = NUMBER.exec(rest);
-    if (number?.[0]) {
-      take(number[0], "number");
-      continue;
-    }
-    const word = WORD.exec(rest)?.[0];
-    if (word) take(word, rules.keywords.has(word) ? "keyword" : null);
-    else take(rest[0]!, null);
+    if (!text) [kind, text] = ["plain", rest[0]!];
+    if (kind === "word") kind = rules.keywords.has(text) ? "keyword" : "plain";
+    parts.push(kind === "plain" ? text : <span class={`code-${kind}`}>{text}</span>);
+    rest = rest.slice(text.length);
   }
   return parts;
 }

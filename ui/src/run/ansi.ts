@@ -18,25 +18,17 @@ type Span = readonly [number, number];
 const SEQUENCE = /\x1b\[([0-9;:?]*)[ -/]*([@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)/g;
 
 interface State {
-  bold: boolean;
-  dim: boolean;
-  italic: boolean;
-  underline: boolean;
-  strike: boolean;
-  inverse: boolean;
+  looks: readonly string[];
   colour: number | string | null;
   ground: number | string | null;
 }
 
-const PLAIN: State = {
-  bold: false,
-  dim: false,
-  italic: false,
-  underline: false,
-  strike: false,
-  inverse: false,
-  colour: null,
-  ground: null,
+const PLAIN: State = { looks: [], colour: null, ground: null };
+
+/** What a code turns on, and which ones another turns off. */
+const ON: Record<number, string> = { 1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "inverse", 9: "strike" };
+const OFF: Record<number, string[]> = {
+  21: ["bold", "dim"], 22: ["bold", "dim"], 23: ["italic"], 24: ["underline"], 27: ["inverse"], 29: ["strike"],
 };
 
 /** Cut a line into pieces of one style each; `spans` are places in its text without sequences. */
@@ -80,18 +72,10 @@ function changed(before: State, codes: string): State {
   const numbers = codes.split(/[;:]/).map(Number);
   while (numbers.length) {
     const code = numbers.shift() ?? 0;
+    const [on, off] = [ON[code], OFF[code]];
     if (code === 0) Object.assign(state, PLAIN);
-    else if (code === 1) state.bold = true;
-    else if (code === 2) state.dim = true;
-    else if (code === 3) state.italic = true;
-    else if (code === 4) state.underline = true;
-    else if (code === 7) state.inverse = true;
-    else if (code === 9) state.strike = true;
-    else if (code === 21 || code === 22) state.bold = state.dim = false;
-    else if (code === 23) state.italic = false;
-    else if (code === 24) state.underline = false;
-    else if (code === 27) state.inverse = false;
-    else if (code === 29) state.strike = false;
+    else if (on) state.looks = [...new Set([...state.looks, on])];
+    else if (off) state.looks = state.looks.filter((look) => !off.includes(look));
     else if (code === 39) state.colour = null;
     else if (code === 49) state.ground = null;
     else if (code >= 30 && code <= 37) state.colour = code - 30;
@@ -128,13 +112,7 @@ function grey(level: number): string {
 }
 
 function styleOf(state: State): Style {
-  const classes: string[] = [];
-  if (state.bold) classes.push("ansi-bold");
-  if (state.dim) classes.push("ansi-dim");
-  if (state.italic) classes.push("ansi-italic");
-  if (state.underline) classes.push("ansi-underline");
-  if (state.strike) classes.push("ansi-strike");
-  if (state.inverse) classes.push("ansi-inverse");
+  const classes = state.looks.map((look) => `ansi-${look}`);
   if (typeof state.colour === "number") classes.push(`ansi-${state.colour}`);
   if (typeof state.ground === "number") classes.push(`ansi-on-${state.ground}`);
   return {

@@ -1,4 +1,5 @@
 // The code that ran: its commit, what was changed since, and the command to run it again.
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { endpoint } from "../api/client";
 import { CopyCode } from "../common/code";
@@ -7,6 +8,7 @@ import { highlight, languageOf } from "../common/highlight";
 import { Icon, IconButton } from "../common/icons";
 import { formatCell } from "../common/values";
 import { type DiffFile, readDiff } from "./diff";
+import { FactTable } from "./facts";
 import type { PartProps } from "./index";
 import { useText } from "./loading";
 import { type RunRecord, ofRun } from "./types";
@@ -31,6 +33,20 @@ export function Code({ run }: PartProps) {
   const again = commandAgain(run, command);
   const documents = run.documents.filter((name) => !ELSEWHERE.includes(name));
   const unknown = Object.entries(run.unknown_facts).filter(([name]) => /^(git|command)\./.test(name));
+  const commit = run.commit && (
+    <>
+      <code>{run.commit}</code>
+      <IconButton icon="copy" label="Copy the commit" onClick={() => void copyText(run.commit ?? "")} size={14} />
+    </>
+  );
+  const facts: [string, ComponentChildren][] = [["Commit", commit || <span class="soft">unknown</span>]];
+  for (const [title, name] of [["Branch", "git.branch"], ["Remote", "git.remote"]] as const) {
+    if (fact(name)) facts.push([title, <bdi>{fact(name)}</bdi>]);
+  }
+  if (run.workdir_dirty !== null) {
+    facts.push(["Work tree", run.workdir_dirty ? "with uncommitted changes" : "no uncommitted changes"]);
+  }
+  for (const [name, why] of unknown) facts.push([name, <span class="soft">unknown: {why}</span>]);
   return (
     <div class="code-part">
       <section class="card">
@@ -55,56 +71,7 @@ export function Code({ run }: PartProps) {
       </section>
       <section class="card">
         <h2>Code</h2>
-        <table class="tree" aria-label="Code">
-          <tbody>
-            <tr>
-              <th scope="row">Commit</th>
-              <td>
-                {run.commit ? (
-                  <>
-                    <code>{run.commit}</code>
-                    <IconButton
-                      icon="copy"
-                      label="Copy the commit"
-                      onClick={() => void copyText(run.commit ?? "")}
-                      size={14}
-                    />
-                  </>
-                ) : (
-                  <span class="soft">unknown</span>
-                )}
-              </td>
-            </tr>
-            {fact("git.branch") && (
-              <tr>
-                <th scope="row">Branch</th>
-                <td>
-                  <bdi>{fact("git.branch")}</bdi>
-                </td>
-              </tr>
-            )}
-            {fact("git.remote") && (
-              <tr>
-                <th scope="row">Remote</th>
-                <td>
-                  <bdi>{fact("git.remote")}</bdi>
-                </td>
-              </tr>
-            )}
-            {run.workdir_dirty !== null && (
-              <tr>
-                <th scope="row">Work tree</th>
-                <td>{run.workdir_dirty ? "with uncommitted changes" : "no uncommitted changes"}</td>
-              </tr>
-            )}
-            {unknown.map(([name, why]) => (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                <td class="soft">unknown: {why}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <FactTable label="Code" facts={facts} />
       </section>
       {run.documents.includes("patch") && <Patch uid={run.uid} />}
       {documents.map((name) => (

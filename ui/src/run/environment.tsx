@@ -3,6 +3,7 @@ import { FindInput, findText, matcher } from "../common/find";
 import { formatBytes, formatCell, plural } from "../common/values";
 import type { Cell } from "../api/types";
 import { endpoint } from "../api/client";
+import { FactTable } from "./facts";
 import type { PartProps } from "./index";
 import { useText } from "./loading";
 import { ofRun } from "./types";
@@ -42,35 +43,22 @@ export function Environment({ run }: PartProps) {
           {[...groups].map(([group, facts]) => (
             <section key={group} class="card">
               <h2>{TITLES[group] ?? group}</h2>
-              <table class="tree" aria-label={TITLES[group] ?? group}>
-                <tbody>
-                  {facts.map(([name, value]) => (
-                    <tr key={name}>
-                      <th scope="row">{name.slice(group.length + 1).replace(/_/g, " ") || name}</th>
-                      <td>
-                        <bdi>{factText(name, value)}</bdi>
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
+              <FactTable
+                label={TITLES[group] ?? group}
+                facts={facts.map(([name, value]) => [
+                  name.slice(group.length + 1).replace(/_/g, " ") || name,
+                  <bdi>{factText(name, value)}</bdi>,
+                ])}
+              />
             </section>
           ))}
           {unknown.length > 0 && (
             <section class="card">
               <h2>Unknown</h2>
-              <table class="tree" aria-label="Unknown facts">
-                <tbody>
-                  {unknown.map(([name, why]) => (
-                    <tr key={name}>
-                      <th scope="row">{name}</th>
-                      <td class="soft">
-                        <bdi>{why}</bdi>
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
+              <FactTable
+                label="Unknown facts"
+                facts={unknown.map(([name, why]) => [name, <bdi class="soft">{why}</bdi>])}
+              />
             </section>
           )}
           {!groups.size && !unknown.length && (
@@ -95,6 +83,12 @@ interface PackagesProps {
   fits: (text: string) => boolean;
 }
 
+/** Return the name and the version of a line such as `numpy==2.1`. */
+function packageOf(line: string): [string, string] {
+  const [, name = line, version = ""] = /^([^=@ ]+)\s*(?:==|@)?\s*(.*)$/.exec(line) ?? [];
+  return [name, version];
+}
+
 function Packages({ uid, has, fits }: PackagesProps) {
   const address = has ? endpoint(ofRun(uid, "documents", "packages")) : null;
   const { value, error } = useText(address);
@@ -108,19 +102,7 @@ function Packages({ uid, has, fits }: PackagesProps) {
       </div>
       {error ? <p class="soft">The list of packages could not be read.</p> : null}
       {!value && !error && <div class="loading" role="status" aria-label="Loading" />}
-      <table class="tree packages" aria-label="Packages">
-        <tbody>
-          {lines.slice(0, DRAWN).map((line) => {
-            const [, name = line, version = ""] = /^([^=@ ]+)\s*(?:==|@)?\s*(.*)$/.exec(line) ?? [];
-            return (
-              <tr key={line}>
-                <th scope="row">{name}</th>
-                <td>{version}</td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
+      <FactTable class="tree packages" label="Packages" facts={lines.slice(0, DRAWN).map(packageOf)} />
       {lines.length > DRAWN && <p class="soft">{lines.length - DRAWN} more: filter to see them.</p>}
     </section>
   );

@@ -4,6 +4,7 @@ import type { PartProps } from "./index";
 import { MetricTable } from "./metrics";
 import { Notes } from "./notes";
 import { ParamTree } from "./params";
+import type { ShortRun } from "./types";
 import { visibleText } from "./visible";
 
 export function Overview({ run, around, id, version }: PartProps) {
@@ -24,24 +25,8 @@ export function Overview({ run, around, id, version }: PartProps) {
       {around && (around.children.length > 0 || around.parent !== null) && (
         <section class="card" aria-labelledby="family-title">
           <h2 id="family-title">Parent and child runs</h2>
-          {around.parent && (
-            <>
-              <h3>Parent</h3>
-              <ul class="run-list">
-                <RunLine run={around.parent} />
-              </ul>
-            </>
-          )}
-          {around.children.length > 0 && (
-            <>
-              <h3>Children</h3>
-              <ul class="run-list">
-                {around.children.map((child) => (
-                  <RunLine key={child.uid} run={child} />
-                ))}
-              </ul>
-            </>
-          )}
+          <RunList title="Parent" runs={around.parent ? [around.parent] : []} />
+          <RunList title="Children" runs={around.children} />
           {around.child_count > around.children.length && (
             <p class="soft">and {around.child_count - around.children.length} more</p>
           )}
@@ -50,21 +35,25 @@ export function Overview({ run, around, id, version }: PartProps) {
       {around && (around.sources.length > 0 || around.readers.length > 0) && (
         <section class="card" aria-labelledby="flow-title">
           <h2 id="flow-title">Shared files</h2>
-          {around.sources.length > 0 && <h3>Reads files saved by</h3>}
-          <ul class="run-list">
-            {around.sources.map((one) => (
-              <RunLine key={one.uid} run={one} />
-            ))}
-          </ul>
-          {around.readers.length > 0 && <h3>Its files are read by</h3>}
-          <ul class="run-list">
-            {around.readers.map((one) => (
-              <RunLine key={one.uid} run={one} />
-            ))}
-          </ul>
+          <RunList title="Reads files saved by" runs={around.sources} />
+          <RunList title="Its files are read by" runs={around.readers} />
         </section>
       )}
     </div>
+  );
+}
+
+function RunList({ title, runs }: { title: string; runs: ShortRun[] }) {
+  if (!runs.length) return null;
+  return (
+    <>
+      <h3>{title}</h3>
+      <ul class="run-list">
+        {runs.map((one) => (
+          <RunLine key={one.uid} run={one} />
+        ))}
+      </ul>
+    </>
   );
 }
 

@@ -6,6 +6,7 @@ import { FindInput, findText, matcher } from "../common/find";
 import { Icon, IconButton } from "../common/icons";
 import { plural } from "../common/values";
 import { setQuery, word } from "../state/address";
+import { FactTable } from "./facts";
 import type { PartProps } from "./index";
 import type { ParamRow, ParamSet, RunRecord, ShortRun } from "./types";
 import { ofRun } from "./types";
@@ -98,20 +99,7 @@ export function ParamTree({ run, version, filter = "", against = null, isShort =
       {gone.length > 0 && (
         <section>
           <h2>Only in {against?.reference}</h2>
-          <table class="tree">
-            <tbody>
-              {gone.map(([key, row]) => (
-                <tr key={key}>
-                  <th scope="row" dir="auto">
-                    {visibleText(key.replace("\0", ": "))}
-                  </th>
-                  <td>
-                    <Value row={row} />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <FactTable facts={gone.map(([key, row]) => [visibleText(key.replace("\0", ": ")), <Value row={row} />])} />
         </section>
       )}
     </>
@@ -168,9 +156,8 @@ function linesOf(set: ParamSet): Map<string, string> {
 
 function SetTree({ set, sets, filter, others, isShort }: SetTreeProps) {
   const inLine = useMemo(() => linesOf(set), [set]);
-  const [changed, setChanged] = useState<Set<string> | null>(null);
+  const [changed, setClosed] = useState<Set<string> | null>(null);
   const closed = changed ?? new Set(others || filter ? [] : inLine.keys());
-  const setClosed = (next: Set<string>) => setChanged(next);
   const [isWhole, setWhole] = useState(false);
   const hasWords = matcher(filter);
   const fits = (row: ParamRow) => {
