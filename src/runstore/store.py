@@ -1610,6 +1610,7 @@ def has_store(location: str | os.PathLike[str]) -> bool:
 
 
 _shared: dict[Path | ServerLocation, Store] = {}
+_SHARED_AT_MOST = 16
 
 
 def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
@@ -1620,6 +1621,9 @@ def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
         # On a server, runs that wait on this machine do not delay the start of this one.
         create = None if isinstance(path, Path) else True
         store = _shared[path] = Store.open(location, create=create)
+        # Tests may record in a new folder each, and never come back to one.
+        for oldest in [*_shared][:-_SHARED_AT_MOST]:
+            _shared.pop(oldest, None)
     return store
 
 

@@ -388,3 +388,27 @@ def test_a_store_that_no_descriptor_is_left_for_is_unavailable(tmp_path):
     )
 
     assert (ended.stdout, ended.stderr) == ("StoreUnavailableError True\n", "")
+
+
+@pytest.mark.folder_only("a store on a server has no files")
+def test_a_program_records_in_more_stores_than_it_has_descriptors(tmp_path):
+    """As tests do with a folder each; a run of the first store still records."""
+    code = (
+        "import gc, resource, runstore\n"
+        "limit = (96, resource.getrlimit(resource.RLIMIT_NOFILE)[1])\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, limit)\n"
+        "first = runstore.start_run('x', store='first', capture=False)\n"
+        "for number in range(60):\n"
+        "    with runstore.start_run('x', store=f'{number}', capture=False) as run:\n"
+        "        run.log(a=1.0)\n"
+        "    if number % 10 == 9: gc.collect()\n"
+        "first.tags['late'] = '1'; first.finish()\n"
+        "print(first.record.tags)\n"
+    )
+
+    ended = python("-c", code, cwd=tmp_path)
+
+    assert but_the_first_line(ended.stderr) == ""
+    assert ended.stdout == "{'late': '1'}\n"
+    with store_at(tmp_path / "59") as store:
+        assert store.get("x#1").metrics["a"].last == 1.0

@@ -522,8 +522,13 @@ class SQLiteDriver(DriverBase):
                 )
             time.sleep(0.01)
 
-    def close_before_fork(self) -> None:
-        """Close each connection so that the child inherits none; they reopen on use."""
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return len(self._handles) > 0
+
+    def close_for_now(self) -> None:
+        """Close each connection, such as before a fork; they reopen on use."""
         with suppress(sqlite3.Error):
             self._close_idle()
 
@@ -619,6 +624,7 @@ class SQLiteDriver(DriverBase):
         except BaseException:  # otherwise others would wait for it
             self._handles.discard(handle)
             raise
+        _close_others(self)
         return handle
 
     def give_back(self, handle: _Handle) -> None:
@@ -864,13 +870,15 @@ def values_up_to(connection: Any, limit_bytes: int) -> Iterator[None]:
             connection.limit_length(before)
 
 
+# Databases with connections, unless more are in use at once.
+_OPEN_AT_MOST = 16
 # Every driver of this process.
 _drivers: weakref.WeakSet[SQLiteDriver] = weakref.WeakSet()
 
 
 def _close_before_fork() -> None:
     for driver in list(_drivers):
-        driver.close_before_fork()
+        driver.close_for_now()
 
 
 def _after_fork_in_child() -> None:
@@ -880,6 +888,18 @@ def _after_fork_in_child() -> None:
 
 before_each_fork(_close_before_fork)
 os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _close_others(driver: SQLiteDriver) -> None:
+    """Close idle connections to other databases if there are many, as each has descriptors.
+
+    Tests that record in a folder each use hundreds of databases, and never come back to one.
+    """
+    opened = [one for one in list(_drivers) if one.is_open]
+    if len(opened) > _OPEN_AT_MOST:
+        for other in opened:
+            if other is not driver:
+                other.close_for_now()
 
 
 def _close_replaced(path: Path) -> None:
