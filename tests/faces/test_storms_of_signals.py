@@ -15,7 +15,7 @@ from commands import python
 from places import place, store_at
 from runstore import Status
 from runstore.recording import live_runs
-from runstore.recording.readiness import ENDING, Uninterrupted
+from runstore.storage.sqlite.signals import ENDING, Uninterrupted
 
 PROGRAMS = {
     "block": (

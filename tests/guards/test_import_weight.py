@@ -260,7 +260,7 @@ STANDARD = {
     "threading", "time", "types", "typing", "urllib", "warnings", "weakref",
 }  # fmt: skip
 # Each module takes 0.1 to 0.2 ms; the number only gets smaller.
-OURS_AT_MOST = 24
+OURS_AT_MOST = 25
 
 
 def test_the_names_of_recording_load_what_was_weighed():

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runstore import background
 from runstore.errors import RunstoreError, suppressed, visible
 from runstore.model.status import Status
-from runstore.recording.readiness import ENDING, Uninterrupted, is_waiting
 from runstore.recording.tickers import Ticker, stop_all
 from runstore.storage.sqlite.descriptors import keep_reserve
+from runstore.storage.sqlite.signals import ENDING, Uninterrupted, is_waiting
 
 if TYPE_CHECKING:
     from runstore.capture.machine.system import SystemProbe

@@ -21,7 +21,7 @@ from runstore.model.artifacts import artifact_path
 from runstore.model.logged.media import Histogram, media_in, media_path
 from runstore.model.logged.values import metric_key, metric_step
 from runstore.model.values import clean_text
-from runstore.recording.readiness import Uninterrupted
+from runstore.storage.sqlite.signals import Uninterrupted
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:

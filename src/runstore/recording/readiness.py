@@ -1,4 +1,4 @@
-"""Uninterrupted work: loading the modules that recording needs, and necessary writes.
+"""Loading the modules that recording needs, without interruption.
 
 Code that interrupts the import of a module cannot use that module. So modules that are loaded
 late, to keep starts fast, are loaded together and without interruption: signal handlers due
@@ -7,20 +7,17 @@ meanwhile are called afterwards.
 
 from __future__ import annotations
 
-import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
 import gc
 import importlib
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from types import FrameType
 from typing import Any
 
 from runstore.errors import genuine, suppressed
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.forks import inside_the_engine
+from runstore.storage.sqlite.signals import Uninterrupted
 from runstore.user_warnings import warn
 
 # The modules for logging, which most runs need.
@@ -114,14 +111,6 @@ MASKING = ("runstore.capture.secrets.text",)
 # of this package is installed. Without `logging`, whose hooks must not appear during a fork.
 EVERYTHING = (*POINTS, *STREAMS, *OUTPUT, *PARAMS, *INPUTS, *MEDIA, *TRACEBACKS, *MASKING)
 _PAUSES_S = (0.01, 0.1, 0.3)
-# Python's own, which does nothing: the event loop is notified in another way.
-_OF_THE_LOOP = "_sighandler_noop"
-# The signals by which people and systems end a program.
-ENDING = (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP))
-# The methods in which a block begins and ends; a signal that meets another block is only late.
-_EDGES = {"__enter__", "__exit__", "_give_back"}
-# Named signals only; real-time signals are rarely handled and would double the time.
-_EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
 
 
 class UnloadableError(OSError):
@@ -239,101 +228,3 @@ class _Uncollected:
     def __exit__(self, *error: object) -> None:
         if self._collects:
             gc.enable()
-
-
-def is_waiting(handler: object) -> bool:
-    """Check whether a handler is that of an `Uninterrupted` block."""
-    return getattr(handler, "__func__", None) is Uninterrupted._wait  # noqa: SLF001 - of this file
-
-
-def _is_at_edge(frame: FrameType | None) -> bool:
-    """Check whether a signal arrived while a block begins or ends, or a tracer looks at that."""
-    if frame is None or frame.f_code.co_name in _EDGES:
-        return frame is not None
-    around = frame.f_back
-    return around is not None and around.f_code.co_name in _EDGES
-
-
-class Uninterrupted:
-    """Defers Python's signal handlers to the end of a block.
-
-    Args:
-        numbers: The signals; None for all except real-time signals. Others are deferred only while
-            the block begins or ends: a handler that raised then would leave these deferred.
-        patience_s: Seconds to defer them. After that, the first signal interrupts the block, once:
-            a second Ctrl-C need not wait for a database that does not respond.
-    """
-
-    def __init__(
-        self, numbers: tuple[int, ...] | None = None, *, patience_s: float | None = None
-    ) -> None:
-        self._numbers = numbers
-        self._patience_s = patience_s
-        self._due: list[int] = []
-        self._handlers: dict[int, Callable[..., Any]] = {}
-
-    def __enter__(self) -> Uninterrupted:
-        """Replace the handlers; signals only interrupt the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            return self
-        self._began = time.monotonic()
-        try:
-            for number, handler in zip(_EVERY, map(signal.getsignal, _EVERY), strict=True):
-                if type(handler) is int or handler is None:  # most have no Python handler
-                    continue
-                if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
-                    self._handlers[number] = handler
-                    signal.signal(number, self._wait)
-        except ValueError:  # the main thread of a subinterpreter gets no signals
-            self._handlers.clear()
-        except BaseException:  # of a signal received before its handler was replaced
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Restore the handlers, and call those that are due."""
-        handlers = dict(self._handlers)
-        try:
-            self._give_back()
-        finally:
-            self._call_due(handlers)
-
-    def drop(self, *handlers: Callable[..., Any]) -> None:
-        """Discard received signals that have one of these handlers."""
-        self._due = [one for one in self._due if self._handlers.get(one) not in handlers]
-
-    def _wait(self, number: int, frame: FrameType | None) -> None:
-        # Quickly: signals that come every few microseconds call it within itself.
-        if _is_at_edge(frame) or not self._is_let_through(number):
-            self._due.append(number)
-        else:
-            self._handlers[number](number, frame)
-
-    def _is_let_through(self, number: int) -> bool:
-        if self._numbers is not None and number not in self._numbers:
-            return True
-        if self._patience_s is None or time.monotonic() - self._began < self._patience_s:
-            return False
-        self._patience_s = None
-        return True
-
-    def _call_due(self, handlers: Mapping[int, Callable[..., Any]]) -> None:
-        try:
-            while self._due:
-                number = self._due.pop(0)
-                handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
-        finally:
-            if self._due:  # a handler raised; as in a signal mask, each signal is due once
-                self._due = list(dict.fromkeys(self._due))
-                self._call_due(handlers)
-
-    def _give_back(self) -> None:
-        try:
-            while self._handlers:
-                number, handler = next(iter(self._handlers.items()))
-                signal.signal(number, handler)
-                self._handlers.pop(number, None)
-        finally:
-            if self._handlers:  # a handler was called as soon as it was restored
-                self._give_back()

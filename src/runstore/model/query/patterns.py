@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from runstore.errors import FilterError, MissingExtraError
+from runstore.errors import FilterError, MissingExtraError, genuine
 from runstore.named_tuples import NamedTuple
 
 PATTERN_LIMIT = 1_000
@@ -147,7 +147,7 @@ class Regex:
         begin = time.perf_counter()
         try:
             found = work(self._left_s)
-        except TimeoutError:
+        except genuine(TimeoutError):
             self._left_s = 0.0
         else:
             self._left_s -= time.perf_counter() - begin

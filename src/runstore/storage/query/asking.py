@@ -12,6 +12,7 @@ from runstore.model.query.tree import Compare, Field, Namespace, Op, Query
 from runstore.storage.driver import Driver
 from runstore.storage.indexes.facts import file_loose_facts
 from runstore.storage.indexes.params import indexed_params
+from runstore.storage.sqlite.signals import Heard
 
 
 @contextmanager
@@ -26,7 +27,8 @@ def asking(driver: Driver, query: Query, *more: Field) -> Iterator[None]:
         file_loose_facts(driver)
     has_params = any(field.namespace is Namespace.PARAM for field in (*query.fields(), *more))
     try:
-        with indexed_params(driver) if has_params else nullcontext():
+        # A statement may call functions of ours for each run.
+        with Heard(), indexed_params(driver) if has_params else nullcontext():
             yield
     except StoreError:
         _raise_slow_expression(query)
