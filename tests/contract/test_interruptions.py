@@ -235,7 +235,10 @@ class Moments:
         self.at, self.count, self.is_over = at, 0, False
 
     def __call__(self, frame, event, _argument):
-        if event in {"call", "c_return"} and frame.f_code.co_filename.startswith(PACKAGE):
+        code = frame.f_code
+        # Not as a generator goes on: Python 3.10 would leave out its `finally`.
+        begins = event == "call" and frame.f_lineno == code.co_firstlineno
+        if (begins or event == "c_return") and code.co_filename.startswith(PACKAGE):
             self.count += 1
             if self.count > self.at and not _is_final(frame):
                 self.at, self.is_over = sys.maxsize, True
@@ -251,7 +254,7 @@ class Moments:
 
 
 def _is_final(frame):
-    """Check whether Python itself drops exceptions: in finalizers, and as generators are closed."""
+    """Check whether Python drops exceptions: in finalizers, and as generators are closed."""
     while frame is not None and frame.f_code.co_name not in {"__del__", "callback", "<genexpr>"}:
         frame = frame.f_back
     return frame is not None

@@ -136,7 +136,7 @@ class Heard(Uninterrupted):
             return
         try:
             self._handlers[number](number, frame)
-        except BaseException as error:
+        except BaseException as error:  # whatever the program raises
             self._raised = error
             raise
 
