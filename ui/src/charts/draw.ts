@@ -1,6 +1,6 @@
 // Draws lines on the canvas: envelope, line, smoothed line, marks.
 import type { Projection } from "./plot";
-import type { Shape } from "./shape";
+import { dotsOf, type Shape } from "./shape";
 
 export interface Look {
   colour: string;
@@ -39,7 +39,7 @@ export function drawShape(
     const alpha = strength * (isDense && !look.isLookedAt ? 0.75 : 1);
     stroke(context, at, shape.xs, shape.ys, { alpha, width, dash: isDense ? [] : dash });
   }
-  drawDots(context, at, shape, strength);
+  drawDots(context, at, shape.xs, shape.ys, shape.dots, strength);
   drawInfinite(context, at, shape, strength);
   drawExits(context, at, shape.xs, shape.smooth ?? shape.ys, strength);
   context.globalAlpha = 1;
@@ -111,11 +111,7 @@ function drawEnvelope(context: CanvasRenderingContext2D, at: Projection, shape: 
   const lower: number[] = [];
   const flush = () => {
     if (upper.length) {
-      trace(context, upper);
-      for (let place = lower.length - 2; place >= 0; place -= 2) context.lineTo(lower[place]!, lower[place + 1]!);
-      context.closePath();
-      context.globalAlpha = 0.2 * strength;
-      context.fill();
+      fillBetween(context, upper, lower, strength);
       context.globalAlpha = 0.5 * strength;
       context.lineWidth = at.ratio;
       for (const edge of [upper, lower]) {
@@ -149,17 +145,33 @@ function trace(context: CanvasRenderingContext2D, points: number[]): void {
   for (let place = 2; place < points.length; place += 2) context.lineTo(points[place]!, points[place + 1]!);
 }
 
+/** Fill what lies between two edges. */
+function fillBetween(context: CanvasRenderingContext2D, upper: number[], lower: number[], strength: number): void {
+  trace(context, upper);
+  for (let place = lower.length - 2; place >= 0; place -= 2) context.lineTo(lower[place]!, lower[place + 1]!);
+  context.closePath();
+  context.globalAlpha = 0.2 * strength;
+  context.fill();
+}
+
 /** Return the first of these that is finite, or NaN. */
 function finite(...values: number[]): number {
   return values.find(Number.isFinite) ?? Number.NaN;
 }
 
-function drawDots(context: CanvasRenderingContext2D, at: Projection, shape: Shape, strength: number): void {
+function drawDots(
+  context: CanvasRenderingContext2D,
+  at: Projection,
+  xs: Float64Array,
+  ys: Float64Array,
+  places: number[],
+  strength: number,
+): void {
   context.globalAlpha = strength;
-  const radius = (shape.xs.length === 1 ? 4 : 2.5) * at.ratio;
-  for (const place of shape.dots) {
+  const radius = (xs.length === 1 ? 4 : 2.5) * at.ratio;
+  for (const place of places) {
     context.beginPath();
-    context.arc(at.x(shape.xs[place]!), at.y(shape.ys[place]!), radius, 0, Math.PI * 2);
+    context.arc(at.x(xs[place]!), at.y(ys[place]!), radius, 0, Math.PI * 2);
     context.fill();
   }
 }
@@ -243,11 +255,7 @@ export function drawMean(
   const lower: number[] = [];
   const flush = () => {
     if (upper.length > 2) {
-      trace(context, upper);
-      for (let place = lower.length - 2; place >= 0; place -= 2) context.lineTo(lower[place]!, lower[place + 1]!);
-      context.closePath();
-      context.globalAlpha = 0.2 * strength;
-      context.fill();
+      fillBetween(context, upper, lower, strength);
     } else if (upper.length) {
       context.globalAlpha = 0.6 * strength;
       context.fillRect(upper[0]! - at.ratio, upper[1]!, 2 * at.ratio, lower[1]! - upper[1]!);
@@ -272,12 +280,6 @@ export function drawMean(
   };
   stroke(context, at, shape.x, shape.mean, pen);
   drawExits(context, at, shape.x, shape.mean, strength);
-  shape.mean.forEach((value, place) => {
-    const isAlone = !Number.isFinite(shape.mean[place - 1]) && !Number.isFinite(shape.mean[place + 1]);
-    if (!Number.isFinite(value) || !isAlone) return;
-    context.beginPath();
-    context.arc(at.x(shape.x[place]!), at.y(value), (shape.x.length === 1 ? 4 : 2.5) * at.ratio, 0, Math.PI * 2);
-    context.fill();
-  });
+  drawDots(context, at, shape.x, shape.mean, dotsOf(shape.mean), strength);
   context.globalAlpha = 1;
 }

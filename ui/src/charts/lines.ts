@@ -1,7 +1,7 @@
 // What a chart draws: the series of one run, or the mean of several.
 import { markOf } from "../common/colour";
 import { type MeanShape, drawMean, drawShape, type Look } from "./draw";
-import { placeOf, type Series } from "./decode";
+import type { Series } from "./decode";
 import type { Extent } from "./extent";
 import type { Projection } from "./plot";
 import { markId, nameOf } from "./runs";
@@ -56,10 +56,10 @@ export function seriesLine(series: Series, smoothing: number): Line {
     name: () => nameOf(series.uid, series.setName),
     mark: markOf(markId(series)),
     isEmpty: shape.isEmpty,
-    nonPositive: () => countOfNonPositive(series),
+    nonPositive: () => countOfNonPositive(series.min),
     extentX: () => extentX(series),
     extentY: (from, to, isLog) => extentY(series, from, to, isLog),
-    valueAt: (x) => valueAt(shape, x),
+    valueAt: (x) => valueAt(shape.xs, shape.smooth ?? shape.ys, x),
     reading: (x, reach) => readingOf(shape, x, reach),
     draw: (context, at, look) => drawShape(context, at, shape, look),
     summary: () => summaryOf(series),
@@ -69,7 +69,7 @@ export function seriesLine(series: Series, smoothing: number): Line {
 
 function readingOf(shape: Shape, x: number, reach: number): Reading | null {
   const { series } = shape;
-  const place = nearest(shape, x);
+  const place = nearest(shape.xs, x);
   if (place < 0) return null;
   const block = blockAt(shape, place);
   const isWithin = x >= series.x[0]! && x <= extentX(series)!.most;
@@ -129,20 +129,13 @@ export function meanLine(mean: Mean): Line {
     name: () => mean.label,
     mark: markOf(mean.id),
     isEmpty,
-    nonPositive: () => mean.mean.filter((value) => value <= 0).length,
+    nonPositive: () => countOfNonPositive(mean.mean),
     extentX: () => (x.length ? { least: x[0]!, most: x.at(-1)! } : null),
     extentY: (from, to, isLog) => meanExtent(mean, from, to, isLog),
-    valueAt: (at) => {
-      const after = placeOf(x, at);
-      if (x[after] === at) return mean.mean[after]!;
-      if (after === 0 || after === x.length) return Number.NaN;
-      const share = (at - x[after - 1]!) / (x[after]! - x[after - 1]!);
-      return mean.mean[after - 1]! + share * (mean.mean[after]! - mean.mean[after - 1]!);
-    },
+    valueAt: (at) => valueAt(x, mean.mean, at),
     reading: (at, reach) => {
-      if (!x.length) return null;
-      let place = Math.min(x.length - 1, placeOf(x, at));
-      if (place > 0 && at - x[place - 1]! < x[place]! - at) place--;
+      const place = nearest(x, at);
+      if (place < 0) return null;
       const isWithin = at >= x[0]! && at <= x.at(-1)!;
       if (!isWithin && Math.abs(x[place]! - at) > reach) return null;
       return { x: x[place]!, value: mean.mean[place]!, raw: null, low: low[place]!, high: high[place]! };

@@ -37,15 +37,14 @@ function made(series: Series): Shape {
     if (series.max[at] === Infinity) infinite.push({ x, isAbove: true });
     if (series.min[at] === -Infinity) infinite.push({ x, isAbove: false });
   });
-  const dots: number[] = [];
-  for (let at = 0; at < ys.length; at++) {
-    if (!Number.isFinite(ys[at])) continue;
-    const before = at > 0 && Number.isFinite(ys[at - 1]);
-    const after = at + 1 < ys.length && Number.isFinite(ys[at + 1]);
-    if (!before && !after) dots.push(at);
-  }
   const isEmpty = !ys.some(Number.isFinite) && !infinite.length && !hasFinite(series);
-  return { series, xs, ys, smooth: null, infinite, dots, isEmpty };
+  return { series, xs, ys, smooth: null, infinite, dots: dotsOf(ys), isEmpty };
+}
+
+/** Return the places of values without neighbours. */
+export function dotsOf(ys: Float64Array): number[] {
+  const isThere = (at: number) => Number.isFinite(ys[at]);
+  return [...ys.keys()].filter((at) => isThere(at) && !isThere(at - 1) && !isThere(at + 1));
 }
 
 function hasFinite(series: Series): boolean {
@@ -132,16 +131,13 @@ export function extentX(series: Series): Extent | null {
   return { least: series.x[0]!, most: Math.max(series.xLast.at(-1)!, series.x.at(-1)!) };
 }
 
-/** How many values of a series a log axis cannot show, at least. */
-export function countOfNonPositive(series: Series): number {
-  let count = 0;
-  for (const value of series.min) if (value <= 0) count++;
-  return count;
+/** How many of the values a log axis cannot show. */
+export function countOfNonPositive(values: Float64Array): number {
+  return values.filter((value) => value <= 0).length;
 }
 
 /** Return the place of the vertex nearest to `x`, or -1. */
-export function nearest(shape: Shape, x: number): number {
-  const { xs } = shape;
+export function nearest(xs: Float64Array, x: number): number {
   if (!xs.length) return -1;
   const after = placeOf(xs, x);
   if (after === 0) return 0;
@@ -150,9 +146,7 @@ export function nearest(shape: Shape, x: number): number {
 }
 
 /** Return the value of the drawn line at `x`, between two vertices too; NaN where it has none. */
-export function valueAt(shape: Shape, x: number): number {
-  const { xs } = shape;
-  const ys = shape.smooth ?? shape.ys;
+export function valueAt(xs: Float64Array, ys: Float64Array, x: number): number {
   const after = placeOf(xs, x);
   if (xs[after] === x) return ys[after]!;
   if (after === 0 || after === xs.length) return Number.NaN;
