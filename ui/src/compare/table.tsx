@@ -9,7 +9,7 @@ import { ErrorMessage } from "../common/message";
 import { StatusMark } from "../common/status";
 import { formatDifference, numberOf, plural } from "../common/values";
 import { visibleText } from "../run/visible";
-import { list, setList, setQuery, word } from "../state/address";
+import { list, setQuery, toggleInList, word } from "../state/address";
 import { rowByUid, rowsByUid, rowsVersion } from "../state/rows";
 import { hovered } from "../state/selection";
 import { type Comparison, type Difference, type Gap, type NamedRun, runs, whenComparedChange } from "./state";
@@ -70,7 +70,7 @@ export default function CompareTable() {
               type="button"
               class="choice"
               aria-pressed={sections.value.includes(name)}
-              onClick={() => toggleSection(name)}
+              onClick={() => toggleInList("sections", name)}
             >
               {TITLES[name]}
             </button>
@@ -96,11 +96,6 @@ export default function CompareTable() {
       )}
     </div>
   );
-}
-
-function toggleSection(name: string): void {
-  const now = sections.value;
-  setList("sections", now.includes(name) ? now.filter((one) => one !== name) : [...now, name]);
 }
 
 function NothingDiffers({ isSearch, everything }: { isSearch: boolean; everything: boolean }) {
@@ -153,7 +148,7 @@ function Table({ answer }: { answer: Comparison }) {
                 <button
                   type="button"
                   aria-expanded={!folded.value.includes(section)}
-                  onClick={() => toggleFolded(section)}
+                  onClick={() => toggleInList("folded", section, { replace: true })}
                 >
                   <Icon name={folded.value.includes(section) ? "right" : "chevron"} size={14} />
                   {TITLES[section] ?? section} <small>{rows.length}</small>
@@ -167,11 +162,6 @@ function Table({ answer }: { answer: Comparison }) {
       </table>
     </div>
   );
-}
-
-function toggleFolded(section: string): void {
-  const now = folded.value;
-  setList("folded", now.includes(section) ? now.filter((one) => one !== section) : [...now, section], { replace: true });
 }
 
 function RunHead({ run, isBaseline }: { run: NamedRun; isBaseline: boolean }) {

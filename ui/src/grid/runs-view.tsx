@@ -9,7 +9,7 @@ import { FilterLine } from "../filter/line";
 import { SavedFilters } from "../filter/saved";
 import { lazy } from "../shell/lazy";
 import { Splitter } from "../shell/splitter";
-import { list, setList, setQuery, word } from "../state/address";
+import { list, setList, setQuery, toggleInList, word } from "../state/address";
 import { type Column, columns, followDiffering, isDefault, showDefaults } from "../state/columns";
 import { filter, followQuery, groupBy, inTrash, order, orderError, ordering, reloadOrder } from "../state/order";
 import { followPins } from "../state/pinned";
@@ -60,7 +60,7 @@ function GroupMenu() {
         <MenuItem
           key={name}
           checked={now.includes(name)}
-          onClick={() => setList("group", now.includes(name) ? now.filter((one) => one !== name) : [...now, name])}
+          onClick={() => toggleInList("group", name)}
         >
           {name}
         </MenuItem>

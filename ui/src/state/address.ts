@@ -82,10 +82,13 @@ export function setList(
 }
 
 /** Add a value to a list of the query, or remove it. */
-export function toggleInList(name: string, value: string): void {
-  const values = list(name).value;
-  const without = values.filter((other) => other !== value);
-  setList(name, without.length < values.length ? without : [...values, value]);
+export function toggleInList(name: string, value: string, options: { replace?: boolean } = {}): void {
+  setList(name, toggled(list(name).value, value), options);
+}
+
+/** Return values with another one, or without it if they have it. */
+export function toggled(values: string[], value: string): string[] {
+  return values.includes(value) ? values.filter((other) => other !== value) : [...values, value];
 }
 
 /** Follow links within the page without loading it again. */

@@ -1,7 +1,7 @@
 // Which columns the grid shows, in which order, how wide, and which are pinned. In the address.
 import { computed, effect, signal } from "@preact/signals";
 import { get, isAbort, joinNames } from "../api/client";
-import { list, setList, setQuery, word } from "./address";
+import { list, setList, setQuery, toggled, word } from "./address";
 import { filter } from "./order";
 import { remembered } from "./remembered";
 import { textColumns } from "./rows";
@@ -175,8 +175,7 @@ export const frozenNames = computed(() => {
 });
 
 export function toggleFrozen(name: string): void {
-  const now = frozenNames.value;
-  const next = now.includes(name) ? now.filter((other) => other !== name) : [...now, name];
+  const next = toggled(frozenNames.value, name);
   setQuery({ freeze: next.length ? joinNames(next) : "none" });
 }
 

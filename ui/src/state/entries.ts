@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import type { GroupInfo } from "../api/types";
 import { formatCell } from "../common/values";
-import { list, setList } from "./address";
+import { list, toggleInList } from "./address";
 import { order } from "./order";
 
 export type Entry =
@@ -24,10 +24,7 @@ export function groupKey(group: GroupInfo): string {
 }
 
 export function toggleGroup(key: string): void {
-  const now = open.value;
-  setList("open", now.includes(key) ? now.filter((one) => one !== key) : [...now, key], {
-    replace: true,
-  });
+  toggleInList("open", key, { replace: true });
 }
 
 export const entries = computed<Entries>(() => {

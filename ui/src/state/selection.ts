@@ -22,7 +22,7 @@ let newest: AbortController | null = null;
 /** Resolves to whether the newest selection arrived. */
 let arriving: Promise<boolean> = Promise.resolve(true);
 
-function select(uids: Iterable<string>): void {
+export function selectOnly(uids: Iterable<string>): void {
   newest?.abort();
   newest = null;
   arriving = Promise.resolve(true);
@@ -33,22 +33,18 @@ function select(uids: Iterable<string>): void {
 export function toggle(uid: string): void {
   const next = new Set(selected.value);
   if (!next.delete(uid)) next.add(uid);
-  select(next);
-}
-
-export function selectOnly(uids: Iterable<string>): void {
-  select(uids);
+  selectOnly(next);
 }
 
 export function clearSelection(): void {
-  select([]);
+  selectOnly([]);
 }
 
 /** Select these runs, and those to keep. */
 export function selectIds(ids: ArrayLike<number>, keep: Iterable<string> = []): void {
   const known = Array.from(ids, (id) => rowOf(id)?.uid).filter((uid) => uid !== undefined);
   if (known.length === ids.length) {
-    select([...keep, ...known]);
+    selectOnly([...keep, ...known]);
     return;
   }
   fetchUids((signal) => uidsOf(ids, signal), [...keep]);
@@ -69,7 +65,7 @@ async function arrival(
   try {
     const uids = await fetch(mine.signal);
     if (mine !== newest) return false;
-    select([...keep, ...uids]);
+    selectOnly([...keep, ...uids]);
     return true;
   } catch (error) {
     if (mine === newest) selecting.value = false;

@@ -3,7 +3,7 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { joinNames } from "../../api/client";
 import { ErrorMessage } from "../../common/message";
 import { MenuButton, MenuItem } from "../../common/popover";
-import { list, setQuery, word } from "../../state/address";
+import { list, setQuery, toggled, word } from "../../state/address";
 import { clearBrushes, placesOf, type Range, rangeBetween, setBrush } from "./brush";
 import { Canvas, inkNow, type Size } from "./canvas";
 import { Chosen } from "./chosen";
@@ -328,7 +328,7 @@ function RangeForm({ name, scale, range }: { name: string; scale: Scale; range: 
               type="checkbox"
               checked={chosen.includes(text)}
               onChange={() => {
-                const next = chosen.includes(text) ? chosen.filter((one) => one !== text) : [...chosen, text];
+                const next = toggled(chosen, text);
                 setBrush(name, next.length ? { categories: next } : null);
               }}
             />
