@@ -73,6 +73,24 @@ def test_a_stream_that_is_wrapped_anew_is_kept(run, take_streams):
     assert not before.closed
 
 
+def test_bytes_that_the_program_wrapped_outlive_the_stream_of_a_run(run, take_streams):
+    """The stream of the first run is collected when the second one has its own."""
+    streams = take_streams()
+    original = sys.stdout  # as in `sys.__stdout__`
+    run.keep_output()
+    sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+    run.finish()
+
+    with run.store.start("second", capture=False) as second:
+        second.keep_output()
+        print("wrapped")
+    print("later")
+
+    assert shown(streams) == "wrapped\nlater\n"
+    assert not original.closed
+    assert kept(second) == [("stdout", "wrapped")]
+
+
 def test_another_encoding_is_kept_as_text(run, take_streams):
     streams = take_streams()
     run.keep_output()

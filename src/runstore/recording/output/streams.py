@@ -231,6 +231,8 @@ class _KeptText(_Shared, io.TextIOWrapper):
         takers: The runs that keep the copy.
     """
 
+    _flushes = True  # the original stream as well
+
     def __init__(self, shown: io.TextIOWrapper, name: str, takers: _Takers) -> None:
         shown.flush()
         self.shown = shown
@@ -300,7 +302,7 @@ class _KeptText(_Shared, io.TextIOWrapper):
 
     def flush(self) -> None:
         super().flush()
-        if not self._bytes.closed:
+        if self._flushes and not self._bytes.closed:
             self._bytes.flush()
 
     def close(self) -> None:
@@ -308,9 +310,9 @@ class _KeptText(_Shared, io.TextIOWrapper):
         is_in_use = bool(self.takers.outputs)
         if not is_in_use:
             # Collected, perhaps when the interpreter ends: a daemon thread may have died with
-            # the lock of the original stream, and a flush would then abort the process.
-            self._bytes.closed = True
-            self._lines.shows = False
+            # the lock of the original stream, and a flush would then abort the process. The
+            # program may have wrapped our bytes, and write to them after that.
+            self._lines.shows = self._flushes = False
         super().close()
         if is_in_use:
             self.shown.close()
