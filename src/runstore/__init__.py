@@ -86,6 +86,8 @@ _HABITS = {
     **dict.fromkeys(("log_param", "log_params"), 'run.params.update({"lr": 0.1})'),
     **dict.fromkeys(("log_artifact", "save"), "run.save(PATH)"),
     **dict.fromkeys(("finish", "end_run"), "run.finish()"),
+    "open": "runstore.Store.open()",
+    **dict.fromkeys(("find", "search_runs"), 'runstore.Store.open().find("params.lr < 0.1")'),
 }
 
 

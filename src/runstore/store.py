@@ -235,6 +235,14 @@ class Store:
         """Return the names to complete: without the parts for internal use."""
         return [name for name in super().__dir__() if name != "backend"]
 
+    if not TYPE_CHECKING:  # type checkers would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise an error with the likely method for a name that a store does not have."""
+            from runstore.model.habits import no_such_method
+
+            raise no_such_method(name, dir(type(self)))
+
     def __repr__(self) -> str:
         return f"<Store {self.backend.place!r}>"
 
@@ -553,6 +561,7 @@ class Store:
 
     # Editing
 
+    @arguments.hinted('Write: store.edit("mnist#1", notes="first try").')
     def edit(
         self,
         name: str | Run | ActiveRun,

@@ -282,6 +282,7 @@ MISPLACED = {
     "other name": (lambda _, params: start_run("e", config=params), "params="),
     "start": (lambda store, params: store.start("e", params), 'store.start("mnist", params='),
     "find": (lambda store, params: store.find(**params), 'store.find("params.lr = 0.1'),
+    "edit": (lambda store, params: store.edit("e#1", params), 'store.edit("mnist#1", notes='),
 }
 
 
@@ -293,6 +294,23 @@ def test_misplaced_arguments_get_a_hint(store, name):
         call(store, {"lr": 0.1})
 
     assert hint in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("best", 'Use store.find(experiment="mnist").best("loss").'),
+        ("experiment", "Did you mean 'experiments'?"),
+        ("_private", "no attribute '_private'."),
+    ],
+)
+def test_names_that_a_store_does_not_have_get_a_hint(store, name, hint):
+    assert not hasattr(store, name)
+
+    with pytest.raises(AttributeError) as raised:
+        getattr(store, name)
+
+    assert str(raised.value).endswith(hint)
 
 
 def test_a_type_error_inside_of_a_call_gets_no_hint():

@@ -29,6 +29,34 @@ def recorded(store):
 
 
 @pytest.mark.parametrize(
+    ("read", "hint"),
+    [
+        (lambda store: store.find("flag = true"), "Did you mean params.flag?"),
+        # A parameter of this name is likelier than a field that is written alike.
+        (lambda store: store.find("seed = 1"), "Did you mean params.seed?"),
+        (lambda store: store.find("statsu = 1"), "Did you mean 'status'?"),
+        (lambda store: store.group("lr"), "Did you mean params.lr?"),
+        (lambda store: store.pivot("lr", "mixed", "loss"), "Did you mean params.mixed?"),
+    ],
+)
+def test_fields_without_their_namespace_are_suggested(store, recorded, read, hint):
+    store.start("fit", params={"seed": 1}, capture=False).finish()
+
+    with pytest.raises(FilterError) as raised:
+        read(store)
+
+    assert raised.value.hint == hint
+
+
+def test_keys_of_results_are_suggested(store, recorded):
+    run = store.get("fit#1")
+
+    with pytest.raises(KeyError, match=r"There is no metric 'acc'\. Did you mean 'val/acc'"):
+        run.metrics["acc"]
+    assert run.metrics.get("acc") is None
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("params.lr > 0", []),

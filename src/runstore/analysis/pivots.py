@@ -15,6 +15,7 @@ from runstore.model.query.spelling import field_name
 from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.reading.details.run_subject import RunSubject
 from runstore.reading.directions import Directions
+from runstore.reading.filters.unknown_names import with_suggestions
 from runstore.reading.find import found_page, query_of
 from runstore.repeats.grouping import Member
 from runstore.repeats.pivot import SEVERAL, PivotKey, Several, pivot_of
@@ -48,8 +49,8 @@ def pivot(
         raise arguments.refused(several, "several", "'best' or 'all'", "best")
     if direction not in {None, "min", "max"}:
         raise arguments.refused(direction, "direction", "'min' or 'max'", "max")
-    row_names, row_fields = _fields(rows, "rows")
-    column_names, column_fields = _fields(columns, "columns")
+    row_names, row_fields = _fields(backend, rows, "rows")
+    column_names, column_fields = _fields(backend, columns, "columns")
     if not row_names:
         raise UsageError("A pivot table needs rows.", hint="Name a field: rows='params.lr'.")
     runs = found_page(backend, query_of(backend, where, experiment), None, None).items
@@ -78,7 +79,9 @@ def pivot(
     )
 
 
-def _fields(given: str | Sequence[str], name: str) -> tuple[tuple[str, ...], tuple[Field, ...]]:
+def _fields(
+    backend: Backend, given: str | Sequence[str], name: str
+) -> tuple[tuple[str, ...], tuple[Field, ...]]:
     """Return the names and the fields of one side of the table.
 
     Raises:
@@ -86,12 +89,15 @@ def _fields(given: str | Sequence[str], name: str) -> tuple[tuple[str, ...], tup
         UsageError: There are too many, or runs cannot be grouped by one of them.
     """
     texts = (given,) if isinstance(given, str) else arguments.texts(given, name, "params.lr")
-    found = tuple(field for text in texts if text.strip() for field in parse_fields(text))
+    found: list[Field] = []
+    for text in filter(str.strip, texts):
+        with with_suggestions(backend, text):
+            found += parse_fields(text)
     if len(found) > _FIELDS_AT_MOST:
         raise UsageError(f"Expected at most {_FIELDS_AT_MOST} fields as {name}, got {len(found)}.")
     for field in found:
         _check(field)
-    return tuple(map(field_name, found)), found
+    return tuple(map(field_name, found)), tuple(found)
 
 
 def _check(field: Field) -> None:

@@ -65,6 +65,35 @@ _WRITTEN = {
 }
 
 
+# What users of other tools, and of our own commands, expect of a store.
+_OF_STORE = {
+    "best": 'store.find(experiment="mnist").best("loss")',
+    "runs": "store.list()",
+    "latest": 'store.get("latest")',
+    "ls": "store.list()",
+    "show": 'store.get("mnist#1")',
+    "diff": "store.compare(runs)",
+    "why": 'store.explain("mnist#1", "mnist#2")',
+    "search_runs": 'store.find("params.lr < 0.1")',
+    "filter": 'store.find("params.lr < 0.1")',
+    "query": 'store.find("params.lr < 0.1")',
+    "search": 'store.grep("text")',
+    "start_run": 'store.start("mnist")',
+    "note": 'store.edit("mnist#1", notes="first try")',
+    "rm": 'store.delete("mnist#1")',
+}
+
+
+def no_such_method(name: str, known: Collection[str]) -> AttributeError:
+    """Return the error for an attribute that a store does not have."""
+    if name.startswith("_"):
+        return AttributeError(f"A store has no attribute {name!r}.")
+    near = nearest(name, [one for one in known if not one.startswith("_")])
+    use = _OF_STORE.get(name)
+    hint = f" Use {use}." if use else f" Did you mean {near!r}?" if near else ""
+    return AttributeError(f"A store has no attribute {name!r}.{hint}")
+
+
 def no_such_attribute(name: str, known: Collection[str]) -> AttributeError:
     """Return the error for reading an attribute that a run does not have."""
     near = nearest(name, known)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from runstore.errors import FilterError, UsageError, shown
+from runstore.errors import UsageError, shown
 from runstore.model.query.fields import Word, field_of
 from runstore.model.query.tree import EVERYTHING, All, Compare, Field, Namespace, Op, Query
 from runstore.reading.filters.named_runs import with_named_runs
-from runstore.reading.filters.unknown_names import add_namespaces, unknown_names
+from runstore.reading.filters.unknown_names import unknown_names, with_suggestions
 from runstore.reading.liveness import settle_all
 from runstore.reading.names import as_now, check_experiment, with_source
 from runstore.reading.pages import (
@@ -188,12 +188,8 @@ def query_of(backend: Backend, where: str | Query | None, experiment: str | None
     elif isinstance(where, str):
         from runstore.model.query.parse import parse_query
 
-        text = where
-        try:
-            where = parse_query(text)
-        except FilterError as error:
-            add_namespaces(backend, text, error)
-            raise
+        with with_suggestions(backend, where):
+            where = parse_query(where)
     if where.where is not EVERYTHING:
         where = replace(where, where=with_named_runs(backend.database, where.where))
     if experiment is None:

@@ -12,6 +12,7 @@ from runstore.model.display.formatting import local_time, number_text
 from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.model.results.groups import RunGroup
 from runstore.model.status import Status
+from runstore.reading.filters.unknown_names import with_suggestions
 from runstore.reading.find import found_runs, query_of, settle
 from runstore.reading.runs_table import Table
 from runstore.reading.tables.columns import Column, Type, number_column
@@ -27,7 +28,8 @@ def group_runs(
     backend: Backend, by: str, where: str | Query, experiment: str | None, metrics: Sequence[str]
 ) -> tuple[RunGroup, ...]:
     """Return groups of runs; see `Store.group`."""
-    field = field_of_text(by)
+    with with_suggestions(backend, f"order by {by}"):
+        field = field_of_text(by)
     metrics = arguments.texts(metrics, "metrics", "val/loss")
     query = query_of(backend, where, experiment)
     settle(

@@ -64,6 +64,12 @@ class DictTable(dict[str, V]):
         """Return the cells of one item."""
         raise NotImplementedError
 
+    def __missing__(self, name: object) -> V:
+        from runstore.model.display.suggestions import hint_of
+
+        hint = hint_of(name, self, most=10) if isinstance(name, str) else ""
+        raise KeyError(f"There is no {self.noun} {name!r}. {hint}")
+
     def __repr__(self) -> str:
         return _as_text(self.noun, self.head, self._rows(), len(self))
 

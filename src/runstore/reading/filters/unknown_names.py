@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from runstore.errors import FilterError, UsageError
@@ -136,13 +136,23 @@ def _with_namespace(backend: Backend, key: str) -> str:
     return f"{known[0]}{direction}" if known else key
 
 
-def add_namespaces(backend: Backend, text: str, error: FilterError) -> None:
+@contextmanager
+def with_suggestions(backend: Backend, text: str) -> Iterator[None]:
+    """Add likely fields of this store to the error of a filter that is read in the block."""
+    try:
+        yield
+    except FilterError as error:
+        _add_suggestions(backend, text, error)
+        raise
+
+
+def _add_suggestions(backend: Backend, text: str, error: FilterError) -> None:
     """Suggest `params.lr` in the error of a filter that begins a field with `lr`.
 
     After the name of an experiment, suggest to compare the experiment with it.
     """
     found = None if error.position is None else _NAME.match(text, error.position)
-    if found is None or error.suggestions:
+    if found is None:
         return
     if (before := experiment_before(backend, text, found.start())) is not None:
         error.position, error.end, comparison = before
@@ -154,7 +164,9 @@ def add_namespaces(backend: Backend, text: str, error: FilterError) -> None:
         return
     known = _in_namespaces(backend, found[0])
     # After a whole comparison, a word is rather a misspelt `and`.
-    if not known and _BEFORE_A_FIELD.search(text[: found.start()]):
+    # A field of every store that is written alike is likelier than a name that is only alike.
+    is_open = not known and not error.suggestions
+    if is_open and _BEFORE_A_FIELD.search(text[: found.start()]):
         known = _likely_fields(backend, found[0])
     if known:
         error.suggestions, error.end = tuple(known), found.end()
