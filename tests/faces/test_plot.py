@@ -240,6 +240,15 @@ def test_remarks_in_a_picture_are_below_the_label_of_the_axis(folder, monkeypatc
     assert 0 <= remark.y0 < remark.y1 <= texts["step"].y0
 
 
+def test_remarks_on_a_page_are_within_its_margin(diverged):
+    runstore("plot", "fit", "-m", "loss", "-o", "p.html", cwd=diverged)
+
+    page = (diverged / "p.html").read_text()
+    (below,) = re.findall(r'"y":0,"yanchor":"top","yref":"paper","yshift":-(\d+)', page)
+    (margin,) = re.findall(r'"margin":{"b":(\d+)}', page)
+    assert int(below) < int(margin)
+
+
 def _is_text(one):
     from matplotlib.text import Text
 

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from runstore.cli.output import terminal_safe
@@ -16,6 +17,9 @@ from runstore.plotting.with_plotly import exit_marks, faint, look, plain_text
 
 _HEIGHT = 420
 _FRAME = 140  # pixels of a page besides its panels
+_BELOW_LABEL = 50  # pixels from the last panel to the end of its labels
+_LINE = 18
+_REMARK_WIDTH = 110  # characters
 _GAP = 0.2  # between panels, in heights of a panel
 
 
@@ -41,18 +45,30 @@ def write_page(plot: Plot, file: Path, width: int | None, height: int | None) ->
         hovermode="x unified",
     )
     if plot.remarks:
-        figure.add_annotation(
-            text=plain_text(" ".join(plot.remarks)),
-            xref="paper",
-            yref="paper",
-            x=0,
-            y=-0.12,
-            showarrow=False,
-        )
+        _write_below(figure, plot.remarks)
     with written_aside(file) as aside:
         page = figure.to_html(full_html=True, include_plotlyjs=True)
         title = f"<head><title>{html.escape(terminal_safe(plot.title))}</title>"
         aside.write_text(page.replace("<head>", title, 1), encoding="utf-8")
+
+
+def _write_below(figure: Any, remarks: Sequence[str]) -> None:
+    """Write remarks below the last panel, in a margin that has room for them."""
+    lines = [line for remark in remarks for line in wrap(remark, _REMARK_WIDTH)]
+    figure.add_annotation(
+        text="<br>".join(map(plain_text, lines)),
+        xref="paper",
+        yref="paper",
+        x=0,
+        y=0,
+        yshift=-_BELOW_LABEL,  # in pixels, however high the panels are
+        xanchor="left",
+        yanchor="top",
+        align="left",
+        showarrow=False,
+    )
+    room = _BELOW_LABEL + _LINE * (len(lines) + 1)
+    figure.update_layout(margin={"b": room}, height=figure.layout.height + room)
 
 
 def _figure(plot: Plot) -> Any:

@@ -16,7 +16,7 @@ from runstore.cli.plots.choice import (
 from runstore.errors import StoreCorruptError
 from runstore.model.display.drawable import Drawable, drawable
 from runstore.model.display.limits import Extent, robust_limits, with_margin
-from runstore.model.display.suggestions import some_of
+from runstore.model.display.suggestions import either, some_of
 from runstore.model.metrics import MetricSummary, Series
 from runstore.model.run import Run
 from runstore.repeats.line_names import LineNames
@@ -168,7 +168,7 @@ class Plot:
                 together.setdefault(names, []).append(panel)
         for names, panels in together.items():
             verb = "leaves" if len(names) == 1 else "leave"
-            axes = " and ".join(map(_extreme_text, panels))
+            axes = either(map(_extreme_text, panels), word="and")
             are_positive = all(panel.is_positive for panel in panels)
             switches = " or ".join(self.switches[: 1 + are_positive])
             yield f"{some_of(names)} {verb} the axis of {axes}; {switches} shows all of it."

@@ -51,10 +51,10 @@ def hint_of(
     return listed(known, who=who, most=most) if otherwise is None else otherwise
 
 
-def either(names: Iterable[str]) -> str:
+def either(names: Iterable[str], *, word: str = "or") -> str:
     """Return alternatives as a text: `a, b or c`."""
     *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
+    return f"{', '.join(others)} {word} {last}" if others else last
 
 
 def listed(known: Collection[str], *, who: str = "Available", most: int = 40) -> str:
