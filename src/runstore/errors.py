@@ -39,6 +39,8 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 # The flag of a function with `*arguments`, as in `inspect`, which takes milliseconds to load.
 _CO_VARARGS = 0x04
+# The mark of an exception that a signal handler raised.
+_OF_SIGNAL = "_runstore_of_signal"
 
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _LINE_ENDS = "\n\r\u2028\u2029"
@@ -74,14 +76,19 @@ class suppressed:  # noqa: N801 - used like `contextlib.suppress`
 def is_of_signal(error: BaseException) -> bool:
     """Check whether a signal handler raised an exception, or a trace function.
 
-    Only these are called with the frame that they interrupt, which is the one before in the
-    traceback.
+    Only these are called with a frame that they interrupt, which comes before in the traceback.
+    The result is kept with the exception, because psycopg removes tracebacks.
     """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        interrupted, trace = trace.tb_frame, trace.tb_next
-        if any(one is interrupted for one in _arguments(trace.tb_frame)):
+    if _OF_SIGNAL in error.__dict__:
+        return True
+    # An extension such as psycopg may put frames of its own between the two.
+    trace, frames = error.__traceback__, set[int]()
+    while trace is not None:
+        if frames and any(id(one) in frames for one in _arguments(trace.tb_frame)):
+            error.__dict__[_OF_SIGNAL] = True
             return True
+        frames.add(id(trace.tb_frame))
+        trace = trace.tb_next
     return False
 
 

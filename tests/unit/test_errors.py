@@ -157,3 +157,17 @@ def test_other_errors_are_caught():
     assert _within_two_calls(lambda: _raise(ValueError())) == "suppressed"
     with pytest.raises(KeyError):
         _within_two_calls(lambda: _raise(KeyError()))
+
+
+def _with_frames_between(frame):
+    """As an extension does that shows its own code in tracebacks."""
+    Handler().method(signal.SIGALRM, frame)
+
+
+def test_it_is_recognized_behind_frames_of_an_extension_and_without_its_traceback():
+    with pytest.raises(TimeoutError) as caught:
+        _with_frames_between(sys._getframe())
+
+    assert errors.is_of_signal(caught.value)
+    assert errors.is_of_signal(caught.value.with_traceback(None))
+    assert not errors.is_of_signal(TimeoutError("late"))

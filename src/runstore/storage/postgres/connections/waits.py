@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from runstore.errors import is_of_signal
 from runstore.named_tuples import NamedTuple
 from runstore.storage.postgres import away
 from runstore.user_warnings import warn_in_background
@@ -61,7 +62,11 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
         """Wait for a generator of psycopg."""
-        return super().wait(self._watched(gen), *args, **options)
+        try:
+            return super().wait(self._watched(gen), *args, **options)
+        except Exception as error:  # noted before psycopg removes its traceback
+            is_of_signal(error)
+            raise
 
     def _watched(self, gen: Any) -> Any:
         since = time.monotonic()
