@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.analysis.compare.code_changes import CodeChanges
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents, Gap, Unknown
 from runstore.analysis.compare.texts import Change, change_of
 from runstore.model.run import Run
 
+if TYPE_CHECKING:
+    from runstore.analysis.compare.comparison import Comparison
+
 
 def run_name_as_json(run: Run) -> dict[str, Any]:
     """Return the names of a run."""
     return {"reference": run.reference, "uid": run.uid}
+
+
+def comparison_as_json(found: Comparison) -> dict[str, Any]:
+    """Return the differences of runs, and what is unknown of them."""
+    return {
+        "runs": [run_name_as_json(run) for run in found.runs],
+        "differences": [difference_as_json(one) for one in found],
+        "unknown": gaps_as_json(found.gaps, found.runs),
+    }
 
 
 def difference_as_json(one: Difference) -> dict[str, Any]:

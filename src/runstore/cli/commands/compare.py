@@ -76,25 +76,11 @@ def command(
             metrics=metrics_meant(metrics, runs),
         )
         if as_json:
-            _print_json(found)
+            from runstore.analysis.compare.as_json import comparison_as_json
+
+            output.print_json(comparison_as_json(found))
         else:
             _print(found, transpose=transpose)
-
-
-def _print_json(found: Comparison) -> None:
-    from runstore.analysis.compare.as_json import (
-        difference_as_json,
-        gaps_as_json,
-        run_name_as_json,
-    )
-
-    output.print_json(
-        {
-            "runs": [run_name_as_json(run) for run in found.runs],
-            "differences": [difference_as_json(one) for one in found],
-            "unknown": gaps_as_json(found.gaps, found.runs),
-        }
-    )
 
 
 def _print(found: Comparison, *, transpose: bool) -> None:

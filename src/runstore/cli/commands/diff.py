@@ -80,8 +80,7 @@ def command(
 def _as_json(found: Comparison, code: CodeChanges | None, *, is_stat: bool) -> dict[str, object]:
     from runstore.analysis.compare.as_json import (
         code_as_json,
-        difference_as_json,
-        gaps_as_json,
+        comparison_as_json,
         run_name_as_json,
     )
 
@@ -89,12 +88,7 @@ def _as_json(found: Comparison, code: CodeChanges | None, *, is_stat: bool) -> d
     if is_stat and told is not None:
         told["files"] = [{**one, "diff": None} for one in told["files"]]
         return {"runs": [run_name_as_json(run) for run in found.runs], "code": told}
-    return {
-        "runs": [run_name_as_json(run) for run in found.runs],
-        "differences": [difference_as_json(one) for one in found],
-        "unknown": gaps_as_json(found.gaps, found.runs),
-        "code": told,
-    }
+    return {**comparison_as_json(found), "code": told}
 
 
 def _print_counts(code: CodeChanges) -> None:
