@@ -12,6 +12,7 @@ from runstore.repeats.pivot_texts import (
     pivot_as_csv,
     pivot_as_latex,
     pivot_as_markdown,
+    table_rows,
 )
 from runstore.repeats.texts import frame, mean_as_plain, remarks_on_left_out
 
@@ -95,13 +96,6 @@ class Pivot(PivotCells):
 
     def _repr_html_(self) -> str:
         """Return HTML for a notebook."""
-        grid = self.grid()
         header = (*self.row_fields, *(" / ".join(one.labels) for one in self.columns))
-        rows = (
-            (
-                *key.labels,
-                *(cell_text(grid.get((row, column))) for column in range(len(self.columns))),
-            )
-            for row, key in enumerate(self.rows)
-        )
+        rows = ((*labels, *map(cell_text, cells)) for labels, cells in table_rows(self))
         return html_table(header, rows) + html_paragraphs(self.remarks)

@@ -68,7 +68,7 @@ def _common_count(pivot: PivotCells) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
-def _table(pivot: PivotCells) -> Iterator[tuple[tuple[str, ...], list[PivotCell | None]]]:
+def table_rows(pivot: PivotCells) -> Iterator[tuple[tuple[str, ...], list[PivotCell | None]]]:
     """Yield the labels and cells of each row."""
     grid = pivot.grid()
     for row, key in enumerate(pivot.rows):
@@ -102,7 +102,7 @@ def pivot_as_markdown(pivot: PivotCells) -> str:
         "|" + "---|" * len(pivot.row_fields) + "---:|" * len(pivot.columns),
     ]
     shows_count = _common_count(pivot) is None
-    for labels, cells in _table(pivot):
+    for labels, cells in table_rows(pivot):
         texts = [_markdown_cell(one, shows_count=shows_count) for one in cells]
         lines.append(_markdown_row([*map_markdown(labels), *texts]))
     return "\n".join([*lines, "", markdown_text(_note(pivot)), ""])
@@ -145,7 +145,7 @@ def pivot_as_latex(pivot: PivotCells) -> str:
         *_latex_heads(pivot, heads),
         r"\midrule",
     ]
-    for labels, cells in _table(pivot):
+    for labels, cells in table_rows(pivot):
         texts = [_latex_cell(one, shows_count=shows_count) for one in cells]
         lines.append(_latex_row([*map(latex_text, labels), *texts]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

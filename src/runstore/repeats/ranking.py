@@ -12,6 +12,7 @@ from runstore.errors import visible
 from runstore.model import arguments
 from runstore.model.display.html import html_paragraphs, html_table
 from runstore.model.display.short_names import short_names
+from runstore.model.display.suggestions import some_of
 from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.run import Run
 from runstore.repeats.grouping import Group
@@ -23,7 +24,6 @@ from runstore.repeats.texts import (
     frame,
     interval_text,
     level_text,
-    listed,
     mean_as_plain,
     mean_cells,
     p_text,
@@ -169,7 +169,7 @@ class Ranking(RepeatsSummary):
             text = f"{one.remark}, so the test is exact{needed}"
             found.setdefault(text, []).append(self.groups[one.place].group.label)
         for text, names in found.items():
-            yield f"{listed(names)}: {text}."
+            yield f"{some_of(names)}: {text}."
 
     def _fragile(self) -> Iterator[str]:
         """Yield a warning about verdicts that depend on normally distributed values."""
@@ -179,7 +179,7 @@ class Ranking(RepeatsSummary):
         if names and self.best.first is not None:
             winner = self.groups[self.best.first.place].group.label
             yield (
-                f"{listed(names)}: the verdict is only valid for normally distributed values."
+                f"{some_of(names)}: the verdict is only valid for normally distributed values."
                 f" Their variance differs from that of {winner}, or they may be skewed; in that"
                 " case, up to 1 in 4 such verdicts is wrong. Look at the values, or add seeds."
             )
@@ -215,7 +215,7 @@ class Ranking(RepeatsSummary):
             value = one.mean.mean if one.mean.n else math.nan
             yield (
                 "-" if one.rank is None else str(one.rank),
-                listed(list(members)),
+                some_of(members),
                 *((str(one.mean.n),) if has_repeats else ()),
                 f"{value:.6g}",
                 *(text for _, text in group.settings),

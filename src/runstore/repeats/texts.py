@@ -90,7 +90,7 @@ def remarks_on_means(labels: Sequence[str], means: Sequence[Mean]) -> Iterator[s
         for remark in mean.remarks:
             found.setdefault(remark, []).append(label)
     for remark, names in found.items():
-        of = "All groups" if len(names) == len(labels) > 1 else listed(names)
+        of = "All groups" if len(names) == len(labels) > 1 else some_of(names)
         yield f"{of}: {remark}."
 
 
@@ -98,7 +98,7 @@ def remarks_on_code(groups: Sequence[Group]) -> Iterator[str]:
     """Yield a remark on groups with runs of different commits."""
     mixed = [one.label for one in groups if len({run.commit for run in one.runs}) > 1]
     if mixed:
-        yield f"{listed(mixed)}: runs of different commits; group by code to separate them."
+        yield f"{some_of(mixed)}: runs of different commits; group by code to separate them."
 
 
 def remarks_on_left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
@@ -107,12 +107,7 @@ def remarks_on_left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
     for one in left_out:
         found.setdefault(one.reason, []).append(one.name)
     for reason, names in found.items():
-        yield f"Left out: {listed(names)}: {reason}."
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first names, and the number of the others."""
-    return some_of(names)
+        yield f"Left out: {some_of(names)}: {reason}."
 
 
 def frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
