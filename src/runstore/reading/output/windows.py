@@ -188,16 +188,14 @@ def hits_of(
         return _search(_Search(order, parts, needle, streams), begin, after, limit, until)
 
 
+@dataclass(frozen=True, slots=True)
 class _Search:
     """A search for a needle, from mark to mark of an index."""
 
-    def __init__(
-        self, order: OutputOrder, parts: list[Part], needle: Needle, streams: Collection[str]
-    ) -> None:
-        self.order = order
-        self.parts = parts
-        self._needle = needle
-        self._streams = streams
+    order: OutputOrder
+    parts: list[Part]
+    needle: Needle
+    streams: Collection[str]
 
     def next_mark(self, mark: LineMark) -> LineMark | None:
         """Return the next mark, extending the index if necessary."""
@@ -211,14 +209,14 @@ class _Search:
         """Yield the hits between two marks."""
         if not self._may_be_between(mark, end):
             return
-        number, place = mark.lines(STREAMS), mark.lines(self._streams)
+        number, place = mark.lines(STREAMS), mark.lines(self.streams)
         count = end.lines(STREAMS) - number
         for one in islice(merged(self.parts, mark.offsets), count):
             number += 1
-            if one.line.stream not in self._streams:
+            if one.line.stream not in self.streams:
                 continue
             text = plain_text(one.line.text)
-            spans = self._needle.spans(text) if number > after else ()
+            spans = self.needle.spans(text) if number > after else ()
             if spans:
                 yield Hit(place, number, one.line, text, spans)
             place += 1
@@ -226,7 +224,7 @@ class _Search:
     def _may_be_between(self, mark: LineMark, end: LineMark) -> bool:
         for part, first, last in zip(self.parts, mark.offsets, end.offsets, strict=True):
             data = part.span(first, last) if last > first else b""
-            if self._needle.may_be_in_bytes(data) and self._needle.may_be_in(
+            if self.needle.may_be_in_bytes(data) and self.needle.may_be_in(
                 "\n".join(texts_in(data))
             ):
                 return True
