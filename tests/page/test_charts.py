@@ -234,6 +234,11 @@ def test_plots_of_runs_have_diverged_ones_beside_their_axes(diverged, look):
 
     expect(page.locator(".legend")).to_contain_text("far above (1 run)")
 
+    page = look(diverged, "/pivot?rows=params.lr&metric=metrics.loss.last")
+    expect(page.locator(".pivot-cell")).to_have_count(3)
+    shades = "cells => cells.map((cell) => cell.style.getPropertyValue('--strength'))"
+    assert page.locator(".pivot-cell").evaluate_all(shades) == ["0%", "100%", "0%"]
+
 
 def test_hiding_or_adding_a_run_changes_no_other_line(address, look):
     page = look(address)

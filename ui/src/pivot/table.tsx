@@ -1,6 +1,8 @@
 // The table itself, and what is in one of its cells.
 import type { Cell } from "../api/types";
 import { joinNames } from "../api/client";
+import { type Extent, wider } from "../charts/extent";
+import { OUT_OF_SIGHT, robustLimits } from "../charts/limits";
 import { MenuButton } from "../common/popover";
 import { numberOf, plural } from "../common/values";
 import { columnTitle } from "../compare/plots/column-choice";
@@ -107,13 +109,15 @@ export function PivotTable({ answer }: { answer: PivotAnswer }) {
 /** Return how a cell is shaded: the better its mean, the stronger. */
 function shades(answer: PivotAnswer): (cell: PivotCell) => Record<string, string> {
   const means = answer.cells.map((cell) => numberOf(cell.mean)).filter((one) => one !== null && Number.isFinite(one)) as number[];
-  const low = Math.min(...means);
-  const high = Math.max(...means);
+  const extents = means.map((mean) => ({ least: mean, most: mean }));
+  // A mean that diverged leaves the shades to the others.
+  const { least: low, most: high } = robustLimits(extents, OUT_OF_SIGHT) ??
+    extents.reduce<Extent | null>(wider, null) ?? { least: 0, most: 0 };
   return (cell) => {
     const mean = numberOf(cell.mean);
     const none: Record<string, string> = {};
     if (mean === null || !Number.isFinite(mean) || low === high) return none;
-    const share = (mean - low) / (high - low);
+    const share = Math.min(1, Math.max(0, (mean - low) / (high - low)));
     const strength = answer.direction === "min" ? 1 - share : share;
     return { "--strength": `${Math.round(strength * 100)}%` };
   };
