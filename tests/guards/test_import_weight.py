@@ -438,3 +438,20 @@ def test_capturing_a_clean_checkout_loads_little(checkout):
     assert values["python.package_count"] > 5
     assert "runstore.capture.git.snapshot" in loaded
     assert loaded & RARE == set()
+
+
+def test_capturing_changes_loads_no_code_for_binary_files(checkout):
+    """Hashes and compression take as long as a call of git."""
+    with (checkout / "train.py").open("a") as program:
+        program.write("password = 'hunter22'\n")
+
+    ended = subprocess.run(
+        [sys.executable, "train.py"], cwd=checkout, capture_output=True, text=True, check=True
+    )
+
+    with Store.open(checkout / "store") as store:
+        run = store.get("latest")
+        assert "password = '***'" in store.document(run.uid, "patch")
+    loaded = set(ended.stdout.split())
+    assert "runstore.capture.git.patch" in loaded
+    assert loaded & {"hashlib", "runstore.model.code.binary_patches"} == set()

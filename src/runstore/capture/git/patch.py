@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from runstore.capture.git.source_files import is_secret_file, is_source, shown
 from runstore.capture.git.state import GitError
 from runstore.capture.secrets import mask_patch, mask_text
 from runstore.errors import genuine
-from runstore.model.code.binary_patches import as_binary, object_before, unpacked
 from runstore.model.code.patches import parse_patch
 from runstore.model.facts import Facts
 
@@ -32,6 +30,7 @@ _FILE_LIMIT_BYTES = 1 << 24  # git would need seconds for more
 _LARGE_BYTES = 1 << 20
 _AT_ONCE = 400  # paths on one command line
 _NAMED_AT_MOST = 50
+_RAW = ("diff", "--raw", "--no-renames", "--no-ext-diff", "--no-relative")
 _DIFF = (
     "-c", "core.quotePath=true", "diff", "--binary", "--full-index", "--find-renames",
     "--unified=3", "--inter-hunk-context=0", "--diff-algorithm=default", "--no-color",
@@ -74,11 +73,11 @@ def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
     """
     unknown: dict[str, str] = {}
     try:
-        base, changes = _changes(ask, but, unknown)
+        base, touched, changes = _changes(ask, [".", *but], unknown)
     except GitError as error:
         return Facts(unknown={"patch": str(error)})
     found = _Found({shown(path): path for path in changes}, unknown)
-    found.left_out.update(_pipes(ask, base, but, changes))
+    found.left_out.update(_pipes(ask, touched, changes))
     if changes:
         _read(ask, base, _in_order(ask, base, changes, first, found), found)
     # If a file has two parts, for example because a link became a file, both are kept or none.
@@ -97,19 +96,21 @@ def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
 # Changes
 
 
-def _changes(ask: Asker, but: Sequence[str], unknown: dict[str, str]) -> tuple[str, list[str]]:
-    """Return the base of the comparison, and the differences."""
+def _changes(
+    ask: Asker, places: Sequence[str], unknown: dict[str, str]
+) -> tuple[str, list[str], list[str]]:
+    """Return the base of the comparison, the files that may differ, and those that do."""
     try:
-        return "HEAD", _raw(ask, "HEAD", but)
+        return "HEAD", *_different(ask, "HEAD", places)
     except GitError as error:
         if "bad revision" in str(error):
             empty = ask(["hash-object", "-t", "tree", "--stdin"], 1 << 10).decode().strip()
-            return empty, _raw(ask, empty, but)
+            return empty, *_different(ask, empty, places)
         if " filter " not in str(error):
             raise
         unknown["patch.filters"] = f"{error}; filtered files are recorded as they are on the disk"
         ask.options = (*ask.options, *_without_filters(ask))
-        return "HEAD", _raw(ask, "HEAD", but)
+        return "HEAD", *_different(ask, "HEAD", places)
 
 
 def _without_filters(ask: Asker) -> list[str]:
@@ -119,30 +120,33 @@ def _without_filters(ask: Asker) -> list[str]:
     return [word for one in sorted(drivers) for end in settings for word in ("-c", f"{one}.{end}")]
 
 
-def _raw(ask: Asker, base: str, but: Sequence[str]) -> list[str]:
+def _different(ask: Asker, base: str, places: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the files that may differ by size and times, and of these the ones that do."""
+    touched = _listed(ask, ["diff-index"], base, places)
+    if len(touched) <= _AT_ONCE:
+        places = _literal(touched)  # git then looks at no other file
+    return touched, _listed(ask, _RAW, base, places) if touched else []
+
+
+def _listed(ask: Asker, words: Sequence[str], base: str, places: Sequence[str]) -> list[str]:
     answer = ask(
-        ["diff", "--raw", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=none",
-         "--no-relative", base, "--", ".", *but],
-        _LIST_LIMIT_BYTES,
-    )  # fmt: skip
+        [*words, "-z", "--ignore-submodules=none", base, "--", *places], _LIST_LIMIT_BYTES
+    )
     # Each change is followed by its path; the last entry is empty, or cut.
     return os.fsdecode(answer).split("\0")[1:-1:2]
 
 
-def _pipes(ask: Asker, base: str, but: Sequence[str], changes: Sequence[str]) -> dict[str, str]:
+def _literal(paths: Sequence[str]) -> list[str]:
+    return [f":(top,literal){path}" for path in paths]
+
+
+def _pipes(ask: Asker, touched: Sequence[str], changes: Sequence[str]) -> dict[str, str]:
     """Return empty files that became pipes or devices, which git's list of changes omits.
 
     Source: git 2.39, diffcore_skip_stat_unmatch: it compares sizes, which are 0.
     """
-    try:
-        answer = ask(
-            ["diff-index", "-z", "--ignore-submodules=none", base, "--", ".", *but],
-            _LIST_LIMIT_BYTES,
-        )
-    except GitError:
-        return {}
-    touched = set(os.fsdecode(answer).split("\0")[1:-1:2]).difference(changes)
-    return {path: "cannot hash a pipe or device" for path in touched if _is_pipe(ask.root / path)}
+    others = set(touched).difference(changes)
+    return {path: "cannot hash a pipe or device" for path in others if _is_pipe(ask.root / path)}
 
 
 def _is_pipe(place: Path) -> bool:
@@ -232,8 +236,7 @@ def _read(ask: Asker, base: str, paths: Sequence[str], found: _Found) -> None:
 
 
 def _diff(ask: Asker, base: str, paths: Sequence[str]) -> bytes:
-    literal = [f":(top,literal){path}" for path in paths]
-    return ask([*_DIFF, base, "--", *literal], _READ_LIMIT_BYTES)
+    return ask([*_DIFF, base, "--", *_literal(paths)], _READ_LIMIT_BYTES)
 
 
 def _take(ask: Asker, answer: bytes, found: _Found) -> None:
@@ -264,11 +267,15 @@ def _is_mixed(ask: Asker, section: bytes) -> bool:
 
 
 def _contents_before(ask: Asker, told: str) -> bytes:
+    from runstore.model.code.binary_patches import object_before
+
     before = object_before(told)
     return ask(["cat-file", "blob", before], _FILE_LIMIT_BYTES) if before else b""
 
 
 def _take_bytes(ask: Asker, section: bytes, why: str, found: _Found) -> None:
+    from runstore.model.code.binary_patches import as_binary
+
     # Latin-1 maps every byte to a character.
     told = section.decode("latin-1")
     path = _path_of(section, found)
@@ -332,6 +339,10 @@ def _add(path: str, section: str, found: _Found) -> None:
 
 
 def _has_secrets(contents: bytes) -> bool:
+    import zlib
+
+    from runstore.model.code.binary_patches import unpacked
+
     try:
         text = unpacked(contents.decode("ascii").split("\n")[1:]).decode("latin-1")
     except (ValueError, zlib.error):

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import re
 
-_BEGIN = re.compile(
+# Few texts contain a key, so the patterns are compiled when one does.
+_BEGIN = (
     r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
     r"|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
 )
-_PUTTY = re.compile(r"Private-Lines: [0-9]+|Private-MAC: ")
+_PUTTY = r"Private-Lines: [0-9]+|Private-MAC: "
 # A line of such a key, with the sign of a patch or quotes of a program.
 _SIGN = r"(?P<before>[ +\-]?[ \t]{0,80}(?:[rbuf]{0,2}[\"'`]{0,3})(?:\\t)?)"
 _AFTER = r"(?P<after>(?:\\r)?(?:\\n)?[\"'`]{0,3}[ \t]{0,8}[,+\\;)]?\r?)"
-_BODY = re.compile(rf"{_SIGN}(?P<body>[A-Za-z0-9+/]{{2,200}}={{0,2}}|=[A-Za-z0-9+/]{{4}}){_AFTER}")
-_HEADER = re.compile(
+_BODY = rf"{_SIGN}(?P<body>[A-Za-z0-9+/]{{2,200}}={{0,2}}|=[A-Za-z0-9+/]{{4}}){_AFTER}"
+_HEADER = (
     rf"{_SIGN}(?P<body>(?:Proc-Type|DEK-Info|Comment|Version|Hash|Charset|X-[A-Za-z-]{{1,30}}): "
     rf"?[^\"'`\n]{{0,200}}?){_AFTER}"
 )
-_EMPTY = re.compile(r"[ +\-]?[ \t]{0,80}(?:[rbuf]{0,2}[\"'`])?(?:\\n)?[\"'`]?[ \t]{0,8}[,+\\]?\r?")
-_PUTTY_LINE = re.compile(r"(Private-Lines: [0-9]+)((?:[A-Za-z0-9+/=]|\\{1,8}[nrt]){16,})")
-_MAC = re.compile(r"(Private-MAC: )[0-9a-f]{8,}")
+_EMPTY = r"[ +\-]?[ \t]{0,80}(?:[rbuf]{0,2}[\"'`])?(?:\\n)?[\"'`]?[ \t]{0,8}[,+\\]?\r?"
+_PUTTY_LINE = r"(Private-Lines: [0-9]+)((?:[A-Za-z0-9+/=]|\\{1,8}[nrt]){16,})"
+_MAC = r"(Private-MAC: )[0-9a-f]{8,}"
 _LONG_ENOUGH = 16
 # A key on one line, with \n escaped or removed.
-_ONE_LINE = re.compile(
-    r"(-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----)"
-    r"((?:[A-Za-z0-9+/=:, \t_-]|\\{1,8}[nrt]){16,}?)(?=-----END |\\{0,8}[\"'`]|[\s<]|$)",
-    re.MULTILINE,
+_ONE_LINE = (
+    r"(?m)(-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----)"
+    r"((?:[A-Za-z0-9+/=:, \t_-]|\\{1,8}[nrt]){16,}?)(?=-----END |\\{0,8}[\"'`]|[\s<]|$)"
 )
 
 
 def mask_keys(text: str, mask: str) -> str:
     """Mask private keys, except their header lines, signs and quotes."""
     if "PRIVATE KEY" in text:
-        text = _ONE_LINE.sub(lambda found: found[1] + _masked_line(found[2], mask), text)
+        text = re.sub(_ONE_LINE, lambda found: found[1] + _masked_line(found[2], mask), text)
     elif "Private-Lines" in text:
-        text = _PUTTY_LINE.sub(lambda found: found[1] + _masked_line(found[2], mask), text)
+        text = re.sub(_PUTTY_LINE, lambda found: found[1] + _masked_line(found[2], mask), text)
     else:
         return text
     lines = text.split("\n")
@@ -42,10 +42,10 @@ def mask_keys(text: str, mask: str) -> str:
     for place, line in enumerate(lines):
         if is_inside:
             is_inside = _mask_line(lines, place, mask)
-        if not is_inside and (_BEGIN.search(line) or _PUTTY.search(line)):
+        if not is_inside and (re.search(_BEGIN, line) or re.search(_PUTTY, line)):
             is_inside = "-----END " not in line
             if "Private-MAC: " in line:
-                lines[place] = _MAC.sub(rf"\g<1>{mask}", line)
+                lines[place] = re.sub(_MAC, rf"\g<1>{mask}", line)
                 is_inside = False
     return "\n".join(lines)
 
@@ -57,9 +57,9 @@ def _masked_line(body: str, mask: str) -> str:
 def _mask_line(lines: list[str], place: int, mask: str) -> bool:
     """Mask a line of a key; False if the key has ended."""
     line = lines[place]
-    if _EMPTY.fullmatch(line):
+    if re.fullmatch(_EMPTY, line):
         return True
-    found = _HEADER.fullmatch(line) or _BODY.fullmatch(line)
+    found = re.fullmatch(_HEADER, line) or re.fullmatch(_BODY, line)
     if found is None:
         return False
     body = found["body"]

@@ -30,18 +30,17 @@ _BODIES = {
 }
 _DEEPEST = 200
 _LOGINS = frozenset({"login", "authenticate", "signin", "sign_in", "log_in", "HTTPBasicAuth"})
-_IS_PYTHON = re.compile(
-    r"^[ \t]*(?:from [\w.]+ import |import \w+(?:\.\w+)*(?:[ ]as \w+)?[ \t]*$"
+_IS_PYTHON = (
+    r"(?m)^[ \t]*(?:from [\w.]+ import |import \w+(?:\.\w+)*(?:[ ]as \w+)?[ \t]*$"
     r"|(?:async )?def \w+\(|class \w+[(:]|@\w[\w.]*(?:\(.*)?$"
-    r"|if __name__ ==|(?:if|elif|for|while|with|try|else)\b.*:[ \t]*$)",
-    re.MULTILINE,
+    r"|if __name__ ==|(?:if|elif|for|while|with|try|else)\b.*:[ \t]*$)"
 )
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
 def is_python(text: str) -> bool:
     """Check whether a text looks like Python code."""
-    return _IS_PYTHON.search(text) is not None
+    return re.search(_IS_PYTHON, text) is not None
 
 
 class _Frame:

@@ -61,30 +61,28 @@ _QUOTES = ("'", '"', "`")
 _QUERY = re.compile(r"&[\w.]+=")
 _COMMENT = re.compile(r"\s+(?:#|//|;).*|[ \t,;]+$")
 
-_HEADER = re.compile(
-    r"\b(?P<name>(?:Proxy-|X-)?Authorization|(?:Set-)?Cookie)(?P<close>\\{0,3}[\"'`]?\]?)"
-    r"(?P<sign>\s{0,4}[:=,]\s{0,4}[rbuf]{0,2}\\{0,3}[\"'`]?)(?P<value>[^\"'`\n\\]{6,4000})",
-    re.IGNORECASE,
+# The patterns of these forms are compiled when a text contains one of their words.
+_HEADER = (
+    r"(?i)\b(?P<name>(?:Proxy-|X-)?Authorization|(?:Set-)?Cookie)(?P<close>\\{0,3}[\"'`]?\]?)"
+    r"(?P<sign>\s{0,4}[:=,]\s{0,4}[rbuf]{0,2}\\{0,3}[\"'`]?)(?P<value>[^\"'`\n\\]{6,4000})"
 )
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,40}[ \t]{1,4})(\S.*)")
-_BEARER = re.compile(r"\b(Bearer[ \t]{1,4})([A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE)
-_BASIC = re.compile(r"\b(Basic[ \t]{1,4})([A-Za-z0-9+/]{6,4000}={0,2})", re.IGNORECASE)
-_SQL = re.compile(r"\b((?:IDENTIFIED[ ]+BY|PASSWORD)[ ]+)'([^'\n]{1,200})'", re.IGNORECASE)
-_NETRC = re.compile(r"\b(login\s{1,9}\S{1,200}\s{1,9}(?:password|passwd)\s{1,9})(\S{3,200})")
-_SPACED = re.compile(
-    r"^(?P<before>[ \t]*(?:ENV|setx|setenv|export|git config(?: --\w+)*)[ \t]+)"
+_SCHEME = r"([A-Za-z][A-Za-z0-9-]{0,40}[ \t]{1,4})(\S.*)"
+_BEARER = r"(?i)\b(Bearer[ \t]{1,4})([A-Za-z0-9+/=._~-]{8,})"
+_BASIC = r"(?i)\b(Basic[ \t]{1,4})([A-Za-z0-9+/]{6,4000}={0,2})"
+_SQL = r"(?i)\b((?:IDENTIFIED[ ]+BY|PASSWORD)[ ]+)'([^'\n]{1,200})'"
+_NETRC = r"\b(login\s{1,9}\S{1,200}\s{1,9}(?:password|passwd)\s{1,9})(\S{3,200})"
+_SPACED = (
+    r"(?m)^(?P<before>[ \t]*(?:ENV|setx|setenv|export|git config(?: --\w+)*)[ \t]+)"
     r"(?P<name>[\w.]{2,80})"
-    r"(?P<sign>[ \t]+)(?P<value>[^\s=].*)$",
-    re.MULTILINE,
+    r"(?P<sign>[ \t]+)(?P<value>[^\s=].*)$"
 )
 # A name and its value as separate words: `#define API_KEY "..."`, `requirepass ...`.
-_WORDS = re.compile(
-    r"^(?P<before>[ \t]*(?:#define[ \t]+)?)(?P<name>[A-Za-z][\w.-]{2,60})(?P<sign>[ \t]+)"
-    r"(?P<value>\"[^\"\n]{3,200}\"|'[^'\n]{3,200}'|[^\s\"'=:(]{8,200})(?P<after>[ \t;]*)$",
-    re.MULTILINE,
+_WORDS = (
+    r"(?m)^(?P<before>[ \t]*(?:#define[ \t]+)?)(?P<name>[A-Za-z][\w.-]{2,60})(?P<sign>[ \t]+)"
+    r"(?P<value>\"[^\"\n]{3,200}\"|'[^'\n]{3,200}'|[^\s\"'=:(]{8,200})(?P<after>[ \t;]*)$"
 )
 # A name and its value as two settings, as for containers, in XML and JSON.
-_PAIR = re.compile(
+_PAIR = (
     r"(?P<before>\b(?:name|key|Name|Key)[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4}[\\\"']{0,4}"
     r"(?P<name>[A-Za-z][\w.-]{2,80})[\\\"']{0,4}"
     r"(?:>|[\s,]{1,60}"
@@ -92,14 +90,14 @@ _PAIR = re.compile(
     r"(?P<value>[^\s\"'<>\\,]{4,400})"
 )
 # Options of programs with short names; only the first few hundred characters of a line count.
-_PROGRAMS = re.compile(
+_PROGRAMS = (
     r"\b(sshpass[ \t]+-p[ \t]*|wandb[ \t]+login[ \t]+"
     r"|(?:mysql(?:dump|admin)?|mariadb)\b[^\n|;&]{0,200}?[ \t]-p(?=[^\s-])"
     r"|redis-cli\b[^\n|;&]{0,200}?[ \t]-a[ \t]+|ldap[a-z]{1,12}\b[^\n|;&]{0,200}?[ \t]-w[ \t]+"
     r"|curl\b[^\n|;&]{0,300}?[ \t](?:-u|-U|--user|--proxy-user)[ \t=]{0,4}[\"']?[^\s:\"'$]{1,64}:)"
     r"([^\s\"'|;&]{3,400})"
 )
-_OPTION = re.compile(
+_OPTION = (
     r"(?<![\w-])(?P<name>--?[A-Za-z][\w.-]{1,60})(?P<sign>[ \t]{1,4})"
     r"(?P<value>\"[^\"\n]{1,400}\"|'[^'\n]{1,400}'|[^\s\"'\\`]{1,4000})"
 )
@@ -120,7 +118,7 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
     lowered = text.lower()
     for hints, pattern, by in _FORMS:
         if any(hint in lowered for hint in hints):
-            text = pattern.sub(by, text)
+            text = re.sub(pattern, by, text)
     return _Assignments(text, is_settings=is_settings, bare=bare).masked()
 
 
@@ -131,7 +129,7 @@ def _masked_header(found: re.Match[str]) -> str:
         return found[0]
     if "cookie" in found["name"].lower():
         return whole + MASK if "=" in value and looks_random(value) else found[0]
-    scheme = _SCHEME.fullmatch(value)
+    scheme = re.fullmatch(_SCHEME, value)
     if scheme is None:
         return whole + MASK if is_mixed(value) else found[0]
     rest = scheme[2]
@@ -205,7 +203,7 @@ def _masked_option(found: re.Match[str]) -> str:
 
 
 # Each form with a word that it always contains.
-_FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+_FORMS: tuple[tuple[tuple[str, ...], str, Callable[[re.Match[str]], str]], ...] = (
     (("authorization", "cookie"), _HEADER, _masked_header),
     (("bearer",), _BEARER, _masked_bearer),
     (("basic",), _BASIC, _masked_basic),

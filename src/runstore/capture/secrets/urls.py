@@ -13,9 +13,10 @@ from runstore.capture.secrets.values import (
     looks_random,
 )
 
-_URL = re.compile(r"(?<![A-Za-z0-9+.])([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>`\\]{1,4000})")
-_HOST = re.compile(r"[\w.-]{0,255}(?:\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?")
-_PARAMETER = re.compile(r"([?&;#])([A-Za-z0-9_.\-\[\]%]{1,64})=([^&\s\"'<>#;`]*)")
+# Compiled when a text contains a URL.
+_URL = r"(?<![A-Za-z0-9+.])([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>`\\]{1,4000})"
+_HOST = r"[\w.-]{0,255}(?:\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?"
+_PARAMETER = r"([?&;#])([A-Za-z0-9_.\-\[\]%]{1,64})=([^&\s\"'<>#;`]*)"
 # In other URLs, a user alone is a name.
 _WITH_TOKENS = ("http://", "https://", "ftp://", "ftps://")
 _OF_A_SIGNATURE = frozenset({
@@ -29,14 +30,14 @@ _LONGEST_USER = 16
 
 def mask_urls(text: str, mask: str) -> str:
     """Return a text with passwords and signatures of URLs masked."""
-    return _URL.sub(lambda found: found[1] + _masked(found[1], found[2], mask), text)
+    return re.sub(_URL, lambda found: found[1] + _masked(found[1], found[2], mask), text)
 
 
 def _masked(scheme: str, rest: str, mask: str) -> str:
     login, host = _split(rest)
     before = f"{_masked_login(scheme, login, mask)}@" if login is not None else ""
     if "=" in host:
-        host = _PARAMETER.sub(lambda found: _masked_parameter(found, mask), host)
+        host = re.sub(_PARAMETER, lambda found: _masked_parameter(found, mask), host)
     return before + host
 
 
@@ -55,7 +56,7 @@ def _split(rest: str) -> tuple[str | None, str]:
     if not colon or not port or port.isdigit() or is_placeholder(port) or not name:
         return None, rest
     login, separator, after = rest.rpartition("@")
-    if not separator or not _HOST.match(after) or not after[:1].isalnum():
+    if not separator or not re.match(_HOST, after) or not after[:1].isalnum():
         return None, rest
     return login, after
 
