@@ -232,7 +232,8 @@ class Endpoint:
         body: The schema of the JSON object that has to be sent; None for none.
         result: The schema of the answer; for another media type, see `media_type`.
         media_type: Media type of the answer.
-        statuses: Possible errors, in addition to the errors of every endpoint.
+        statuses: Possible errors, in addition to the errors of every endpoint, and to that of a
+            path that names something unknown.
         is_write: Whether it changes the store.
     """
 

@@ -113,7 +113,8 @@ def _responses(endpoint: Endpoint) -> Iterator[tuple[str, dict[str, Any]]]:
     if endpoint.method == "GET":
         yield "304", {"description": "The client has it already: see If-None-Match."}
     more = _WITH_BODY if endpoint.body is not None else ()
-    for status in sorted({*_ALWAYS, *more, *endpoint.statuses}):
+    unknown = (HTTPStatus.NOT_FOUND,) if _PATH.search(endpoint.path) else ()
+    for status in sorted({*_ALWAYS, *more, *unknown, *endpoint.statuses}):
         schema = {"$ref": "#/components/schemas/Error"}
         yield (
             str(int(status)),

@@ -10,7 +10,6 @@ from runstore.web.api import (
     experiments,
     filters,
     grid,
-    live,
     output,
     runs,
     series,
@@ -20,7 +19,8 @@ from runstore.web.api import (
 )
 from runstore.web.api.comparing import code, differences, pivot, values
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint
+from runstore.web.endpoints import Call, Endpoint, Whole
+from runstore.web.live import MEDIA_TYPE
 from runstore.web.openapi import description
 from runstore.web.schemas import mapped
 
@@ -49,7 +49,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *experiments.ENDPOINTS,
     *edits.ENDPOINTS,
     *tokens.ENDPOINTS,
-    *live.ENDPOINTS,
+    Endpoint(
+        path="/live",
+        answer=None,
+        about="Send an event for runs that change, and for new points, until the client leaves.",
+        parameters=(
+            Whole("since", "The last change that the client knows; by default the present.", None),
+        ),
+        media_type=MEDIA_TYPE,
+        result={"type": "string"},
+    ),
     *details.ENDPOINTS,
     *output.ENDPOINTS,
     *artifacts.ENDPOINTS,

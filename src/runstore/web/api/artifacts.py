@@ -106,14 +106,12 @@ def _media(call: Call) -> Answer:
     )
 
 
-_NOT_FOUND = (HTTPStatus.NOT_FOUND,)
 ENDPOINTS = (
     Endpoint(
         path="/runs/{name}/artifacts",
         answer=_listed,
         about="Return the files saved by a run, and its input data.",
         result=record({"artifacts": listed(_ARTIFACT), "inputs": listed(_INPUT)}),
-        statuses=_NOT_FOUND,
     ),
     Endpoint(
         path="/runs/{name}/artifacts/{path:path}",
@@ -125,7 +123,7 @@ ENDPOINTS = (
             Flag("figure", "In a frame of the page: execute the scripts within an HTML file."),
         ),
         media_type="*/*",
-        statuses=(HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+        statuses=(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,),
     ),
     Endpoint(
         path="/runs/{name}/looks/{path:path}",
@@ -145,7 +143,6 @@ ENDPOINTS = (
                 "why": TEXT,
             }
         ),
-        statuses=_NOT_FOUND,
     ),
     Endpoint(
         path="/runs/{name}/media",
@@ -165,6 +162,5 @@ ENDPOINTS = (
                 )
             }
         ),
-        statuses=_NOT_FOUND,
     ),
 )

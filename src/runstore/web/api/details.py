@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 from runstore.errors import NotFoundError
@@ -106,7 +105,6 @@ def _document(call: Call) -> Answer:
     return Answer(text.encode(errors="replace"), "text/plain; charset=utf-8", headers=headers)
 
 
-_NOT_FOUND = (HTTPStatus.NOT_FOUND,)
 ENDPOINTS = (
     Endpoint(
         path="/runs/{name}/params",
@@ -139,14 +137,12 @@ ENDPOINTS = (
                 )
             }
         ),
-        statuses=_NOT_FOUND,
     ),
     Endpoint(
         path="/runs/{name}/events",
         answer=_events,
         about="Return the edits of a run, oldest first.",
         result=record({"events": listed(_EVENT)}),
-        statuses=_NOT_FOUND,
     ),
     Endpoint(
         path="/runs/{name}/around",
@@ -164,7 +160,6 @@ ENDPOINTS = (
                 "readers": listed(_SHORT),
             }
         ),
-        statuses=_NOT_FOUND,
     ),
     Endpoint(
         path="/runs/{name}/documents/{document}",
@@ -173,6 +168,5 @@ ENDPOINTS = (
         parameters=(Flag("save", "Save the text as a file instead of showing it."),),
         result=TEXT,
         media_type="text/plain",
-        statuses=_NOT_FOUND,
     ),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator
-from http import HTTPStatus
 from typing import Any
 
 from runstore.model.display.as_json import as_utc
@@ -150,7 +149,6 @@ ENDPOINTS = (
                 "is_growing": FLAG,
             }
         ),
-        statuses=(HTTPStatus.NOT_FOUND,),
     ),
     Endpoint(
         path="/runs/{name}/output/hits",
@@ -171,7 +169,6 @@ ENDPOINTS = (
                 "after": optional(WHOLE),
             }
         ),
-        statuses=(HTTPStatus.NOT_FOUND,),
     ),
     Endpoint(
         path="/runs/{name}/output/text",
@@ -180,6 +177,5 @@ ENDPOINTS = (
         parameters=(_STREAMS,),
         result=TEXT,
         media_type="text/plain",
-        statuses=(HTTPStatus.NOT_FOUND,),
     ),
 )

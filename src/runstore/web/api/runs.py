@@ -47,6 +47,5 @@ ENDPOINTS = (
         answer=_run,
         about="Return one run, by any name of it.",
         result=mapped({}),
-        statuses=(HTTPStatus.NOT_FOUND,),
     ),
 )
