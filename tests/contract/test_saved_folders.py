@@ -170,6 +170,18 @@ def test_links_that_cannot_be_read_are_said(run, folder, target):
     assert found.digest == plain
 
 
+def test_the_store_is_no_part_of_a_folder_that_is_read(store, run, tmp_path):
+    """It changes with every run, and its database loses its locks when a file of it is closed."""
+    if not store.path.is_relative_to(tmp_path):
+        pytest.skip("the store lies elsewhere")
+    with pytest.warns(StoreWarning, match="the store itself"):
+        first = run.use(tmp_path, "before")
+    run.save("new.bin", b"changes the store")
+
+    with pytest.warns(StoreWarning, match="the store itself"):
+        assert run.use(tmp_path, "after").digest == first.digest
+
+
 def test_looking_whether_data_changed_says_nothing(store, folder, recwarn):
     (folder / "odd").symlink_to("gone")
 

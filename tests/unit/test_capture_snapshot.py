@@ -49,6 +49,18 @@ def test_what_git_ignores_is_never_kept(repository):
     assert facts.unknown == {}
 
 
+def test_databases_of_other_stores_are_not_read(repository):
+    """The program may record in them: its locks on a file end when it closes it once."""
+    for name in ("runstore.db", "runstore.db-wal", "runstore.db-shm"):
+        (repository / "results" / name).parent.mkdir(exist_ok=True)
+        (repository / "results" / name).write_text("text")
+
+    facts = snapshot(repository, run_git)
+
+    assert facts.documents == {}
+    assert not facts.values["git.has_untracked"]
+
+
 def test_what_is_no_short_text_is_named_and_left_out(repository):
     (repository / "weights.bin").write_bytes(b"\0\1\2")
     (repository / "latin.txt").write_bytes(b"caf\xe9")

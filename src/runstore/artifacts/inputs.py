@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from runstore.artifacts.folders import files_in
+from runstore.artifacts.folders import FolderFiles, files_in
 from runstore.artifacts.sources import checked_source, opened
 from runstore.errors import StoreError
 from runstore.inflight.deferred import Deferred
@@ -71,7 +71,7 @@ class Lineage:
         if "://" not in given:
             found = checked_source(Path(given), is_input=True)
             location = str(found.absolute())
-            if found.is_dir() and (listed := files_in(found, follows=True)).left_out:
+            if found.is_dir() and (listed := self._files_in(found)).left_out:
                 warn(listed.told(found))
             size, modified_ns = self.extent(found)
             modified = from_micros(modified_ns // 1000)
@@ -91,8 +91,12 @@ class Lineage:
             used_at=datetime.now(timezone.utc),
         )
 
-    @staticmethod
-    def extent(path: Path) -> tuple[int, int]:
+    def _files_in(self, folder: Path) -> FolderFiles:
+        # The store changes with every run. To close a file of its database, even once it was only
+        # read, would release all locks that this process has on it.
+        return files_in(folder, follows=True, without=self._backend.path)
+
+    def extent(self, path: Path) -> tuple[int, int]:
         """Return the size of a file or of all files of a folder, and the last change in ns.
 
         Raises:
@@ -101,7 +105,7 @@ class Lineage:
         if not path.is_dir():
             about = path.stat()
             return about.st_size, about.st_mtime_ns
-        found = [file.stat() for _, file in files_in(path, follows=True).files]
+        found = [file.stat() for _, file in self._files_in(path).files]
         latest = max((one.st_mtime_ns for one in found), default=path.stat().st_mtime_ns)
         return sum(one.st_size for one in found), latest
 
@@ -118,7 +122,7 @@ class Lineage:
         if not path.is_dir():
             return self._digest_of_file(path, may_read)
         listed = hashlib.sha256()
-        for inner, file in files_in(path, follows=True).files:
+        for inner, file in self._files_in(path).files:
             digest = self._digest_of_file(file, may_read)
             if digest is None:
                 return None

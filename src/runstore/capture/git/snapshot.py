@@ -79,7 +79,10 @@ def snapshot(
 
         patch = read_patch(Asker(root, run_git), but, own.inside)
     loaded = modules if command is None else command
-    new = _untracked(Asker(root, run_git), but, own, loaded, is_asked=has_new_files)
+    # Nor are databases of other stores read: this process may have locks on them, which end when
+    # a file is closed.
+    databases = [f":(exclude,glob)**/runstore.db{end}" for end in ("", "-wal", "-shm")]
+    new = _untracked(Asker(root, run_git), but + databases, own, loaded, is_asked=has_new_files)
     return patch.merged(new)
 
 
