@@ -53,6 +53,8 @@ def test_keys_of_results_are_suggested(store, recorded):
 
     with pytest.raises(KeyError, match=r"There is no metric 'acc'\. Did you mean 'val/acc'"):
         run.metrics["acc"]
+    with pytest.raises(KeyError, match="Did you mean 'loss' or 'val/acc'"):
+        run.metrics["loss, val/acc"]
     assert run.metrics.get("acc") is None
 
 

@@ -184,6 +184,9 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
             ["is not a valid metric: expected key=value.", "Write for example: loss=0.3"],
         ),
         (["rm", "-rf", "mnist#1"], ["has no option '-r'.", "skip the confirmation, add: -y"]),
+        (["ls", "--desc"], ["has no option '--desc'.", "write: --sort 'metrics.loss desc'"]),
+        (["best", "-n", "3"], ["has no option '-n'.", "All settings are ranked; for some runs"]),
+        (["log", "mnist#1", "loss=3"], ["unexpected", "metric loss=3 --run 'mnist#1'"]),
         (["save", "model.pt"], ["This process was not started by a run.", "with --run"]),
         (["restore"], ["No run is named.", "List the trash with `runstore trash`"]),
         (["tag", "mnist#1", "--good"], ["no option '--good'.", "Nothing was", "write +good; to"]),
@@ -223,6 +226,9 @@ def test_mistakes_are_said_in_one_style(folder, words, lines):
                 ("tag", "keep", "'mnist#1' +keep"),
             ]
         ),
+        (["note", "too slow"], ["no run 'too slow'", "", ": runstore note latest 'too slow'"]),
+        (["download", "x.bin"], ["no run 'x.bin'", "", "such as: runstore download latest x.bin"]),
+        (["note", "mnits"], ["no run 'mnits'", "Did you mean the newest run of 'mnist'"]),
     ],
 )
 def test_a_wrong_name_gets_a_hint_about_its_kind(folder, words, lines):

@@ -129,12 +129,13 @@ def run_before(store: Store, word: str, others: Sequence[str]) -> Run:
         return one_run(store, word)
     except (FilterError, RunNotFoundError) as error:  # a text with spaces is read as a filter
         meant = next((one for one in others if is_name(store, one)), None)
-        if meant is None:
+        if meant is None and (others or has_number(word) or "Did you mean" in error.hint):
             raise
+        right = in_order(meant or LATEST, [word, *others])
         raise RunNotFoundError(
             f"There is no run {word!r}.",
             kept="Nothing was changed.",
-            hint=f"The run comes first: {in_order(meant, [word, *others])}",
+            hint=f"The run comes first{'' if meant else ', such as'}: {right}",
         ) from error
 
 

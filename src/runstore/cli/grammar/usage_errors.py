@@ -25,8 +25,23 @@ _FILTERING = {
     **dict.fromkeys(("--param", "--params"), "params.lr = 0.1"),
     "--experiment": "experiment = mnist",
 }
-# Options of the `rm` of shells.
-_OF_RM = frozenset({"-f", "-r", "-R"})
+# Options of other programs, by command and option.
+_HABITS = {
+    **dict.fromkeys([("rm", f"-{one}") for one in "frR"], "To skip the confirmation, add: -y"),
+    **dict.fromkeys(
+        [("ls", "--desc"), ("ls", "--descending")],
+        "For the largest first, write: --sort 'metrics.loss desc'",
+    ),
+    **dict.fromkeys(
+        [("ls", "-m"), ("ls", "--metric"), ("ls", "--metrics")],
+        "Choose columns with: --columns run,params,metrics.loss",
+    ),
+    **dict.fromkeys(
+        [("best", one) for one in ("-n", "--top", "--limit")],
+        "All settings are ranked; for some runs, write: runstore ls --sort metrics.loss -n 3",
+    ),
+    ("plot", "--all"): "Draw more runs with: -n 50",
+}
 
 
 def as_ours(error: click.ClickException) -> UsageError:
@@ -104,6 +119,9 @@ def _hint_of_command(error: click.UsageError, ctx: click.Context) -> str:
         return "Record a command with: runstore exec -- python train.py"
     if extra is not None and extra[1].isdecimal():
         return f"Name a run by its experiment and its number, such as mnist#{extra[1]}."
+    if extra is not None and ctx.info_name == "output" and "=" in extra[1]:
+        run = quote(ctx.params["run"])
+        return f"Log a metric with: runstore metric {quote(extra[1])} --run {run}"
     if extra is not None and _is_before_run(ctx, extra[1]):
         return f"RUN is the only argument: {ctx.command_path} {quote(extra[1])}"
     # The usage shows which arguments there are, and in which order.
@@ -132,8 +150,9 @@ def _is_for_filters(error: click.NoSuchOption) -> bool:
 def _hint_for_habit(error: click.NoSuchOption) -> str:
     """Return the option that does what an option of other programs, or a parameter, would do."""
     wanted = error.option_name
-    if wanted in _OF_RM and error.ctx is not None and error.ctx.info_name == "rm":
-        return "To skip the confirmation, add: -y"
+    command = "" if error.ctx is None else error.ctx.info_name
+    if hint := _HABITS.get((command or "", wanted)):
+        return hint
     near = [one for one in error.possibilities or () if one[:3] == wanted[:3]]
     options = () if error.ctx is None else error.ctx.command.params
     if near or not any("--set" in one.opts for one in options):

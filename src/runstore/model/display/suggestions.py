@@ -13,6 +13,9 @@ def likely(name: str, known: Collection[str]) -> list[str]:
 
     Names that have the others as their last part come before names with similar letters.
     """
+    listed_names = [one.strip() for one in name.split(",")]
+    if len(listed_names) > 1 and all(one in known for one in listed_names):
+        return listed_names[:_MOST_LIKELY]
     ends = tuple(f"{sign}{name}" for sign in _SEPARATORS)
     parts = [one for one in known if one.endswith(ends)] or [
         one for one in known if name.endswith(tuple(f"{sign}{one}" for sign in _SEPARATORS))
