@@ -270,6 +270,15 @@ def test_a_mistake_in_a_filter_has_its_place_and_what_is_meant(client):
     assert told["error"]["suggestions"] == ["error"]
 
 
+def test_the_last_part_of_a_metric_suggests_the_metric(client, store):
+    with store.start("fit", capture=False) as run:
+        run.log({"train/acc": 1.0, "val/acc": 1.0})
+
+    told = client.get("/api/v1/filter", params={"text": "acc < 1"}).json()
+
+    assert told["error"]["suggestions"] == ["metrics.train/acc", "metrics.val/acc"]
+
+
 def test_names_that_no_run_has_are_hinted_at(client):
     told = client.get("/api/v1/filter", params={"text": "params.lrr < 1"}).json()
 

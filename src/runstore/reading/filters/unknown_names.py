@@ -142,11 +142,11 @@ def with_suggestions(backend: Backend, text: str) -> Iterator[None]:
     try:
         yield
     except FilterError as error:
-        _add_suggestions(backend, text, error)
+        add_suggestions(backend, text, error)
         raise
 
 
-def _add_suggestions(backend: Backend, text: str, error: FilterError) -> None:
+def add_suggestions(backend: Backend, text: str, error: FilterError) -> None:
     """Suggest `params.lr` in the error of a filter that begins a field with `lr`.
 
     After the name of an experiment, suggest to compare the experiment with it.

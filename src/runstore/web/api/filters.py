@@ -8,7 +8,7 @@ from typing import Any
 from runstore.errors import FilterError
 from runstore.model.query.parse import parse_query
 from runstore.model.query.tree import Query
-from runstore.reading.filters.unknown_names import unknown_names
+from runstore.reading.filters.unknown_names import add_suggestions, unknown_names
 from runstore.reading.grid.completing import completions
 from runstore.reading.grid.meant import meant_filters
 from runstore.web.encoding import Answer, json_answer
@@ -26,8 +26,10 @@ def _filter(call: Call) -> Answer:
     try:
         query = parse_query(text)
     except FilterError as wrong:
-        error = error_as_json(wrong)["error"]
         meant = meant_filters(backend, text, wrong)
+        if not meant:
+            add_suggestions(backend, text, wrong)
+        error = error_as_json(wrong)["error"]
     return json_answer(
         {
             "error": error,
