@@ -263,6 +263,39 @@ def test_what_the_program_closed_is_said_once(tmp_path):
         assert store.get("latest").tags == {"a": "1", "b": "1"}
 
 
+@ON_LINUX
+@pytest.mark.folder_only("is about files of SQLite")
+def test_a_program_that_lost_its_locks_writes_to_no_removed_log(tmp_path):
+    """It closed the database once, as a copy of the folder does; another program removed the log.
+
+    It would damage the database, and lose what it writes if it was killed.
+    """
+    code = (
+        "import os, subprocess, sys, runstore\n"
+        "run = runstore.start_run('x', store=sys.argv[1], capture=False)\n"
+        "open('store/runstore.db', 'rb').close()\n"
+        "def other(work):\n"
+        "    code = 'import sys, runstore; store = runstore.Store.open(sys.argv[1]); '\n"
+        "    subprocess.run([sys.executable, '-c', code + work, sys.argv[1]], check=True)\n"
+        "other('store.close()')\n"
+        "assert not os.path.exists('store/runstore.db-wal')\n"
+        "run.tags['a'] = '1'; run.log(a=1.0)\n"
+        "other('store.start(\"y\", capture=False).finish()')\n"
+        "run.tags['b'] = '1'; run.finish()\n"
+    )
+
+    ended = python("-c", code, place(tmp_path / "store"), cwd=tmp_path)
+
+    assert ended.returncode == 0
+    assert "StoreWarning: Another program removed the log of" in ended.stderr
+    with store_at(tmp_path / "store") as store:
+        run = store.get("x#1")
+        assert (run.status, run.tags) == (Status.COMPLETE, {"a": "1", "b": "1"})
+        assert run.metrics["a"].last == 1.0
+        assert store.get("y#1").status is Status.COMPLETE
+        assert store.check(deep=True) == ()
+
+
 def test_connections_of_other_threads_are_not_taken_for_closed_ones(tmp_path):
     """Threads that connect at once, and end in any order, close each their own."""
     with store_at(tmp_path) as store, store.start("x", capture=False) as run:

@@ -137,6 +137,26 @@ def _is_free(number: int) -> bool:
     return False
 
 
+def is_log_removed(
+    files: Files,
+    # Bound here because module names are gone before objects when the interpreter exits.
+    readlink: Callable[[str], str] = os.readlink,
+    fstat: Callable[[int], os.stat_result] = os.fstat,
+    gone: type[OSError] = OSError,
+) -> bool:
+    """Check whether a database's log was removed while the database stays; Linux only.
+
+    The log is the file with a mark. Its status is not queried, for the reason given at `is_whole`.
+    """
+    try:
+        for log, _, mark in files:
+            if mark and readlink(f"/proc/self/fd/{log}").endswith(" (deleted)"):
+                return any(fstat(one).st_nlink for one, *_ in files if one != log)
+    except gone:
+        pass
+    return False
+
+
 def keep_for_ever(thing: object) -> None:
     """Prevent the deletion of an object, even when the interpreter exits.
 

@@ -30,7 +30,13 @@ from runstore.storage.driver import (
 )
 from runstore.storage.files.locks import pause
 from runstore.storage.sqlite.database_file import APPLICATION_ID, DatabaseFile
-from runstore.storage.sqlite.descriptors import Files, is_whole, keep_for_ever, new_descriptors
+from runstore.storage.sqlite.descriptors import (
+    Files,
+    is_log_removed,
+    is_whole,
+    keep_for_ever,
+    new_descriptors,
+)
 from runstore.storage.sqlite.disks import is_network_disk
 from runstore.storage.sqlite.forks import before_each_fork, entered, inside_the_engine
 from runstore.storage.sqlite.functions import add_functions, text_of
@@ -125,10 +131,11 @@ class _Connection(sqlite3.Connection):
     def close(
         self,
         is_whole: Callable[[Files], bool] = is_whole,
+        is_log_removed: Callable[[Files], bool] = is_log_removed,
         keep: Callable[[object], None] = keep_for_ever,
     ) -> None:
-        """Close the connection, unless that would write to and close files of the program."""
-        if is_whole(self.files):
+        """Close the connection, unless that would damage files of the program or a newer log."""
+        if is_whole(self.files) and not is_log_removed(self.files):
             super().close()
             # Others may reuse these numbers, and nothing is left to close.
             self.files, self._pid = (), None
@@ -569,20 +576,30 @@ class SQLiteDriver(DriverBase):
 
     def _check(self, files: Files) -> None:
         if not is_whole(files) or not (files or self.file.has_pin):
-            raise self._use_no_more()
+            raise self._closed_by_program()
         self.file.check()
+        if is_log_removed(files):
+            raise self._use_no_more(
+                f"Another program removed the log of {self.path}, as if no program used it.",
+                "Do not open files of a store in a program that uses it: closing one releases "
+                "its locks. To copy a store: runstore copy",
+            )
 
-    def _use_no_more(self) -> StoreError:
-        """Abandon a database whose descriptors the program closed; return the error to raise.
+    def _closed_by_program(self) -> StoreError:
+        return self._use_no_more(
+            f"This program has closed the open files of {self.path}.",
+            "Close only files that your program has opened.",
+        )
 
-        Their numbers may belong to other files now, and SQLite shares some descriptors among all
-        connections of this process.
+    def _use_no_more(self, what: str, hint: str) -> StoreError:
+        """Abandon a database whose descriptors or log are gone; return the error to raise.
+
+        The numbers of closed descriptors may belong to other files now, and SQLite shares some
+        descriptors, and the index of the log, among all connections of this process.
         """
         _severed.add(self.file.identity)
         self._severed = StoreUnavailableError(
-            f"This program has closed the open files of {self.path}.",
-            kept="Nothing was written to other files.",
-            hint="Close only files that your program has opened.",
+            what, kept="Nothing was written to other files.", hint=hint
         )
         return self._severed
 
@@ -737,7 +754,7 @@ class SQLiteDriver(DriverBase):
         with suppressed(OSError):  # removed just now, as the next statement will find
             self.file.remember()
         if self.file.identity in _severed:
-            raise self._use_no_more()
+            raise self._closed_by_program()
 
     def _configure(self, connection: _Connection, *, writable: bool) -> None:
         connection.execute("PRAGMA synchronous=FULL")
