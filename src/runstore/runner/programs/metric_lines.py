@@ -31,7 +31,9 @@ _FORMAT = re.compile(r"[^A-Za-z{}%]*[defgnEFG%]?")
 _SPACES = re.compile(r"\s+")
 _SPACES_OF_LINE = re.compile(rb"\s+")
 _GAP = ".{0,200}?"
-_DIGITS = r"[+-]?(?:\d[\d_COMMA]{0,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,5})?"
+_DIGITS = r"[+-]?(?:\d(?:[_COMMA]?\d){0,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,5})?"
+# A full stop behind a number such as `7.`, which has it already.
+_STOP = r"(?:(?<=\d\.)|\.)"
 _NO_NUMBER = r"[+-]?(?i:inf(?:inity)?|nan)"
 # Behind the last number of a match: it is a part of a longer one, such as 1,234.5 or 0x1f.
 _GOES_ON = re.compile(rb"\d|[.,]\d|(?<=0)(?<![\d.]0)[xX][\da-fA-F]")
@@ -165,9 +167,13 @@ class _Expressions:
 
     def __init__(self) -> None:
         self._fields = self._groups = 0
+        self._follows_digits = False
 
     def of(self, token: _Token) -> str:
         """Return the expression of a token; empty for a gap, which depends on its end."""
+        follows_digits, self._follows_digits = self._follows_digits, False
+        if token.kind is _Kind.TEXT and follows_digits and token.name.startswith("."):
+            return _STOP + re.escape(token.name[1:])
         if token.kind is _Kind.TEXT:
             return re.escape(token.name)
         if token.kind is _Kind.GAP:
@@ -176,6 +182,7 @@ class _Expressions:
         self._fields += 1
         digits = _DIGITS.replace("COMMA", "," if "," in token.form else "")
         sign = " ?%" if token.form.endswith("%") else ""
+        self._follows_digits = not sign
         return rf" ?(?=(?P<{name}>{digits}|{_NO_NUMBER}))(?P={name}){sign}"
 
     def once(self, expression: str) -> str:
