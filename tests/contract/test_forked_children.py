@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import threading
 from contextlib import closing
 
@@ -14,6 +15,7 @@ from runstore.inflight import take_in
 from runstore.inflight.deferred import Deferred
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.files.output import is_being_written
+from runstore.storage.sqlite.forks import LiveSet
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
 
@@ -199,3 +201,23 @@ def test_a_child_does_not_hold_the_output_of_its_parent(store):
             b"of the parent\n",
             b"of the child\n",
         ]
+
+
+def test_open_stores_are_listed_while_other_threads_open_more():
+    """At each fork, and at each opening, their connections are closed."""
+
+    class Opened:
+        pass
+
+    stores, opened = LiveSet(), [Opened() for _ in range(20_000)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread = threading.Thread(target=lambda: [stores.add(one) for one in opened])
+        thread.start()
+        while thread.is_alive():
+            list(stores)
+    finally:
+        sys.setswitchinterval(before)
+
+    assert len(list(stores)) == 20_000

@@ -11,14 +11,13 @@ import os
 import sys
 import time
 import warnings
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from runstore import background
 from runstore.errors import genuine
-from runstore.storage.sqlite import forks  # noqa: F401 - its hooks come first
+from runstore.storage.sqlite import forks  # its hooks come first
 
 # How long a fork waits for our threads; after that it continues, and Python may warn.
 _FORK_PATIENCE_S = 1.0
@@ -112,7 +111,7 @@ def stop_all(patience_s: float) -> None:
         one.stop(max(0.0, deadline - time.monotonic()))
 
 
-_tickers: weakref.WeakSet[Ticker] = weakref.WeakSet()
+_tickers: forks.LiveSet[Ticker] = forks.LiveSet()
 _paused: list[Ticker] = []
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from runstore.errors import RunstoreError, genuine, suppressed
 from runstore.storage.files.output import LETTERS, OutputFile
 from runstore.storage.files.spool import OUTPUT_SUFFIX, Spool, write_copy
 from runstore.storage.sqlite.descriptors import with_room
+from runstore.storage.sqlite.forks import LiveSet
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _RETRY_S = 1.0
 _LOOKS, _LOOK_EVERY_S = 5000, 0.001
 
 # Every keeper of this process.
-_keepers: weakref.WeakSet[OutputKeeper] = weakref.WeakSet()
+_keepers: LiveSet[OutputKeeper] = LiveSet()
 
 
 def new_output_path(place: Path, uid: str) -> Path:

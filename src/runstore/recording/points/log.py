@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time as clock
-import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count, islice
@@ -30,6 +29,7 @@ from runstore.storage.metrics.point_files import KeyOf, PointFile, next_room
 from runstore.storage.metrics.table import is_abandoned
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.disks import is_network_disk
+from runstore.storage.sqlite.forks import LiveSet
 from runstore.storage.sqlite.paths import is_missing
 from runstore.user_warnings import warn
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 OF_RUN = -1
 # Every log of this process: a forked child continues in separate files.
-_logs: weakref.WeakSet[PointLog] = weakref.WeakSet()
+_logs: LiveSet[PointLog] = LiveSet()
 _TEND_EVERY_S = 1.0
 # How long the end waits for the thread; work that both do takes effect only once.
 _THREAD_PATIENCE_S = 5.0

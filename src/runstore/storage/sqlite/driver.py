@@ -38,7 +38,12 @@ from runstore.storage.sqlite.descriptors import (
     new_descriptors,
 )
 from runstore.storage.sqlite.disks import is_network_disk
-from runstore.storage.sqlite.forks import before_each_fork, entered, inside_the_engine
+from runstore.storage.sqlite.forks import (
+    LiveSet,
+    before_each_fork,
+    entered,
+    inside_the_engine,
+)
 from runstore.storage.sqlite.functions import add_functions, text_of
 from runstore.storage.sqlite.paths import copy_rights, file_uri, sync_folder
 
@@ -320,7 +325,7 @@ class SQLiteDriver(DriverBase):
         self._readable: Readable | None = None
         self._network_disk: bool | None = None
         self._is_ours = False
-        self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
+        self._handles: LiveSet[_Handle] = LiveSet()
         self._severed: StoreError | None = None
         _drivers.add(self)
 
@@ -890,7 +895,7 @@ def values_up_to(connection: Any, limit_bytes: int) -> Iterator[None]:
 # Databases with connections, unless more are in use at once.
 _OPEN_AT_MOST = 16
 # Every driver of this process.
-_drivers: weakref.WeakSet[SQLiteDriver] = weakref.WeakSet()
+_drivers: LiveSet[SQLiteDriver] = LiveSet()
 
 
 def _close_before_fork() -> None:

@@ -14,11 +14,24 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # Long enough for a transaction; after a longer wait the fork proceeds, as it would without us.
 _LOOKS, _LOOK_EVERY_S = 5000, 0.001
+
+
+class LiveSet(weakref.WeakSet[T]):
+    """A weak set, such as of all open databases, to which other threads may add meanwhile."""
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            with suppress(RuntimeError):  # it was changed in the middle
+                return iter(list(super().__iter__()))
 
 
 class _Gate:
