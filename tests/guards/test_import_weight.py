@@ -383,6 +383,7 @@ def test_the_version_needs_no_command_line(option):
 RARE = {
     "dataclasses",
     "email",
+    "getpass",
     "hashlib",
     "importlib.metadata",
     "inspect",

@@ -1,5 +1,6 @@
-"""The machine and its Python: as the module `platform` has them, without loading that."""
+"""The machine, its user and its Python: as Python's modules have them, without loading these."""
 
+import getpass
 import platform
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 from commands import python
 from runstore.capture.machine.host import host_details
 from runstore.capture.machine.packages import python_values
+from runstore.capture.program.command import command_facts
 
 
 def test_the_platform_is_that_of_python():
@@ -36,6 +38,19 @@ def test_a_processor_with_a_name_of_its_own_belongs_to_the_platform(tmp_path, mo
     ours, theirs = printed.split()
     assert ours == theirs
     assert "Odd-R-_CPU-_3" in ours
+
+
+@pytest.mark.parametrize("name", ["LOGNAME", "USER", "LNAME", "USERNAME", None])
+def test_the_user_is_that_of_python(monkeypatch, name):
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(variable, "")
+    if name is not None:
+        monkeypatch.setenv(name, "ada")
+
+    user = command_facts().values["command.user"]
+
+    assert user == getpass.getuser()
+    assert (user == "ada") == (name is not None)
 
 
 def test_the_version_of_python_is_that_of_platform():

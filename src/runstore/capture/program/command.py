@@ -53,8 +53,6 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     Args:
         argv: The arguments (default: those of this process, starting with its interpreter).
     """
-    import getpass
-
     given = argument_texts(argv) if argv is not None else _own_arguments()
     values: dict[str, FactValue] = {}
     unknown: dict[str, str] = {}
@@ -68,10 +66,21 @@ def command_facts(argv: Sequence[str] | None = None) -> Facts:
     except genuine(OSError) as error:
         unknown["command.cwd"] = str(error.strerror)
     try:
-        values["command.user"] = getpass.getuser()
+        values["command.user"] = _user()
     except genuine(KeyError, OSError, ImportError):
         unknown["command.user"] = "the system has no name for this user"
     return Facts(values=values, unknown=unknown)
+
+
+def _user() -> str:
+    """Return `getpass.getuser()`, without the modules for terminals that come with it."""
+    found = filter(None, map(os.environ.get, ("LOGNAME", "USER", "LNAME", "USERNAME")))
+    name = next(found, None)
+    if name is None:
+        import pwd
+
+        name = pwd.getpwuid(os.getuid()).pw_name
+    return name
 
 
 def kept_arguments(given: Sequence[str]) -> tuple[tuple[str, ...], str]:
