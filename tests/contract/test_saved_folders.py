@@ -182,6 +182,19 @@ def test_the_store_is_no_part_of_a_folder_that_is_read(store, run, tmp_path):
         assert run.use(tmp_path, "after").digest == first.digest
 
 
+def test_files_of_a_store_in_use_are_neither_read_nor_saved(store, run, tmp_path):
+    database = store.path / "runstore.db"
+    if not database.exists():
+        pytest.skip("the store lies elsewhere")
+
+    with pytest.raises(InvalidValueError, match="a file of a store in use"):
+        run.use(database)
+    with pytest.raises(InvalidValueError, match="a file of a store in use"):
+        run.save("copy.db", database)
+    with pytest.warns(StoreWarning, match=r"'runstore.db' \(a file of a store in use\)"):
+        run.use(store.path)
+
+
 def test_looking_whether_data_changed_says_nothing(store, folder, recwarn):
     (folder / "odd").symlink_to("gone")
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Container
 from pathlib import Path
+from typing import Any
 
 from runstore.errors import genuine
+from runstore.storage.sqlite.driver import files_in_use
 
 _SHOWN = 10
 _KINDS = {
@@ -50,7 +53,7 @@ def files_in(folder: Path, *, follows: bool = False, without: Path | None = None
     """
     found = FolderFiles()
     root = os.path.realpath(folder)
-    seen = {root}
+    seen, in_use = {root}, files_in_use()
 
     def failed(error: OSError) -> None:
         name = os.path.relpath(error.filename or folder, folder)
@@ -67,7 +70,7 @@ def files_in(folder: Path, *, follows: bool = False, without: Path | None = None
                 found.left_out.append((_inner(path, folder), why))
         folders[:] = entered
         for path in (Path(place, name) for name in sorted(names)):
-            why = _no_file(path, None if follows else root)
+            why = _no_file(path, None if follows else root, in_use)
             if why is None:
                 found.files.append((_inner(path, folder), path))
             else:
@@ -94,17 +97,19 @@ def _no_folder(path: Path, seen: set[str], *, follows: bool, without: Path | Non
     return None
 
 
-def _no_file(path: Path, root: str | None) -> str | None:
+def _no_file(path: Path, root: str | None, in_use: Container[Any]) -> str | None:
     """Return the reason why a path is not a readable file; None if it is."""
     try:
         link = str(path.readlink()) if path.is_symlink() else None
-        mode = os.stat(path).st_mode  # noqa: PTH116 - pathlib raises other errors at loops
+        about = os.stat(path)  # noqa: PTH116 - pathlib raises other errors at loops
     except genuine(OSError):
         return "a broken link"
     if link is not None and root is not None and not _is_inside(os.path.realpath(path), root):
         return f"a link out of the folder, to {link!r}"
-    if not stat.S_ISREG(mode):
-        return _KINDS.get(stat.S_IFMT(mode), "not a file")
+    if not stat.S_ISREG(about.st_mode):
+        return _KINDS.get(stat.S_IFMT(about.st_mode), "not a file")
+    if (about.st_dev, about.st_ino) in in_use:
+        return "a file of a store in use"
     return None if os.access(path, os.R_OK) else "not readable for you"
 
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from runstore.errors import InvalidValueError, NotFoundError, genuine
 from runstore.model.display.formatting import cropped
 from runstore.storage.sqlite.descriptors import with_room
+from runstore.storage.sqlite.driver import files_in_use
 
 _SHOWN = 200  # characters of a path
 
@@ -27,7 +28,8 @@ def checked_source(path: Path, *, is_input: bool = False) -> Path:
     kept = "The input was not recorded." if is_input else "Nothing was saved."
     try:
         about = path.stat()
-        if stat.S_ISREG(about.st_mode):
+        is_in_use = (about.st_dev, about.st_ino) in files_in_use()
+        if stat.S_ISREG(about.st_mode) and not is_in_use:
             with_room(lambda: path.open("rb").close())
     except genuine(OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -36,6 +38,12 @@ def checked_source(path: Path, *, is_input: bool = False) -> Path:
             kept=kept,
             hint="" if is_input else "To save the text itself, use save(name, text.encode()).",
         ) from error
+    if is_in_use:
+        raise InvalidValueError(
+            f"{_shown(path)} is a file of a store in use.",
+            kept=kept,
+            hint="To copy a store: runstore copy",
+        )
     if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
         raise InvalidValueError(f"{_shown(path)} is neither a file nor a folder.", kept=kept)
     return path

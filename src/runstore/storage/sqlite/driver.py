@@ -539,6 +539,11 @@ class SQLiteDriver(DriverBase):
         """Whether there is a connection."""
         return len(self._handles) > 0
 
+    def held(self) -> set[tuple[int, int]]:
+        """Return device and inode of the files that its connections hold."""
+        raws = [getattr(handle, "raw", None) for handle in self._handles]  # None: being opened
+        return {identity for raw in raws if raw is not None for _, identity, _ in raw.files}
+
     def close_for_now(self) -> None:
         """Close each connection, such as before a fork; they reopen on use."""
         with suppress(sqlite3.Error):
@@ -896,6 +901,16 @@ def values_up_to(connection: Any, limit_bytes: int) -> Iterator[None]:
 _OPEN_AT_MOST = 16
 # Every driver of this process.
 _drivers: LiveSet[SQLiteDriver] = LiveSet()
+
+
+def files_in_use() -> set[tuple[int, int] | None]:
+    """Return device and inode of the files of all open databases, and perhaps None.
+
+    To close a descriptor of one, even once it was only read, releases the locks of this process.
+    """
+    opened = [one for one in _drivers if one.is_open]
+    held = {identity for one in opened for identity in one.held()}
+    return held.union(one.file.identity for one in opened)
 
 
 def _close_before_fork() -> None:
