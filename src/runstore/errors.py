@@ -92,6 +92,11 @@ def is_of_signal(error: BaseException) -> bool:
     return False
 
 
+def is_interruption(error: BaseException) -> bool:
+    """Check whether an exception came from outside: of Ctrl-C, or of a signal handler."""
+    return not isinstance(error, (Exception, GeneratorExit)) or is_of_signal(error)
+
+
 def _arguments(frame: FrameType) -> Iterator[object]:
     """Return the positional arguments of a call."""
     code, values = frame.f_code, frame.f_locals

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import inspect
 import os
 import random
 import signal
@@ -219,6 +220,10 @@ LIMITED = {
     "find": lambda run, _: list(run.store.find("tags.a = 'b'")),
     # SQLite calls functions of ours, and hides what is raised there.
     "match": lambda run, _: list(run.store.find("experiment ~ '^lim' and tags.a is missing")),
+    # These read from one snapshot.
+    "params": lambda run, _: list(run.store.find("params.lr < 1")),
+    "table": lambda run, _: run.store.points(run, "before"),
+    "outline": lambda run, _: run.store.points(run, "before", limit=4),
     "text": lambda run, _: run.log_text("said", "hello"),
     "open": lambda run, _: Store.open(run.store.path).close(),
 }
@@ -236,8 +241,8 @@ class Moments:
 
     def __call__(self, frame, event, _argument):
         code = frame.f_code
-        # Not as a generator goes on: Python 3.10 would leave out its `finally`.
-        begins = event == "call" and frame.f_lineno == code.co_firstlineno
+        # Not as a generator goes on or is closed: Python 3.10 would leave out its `finally`.
+        begins = event == "call" and not code.co_flags & inspect.CO_GENERATOR
         if (begins or event == "c_return") and code.co_filename.startswith(PACKAGE):
             self.count += 1
             if self.count > self.at and not _is_final(frame):
@@ -266,7 +271,8 @@ def _is_final(frame):
 @pytest.mark.parametrize("call", LIMITED)
 def test_a_time_limit_is_not_taken_for_a_failure_of_the_disk(store, call, is_full_campaign):
     """`TimeoutError` is an `OSError`, and reaches the program whenever it comes."""
-    run = store.start("limited", capture=False)
+    run = store.start("limited", params={"lr": 0.1}, capture=False)
+    run.log(before=1.0)
     LIMITED[call](run, 0)  # which loads what it needs
     count = Moments(sys.maxsize).within(lambda: LIMITED[call](run, 1))
     before = signal.signal(signal.SIGALRM, _raise_timeout)
@@ -282,6 +288,27 @@ def test_a_time_limit_is_not_taken_for_a_failure_of_the_disk(store, call, is_ful
     assert unseen == []
     LIMITED[call](run, 1_000_000)
     end_unfinished(store)
+
+
+@pytest.mark.folder_only
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_search_that_is_interrupted_leaves_no_snapshot_behind(store, is_full_campaign):
+    """All later searches of the thread would find the runs of that moment only."""
+    count = Moments(sys.maxsize).within(lambda: list(store.find("params.n > 0")))
+    before = signal.signal(signal.SIGALRM, _raise_timeout)
+    missed, kept, other = [], [], Store.open(store.path)
+    try:
+        for at in range(0, count, 1 if is_full_campaign else max(1, count // 100)):
+            try:
+                Moments(at).within(lambda: list(store.find("params.n > 0")))
+            except TimeoutError as error:
+                kept.append(error)  # as notebooks do
+            other.start("later", params={"n": at}, capture=False).finish()
+            missed += [at] if len(store.find(f"params.n = {at}")) != 1 else []
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        other.close()
+    assert missed == []
 
 
 def _raise_timeout(*_):

@@ -8,7 +8,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstore.errors import ConflictError, StoreCorruptError, StoreUnavailableError, UsageError
+from runstore.errors import (
+    ConflictError,
+    StoreCorruptError,
+    StoreUnavailableError,
+    UsageError,
+    genuine,
+)
 from runstore.exports.columns import METRICS, POINT, rows_of, run_columns, schema_of
 from runstore.exports.files import written_aside
 from runstore.exports.parts import DatasetPart, Manifest, parts_of
@@ -100,7 +106,7 @@ def export_dataset(
                     incomplete.append(part)
             tell(len(outdated), len(outdated))
             removed = manifest.close(parts, incomplete)
-    except OSError as error:
+    except genuine(OSError) as error:
         raise StoreUnavailableError(
             f"The dataset cannot be written to {folder}: {error.strerror or error}.",
             kept="The store is unchanged, and so are the files of the dataset not yet written.",

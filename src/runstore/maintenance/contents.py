@@ -13,6 +13,7 @@ from runstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreUnavailableError,
+    genuine,
 )
 from runstore.storage.backend import Backend
 
@@ -121,7 +122,7 @@ class ContentsCopier:
             except StoreError:
                 self._add(-counted.size_bytes)
                 raise
-            except OSError as error:
+            except genuine(OSError) as error:
                 raise StoreUnavailableError(
                     f"A file of {size:,} bytes could not be copied to {self._target.place}:"
                     f" {error.strerror or error}.",

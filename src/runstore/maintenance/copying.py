@@ -17,6 +17,7 @@ from runstore.errors import (
     StoreError,
     StoreUnavailableError,
     UsageError,
+    genuine,
 )
 from runstore.location import make_own_folder, server_at
 from runstore.storage.backend import RUNS, STORE_JSON, Backend
@@ -73,7 +74,7 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
         sync_folder(target.parent)
     except StoreError:
         raise
-    except OSError as error:
+    except genuine(OSError) as error:
         raise StoreUnavailableError(
             f"The store could not be copied to {target}: {error.strerror or error}.",
             kept="The store is unchanged; the incomplete copy was removed.",
@@ -201,7 +202,7 @@ def _filled(descriptor: int) -> Iterator[tuple[int, int]]:
     while end < size:
         try:
             begin = os.lseek(descriptor, end, os.SEEK_DATA)
-        except OSError as error:
+        except genuine(OSError) as error:
             if error.errno != errno.ENXIO:  # the file system does not know
                 yield end, size
             return

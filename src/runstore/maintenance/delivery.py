@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from runstore.capture.machine.process import is_gone
-from runstore.errors import RunstoreError, ServerUnreachableError, StoreLockedError
+from runstore.errors import RunstoreError, ServerUnreachableError, StoreLockedError, genuine
 from runstore.maintenance.transfer import take_in_all, transfer
 from runstore.model.facts import ProcessIdentity
 from runstore.model.results.transfers import Progress, Transfer
@@ -162,7 +162,7 @@ class DeliveryLater(NamedTuple):
             result = self.work()
         except (StoreLockedError, ServerUnreachableError):
             return  # another program delivers them, or a later one
-        except (RunstoreError, OSError) as error:
+        except genuine(RunstoreError, OSError) as error:
             warn_in_background(
                 f"Runs that wait on this machine could not be delivered: {error} They are kept in"
                 f" {self.folder}; try again with: runstore push"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.errors import NotFoundError, StoreCorruptError, StoreUnavailableError
+from runstore.errors import NotFoundError, StoreCorruptError, StoreUnavailableError, genuine
 from runstore.inflight.deferred import is_over
 from runstore.location import server_of
 from runstore.maintenance.gc import gone_folders, gone_in_flight
@@ -210,7 +210,7 @@ def _contents(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
             raise
         except (FileNotFoundError, NotFoundError):
             missing.append(told)
-        except (OSError, StoreCorruptError):
+        except genuine(OSError, StoreCorruptError):
             changed.append(told)
     mend = _MEND if backend.server is None else _MEND_ELSEWHERE
     if missing:
@@ -337,7 +337,7 @@ def _finding(kind: str, what: str, names: Iterable[str], hint: str = "") -> Find
 def _size(objects: Objects, path: Path) -> int:
     try:
         return objects.stored_size(path)
-    except OSError:
+    except genuine(OSError):
         return 0
 
 
@@ -346,12 +346,12 @@ def _files_of(objects: Objects) -> list[Path]:
         return list(objects.files())
     except StoreUnavailableError:
         raise
-    except OSError:  # a link, or not a folder, which another finding reports
+    except genuine(OSError):  # a link, or not a folder, which another finding reports
         return []
 
 
 def _names_in(folder: Path) -> list[str]:
     try:
         return names_in(folder)
-    except OSError:  # a link, or not a folder, which another finding reports
+    except genuine(OSError):  # a link, or not a folder, which another finding reports
         return []

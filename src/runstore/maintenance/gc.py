@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from runstore.errors import StoreError, StoreReadOnlyError
+from runstore.errors import StoreError, StoreReadOnlyError, genuine
 from runstore.inflight import take_in
 from runstore.maintenance.usage import (
     amount_in,
@@ -137,7 +137,7 @@ class _Sweep:
             yield
         except FileNotFoundError:
             pass  # another process removed it
-        except OSError as error:
+        except genuine(OSError) as error:
             if isinstance(error, StoreError):
                 raise
             self._left[str(path)] = error.strerror or str(error)
@@ -268,7 +268,7 @@ def _uids(expired: Iterable[Expired]) -> set[str]:
 def _is_old(path: Path) -> bool:
     try:
         return time.time() - path.lstat().st_mtime > DAY_S
-    except OSError:
+    except genuine(OSError):
         return False
 
 

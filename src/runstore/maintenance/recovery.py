@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
 from runstore.config import author_named
+from runstore.errors import suppressed
 from runstore.inflight import take_in
 from runstore.inflight.deferred import is_over
 from runstore.model.reference import local_timestamp
@@ -59,7 +59,7 @@ def files_of_other_urls(backend: Backend) -> dict[Path, list[Path]]:
 
 def _files_for(backend: Backend, place: Path) -> Iterator[Path]:
     names: Sequence[str] = ()
-    with suppress(OSError):  # a link, or not a folder
+    with suppressed(OSError):  # a link, or not a folder
         names = names_in(place)
     for path in (place / name for name in names):
         run = backend.database.run_by_uid(uid_of(path)) if is_uid(uid_of(path)) else None
@@ -73,7 +73,7 @@ def adopt(backend: Backend) -> None:
     while is_more:  # a run may have ended by what was imported
         is_more = False
         for path in chain.from_iterable(files_of_other_urls(backend).values()):
-            with suppress(OSError):  # another program imported it, or it is on another disk
+            with suppressed(OSError):  # another program imported it, or it is on another disk
                 path.rename(backend.spool.in_first_place(lambda place: place) / path.name)
                 is_more = True
         if is_more:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from runstore.errors import StoreUnavailableError
+from runstore.errors import StoreUnavailableError, genuine
 from runstore.maintenance.copying import copy_tree
 from runstore.maintenance.usage import amount_in, folders_named
 from runstore.model.reference import folder_name
@@ -41,7 +41,7 @@ def copy_run_folder(source: Backend, target: Backend, uid: str) -> Amount:
         copied = runs / folder_name(names[0])
         (aside / found[0].name).rename(copied)
         sync_folder(runs)
-    except OSError as error:
+    except genuine(OSError) as error:
         why = error.strerror or error
         raise StoreUnavailableError(
             f"The folder {found[0].name} could not be copied to {runs}: {why}.",

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from runstore.artifacts import previews
-from runstore.errors import RunstoreError, StoreReadOnlyError, UsageError
+from runstore.errors import RunstoreError, StoreReadOnlyError, UsageError, genuine, suppressed
 from runstore.inflight import take_in
 from runstore.model.scrubbing import (
     SHORTEST,
@@ -189,7 +188,7 @@ class _Scrubber:
             digest = self._objects.digest_at(path)
             if digest is None:
                 continue
-            with suppress(OSError):
+            with suppressed(OSError):
                 with self._opened(path, digest) as file:
                     has_some, is_text = self._look_in(file)
                 if has_some:
@@ -279,7 +278,7 @@ class _Scrubber:
     def _has_some(self, path: Path) -> tuple[bool, bool]:
         try:
             return self._look(path)
-        except OSError as error:
+        except genuine(OSError) as error:
             if not isinstance(error, FileNotFoundError):
                 self._found.add(self._name(path), "left", note=error.strerror or str(error))
             return False, False
@@ -352,7 +351,7 @@ class _Scrubber:
 
     def wipe(self) -> None:
         """Rewrite the database without its free pages, and empty its log."""
-        with suppress(OSError):
+        with suppressed(OSError):
             SearchFile(self._backend.path / _LOGS[0]).remove()
         for table in self._backend.database.driver.wipe():
             note = "old rows; let the owner of the table run: VACUUM (FULL)"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from runstore.errors import suppressed
 from runstore.model.reference import folder_name
 from runstore.model.results.deletion import Amount, Freed
 from runstore.storage.backend import RUNS, Backend
@@ -48,9 +48,9 @@ def digests_in_flight(backend: Backend) -> set[str]:
 def folders_named(backend: Backend, references: Iterable[str]) -> list[Path]:
     """Return the existing folders of plain files for references."""
     runs, there = backend.home / RUNS, []
-    with suppress(OSError), folder_at(runs, levels=1) as found:
+    with suppressed(OSError), folder_at(runs, levels=1) as found:
         for name in map(folder_name, references):
-            with suppress(OSError):
+            with suppressed(OSError):
                 if stat.S_ISDIR(found.entry(name).st_mode):
                     there.append(runs / name)
     return there
@@ -62,7 +62,7 @@ def amount_in(folder: Path) -> Amount:
     Unreadable entries are omitted.
     """
     total = Amount()
-    with suppress(OSError), folder_at(folder, levels=2) as found:
+    with suppressed(OSError), folder_at(folder, levels=2) as found:
         for one in files_below(found):
             total += Amount(1, one.st_size)
     return total

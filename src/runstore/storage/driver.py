@@ -56,6 +56,10 @@ class Rows(Protocol):
 class Connection(Protocol):
     """Runs statements with `:name` parameters, or positional `?` parameters."""
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+
     def execute(self, sql: str, parameters: Parameters = ..., /) -> Rows:
         """Run one statement."""
 
@@ -86,11 +90,23 @@ class Connection(Protocol):
 @contextmanager
 def one_moment(connection: Connection) -> Iterator[None]:
     """Run several statements on one snapshot of the database."""
-    connection.execute("BEGIN")
     try:
+        connection.execute("BEGIN")
         yield
     finally:
-        connection.execute("COMMIT")
+        # If a signal handler interrupts this, the next use of the connection ends the snapshot.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+class Moment:
+    """A snapshot that several uses of a connection share.
+
+    Attributes:
+        is_over: Whether the next use of the connection ends it.
+    """
+
+    is_over = False
 
 
 class Driver(Protocol):

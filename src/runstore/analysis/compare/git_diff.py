@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from runstore.analysis.compare.file_versions import Version
 from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError, run_git
+from runstore.errors import genuine
 from runstore.model.code.patches import parse_patch
 from runstore.named_tuples import NamedTuple
 
@@ -56,7 +57,7 @@ def compared(old: Version, new: Version) -> dict[Pair, Lines]:
         try:
             with TemporaryDirectory(prefix="runstore-") as folder:
                 found.update(_of_kind(kind, old, new, Path(folder)))
-        except OSError as error:
+        except genuine(OSError) as error:
             raise GitError(f"no space for the compared files: {error}") from error
     return found
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents
 from runstore.artifacts.inputs import Lineage
 from runstore.capture.git.state import is_tracked
-from runstore.errors import RunstoreError
+from runstore.errors import RunstoreError, genuine
 from runstore.model.display.formatting import local_time, size_text
 from runstore.storage.prior_runs import EarlierRuns
 from runstore.storage.rows import from_micros
@@ -123,7 +123,7 @@ class _InputCheck:
                 self._differs(one, size_text(size))
                 return
             digest = self._files.digest(place) if one.digest else None
-        except (OSError, ValueError, RunstoreError):
+        except genuine(OSError, ValueError, RunstoreError):
             self._differs(one, None)
             return
         if digest is not None:
@@ -175,5 +175,5 @@ def _written_at(folder: Path, word: str) -> int | None:
         return None
     try:
         return (folder / word).stat().st_mtime_ns // 1000
-    except (OSError, ValueError):
+    except genuine(OSError, ValueError):
         return None

@@ -181,8 +181,8 @@ class SearchIndex:
             self._transaction(partial(self._take_missing, *row))
 
     def _transaction(self, work: Callable[[], None]) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             work()
             self._connection.execute("COMMIT")
         except BaseException:  # even of a signal handler: no transaction may stay open

@@ -18,7 +18,7 @@ from runstore.model.params.decode import is_tree
 from runstore.model.params.flatten import FlatValue, flatten, is_plain
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.storage import statements as sql
-from runstore.storage.driver import Connection, Driver
+from runstore.storage.driver import Connection, Driver, Moment
 
 # Longer sets, in characters, get their rows at once.
 WAITING_AT_MOST = 2_000
@@ -117,39 +117,30 @@ def indexed_params(driver: Driver) -> Iterator[None]:
         is_any = connection.execute(IS_ANY_WAITING).fetchone() is not None
     if is_any:
         _is_indexed_now(driver)
-    with driver.read() as connection:
-        began = _began_a_moment(connection)
+    moment = Moment()
     try:
+        with driver.read() as connection:
+            _begin(connection, moment)
         yield  # uses the same connection, which is free again
     finally:
-        if began:
-            with driver.read() as connection:
-                _end_the_moment(connection)
+        moment.is_over = True  # before any call, within which a signal handler may raise
+        with driver.read():
+            pass  # ends it
 
 
-def _began_a_moment(connection: Any) -> bool:
-    """Begin a snapshot for this check and the search; return False if there is one already.
+def _begin(connection: Any, moment: Moment) -> None:
+    """Begin a snapshot for this check and the search, unless a search was interrupted.
 
     A run that starts in between would be found without its parameters.
     """
-    if connection.in_transaction:  # a search was interrupted
-        return False
-    connection.execute("BEGIN")
-    try:
-        if connection.execute(IS_ANY_WAITING).fetchone() is not None:
-            rows = _waiting_rows(connection)
-            for statement in _SHADOW:
-                connection.execute(statement)
-            connection.executemany(_INSERT_SHADOW, rows)
-    except BaseException:  # even of a signal handler: no transaction may stay open
-        _end_the_moment(connection)
-        raise
-    return True
-
-
-def _end_the_moment(connection: Any) -> None:
-    if connection.in_transaction:  # a fork may have closed the connection
-        connection.execute("ROLLBACK")
+    if connection.in_transaction:
+        return
+    connection.begin(moment)
+    if connection.execute(IS_ANY_WAITING).fetchone() is not None:
+        rows = _waiting_rows(connection)
+        for statement in _SHADOW:
+            connection.execute(statement)
+        connection.executemany(_INSERT_SHADOW, rows)
 
 
 def _is_indexed_now(driver: Driver) -> bool:

@@ -143,6 +143,7 @@ def is_log_removed(
     readlink: Callable[[str], str] = os.readlink,
     fstat: Callable[[int], os.stat_result] = os.fstat,
     gone: type[OSError] = OSError,
+    is_of_signal: Callable[[BaseException], bool] = is_of_signal,
 ) -> bool:
     """Check whether a database's log was removed while the database stays; Linux only.
 
@@ -152,8 +153,9 @@ def is_log_removed(
         for log, _, mark in files:
             if mark and readlink(f"/proc/self/fd/{log}").endswith(" (deleted)"):
                 return any(fstat(one).st_nlink for one, *_ in files if one != log)
-    except gone:
-        pass
+    except gone as error:
+        if is_of_signal(error):
+            raise
     return False
 
 

@@ -18,11 +18,13 @@ from runstore.errors import (
     StoreLockedError,
     StoreReadOnlyError,
     StoreUnavailableError,
+    is_interruption,
     suppressed,
 )
 from runstore.storage.driver import (
     Connection,
     DriverBase,
+    Moment,
     Parameters,
     StoredTable,
     T,
@@ -87,6 +89,7 @@ class _Connection(sqlite3.Connection):
     longest = _LONGEST
     # How long its statements wait for other writers, in seconds.
     waits_s = _ENGINE_WAITS_S
+    _moment: Moment | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -105,6 +108,17 @@ class _Connection(sqlite3.Connection):
 
     def lock_facts(self, added: Collection[int], removed: Collection[int]) -> None:
         """Do nothing: there is one writer at a time."""
+
+    def begin(self, moment: Moment) -> None:
+        """Begin a snapshot for several uses."""
+        self._moment = moment
+        self.execute("BEGIN")
+
+    def end_what_is_left(self) -> None:
+        """End a snapshot that is over, or a transaction whose end was interrupted."""
+        if self.in_transaction and (self._moment is None or self._moment.is_over):
+            self._moment = None
+            self.rollback()
 
     def wait_for_others(self, patience_s: float) -> None:
         """Set how long statements wait for other writers."""
@@ -273,9 +287,12 @@ class _InHand:
             raise
         return self._handle.raw
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         try:
-            self._driver.give_back(self._handle)
+            if error is None or not is_interruption(error):
+                self._driver.give_back(self._handle)
+            else:
+                self._driver.drop(self._handle)
         finally:
             self._leave()
 
@@ -638,6 +655,7 @@ class SQLiteDriver(DriverBase):
             if handle.pid != os.getpid():
                 _Connection.left_by_fork.append(handle.raw)
             elif handle.is_taken():
+                handle.raw.end_what_is_left()
                 return handle
         raise StoreUnavailableError(f"The store {self.path} was closed.")
 
@@ -653,6 +671,18 @@ class SQLiteDriver(DriverBase):
             raise
         _close_others(self)
         return handle
+
+    def drop(self, handle: _Handle) -> None:
+        """Close a connection whose use a signal handler interrupted.
+
+        A statement that is not finished keeps its snapshot, and lives as long as the exception,
+        which notebooks keep.
+        """
+        self._handles.discard(handle)
+        if handle.pid == os.getpid():
+            handle.raw.close()
+        else:
+            _Connection.left_by_fork.append(handle.raw)
 
     def give_back(self, handle: _Handle) -> None:
         """Return a taken connection, so that it can be used or closed."""

@@ -143,5 +143,9 @@ class Heard(Uninterrupted):
     def __exit__(self, *error: object) -> None:
         """Restore the handlers, and raise what one of them raised."""
         super().__exit__()
-        if self._raised is not None and self._raised is not error[1]:
-            raise self._raised
+        raised, self._raised = self._raised, None
+        try:
+            if raised is not None and raised is not error[1]:
+                raise raised
+        finally:
+            del raised  # or it and this frame would refer to each other
