@@ -89,14 +89,22 @@ class Connection(Protocol):
 
 @contextmanager
 def one_moment(connection: Connection) -> Iterator[None]:
-    """Run several statements on one snapshot of the database."""
+    """Run several statements on one snapshot of the database.
+
+    After an interruption, such as that of Ctrl-C, the connection is closed, and the snapshot ends.
+    """
     try:
         connection.execute("BEGIN")
         yield
-    finally:
-        # If a signal handler interrupts this, the next use of the connection ends the snapshot.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+    except Exception:  # whatever a statement or the block raises
+        _end_moment(connection)
+        raise
+    _end_moment(connection)
+
+
+def _end_moment(connection: Connection) -> None:
+    if connection.in_transaction:  # not after an error that ended it
+        connection.execute("ROLLBACK")
 
 
 class Moment:
