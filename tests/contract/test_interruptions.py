@@ -229,6 +229,10 @@ LIMITED = {
 }
 
 
+# Files in which signals are awaited; the second ends blocks of ours.
+WITH_BLOCKS = (PACKAGE, contextlib.__file__)
+
+
 class Moments:
     """Sends a signal when Python calls handlers: as a function begins, or one in C has returned.
 
@@ -243,7 +247,7 @@ class Moments:
         code = frame.f_code
         # Not as a generator goes on or is closed: Python 3.10 would leave out its `finally`.
         begins = event == "call" and not code.co_flags & inspect.CO_GENERATOR
-        if (begins or event == "c_return") and code.co_filename.startswith(PACKAGE):
+        if (begins or event == "c_return") and code.co_filename.startswith(WITH_BLOCKS):
             self.count += 1
             if self.count > self.at and not _is_final(frame):
                 self.at, self.is_over = sys.maxsize, True
@@ -309,6 +313,32 @@ def test_a_search_that_is_interrupted_leaves_no_snapshot_behind(store, is_full_c
         signal.signal(signal.SIGALRM, before)
         other.close()
     assert missed == []
+
+
+@pytest.mark.folder_only
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("call", ["start", "tag"])
+def test_an_interrupted_change_keeps_no_lock(store, call, is_full_campaign):
+    """Neither from this thread nor from others, even if the exception is kept."""
+    run = store.start("limited", capture=False)
+    count = Moments(sys.maxsize).within(lambda: LIMITED[call](run, 1))
+    before = signal.signal(signal.SIGALRM, _raise_timeout)
+    kept, other = [], Store.open(store.path)
+    try:
+        for at in range(0, count, 1 if is_full_campaign else max(1, count // 50)):
+            try:
+                Moments(at).within(lambda n=at: LIMITED[call](run, 2 + n))
+            except TimeoutError as error:
+                kept.append(error)
+            for one in (store, other):
+                driver = one.backend.database.driver
+                with driver.hurried(0.1):
+                    driver.transact(lambda _: None)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        other.close()
+    assert kept
+    end_unfinished(store)
 
 
 def _raise_timeout(*_):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, Union
@@ -13,6 +13,7 @@ from runstore.named_tuples import NamedTuple
 
 Parameters = Union[Mapping[str, Any], Sequence[Any]]
 T = TypeVar("T")
+C = TypeVar("C")
 NOT_WRITTEN = "Runs recorded before are safe; this change was not written."
 
 
@@ -105,6 +106,24 @@ def one_moment(connection: Connection) -> Iterator[None]:
 def _end_moment(connection: Connection) -> None:
     if connection.in_transaction:  # not after an error that ended it
         connection.execute("ROLLBACK")
+
+
+def within(turn: Generator[C, None, None], work: Callable[[C], T]) -> T:
+    """Call a function with what a generator yields, and end the generator.
+
+    A signal handler that raises as a `with` block ends keeps `contextmanager` from ending its
+    generator, until the exception is deleted; notebooks keep it. Here it has no chance to.
+    """
+    try:
+        result = work(next(turn))
+    except BaseException as error:  # the generator decides what is raised
+        turn.throw(error)
+        raise
+    else:
+        next(turn, None)
+        return result
+    finally:
+        turn.close()
 
 
 class Moment:

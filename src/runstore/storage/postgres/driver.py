@@ -8,13 +8,13 @@ transaction, except for one that poolers keep.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from runstore.errors import StoreError, StoreUnavailableError
-from runstore.storage.driver import DriverBase, Parameters, StoredTable, T
+from runstore.storage.driver import DriverBase, Parameters, StoredTable, T, within
 from runstore.storage.files.locks import pause
 from runstore.storage.postgres.connections.connection import PostgresConnection
 from runstore.storage.postgres.connections.meanings import (
@@ -129,8 +129,7 @@ class PostgresDriver(DriverBase):
                 transaction.commit()
             return result
 
-        with self._writing():
-            return self._repeated(attempt, self.patience_s)
+        return within(self._turn(), lambda _: self._repeated(attempt, self.patience_s))
 
     def call(
         self, statement: str, parameters: Sequence[Any], patience_s: float | None = None
@@ -151,10 +150,8 @@ class PostgresDriver(DriverBase):
             self._pool.watch(raw, doing, self._pool.answers_within_s + _GRACE_S)
             return self._answer_to(raw, statement, parameters)
 
-        with self._writing():
-            return self._repeated(
-                attempt, self._pool.returns_within_s if patience_s is None else patience_s
-            )
+        until_s = self._pool.returns_within_s if patience_s is None else patience_s
+        return within(self._turn(), lambda _: self._repeated(attempt, until_s))
 
     def _answer_to(self, raw: Raw[Any], statement: str, parameters: Sequence[Any]) -> Any:
         try:
@@ -191,6 +188,9 @@ class PostgresDriver(DriverBase):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        yield from self._turn()
+
+    def _turn(self) -> Generator[None, None, None]:
         """Guard a transaction of this thread, and call `after_commit` at its end."""
         own = self._own
         if own.is_writing:

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -29,6 +29,7 @@ from runstore.storage.driver import (
     StoredTable,
     T,
     ThreadState,
+    within,
 )
 from runstore.storage.files.locks import pause
 from runstore.storage.sqlite.database_file import APPLICATION_ID, DatabaseFile
@@ -380,6 +381,9 @@ class SQLiteDriver(DriverBase):
             StoreLockedError: Another writer kept the database locked, or this thread was
                 interrupted while writing, by a signal handler or a finalizer.
         """
+        yield from self._turn()
+
+    def _turn(self) -> Generator[_Connection, None, None]:
         own = self._own
         if own.is_writing:
             raise self._interrupted()
@@ -414,12 +418,11 @@ class SQLiteDriver(DriverBase):
         self,
         work: Callable[[Connection], T],
         *,
-        of: Collection[str] | None = None,
+        of: Collection[str] | None = None,  # noqa: ARG002 - one writer at a time
         is_once: bool = False,  # noqa: ARG002 - an answer is never lost
     ) -> T:
         """Call a function in a transaction that is on disk on return, and return its result."""
-        with self.write(of) as connection:
-            return work(connection)
+        return within(self._turn(), work)
 
     @property
     def is_in_place(self) -> bool:
