@@ -35,8 +35,11 @@ def sparkline(values: Iterable[float], width: int = 20) -> str:
 
 def _mean(stretch: list[float]) -> float:
     known = [value for value in stretch if not math.isnan(value)]
-    # Halves first: the sum of the largest floats would be infinite.
-    return sum(value / len(known) for value in known) if known else math.nan
+    if not known:
+        return math.nan
+    # Divided first: the sum of the largest floats would be infinite.
+    mean = sum(value / len(known) for value in known)
+    return min(max(mean, min(known)), max(known))  # a constant series stays one when rounded
 
 
 def _level(mean: float, low: float, high: float) -> int:
