@@ -61,6 +61,17 @@ def test_databases_of_other_stores_are_not_read(repository):
     assert not facts.values["git.has_untracked"]
 
 
+def test_compiled_code_is_no_new_file(repository):
+    compiled = repository / "lib" / "__pycache__" / "model.cpython-311.pyc"
+    compiled.parent.mkdir(parents=True)
+    compiled.write_bytes(b"\0\1\2")
+
+    facts = snapshot(repository, run_git)
+
+    assert not facts.values["git.has_untracked"]
+    assert "untracked.rest" not in facts.unknown
+
+
 def test_what_is_no_short_text_is_named_and_left_out(repository):
     (repository / "weights.bin").write_bytes(b"\0\1\2")
     (repository / "latin.txt").write_bytes(b"caf\xe9")

@@ -35,6 +35,8 @@ _OF_A_STORE = (
     "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs",
     "cache",
 )  # fmt: skip
+# Made from the code, and never read without it.
+_COMPILED = ":(exclude,glob)**/__pycache__/**"
 
 # Masked texts of the previous run, None if nothing was masked, by the digest of name and text:
 # programs start many runs with the same files.
@@ -82,7 +84,8 @@ def snapshot(
     # Nor are databases of other stores read: this process may have locks on them, which end when
     # a file is closed.
     databases = [f":(exclude,glob)**/runstore.db{end}" for end in ("", "-wal", "-shm")]
-    new = _untracked(Asker(root, run_git), but + databases, own, loaded, is_asked=has_new_files)
+    but += [*databases, _COMPILED]
+    new = _untracked(Asker(root, run_git), but, own, loaded, is_asked=has_new_files)
     return patch.merged(new)
 
 
