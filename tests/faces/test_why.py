@@ -211,6 +211,24 @@ def test_code_counts_by_what_differs(folder):
     assert "changes" not in causes(folder, "fit#1", "fit#4", "--no-code")
 
 
+def test_code_without_a_known_value_has_no_empty_text(folder):
+    """A file of the first run was not kept, so its new files have no common name."""
+    git(folder, "init", "-q", "-b", "main")
+    (folder / ".gitignore").write_text(".runstore\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "a")
+    (folder / "weights.bin").write_bytes(b"\0\1")
+    record(folder, None, 1.0, capture=True, cli="train.py --fast")
+    (folder / "out.txt").write_text("2\n")
+    record(folder, None, 2.0, capture=True, cli="train.py --fast")
+
+    with store_at(folder / ".runstore") as store:
+        code = [one.difference for one in store.explain("fit#1", "fit#2").causes]
+    assert [(one.name, one.values) for one in code if one.section == "code"] == [
+        ("code.files", ())
+    ]
+
+
 def test_a_run_that_failed_is_told(folder):
     record(folder, {"lr": 1}, 0.5)
     with store_at(".runstore") as store:

@@ -36,7 +36,7 @@ def _cause(
     about: Sequence[Difference], changes: CodeChanges, commands: Sequence[str]
 ) -> Cause | None:
     commits = next((one for one in about if one.key == "commit"), None)
-    shown = commits or (about[0] if about else Difference("code", "files", ("", "")))
+    shown = commits or (about[0] if about else Difference("code", "files", ()))
     paths = _paths(changes)
     if not paths:
         if changes.is_known:
