@@ -348,6 +348,8 @@ def test_skip_and_error_start_nothing_and_give_the_earlier_run(store):
         assert raised.value.run == first
         assert raised.value.run.metrics["acc"].last == 0.9
         assert raised.value.reference == first.reference
+        # Who wants to skip is told how to go on.
+        assert ("catch runstore.AlreadyRanError" in raised.value.hint) == (choice == "skip")
         assert len(store.list()) == 1
 
 

@@ -251,11 +251,13 @@ def stop_or_warn(earlier: Earlier, if_done: IfDone) -> None:
     if if_done == "warn":
         warn(f"{text} It is run again.", AlreadyRanWarning)
     else:
+        again = "To run it again, pass if_done='run', or --if-done run on the command line."
+        go_on = "To continue with the next configuration, catch runstore.AlreadyRanError. "
         raise AlreadyRanError(
             text,
             run=earlier.same,
             kept="Nothing was started.",
-            hint="To run it again, pass if_done='run', or --if-done run on the command line.",
+            hint=go_on + again if if_done == "skip" else again,
         )
 
 
