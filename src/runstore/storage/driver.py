@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, Union
 
-from runstore.errors import StoreError, StoreLockedError
+from runstore.errors import StoreError, StoreLockedError, is_interruption
 from runstore.named_tuples import NamedTuple
 
 Parameters = Union[Mapping[str, Any], Sequence[Any]]
@@ -97,8 +97,9 @@ def one_moment(connection: Connection) -> Iterator[None]:
     try:
         connection.execute("BEGIN")
         yield
-    except Exception:  # whatever a statement or the block raises
-        _end_moment(connection)
+    except Exception as error:  # whatever a statement or the block raises
+        if not is_interruption(error):
+            _end_moment(connection)
         raise
     _end_moment(connection)
 
