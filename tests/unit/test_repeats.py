@@ -123,7 +123,7 @@ def test_of_one_seed_the_newest_counts():
 
     assert found.groups[0].runs == (runs[1], runs[2])
     assert [(one.name, one.reason) for one in found.left_out] == [
-        (runs[0].reference, f"has seed=1, as {runs[2].reference} has, which is newer")
+        (runs[0].reference, "a newer run of the setting has the same seed")
     ]
 
 

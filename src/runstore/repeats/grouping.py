@@ -190,8 +190,9 @@ def _newest_of_each(members: Sequence[Member], left_out: list[LeftOut]) -> Itera
         if one.repeat is None or one is last:
             yield one
         else:
-            values = " ".join(f"{key}={value}" for key, value in one.repeat)
-            left_out.append(LeftOut(one.name, f"has {values}, as {last.name} has, which is newer"))
+            keys = " and ".join(key for key, _ in one.repeat)
+            # Without names of newer runs, so that the runs of a repeated sweep are one remark.
+            left_out.append(LeftOut(one.name, f"a newer run of the setting has the same {keys}"))
 
 
 class _Taker:
