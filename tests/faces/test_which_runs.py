@@ -200,6 +200,16 @@ def test_a_near_miss_names_the_nearest(folder, word, hint):
     assert hint in messages(ended)[1]
 
 
+def test_the_name_of_an_experiment_without_runs_is_not_suggested(folder):
+    with store_at(folder / ".runstore") as store:
+        store.rename_experiment("mnist", "digits")
+
+    ended = runstore("artifacts", "mnist", cwd=folder)
+
+    assert ended.returncode == 3
+    assert messages(ended)[1] == "All runs of 'mnist' were deleted, moved or renamed."
+
+
 @pytest.mark.parametrize(
     ("words", "tagged"),
     [

@@ -33,8 +33,9 @@ def hint_for_run(database: Database, text: str) -> str:
         return _of_number(database, name.experiment_name, known) or _LIST
     if isinstance(name, names.Identified):
         parts = names.parse_reference(text) or name.short
-        if parts is not None:
-            return _of_number(database, parts[0], known) or _LIST
+        experiment = text if parts is None else parts[0]
+        if parts is not None or text in known:
+            return _of_number(database, experiment, known) or _LIST
         if near := nearest(text, known):
             return f"Did you mean the newest run of {near!r}, {near}#-1?"
     return _LIST
@@ -47,7 +48,7 @@ def _of_number(database: Database, experiment: str, known: Collection[str]) -> s
         return f"There is no experiment {experiment!r}. Did you mean {near!r}?" if near else ""
     newest = database.runs_by_number(experiment, -1)
     if not newest:
-        return f"No run of {experiment!r} is left."
+        return f"All runs of {experiment!r} were deleted, moved or renamed."
     (called,) = distinct_names(newest, database.namesakes([newest[0].uid]))
     return f"The newest run of {experiment!r} is {called}."
 
