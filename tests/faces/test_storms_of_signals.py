@@ -216,6 +216,7 @@ def test_a_run_that_ctrl_c_meets_at_its_start_is_interrupted(tmp_path, monkeypat
         ("store.start('x')", "runstore.capture.git.state"),
         ("store.start('x')", "runstore.model.params.build"),
         ("store.resume('x#1')", "runstore.recording.resuming"),
+        ("store.series_of('x#1', 'a')", "numpy"),
         ("run.log(a=1.0)", "runstore.recording.points.log"),
         ("start_run('x', store=sys.argv[1])", "runstore.recording.output.streams"),
         ("print('printed', file=sys.stderr)", "runstore.recording.output.keeper"),
@@ -237,6 +238,8 @@ def test_a_handler_that_raises_interrupts_no_import_of_ours(tmp_path, call, modu
         "    raise TimeoutError(sys.argv[2] in sys.modules)\n"
         "if 'Store' not in sys.argv[3]: store = Store.open(sys.argv[1])\n"
         "if 'resume' in sys.argv[3]: store.start('x').finish()\n"
+        "if 'series' in sys.argv[3]:\n"
+        "    with store.start('x') as run: run.log(a=1.0)\n"
         "if 'store' not in sys.argv[3].lower(): run = start_run('x', store=sys.argv[1])\n"
         "signal.signal(signal.SIGALRM, alarm)\n"
         "sys.meta_path.insert(0, Finder())\n"

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
 from runstore.storage.metrics.chunks import EACH, GAPS, Layout, Numbers, count_in, taken_apart
+from runstore.storage.sqlite.signals import Uninterrupted
+
+
+def has_numpy() -> bool:
+    """Load numpy if it is installed, without interruption, which would spoil it for good."""
+    with Uninterrupted():
+        try:
+            importlib.import_module("numpy")
+        except ImportError:
+            return False
+    return True
 
 
 def whole_arrays(chunks: Sequence[bytes], count: int) -> tuple[Any, Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from array import array
@@ -20,7 +19,7 @@ from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
 from runstore.model.metrics import FEWEST_SAMPLED, extremes
 from runstore.model.run import AnyRun
-from runstore.reading.metrics.arrays import numbers_of
+from runstore.reading.metrics.arrays import has_numpy, numbers_of
 from runstore.reading.metrics.points_table import PointsTable, Stretch
 from runstore.reading.metrics.summaries import LOOKS, damaged_series, in_flight
 from runstore.reading.names import each_of, run_of
@@ -202,7 +201,7 @@ class _Building:
         self.wanted = wanted
         self._leave_out = leave_out
         self._limit = limit
-        self._has_numpy = importlib.util.find_spec("numpy") is not None
+        self._has_numpy = has_numpy()
         self._stretches: list[Stretch] = []
         self._steps: array[int] = array("q")
         self._times: array[int] = array("q")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from array import array
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
 from runstore.named_tuples import NamedTuple
+from runstore.reading.metrics.arrays import has_numpy
 from runstore.storage.rows import from_micros
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class PointsTable:
 
 def _viewed(column: array[Any]) -> Any:
     """Return a column as a numpy array that shares its memory; unchanged without numpy."""
-    if importlib.util.find_spec("numpy") is None:
+    if not has_numpy():
         return column
     import numpy as np
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ from runstore.errors import (
 )
 from runstore.model.metrics import MetricSummary, Series, names_of
 from runstore.model.run import Run
-from runstore.reading.metrics.arrays import whole_arrays
+from runstore.reading.metrics.arrays import has_numpy, whole_arrays
 from runstore.storage.files.safe_files import UnsafeFileError
 from runstore.storage.files.spool import Spool, uid_of
 from runstore.storage.metrics.chunks import Columns, extend, unpack
@@ -87,7 +86,7 @@ def series(table: MetricTable, spool: Spool, run: Run, key: str, set_name: str |
     for wanted in chain(candidates(run, key, set_name), named(table, spool, run, key, set_name)):
         stored, waiting = _read(table, spool, run, wanted)
         if stored.chunks or waiting.values:
-            is_numpy_there = importlib.util.find_spec("numpy") is not None
+            is_numpy_there = has_numpy()
             build = _with_numpy if is_numpy_there else _with_arrays
             try:
                 return build(key, stored.chunks, waiting)
