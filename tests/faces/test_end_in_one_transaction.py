@@ -20,9 +20,9 @@ def store(tmp_path):
 def uses(engine, store, monkeypatch):
     """Return a list that gets `read` or `write` for each use of the database by this thread."""
     seen, me = [], threading.get_ident()
-    names = {"read": "read", "write": "write"}
-    if engine == "postgresql":  # there, `write` has no part in these
-        names |= {"transact": "write", "call": "write"}
+    names = {"read": "read", "write": "write", "transact": "write"}
+    if engine == "postgresql":
+        names |= {"call": "write"}
     kind = type(store.backend.database.driver)
     for name, use in names.items():
         original = getattr(kind, name)
