@@ -3,6 +3,7 @@
 import pytest
 
 from runstore.model.metric_directions import LARGE, NEUTRAL, SMALL, direction_of
+from runstore.repeats.values import Metric
 
 BETTER = {
     "min": """
@@ -56,3 +57,18 @@ def test_odd_names_are_no_trouble(name):
 def test_no_word_means_both():
     assert not SMALL & LARGE
     assert not (SMALL | LARGE) & NEUTRAL
+
+
+@pytest.mark.parametrize(
+    ("key", "statistic", "known", "default"),
+    [
+        ("val/loss", "last", "min", "min"),
+        ("f1", "max", "max", "max"),
+        ("zeta", "last", None, "max"),
+        ("val/loss", "count", None, "max"),
+    ],
+)
+def test_programs_that_rank_have_a_direction_for_each_metric(key, statistic, known, default):
+    metric = Metric(key=key, statistic=statistic)
+
+    assert (metric.known_direction, metric.default_direction) == (known, default)

@@ -42,6 +42,14 @@ class Metric:
         """`min` for names such as `loss` or `wer`, `max` for `acc` or `bleu`; None if unknown."""
         return None if self.statistic == "count" else direction_of(self.key)
 
+    @property
+    def default_direction(self) -> Direction:
+        """The same; `max` for an unknown name, which is an order and no judgement.
+
+        Programs that rank by themselves use it.
+        """
+        return self.known_direction or "max"
+
 
 @dataclass(frozen=True, slots=True)
 class RankedGroup:
