@@ -237,6 +237,33 @@ def test_a_shortened_traceback_begins_with_a_whole_frame(tmp_path):
     assert lines[-1].strip() == "E: no"
 
 
+@pytest.mark.parametrize("message", ["E: no", "E: no\n" + "detail\n" * 30])
+def test_a_shortened_traceback_has_the_last_line_of_own_code(tmp_path, message):
+    """The frames below it say how a package failed, but not where it was called."""
+    inside = "/env/lib/python3.11/site-packages/sklearn/base.py"
+    files = ["train.py", "model.py", *[inside] * 5]
+    frames = (
+        f'  File "{name}", line {n}, in f\n    fit(data)\n    ^^^^\n'
+        for n, name in enumerate(files)
+    )
+    text = "Traceback (most recent call last):\n" + "".join(frames) + message
+    with store_at(tmp_path / ".runstore") as store:
+        store.record("fit", started_at=1e9, error="E: no", traceback=text)
+
+    lines = [line.strip() for line in drawn(tmp_path, "fit")]
+
+    at = lines.index("traceback")
+    assert lines[at + 1 : at + 5] == [
+        "… 4 lines above; --full shows all",
+        'File "model.py", line 1, in f',
+        "fit(data)",
+        "^^^^",
+    ]
+    assert lines[at + 5].startswith("… ")
+    assert len(lines) < at + 16
+    assert lines[-1] == message.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("code", "is_shown"), [(3, True), (0, False)])
 def test_a_failed_command_shows_the_end_of_its_output(tmp_path, code, is_shown):
     script = f"for n in 1 2 3 4 5 6 7 8 9 10; do echo line $n; done; exit {code}"

@@ -49,7 +49,9 @@ _SETS, _PARAMETERS, _METRICS, _FILES, _LINES = 4, 24, 8, 4, 8
 _HASH = 10  # characters of a commit
 _METRIC_HEAD = ("metrics", "", "last", "min", "max", "points")
 _IN_HEAD = frozenset({"damaged", "error"})
-_FRAME = '  File "'
+_FRAME, _FRAME_LINES = '  File "', 3
+# Parts of a frame in an installed package or in Python itself.
+_PACKAGES = ("/site-packages/", "/dist-packages/", "/lib/python3.", '"<')
 _FAILED = frozenset({Status.ERROR, Status.LOST})
 
 
@@ -179,10 +181,15 @@ def _traceback(run: Run) -> PagePart:
     if hidden <= 1:
         return PagePart("traceback", [("", line) for line in lines])
     # A whole frame comes first, not the marks below a line that is not shown.
-    frames = (at for at in range(hidden, len(lines)) if lines[at].startswith(_FRAME))
-    hidden = next(frames, hidden)
-    shown = [f"… {counted(hidden, 'line')} above; --full shows all", *lines[hidden:]]
-    return PagePart("traceback", [("", line) for line in shown])
+    frames = [at for at, line in enumerate(lines) if line.startswith(_FRAME)]
+    begin = next((at for at in frames if at >= hidden), hidden)
+    # The last line of the user's own code has the cause, however deep a package failed.
+    own = [at for at in frames if not any(place in lines[at] for place in _PACKAGES)]
+    first = own[-1] if own and own[-1] < begin else begin
+    end = min(next((at for at in frames if at > first), begin), begin, first + _FRAME_LINES)
+    shown = [f"… {counted(first, 'line')} above; --full shows all", *lines[first:end]]
+    shown += [f"  … {counted(begin - end, 'line')}"] if end < begin else []
+    return PagePart("traceback", [("", line) for line in [*shown, *lines[begin:]]])
 
 
 def _last_output(store: Store, run: Run) -> PagePart:
