@@ -128,7 +128,7 @@ def _words(run: Run) -> tuple[str, ...]:
     found = launched(words)
     is_worker = found.kind == "code" and is_python(found.interpreter) and not code_argument(words)
     if is_worker and is_python(words[0]):
-        raise _refused(run, "it was recorded in a worker process of another program")
+        raise _refused(run, "it was recorded in a worker process, which its program started")
     if found.kind == "program" and is_python(found.what):
         raise _refused(run, f"its code came from a prompt or from standard input: {line}")
     return words
