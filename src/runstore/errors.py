@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from types import FrameType
 from typing import Any, ClassVar, TypeVar
 
@@ -41,6 +42,9 @@ E = TypeVar("E", bound=Exception)
 _CO_VARARGS = 0x04
 # The mark of an exception that a signal handler raised.
 _OF_SIGNAL = "_runstore_of_signal"
+
+# What trace functions are called for.
+_EVENTS = {"call", "line", "return", "exception", "opcode", "c_call", "c_return", "c_exception"}
 
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _LINE_ENDS = "\n\r\u2028\u2029"
@@ -84,7 +88,7 @@ def is_of_signal(error: BaseException) -> bool:
     # An extension such as psycopg may put frames of its own between the two.
     trace, frames = error.__traceback__, set[int]()
     while trace is not None:
-        if frames and any(id(one) in frames for one in _arguments(trace.tb_frame)):
+        if frames and _is_called_with(frames, list(_arguments(trace.tb_frame))):
             error.__dict__[_OF_SIGNAL] = True
             return True
         frames.add(id(trace.tb_frame))
@@ -95,6 +99,18 @@ def is_of_signal(error: BaseException) -> bool:
 def is_interruption(error: BaseException) -> bool:
     """Check whether an exception came from outside: of Ctrl-C, or of a signal handler."""
     return not isinstance(error, (Exception, GeneratorExit)) or is_of_signal(error)
+
+
+def _is_called_with(frames: set[int], arguments: list[object]) -> bool:
+    """Check for (number, frame), as of handlers, or (frame, event), as of trace functions.
+
+    Code that looks at its own callers passes frames as well, such as to `inspect.getsource`.
+    """
+    return any(
+        (id(second) in frames and isinstance(first, int))
+        or (id(first) in frames and isinstance(second, str) and second in _EVENTS)
+        for first, second in pairwise(arguments)
+    )
 
 
 def _arguments(frame: FrameType) -> Iterator[object]:

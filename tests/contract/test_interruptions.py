@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 import runstore
 from command_server import Program
 from runstore import Status, Store, StoreWarning, background, user_warnings
-from runstore.errors import RunFinishedError
+from runstore.errors import NotFoundError, RunFinishedError
 from runstore.recording import live_runs
 from runstore.recording.tickers import Ticker
 
@@ -637,3 +638,29 @@ def test_warnings_that_are_errors_lose_nothing(store, monkeypatch):
 
 def _refuses(*_):
     raise OSError(28, "No space left on device")
+
+
+class Model:
+    """What a program has in hand."""
+
+
+def test_an_error_of_a_change_keeps_no_objects_of_the_caller_alive(store):
+    """Until the next garbage collection it would keep models, and their memory."""
+    store.start("kept", capture=False).finish()
+
+    def change():
+        model = Model()
+        seen.append(weakref.ref(model))
+        store.undo("kept#1")
+
+    seen = []
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            change()
+        except NotFoundError:
+            assert seen[0]() is not None
+        assert seen[0]() is None
+    finally:
+        gc.enable()

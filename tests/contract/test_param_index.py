@@ -2,7 +2,7 @@
 
 import math
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import date
 
 import pytest
@@ -22,6 +22,7 @@ from runstore.storage.indexes.params import (
     IS_ANY_WAITING,
     WAITING_AT_MOST,
     index_params,
+    indexed_params,
 )
 from runstore.storage.prior_runs import EarlierRuns
 from runstore.storage.query.names import StoredNames
@@ -292,3 +293,14 @@ def test_who_interrupts_a_search_can_write_and_search(store, monkeypatch):
     assert len(found) in {2, 3}  # as of its moment, or of what was written since
     assert interrupted[1] in {2, 3}
     assert len(store.find("params.lr >= 0")) == 3
+
+
+@pytest.mark.folder_only
+def test_a_search_keeps_its_snapshot_while_other_stores_are_opened(store, tmp_path):
+    """Idle connections are closed if there are many, but not one that a search comes back to."""
+    driver = store.backend.database.driver
+    with ExitStack() as others, indexed_params(driver):
+        for number in range(20):
+            others.enter_context(Store.open(tmp_path / str(number)))
+        with driver.read() as connection:
+            assert connection.in_transaction

@@ -15,7 +15,7 @@ from commands import python
 from places import place, store_at
 from runstore import Status
 from runstore.recording import live_runs
-from runstore.storage.sqlite.signals import ENDING, Uninterrupted
+from runstore.storage.sqlite.signals import ENDING, Heard, Uninterrupted
 
 PROGRAMS = {
     "block": (
@@ -107,6 +107,28 @@ def test_signals_wait_for_the_end_of_a_block(called):
     with Uninterrupted(ENDING):
         signal.raise_signal(signal.SIGUSR1)
         assert len(called) == 3
+
+
+@pytest.mark.parametrize("block", [Heard, Uninterrupted])
+def test_a_handler_that_sets_another_one_within_a_block_has_its_way(called, block):
+    """As after a first Ctrl-C; and one that puts back what it found does no harm."""
+    others, found = [], []
+
+    def first(_number, _frame):
+        found.append(signal.signal(signal.SIGUSR1, lambda number, _frame: others.append(number)))
+
+    before = signal.signal(signal.SIGUSR1, first)
+    with block():
+        signal.raise_signal(signal.SIGUSR1)
+    signal.raise_signal(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, found[0])
+    signal.raise_signal(signal.SIGUSR1)
+
+    assert others == [signal.SIGUSR1]
+    assert len(found) == 2
+    signal.signal(signal.SIGUSR1, before)
+    signal.raise_signal(signal.SIGUSR1)
+    assert called == [signal.SIGUSR1]
 
 
 def test_signals_after_one_whose_handler_raises_are_handled_too(called):

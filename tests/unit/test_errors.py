@@ -171,3 +171,12 @@ def test_it_is_recognized_behind_frames_of_an_extension_and_without_its_tracebac
     assert errors.is_of_signal(caught.value)
     assert errors.is_of_signal(caught.value.with_traceback(None))
     assert not errors.is_of_signal(TimeoutError("late"))
+
+
+def test_code_that_looks_at_its_own_frames_is_no_handler():
+    """As `inspect.getsource(sys._getframe())` does in a `__repr__`."""
+
+    def look(_frame):
+        raise OSError("no source code")
+
+    assert _within_two_calls(lambda: look(sys._getframe())) == "taken for ours"

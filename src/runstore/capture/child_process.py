@@ -19,6 +19,16 @@ from runstore.named_tuples import NamedTuple
 _CHUNK_BYTES = 1 << 16
 
 
+def _inheritable() -> list[int]:
+    """Return descriptors that a child would inherit; a daemon of git would keep them."""
+    found = []
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - before every run
+        with suppressed(OSError):  # of the listing itself, which is closed
+            if int(name) > 2 and os.get_inheritable(int(name)):  # noqa: PLR2004 - the standard ones
+                found.append(int(name))
+    return found
+
+
 class ProgramOutput(NamedTuple):
     """The outputs of a program.
 
@@ -86,6 +96,7 @@ class _Child:
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, self._ends[1], 1),
                 (os.POSIX_SPAWN_DUP2, self._ends[3], 2),
+                *((os.POSIX_SPAWN_CLOSE, one) for one in _inheritable()),
             ],
             setsid=True,
             # Python ignores these; a program does not expect that.

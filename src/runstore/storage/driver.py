@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, Union
+from typing import Any, Protocol, TypeVar, Union, cast
 
 from runstore.errors import StoreError, StoreLockedError, is_interruption
 from runstore.named_tuples import NamedTuple
@@ -117,8 +118,9 @@ def within(turn: Generator[C, None, None], work: Callable[[C], T]) -> T:
     """
     try:
         result = work(next(turn))
-    except BaseException as error:  # the generator decides what is raised
-        turn.throw(error)
+    except BaseException:  # the generator decides what is raised
+        # Without a name: up to Python 3.12, `is_of_signal` makes this frame keep its variables.
+        turn.throw(cast("BaseException", sys.exc_info()[1]))
         raise
     else:
         next(turn, None)

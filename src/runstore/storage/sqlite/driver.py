@@ -115,6 +115,11 @@ class _Connection(sqlite3.Connection):
         self._moment = moment
         self.execute("BEGIN")
 
+    @property
+    def has_moment(self) -> bool:
+        """Whether a snapshot for several uses is not over."""
+        return self._moment is not None and not self._moment.is_over
+
     def end_what_is_left(self) -> None:
         """End a snapshot that is over, or a transaction whose end was interrupted."""
         if self.in_transaction and (self._moment is None or self._moment.is_over):
@@ -559,6 +564,12 @@ class SQLiteDriver(DriverBase):
         """Whether there is a connection."""
         return len(self._handles) > 0
 
+    @property
+    def is_searching(self) -> bool:
+        """Whether an idle connection has the snapshot, and temporary tables, of a search."""
+        raws = [getattr(handle, "raw", None) for handle in self._handles]  # None: being opened
+        return any(raw.has_moment for raw in raws if raw is not None)
+
     def held(self) -> set[tuple[int, int]]:
         """Return device and inode of the files that its connections hold."""
         raws = [getattr(handle, "raw", None) for handle in self._handles]  # None: being opened
@@ -968,7 +979,7 @@ def _close_others(driver: SQLiteDriver) -> None:
     opened = [one for one in list(_drivers) if one.is_open]
     if len(opened) > _OPEN_AT_MOST:
         for other in opened:
-            if other is not driver:
+            if other is not driver and not other.is_searching:
                 other.close_for_now()
 
 

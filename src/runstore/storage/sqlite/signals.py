@@ -26,7 +26,7 @@ _EVERY = tuple(number for number in map(int, signal.valid_signals()) if number <
 
 def is_waiting(handler: object) -> bool:
     """Check whether a handler is that of an `Uninterrupted` block."""
-    return getattr(handler, "__func__", None) is Uninterrupted._wait  # noqa: SLF001 - of this file
+    return isinstance(getattr(handler, "__self__", None), Uninterrupted)
 
 
 def _is_at_edge(frame: FrameType | None) -> bool:
@@ -54,6 +54,8 @@ class Uninterrupted:
         self._patience_s = patience_s
         self._due: list[int] = []
         self._handlers: dict[int, Callable[..., Any]] = {}
+        # The same after the block, for a program that took this for its handler and set it again.
+        self._former: dict[int, Callable[..., Any]] = {}
 
     def __enter__(self) -> Uninterrupted:
         """Replace the handlers; signals only interrupt the main thread."""
@@ -65,7 +67,7 @@ class Uninterrupted:
                 if type(handler) is int or handler is None:  # most have no Python handler
                     continue
                 if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
-                    self._handlers[number] = handler
+                    self._handlers[number] = self._former[number] = handler
                     signal.signal(number, self._wait)
         except ValueError:  # the main thread of a subinterpreter gets no signals
             self._handlers.clear()
@@ -88,7 +90,9 @@ class Uninterrupted:
 
     def _wait(self, number: int, frame: FrameType | None) -> None:
         # Quickly: signals that come every few microseconds call it within itself.
-        if _is_at_edge(frame) or not self._is_let_through(number):
+        if number not in self._handlers:
+            self._former[number](number, frame)
+        elif _is_at_edge(frame) or not self._is_let_through(number):
             self._due.append(number)
         else:
             self._handlers[number](number, frame)
@@ -115,7 +119,8 @@ class Uninterrupted:
         try:
             while self._handlers:
                 number, handler = next(iter(self._handlers.items()))
-                signal.signal(number, handler)
+                if signal.getsignal(number) == self._wait:  # or a handler has set another one
+                    signal.signal(number, handler)
                 self._handlers.pop(number, None)
         finally:
             if self._handlers:  # a handler was called as soon as it was restored
@@ -131,11 +136,11 @@ class Heard(Uninterrupted):
     _raised: BaseException | None = None
 
     def _wait(self, number: int, frame: FrameType | None) -> None:
-        if _is_at_edge(frame):
+        if number in self._handlers and _is_at_edge(frame):
             self._due.append(number)
             return
         try:
-            self._handlers[number](number, frame)
+            self._former[number](number, frame)
         except BaseException as error:  # whatever the program raises
             self._raised = error
             raise
