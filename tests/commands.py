@@ -45,6 +45,7 @@ def _run_here(arguments, cwd, variables, stdout, stderr):
     """Run `runstore` in this process; return its exit status."""
     from runstore import started_in
     from runstore.cli.main import main
+    from runstore.storage.sqlite.driver import SQLiteDriver
 
     words = [os.fspath(one) for one in arguments]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
@@ -53,6 +54,8 @@ def _run_here(arguments, cwd, variables, stdout, stderr):
         for name, value in variables.items():
             patch.setenv(name, value)
         patch.setattr(started_in, "STARTED_IN", str(cwd))
+        # SQLite's limit would hold for the whole process, and for all tests after this one.
+        patch.setattr(SQLiteDriver, "limit_memory", lambda *_: None)
         patch.setattr(sys, "argv", ["runstore", *words])
         patch.setattr(sys, "stdout", stdout)
         patch.setattr(sys, "stderr", stderr)
