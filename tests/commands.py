@@ -31,7 +31,8 @@ def runstore_here(*arguments, cwd, text=True, **more):
     With an environment and the like it has a process of its own, as tests of its start and its
     end need.
     """
-    if more:
+    # `exec` waits for signals, which another thread of this process could get.
+    if more or "exec" in arguments:
         return runstore(*arguments, cwd=cwd, text=text, **more)
     printed = [io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2)]
     ended = _run_here(arguments, cwd, variables_in(cwd), *printed)
