@@ -42,7 +42,6 @@ E = TypeVar("E", bound=Exception)
 _CO_VARARGS = 0x04
 # The mark of an exception that a signal handler raised.
 _OF_SIGNAL = "_runstore_of_signal"
-
 # What trace functions are called for.
 _EVENTS = {"call", "line", "return", "exception", "opcode", "c_call", "c_return", "c_exception"}
 
@@ -97,7 +96,7 @@ def is_of_signal(error: BaseException) -> bool:
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Check whether an exception came from outside: of Ctrl-C, or of a signal handler."""
+    """Check whether an exception came from outside: from Ctrl-C or another signal."""
     return not isinstance(error, (Exception, GeneratorExit)) or is_of_signal(error)
 
 

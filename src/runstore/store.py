@@ -41,7 +41,7 @@ from runstore.location import (
 from runstore.model import arguments
 from runstore.model.once import once
 from runstore.model.values import check_text
-from runstore.recording.readiness import OPENING, RESUMING, STARTING, UnloadableError, be_ready
+from runstore.recording.readiness import OPENING, RESUMING, STARTING, be_ready
 from runstore.recording.request import StartRequest, check_command
 from runstore.storage.sqlite.paths import DATABASE
 from runstore.user_warnings import warn
@@ -1653,7 +1653,7 @@ def _made_at(path: Path, *, is_told: bool) -> Database:
 def _load_storage(place: Path | ServerLocation) -> None:
     try:
         be_ready(OPENING)
-    except UnloadableError as error:
+    except genuine(OSError) as error:
         raise unreachable(place if isinstance(place, Path) else place.folder, error) from error
 
 

@@ -19,16 +19,6 @@ from runstore.named_tuples import NamedTuple
 _CHUNK_BYTES = 1 << 16
 
 
-def _inheritable() -> list[int]:
-    """Return descriptors that a child would inherit; a daemon of git would keep them."""
-    found = []
-    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - before every run
-        with suppressed(OSError):  # of the listing itself, which is closed
-            if int(name) > 2 and os.get_inheritable(int(name)):  # noqa: PLR2004 - the standard ones
-                found.append(int(name))
-    return found
-
-
 class ProgramOutput(NamedTuple):
     """The outputs of a program.
 
@@ -154,3 +144,13 @@ class _Child:
 
     def _close(self, places: Iterable[int]) -> None:
         any(map(os.close, map(self._ends.pop, places)))
+
+
+def _inheritable() -> list[int]:
+    """Return descriptors that a child would inherit; a daemon of git would keep them."""
+    found = []
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - before every run
+        with suppressed(OSError):  # of the listing itself, which is closed
+            if int(name) > 2 and os.get_inheritable(int(name)):  # noqa: PLR2004 - the standard ones
+                found.append(int(name))
+    return found

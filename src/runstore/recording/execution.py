@@ -29,7 +29,6 @@ from runstore.recording.readiness import (
     POINTS,
     STREAMS,
     Later,
-    UnloadableError,
     be_ready,
 )
 from runstore.recording.recorder import Recorder
@@ -253,7 +252,7 @@ class Execution:
         if wanted is not False:
             try:
                 self.kept_output(is_asked=wanted is not None).keep_streams()
-            except (UnloadableError, ImportError) as error:
+            except genuine(OSError, ImportError) as error:
                 warn(f"The output of {self.reference} is not kept: {error}.")
 
     def _take_output(self) -> None:
@@ -272,7 +271,7 @@ class Execution:
         if self._points is None:
             try:
                 be_ready(POINTS)
-            except (UnloadableError, ImportError):
+            except genuine(OSError, ImportError):
                 return self._log_later(set_index)
             if self.params_to_come:
                 self._take_params_to_come()

@@ -8,12 +8,12 @@ from contextlib import suppress
 from types import ModuleType, TracebackType
 from typing import Any
 
-from runstore.errors import UsageError, attempt, named_error
+from runstore.errors import UsageError, attempt, genuine, named_error
 from runstore.model.status import REPORTED, Status
 from runstore.model.values import clean_text
 from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
-from runstore.recording.readiness import MASKING, TRACEBACKS, UnloadableError, be_ready
+from runstore.recording.readiness import MASKING, TRACEBACKS, be_ready
 from runstore.user_warnings import warn
 
 EXIT_CODES = -(2**31), 2**32 - 1  # of any system
@@ -121,7 +121,7 @@ def kept_text(text: str | None) -> str | None:
         from runstore.capture.secrets import mask_message
 
         return mask_message(clean_text(text))
-    except (UnloadableError, ImportError, MemoryError, RecursionError):
+    except genuine(OSError, ImportError, MemoryError, RecursionError):
         return _NOT_SEARCHED
 
 
@@ -229,7 +229,7 @@ def _printed(lines: Callable[[], list[str]]) -> str | None:
     """
     try:
         return "".join(lines())
-    except (UnloadableError, ImportError):
+    except genuine(OSError, ImportError):
         return None
 
 

@@ -113,14 +113,6 @@ EVERYTHING = (*POINTS, *STREAMS, *OUTPUT, *PARAMS, *INPUTS, *MEDIA, *TRACEBACKS,
 _PAUSES_S = (0.01, 0.1, 0.3)
 
 
-class UnloadableError(OSError):
-    """A module cannot be read: the program has used all descriptors and the reserve.
-
-    Signal handlers are called when the modules are loaded. So callers must not take any `OSError`
-    for this one: theirs may be a `TimeoutError`, which the program waits for.
-    """
-
-
 def be_ready(needed: tuple[str, ...]) -> None:
     """Load the modules for a part of recording; fast if they are loaded.
 
@@ -128,7 +120,7 @@ def be_ready(needed: tuple[str, ...]) -> None:
         needed: The modules, such as `POINTS`.
 
     Raises:
-        UnloadableError: A module cannot be read.
+        OSError: A module cannot be read; the program has used all descriptors and the reserve.
         ImportError: The interpreter is being shut down.
     """
     if needed in _loaded:
@@ -146,10 +138,7 @@ def _loaded_soon(needed: tuple[str, ...], pauses_s: tuple[float, ...]) -> None:
         with suppressed(OSError, ImportError):
             return _load(needed)
         time.sleep(pause_s)
-    try:
-        return _load(needed)
-    except genuine(OSError) as error:
-        raise UnloadableError(*error.args) from error
+    return _load(needed)
 
 
 def _load(needed: tuple[str, ...]) -> None:
@@ -200,7 +189,7 @@ class Later:
         """Log the held values; return the remaining obstacle, if any."""
         try:
             be_ready(POINTS)
-        except (UnloadableError, ImportError) as why:
+        except genuine(OSError, ImportError) as why:
             return why
         channel = self._channel()
         while self._calls:

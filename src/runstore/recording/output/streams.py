@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from runstore import current
 from runstore.errors import genuine, suppressed
-from runstore.recording.readiness import OUTPUT, UnloadableError, be_ready
+from runstore.recording.readiness import OUTPUT, be_ready
 
 if TYPE_CHECKING:
     import logging
@@ -467,7 +467,7 @@ class KeptOutput:
         try:
             be_ready(OUTPUT)
             keeper = self._new_keeper()
-        except (UnloadableError, ImportError):
+        except genuine(OSError, ImportError):
             return None
         finally:
             self._is_beginning = False
