@@ -19,10 +19,12 @@ import pytest
 import command_server
 from places import variables_in
 
+_A_BUG = 70
+
 
 def runstore(*arguments, cwd, **more):
     """Run `runstore` with these arguments; return what it printed and how it ended."""
-    return _ended(arguments, cwd, more)
+    return _without_bug(_ended(arguments, cwd, more))
 
 
 def runstore_here(*arguments, cwd, text=True, **more):
@@ -37,9 +39,17 @@ def runstore_here(*arguments, cwd, text=True, **more):
     printed = [io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2)]
     ended = _run_here(arguments, cwd, variables_in(cwd), *printed)
     data = [stream.buffer.getvalue() for stream in printed]
-    return subprocess.CompletedProcess(
-        arguments, ended, *(one.decode() if text else one for one in data)
+    return _without_bug(
+        subprocess.CompletedProcess(
+            arguments, ended, *(one.decode() if text else one for one in data)
+        )
     )
+
+
+def _without_bug(ended):
+    """Return a command that has ended; its tests may look at its output alone."""
+    assert ended.returncode != _A_BUG, ended.stderr
+    return ended
 
 
 def _run_here(arguments, cwd, variables, stdout, stderr):

@@ -11,6 +11,7 @@ import pytest
 from commands import messages
 from commands import runstore_here as runstore
 from places import shared_at, store_at, variables_in
+from runstore.model.query.fields import RUN_FIELDS
 
 
 @pytest.fixture(scope="module")
@@ -288,3 +289,18 @@ def test_whole_numbers_keep_their_digits_in_every_format(tmp_path):
     assert [int(one) for one in kept["params.huge"].to_pylist()] == [one * 10**30 for one in ids]
     assert [int(one) for one in table.to_polars()["params.huge"]] == [one * 10**30 for one in ids]
     assert table.to_pandas()["params.huge"].tolist() == [one * 10**30 for one in ids]
+
+
+@pytest.mark.parametrize("name", [*RUN_FIELDS, "artifacts.size", "inputs.size", "params.n"])
+def test_runs_are_sorted_by_any_field_in_a_pipe(tmp_path, name):
+    with store_at(tmp_path / ".runstore") as store:
+        for number in (0, 1):
+            with store.start("e", params={"n": number}, capture=False) as run:
+                run.save("one.json", 1)
+
+    ended = runstore("ls", "--sort", name, cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stdout.splitlines()) == 3
+    if name == "full_store":
+        assert ended.stdout.splitlines()[1].endswith("\tfalse")

@@ -330,18 +330,28 @@ def test_a_module_that_another_thread_could_not_load_is_missing(tmp_path, monkey
             list(ways_to_read(tmp_path / "runstore.db"))
 
 
-def test_descriptors_that_two_blocks_opened_at_once_belong_to_neither(tmp_path):
-    with descriptors.new_descriptors() as outer:
-        with descriptors.new_descriptors() as inner:
-            opened = os.open(tmp_path, os.O_RDONLY)
-            assert not inner()
-        assert not outer()
-    os.close(opened)
+TWO_BLOCKS = """
+import os
+from runstore.storage.sqlite.descriptors import new_descriptors
 
-    with descriptors.new_descriptors() as alone:
-        opened = os.open(tmp_path, os.O_RDONLY)
-        assert set(alone()) == {opened}
-    os.close(opened)
+with new_descriptors() as outer:
+    with new_descriptors() as inner:
+        opened = os.open(".", os.O_RDONLY)
+        assert not inner()
+    assert not outer()
+os.close(opened)
+
+with new_descriptors() as alone:
+    opened = os.open(".", os.O_RDONLY)
+    assert set(alone()) == {opened}
+"""
+
+
+def test_descriptors_that_two_blocks_opened_at_once_belong_to_neither(tmp_path):
+    # In a process without the threads and descriptors of other tests.
+    ended = python("-c", TWO_BLOCKS, cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
 
 
 FEW_LEFT = """

@@ -183,7 +183,7 @@ def number_text(number: float | None) -> str | None:
     """Return a number as text for patterns: `0.1`, `64`, `1e-05`."""
     if number is None:
         return None
-    if number.is_integer() and abs(number) < _WHOLE_BELOW:
+    if number % 1 == 0 and abs(number) < _WHOLE_BELOW:  # an int has no is_integer before 3.12
         return str(int(number))
     return repr(float(number))
 

@@ -18,7 +18,7 @@ from runstore.model.display.formatting import (
 )
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import some_of
-from runstore.model.query.evaluate import number_text, shown_text
+from runstore.model.query.evaluate import TRUTH, number_text, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace, Order
 from runstore.model.run import start_text
 from runstore.named_tuples import NamedTuple
@@ -318,6 +318,13 @@ def _sort_key(order: Order) -> Callable[[ListRow], str]:
     return lambda row: sort_key_text(order, row.run)
 
 
+_TEXTS: Mapping[Kind, Callable[[Any], str]] = {
+    Kind.MOMENT: lambda micros: local_time(datetime.fromtimestamp(micros / _MICROS, timezone.utc)),
+    Kind.DURATION: lambda seconds: duration_text(timedelta(seconds=seconds)),
+    Kind.FLAG: lambda flag: TRUTH[bool(flag)],
+}
+
+
 def sort_key_text(order: Order, run: Run, *, is_exact: bool = False) -> str:
     """Return the value by which a run is sorted, if there are several the deciding one.
 
@@ -338,10 +345,8 @@ def sort_key_text(order: Order, run: Run, *, is_exact: bool = False) -> str:
         value = values[0]
     if isinstance(value, tuple):
         return shown_text(value) or "" if is_exact or value[0] is None else _parameter(value)
-    if field.kind is Kind.MOMENT:
-        return local_time(datetime.fromtimestamp(value / _MICROS, timezone.utc))
-    if field.kind is Kind.DURATION:
-        return duration_text(timedelta(seconds=value))
+    if field.kind in _TEXTS:
+        return _TEXTS[field.kind](value)
     if isinstance(value, (int, float)):
         return (number_text(value) or "") if is_exact else brief_number(value)
     return value if is_exact else cropped(value, _CELL)
