@@ -225,8 +225,7 @@ class ArtifactTable:
         return str(found[0][3]) if same else None
 
     def _rows(self, statement: str, **parameters: Any) -> Sequence[Any]:
-        with self._driver.read() as connection:
-            return connection.execute(statement, parameters).fetchall()
+        return self._driver.fetch_all(statement, parameters)
 
 
 def put_artifact(

@@ -100,14 +100,12 @@ class BlockTable:
 
     def newest_change(self) -> int:
         """Return the number of the store's last change of any run; 0 if it has no runs."""
-        with self._database.driver.read() as connection:
-            return as_int(connection.execute(NEWEST_CHANGE).fetchone()[0])
+        return as_int(self._database.driver.fetch_one(NEWEST_CHANGE)[0])
 
     def created_at(self) -> int:
         """Return the database's creation time in microseconds, which identifies it."""
         if self._born_at is None:
-            with self._database.driver.read() as connection:
-                self._born_at = as_int(connection.execute(BORN_AT).fetchone()[0])
+            self._born_at = as_int(self._database.driver.fetch_one(BORN_AT)[0])
         return self._born_at
 
     def rows(self, after: int = 0) -> list[BlockRow]:
@@ -153,8 +151,7 @@ class BlockTable:
 
     def ids(self) -> list[int]:
         """Return the row ids of all kept runs, in order."""
-        with self._database.driver.read() as connection:
-            return [row[0] for row in connection.execute(KEPT_IDS).fetchall()]
+        return [row[0] for row in self._database.driver.fetch_all(KEPT_IDS)]
 
     def select(
         self, connection: Connection, statement: str, parameters: Mapping[str, Any]

@@ -608,8 +608,7 @@ class Database(StoredRuns):
     def last_point_between(self, uid: str, first: int, last: int) -> int | None:
         """Return the time of the last metric point of a run, between two times; None without."""
         bounds = {"uid": uid, "first": first, "last": last}
-        with self.driver.read() as connection:
-            found = connection.execute(sql.LAST_POINT_BETWEEN, bounds).fetchone()[0]
+        found = self.driver.fetch_one(sql.LAST_POINT_BETWEEN, bounds)[0]
         return found if type(found) is int else None
 
     def mark_lost(self, runs: Iterable[tuple[Run, int | None, str | None]]) -> None:
@@ -710,8 +709,7 @@ class Database(StoredRuns):
 
     def get_state(self, name: str) -> str | None:
         """Return the value of a name, or None."""
-        with self.driver.read() as connection:
-            row = connection.execute(sql.GET_STATE, {"name": name}).fetchone()
+        row = self.driver.fetch_one(sql.GET_STATE, {"name": name})
         return None if row is None else str(row[0])
 
     def mapping(self, name: str) -> dict[str, str]:

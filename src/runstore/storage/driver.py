@@ -168,6 +168,12 @@ class Driver(Protocol):
     def read(self) -> AbstractContextManager[Connection]:
         """Return a connection for reading; driver errors are translated."""
 
+    def fetch_all(self, sql: str, parameters: Parameters = ..., /) -> Sequence[Any]:
+        """Return all rows of one statement."""
+
+    def fetch_one(self, sql: str, parameters: Parameters = ..., /) -> Any:
+        """Return the first row of one statement, or None."""
+
     def write(self, of: Collection[str] | None = None) -> AbstractContextManager[Connection]:
         """Return a connection in a write transaction: durable on exit, rolled back on an error.
 
@@ -303,6 +309,7 @@ class DriverBase:
     """
 
     _own: ThreadState
+    read: Callable[[], AbstractContextManager[Any]]
 
     def __init__(self, path: Path | str, own: ThreadState, busy_timeout_s: float) -> None:
         self.path: Any = path
@@ -311,6 +318,16 @@ class DriverBase:
         self._refusal: StoreError | None = None
         self._closed = False
         self.after_commit: Callable[[], object] = _nothing
+
+    def fetch_all(self, sql: str, parameters: Parameters = ()) -> Sequence[Any]:
+        """Return all rows of one statement."""
+        with self.read() as connection:
+            return connection.execute(sql, parameters).fetchall()  # type: ignore[no-any-return]
+
+    def fetch_one(self, sql: str, parameters: Parameters = ()) -> Any:
+        """Return the first row of one statement, or None."""
+        with self.read() as connection:
+            return connection.execute(sql, parameters).fetchone()
 
     @property
     def refusal(self) -> StoreError | None:

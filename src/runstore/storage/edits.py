@@ -141,8 +141,7 @@ class EditTable:
 
     def tags_of(self, uid: str) -> dict[str, str]:
         """Return the tags of a run, also if it is in the trash; empty if it was removed."""
-        with self._driver.read() as connection:
-            return pairs_of_texts(connection.execute(TAGS_OF_UID, {"uid": uid}).fetchall())
+        return pairs_of_texts(self._driver.fetch_all(TAGS_OF_UID, {"uid": uid}))
 
     def events(self, uid: str) -> list[Event]:
         """Return the edits of a run, oldest first, also if it is in the trash."""

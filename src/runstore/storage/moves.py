@@ -195,8 +195,7 @@ class Moves:
 
     def former_references(self, uid: str) -> list[str]:
         """Return the former references of a moved run, kept or deleted."""
-        with self._database.driver.read() as connection:
-            found = connection.execute(ALIASES_OF_UID, {"uid": uid}).fetchall()
+        found = self._database.driver.fetch_all(ALIASES_OF_UID, {"uid": uid})
         return [as_text(row[0]) for row in found]
 
 

@@ -137,8 +137,7 @@ class EarlierRuns:
         )
 
     def _ids(self, statement: str, **parameters: Any) -> list[int]:
-        with self._driver.read() as connection:
-            return [row[0] for row in connection.execute(statement, parameters).fetchall()]
+        return [row[0] for row in self._driver.fetch_all(statement, parameters)]
 
     def candidates(
         self, experiment_name: str, sets: Sequence[ParameterSet], limit: int
@@ -198,14 +197,12 @@ class EarlierRuns:
 
     def inputs_inside(self, uid: str, limit: int) -> list[Input]:
         """Return the inputs of a run and of its descendants, `limit` at most."""
-        with self._driver.read() as connection:
-            found = connection.execute(INPUTS_INSIDE, {"uid": uid, "limit": limit}).fetchall()
+        found = self._driver.fetch_all(INPUTS_INSIDE, {"uid": uid, "limit": limit})
         return [input_from_row(row) for row in found]
 
     def is_saved(self, digest: str, uid: str) -> bool:
         """Check whether a run has an artifact with these contents."""
-        with self._driver.read() as connection:
-            found = connection.execute(IS_SAVED, {"digest": digest, "uid": uid}).fetchone()
+        found = self._driver.fetch_one(IS_SAVED, {"digest": digest, "uid": uid})
         return found is not None
 
 

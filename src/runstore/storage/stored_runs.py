@@ -261,10 +261,7 @@ class StoredRuns(Lookups):
     def count_runs(self, experiment_name: str | None, most: int) -> int:
         """Return the number of runs, of one experiment if given; at most `most`."""
         statement = sql.COUNT_RUNS if experiment_name is None else sql.COUNT_RUNS_OF_EXPERIMENT
-        with self.driver.read() as connection:
-            row = connection.execute(
-                statement, {"experiment": experiment_name, "most": most}
-            ).fetchone()
+        row = self.driver.fetch_one(statement, {"experiment": experiment_name, "most": most})
         return rows.as_int(row[0])
 
     def children(self, uid: str) -> list[Run]:
@@ -275,8 +272,7 @@ class StoredRuns(Lookups):
         """Return every experiment, most recent first."""
         from runstore.model.results.experiments import Experiment
 
-        with self.driver.read() as connection:
-            found = connection.execute(sql.EXPERIMENTS).fetchall()
+        found = self.driver.fetch_all(sql.EXPERIMENTS)
         return [
             Experiment(
                 name=as_text(name),
@@ -289,8 +285,7 @@ class StoredRuns(Lookups):
 
     def has_experiment(self, name: str) -> bool:
         """Check whether an experiment has kept runs."""
-        with self.driver.read() as connection:
-            return connection.execute(sql.HAS_EXPERIMENT, {"name": name}).fetchone() is not None
+        return self.driver.fetch_one(sql.HAS_EXPERIMENT, {"name": name}) is not None
 
     def knows_any(self, uids: Iterable[str]) -> bool:
         """Check whether one of these uids belongs to a present or former run."""
@@ -307,18 +302,15 @@ class StoredRuns(Lookups):
 
     def is_purged(self, uid: str) -> bool:
         """Check whether a run was permanently removed."""
-        with self.driver.read() as connection:
-            return connection.execute(sql.IS_PURGED, {"uid": uid}).fetchone() is not None
+        return self.driver.fetch_one(sql.IS_PURGED, {"uid": uid}) is not None
 
     def experiment_names(self) -> list[str]:
         """Return the name of every experiment, in alphabetical order."""
-        with self.driver.read() as connection:
-            return [as_text(row[0]) for row in connection.execute(sql.EXPERIMENT_NAMES).fetchall()]
+        return [as_text(row[0]) for row in self.driver.fetch_all(sql.EXPERIMENT_NAMES)]
 
     def last_run_numbers(self) -> dict[str, int]:
         """Return the highest number ever assigned, by experiment; does not count runs."""
-        with self.driver.read() as connection:
-            found = connection.execute(sql.LAST_RUN_NUMBERS).fetchall()
+        found = self.driver.fetch_all(sql.LAST_RUN_NUMBERS)
         return {as_text(name): as_int(number) for name, number in found}
 
     def references_with_prefix(self, prefix: str, limit: int) -> list[str]:
@@ -332,14 +324,12 @@ class StoredRuns(Lookups):
 
     def document(self, uid: str, name: str) -> str | None:
         """Return a captured text of a run, or None."""
-        with self.driver.read() as connection:
-            row = connection.execute(sql.DOCUMENT_OF_RUN, {"uid": uid, "name": name}).fetchone()
+        row = self.driver.fetch_one(sql.DOCUMENT_OF_RUN, {"uid": uid, "name": name})
         return None if row is None else as_text(row[0])
 
     def document_names(self, uid: str) -> list[str]:
         """Return the names of a run's captured texts."""
-        with self.driver.read() as connection:
-            found = connection.execute(sql.DOCUMENT_NAMES, {"uid": uid}).fetchall()
+        found = self.driver.fetch_all(sql.DOCUMENT_NAMES, {"uid": uid})
         return [as_text(row[0]) for row in found]
 
     def document_hashes(self, uids: Sequence[str]) -> dict[str, dict[str, str]]:

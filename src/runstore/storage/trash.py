@@ -169,8 +169,7 @@ class Trash:
 
     def expired(self, before: int) -> list[Expired]:
         """Return the runs in the trash that were deleted at this time or earlier."""
-        with self._driver.read() as connection:
-            found = connection.execute(EXPIRED, {"before": before}).fetchall()
+        found = self._driver.fetch_all(EXPIRED, {"before": before})
         return [
             Expired(row_id, as_text(uid), as_text(reference)) for row_id, uid, reference in found
         ]
@@ -206,19 +205,16 @@ class Trash:
 
     def purged_names(self) -> list[tuple[str, str]]:
         """Return uid and reference, current and former, of every permanently removed run."""
-        with self._driver.read() as connection:
-            found = connection.execute(PURGED_NAMES).fetchall()
+        found = self._driver.fetch_all(PURGED_NAMES)
         return [(as_text(uid), as_text(reference)) for uid, reference in found]
 
     def every_reference(self) -> set[str]:
         """Return every current or former reference, of kept and of deleted runs."""
-        with self._driver.read() as connection:
-            return {as_text(row[0]) for row in connection.execute(EVERY_REFERENCE).fetchall()}
+        return {as_text(row[0]) for row in self._driver.fetch_all(EVERY_REFERENCE)}
 
     def name_of(self, uid: str) -> str | None:
         """Return a run's reference, marked if deleted; None if it was never in this store."""
-        with self._driver.read() as connection:
-            row = connection.execute(NAME_OF_UID, {"uid": uid}).fetchone()
+        row = self._driver.fetch_one(NAME_OF_UID, {"uid": uid})
         if row is None:
             return None
         reference, deleted_at, purged_at = row

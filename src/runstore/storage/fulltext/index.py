@@ -156,8 +156,7 @@ class SearchIndex:
         return None if row is None else row[0]
 
     def _of_runs(self, statement: str, *parameters: Any) -> Sequence[Any]:
-        with self._database.driver.read() as connection:
-            return connection.execute(statement, parameters).fetchall()
+        return self._database.driver.fetch_all(statement, parameters)
 
     # Update
 

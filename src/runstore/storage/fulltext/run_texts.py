@@ -76,15 +76,13 @@ class RunTexts:
         self._database = database
         self._objects = objects
         self._index = known.connection if known else None
-        with database.driver.read() as connection:
-            found = connection.execute(RUNS_OF_UIDS, (json.dumps(list(live)),)).fetchall()
+        found = database.driver.fetch_all(RUNS_OF_UIDS, (json.dumps(list(live)),))
         self._live: dict[int, Sequence[Path]] = {run_id: live[uid] for run_id, uid in found}
         self.apart = self._not_indexed(known.seen if known else -1)
 
     def _not_indexed(self, seen: int) -> set[int]:
         """Return the runs whose texts must be read, by the change that the index has seen."""
-        with self._database.driver.read() as connection:
-            changed = connection.execute(CHANGED_SINCE, (seen,)).fetchall()
+        changed = self._database.driver.fetch_all(CHANGED_SINCE, (seen,))
         apart = {row[0] for row in changed}
         if self._index is not None:
             apart |= {row[0] for row in self._index.execute(UNREAD_RUNS).fetchall()}
@@ -97,8 +95,7 @@ class RunTexts:
 
     def runs_with_output(self) -> set[int]:
         """Return the row ids of all runs that printed something."""
-        with self._database.driver.read() as connection:
-            kept = connection.execute(RUNS_WITH_OUTPUT).fetchall()
+        kept = self._database.driver.fetch_all(RUNS_WITH_OUTPUT)
         return {row[0] for row in kept} | self.live_runs
 
     def candidates(
@@ -125,8 +122,7 @@ class RunTexts:
     def notes_and_errors(self, run_id: int) -> tuple[str | None, str | None, str | None]:
         """Return notes, error and traceback of a run."""
         try:
-            with self._database.driver.read() as connection:
-                row = connection.execute(TEXTS_OF_RUN, (run_id,)).fetchone()
+            row = self._database.driver.fetch_one(TEXTS_OF_RUN, (run_id,))
         except StoreCorruptError:  # one of them is too long
             return self._database.texts_of(run_id)
         notes, error, traceback = map(as_optional_text, row or (None, None, None))
@@ -182,8 +178,7 @@ class RunTexts:
         return None
 
     def _parts(self, run_id: int) -> list[OutputPart]:
-        with self._database.driver.read() as connection:
-            rows = connection.execute(OUTPUTS_OF_RUN_ID, (run_id,)).fetchall()
+        rows = self._database.driver.fetch_all(OUTPUTS_OF_RUN_ID, (run_id,))
         return [
             OutputPart(as_text(part), as_text(digest), as_int(size)) for part, digest, size in rows
         ]

@@ -61,8 +61,7 @@ class Cells:
 
     def ids_of(self, uids: Collection[str]) -> dict[str, int]:
         """Return the row ids of runs by uid, without unknown ones."""
-        with self._driver.read() as connection:
-            rows = connection.execute(
-                IDS_OF_UIDS, (json.dumps([clean_text(uid) for uid in uids]),)
-            ).fetchall()
+        rows = self._driver.fetch_all(
+            IDS_OF_UIDS, (json.dumps([clean_text(uid) for uid in uids]),)
+        )
         return {as_text(uid): row_id for row_id, uid in rows}

@@ -114,8 +114,7 @@ def file_loose_facts(driver: Driver) -> None:
 
     If the database cannot be written now, filters still find these facts, but more slowly.
     """
-    with driver.read() as connection:
-        count = connection.execute(COUNT_LOOSE, {"limit": LOOSE_AT_MOST + 1}).fetchone()[0]
+    count = driver.fetch_one(COUNT_LOOSE, {"limit": LOOSE_AT_MOST + 1})[0]
     if count <= LOOSE_AT_MOST or driver.refusal is not None:
         return
     with suppress(StoreError), driver.hurried(PATIENCE_S):

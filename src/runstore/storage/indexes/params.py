@@ -113,8 +113,7 @@ def indexed_params(driver: Driver) -> Iterator[None]:
     if not driver.indexes_later:
         yield
         return
-    with driver.read() as connection:
-        is_any = connection.execute(IS_ANY_WAITING).fetchone() is not None
+    is_any = driver.fetch_one(IS_ANY_WAITING) is not None
     if is_any:
         _is_indexed_now(driver)
     moment = Moment()

@@ -188,8 +188,7 @@ class Checks:
     def wrong(self) -> Iterator[Wrong]:
         """Yield problems in the rows."""
         for what, statement in CHECKS:
-            with self._driver.read() as connection:
-                found = connection.execute(f"{statement} LIMIT {ROWS_TOLD}").fetchall()
+            found = self._driver.fetch_all(f"{statement} LIMIT {ROWS_TOLD}")
             if found:
                 yield Wrong(what, tuple(str(row[0]) for row in found))
 
@@ -206,8 +205,7 @@ class Checks:
         after, some = -(2**63), [0]
         while some:
             page = {"after": after, "limit": _AT_ONCE}
-            with self._driver.read() as connection:
-                some = [row[0] for row in connection.execute(EVERY_RUN, page).fetchall()]
+            some = [row[0] for row in self._driver.fetch_all(EVERY_RUN, page)]
             for run in self._database.runs_by_id(some, among=EVERY).values():
                 yield from (f"{run.reference}: {name}" for name in run.damaged)
             after = some[-1] if some else after
@@ -223,11 +221,9 @@ class Checks:
                 for (table,) in connection.execute(TABLES).fetchall()
             ]
         for any_cell, *statements in filter(None, of_tables):
-            with self._driver.read() as connection:
-                is_any = connection.execute(any_cell).fetchone()
+            is_any = self._driver.fetch_one(any_cell)
             for statement in statements if is_any else ():
-                with self._driver.read() as connection:
-                    found = connection.execute(statement, {"limit": ROWS_TOLD}).fetchall()
+                found = self._driver.fetch_all(statement, {"limit": ROWS_TOLD})
                 yield from (str(row[0]) for row in found)
 
     def schema(self) -> list[str]:
@@ -236,11 +232,9 @@ class Checks:
 
     def full_stores(self) -> list[tuple[str, str]]:
         """Return uid and reference of the runs with a folder of plain files."""
-        with self._driver.read() as connection:
-            found = connection.execute(FULL_STORES).fetchall()
+        found = self._driver.fetch_all(FULL_STORES)
         return [(as_text(uid), as_text(reference)) for uid, reference in found]
 
     def uids(self) -> set[str]:
         """Return the uid of every run, including deleted ones."""
-        with self._driver.read() as connection:
-            return {as_text(row[0]) for row in connection.execute(UIDS).fetchall()}
+        return {as_text(row[0]) for row in self._driver.fetch_all(UIDS)}

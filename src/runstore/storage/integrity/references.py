@@ -41,8 +41,7 @@ class References:
         Args:
             without: Row ids of runs to ignore.
         """
-        with self._driver.read() as connection:
-            found = connection.execute(REFERENCES).fetchall()
+        found = self._driver.fetch_all(REFERENCES)
         return {as_text(digest) for digest, run_id in found if run_id not in without}
 
     def unneeded(self, digests: Iterable[str]) -> list[str]:
@@ -65,14 +64,12 @@ class References:
 
     def users_of(self, digest: str) -> set[str]:
         """Return the uids of the runs that refer to contents."""
-        with self._driver.read() as connection:
-            found = connection.execute(USERS_OF_CONTENTS, {"digest": digest}).fetchall()
+        found = self._driver.fetch_all(USERS_OF_CONTENTS, {"digest": digest})
         return {as_text(row[0]) for row in found}
 
     def every(self) -> list[tuple[str, str, str, str, str, int]]:
         """Return each reference: uid, reference of the run, kind, name, digest, size in bytes."""
-        with self._driver.read() as connection:
-            found = connection.execute(SIZED_REFERENCES).fetchall()
+        found = self._driver.fetch_all(SIZED_REFERENCES)
         return [
             (as_text(uid), as_text(run), kind, as_text(name), as_text(digest), as_int(size))
             for uid, run, kind, name, digest, size in found

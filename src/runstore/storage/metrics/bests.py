@@ -42,8 +42,7 @@ class BestRun(NamedTuple):
 
 def has_metric(database: Database, key: str) -> bool:
     """Check whether any run has logged a metric with this key."""
-    with database.driver.read() as connection:
-        return connection.execute(HAS_KEY, (key,)).fetchone() is not None
+    return database.driver.fetch_one(HAS_KEY, (key,)) is not None
 
 
 def best_runs(

@@ -228,19 +228,16 @@ class MetricTable:
 
     def position(self, path: Path) -> int:
         """Return the imported length of a spool file."""
-        with self._database.driver.read() as connection:
-            mark = connection.execute(MARK_OF, {"name": path.name}).fetchone()
+        mark = self._database.driver.fetch_one(MARK_OF, {"name": path.name})
         return 0 if mark is None else int(mark[0])
 
     def has_run_of(self, path: Path) -> bool:
         """Check whether the run of a spool file is in this store."""
-        with self._database.driver.read() as connection:
-            return connection.execute(RUN_OF_UID, {"uid": uid_of(path)}).fetchone() is not None
+        return self._database.driver.fetch_one(RUN_OF_UID, {"uid": uid_of(path)}) is not None
 
     def has_seen(self, path: Path) -> bool:
         """Check whether any of a file was imported."""
-        with self._database.driver.read() as connection:
-            return connection.execute(MARK_OF, {"name": path.name}).fetchone() is not None
+        return self._database.driver.fetch_one(MARK_OF, {"name": path.name}) is not None
 
     def mark_seen(self, path: Path) -> None:
         """Mark a spool file as fully imported, for a file that cannot be removed."""

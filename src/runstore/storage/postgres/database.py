@@ -147,8 +147,7 @@ class ServerDatabase(Database):
 
     def created_at(self) -> str:
         """Return the time at which the tables were created, which identifies a store."""
-        with self.driver.read() as connection:
-            return str(connection.execute(_CREATED).fetchone()[0])
+        return str(self.driver.fetch_one(_CREATED)[0])
 
     def differences_of_schema(self) -> list[str]:
         """Return missing tables, columns, indexes, views and functions."""
@@ -156,8 +155,7 @@ class ServerDatabase(Database):
             return [" ".join(one) for one in parts.missing(connection)]
 
     def _make_tables(self, driver: PostgresDriver, *, create: bool) -> None:
-        with driver.read() as connection:
-            encoding = connection.execute(_ENCODING).fetchone()[0]
+        encoding = driver.fetch_one(_ENCODING)[0]
         if encoding != "UTF8":
             raise StoreError(
                 f"The database at {self.path} has the encoding {encoding}, which cannot hold all"

@@ -117,16 +117,14 @@ class RowObjects(CopiedObjects):
             self.path_of(digest)
         except StoreCorruptError:  # not a digest
             return None
-        with self._driver.read() as connection:
-            row = connection.execute(_SIZE, {"digest": digest}).fetchone()
+        row = self._driver.fetch_one(_SIZE, {"digest": digest})
         return None if row is None else int(row[0])
 
     def files(self) -> Iterator[Path]:
         """Yield the path of each copy and of each row."""
         copies = set(super().files())
         yield from copies
-        with self._driver.read() as connection:
-            rows = connection.execute(_EVERY).fetchall()
+        rows = self._driver.fetch_all(_EVERY)
         yield from (path for row in rows if (path := self.path_of(row[0])) not in copies)
 
     def remove(self, path: Path) -> bool:
@@ -170,8 +168,7 @@ class RowObjects(CopiedObjects):
         self._note()
         self._own.sent.append(kept)
         where = {"digest": kept.digest}
-        with self._driver.read() as connection:
-            row = connection.execute(_SIZE, where).fetchone()
+        row = self._driver.fetch_one(_SIZE, where)
         if row is None:
             self._send_parts(kept, source)
 
@@ -222,8 +219,7 @@ class RowObjects(CopiedObjects):
         with self._copying(wanted) as path:
             with path.open("xb") as file:
                 for part in range(count):
-                    with self._driver.read() as connection:
-                        row = connection.execute(_PART, {**where, "part": part}).fetchone()
+                    row = self._driver.fetch_one(_PART, {**where, "part": part})
                     body = b"" if row is None else row[0]
                     found.update(body)
                     file.write(body)

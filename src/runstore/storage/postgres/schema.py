@@ -477,8 +477,7 @@ def migrate(driver: PostgresDriver) -> None:
 
 def go_on_counting(driver: PostgresDriver) -> None:
     """Let changes have higher numbers than before if the tables came from another server."""
-    with driver.read() as connection:
-        is_behind = connection.execute(IS_BEHIND).fetchone()[0]
+    is_behind = driver.fetch_one(IS_BEHIND)[0]
     if is_behind:
         with driver.write() as connection:
             connection.execute(RAISE_BASE)
@@ -486,8 +485,7 @@ def go_on_counting(driver: PostgresDriver) -> None:
 
 def has_others(driver: PostgresDriver) -> bool:
     """Check whether the schema has tables of another program."""
-    with driver.read() as connection:
-        return bool(connection.execute(_OTHERS).fetchone()[0])
+    return bool(driver.fetch_one(_OTHERS)[0])
 
 
 def _create(connection: PostgresConnection) -> None:

@@ -95,18 +95,15 @@ class WaitingDatabase(Database):
 
     def last_change(self) -> int:
         """Return the number of the last change."""
-        with self.driver.read() as connection:
-            return int(connection.execute(LAST_CHANGE).fetchone()[0])
+        return int(self.driver.fetch_one(LAST_CHANGE)[0])
 
     def change_of(self, uid: str) -> int:
         """Return the number of the last change of a run."""
-        with self.driver.read() as connection:
-            return int(connection.execute(CHANGE_OF, {"uid": uid}).fetchone()[0])
+        return int(self.driver.fetch_one(CHANGE_OF, {"uid": uid})[0])
 
     def amount(self) -> tuple[int, int]:
         """Return the number of bytes in files, and of metric points."""
-        with self.driver.read() as connection:
-            size, points = connection.execute(AMOUNT).fetchone()
+        size, points = self.driver.fetch_one(AMOUNT)
         return int(size), int(points)
 
     def processes(self) -> list[tuple[ProcessIdentity, bool, int]]:
@@ -114,14 +111,12 @@ class WaitingDatabase(Database):
 
         The time is in microseconds since 1970.
         """
-        with self.driver.read() as connection:
-            rows = connection.execute(PROCESSES).fetchall()
+        rows = self.driver.fetch_all(PROCESSES)
         return [(ProcessIdentity(*row[:4]), bool(row[4]), row[5]) for row in rows]
 
     def named_parents(self) -> dict[str, str]:
         """Return the names of parents that only the server can look up, by uid of the run."""
-        with self.driver.read() as connection:
-            rows = connection.execute(NAMED_PARENTS).fetchall()
+        rows = self.driver.fetch_all(NAMED_PARENTS)
         return {uid: str(facts_from_text(text).values.get(PARENT_NAME)) for uid, text in rows}
 
     def set_parent(self, uid: str, parent_uid: str) -> None:
@@ -131,8 +126,7 @@ class WaitingDatabase(Database):
 
     def uids_since(self, change: int) -> list[str]:
         """Return the uids of active runs, and of those that changed after a change."""
-        with self.driver.read() as connection:
-            found = connection.execute(UIDS_SINCE, {"change": change}).fetchall()
+        found = self.driver.fetch_all(UIDS_SINCE, {"change": change})
         return [row[0] for row in found]
 
 

@@ -96,21 +96,18 @@ class Changes:
 
     def latest(self) -> LastChange:
         """Return the last change; to keep something until the next one, see `is_certain`."""
-        with self._driver.read() as connection:
-            change, newest = connection.execute(LATEST).fetchone()
+        change, newest = self._driver.fetch_one(LATEST)
         return LastChange(as_int(change), change == newest)
 
     def counts(self) -> Counts:
         """Count runs and experiments with the narrowest indexes."""
-        with self._driver.read() as connection:
-            row = connection.execute(COUNTS).fetchone()
+        row = self._driver.fetch_one(COUNTS)
         changed, runs, deleted, purged, experiments, version = map(as_int, row)
         return Counts(changed, runs - deleted, deleted - purged, experiments, version)
 
     def going_on(self, limit: int) -> list[int]:
         """Return the row ids of running runs, newest first."""
-        with self._driver.read() as connection:
-            return [row[0] for row in connection.execute(GOING_ON, (limit,)).fetchall()]
+        return [row[0] for row in self._driver.fetch_all(GOING_ON, (limit,))]
 
     def since(self, change: int, limit: int) -> list[Changed]:
         """Return the runs that changed after a change, the oldest change first.
@@ -121,8 +118,7 @@ class Changes:
             change: The number of a change.
             limit: Maximum number of runs.
         """
-        with self._driver.read() as connection:
-            found = connection.execute(CHANGED_SINCE, (change, limit)).fetchall()
+        found = self._driver.fetch_all(CHANGED_SINCE, (change, limit))
         return [
             Changed(row_id, as_int(at), bool(is_deleted), bool(is_certain))
             for row_id, at, is_deleted, is_certain in found

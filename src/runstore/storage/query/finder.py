@@ -77,8 +77,7 @@ class Finder:
             machine: LIKE pattern for the boot ids of this machine.
         """
         here = {"hostname": hostname, "boot": boot, "machine": machine}
-        with self._database.driver.read() as connection:
-            found = connection.execute(sql.UNFINISHED_RUNS, here).fetchall()
+        found = self._database.driver.fetch_all(sql.UNFINISHED_RUNS, here)
         rows = [sql.RunRow._make(row)._replace(facts=None, block=None) for row in found]
         return [run_from_row(row, (), {}) for row in rows]
 
@@ -227,8 +226,7 @@ class Finder:
 
     def uids(self, ids: Sequence[int]) -> dict[int, str]:
         """Return the uids of rows, in their order, without missing rows."""
-        with self._database.driver.read() as connection:
-            found = connection.execute(UIDS, {"ids": json.dumps(list(ids))}).fetchall()
+        found = self._database.driver.fetch_all(UIDS, {"ids": json.dumps(list(ids))})
         return {as_int(row_id): as_text(uid) for row_id, uid in found}
 
     def last_values(self, uids: Sequence[str]) -> dict[str, dict[tuple[str | None, str], float]]:

@@ -54,14 +54,12 @@ class RunStates:
 
     def first_uid(self) -> str:
         """Return the uid of the first run of the store, even if it was deleted; else empty."""
-        with self._driver.read() as connection:
-            row = connection.execute(FIRST_UID).fetchone()
+        row = self._driver.fetch_one(FIRST_UID)
         return "" if row is None else as_text(row[0])
 
     def of(self, row_ids: Container[int]) -> Iterator[RunState]:
         """Yield the states of these runs, by row."""
-        with self._driver.read() as connection:
-            rows = connection.execute(RUN_STATES).fetchall()
+        rows = self._driver.fetch_all(RUN_STATES)
         for row_id, uid, name, number, is_active, changed, points, last_at, *of_files in rows:
             if row_id in row_ids:
                 of_points = (uid, row_id, name, number, points, last_at)

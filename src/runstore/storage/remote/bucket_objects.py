@@ -201,8 +201,7 @@ class BucketObjects(CopiedObjects):
             self.path_of(digest)
         except StoreCorruptError:  # not a digest
             return None
-        with self._driver.read() as connection:
-            row = connection.execute(_KNOWN_SIZE, {"digest": digest}).fetchone()
+        row = self._driver.fetch_one(_KNOWN_SIZE, {"digest": digest})
         if row is not None:
             return int(row[0])
         found = self._bucket.find(_key(digest))

@@ -193,8 +193,7 @@ def check_mark(
             kept="It was not changed.",
             hint="Use a prefix or a folder of its own for each store.",
         )
-    with driver.read() as connection:
-        is_used = connection.execute(_IS_USED).fetchone()[0]
+    is_used = driver.fetch_one(_IS_USED)[0]
     if is_used and not place.is_new:
         raise StoreUnavailableError(
             f"{place.name} has no contents of this store: its file {MARK} is missing.",
@@ -241,8 +240,7 @@ def with_mark(now: ContentsPlace, name: str) -> ContentsPlace:
 
 def former(driver: PostgresDriver) -> ContentsPlace | None:
     """Return the place before the contents were moved; None if they were not."""
-    with driver.read() as connection:
-        row = connection.execute(_FORMER).fetchone()
+    row = driver.fetch_one(_FORMER)
     return None if row is None else _parsed(row[0])._replace(is_former=True)
 
 

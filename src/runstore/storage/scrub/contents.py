@@ -47,14 +47,12 @@ class ContentsTable:
 
     def names_of(self, digest: str) -> list[str]:
         """Return the artifacts and outputs with these contents, also of runs in the trash."""
-        with self._driver.read() as connection:
-            found = connection.execute(NAMES, {"digest": digest}).fetchall()
+        found = self._driver.fetch_all(NAMES, {"digest": digest})
         return sorted(row[0] for row in found)
 
     def media_type_of(self, digest: str) -> str | None:
         """Return the media type of an artifact with these contents."""
-        with self._driver.read() as connection:
-            row = connection.execute(MEDIA_TYPE, {"digest": digest}).fetchone()
+        row = self._driver.fetch_one(MEDIA_TYPE, {"digest": digest})
         return None if row is None else row[0]
 
     def replace(self, digest: str, now: Contents, preview: Preview | None) -> None:

@@ -20,8 +20,7 @@ COUNT_TO_TRANSFER = "SELECT count(*) FROM runs r WHERE r.purged_at IS NULL"
 
 def count_candidates(database: Database) -> int:
     """Return the number of runs that were not permanently removed."""
-    with database.driver.read() as connection:
-        return int(connection.execute(COUNT_TO_TRANSFER).fetchone()[0])
+    return int(database.driver.fetch_one(COUNT_TO_TRANSFER)[0])
 
 
 class KnownRuns:
@@ -35,8 +34,7 @@ class KnownRuns:
         self._fingerprints = {
             one.uid: one.fingerprint for one in every_run(database) if one.fingerprint is not None
         }
-        with database.driver.read() as connection:
-            self.purged: dict[Any, Any] = dict(connection.execute(PURGED_RUNS).fetchall())
+        self.purged: dict[Any, Any] = dict(database.driver.fetch_all(PURGED_RUNS))
 
     def has(self, run: SeenRun) -> bool:
         """Check whether a run of the other store is here, and equal."""

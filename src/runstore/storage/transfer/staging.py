@@ -211,10 +211,9 @@ def _hidden(target: Database, here: Connection, record: RunRecord) -> int:
 
 def remove_abandoned(database: Database, before: int) -> int:
     """Remove what interrupted transfers left before a time; return the number of runs."""
-    with database.driver.read() as connection:
-        found: Sequence[Any] = connection.execute(
-            ABANDONED, {"before": before, "staged": STAGED}
-        ).fetchall()
+    found: Sequence[Any] = database.driver.fetch_all(
+        ABANDONED, {"before": before, "staged": STAGED}
+    )
     for (row_id,) in found:
         with database.driver.write() as connection:
             for statement in REMOVALS:

@@ -116,8 +116,7 @@ class ServerTexts(RunTexts):
             FilterError: The search has read texts for too long.
         """
         begin = time.monotonic()
-        with self._database.driver.read() as connection:
-            found = connection.execute(statement, parameters).fetchall()
+        found = self._database.driver.fetch_all(statement, parameters)
         was_quick = self._read_s < _SLOW_S
         self._read_s += time.monotonic() - begin
         self._read_bytes += size
@@ -136,16 +135,14 @@ class ServerTexts(RunTexts):
 
     def sizes(self, first: int, last: int) -> Sequence[tuple[int, int]]:
         """Return the runs of a range that printed something, newest first, and how much."""
-        with self._database.driver.read() as connection:
-            found = connection.execute(SIZES, (first, last)).fetchall()
+        found = self._database.driver.fetch_all(SIZES, (first, last))
         return [(as_int(run_id), as_int(size)) for run_id, size in found]
 
     def without_index(self) -> Sequence[tuple[Sequence[int], int]]:
         """Return the runs whose output is not indexed yet, in groups, with the sizes."""
         if self._without_index is None:
             groups: list[tuple[list[int], int]] = []
-            with self._database.driver.read() as connection:
-                found = connection.execute(RUNS_WITHOUT).fetchall()
+            found = self._database.driver.fetch_all(RUNS_WITHOUT)
             for run_id, size in found:
                 runs, so_far = groups.pop() if groups else ([], 0)
                 if runs and so_far + size > _BYTES_AT_ONCE:

@@ -125,8 +125,7 @@ def make_index(driver: PostgresDriver, tell: Callable[[str], None]) -> None:
 
 def can_search(driver: PostgresDriver) -> bool:
     """Check whether there is an index; first, add texts that are missing, if this role may."""
-    with driver.read() as connection:
-        is_there, may_read, may_add = connection.execute(RIGHTS).fetchone()
+    is_there, may_read, may_add = driver.fetch_one(RIGHTS)
     if is_there and may_read and may_add and driver.refusal is None:
         # Texts that cannot be added now are read instead.
         with suppress(StoreError), driver.as_one(_nothing):
@@ -136,8 +135,7 @@ def can_search(driver: PostgresDriver) -> bool:
 
 def _add_missing(driver: PostgresDriver, until: float) -> None:
     while time.monotonic() < until:
-        with driver.read() as connection:
-            missing = connection.execute(MISSING).fetchall()
+        missing = driver.fetch_all(MISSING)
         digests: list[str] = []
         size = 0
         for digest, size_bytes in sorted(missing):
