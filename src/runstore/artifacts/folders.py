@@ -21,12 +21,7 @@ _KINDS = {
 
 
 class FolderFiles:
-    """The entries of a folder.
-
-    Attributes:
-        files: Relative names with `/`, and paths, in order.
-        left_out: Relative names of all other entries, with the reason.
-    """
+    """The entries of a folder: files by relative name, and the reasons for leaving out others."""
 
     def __init__(self) -> None:
         self.files: list[tuple[str, Path]] = []

@@ -24,13 +24,7 @@ _COUNTED_BYTES = 1 << 26
 
 
 def preview_of(path: Path, media_type: str, thing: Any = None) -> Preview | None:
-    """Return a preview of a file, or None if there is none.
-
-    Args:
-        path: The file.
-        media_type: Its media type.
-        thing: The object that was written to it, if any.
-    """
+    """Return a preview of a file that an object may have been written to, or None."""
 
     def made() -> Preview | None:
         is_pixels = media_type.startswith("image/") and hasattr(thing, "shape")

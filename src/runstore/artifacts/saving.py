@@ -79,8 +79,7 @@ class Saving:
     ) -> tuple[Artifact, ...]:
         """Save a file, a folder, bytes, a stream or an object; see `ActiveRun.save`.
 
-        Returns:
-            The saved artifacts; empty, after a warning, if every disk refused them.
+        Returns nothing, after a warning, if every disk refused it.
         """
         media_type = arguments.text_or_none(media_type, "media_type", "image/png")
         path, source = _named(name, source)
@@ -277,13 +276,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
 
 
 def _write_thing(write: Callable[[Any, Path], object], thing: Any, path: str, aside: Path) -> None:
-    """Write an object to a file.
-
-    Args:
-        write: The function of its library.
-        thing: The object.
-        path: Its name, for messages.
-        aside: The file.
+    """Write an object to the file `aside` with a function of its library.
 
     Raises:
         InvalidValueError: The library cannot do it.

@@ -16,11 +16,7 @@ _SHOWN = 200  # characters of a path
 
 
 def checked_source(path: Path, *, is_input: bool = False) -> Path:
-    """Return a path that can be read.
-
-    Args:
-        path: The path.
-        is_input: Whether it is an input, not something to save.
+    """Return a path of an input, or of something to save, that can be read.
 
     Raises:
         NotFoundError: It does not exist, or cannot be read.

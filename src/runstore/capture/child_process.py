@@ -20,13 +20,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 class ProgramOutput(NamedTuple):
-    """The outputs of a program.
-
-    Attributes:
-        exit_code: Its exit status; negative if a signal ended it.
-        output: Its standard output.
-        complaint: Its standard error.
-    """
+    """The outputs of a program, and its exit status; negative if a signal ended it."""
 
     exit_code: int
     output: bytes

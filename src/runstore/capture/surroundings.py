@@ -75,12 +75,7 @@ class Surroundings(NamedTuple):
         return program_files(self.scripts, None if self.folder is None else str(self.folder))
 
     def loading(self, quick: Facts, prefix: str = "") -> Loading:
-        """Start watching the program's own modules that this process loads.
-
-        Args:
-            quick: The result of `quick_facts`.
-            prefix: Prefix of the stored names.
-        """
+        """Start watching the program's own modules that this process loads."""
         from runstore.capture.program.files import Loading
 
         root = quick.values.get("git.root")
@@ -131,11 +126,7 @@ def environment_facts(where: Surroundings | None = None) -> Facts:
 
 
 def late_facts(loading: Loading) -> Facts:
-    """Return the modules that a program has loaded since its run began, or the reason for none.
-
-    Args:
-        loading: The watcher that was started with the run.
-    """
+    """Return the modules that a program has loaded since its run began, or the reason for none."""
     from runstore.capture.program.modules import modules_since
 
     return _together(("modules.late", lambda: modules_since(loading)))
@@ -162,10 +153,6 @@ def code_facts(quick: Facts, where: Surroundings) -> Facts:
     """Return remote, patch and new files; leaves no process running.
 
     Facts that `quick_facts` could not read, for example because git was slow, are read again.
-
-    Args:
-        quick: The result of `quick_facts`.
-        where: The surroundings of the run.
     """
     return _together(("git", lambda: _repository(quick, where)))
 

@@ -18,13 +18,7 @@ _warned: set[Path] = set()
 
 
 class Home(NamedTuple):
-    """The folder of `store.json`, and the server with the runs.
-
-    Attributes:
-        text: The folder, as passed.
-        folder: The folder, as an absolute path: experiments change the working directory.
-        server: The server; None if the database is in the folder.
-    """
+    """The folder of `store.json`, as passed and as an absolute path, and the server, if any."""
 
     text: str
     folder: Path

@@ -139,14 +139,7 @@ def new_block(manager: Any, number: int, dialect: Dialect, runs_folder: Path) ->
 def renewed_block(
     block: Block, manager: Any, runs_folder: Path, *, keeps_params: bool = False
 ) -> Block:
-    """Return the block updated from the manager, keeping its own keys.
-
-    Args:
-        block: The block as recorded.
-        manager: The manager.
-        runs_folder: The parent of full stores' folders.
-        keeps_params: Whether the block's own parameters stay.
-    """
+    """Return the block updated from the manager, keeping its own keys."""
     new = dict(block)
     status = getattr(manager, "status", _NOTHING)
     if status is not _NOTHING and status is not None:

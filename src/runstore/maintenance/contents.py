@@ -52,13 +52,9 @@ class ContentsCopier:
         self._is_stopped = False
 
     def copy(self, wanted: Mapping[str, int]) -> dict[str, RunstoreError]:
-        """Copy the missing ones among these contents; durable on return.
+        """Copy the missing ones among these contents, sizes by digest; durable on return.
 
-        Args:
-            wanted: Their sizes by digest.
-
-        Returns:
-            The reasons why some of them cannot be copied, by digest.
+        Returns the reasons why some of them cannot be copied, by digest.
 
         Raises:
             StoreError: One of the stores failed.

@@ -22,15 +22,13 @@ if TYPE_CHECKING:
 def move_contents(backend: Backend, wanted: str) -> Amount:
     """Copy the contents of all runs to another place, which the store then names.
 
-    Contents in the former place are kept. After an interruption, repeating the call continues;
-    so it does for contents that programs saved in the former place meanwhile.
+    Contents in the former place are kept. After an interruption, repeating the call continues; so
+    it does for contents that programs saved in the former place meanwhile. Returns the number and
+    the size of the copied files.
 
     Args:
         backend: The store.
         wanted: `database`, an absolute path, or the URL of a bucket.
-
-    Returns:
-        The number and the size of the copied files.
 
     Raises:
         UsageError: It is not a place, or the store is in a folder.

@@ -136,13 +136,7 @@ def _note(source: Backend, result: Transfer, change: int, server: str) -> None:
 
 
 class DeliveryLater(NamedTuple):
-    """A delivery without the user's asking.
-
-    Attributes:
-        folder: The folder on this machine of the store on the server.
-        place: The URL, without passwords.
-        work: Delivers the runs.
-    """
+    """A delivery without the user's asking."""
 
     folder: Path
     place: str

@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 
 class Done(NamedTuple):
-    """An edit that was made.
-
-    Attributes:
-        uids: The runs.
-        operation: The operation to undo it; None if nothing changed.
-    """
+    """An edit of runs, and the operation to undo it; None if nothing changed."""
 
     uids: tuple[str, ...]
     operation: str | None
@@ -55,12 +50,7 @@ def edit_runs(
 ) -> Done:
     """Change tags and notes of runs atomically; durable on return.
 
-    Args:
-        backend: The store.
-        names: Uids or other names of runs.
-        author: Author of the edit.
-        tags: Values by key; None removes the tag.
-        notes: The new notes; if empty, notes stay unchanged.
+    None removes a tag; without notes, they stay unchanged.
 
     Raises:
         InvalidValueError: Tags or notes cannot be stored. Nothing was changed.

@@ -106,13 +106,7 @@ def _in_trash_but(backend: Backend, expired: Sequence[Expired]) -> dict[str, lis
 
 
 class _Sweep:
-    """Removes unreferenced files, or only counts them.
-
-    Args:
-        backend: The store.
-        expired: Runs to treat as permanently removed.
-        is_dry: Whether to count only.
-    """
+    """Removes unreferenced files, or only counts them."""
 
     def __init__(self, backend: Backend, expired: Sequence[Expired], *, is_dry: bool) -> None:
         self._backend = backend
@@ -223,12 +217,7 @@ class _Sweep:
 
 
 def gone_folders(backend: Backend, expired: Collection[Expired] = ()) -> Iterator[Path]:
-    """Yield the folders of plain files of permanently removed runs.
-
-    Args:
-        backend: The store.
-        expired: Runs to treat as removed.
-    """
+    """Yield the folders of plain files of permanently removed, or of expired, runs."""
     gone = {reference for _, reference in backend.trash.purged_names()}
     going = _uids(expired)
     for one in expired:
@@ -244,12 +233,7 @@ def gone_folders(backend: Backend, expired: Collection[Expired] = ()) -> Iterato
 
 
 def gone_in_flight(backend: Backend, expired: Collection[Expired] = ()) -> Iterator[Path]:
-    """Yield spool files of permanently removed runs, and partial files left by a crash.
-
-    Args:
-        backend: The store.
-        expired: Runs to treat as removed.
-    """
+    """Yield spool files of permanently removed or of expired runs, and partial ones of a crash."""
     going = _uids(expired)
     for path in backend.spool.every_file():
         is_cut_off = path.suffix == ".tmp" and path.parent == backend.spool.place

@@ -49,10 +49,6 @@ _LOGS = ("runstore.db", "runstore.db-wal")
 def wanted(secrets: tuple[str, ...] = (), pattern: str | None = None) -> Wanted:
     """Return the secrets to remove; by default those masked by today's rules.
 
-    Args:
-        secrets: The secrets themselves.
-        pattern: A regular expression.
-
     Raises:
         UsageError: A secret is too short, or the pattern is invalid.
     """
@@ -102,11 +98,6 @@ def _by_rules() -> WantedByRules:
 
 def scrub(backend: Backend, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed:
     """Remove secrets from a store, and return the affected places; a second call changes nothing.
-
-    Args:
-        backend: The store.
-        secrets: The result of `wanted`.
-        is_dry: Whether to search only.
 
     Raises:
         StoreReadOnlyError: The store cannot be written.

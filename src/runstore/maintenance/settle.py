@@ -29,12 +29,7 @@ _OVER = "Its process is gone: job {job} of Slurm is {state}."
 
 
 class Silent(NamedTuple):
-    """A silent run that was not settled.
-
-    Attributes:
-        run: The run.
-        reason: The reason, as a clause without a full stop.
-    """
+    """A silent run that was not settled, and the reason as a clause without a full stop."""
 
     run: Run
     reason: str
@@ -42,12 +37,7 @@ class Silent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The result of settling runs.
-
-    Attributes:
-        lost: Runs that are `lost` now; their `error` has the reason.
-        silent: The other silent runs.
-    """
+    """Runs that are `lost` now, with the reason as `error`, and the other silent runs."""
 
     lost: tuple[Run, ...]
     silent: tuple[Silent, ...]

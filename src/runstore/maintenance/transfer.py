@@ -325,8 +325,7 @@ class _Transfer:
     def _write(self, ready: list[Delivery]) -> list[Delivery]:
         """Write runs, so few at once that other writers need not wait long.
 
-        Returns:
-            The runs that changed meanwhile.
+        Returns the runs that changed meanwhile.
         """
         late: list[Delivery] = []
         ready = list(self._staged(ready))

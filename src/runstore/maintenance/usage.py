@@ -17,9 +17,7 @@ from runstore.storage.integrity.references import References
 def freed_by(backend: Backend, runs: Mapping[str, Sequence[str]]) -> tuple[Freed, Amount]:
     """Return the files used only by these runs, and their contents shared with others.
 
-    Args:
-        backend: The store.
-        runs: The current and former references of each run, by uid.
+    `runs` are the current and former references of each run, by uid.
     """
     references = References(backend.database)
     awaited = digests_in_flight(backend)

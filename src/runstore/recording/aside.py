@@ -40,11 +40,7 @@ def start_on_server(
 ) -> ActiveRun:
     """Start a run on a server, or on this machine if the server cannot be reached.
 
-    Args:
-        backend: The store on the server.
-        asked: The request.
-        store: Its `Store`.
-        aside: Returns the `Store` of the runs that wait on this machine.
+    Runs that wait on this machine are in the store that `aside` returns.
 
     Raises:
         StoreUnavailableError: Neither of them accepted the run.
@@ -73,13 +69,6 @@ def record_on_server(
     aside: Callable[[], Any],
 ) -> Run:
     """Record a past run on a server, or on this machine if the server cannot be reached.
-
-    Args:
-        backend: The store on the server.
-        asked: The request.
-        artifacts: Files and objects to keep.
-        author: The author of the event.
-        aside: Returns the `Store` of the runs that wait on this machine.
 
     Raises:
         StoreUnavailableError: Neither of them accepted the run.

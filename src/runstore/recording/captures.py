@@ -19,15 +19,7 @@ from runstore.user_warnings import warn_in_background
 
 
 class Capture(NamedTuple):
-    """The facts to read for a run.
-
-    Attributes:
-        database: The database of the run.
-        uid: The run.
-        quick: The facts captured before its start.
-        where: The surroundings of its start.
-        code: Its code changes, if they were read before its start.
-    """
+    """The facts to read for a run; `code` are changes that were read before its start."""
 
     database: Database
     uid: str

@@ -221,9 +221,7 @@ class Execution:
     def kept_output(self, *, is_asked: bool = True, mask_output: bool | None = None) -> KeptOutput:
         """Return the recorder of this process's output; see `ActiveRun.keep_output`.
 
-        Args:
-            is_asked: Whether the program requested it, regardless of the settings.
-            mask_output: Whether secrets are masked; None to use the settings.
+        It is recorded regardless of the settings if the program has asked for it.
         """
         output = self._output
         if output is None:
@@ -393,10 +391,7 @@ class Execution:
             return True
 
     def take_over(self) -> bool:
-        """Continue a run in a forked child, if the process that executed it has ended.
-
-        Returns:
-            Whether this process now executes it.
+        """Continue a run in a forked child, if its process has ended; return whether it has.
 
         Raises:
             StoreError: The database could not be written.
@@ -418,8 +413,7 @@ class Execution:
     def reopen(self) -> bool:
         """Continue a complete run, because its program logs to it after its end.
 
-        Returns:
-            Whether points can be logged again.
+        Returns whether points can be logged again.
         """
         if not self.is_end_written or not self.is_here or self._sampler == get_ident():
             return False

@@ -37,13 +37,7 @@ _COUNTING = threading.RLock()
 
 
 class MediaLog:
-    """Logs for one run.
-
-    Args:
-        artifacts: Stores the files.
-        uid: The run.
-        is_strict: Returns whether the run is strict.
-    """
+    """Logs for one run."""
 
     def __init__(self, artifacts: Saving, uid: str, is_strict: Callable[[], bool]) -> None:
         self._artifacts = artifacts

@@ -20,10 +20,6 @@ def run_per_call(function: Any, begin: Begin) -> Any:
 
     The run of a coroutine or a generator starts and ends with the execution of its body.
 
-    Args:
-        function: The function; a static or class method may be wrapped already.
-        begin: Starts a run.
-
     Raises:
         UsageError: The object is not callable.
     """

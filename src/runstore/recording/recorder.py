@@ -171,11 +171,7 @@ class Recorder:
         *,
         is_replacing: bool = False,
     ) -> tuple[ParameterSet, ...] | None:
-        """Add parameters to a run; if that fails, spool them.
-
-        Returns:
-            The current sets of the run; None if the change was spooled.
-        """
+        """Add parameters to a run, and return its sets; None if they were spooled instead."""
         from runstore.storage.late_params import add_params
 
         now: list[tuple[ParameterSet, ...]] = []

@@ -34,12 +34,8 @@ _DOCUMENTS = (*CODE_DOCUMENTS, "packages")
 def trace_resumption(backend: Backend, run: Run) -> Loading | None:
     """Record the code of a resumed run; durable on return, slow facts follow in the background.
 
-    Args:
-        backend: The store.
-        run: The run as it was before; skipped if it has no captured facts.
-
-    Returns:
-        The watcher of the modules that its program loads from now on.
+    Returns the watcher of the modules that its program loads from now on. A run without captured
+    facts is skipped.
     """
     if not run.facts.values:
         return None

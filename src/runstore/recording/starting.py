@@ -41,13 +41,7 @@ NAME = "name"
 
 
 def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
-    """Start a run; see `Store.start`.
-
-    Args:
-        backend: The store.
-        asked: The request.
-        store: Its `Store`, for the run's attribute.
-    """
+    """Start a run; see `Store.start`."""
     name = names.check_experiment_name(asked.experiment_name)
     sets, tags = _sets_of(asked), tags_of(asked)
     notes, cli = check_text(asked.notes, "notes"), check_text(asked.cli, "cli")

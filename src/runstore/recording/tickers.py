@@ -102,9 +102,6 @@ def stop_all(patience_s: float) -> None:
 
     A thread that has just been started would use an interpreter that no longer exists: up to
     Python 3.12, this is a crash.
-
-    Args:
-        patience_s: How long to wait for all of them.
     """
     deadline = time.monotonic() + patience_s
     for one in list(_tickers):

@@ -187,12 +187,7 @@ def run_command(
 
 
 class _Output:
-    """The output of a command: shown, kept, and read for metrics.
-
-    Attributes:
-        lines: Takes the lines that the program records in a file.
-        write_ends: The descriptors for its standard output and error.
-    """
+    """The output of a command: shown, kept, and read for metrics."""
 
     def __init__(self, store: Store, run: ActiveRun, metrics: Sequence[str]) -> None:
         self._keeper = OutputKeeper(store.backend.spool, run.uid)

@@ -56,14 +56,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An experiment with its parameter sets, before it runs.
-
-    Attributes:
-        experiment: The experiment's dotted name.
-        function: Its `run`.
-        sets: The chosen parameter sets, in order.
-        takes_all: Whether one call gets all sets, as a list.
-    """
+    """An experiment with its parameter sets, before it runs; one call may take all, as a list."""
 
     experiment: str
     function: Callable[..., Any]

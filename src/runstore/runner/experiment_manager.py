@@ -52,9 +52,7 @@ class ExperimentManager(ArtifactManager):
     def log(self, metrics: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Log metrics of the current parameter set, or of the run if it has all sets at once.
 
-        Args:
-            metrics: See `ActiveRun.log`.
-            more: See `ActiveRun.log`.
+        See `ActiveRun.log`.
 
         Raises:
             UsageError: The manager has no run.
@@ -68,10 +66,7 @@ class ExperimentManager(ArtifactManager):
     def save(self, name: str, source: Any = None, *, media_type: str | None = None) -> None:
         """Keep a file or an object with the run; that of a parameter set below the set's name.
 
-        Args:
-            name: See `ActiveRun.save`.
-            source: See `ActiveRun.save`.
-            media_type: See `ActiveRun.save`.
+        See `ActiveRun.save`.
 
         Raises:
             UsageError: The manager has no run.

@@ -13,10 +13,7 @@ COMMAND = "runstore run pi -p darts"
 
 
 def make_project(folder: Path) -> list[Path]:
-    """Create the files of a small project; existing files are not changed.
-
-    Returns:
-        The files written.
+    """Create and return the files of a small project; existing files are not changed.
 
     Raises:
         ConflictError: One of the files exists already; nothing was written.

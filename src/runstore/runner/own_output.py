@@ -36,10 +36,6 @@ def kept(store_folder: Path, uid: str) -> Iterator[None]:
     """Keep the output of this process and its children within the block, for one run.
 
     If that is impossible, the output is only shown, and a warning says so.
-
-    Args:
-        store_folder: The store's folder.
-        uid: The run.
     """
     flush_own()
     try:

@@ -18,12 +18,7 @@ _INDICES = re.compile(r"(\d+)(?:-(\d+))?")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A parameter set as the user's module made it, and as it is recorded.
-
-    Attributes:
-        values: The user's own object: a dataclass instance, a mapping, an object.
-        recorded: Its name, values and hash.
-    """
+    """A parameter set as the user's module made it, and as it is recorded."""
 
     values: Any
     recorded: ParameterSet

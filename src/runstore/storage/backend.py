@@ -247,12 +247,7 @@ class Backend:
 
 
 def database_in(folder: Path, *, create: bool) -> Database:
-    """Open the database of a store in a folder.
-
-    Args:
-        folder: The folder.
-        create: Whether to create a missing file.
-    """
+    """Open the database of a store in a folder, creating a missing file if asked to."""
     if _is_of_waiting(folder):
         from runstore.storage.postgres.waiting import WaitingDatabase
 

@@ -162,13 +162,7 @@ class Edit(NamedTuple):
 class RunEdits(NamedTuple):
     """A change of tags and notes of runs.
 
-    Attributes:
-        uids: The runs.
-        tags: Values by key; None removes the tag.
-        notes: The new notes; if empty, notes stay unchanged.
-        author: Author of the edit.
-        operation: Id of the edit.
-        or_trashed: Whether to include runs in the trash.
+    None removes a tag; without notes, they stay unchanged.
     """
 
     uids: Sequence[str]
@@ -197,14 +191,9 @@ def no_run(uid: str) -> RunNotFoundError:
 
 
 def run_row(connection: Connection, uid: str, *, or_trashed: bool = False) -> sql.RunRow:
-    """Return the row of a run.
+    """Return the row of a run, within the caller's transaction.
 
     Unreadable cells are replaced as for `Run`.
-
-    Args:
-        connection: Within a transaction of the caller.
-        uid: The run.
-        or_trashed: Whether to include runs in the trash.
 
     Raises:
         RunNotFoundError: There is no such run.
@@ -345,11 +334,7 @@ class Database(StoredRuns):
     # Starting and ending
 
     def start_run(self, new: NewRun) -> tuple[int, str]:
-        """Assign the next run number and write the run; durable on return.
-
-        Returns:
-            The run number and the reference.
-        """
+        """Assign the next run number and write the run; return both names. Durable on return."""
         return self.driver.transact(
             lambda connection: self.insert_run(connection, new)[1:], is_once=True
         )
@@ -406,10 +391,7 @@ class Database(StoredRuns):
     def next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
         """Assign the next run number of an experiment, within the caller's transaction.
 
-        The experiment is created if it is new.
-
-        Returns:
-            The experiment's row id, and the number.
+        The experiment is created if it is new. Returns the experiment's row id as well.
         """
         counted = connection.execute(sql.LAST_RUN_NUMBER, (experiment_name,)).fetchone()
         if counted is not None:
@@ -576,10 +558,9 @@ class Database(StoredRuns):
         self.driver.transact(resume, of=[uid], is_once=True)
 
     def take_over(self, uid: str, old: ProcessIdentity, new: ProcessIdentity) -> bool:
-        """Transfer a run from a process that has ended to its child.
+        """Transfer a run without an end from a process that has ended to its child.
 
-        Returns:
-            Whether the run still belonged to that process, without a reported end.
+        Returns whether the run still belonged to that process.
         """
         return self.driver.transact(
             lambda connection: self.change_process(connection, uid, old, new),
@@ -645,13 +626,7 @@ class Database(StoredRuns):
         )
 
     def attach_facts(self, uid: str, facts: Facts, edits: Sequence[Edit] = ()) -> None:
-        """Add facts captured after the start.
-
-        Args:
-            uid: The run.
-            facts: The captured facts.
-            edits: Edits to record in the same transaction.
-        """
+        """Add facts captured after the start, recording edits in the same transaction."""
         from runstore.storage.indexes.facts import file_facts
 
         # Programs that add the same documents do so in the same order.

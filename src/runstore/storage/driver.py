@@ -206,7 +206,7 @@ class Driver(Protocol):
         """
 
     def as_one(self, then: Callable[[], object] | None = None) -> AbstractContextManager[None]:
-        """Call `after_commit`, or `then`, once for all transactions in the block."""
+        """Call `after_commit`, or `then`, once for all transactions inside the block."""
 
     @property
     def patience_s(self) -> float:
@@ -379,11 +379,7 @@ class DriverBase:
 
     @contextmanager
     def as_one(self, then: Callable[[], object] | None = None) -> Iterator[None]:
-        """Call `after_commit` once for all transactions of this thread inside the block.
-
-        Args:
-            then: A function to call instead.
-        """
+        """Call `after_commit`, or `then`, once for all transactions in the block."""
         own = self._own
         if own.is_held:
             yield

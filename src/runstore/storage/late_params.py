@@ -22,10 +22,9 @@ def add_params(
     *,
     is_replacing: bool = False,
 ) -> tuple[ParameterSet, ...]:
-    """Add values to a parameter set of a run, recording an event. Durable on return.
+    """Add values to a parameter set of a run, recording an event; return all its sets.
 
-    Returns:
-        The parameter sets of the run after the change.
+    Durable on return.
 
     Raises:
         ConflictError: A parameter already has another value.

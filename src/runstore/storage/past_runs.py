@@ -24,18 +24,7 @@ _NAMES_SHOWN = 20
 
 
 class PastRun(NamedTuple):
-    """A finished run.
-
-    Attributes:
-        new: The facts of its start.
-        status: Its final status.
-        ended_at: Time of its end, in microseconds; None if unknown.
-        error: The error message.
-        traceback: The full traceback.
-        exit_code: The exit status.
-        points: Its metrics, at least one point each.
-        artifacts: Its artifacts, whose contents are among the objects already.
-    """
+    """A finished run, its end in microseconds; its contents are among the objects already."""
 
     new: NewRun
     status: Status

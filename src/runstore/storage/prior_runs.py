@@ -102,14 +102,9 @@ class Sought(NamedTuple):
 
 
 class PriorRun(NamedTuple):
-    """A run that may be similar to another one.
+    """A run that may be similar to another one, started at this time in microseconds.
 
-    Attributes:
-        id: Its row id.
-        commit: Hash of its commit; None if unknown.
-        status: Its stored status.
-        started_at: Microseconds since 1970 (UTC).
-        sets: Its parameter sets; large ones without their values.
+    Large parameter sets lack their values.
     """
 
     id: int
@@ -146,11 +141,6 @@ class EarlierRuns:
 
         These are the newest runs of the experiment, and the runs with the most values in common
         among values that few runs share.
-
-        Args:
-            experiment_name: The experiment.
-            sets: The parameter sets.
-            limit: Maximum number of each kind.
         """
         newest = {"experiment_name": experiment_name, "limit": limit}
         with indexed_params(self._driver), self._driver.read() as connection:

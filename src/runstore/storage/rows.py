@@ -281,13 +281,8 @@ def run_from_row(
 ) -> Run:
     """Build a run from a row of `statements.RunRow`, its parameter sets and its tags.
 
-    Damaged cells are replaced by placeholders and listed in `Run.damaged`.
-
-    Args:
-        row: A row that begins with these columns.
-        sets: Its parameter sets.
-        tags: Its tags.
-        damaged: Names of unreadable parameter sets and tags.
+    Damaged cells are replaced by placeholders and listed in `Run.damaged`. `damaged` names
+    unreadable parameter sets and tags.
     """
     cells = row[:_COLUMNS]
     if tuple(map(type, cells)) in _sound_types:

@@ -127,11 +127,7 @@ class Lookups:
 
 
 class StoredRuns(Lookups):
-    """The runs of a database, for reading.
-
-    Attributes:
-        driver: The database.
-    """
+    """The runs of a database, for reading."""
 
     driver: Driver
 
@@ -178,9 +174,7 @@ class StoredRuns(Lookups):
     def runs_by_id(self, row_ids: Sequence[int], *, among: str = sql.KEPT) -> dict[int, Run]:
         """Return runs by row id, in the given order, without missing ones.
 
-        Args:
-            row_ids: The row ids.
-            among: SQL condition of the runs to include.
+        `among` is the SQL condition of the runs to include.
         """
         statement = sql.RUNS_BY_ID.replace(sql.KEPT, among)
         with self.driver.read() as connection:

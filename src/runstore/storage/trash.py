@@ -113,13 +113,7 @@ class Trash:
     def put(self, uids: Iterable[str], author: str, *, is_forced: bool = False) -> str:
         """Move runs to the trash, atomically, recording events. Durable on return.
 
-        Args:
-            uids: The runs.
-            author: Author of the edit.
-            is_forced: Whether to delete runs that may still be executing.
-
-        Returns:
-            The id of the operation, which can be undone.
+        Returns the id of the operation, which can be undone.
 
         Raises:
             RunNotFoundError: One of the runs is not in the store.
@@ -142,8 +136,7 @@ class Trash:
     def take_out(self, uids: Iterable[str], author: str) -> str:
         """Restore runs, atomically, recording events. Durable on return.
 
-        Returns:
-            The id of the operation, which can be undone.
+        Returns the id of the operation, which can be undone.
 
         Raises:
             RunNotFoundError: One of the runs is no longer in the store.
@@ -175,14 +168,9 @@ class Trash:
         ]
 
     def purge(self, runs: Sequence[Expired], before: int) -> list[Expired]:
-        """Permanently remove runs except for their names; durable on return.
+        """Permanently remove runs except for their names, and return those; durable on return.
 
-        Args:
-            runs: Runs in the trash.
-            before: Runs deleted after this time, or restored meanwhile, are skipped.
-
-        Returns:
-            The runs that were removed.
+        Runs deleted after the given time, or restored meanwhile, are skipped.
         """
 
         def purge(connection: Connection) -> list[Expired]:

@@ -26,12 +26,7 @@ _CLOSING = b"\n    }"
 
 @dataclass(frozen=True, slots=True)
 class CurrentEntry:
-    """The current state of one run of the list.
-
-    Attributes:
-        block: Its block.
-        is_new: Whether to append it, instead of replacing a block.
-    """
+    """The block of one run of the list, which is to be appended if the run is new."""
 
     block: Block
     is_new: bool

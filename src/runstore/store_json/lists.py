@@ -23,11 +23,7 @@ _NAME_LENGTH = 16
 
 
 class Lists:
-    """The `store.json` files of one store on this machine: one for each store, see `Backend.part`.
-
-    Args:
-        backend: The store.
-    """
+    """The `store.json` files of one store on this machine; see `Backend.part`."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

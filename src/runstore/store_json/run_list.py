@@ -63,9 +63,7 @@ class Mirror:
     def fill(self, blocks: Iterable[tuple[int, Block]], *, keep_edits: bool) -> None:
         """Rebuild the list from row ids and blocks in order.
 
-        Args:
-            blocks: All runs.
-            keep_edits: Whether to keep existing dictionaries in the list, with the user's edits.
+        Existing dictionaries with the user's edits are kept if asked.
         """
         old, self._known = self._known, {}
         runs: list[Block] = []
@@ -218,11 +216,7 @@ def copied(value: Any) -> Any:
 
 
 def plain(block: Block, *, lenient: bool = False) -> Block:
-    """Return a block after a round trip through JSON.
-
-    Args:
-        block: The block of a user or a manager.
-        lenient: Whether values of other types become text.
+    """Return a block after a round trip through JSON; leniently, values of other types are texts.
 
     Raises:
         InvalidValueError: A value is not valid in JSON; the message names its key.

@@ -285,9 +285,6 @@ class BlockSync:
         """Return the runs that changed after a change, and the number of the last change.
 
         If the file was just written, the rows written are reused.
-
-        Args:
-            after: The last change number known to the caller.
         """
         last = self._written
         if last.after <= after < last.newest:
@@ -315,12 +312,7 @@ def _changed_at(path: Path) -> int:
 
 
 def trees_of(folder: Path, hashes: Collection[str] | None = None) -> dict[str, str]:
-    """Return the values of parameter sets listed in the registry beside the file.
-
-    Args:
-        folder: The folder of the registry.
-        hashes: Only these sets; None for all.
-    """
+    """Return the values of parameter sets, or of some, in the registry beside the file."""
     trees: dict[str, str] = {}
     for digest, (name, values) in read_registry(folder).items():
         if hashes is not None and digest not in hashes:

@@ -18,16 +18,7 @@ class RunGit(Protocol):
 
 
 class Asker:
-    """Calls git for one work tree, with a time limit for all calls together.
-
-    Attributes:
-        root: The top folder of the work tree.
-        options: Settings for every call.
-
-    Args:
-        root: The same.
-        run_git: Calls git.
-    """
+    """Calls git for one work tree, with a time limit for all calls together."""
 
     def __init__(self, root: Path, run_git: RunGit) -> None:
         self.root = root

@@ -19,12 +19,7 @@ _AT_MOST = 400
 
 
 def changed_among(ask: Asker, flagged: Sequence[str]) -> list[str]:
-    """Return the paths of changed files that git reports as unchanged.
-
-    Args:
-        ask: Calls git for a work tree.
-        flagged: Paths of files whose changes git ignores on request.
-    """
+    """Return the paths of changed files that git reports as unchanged, such as flagged ones."""
     try:
         there = [path for path in flagged if _is_there(ask, path)][:_AT_MOST]
         return _changed(ask, there) if there else []

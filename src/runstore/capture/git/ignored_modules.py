@@ -26,10 +26,6 @@ def ignored_modules(ask: Asker, but: Sequence[str]) -> Facts:
     """Return `untracked.ignored`: one line per module, with its path and fingerprint.
 
     Folders that are ignored as a whole, such as environments and build output, are skipped.
-
-    Args:
-        ask: Calls git for a work tree.
-        but: Pathspecs to exclude.
     """
     try:
         paths = ignored_paths(ask, but)

@@ -66,10 +66,7 @@ class _Found:
 def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
     """Return the document `patch`, and `git.dirty`; missing parts are among the unknown facts.
 
-    Args:
-        ask: Calls git.
-        but: Pathspecs to exclude.
-        first: Paths of the program's own files.
+    Paths of the program's own files come first; `but` are pathspecs to exclude.
     """
     unknown: dict[str, str] = {}
     try:

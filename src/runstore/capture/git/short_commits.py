@@ -15,12 +15,7 @@ _HEX_LENGTH = 40
 def whole_commits(short: Collection[str], folders: Iterable[Path]) -> dict[str, str]:
     """Return the full hashes of abbreviations that are unique in a repository.
 
-    Args:
-        short: Prefixes of hashes, in hexadecimal.
-        folders: Folders to search for a repository; the first one with the commit counts.
-
-    Returns:
-        Full hash by abbreviation; abbreviations unknown to all repositories are left out.
+    The first folder whose repository has the commit counts; unknown ones are left out.
     """
     found: dict[str, str] = {}
     for folder in dict.fromkeys(folders):

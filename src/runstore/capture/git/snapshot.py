@@ -90,12 +90,7 @@ def snapshot(
 
 
 def program_alone(root: Path, program: Sequence[str]) -> Facts:
-    """Return the document `untracked` of a program outside any repository.
-
-    Args:
-        root: The folder to which names are relative.
-        program: Absolute paths of its files.
-    """
+    """Return the document `untracked` of files outside any repository, by name below `root`."""
     own = _Program.at(root, program)
     files = _Files(root)
     # Such names stay the same when all of it is copied elsewhere.

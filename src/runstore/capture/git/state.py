@@ -79,14 +79,6 @@ def run_git(
 ) -> bytes:
     """Return the output of git, up to one byte more than the limit.
 
-    Args:
-        args: Arguments of git.
-        cwd: The working directory.
-        limit_bytes: The limit.
-        timeout_s: Time limit in seconds.
-        statuses: Exit statuses that mean success.
-        variables: More environment variables.
-
     Raises:
         GitError: git is missing, refused, or took too long; it was ended with all its children.
     """

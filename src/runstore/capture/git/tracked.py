@@ -17,11 +17,7 @@ _ASKED_LIMIT_BYTES = 1 << 24
 
 
 class Tracked:
-    """The tracked files of one work tree, read once.
-
-    Args:
-        ask: Calls git for the work tree.
-    """
+    """The tracked files of one work tree, read once."""
 
     def __init__(self, ask: Asker) -> None:
         self._ask = ask

@@ -86,13 +86,7 @@ def environment_facts() -> Facts:
 
 
 def facts_of(values: Mapping[str, str], packages: list[str], broken: list[str]) -> Facts:
-    """Return facts reported by an interpreter, masked; see `runstore.capture.machine.packages`.
-
-    Args:
-        values: Small facts.
-        packages: Distributions, one per line.
-        broken: Unreadable distributions, with the reason.
-    """
+    """Return facts reported by an interpreter, masked; see `runstore.capture.machine.packages`."""
     text = "".join(f"{_masked(one)}\n" for one in packages)
     return Facts(
         values={**values, "python.package_count": len(packages)},

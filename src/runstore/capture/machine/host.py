@@ -26,8 +26,7 @@ _CGROUP_LIMITS = (
 def host_basics(*, has_python: bool = True) -> Facts:
     """Return `host.name`, `host.system` and `python.version`, which cost nothing.
 
-    Args:
-        has_python: Whether the program runs in this Python.
+    Python is left out if another process runs the program.
     """
     values: dict[str, FactValue] = {
         "host.name": os.uname().nodename,

@@ -37,12 +37,7 @@ _EXEC = re.compile(r"^'''exec' (\"[^\"\n]+\"|\S+)", re.MULTILINE)
 
 
 def facts_of_command(command: Sequence[str], folder: Path | None) -> Facts:
-    """Return `python.*` and the document `packages` of the interpreter that runs a command.
-
-    Args:
-        command: The program and its arguments.
-        folder: Its working directory.
-    """
+    """Return `python.*` and the document `packages` of the interpreter that runs a command."""
     run = launched(command)
     if run.environment:
         return _unknown(f"{run.environment} chooses the environment of the command")

@@ -129,10 +129,7 @@ def _named(place: Any) -> str:
 def _text(place: Any, name: str, *, is_whole: bool = True) -> str:
     """Return the text of a file, or only its first lines; empty if there is none.
 
-    Args:
-        place: The metadata of a distribution.
-        name: The file there; empty for the place itself.
-        is_whole: Whether to read more than the first lines.
+    An empty name is that of the place itself.
     """
     if not isinstance(place, str):
         return place.read_text(name) or ""

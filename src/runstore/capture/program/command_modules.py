@@ -32,11 +32,7 @@ def modules_of_command(root: Path, command: Command, is_kept: IsKept) -> Facts:
 
     For a Python program these are the modules that its code imports, found by its interpreter. If
     it computes their names, or is not Python, all modules of `PYTHONPATH` folders are listed.
-
-    Args:
-        root: The top folder of the work tree.
-        command: The command.
-        is_kept: Returns the given paths of the work tree that are recorded otherwise.
+    `is_kept` returns the given paths that are recorded otherwise.
     """
     files: dict[str, str] = {}
     run = launched(command.words)
@@ -60,13 +56,7 @@ def modules_of_command(root: Path, command: Command, is_kept: IsKept) -> Facts:
 
 
 def edited_since(at: datetime, text: str, root: str) -> str:
-    """Return a module of a document that was written since; empty if there is none.
-
-    Args:
-        at: The start of the run.
-        text: Its document `modules.imported`.
-        root: The top folder of the work tree.
-    """
+    """Return a module of a document `modules.imported` written since; empty without any."""
     files = [os.path.join(root, place) for place, _ in json.loads(text).values()]  # noqa: PTH118 - text all along
     return first_written_since(int(at.timestamp() * 1_000_000) * 1000 - CLOCK_LAG_NS, root, files)
 

@@ -70,9 +70,7 @@ class _Step(NamedTuple):
 def is_decorator(frame: FrameType, function: Callable[..., Any]) -> bool:
     """Check whether a frame is calling a function to decorate another one with the result.
 
-    Args:
-        frame: The frame, which is in the middle of the call.
-        function: The function.
+    The frame is in the middle of the call.
     """
     steps = _steps(frame.f_code)
     here = sum(one.offset <= frame.f_lasti for one in steps)

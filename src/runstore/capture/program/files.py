@@ -75,9 +75,6 @@ def program_facts(scripts: Sequence[str]) -> Facts:
     """Return `command.program` and `command.arguments`: the program and its settings.
 
     Unlike the command line, they do not depend on the launcher, profiler or pool that runs it.
-
-    Args:
-        scripts: The result of `scripts`.
     """
     processes = sys.modules.get("multiprocessing.process")
     return _facts_of(
@@ -134,11 +131,9 @@ def _has_own_arguments(scripts: tuple[str, ...], words: tuple[str, ...], main: o
 
 
 def program_files(scripts: Sequence[str], cwd: str | None) -> tuple[str, ...]:
-    """Return the main script and the sources of loaded modules beside it, or in a folder.
+    """Return the main script and the sources of loaded modules beside it.
 
-    Args:
-        scripts: The result of `scripts`.
-        cwd: Folder of modules if there is no script, as at a prompt.
+    Without a script, as at a prompt, they are those in the folder.
     """
     folder = os.path.dirname(scripts[0]) if scripts else cwd  # noqa: PTH120 - text is quicker
     loaded = _loaded_below(folder) if folder else ()
@@ -184,24 +179,14 @@ def _of_environments() -> tuple[str, ...]:
 
 
 class Command(NamedTuple):
-    """A command of another process.
-
-    Attributes:
-        words: The program and its arguments.
-        folder: Its working directory.
-    """
+    """A command of another process: the words, and the working directory."""
 
     words: Sequence[str]
     folder: Path | None
 
 
 class LoadedModule(NamedTuple):
-    """A loaded module of the program.
-
-    Attributes:
-        file: The file of its code.
-        spec: Its import spec; a new object after a reload.
-    """
+    """A loaded module of the program; after a reload, its import spec is a new object."""
 
     file: str
     spec: object

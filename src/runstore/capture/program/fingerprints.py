@@ -23,9 +23,7 @@ class Fingerprints:
     def of(self, place: Path, *, is_secret: bool) -> str:
         """Return the fingerprint of a file, a link or a device: text without a space.
 
-        Args:
-            place: The file.
-            is_secret: Whether nothing derived from the contents may be stored.
+        Nothing derived from the contents of secret files may be stored.
 
         Raises:
             OSError: It cannot be read, or is a folder, such as a nested repository.

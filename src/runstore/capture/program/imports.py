@@ -214,12 +214,9 @@ def _is_of_editing(finder: object) -> bool:
 
 
 def imports_of_command(kind: str, what: str, but: str) -> dict[str, object]:
-    """Return the imports of the program of a command; see `Imports`.
+    """Return the imports of a `script`, a `module` or a text (`code`); see `Imports`.
 
-    Args:
-        kind: `script`, `module` or `code`.
-        what: The file, the name or the text.
-        but: A folder whose modules are left out.
+    Modules in the folder `but` are left out.
     """
     scripts = [what] if kind == "script" else []
     code = {"module": f"import {what}, {what}.__main__", "code": what}.get(kind, "")

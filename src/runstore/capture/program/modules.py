@@ -119,10 +119,6 @@ def files_of(
 
     And the reason, as part of a sentence, if some imports are unknown: child processes may load
     other modules than this one.
-
-    Args:
-        modules: The program's own modules that are loaded.
-        scripts: Its main script, which is stored in another way.
     """
     files = {name: one.file for name, one in modules.items() if one.file not in scripts}
     # Finders of other packages may raise anything.
@@ -141,12 +137,6 @@ def modules_at_start(
     """Return the document `modules`: loaded modules and imports that are not stored elsewhere.
 
     `modules` is among the unknown facts if the loaded code may differ from the files.
-
-    Args:
-        root: The top folder of the work tree.
-        modules: The program's own modules that are loaded.
-        scripts: Its main script, which is kept as well.
-        is_kept: Returns the given paths of the work tree that are recorded otherwise.
     """
     files, why = files_of(modules, scripts)
     loaded = [one.file for one in modules.values()]
@@ -159,14 +149,8 @@ def marked(
 ) -> Facts:
     """Return a document of the modules that are not kept in another way.
 
-    `modules` is among the unknown facts if there is a problem.
-
-    Args:
-        name: Name of the document.
-        root: The top folder of the work tree.
-        files: Their files, by name.
-        is_kept: Returns the given paths of the work tree that are recorded otherwise.
-        problem: Reason if some are missing, or may not be the loaded ones.
+    `modules` is among the unknown facts if there is a problem. `is_kept` returns the given paths
+    of the work tree that are recorded otherwise.
     """
     marks = Marks()
     paths = {file: paths_in(root, file) for file in files.values()}
@@ -194,9 +178,6 @@ def modules_since(loading: Loading) -> Facts:
     """Return the document `modules.late`: the modules that a program loaded during a run.
 
     `modules.late` is among the unknown facts if the loaded code may differ.
-
-    Args:
-        loading: The loaded modules.
     """
     marks = Marks()
     entries: dict[str, tuple[str, str]] = {}

@@ -46,10 +46,7 @@ def place_of(file: str, root: str | None) -> str:
 def first_written_since(since_ns: int, root: str | None, files: Iterable[str]) -> str:
     """Return a sentence about a module whose file was written since; empty without any.
 
-    Args:
-        since_ns: Nanoseconds since 1970.
-        root: The top folder of the work tree.
-        files: Files of modules.
+    The time is in nanoseconds since 1970.
     """
     for file in files:
         if written_ns(file) > since_ns:

@@ -81,12 +81,7 @@ def mask_tokens(text: str) -> str:
 
 
 def mask_patch(text: str, path: str = "") -> str:
-    """Return a masked part of a patch, with the same line signs and number of lines.
-
-    Args:
-        text: The patch of one file.
-        path: The file.
-    """
+    """Return a masked patch of one file, with the same line signs and number of lines."""
     if not _may_hold_secrets(text):
         return text
     from runstore.capture.secrets.files import mask_hunks

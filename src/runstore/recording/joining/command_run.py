@@ -84,13 +84,7 @@ def run_of_this_command(backend: Backend) -> CommandRun | None:
 def take_over(backend: Backend, new: NewRun, outer: CommandRun) -> Run | None:
     """Continue the run of a command in this process, under the name that its program chose.
 
-    Args:
-        backend: The store.
-        new: The run that the program starts.
-        outer: The run of the command.
-
-    Returns:
-        The run as it is now; None if another process has taken it over.
+    Returns the run as it is now; None if another process has taken it over.
     """
     run, process = outer.run, outer.run.process
     sets = _with_given(new.parameter_sets, outer.given)

@@ -63,12 +63,7 @@ def wanted_by_settings(here: str | None = None) -> bool:
 class OutputKeeper:
     """Records the output of this process for a run, on any disk that accepts it.
 
-    Args:
-        spool: The spool, which has the output while the run is active.
-        uid: The run.
-        is_masked: Whether secrets are masked; None to use the project's settings.
-        is_wanted: Whether output is kept.
-        here: The folder whose project's settings are used; None for the working directory.
+    The settings are those of the project that `here` is in; None for the working directory.
     """
 
     _masker: LineMasker | None

@@ -22,12 +22,7 @@ class LineMasker:
         self._key_lines: dict[bytes, int] = {}
 
     def passed(self, letter: bytes, data: bytes) -> bytes:
-        """Return the lines that are now complete, masked.
-
-        Args:
-            letter: The stream.
-            data: Its output, in pieces of any size.
-        """
+        """Return the lines that are now complete, masked; output comes in pieces of any size."""
         data = self._waiting.pop(letter, b"") + data
         end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         if not end and len(data) > _LONGEST_LINE_BYTES:

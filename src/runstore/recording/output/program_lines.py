@@ -258,10 +258,6 @@ class LineFile:
 class LineTaker:
     """Imports the lines of a run's programs while they run, in a thread if possible.
 
-    Args:
-        spool: The spool for the file.
-        run: The run.
-
     Attributes:
         path: The file to append to; it does not exist if no disk can be written.
     """
@@ -322,12 +318,7 @@ def append(path: Path, metrics: Metrics) -> None:
 
 
 def take_in_leftover(backend: Backend, path: Path, ended: Run) -> None:
-    """Import a leftover file, and remove it.
-
-    Args:
-        backend: The store of the run.
-        path: The file.
-        ended: The run, which has ended.
+    """Import a leftover file of a run that has ended, and remove it.
 
     Raises:
         OSError: The file cannot be read, or is not a regular file.

@@ -43,11 +43,7 @@ class _Handler(logging.Handler):
 
 
 class KeptRecords:
-    """The records that are kept for one run.
-
-    Args:
-        output: The recorder of the run's output.
-    """
+    """The records that are kept for one run."""
 
     def __init__(self, output: RecordTaker) -> None:
         self.output = output

@@ -71,11 +71,6 @@ class _KeptBytes(io.BufferedIOBase):
     """The bytes of a kept text stream: passed on, and kept.
 
     Programs write to `sys.stdout.buffer`, or wrap it again with another encoding.
-
-    Args:
-        shown: The original stream of bytes.
-        name: `stdout` or `stderr`.
-        takers: The runs that keep the copy.
     """
 
     def __init__(self, shown: Any, name: str, takers: _Takers) -> None:
@@ -175,11 +170,7 @@ class _KeptBytes(io.BufferedIOBase):
 
 
 class _Lines(io.BufferedIOBase):
-    """The target of a text stream on kept bytes: writes each line at once, at its end.
-
-    Args:
-        kept: The kept bytes.
-    """
+    """The target of a text stream on kept bytes: writes each line at once, at its end."""
 
     # Read at each write: the base class's is much slower.
     closed = False
@@ -223,13 +214,7 @@ class _Lines(io.BufferedIOBase):
 
 
 class _KeptText(_Shared, io.TextIOWrapper):
-    """A standard text stream on kept bytes, with all its usual functions.
-
-    Args:
-        shown: The original stream.
-        name: `stdout` or `stderr`.
-        takers: The runs that keep the copy.
-    """
+    """A standard text stream on kept bytes, with all its usual functions."""
 
     _flushes = True  # the original stream as well
 
@@ -334,13 +319,7 @@ def _form_of(stream: io.TextIOWrapper) -> tuple[object, ...]:
 
 
 class _KeptStream(_Shared, io.TextIOBase):
-    """A stream of any other kind, such as a notebook's: passes text on and keeps a copy.
-
-    Args:
-        shown: The original stream.
-        name: `stdout` or `stderr`.
-        takers: The runs that keep the copy.
-    """
+    """A stream of any other kind, such as a notebook's: passes text on and keeps a copy."""
 
     def __init__(self, shown: TextIO, name: str, takers: _Takers) -> None:
         self.shown = shown
@@ -441,11 +420,7 @@ class KeptOutput:
         self._records.listen(logger, level)
 
     def keep_in_any_case(self, *, is_masked: bool | None = None) -> None:
-        """Keep the output regardless of the settings.
-
-        Args:
-            is_masked: Whether secrets are masked; None to use the settings.
-        """
+        """Keep the output regardless of the settings."""
         if self._keeper is None:
             self._keeper = self._new_keeper(is_wanted=True, is_masked=is_masked)
         else:

@@ -57,10 +57,7 @@ class Executing(Protocol):
 class PointSink(Protocol):
     """The files of a run that its channels write to; see `PointLog`.
 
-    Attributes:
-        run: The run that logs.
-        file: The current file.
-        first_steps: The first step of each series, if it is not 0.
+    `first_steps` are those of series that do not begin at 0.
     """
 
     run: Executing | None

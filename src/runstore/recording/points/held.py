@@ -22,12 +22,7 @@ Point = tuple["Known", int, int, float]
 
 
 class _Batch(NamedTuple):
-    """Points that are being imported.
-
-    Attributes:
-        name: The name that marks them as imported, in the database.
-        points: The points, oldest first.
-    """
+    """Points that are being imported, oldest first, and their name in the database."""
 
     name: str
     points: list[Point]
@@ -40,10 +35,6 @@ class HeldPoints:
 
     Attributes:
         dropped: Number of points that were too many.
-
-    Args:
-        backend: The store.
-        uid: The run.
     """
 
     def __init__(self, backend: Backend, uid: str) -> None:

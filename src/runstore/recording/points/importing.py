@@ -39,11 +39,6 @@ class PointImport:
     Attributes:
         written: The files that were not imported yet, oldest first.
         was_refused: Whether the import of the last points has failed.
-
-    Args:
-        backend: The store.
-        uid: The run.
-        reference: Its name, for messages.
     """
 
     def __init__(self, backend: Backend, uid: str, reference: str) -> None:
@@ -105,9 +100,7 @@ class PointImport:
     def absorb_some(self, current: PointFile | None, rests: Callable[[float], bool]) -> None:
         """Import full files, and the points that the current file has so far.
 
-        Args:
-            current: The current file.
-            rests: Waits some seconds; returns whether to stop.
+        `rests` waits some seconds, and returns whether to stop.
         """
         full = takewhile(lambda path: current is None or path != current.path, self.written)
         for path in list(full):

@@ -309,14 +309,9 @@ class PointLog:
         return removed
 
     def finish(self, *, with_end: bool = False) -> bool:
-        """Import the rest; if that fails, warn with its location. No more can be logged.
+        """Import the rest, or warn with its location. No more can be logged.
 
-        Args:
-            with_end: Whether the end of the run is written next, together with the last file; see
-                `take_in_last`.
-
-        Returns:
-            Whether the database could be written.
+        No more can be logged. See `take_in_last` about the end of the run.
         """
         if self.pid != os.getpid():
             return True

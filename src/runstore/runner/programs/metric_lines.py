@@ -227,12 +227,7 @@ class MetricLines:
         self._longer: dict[str, tuple[str, str, int]] = {}
 
     def feed(self, stream: str, data: bytes) -> None:
-        """Log the metrics of the lines that are complete now.
-
-        Args:
-            stream: `stdout` or `stderr`.
-            data: New output; cut anywhere.
-        """
+        """Log the metrics of the lines that are complete now; output may be cut anywhere."""
         data = self._waiting.pop(stream, b"") + data
         end = data.rfind(b"\n") + 1
         # Of a longer line only its end can be a report: a progress bar rewrites it.

@@ -43,14 +43,8 @@ _SWITCHES = frozenset({
 def read_params(command: Sequence[str], folder: Path) -> dict[str, Any]:
     """Return the parameters that a command line names, with secrets left out.
 
-    Options of launchers such as `torchrun` are skipped.
-
-    Args:
-        command: The program and its arguments.
-        folder: Where it is started.
-
-    Returns:
-        Values by name; a name with dots is a mapping in a mapping.
+    Options of launchers such as `torchrun` are skipped. A name with dots is a mapping in a
+    mapping.
     """
     run = launched(command)
     words = mask_arguments([run.what, *run.arguments[:_ARGUMENTS_AT_MOST]])[1:]
@@ -112,10 +106,6 @@ def named_params(words: Sequence[str], folder: Path) -> tuple[list[NamedParam], 
 
     The places are those in `words`. There are none if the arguments are not words of the command,
     as in `sh -c "..."`.
-
-    Args:
-        words: The program and its arguments.
-        folder: Where it is started.
     """
     run = launched(words)
     first = len(words) - len(run.arguments)

@@ -67,11 +67,6 @@ def checked_out(store: Store, run: Run, root: Path | None) -> Iterator[Checkout]
     does not track are links to the original ones. When the block ends it is deleted, unless the
     program has written files to it.
 
-    Args:
-        store: The store of the run.
-        run: The run.
-        root: The repository with its commit.
-
     Raises:
         ConflictError: The code was not recorded as a whole, or the commit is missing.
     """

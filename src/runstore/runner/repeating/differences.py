@@ -73,15 +73,7 @@ def what_differs(
     *,
     is_other_process: bool = False,
 ) -> Differences:
-    """Return the differences from the record of a run.
-
-    Args:
-        store: The store of the run.
-        run: The run that is to be repeated.
-        sets: The parameter sets as they are now.
-        argv: The command, as started in the working directory.
-        is_other_process: Whether another process runs it.
-    """
+    """Return the differences of these sets and this command from the record of a run."""
     where = Surroundings.here(argv=argv, store=store.path, is_other_process=is_other_process)
     facts = quick_facts(where, argv=argv)
     earlier = look_up(

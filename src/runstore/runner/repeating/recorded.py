@@ -33,14 +33,9 @@ _NOT_REPEATED = frozenset({"--notes", "--if-done", "--store"})
 
 @dataclass(frozen=True, slots=True)
 class RecordedCommand:
-    """The command of a run.
+    """The command of a run, its working directory, and the top folder of its code in git.
 
-    Attributes:
-        run: The run.
-        words: The program and its arguments.
-        options: The options of `runstore exec` that it had.
-        root: The top folder of its code; None outside of git.
-        folder: The working directory.
+    `options` are those of `runstore exec`.
     """
 
     run: Run
@@ -202,10 +197,8 @@ def _moved(word: str, old: Path, new: Path) -> str:
 def use_recorded_python(recorded: RecordedCommand) -> str | None:
     """Make names such as `python` mean the interpreter of the run, if it still exists.
 
-    This sets PATH, because a command line with another word would be another command.
-
-    Returns:
-        The interpreter, if it is not the one that the name meant.
+    This sets PATH, because a command line with another word would be another command. Returns the
+    interpreter, if it is not the one that the name meant.
     """
     executable = recorded.run.facts.values.get("python.executable")
     name = launched(recorded.words).interpreter
@@ -241,11 +234,6 @@ def note_repeated(store: Store, new: Run, old_uid: str) -> None:
     """Note which of the runs that a program recorded repeats an earlier run of it.
 
     It is the one with the same parameters, or else the first.
-
-    Args:
-        store: The store of the runs.
-        new: The first new run.
-        old_uid: The earlier run.
     """
     old = store.get(old_uid)
     same = [

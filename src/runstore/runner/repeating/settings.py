@@ -15,12 +15,7 @@ _KEPT = "Nothing was started."
 
 
 def with_settings(words: Sequence[str], settings: Sequence[str], folder: Path) -> list[str]:
-    """Return a command with other values of parameters that its words name.
-
-    Args:
-        words: The program and its arguments.
-        settings: Texts such as `lr=0.1`.
-        folder: Where it is started.
+    """Return a command with other values of parameters that its words name, such as `lr=0.1`.
 
     Raises:
         UsageError: The command does not name the parameter, or the value does not fit.

@@ -187,10 +187,7 @@ class Objects:
                 yield from (self.folder / name / one for one in inner)
 
     def remove(self, path: Path) -> bool:
-        """Remove a file that `files` yielded; removes a link, not its target.
-
-        Returns:
-            Whether it still existed.
+        """Remove a file that `files` yielded, or a link; return whether it still existed.
 
         Raises:
             OSError: It cannot be removed.

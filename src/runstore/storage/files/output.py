@@ -45,14 +45,7 @@ _LINE = re.compile(rb"(\d{1,11})\.(\d{6}) ([oel]) ?(.*)", re.DOTALL)
 
 
 class _Row:
-    """A line that may still be overwritten.
-
-    Attributes:
-        head: Time and stream.
-        text: Its text.
-        is_open: Whether its line end is missing.
-        written: Its bytes in the file.
-    """
+    """A line that may still be overwritten."""
 
     __slots__ = ("head", "is_open", "text", "written")
 
@@ -86,9 +79,6 @@ class OutputFile:
 
     When `feed` returns, the kernel has the data, so that it survives `kill -9`. Lines that a
     progress bar overwrites are overwritten here as well: the file keeps the visible text.
-
-    Args:
-        path: The file to create.
 
     Raises:
         OSError: It cannot be created.
@@ -328,10 +318,9 @@ class OutputFile:
 
 
 def _marked(file: int) -> int | None:
-    """Move a descriptor to a position that no other one has, since all writes name their own.
+    """Move a descriptor to a position that no other has, as all writes name their own; return it.
 
-    Returns:
-        The position; None if the disk takes none.
+    None if the disk takes none.
     """
     mark = _LOWEST_MARK + int.from_bytes(os.urandom(4), "big") % _LOWEST_MARK
     try:
@@ -409,13 +398,7 @@ def last_lines(path: Path) -> Iterator[OutputLine]:
 
 
 def line_in(data: bytes, place: int, *, of: int) -> OutputLine:
-    """Return one line of a part of a file that begins with a line.
-
-    Args:
-        data: The part.
-        place: Index of the line.
-        of: Number of lines in the part.
-    """
+    """Return one of the lines of a part of a file that begins with a line, by its index."""
     rows = data.removesuffix(b"\n").split(b"\n")
     if len(rows) > of:  # some of them are invalid
         rows = [row for row in rows if _LINE.fullmatch(row)]

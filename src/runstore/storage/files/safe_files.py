@@ -34,12 +34,7 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 
 
 class UnsafeFileError(OSError):
-    """An entry that is not a regular file, or a plain folder, of the store.
-
-    Args:
-        path: The entry.
-        why: The problem, such as "it is a link".
-    """
+    """An entry that is not a regular file, or a plain folder, of the store."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(errno.EINVAL, why, os.fspath(path))
@@ -47,12 +42,7 @@ class UnsafeFileError(OSError):
 
 
 class Folder:
-    """An open folder of a store, which stays the same even if its path is replaced.
-
-    Args:
-        path: Its path, for messages.
-        descriptor: The open folder.
-    """
+    """An open folder of a store, which stays the same even if its path is replaced."""
 
     __slots__ = ("descriptor", "path")
 

@@ -67,12 +67,7 @@ class Record(NamedTuple):
 
 
 class Spool:
-    """The data in flight of one store.
-
-    Args:
-        folder: The store's folder.
-        is_replaced: Returns whether another store took its place.
-    """
+    """The data in flight of one store."""
 
     def __init__(self, folder: Path, is_replaced: Callable[[], bool] = lambda: False) -> None:
         self._folder = folder
@@ -271,12 +266,7 @@ class Spool:
     # Vouchers for files whose lines may name files to save, kept in the user's state folder
 
     def vouch(self, path: Path, file: int) -> None:
-        """Record that this user's program created a file; if that fails, it is not trusted.
-
-        Args:
-            path: The file in the spool.
-            file: Its open descriptor.
-        """
+        """Record that this user's program created a file; if that fails, it is not trusted."""
         with suppressed(OSError):
             made, name = str(os.fstat(file).st_ino), f"{path.name}{_VOUCHER_SUFFIX}"
             self._in_own_place(lambda place: _write(place / name, made))

@@ -105,10 +105,6 @@ _KEYS: Mapping[str, Mapping[str, Check]] = {
 def read_record(path: Path, *, at_most: int) -> Mapping[str, Any]:
     """Return the data of a record.
 
-    Args:
-        path: Its file.
-        at_most: Maximum size in bytes.
-
     Raises:
         ValueError: It is not a valid record.
         OSError: It cannot be read, or is not a regular file.

@@ -60,12 +60,7 @@ class TextConditions:
         return looks
 
     def of_output(self, node: Compare | Missing, mark: Mark) -> str:
-        """Return a comparison of the run `r`'s output as SQL, or a prefilter for it.
-
-        Args:
-            node: The comparison.
-            mark: Adds a parameter and returns its placeholder.
-        """
+        """Return a comparison of the run `r`'s output as SQL, or a prefilter for it."""
         if isinstance(node, Missing):
             return f"(NOT {self._is_there(mark)})"
         with self._watched():

@@ -104,13 +104,7 @@ class Mark(NamedTuple):
 
 
 class SearchIndex:
-    """The open index of one store.
-
-    Args:
-        connection: Its file.
-        database: The runs.
-        objects: The output of runs that have ended.
-    """
+    """The open index of one store."""
 
     def __init__(
         self, connection: sqlite3.Connection, database: Database, objects: Objects

@@ -51,12 +51,7 @@ def _runs(candidates: TextCandidates | None, apart: set[int], at_most: int) -> s
 
 
 class OutputCheck:
-    """Check of a run's output against a comparison, without its negation.
-
-    Args:
-        node: The comparison.
-        texts: The texts of the runs.
-    """
+    """Check of a run's output against a comparison, without its negation."""
 
     def __init__(self, node: Compare, texts: RunTexts) -> None:
         self._node = replace(node, is_negated=False)

@@ -108,10 +108,7 @@ class KeyValues:
     ) -> tuple[list[float], list[str]]:
         """Return the numbers and the texts of a name; no numbers if there are many.
 
-        Args:
-            namespace: The namespace; only parameters, tags and facts have values here.
-            key: The name.
-            limit: Maximum number of values of each kind.
+        Only parameters, tags and facts have values here; `limit` is that of each kind.
         """
         asked = {"key": key, "limit": limit + 1}
         with reading_names(self._driver, namespace) as connection:
@@ -132,11 +129,6 @@ class KeyValues:
 
         The columns are the number and the text of a parameter, the last value and the number of
         points of a metric, or the text of a tag and None.
-
-        Args:
-            namespace: Parameters, metrics or tags.
-            ids: The row ids of the runs.
-            limit: Maximum number of values.
         """
         with reading_names(self._driver, namespace) as connection:
             found = connection.execute(
@@ -156,10 +148,6 @@ class FieldValues:
         """Return the number and the text of a field in each run that has it.
 
         If a run has several values, that of its first parameter set counts.
-
-        Args:
-            field: The field.
-            ids: The row ids of the runs.
         """
         rows = json.dumps(list(ids))
         with asking(self._driver, Query(), field), self._driver.read() as connection:

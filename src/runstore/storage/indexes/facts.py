@@ -48,14 +48,7 @@ Values = Mapping[str, FactValue]
 
 
 def file_facts(connection: Connection, run_id: int, facts: Values, before: Values) -> None:
-    """File the facts of a run, within the caller's transaction, which marks them as filed.
-
-    Args:
-        connection: The caller's connection.
-        run_id: The run.
-        facts: Its facts from now on.
-        before: Its previous facts.
-    """
+    """File the facts of a run, within the caller's transaction, which marks them as filed."""
     sets, old = _sets(facts), _sets(before)
     gone = {key: old[key] for key in old.keys() - sets.keys()}
     connection.lock_facts(sets.keys(), gone.keys())

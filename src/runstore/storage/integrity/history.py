@@ -77,13 +77,9 @@ def link_anew(connection: Connection, run_id: int) -> None:
 def write_history(
     connection: Connection, run_id: int, uid: str, events: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Replace the events of a run, with new links, within the caller's transaction.
+    """Replace the events of a run, oldest first, within the caller's transaction.
 
-    Args:
-        connection: The caller's connection.
-        run_id: The row id of the run.
-        uid: Its uid.
-        events: The columns of each event, oldest first.
+    They get new links.
     """
     before, linked = uid.encode(), []
     for event in events:

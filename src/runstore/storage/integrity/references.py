@@ -36,11 +36,7 @@ class References:
         self._driver = database.driver
 
     def needed(self, *, without: Collection[int] = ()) -> set[str]:
-        """Return the digests that runs refer to.
-
-        Args:
-            without: Row ids of runs to ignore.
-        """
+        """Return the digests that runs refer to, except for runs with these row ids."""
         found = self._driver.fetch_all(REFERENCES)
         return {as_text(digest) for digest, run_id in found if run_id not in without}
 

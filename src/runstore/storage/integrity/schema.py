@@ -20,10 +20,6 @@ SCHEMA = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\
 def refuse(driver: SQLiteDriver, found: Sequence[tuple[str, str]]) -> None:
     """Refuse writes if there are foreign triggers, and reads if there are other foreign objects.
 
-    Args:
-        driver: The database.
-        found: The result of `FOREIGN`; at least one object.
-
     Raises:
         StoreCorruptError: There is a foreign view or virtual table.
     """

@@ -82,11 +82,7 @@ class Numbers(NamedTuple):
 class Layout(NamedTuple):
     """A parsed chunk whose columns are still bytes.
 
-    Attributes:
-        points: Number of points.
-        steps: Their steps.
-        times: Their times, in microseconds.
-        values: Their values, as float64.
+    Times are in microseconds, values float64.
     """
 
     points: int

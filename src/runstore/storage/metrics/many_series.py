@@ -31,13 +31,7 @@ _AT_ONCE = 5000
 
 
 class StoredSeries(NamedTuple):
-    """A series in the database, without its points.
-
-    Attributes:
-        uid: The run.
-        series: The series of the run.
-        points: Its number of points.
-    """
+    """A series of a run in the database, and its number of points."""
 
     uid: str
     series: KeyOf

@@ -201,14 +201,9 @@ class Outlining:
         return found
 
     def values_at(self, xs: Sequence[int], waiting: Columns | None = None) -> list[float | None]:
-        """Return the last value logged at or before each of these places.
+        """Return the last value logged at or before each of these sorted steps or times.
 
-        Args:
-            xs: Steps or times, sorted.
-            waiting: Points that are not in the database yet.
-
-        Returns:
-            One value each; None before the first point and after the last.
+        It is None before the first point and after the last.
         """
         nodes = self._nodes(waiting)
         if not _are_in_order(nodes):

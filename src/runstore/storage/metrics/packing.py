@@ -47,12 +47,7 @@ def packed(columns: Sequence[tuple[bytes, int]]) -> bytes:
 
 
 def unpacked(data: memoryview, widths: Sequence[int], count: int) -> list[bytearray]:
-    """Unpack columns of equal length.
-
-    Args:
-        data: The bytes.
-        widths: The bytes per number of each column.
-        count: The numbers per column.
+    """Unpack columns of equal length, each with its width in bytes.
 
     Raises:
         ValueError: The data is not in this format.

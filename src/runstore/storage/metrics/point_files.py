@@ -67,13 +67,9 @@ class KeyOf(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The contents of a file from a position on.
+    """The points of a file from a position on, by series, and the position to continue at.
 
-    Attributes:
-        points: Points by series, in the order of writing.
-        position: Position to continue reading at.
-        is_sealed: Whether the writer has ended the file.
-        torn: Number of records that were never finished.
+    A sealed file is complete; torn records were never finished.
     """
 
     points: dict[KeyOf, Columns]
@@ -168,11 +164,6 @@ class PointFile:
 
     def write_many(self, number: int, points: Columns, begin: int = 0) -> int:
         """Write points of one series until the file is full; return the number written.
-
-        Args:
-            number: The number of the series.
-            points: All its points.
-            begin: Number of points that earlier files took.
 
         Raises:
             OSError: The write failed.

@@ -287,11 +287,7 @@ class MetricTable:
     ) -> list[Outlined]:
         """Return a window of several series of a run, from one snapshot.
 
-        Args:
-            uid: The run.
-            series: Its series; missing ones are returned empty.
-            window: The requested part.
-            in_flight: Returns the points after the given marks.
+        Missing ones are empty. `in_flight` returns the points after the given marks.
         """
         return self._looked(uid, series, window, in_flight, lambda one, points: one.read(points))
 
@@ -304,17 +300,10 @@ class MetricTable:
         *,
         over_times: bool,
     ) -> list[float | None]:
-        """Return the values of a series at these steps or times, in microseconds.
+        """Return the last value of a series at each of these sorted steps or times.
 
-        Args:
-            uid: The run.
-            series: One of its series.
-            xs: Steps or times, sorted.
-            in_flight: Returns the points after the given marks.
-            over_times: Whether `xs` are times.
-
-        Returns:
-            The last value logged by then; None before the first point and after the last.
+        It is None before the first point and after the last. `in_flight` returns the points after
+        the given marks.
         """
         from runstore.storage.metrics.outlining import Window
 

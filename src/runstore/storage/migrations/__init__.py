@@ -136,12 +136,7 @@ def _note(step: Migration, connection: Connection) -> None:
 
 
 def stand_ins(version: int, types: Mapping[str, str]) -> list[str]:
-    """Return statements that create the missing tables of an older database as temporary ones.
-
-    Args:
-        version: `OLDEST_READ` or later.
-        types: Column types of the driver.
-    """
+    """Return statements that create the missing tables of an older database as temporary ones."""
     return [
         statement.format(**types).replace("CREATE TABLE", "CREATE TEMP TABLE", 1)
         for step in known_migrations()[version:]

@@ -64,11 +64,7 @@ def is_unreachable(text: str, is_running: Callable[[], bool]) -> bool:
 
 
 def is_full(text: str) -> bool:
-    """Check whether the server has no free connection.
-
-    Args:
-        text: The message of libpq.
-    """
+    """Check whether a message of libpq means that the server has no free connection."""
     return _FULL.search(text) is not None
 
 
@@ -78,13 +74,7 @@ def reason_of(text: str) -> str:
 
 
 def remember(folder: Path, took_s: float, reason: str) -> None:
-    """Remember for other programs of this host that an attempt to connect failed.
-
-    Args:
-        folder: The folder of the store on this machine.
-        took_s: Duration of the attempt.
-        reason: The reason of the failure.
-    """
+    """Remember for other programs of this host that an attempt to connect failed."""
     if took_s < _QUICK_S:
         return
     with suppressed(OSError):

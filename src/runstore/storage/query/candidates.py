@@ -69,12 +69,7 @@ NONE = Few(0, "[]")
 
 
 class Candidates:
-    """Finds a small superset of the runs that match a condition.
-
-    Args:
-        connection: A connection to the database.
-        packages: The captured lists of packages.
-    """
+    """Finds a small superset of the runs that match a condition."""
 
     def __init__(self, connection: Connection, packages: PackageLists) -> None:
         self._connection = connection

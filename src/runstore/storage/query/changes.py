@@ -51,15 +51,7 @@ class LastChange(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Counts of a store.
-
-    Attributes:
-        changed: The number of the last change.
-        kept: Number of kept runs.
-        trashed: Number of runs in the trash.
-        experiments: Number of experiments with runs.
-        schema_version: The version of its tables.
-    """
+    """Counts of a store, the number of its last change, and the version of its tables."""
 
     changed: int
     kept: int
@@ -113,10 +105,6 @@ class Changes:
         """Return the runs that changed after a change, the oldest change first.
 
         Those after the first one that is not certain will be returned again.
-
-        Args:
-            change: The number of a change.
-            limit: Maximum number of runs.
         """
         found = self._driver.fetch_all(CHANGED_SINCE, (change, limit))
         return [

@@ -104,11 +104,7 @@ class Finder:
     ) -> tuple[list[int], Place | None]:
         """Return the row ids of a page, and the place of the last one if more follow.
 
-        Args:
-            query: The filter and its order.
-            limit: Maximum number of runs; None for all.
-            after: The `next` of the page before.
-            texts: The conditions on texts, if the query has some.
+        The page begins after the `next` of the page before.
 
         Raises:
             FilterError: A regular expression takes too long.
@@ -135,10 +131,7 @@ class Finder:
     ) -> list[int]:
         """Return the row ids of all runs of a query, in its order.
 
-        Args:
-            query: The query.
-            newest: The result of `newest_first`, if no run has changed since.
-            texts: The conditions on texts, if the query has some.
+        `newest` is the result of `newest_first`, if no run has changed since.
 
         Raises:
             FilterError: A regular expression takes too long.

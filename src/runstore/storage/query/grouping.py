@@ -80,12 +80,7 @@ class _WantedRuns(NamedTuple):
 
 
 class Grouping:
-    """Groups the runs of one store.
-
-    Args:
-        database: The open database.
-        field: The field to group by.
-    """
+    """Groups the runs of one store."""
 
     def __init__(self, database: Database, field: Field) -> None:
         self._database = database

@@ -48,11 +48,7 @@ _LOOSE_FACTS = f"""
 
 
 class StoredNames:
-    """The names in one store.
-
-    Args:
-        driver: The driver of its database.
-    """
+    """The names in one store."""
 
     namespaces = frozenset(
         {Namespace.PARAM, Namespace.METRIC, Namespace.TAG, Namespace.FACT, Namespace.PACKAGE}

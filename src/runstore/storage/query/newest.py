@@ -61,13 +61,7 @@ AMONG_FEW = """
 
 
 class NewestRuns:
-    """A search for the newest runs.
-
-    Args:
-        connection: A connection to the database.
-        packages: The captured lists of packages.
-        where: A condition with `not` only at its leaves.
-    """
+    """A search for the newest runs of a condition with `not` only at its leaves."""
 
     def __init__(self, connection: Connection, packages: PackageLists, where: Node) -> None:
         self._connection = connection

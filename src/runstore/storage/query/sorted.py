@@ -81,15 +81,9 @@ def _listed(keys: Sequence[SortKey], condition: Condition) -> str:
 
 
 class SortedRuns:
-    """A search for runs in a given order.
+    """A search for runs in a given order, after the place of another one.
 
-    Args:
-        connection: A connection to the database.
-        packages: The captured lists of packages.
-        where: A condition with `not` only at its leaves.
-        order: The keys, at least one.
-        limit: Maximum number of runs.
-        after: The place of the run before the first one.
+    The condition has `not` only at its leaves.
     """
 
     def __init__(

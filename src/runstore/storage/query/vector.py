@@ -35,13 +35,7 @@ def newest_first(connection: Connection) -> list[int]:
 
 
 class RunVector:
-    """A search for all runs of a query.
-
-    Args:
-        connection: A connection to the database.
-        packages: The captured lists of packages, and the conditions on texts.
-        newest: All kept runs, newest first.
-    """
+    """A search for all runs of a query."""
 
     def __init__(
         self, connection: Connection, packages: PackageLists, newest: Sequence[int]
@@ -65,12 +59,7 @@ class RunVector:
         return len(order) == 1 and order[0].field.namespace in {Namespace.PARAM, Namespace.METRIC}
 
     def sorted_ids(self, ids: Sequence[int], order: Sequence[Order]) -> list[int] | None:
-        """Return runs in a supported order; None if a run has several cells.
-
-        Args:
-            ids: The runs.
-            order: The single key.
-        """
+        """Return runs in a supported order; None if a run has several cells."""
         condition = self._condition()
         keys = sort_keys(order, condition)
         rows = keys[0].rows(condition)

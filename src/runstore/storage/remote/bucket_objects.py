@@ -65,14 +65,7 @@ _KNOWN_SIZE = "SELECT size_bytes FROM objects WHERE digest = :digest AND saved_a
 
 
 class BucketObjects(CopiedObjects):
-    """The contents of one store in a bucket.
-
-    Args:
-        folder: The copies on this machine.
-        driver: The database of the store.
-        place: The bucket that the store names.
-        is_moving: Whether the store may name another place of its contents.
-    """
+    """The contents of one store in a bucket."""
 
     is_locked = False
 

@@ -42,9 +42,6 @@ class CopiedObjects(Objects):
     """Contents stored elsewhere; every access goes through a copy in a folder.
 
     Copies are limited: the least recently used ones are removed.
-
-    Args:
-        folder: The copies on this machine.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,11 +49,7 @@ class CopiedObjects(Objects):
         self._added: int | None = None
 
     def _send(self, kept: Contents, source: BinaryIO) -> None:
-        """Send contents; durable on return.
-
-        Args:
-            kept: The contents.
-            source: A file with them, at its beginning.
+        """Send contents from a file that is at its beginning; durable on return.
 
         Raises:
             StoreUnavailableError: They could not be sent, or were changed meanwhile.

@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def objects_of(database: Database, copies: Path) -> Objects:
-    """Return the contents of a store.
-
-    Args:
-        database: Its database.
-        copies: The folder for copies on this machine.
+    """Return the contents of a store, with a folder for copies on this machine.
 
     Raises:
         StoreUnavailableError: The database or the place is not available.
@@ -33,12 +29,6 @@ def objects_at(
     driver: PostgresDriver, copies: Path, place: ContentsPlace, *, is_moving: bool = False
 ) -> Objects:
     """Return the contents in a place.
-
-    Args:
-        driver: The database of the store.
-        copies: The folder for copies on this machine.
-        place: The place.
-        is_moving: Whether the store may name another place.
 
     Raises:
         StoreUnavailableError: The place is not available.

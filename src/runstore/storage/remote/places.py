@@ -208,11 +208,7 @@ def _text_of_mark(place: ContentsPlace) -> str:
 
 
 def check_name(text: str | None, wanted: str) -> None:
-    """Check that the store still names a place, after contents were saved in it.
-
-    Args:
-        text: The value of `NAMED_NOW`.
-        wanted: The place.
+    """Check that `NAMED_NOW` still names a place, after contents were saved in it.
 
     Raises:
         StoreUnavailableError: It names another one.

@@ -11,12 +11,7 @@ from runstore.storage.remote.places import ContentsPlace, check_folder
 
 
 class SharedFolder(Objects):
-    """The contents of one store in a shared folder, which must have the mark of the store.
-
-    Args:
-        driver: The database of the store.
-        place: The folder that the store names.
-    """
+    """The contents of one store in a shared folder, which must have the mark of the store."""
 
     def __init__(self, driver: PostgresDriver, place: ContentsPlace) -> None:
         super().__init__(check_folder(driver, place))

@@ -27,11 +27,7 @@ _LOCK_PATIENCE_S = 5.0
 
 
 class DatabaseFile:
-    """A database file, identified by device and inode rather than by name.
-
-    Args:
-        path: The file.
-    """
+    """A database file, identified by device and inode rather than by name."""
 
     # While a descriptor is open, no new file gets the inode number of this one. Of the class,
     # because a signal handler may raise before this object has its attributes.
@@ -179,11 +175,7 @@ class DatabaseFile:
                     os.chown(self._beside(ending), -1, group, follow_symlinks=False)
 
     def held_by(self, descriptors: Mapping[int, tuple[int, int]]) -> Files:
-        """Return the descriptors that lead to the database, its log or its shared memory.
-
-        Args:
-            descriptors: Device and inode by descriptor.
-        """
+        """Return the descriptors that lead to the database, its log or its shared memory."""
         ours = self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))
         pins = [descriptor for descriptor, *_ in self._pin]
         files = tuple(

@@ -77,10 +77,6 @@ def follow_folder(made: int, folder: os.stat_result) -> None:
 
     Users who can write to the folder get the same access as its owner, regardless of the umask;
     users who cannot enter the folder get none. If the disk refuses, it stays as it is.
-
-    Args:
-        made: The open file or folder.
-        folder: The status of its parent folder.
     """
     with suppressed(OSError):
         leave_to_owner(made, folder)
@@ -159,12 +155,7 @@ def make_folders(path: Path) -> None:
 
 
 def wait_for_rights(status: Callable[[], os.stat_result], above: os.stat_result) -> None:
-    """Wait until the creator of a new folder has granted access to those who share its parent.
-
-    Args:
-        status: Returns the status of the new folder.
-        above: The status of its parent.
-    """
+    """Wait until the creator of a new folder has granted access to those who share its parent."""
     shared = above.st_mode & stat.S_IWGRP
     while True:
         found = status()

@@ -24,11 +24,7 @@ def count_candidates(database: Database) -> int:
 
 
 class KnownRuns:
-    """The runs of the receiving store, to compare those of the other store with.
-
-    Args:
-        database: The receiving store.
-    """
+    """The runs of the receiving store, to compare those of the other store with."""
 
     def __init__(self, database: Database) -> None:
         self._fingerprints = {
@@ -57,10 +53,7 @@ def to_compare(database: Database, uids: Collection[str] | None) -> Iterator[See
 def raise_counters(source: Database, target: Database, names: Collection[str] | None) -> None:
     """Let no new run in the target get a number that was assigned in the source.
 
-    Args:
-        source: The other store.
-        target: The store to write to.
-        names: The experiments; None for all.
+    This concerns the given experiments; all if None.
     """
     known = target.last_run_numbers()
     higher = {

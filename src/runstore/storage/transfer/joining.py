@@ -46,10 +46,6 @@ class Joined(NamedTuple):
 class PointJoiner:
     """Joins series of one run.
 
-    Args:
-        source: The other store.
-        target: The store to write to.
-
     Attributes:
         found: The joined points of series that neither store has like this.
     """
@@ -78,13 +74,6 @@ def joined(
     here: Connection, there: Connection, mine: Branch, theirs: Branch, key: KeyOf
 ) -> Summary | Joined:
     """Return the summary of the series that has the points of both, or their joined points.
-
-    Args:
-        here: A snapshot of the store of `mine`.
-        there: A snapshot of the store of `theirs`.
-        mine: One copy of the run.
-        theirs: The other one.
-        key: A series of at least one of them.
 
     Raises:
         StoreCorruptError: The points are damaged.
@@ -128,10 +117,6 @@ def _continuing(mine: Iterator[bytes], theirs: Iterator[bytes]) -> tuple[bool, b
     """Check for each of two series whether it begins with all points of the other.
 
     This is the usual case: one of them was continued. A few chunks are in memory at once.
-
-    Args:
-        mine: The chunks of one series.
-        theirs: The chunks of the other.
     """
     left, others = _no_points(), _no_points()
     while True:

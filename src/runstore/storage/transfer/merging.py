@@ -39,15 +39,9 @@ _MASK = "***"  # in place of a secret
 
 
 def merged(mine: RunRecord, theirs: RunRecord, join: Join) -> RunRecord:
-    """Return my record of a run with all that another store knows about it.
+    """Return my record of a run with all that another store knows about it; itself if unchanged.
 
-    Args:
-        mine: My record, which is sound.
-        theirs: The record in the other store, which is sound.
-        join: Joins a series that they have different points of.
-
-    Returns:
-        The record to write; `mine` itself if nothing is new.
+    Both are sound; `join` joins a series that they have different points of.
     """
     if mine == theirs._replace(row=theirs.row._replace(id=mine.row.id)):
         return mine

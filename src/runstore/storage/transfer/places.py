@@ -11,13 +11,7 @@ from runstore.storage.transfer.records import RunRecord
 
 
 def with_next_number(database: Database, connection: Connection, record: RunRecord) -> RunRecord:
-    """Return the record of a new run with the next number of its experiment, which is assigned.
-
-    Args:
-        database: The receiving store.
-        connection: Within a transaction of it.
-        record: The record with a provisional number.
-    """
+    """Return the record of a new run with the next number of its experiment, which is assigned."""
     row = record.row
     _, number = database.next_number(connection, row.experiment)
     reference = build_reference(row.experiment, number, row.timestamp)

@@ -156,11 +156,7 @@ class SeriesCopy:
 
 
 class PointRows:
-    """Rows of points that are written together, which saves round trips to a server.
-
-    Args:
-        target: A transaction.
-    """
+    """Rows of points that are written together, which saves round trips to a server."""
 
     def __init__(self, target: Connection) -> None:
         self._target = target

@@ -58,11 +58,6 @@ def stage(source: Database, target: Database, record: RunRecord) -> None:
 
     Other writers of the store do not wait for more than one part.
 
-    Args:
-        source: The store that has the run.
-        target: The store to write to.
-        record: The record of the run in the source.
-
     Raises:
         StoreCorruptError: Points are damaged in the source.
     """
@@ -146,12 +141,6 @@ def _continued(
     there: Connection, here: Connection, done: SeriesCopy, known: Summary | None
 ) -> tuple[SeriesCopy, Summary | None]:
     """Write the next part of a series, and its summary so far.
-
-    Args:
-        there: A snapshot of the source.
-        here: A transaction of the target.
-        done: The parts so far.
-        known: The summary so far; None without points.
 
     Raises:
         _OtherSeriesError: The series has other points.

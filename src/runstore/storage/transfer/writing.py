@@ -72,13 +72,7 @@ REMOVE_ARTIFACT = "DELETE FROM artifacts WHERE run_id = :run_id AND path = :path
 
 
 class Writer:
-    """Writes runs of another store, within a transaction of each.
-
-    Args:
-        database: The store to write to.
-        source: A snapshot of the other store.
-        target: A transaction of this one.
-    """
+    """Writes runs of another store, from one snapshot, within a transaction of each."""
 
     def __init__(self, database: Database, source: Connection, target: Connection) -> None:
         self._database = database
@@ -151,13 +145,7 @@ class Writer:
         theirs: RunRecord,
         joined: Mapping[KeyOf, Joined],
     ) -> None:
-        """Write the merged record of a run.
-
-        Args:
-            mine: The record in this store.
-            record: The merged one, with the row id of this store.
-            theirs: The record in the other store.
-            joined: Series that neither store has like this.
+        """Write the merged record of a run, with series that neither store has like this.
 
         Raises:
             StoreCorruptError: A part of it is damaged in the other store.

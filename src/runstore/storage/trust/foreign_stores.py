@@ -16,11 +16,7 @@ _said: set[Path] = set()
 
 
 def pass_over(foreign: Sequence[Path], instead: Path) -> None:
-    """Warn, once for each, that stores of other users are not used.
-
-    Args:
-        foreign: Those stores.
-        instead: The store that is used.
+    """Warn, once for each, that stores of other users are not used but another one instead.
 
     Raises:
         UntrustedStoreError: `instead` is one of them.

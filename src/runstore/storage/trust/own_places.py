@@ -31,11 +31,7 @@ _SYSTEM = {0, 65534}
 
 
 def own_place(folders: Sequence[str], name: str) -> Path:
-    """Return a private folder of this user, created if it does not exist.
-
-    Args:
-        folders: Parent folders to try, the best first.
-        name: Its name.
+    """Return a private folder of this user in the first possible of these, created if missing.
 
     Raises:
         OSError: It cannot be created anywhere.
@@ -67,12 +63,7 @@ def note_store(place: Path, store: Path) -> None:
 
 
 def remove_unused(place: str, names: Sequence[str]) -> None:
-    """Remove a private folder that is empty, except for its note.
-
-    Args:
-        place: The private folder.
-        names: The names in it.
-    """
+    """Remove a private folder with only these names that is empty, except for its note."""
     with suppressed(OSError):
         if {*names} <= {_NOTE}:
             Path(place, _NOTE).unlink(missing_ok=True)
@@ -83,10 +74,6 @@ def is_for_another(place: Path, store: Path) -> bool:
     """Check whether a private folder belongs to another store, which is still in its place.
 
     If a store was moved, its files have another folder but the same database.
-
-    Args:
-        place: The private folder.
-        store: The folder of this store.
     """
     from runstore.storage.files.safe_files import read_file
 

@@ -89,10 +89,7 @@ def list_file() -> Path | None:
 
 
 def trust(folder: str) -> None:
-    """Add a folder to the list, once.
-
-    Args:
-        folder: An absolute path, or `*` for everything.
+    """Add a folder, or `*` for all of them, to the list, once.
 
     Raises:
         UsageError: It cannot be listed.

@@ -83,14 +83,7 @@ _MEANINGS: tuple[tuple[frozenset[str], type[StoreError], str, str | None, str], 
 
 
 def meaning_of(state: str, text: str, path: str, kept: str) -> StoreError | None:
-    """Return our own error with the meaning of an error of the server for users, if it has one.
-
-    Args:
-        state: Its code (SQLSTATE).
-        text: Its message.
-        path: The URL of the store, without passwords.
-        kept: What was kept, if the meaning does not say so.
-    """
+    """Return our own error for a code (SQLSTATE) and message of the server, if it has one."""
     for states, kind, what, always_kept, hint in _MEANINGS:
         if state in states:
             return kind(what.format(path=path, text=text), kept=always_kept or kept, hint=hint)

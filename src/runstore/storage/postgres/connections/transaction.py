@@ -26,12 +26,7 @@ _STATUS = "SELECT pg_xact_status($1::xid8)"
 
 
 class Transaction:
-    """A transaction that is sent with its locks, without waiting for them.
-
-    Args:
-        pool: The connections of the process.
-        raw: The connection.
-    """
+    """A transaction that is sent with its locks, without waiting for them."""
 
     def __init__(self, pool: ConnectionPool, raw: Raw[Any]) -> None:
         self._pool = pool

@@ -217,14 +217,7 @@ def allowed_s(url: str, default_s: float) -> float:
 
 
 def report(path: str, since: float, doing: str, reason: str) -> None:
-    """Report a silence to users.
-
-    Args:
-        path: The URL of the store, without passwords.
-        since: The time of the last answer (`time.monotonic`).
-        doing: The operation.
-        reason: What the server does.
-    """
+    """Report to users that the server has been silent since a time of `time.monotonic`."""
     silent_s = time.monotonic() - since
     begin = time.strftime("%H:%M:%S", time.localtime(time.time() - silent_s))
     warn_in_background(

@@ -18,14 +18,7 @@ T = TypeVar("T")
 
 
 class ServerSearch:
-    """Search in the texts of the runs of one store whose output is in the database.
-
-    Args:
-        database: The runs.
-        objects: The output of runs that have ended.
-        spool: The output of other runs.
-        tell: Receives messages for users: that a search takes long.
-    """
+    """Search in the texts of the runs of one store whose output is in the database."""
 
     def __init__(
         self,
