@@ -10,8 +10,9 @@ from typing import Any
 from runstore.errors import ConflictError, SchemaTooNewError
 from runstore.storage.driver import Connection, Driver, StoredTable
 
-# Contents are copied by `Objects`, because each store keeps them in its own place.
-_OF_CONTENTS = frozenset({"objects", "object_parts"})
+# Contents are copied by `Objects`, because each store keeps them in its own place; the index of a
+# server with pg_trgm is derived from them, and only some stores have one.
+_NOT_COPIED = frozenset({"objects", "object_parts", "search_texts"})
 # Values that depend on the engine, or on the place of contents.
 _OWN_STATE = "('last_run_indexed', 'objects', 'change_base')"
 _ROWS_AT_ONCE = 500
@@ -57,7 +58,7 @@ def copy_rows(source: Driver, connection: Connection, target: Driver, place: str
     check_is_empty(target, place)
     with target.write() as there:
         for table in target.tables(there):
-            if table.name not in _OF_CONTENTS:
+            if table.name not in _NOT_COPIED:
                 _copy_table(source.streamed(connection, _selection(table)), there, table)
         target.adopt_rows(there)
 
