@@ -104,6 +104,20 @@ def test_the_search_index_of_a_server_is_not_copied(empty, tmp_path):
         assert [run.experiment_name for run in copy.list()] == ["fit"]
 
 
+def test_filters_on_a_copy_find_the_parameters_of_the_newest_runs(empty, tmp_path):
+    """In a folder, their rows are written by the next search, or after some dozens of runs."""
+    with Store.open(tmp_path / "store") as store:
+        for lr in (0.1, 0.2):
+            store.start("fit", params={"lr": lr}, capture=False).finish()
+        store.copy(empty)
+
+    with Store.open(empty) as copy:
+        assert [run.params["lr"] for run in copy.find("params.lr > 0 order by params.lr")] == [
+            0.1, 0.2,
+        ]  # fmt: skip
+        assert not [finding for finding in copy.check() if finding.is_trouble]
+
+
 def test_a_copy_of_a_store_in_use_has_whole_runs(url, empty):
     with Store.open(url) as store:
         is_over = threading.Event()

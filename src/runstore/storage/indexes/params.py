@@ -86,11 +86,12 @@ def can_wait(sets: Sequence[ParameterSet]) -> bool:
 
 def index_params(connection: Connection) -> None:
     """Write the waiting rows and index them, within the caller's transaction."""
-    connection.executemany(sql.INSERT_PARAM, _waiting_rows(connection))
+    connection.executemany(sql.INSERT_PARAM, waiting_rows(connection))
     connection.execute(_NOTE)
 
 
-def _waiting_rows(connection: Any) -> list[tuple[Any, ...]]:
+def waiting_rows(connection: Any) -> list[tuple[Any, ...]]:
+    """Return the rows that are not written yet."""
     return [
         (run_id, set_index, *entry)
         for run_id, set_index, tree in connection.execute(_WAITING).fetchall()
@@ -136,7 +137,7 @@ def _begin(connection: Any, moment: Moment) -> None:
         return
     connection.begin(moment)
     if connection.execute(IS_ANY_WAITING).fetchone() is not None:
-        rows = _waiting_rows(connection)
+        rows = waiting_rows(connection)
         for statement in _SHADOW:
             connection.execute(statement)
         connection.executemany(_INSERT_SHADOW, rows)

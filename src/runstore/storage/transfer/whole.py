@@ -8,7 +8,9 @@ from itertools import islice
 from typing import Any
 
 from runstore.errors import ConflictError, SchemaTooNewError
+from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Driver, StoredTable
+from runstore.storage.indexes.params import waiting_rows
 
 # Contents are copied by `Objects`, because each store keeps them in its own place; the index of a
 # server with pg_trgm is derived from them, and only some stores have one.
@@ -60,6 +62,8 @@ def copy_rows(source: Driver, connection: Connection, target: Driver, place: str
         for table in target.tables(there):
             if table.name not in _NOT_COPIED:
                 _copy_table(source.streamed(connection, _selection(table)), there, table)
+        if not target.indexes_later:
+            there.executemany(sql.INSERT_PARAM, waiting_rows(connection))
         target.adopt_rows(there)
 
 
