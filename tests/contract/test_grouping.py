@@ -5,6 +5,7 @@ import math
 import pytest
 
 from runstore.model.query.parse import parse_query
+from runstore.reading.groups import GroupsTable
 from runstore.storage.query.grouping import Grouping
 
 BEYOND = 2**60 + 1
@@ -42,6 +43,16 @@ def test_each_value_has_a_group_and_none_has_one_as_well(store, runs):
 def test_the_group_with_the_latest_start_comes_first(store, runs):
     assert next(iter(groups_of(store, "params.lr"))) is None
     assert list(groups_of(store, "experiment")) == ["fit", "other"]
+
+
+def test_a_table_of_groups_keeps_all_digits_of_numbers_among_texts(store):
+    values = ["small", 123456789.25, 123456789.5, BEYOND, 3]
+    for n in values:
+        store.start("fit", params={"n": n}, capture=False).finish()
+
+    column = GroupsTable("params.n", store.group("params.n"), []).columns["params.n"].values
+
+    assert column == ["3", str(BEYOND), "123456789.5", "123456789.25", "small"]
 
 
 def test_only_runs_that_match_count(store, runs):

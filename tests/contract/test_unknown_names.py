@@ -81,6 +81,8 @@ def test_keys_of_results_are_suggested(store, recorded):
         ("params.lr > abc", ["The parameter 'lr' is a number in every run, and 'abc' is a text."]),
         ("params.lr = abc or params.lr in (a, b)", ["and 'abc' is a text", "and 'a', 'b' is"]),
         ("params.opt.kind > 5", ["'opt.kind' is not a number in every run, and 5 is one."]),
+        ("params.opt.kind > 9007199254740993", [" and 9007199254740993 is one."]),
+        (f"params.opt.kind > {10**400}", [" and 1000"]),
         ("not params.lr > abc", ["is a number in every run"]),
         ("params.lr > '0.05' and params.lr in (0.1, 0.2)", []),
         ("params.lr != abc and params.lr like 'a%'", []),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from runstore.errors import UsageError
 from runstore.model import arguments
 from runstore.model.display.formatting import local_time, number_text
+from runstore.model.query.evaluate import value_text
 from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.model.results.groups import RunGroup
 from runstore.model.status import Status
@@ -176,13 +177,7 @@ def _values(groups: Sequence[RunGroup]) -> Column:
         return Column(Type.FLAG, values)
     if kinds and kinds <= {int, float}:
         return number_column(values)
-    return Column(Type.TEXT, [_as_text(one) for one in values])
-
-
-def _as_text(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else value
+    return Column(Type.TEXT, [None if one is None else value_text(one) for one in values])
 
 
 def sorted_by(groups: Sequence[RunGroup], by: str, text: str) -> list[RunGroup]:

@@ -188,6 +188,13 @@ def number_text(number: float | None) -> str | None:
     return repr(float(number))
 
 
+def value_text(value: str | float) -> str:
+    """Return a value of a field as text, with all its digits: `true`, `0.1`, `64`."""
+    if isinstance(value, bool):
+        return TRUTH[value]
+    return (number_text(value) or "") if isinstance(value, float) else str(value)
+
+
 def shown_text(cell: Cell) -> str | None:
     """Return the text of a cell for patterns."""
     return cell[1] if cell[1] is not None else number_text(cell[0])

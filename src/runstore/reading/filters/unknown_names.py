@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from runstore.errors import FilterError, UsageError
+from runstore.errors import FilterError, UsageError, shown
 from runstore.model.display.suggestions import either, hint_of, likely, listed
 from runstore.model.params.flatten import ROWS_LIMIT
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
@@ -76,11 +76,10 @@ def _of_other_kinds(names: StoredNames, query: Query) -> Iterable[str]:
         if (of_texts or of_numbers) and names.has(one.field):
             if names.has_values(one.field, are_numbers=of_numbers):
                 continue
-            shown = ", ".join(f"{value!r}" if of_texts else f"{value:g}" for value in wanted)
             kinds = ("a number", "a text") if of_texts else ("not a number", "one")
             yield (
                 f"The parameter {one.field.key!r} is {kinds[0]} in every run,"
-                f" and {shown} is {kinds[1]}."
+                f" and {', '.join(map(shown, wanted))} is {kinds[1]}."
             )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.errors import NotFoundError
 from runstore.model.display.as_json import as_utc, duration_s, optional_utc
 from runstore.model.display.short_names import short_names
-from runstore.model.query.evaluate import NAN, TRUTH, Cell
+from runstore.model.query.evaluate import NAN, TRUTH, Cell, value_text
 from runstore.model.query.exact import DOUBLES_TO, exact_value
 from runstore.model.query.tree import Field, Namespace
 from runstore.model.run import Run, status_word, time_of
@@ -97,7 +97,7 @@ def _cell(row_id: int, run: Run, column: GridColumn, metrics: _Metrics) -> Any:
     values = dict.fromkeys(map(_shown, RunSubject(run).values(field)))
     if len(values) <= 1:
         return next(iter(values), None)
-    some = [_as_text(one) for one in list(values)[:_SHOWN_VALUES]]
+    some = [value_text(one) for one in list(values)[:_SHOWN_VALUES]]
     return ", ".join(some) + (" …" if len(values) > _SHOWN_VALUES else "")
 
 
@@ -119,12 +119,6 @@ def _shown(value: Any) -> Any:
             return math.nan
         value = cell[1] if cell[0] is None else exact_value(cell)
     return str(value) if isinstance(value, int) and abs(value) > DOUBLES_TO else value
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return TRUTH[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _value_at(run: Run, field: Field, step: int) -> float | None:
