@@ -7,7 +7,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 # How long the end of the process, or of a store, waits for it, and how often it looks.
 PATIENCE_S = 5.0

@@ -8,7 +8,6 @@ import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
 
 from runstore.errors import StoreUnavailableError, UsageError, genuine
 from runstore.model import arguments
@@ -20,9 +19,15 @@ from runstore.storage.sqlite.paths import (
 )
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    IfDone = Literal["run", "warn", "skip", "error"]
+
 PROJECT_FILE = "pyproject.toml"
 _TABLE = "[tool.runstore"
-_LARGESTPROJECT_FILE = 16 << 20
+_LARGEST_PROJECT_FILE = 16 << 20
 
 # The settings that `[tool.runstore]` can have.
 SETTINGS = (
@@ -31,8 +36,7 @@ SETTINGS = (
 )  # fmt: skip
 
 # Actions if the same was run before.
-IfDone = Literal["run", "warn", "skip", "error"]
-IF_DONE: tuple[IfDone, ...] = get_args(IfDone)
+IF_DONE: tuple[IfDone, ...] = ("run", "warn", "skip", "error")
 
 
 def is_folder(path: Path) -> bool:
@@ -68,7 +72,7 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
     for folder in (here, *here.parents):
         file = folder / PROJECT_FILE
         try:
-            contents, found = read_plain_file(file, _LARGESTPROJECT_FILE)
+            contents, found = read_plain_file(file, _LARGEST_PROJECT_FILE)
             text = contents.decode()
         except genuine(OSError, UnicodeDecodeError):
             continue

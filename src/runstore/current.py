@@ -6,10 +6,15 @@ import os
 import threading
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Protocol
 
 from runstore.model.status import Status
 from runstore.model.values import clean_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 
 class Executed(Protocol):

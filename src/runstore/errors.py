@@ -34,10 +34,14 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from types import FrameType
-from typing import Any, ClassVar, TypeVar
 
-T = TypeVar("T")
-E = TypeVar("E", bound=Exception)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, TypeVar
+
+    T = TypeVar("T")
+    E = TypeVar("E", bound=Exception)
+
 # The flag of a function with `*arguments`, as in `inspect`, which takes milliseconds to load.
 _CO_VARARGS = 0x04
 # The mark of an exception that a signal handler raised.

@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runstore import started_in
 from runstore.config import (
@@ -37,6 +36,7 @@ from runstore.storage.sqlite.paths import (
 )
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runstore.storage.postgres.location import ServerLocation
 

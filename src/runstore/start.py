@@ -6,24 +6,27 @@ import os
 import sys
 from collections.abc import Callable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runstore import current
-from runstore.config import IfDone, wants_output
+from runstore.config import wants_output
 from runstore.errors import UsageError, genuine, shown
 from runstore.model.arguments import hinted
 from runstore.recording.request import StartRequest
 from runstore.store import Store, open_shared, started
 from runstore.user_warnings import say
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import CodeType, FrameType
+    from typing import Any, TypeVar
 
+    from runstore.config import IfDone
     from runstore.model.run import Run
     from runstore.recording.active import ActiveRun
 
-F = TypeVar("F", bound=Callable[..., Any])
+    F = TypeVar("F", bound=Callable[..., Any])
+
 # Functions before a call that are searched for it: a decorator may contain some itself.
 _NEAREST = 3
 # Lines of decorators before an empty function.
@@ -108,7 +111,7 @@ def start_run(
 
     wrapper = sys._getframe().f_back  # noqa: SLF001 - the documented way; it adds hints
     if resume is None and wrapper is not None and _is_decorator(wrapper.f_back):
-        return cast("ActiveRun", _per_call(store, request, output=output))
+        return _per_call(store, request, output=output)  # type: ignore[return-value]
     return _entered(store, request, resume, output=output)
 
 
@@ -269,7 +272,8 @@ def _per_call(
     def decorate(function: F) -> F:
         from runstore.recording.recorded_functions import run_per_call
 
-        return cast("F", run_per_call(function, lambda: _entered(store, request, output=output)))
+        wrapper: F = run_per_call(function, lambda: _entered(store, request, output=output))
+        return wrapper
 
     return decorate
 

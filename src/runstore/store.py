@@ -10,11 +10,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
 
 from runstore import background
 from runstore.config import (
-    IfDone,
     author_named,
     current_author,
     is_there,
@@ -46,11 +44,15 @@ from runstore.recording.request import StartRequest, check_command
 from runstore.storage.sqlite.paths import DATABASE
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal
+
     from runstore.analysis.compare.comparison import Comparison
     from runstore.analysis.explain.explanation import Explanation
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.analysis.reruns.subjects import Similar
+    from runstore.config import IfDone
     from runstore.exports.dataset import Exported
     from runstore.maintenance.settle import Settled
     from runstore.model.artifacts import Artifact, Input

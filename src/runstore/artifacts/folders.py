@@ -6,10 +6,13 @@ import os
 import stat
 from collections.abc import Container
 from pathlib import Path
-from typing import Any
 
 from runstore.errors import genuine
 from runstore.storage.sqlite.driver import files_in_use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SHOWN = 10
 _KINDS = {

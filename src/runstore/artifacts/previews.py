@@ -8,10 +8,13 @@ import json
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from runstore.errors import attempt
 from runstore.model.artifacts import Preview, is_text_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _BODY_BYTES = 1 << 16
 _TEXT_BYTES = 4096

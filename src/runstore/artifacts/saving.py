@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 
 from runstore.artifacts import previews
 from runstore.artifacts.folders import files_in
@@ -38,6 +37,10 @@ from runstore.storage.files.spool import OBJECTS
 from runstore.storage.files.temporary import temporary_folder
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Keep = Callable[[Objects], Contents]
 
@@ -320,7 +323,7 @@ class _Stream:
         begin = None if is_text or not self._stream.seekable() else self._stream.tell()
         try:
             if not is_text:
-                return objects.keep_stream(cast("BinaryIO", self))
+                return objects.keep_stream(self)  # type: ignore[arg-type]
             if self._encoded is None:
                 self._encoded = self.read().encode()
             return objects.keep_bytes(self._encoded)

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from runstore.artifacts.safetensors import write_safetensors
 from runstore.errors import InvalidValueError, MissingExtraError
@@ -21,7 +20,12 @@ from runstore.model.display.json_text import json_text
 from runstore.model.params.library_values import is_array_like
 from runstore.model.values import clean_text
 
-Write = Callable[[Any, Path], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Write = Callable[[Any, Path], None]
+
 _COLOURED, _CHANNELS = 3, (1, 3, 4)  # dimensions of a picture with channels, and their number
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from runstore.errors import InvalidValueError, NotFoundError, genuine
 from runstore.model.display.formatting import cropped
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.driver import files_in_use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _SHOWN = 200  # characters of a path
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runstore.errors import attempt, genuine, named_error
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 from runstore.named_tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runstore.capture.program.files import Loading
 

@@ -9,8 +9,12 @@ import click
 
 from runstore.cli.exit_codes import EXIT_CODES
 from runstore.cli.output import say
-from runstore.config import IF_DONE, IfDone, wanted_if_done
+from runstore.config import IF_DONE, wanted_if_done
 from runstore.errors import AlreadyRanError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runstore.config import IfDone
 
 if_done_option = click.option(
     "--if-done",

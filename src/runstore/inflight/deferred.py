@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from runstore.errors import (
     ConflictError,
@@ -35,7 +34,10 @@ from runstore.storage.rows import from_micros, to_micros
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.model.artifacts import Artifact, Input, Preview
     from runstore.model.run import Run
 

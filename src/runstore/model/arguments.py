@@ -6,14 +6,18 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, TypeVar, cast
 
 from runstore.errors import UsageError, shown
 from runstore.model.values import clean_text
 
-F = TypeVar("F", bound=Callable[..., Any])
-K = TypeVar("K")
-V = TypeVar("V")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
+    K = TypeVar("K")
+    V = TypeVar("V")
+
 PAGE_LIMIT = 1000  # runs on one page
 _LARGEST = 2**62  # more than any real count, and within the integer range of every engine
 
@@ -36,7 +40,7 @@ def hinted(hint: str) -> Callable[[F], F]:
                     error.args = (f"{error}. {hint}",)
                 raise
 
-        return cast("F", call)
+        return call  # type: ignore[return-value]
 
     return decorate
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Union
 
 from runstore.named_tuples import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # The value of a captured fact; a tuple if there are several, such as the names of all GPUs.
-FactValue = Union[str, int, float, bool, tuple[str, ...]]
+FactValue = str | int | float | bool | tuple[str, ...]
 _NONE: Mapping[str, Any] = {}
 # Facts of a run that `runstore rerun` started: the uid of the run that it repeats; and of one of
 # `runstore exec`: its options.

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Union
 
 from runstore.errors import InvalidValueError, UsageError
 from runstore.named_tuples import NamedTuple
@@ -246,7 +245,7 @@ class Identified(NamedTuple):
     number: int | None = None
 
 
-RunName = Union[Latest, Numbered, Bare, Identified]
+RunName = Latest | Numbered | Bare | Identified
 
 
 def parse_run_name(text: str) -> RunName:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from runstore.errors import NotFoundError
 from runstore.model.display.formatting import duration_text, local_time
@@ -13,9 +12,11 @@ from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
+    from typing import IO, Any, Protocol
 
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.logged.media import MediaSeries
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from runstore.model.metrics import MetricSummary, Series
     from runstore.model.outline import SeriesOutline
     from runstore.model.text.kept_output import Output
+else:
+    Protocol = object
 
 
 DAMAGED = "damaged"  # shown in place of the status

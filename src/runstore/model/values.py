@@ -6,7 +6,6 @@ import math
 import re
 import sys
 from json import JSONEncoder
-from typing import TYPE_CHECKING, Any
 
 from runstore.errors import InvalidValueError
 
@@ -15,8 +14,10 @@ try:  # imported early, because no descriptor may be left later
 except ImportError:
     from hashlib import blake2b as _blake2b
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
+    from typing import Any
 
 TEXT_LIMIT_CHARACTERS = 1 << 20
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runstore.errors import (
     AmbiguousReferenceError,
@@ -23,6 +22,7 @@ from runstore.storage.backend import Backend
 from runstore.storage.database import Database
 from runstore.storage.stored_runs import Lookups
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.reading.source import Source

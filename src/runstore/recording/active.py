@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from runstore import current
 from runstore.config import current_author
@@ -26,9 +25,11 @@ from runstore.recording.readiness import EDITS, LOGGING, MEDIA, PARAMS, be_ready
 from runstore.storage.backend import Backend
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from datetime import datetime
+    from typing import Any, Protocol, TypeVar
 
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.model.artifacts import Artifact, Input
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from runstore.recording.media_log import MediaLog
     from runstore.recording.points.channel import Channel
 
-F = TypeVar("F", bound=Callable[..., Any])
+    F = TypeVar("F", bound=Callable[..., Any])
+else:
+    Protocol = object
 
 
 class LogMetrics(Protocol):
@@ -580,7 +583,7 @@ class ActiveRun:
 
         from runstore.recording.recorded_functions import run_per_call
 
-        return cast("F", run_per_call(function, again))
+        return run_per_call(function, again)  # type: ignore[no-any-return]
 
 
 # One object for each run that this process joined, as steps are counted only once.
@@ -610,5 +613,5 @@ def current_run() -> ActiveRun | None:
     It is the run whose `with` block or decorated function surrounds the call, or an unfinished
     plain object from `start_run`. A thread without one uses the run of the main thread.
     """
-    execution = cast("Execution | None", current.innermost())
+    execution: Any = current.innermost()
     return None if execution is None else execution.run

@@ -8,7 +8,6 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from operator import attrgetter
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, cast
 
 from runstore import current
 from runstore.capture.machine.process import current_process, is_gone
@@ -36,8 +35,10 @@ from runstore.storage.backend import Backend
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import afterwards, warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
+    from typing import Any
 
     from runstore.capture.program.files import Loading
     from runstore.model.run import Run
@@ -137,7 +138,7 @@ class Execution:
         # Started here: nothing was logged to it before.
         self._is_new = is_owner and isinstance(run, StartedRun)
         self._points: PointLog | None = None
-        self._held: dict[int, Later] = {}
+        self._held: dict[int, Any] = {}  # `Later` instead of channels
         self._output: KeptOutput | None = None
         self._is_strict = False
         if is_owner:
@@ -286,10 +287,9 @@ class Execution:
         return self._points.channel(set_index)
 
     def _log_later(self, set_index: int) -> Channel:
-        later = self._held.setdefault(
-            set_index, Later(self.reference, lambda: self.channel(set_index))
-        )
-        return cast("Channel", later)
+        later = Later(self.reference, lambda: self.channel(set_index))
+        found: Channel = self._held.setdefault(set_index, later)
+        return found
 
     def hand_in(self, *, is_last: bool = False) -> None:
         """Import the points logged so far into the database now, rather than soon.

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
 
 from runstore import background
 from runstore.errors import RunstoreError, suppressed, visible
@@ -21,8 +20,13 @@ from runstore.recording.tickers import Ticker, stop_all
 from runstore.storage.sqlite.descriptors import keep_reserve
 from runstore.storage.sqlite.signals import ENDING, Uninterrupted, is_waiting
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Protocol
+
     from runstore.capture.machine.system import SystemProbe
+else:
+    Protocol = object
 
 HEARTBEAT_S = 10.0
 # How long Ctrl-C waits for a write.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from runstore.config import current_author
 from runstore.errors import ConflictError
 from runstore.model import arguments
 from runstore.model.tags import tag_key, tag_value, tags_given
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, NoReturn, Protocol
+
     from runstore.model.params.parameter_set import ParameterSet
     from runstore.recording.recorder import Recorder
+else:
+    Protocol = object
 
 
 class Tags(MutableMapping[str, str]):
@@ -109,7 +113,7 @@ class Parameterized(Protocol):
         """Add parameters to a set."""
 
 
-class Params(dict[str, Any]):
+class Params(dict[str, "Any"]):
     """The parameters of a run, a dictionary that records assignments: `run.params["seed"] = 7`.
 
     New parameters are durable on return, with an event. Existing parameters are part of the

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from runstore.errors import (
     InvalidValueError,
@@ -24,7 +23,10 @@ from runstore.model.values import clean_text
 from runstore.storage.sqlite.signals import Uninterrupted
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.artifacts.saving import Saving
 
 _SIGNATURES = {

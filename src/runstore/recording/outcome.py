@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Collection, Container, Iterator
 from contextlib import suppress
 from types import ModuleType, TracebackType
-from typing import Any
 
 from runstore.errors import UsageError, attempt, genuine, named_error
 from runstore.model.status import REPORTED, Status
@@ -15,6 +14,10 @@ from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
 from runstore.recording.readiness import MASKING, TRACEBACKS, be_ready
 from runstore.user_warnings import warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 EXIT_CODES = -(2**31), 2**32 - 1  # of any system
 _EXIT_INTERRUPTED = 130

@@ -12,13 +12,16 @@ import importlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from runstore.errors import genuine, suppressed
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.storage.sqlite.signals import Uninterrupted
 from runstore.user_warnings import warn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # The modules for logging, which most runs need.
 POINTS = (

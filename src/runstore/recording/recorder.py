@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from runstore.errors import NotFoundError, RunFinishedError, StoreError
 from runstore.model.facts import ProcessIdentity
@@ -19,7 +18,10 @@ from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import is_missing
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.artifacts.inputs import Lineage
     from runstore.artifacts.saving import Saving
     from runstore.capture.program.files import Loading

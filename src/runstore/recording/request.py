@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from runstore.config import IfDone
 from runstore.model import arguments
 from runstore.named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runstore.config import IfDone
 
 
 class StartRequest(NamedTuple):

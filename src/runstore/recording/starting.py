@@ -7,7 +7,6 @@ import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from runstore import background, current
 from runstore.config import checked_if_done
@@ -31,7 +30,10 @@ from runstore.storage.rows import from_micros
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import afterwards, warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.analysis.reruns.lookup import Earlier
     from runstore.capture.surroundings import Surroundings
     from runstore.model.params.parameter_set import ParameterSet

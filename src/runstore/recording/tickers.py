@@ -13,11 +13,14 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from runstore import background
 from runstore.errors import genuine
 from runstore.storage.sqlite import forks  # its hooks come first
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # How long a fork waits for our threads; after that it continues, and Python may warn.
 _FORK_PATIENCE_S = 1.0

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runstore.capture.machine.process import current_process
-from runstore.config import IfDone
 from runstore.current import COMMAND_VARIABLE, PARENT_VARIABLE
 from runstore.errors import (
     CommandNotFoundError,
@@ -36,6 +35,7 @@ from runstore.store import Store
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
+    from runstore.config import IfDone
     from runstore.model.run import Run
     from runstore.runner.programs.metric_lines import MetricLines
 

@@ -9,10 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runstore import background
-from runstore.config import IfDone
 from runstore.current import PARENT_VARIABLE
 from runstore.errors import StoreUnavailableError, UsageError, UserCodeError, attempt
 from runstore.model.facts import REPEATS, Facts
@@ -27,6 +26,9 @@ from runstore.runner.project import Module, Project
 from runstore.runner.repeating.differences import Differences, repeated_run, what_differs
 from runstore.runner.selection import Candidate, check_names, named_sets, select
 from runstore.store import Store
+
+if TYPE_CHECKING:
+    from runstore.config import IfDone
 
 # An experiment whose first argument is called so gets all its sets in one call.
 _ALL_SETS = frozenset({"param_sets", "params_list", "parameter_sets", "argsets", "all_params"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from runstore.errors import ConflictError, RunNotFoundError
 from runstore.named_tuples import NamedTuple
@@ -20,7 +19,10 @@ from runstore.storage.rows import (
     to_micros,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.model.artifacts import Artifact, Input, Preview
 
 # An artifact whose contents are stored, and its preview, if any.

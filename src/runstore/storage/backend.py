@@ -8,7 +8,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore.errors import StoreUnavailableError
 from runstore.model.once import once
@@ -17,7 +16,10 @@ from runstore.storage.files.spool import OBJECTS, Spool
 from runstore.storage.sqlite.paths import DATABASE, mode_of, parsed
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from runstore.model.run import Run
     from runstore.storage.artifacts import ArtifactTable
     from runstore.storage.edits import EditTable
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from runstore.storage.postgres.search.search import ServerSearch
     from runstore.storage.trash import Trash
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
 # Names in a store's folder: plain files of runs, and the list of all runs.
 RUNS = "runs"
 STORE_JSON = "store.json"

@@ -7,7 +7,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from runstore.errors import (
     ConflictError,
@@ -40,7 +39,10 @@ from runstore.storage.sqlite.driver import SQLiteDriver
 from runstore.storage.statements import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
 from runstore.storage.stored_runs import BEYOND_NUMBERS, StoredRuns
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.model.run import Run
 
 _FORGET = "DELETE FROM store_state WHERE name = '{name}';"

@@ -7,14 +7,20 @@ import threading
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, Union, cast
 
 from runstore.errors import StoreError, StoreLockedError, is_interruption
 from runstore.named_tuples import NamedTuple
 
-Parameters = Union[Mapping[str, Any], Sequence[Any]]
-T = TypeVar("T")
-C = TypeVar("C")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol, TypeVar
+
+    T = TypeVar("T")
+    C = TypeVar("C")
+else:
+    Protocol = object
+
+Parameters = Mapping[str, object] | Sequence[object]
 NOT_WRITTEN = "Runs recorded before are safe; this change was not written."
 
 
@@ -120,7 +126,7 @@ def within(turn: Generator[C, None, None], work: Callable[[C], T]) -> T:
         result = work(next(turn))
     except BaseException:  # the generator decides what is raised
         # Without a name: up to Python 3.12, `is_of_signal` makes this frame keep its variables.
-        turn.throw(cast("BaseException", sys.exc_info()[1]))
+        turn.throw(sys.exc_info()[1])  # type: ignore[arg-type]
         raise
     else:
         next(turn, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from runstore.errors import ConflictError, NotFoundError, StoreCorruptError
 from runstore.model.reference import new_uid, without_ending
@@ -24,6 +23,10 @@ from runstore.storage.rows import (
     pairs_of_texts,
 )
 from runstore.storage.trash import gone_edits, set_deleted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TAG = "tags."
 

@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
 
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params.decode import is_tree
@@ -20,7 +19,10 @@ from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
 from runstore.storage.statements import RunRow
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.model.run import Run
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -6,7 +6,6 @@ import functools
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any
 
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.storage import rows
@@ -23,7 +22,10 @@ from runstore.storage.rows import (
 )
 from runstore.storage.sqlite.driver import LONGEST_READ, values_up_to
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.model.results.experiments import Experiment
     from runstore.model.run import Run
 

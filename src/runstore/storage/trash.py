@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from runstore.errors import RunActiveError, RunNotFoundError, StoreCorruptError
 from runstore.model.reference import new_uid, without_ending
@@ -19,7 +18,10 @@ from runstore.storage.indexes.facts import release_facts
 from runstore.storage.rows import as_int, as_text, moment_text
 from runstore.storage.stored_runs import AFTER_ANY_TEXT, Lookups
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.model.run import Run
 
 SET_DELETED = f"""

@@ -21,7 +21,6 @@ from runstore.analysis.reruns.subjects import ComparedRun, Similar
 from runstore.analysis.reruns.texts import done_text, running_text, unchecked_text, untold_text
 from runstore.capture.program.command import reads_a_file
 from runstore.capture.surroundings import Surroundings, code_facts
-from runstore.config import IfDone
 from runstore.errors import AlreadyRanError, AlreadyRanWarning, UsageError
 from runstore.model.code.documents import CODE_DOCUMENTS
 from runstore.model.facts import Facts, ProcessIdentity
@@ -35,6 +34,7 @@ from runstore.storage.rows import to_micros
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
+    from runstore.config import IfDone
     from runstore.storage.backend import Backend
 
 # Of earlier runs with the same parameters and code so many of the newest are looked at.

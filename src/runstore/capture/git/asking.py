@@ -5,9 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
 
 from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 class RunGit(Protocol):

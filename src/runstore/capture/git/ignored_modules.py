@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from importlib import machinery
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runstore.capture.git.asking import Asker
 from runstore.capture.git.source_files import shown
@@ -14,6 +13,7 @@ from runstore.capture.git.state import GitError
 from runstore.errors import genuine
 from runstore.model.facts import Facts
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runstore.capture.program.modules import Marks
 

@@ -12,11 +12,15 @@ import time
 from collections.abc import Callable
 from functools import partial
 from importlib import machinery
-from typing import Any, TypeVar, cast
 
 from runstore.errors import attempt, genuine, named_error
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
 _IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 _INFOS = (".dist-info", ".egg-info")
 # Name and version come first, long before the description that most of these files are.
@@ -156,7 +160,7 @@ def _remembered(read: Callable[[Any], T], place: Any, status: tuple[int, ...]) -
         return read(place)
     before = _known.get((read, place))
     if before is not None and before[0] == status:
-        return cast("T", before[1])
+        return before[1]  # type: ignore[no-any-return]
     found = read(place)
     if max(status[1:]) < time.time_ns() - _STEP_NS:
         _known[read, place] = status, found

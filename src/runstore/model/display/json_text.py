@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, MappingView, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
 
 from runstore.errors import InvalidValueError
 from runstore.model.params.attributes import attributes_beyond, fields_of
 from runstore.model.params.encode import TreeBuilder
 from runstore.model.params.flatten import legible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _BYTES = (bytes, bytearray, memoryview)
 _JSON_KEYS = (int, float, bool, type(None))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from runstore.errors import InvalidValueError, RunstoreError, named_error, shown
 from runstore.model.logged.values import (
@@ -18,6 +17,10 @@ from runstore.model.logged.values import (
     metric_time,
     metric_value,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Troubles = dict[str, RunstoreError]
 

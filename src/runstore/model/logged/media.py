@@ -10,11 +10,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from runstore.errors import InvalidValueError, NotFoundError
 from runstore.model.artifacts import Artifact
 from runstore.model.params.library_values import is_array_like
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BINS_LIMIT = 4096
 _PATH = re.compile(r"media/(text|image|histogram)/(.+)/(-?\d+)(?:-(\d+))?\.\w+")

@@ -6,9 +6,12 @@ import operator
 import sys
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from runstore.errors import InvalidValueError, attempt, genuine, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 KEY_LIMIT_BYTES = 1000
 LAST_STEP = 2**63 - 1

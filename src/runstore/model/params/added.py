@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from runstore.errors import ConflictError, UsageError
 from runstore.model.params.parameter_set import ParameterSet, tree_hash
 from runstore.model.values import canonical_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def with_added(

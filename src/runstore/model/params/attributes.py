@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Internal fields of `curifactory.params.ExperimentParameters`, Curifactory 0.5 to 0.20.
 CURIFACTORY_FIELDS = frozenset({"name", "hash", "overwrite", "hash_representations"})

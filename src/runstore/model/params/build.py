@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from runstore.errors import InvalidValueError, attempt, shown
 from runstore.model.params.encode_plain import is_name, plain_text
@@ -11,7 +10,10 @@ from runstore.model.params.parameter_set import DEFAULT_NAME, ParameterSet, chec
 from runstore.model.values import canonical_json, clean_text
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runstore.model.params.encode import TreeBuilder
     from runstore.model.params.encode_scalars import Place
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
 
 from runstore.model.values import blake2b, canonical_json
 from runstore.named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Unions and aliases such as `int | None`; in Python 3.10 `list[int]` claims to be a type.
 _TYPING_MODULES = frozenset({"types", "typing", "typing_extensions"})

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _LONGEST = 64 << 20  # characters; recorded trees have 16 million at most
 # Levels of lists and objects; more than 64 levels of values with a tag each.

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, MappingView, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from functools import lru_cache
-from typing import Any
 
 from runstore.errors import InvalidValueError, genuine, named_error
 from runstore.model.params.attributes import (
@@ -32,9 +31,6 @@ from runstore.model.params.encode_plain import DEPTH_LIMIT, VALUES_LIMIT, is_nam
 from runstore.model.params.encode_scalars import (
     WAYS,
     WAYS_BY_NAME,
-    Place,
-    Tree,
-    Way,
     described,
     enum_tree,
     place_of,
@@ -42,6 +38,12 @@ from runstore.model.params.encode_scalars import (
 )
 from runstore.model.params.library_values import ARRAY_LIKE, LIBRARY_WAYS, is_array_like
 from runstore.model.values import canonical_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runstore.model.params.encode_scalars import Place, Tree, Way
 
 # An object of a general class is represented by its type if it has more values.
 OBJECT_LIMIT = 2_000

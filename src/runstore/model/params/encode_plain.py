@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from json import encoder
-from typing import Any
 
 from runstore.model.values import canonical_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DEPTH_LIMIT = 64
 VALUES_LIMIT = 100_000

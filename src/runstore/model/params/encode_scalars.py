@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from runstore.errors import InvalidValueError
 from runstore.model.params.attributes import type_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    Place = tuple[Any, ...]
+    Tree = Any
+    Way = Callable[[Any, Any, Place], Tree]
+else:
+    Protocol = object
 
 ARRAY_LIMIT = 10_000
 
@@ -15,9 +24,6 @@ ARRAY_LIMIT = 10_000
 PLAIN_INT_BITS = 2048
 # JSON would combine two adjacent halves into a single character.
 _SPLIT_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-
-Place = tuple[Any, ...]
-Tree = Any
 
 
 class PartBuilder(Protocol):
@@ -31,9 +37,6 @@ class PartBuilder(Protocol):
 
     def note(self, place: Place, value: Any, kept: str) -> None:
         """Note that only a part of a value is recorded."""
-
-
-Way = Callable[[Any, Any, Place], Tree]
 
 
 def _int(_: PartBuilder, value: Any, __: Place) -> Tree:

@@ -21,10 +21,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Union
 
 from runstore.model.params.decode import decode, decode_key, tag_of
 from runstore.model.values import blake2b, canonical_json, clean_text, nearest_double
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LIST_LIMIT = 32
 ROWS_LIMIT = 2_000
@@ -32,8 +35,8 @@ KEY_LIMIT = 400
 TEXT_LIMIT = 1_000
 
 # A value of a parameter set: its dotted key, and a number, a text, or both.
-FlatValue = tuple[str, Union[float, None], Union[str, None]]
-Cell = tuple[Union[float, None], Union[str, None]]
+FlatValue = tuple[str, float | None, str | None]
+Cell = tuple[float | None, str | None]
 
 _EXACT_INT = 2**53
 # A colon, 15 digits, and a comma.

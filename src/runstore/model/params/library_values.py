@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from runstore.model.params.callables import public_name
 from runstore.model.params.encode_scalars import (
     ARRAY_LIMIT,
-    PartBuilder,
-    Place,
-    Tree,
-    Way,
     numpy_array,
     refusal,
 )
 from runstore.model.values import blake2b
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runstore.model.params.encode_scalars import PartBuilder, Place, Tree, Way
 
 _SHOWN_DIGITS = 8
 

@@ -9,13 +9,16 @@ number.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from runstore.errors import InvalidValueError, shown
 from runstore.model.params.decode import plain_values
 from runstore.model.params.flatten import FlatValue, flatten, shown_in_line
 from runstore.model.values import blake2b, clean_text
 from runstore.named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DEFAULT_NAME = "default"
 _NO_VALUES = "{}"

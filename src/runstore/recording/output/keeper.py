@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runstore.errors import RunstoreError, genuine, suppressed
 from runstore.storage.files.output import LETTERS, OutputFile
@@ -16,6 +15,7 @@ from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.forks import LiveSet
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runstore.recording.output.masked import LineMasker
 

@@ -10,16 +10,17 @@ from collections import deque
 from contextlib import suppress
 from threading import get_ident
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TextIO
 
 from runstore import current
 from runstore.errors import genuine, suppressed
 from runstore.recording.readiness import OUTPUT, be_ready
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from codecs import IncrementalDecoder
     from collections.abc import Iterable
+    from typing import Any, TextIO
 
     from runstore.recording.output.keeper import OutputKeeper
     from runstore.recording.output.records import KeptRecords

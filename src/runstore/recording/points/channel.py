@@ -6,7 +6,6 @@ import struct
 import time as clock
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count, islice
-from typing import Any, Protocol
 
 from runstore.errors import (
     InvalidValueError,
@@ -35,6 +34,12 @@ from runstore.model.logged.values import LAST_STEP, column_of, metric_key, metri
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import QUICK_RECORD, KeyOf, PointFile, kind_of
 from runstore.user_warnings import afterwards
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 # More parts indicate an object that contains itself.
 _DEEPEST = 20

@@ -6,13 +6,13 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from runstore.named_tuples import NamedTuple
 from runstore.storage.files.spool import POINTS_SUFFIX
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runstore.recording.points.channel import Known
     from runstore.storage.backend import Backend

@@ -7,7 +7,6 @@ import time as clock
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
 from runstore.errors import RunstoreError, StoreError, StoreWarning, genuine, suppressed
 from runstore.storage.database import END_PATIENCE_S
@@ -17,6 +16,7 @@ from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import is_missing
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runstore.errors import (
     RunFinishedError,
@@ -33,6 +32,7 @@ from runstore.storage.sqlite.forks import LiveSet
 from runstore.storage.sqlite.paths import is_missing
 from runstore.user_warnings import warn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 

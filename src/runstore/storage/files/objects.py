@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
 
 from runstore.errors import (
     NotFoundError,
@@ -39,8 +38,10 @@ from runstore.storage.files.safe_files import (
 )
 from runstore.storage.sqlite.paths import follow_folder, parsed, sync_folder
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
+    from typing import BinaryIO
 
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o444

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Union
 
 from runstore.errors import genuine, suppressed
 from runstore.model.text.output import LOGGING, STDERR, STDOUT, OutputLine
@@ -25,6 +24,10 @@ from runstore.storage.files.locks import lock_now, unlock
 from runstore.storage.files.safe_files import UnsafeFileError, open_file, reader
 from runstore.storage.sqlite.descriptors import identity_of, with_room
 from runstore.storage.sqlite.paths import made_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 LETTERS = {STDOUT: b"o", STDERR: b"e", LOGGING: b"l"}
 _STREAMS = {letter: name for name, letter in LETTERS.items()}
@@ -349,7 +352,7 @@ def _write_all(file: int, data: bytes, position: int) -> None:
 
 
 # A file of printed lines, or its contents.
-Printed = Union[Path, bytes]
+Printed = Path | bytes
 
 
 def open_output(path: Printed) -> BinaryIO:

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
-from typing import Any, TypeVar
 
 from runstore.errors import genuine, suppressed
 from runstore.model.values import sha256
@@ -37,6 +36,12 @@ from runstore.storage.sqlite.paths import (
     wait_for_rights,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
 POINTS_SUFFIX = ".points"
 OUTPUT_SUFFIX = ".output"
 LINES_SUFFIX = ".lines"
@@ -47,7 +52,6 @@ _VOUCHER_SUFFIX = ".made"
 _LARGEST_BYTES = {POINTS_SUFFIX: 1 << 24, RECORD_SUFFIX: 1 << 24}
 _LARGEST_OWN_RECORD_BYTES = 1 << 30
 _UNUSED_S = 3600.0
-T = TypeVar("T")
 
 
 class Record(NamedTuple):

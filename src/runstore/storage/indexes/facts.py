@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Union
 
 from runstore.errors import StoreError
 from runstore.model.facts import FactValue
 from runstore.model.values import blake2b, clean_text
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.rows import facts_from_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Facts that are not filed are scanned; from this number of runs on, filing them is faster.
 LOOSE_AT_MOST = 500
@@ -43,7 +46,7 @@ LINK = """
 UNLINK = "DELETE FROM run_facts WHERE set_id = ? AND run_id = ?"
 REMOVE_VALUE = "DELETE FROM fact_values WHERE key = ? AND set_id = ?"
 
-Cell = tuple[Union[float, None], Union[str, None]]
+Cell = tuple[float | None, str | None]
 Values = Mapping[str, FactValue]
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from runstore.errors import StoreError
 from runstore.model.params.decode import is_tree
@@ -19,6 +18,10 @@ from runstore.model.params.flatten import FlatValue, flatten, is_plain
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Driver, Moment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Longer sets, in characters, get their rows at once.
 WAITING_AT_MOST = 2_000

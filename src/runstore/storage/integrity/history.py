@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from runstore.model.values import blake2b, sha256
 from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.rows import as_text
 from runstore.storage.statements import ADD_EVENT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SIZE = 16
 _FIELDS = ("at", "author", "field", "old", "new", "operation", "undoes")

@@ -33,11 +33,14 @@ from array import array
 from collections.abc import Callable, MutableSequence, Sequence
 from itertools import accumulate, islice
 from operator import sub
-from typing import Any
 
 from runstore.errors import StoreCorruptError, genuine
 from runstore.model.values import blake2b
 from runstore.named_tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PLAIN, COMPRESSED = VERSIONS = (1, 2)
 POINTS_AT_MOST = 4096

@@ -30,7 +30,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from runstore.errors import genuine
 from runstore.named_tuples import NamedTuple
@@ -39,6 +38,10 @@ from runstore.storage.files.safe_files import read_file, reader
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.sqlite.descriptors import identity_of, keep_for_ever
 from runstore.storage.sqlite.paths import made_file, parsed, sync_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RECORD = struct.Struct("<qqdIHH")
 QUICK_RECORD = struct.Struct("<qqdQ")  # the same bytes, with the last three fields as one number

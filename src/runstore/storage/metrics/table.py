@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from struct import Struct
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore.errors import genuine
 from runstore.model.values import blake2b
@@ -25,9 +24,14 @@ from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import LARGEST_BYTES, KeyOf, points_in, writer_of
 from runstore.storage.rows import as_int, as_number, as_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from runstore.model.metrics import MetricSummary
     from runstore.storage.metrics.outlining import Outlined, Outlining, Window
+
+    T = TypeVar("T")
 
 # So long, a process that cannot be checked is given the benefit of the doubt.
 _SILENT_S = 86_400.0
@@ -86,7 +90,6 @@ CHUNKS_OF_SERIES = """
     ORDER BY chunk_index
 """
 _SUMMARY_HASHED = Struct("<qq5dqq")
-T = TypeVar("T")
 # Last chunks that are in memory at once.
 _SERIES_AT_ONCE = 100
 # The same as `levels.FAN_OUT`.

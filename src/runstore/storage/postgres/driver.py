@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runstore.errors import StoreError, StoreUnavailableError
-from runstore.storage.driver import DriverBase, Parameters, StoredTable, T, within
+from runstore.storage.driver import DriverBase, Parameters, StoredTable, within
 from runstore.storage.files.locks import pause
 from runstore.storage.postgres.connections.connection import PostgresConnection
 from runstore.storage.postgres.connections.meanings import (
@@ -32,6 +32,7 @@ from runstore.storage.postgres.location import ServerLocation
 if TYPE_CHECKING:
     from psycopg import Connection as Raw
 
+T = TypeVar("T")
 BUSY_TIMEOUT_S = 60.0
 # The server reports a lock that it waited for before the silence is noticed here.
 _GRACE_S = 2.0

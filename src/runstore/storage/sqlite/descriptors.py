@@ -13,12 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import fcntl
 from itertools import count, islice
-from typing import TypeVar
 from weakref import WeakSet
 
 from runstore.errors import genuine, is_of_signal, suppressed
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 # Descriptors, each with device and inode of its file and its mark; a mark of 0 means that `fstat`
 # is used instead.
 Files = tuple[tuple[int, tuple[int, int], int], ...]

@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from runstore.errors import (
     StoreCorruptError,
@@ -27,7 +26,6 @@ from runstore.storage.driver import (
     Moment,
     Parameters,
     StoredTable,
-    T,
     ThreadState,
     within,
 )
@@ -50,8 +48,13 @@ from runstore.storage.sqlite.forks import (
 from runstore.storage.sqlite.functions import add_functions, text_of
 from runstore.storage.sqlite.paths import copy_rights, file_uri, sync_folder
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, ClassVar, TypeVar
+
     from runstore.storage.sqlite.read_only import Readable
+
+    T = TypeVar("T")
 
 LONGEST_READ = 64 << 20  # bytes of one value; parameters, the longest, have 16 million characters
 _LONGEST = 1_000_000_000  # SQLite's own limit
@@ -372,7 +375,7 @@ class SQLiteDriver(DriverBase):
             with _InHand(self) as connection:
                 if connection.longest != LONGEST_READ:
                     connection.limit_length(LONGEST_READ)
-                yield cast("_Connection", _Reading(connection))
+                yield _Reading(connection)  # type: ignore[misc]
         except sqlite3.Error as error:
             raise self._translated(error) from error
         except MemoryError as error:

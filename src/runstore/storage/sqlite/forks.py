@@ -17,15 +17,18 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 # Long enough for a transaction; after a longer wait the fork proceeds, as it would without us.
 _LOOKS, _LOOK_EVERY_S = 5000, 0.001
 
 
-class LiveSet(weakref.WeakSet[T]):
+class LiveSet(weakref.WeakSet["T"]):
     """A weak set, such as of all open databases, to which other threads may add meanwhile."""
 
     def __iter__(self) -> Iterator[T]:

@@ -10,7 +10,10 @@ import itertools
 import sqlite3
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _tokens = itertools.count(1)
 _checks: dict[int, Callable[[int], bool]] = {}

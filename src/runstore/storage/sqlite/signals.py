@@ -12,7 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Python's own, which does nothing: the event loop is notified in another way.
 _OF_THE_LOOP = "_sighandler_noop"
