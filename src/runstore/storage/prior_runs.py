@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from runstore.model.artifacts import Input
@@ -15,8 +15,8 @@ from runstore.storage.artifacts import input_from_row
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.indexes.params import indexed_params
+from runstore.storage.stored_runs import for_each
 
-_AT_ONCE = 500
 # Among runs with the same parameters and commit, only this many of the newest are compared.
 _DONE_AT_MOST = 1_000
 # A value that more runs share says little about one of them.
@@ -61,11 +61,12 @@ CANDIDATES = """
     WHERE r.deleted_at IS NULL AND r.id IN ({ids})
       AND +r.experiment_id = (SELECT e.id FROM experiments e WHERE e.name = ?)
 """
-SETS_OF_CANDIDATES = """
-    SELECT p.run_id, p.name, p.hash, CASE WHEN length(v.tree) <= {size} THEN v.tree END, p.file
+SETS_OF_CANDIDATES = f"""
+    SELECT p.run_id, p.name, p.hash,
+        CASE WHEN length(v.tree) <= {_TREE_AT_MOST} THEN v.tree END, p.file
     FROM run_params p LEFT JOIN param_values v ON v.tree_key = p.tree_key
-    WHERE p.run_id IN ({ids}) ORDER BY p.run_id, p.set_index
-"""
+    WHERE p.run_id IN ({{ids}}) ORDER BY p.run_id, p.set_index
+"""  # noqa: S608 - constants of this file
 INPUTS_INSIDE = """
     WITH RECURSIVE inside (id, uid) AS (
         SELECT r.id, r.uid FROM runs r WHERE r.uid = :uid
@@ -146,11 +147,10 @@ class EarlierRuns:
         with indexed_params(self._driver), self._driver.read() as connection:
             ids = [row[0] for row in connection.execute(NEWEST_IDS, newest).fetchall()]
             ids += self._with_rare_values(connection, sets, limit)
-            found = {}
-            for some in _parts(list(dict.fromkeys(ids))):
-                statement = CANDIDATES.format(ids=_marks(some))
-                for row in connection.execute(statement, [*some, experiment_name]).fetchall():
-                    found[row[0]] = row
+            some = list(dict.fromkeys(ids))
+            found = {
+                row[0]: row for row in for_each(connection, CANDIDATES, some, experiment_name)
+            }
             theirs = self._sets_of(connection, list(found))
         return [
             PriorRun(
@@ -179,10 +179,8 @@ class EarlierRuns:
     @staticmethod
     def _sets_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[ParameterSet]]:
         sets: dict[int, list[ParameterSet]] = {}
-        for some in _parts(ids):
-            statement = SETS_OF_CANDIDATES.format(size=_TREE_AT_MOST, ids=_marks(some))
-            for row in connection.execute(statement, some).fetchall():
-                sets.setdefault(row[0], []).append(rows.set_from_row(row))
+        for row in for_each(connection, SETS_OF_CANDIDATES, ids):
+            sets.setdefault(row[0], []).append(rows.set_from_row(row))
         return sets
 
     def inputs_inside(self, uid: str, limit: int) -> list[Input]:
@@ -205,12 +203,3 @@ def _cell(value: FlatValue) -> tuple[str, list[Any]]:
         parts.append(f"{column} IS NULL" if cell is None else f"{column} = ?")
         parameters += [] if cell is None else [cell]
     return " AND ".join(parts), parameters
-
-
-def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for begin in range(0, len(ids), _AT_ONCE):
-        yield ids[begin : begin + _AT_ONCE]
-
-
-def _marks(ids: Sequence[int]) -> str:
-    return ", ".join("?" * len(ids))

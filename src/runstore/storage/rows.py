@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from operator import itemgetter
 
@@ -128,6 +129,14 @@ def mapping_of(text: str | None) -> dict[str, str]:
 def pairs_of_texts(rows: Sequence[Any]) -> dict[str, str]:
     """Return rows of two texts as a mapping."""
     return {as_text(key): as_text(value) for key, value in rows}
+
+
+def grouped(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
+    """Group rows by their first column, which is omitted."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    for first, *rest in rows:
+        found[first].append(rest)
+    return found
 
 
 def _is_status(cell: Any) -> bool:

@@ -181,7 +181,7 @@ class StoredRuns(Lookups):
         statement = sql.RUNS_BY_ID.replace(sql.KEPT, among)
         with self.driver.read() as connection:
             try:
-                found = _within_memory(_for_each(connection, statement, row_ids))
+                found = _within_memory(for_each(connection, statement, row_ids))
                 runs = dict(self._built(connection, found))
             except sqlite3.DataError:  # a value is too long
                 there = connection.execute(sql.ids_among(among), (_json(row_ids),))
@@ -211,7 +211,7 @@ class StoredRuns(Lookups):
     ) -> dict[int, list[ParameterSet]]:
         """Return the parameter sets of runs by row id, and note those that are damaged."""
         sets: dict[int, list[ParameterSet]] = {}
-        for row in _for_each(connection, sql.SETS_OF_RUNS, run_ids):
+        for row in for_each(connection, sql.SETS_OF_RUNS, run_ids):
             made = rows.set_from_row(row)
             sets.setdefault(row[0], []).append(made)
             if not rows.is_sound_set(row, made):
@@ -222,7 +222,7 @@ class StoredRuns(Lookups):
         self, connection: Connection, run_ids: Sequence[int], damaged: dict[int, list[str]]
     ) -> dict[int, dict[str, str]]:
         tags: dict[int, dict[str, str]] = {}
-        for run_id, key, value in _for_each(connection, sql.TAGS_OF_RUNS, run_ids):
+        for run_id, key, value in for_each(connection, sql.TAGS_OF_RUNS, run_ids):
             if not (is_text(key) and is_text(value)):
                 damaged.setdefault(run_id, []).append("tags")
             tags.setdefault(run_id, {})[as_text(key)] = as_text(value)
@@ -286,13 +286,13 @@ class StoredRuns(Lookups):
     def knows_any(self, uids: Iterable[str]) -> bool:
         """Check whether one of these uids belongs to a present or former run."""
         with self.driver.read() as connection:
-            return next(_for_each(connection, sql.KNOWN_UIDS, [*uids]), None) is not None
+            return next(for_each(connection, sql.KNOWN_UIDS, [*uids]), None) is not None
 
     def namesakes(self, uids: Sequence[str]) -> dict[str, list[str]]:
         """Return the uids of other kept runs with the same number, by uid."""
         found: dict[str, list[str]] = {}
         with self.driver.read() as connection:
-            for uid, other in _for_each(connection, sql.NAMESAKES, uids):
+            for uid, other in for_each(connection, sql.NAMESAKES, uids):
                 found.setdefault(as_text(uid), []).append(as_text(other))
         return found
 
@@ -335,17 +335,19 @@ class StoredRuns(Lookups):
         """
         found: dict[str, dict[str, str]] = {}
         with self.driver.read() as connection:
-            for uid, name, digest in _for_each(connection, _HASHES_OF_RUNS, uids):
+            for uid, name, digest in for_each(connection, _HASHES_OF_RUNS, uids):
                 found.setdefault(uid, {})[name] = digest
         return found
 
 
-def _for_each(connection: Connection, statement: str, ids: Sequence[object]) -> Iterator[Any]:
-    """Yield the result of a statement for these ids, in batches."""
+def for_each(
+    connection: Connection, statement: str, ids: Sequence[object], *more: object
+) -> Iterator[Any]:
+    """Yield the rows of a statement for these `{ids}` and more parameters, in batches."""
     # Engines limit the parameters per statement: 999 in SQLite before 3.32.
     for begin in range(0, len(ids), 500):
         some = ids[begin : begin + 500]
-        yield from connection.execute(_with_marks(statement, len(some)), some)
+        yield from connection.execute(_with_marks(statement, len(some)), [*some, *more])
 
 
 @functools.lru_cache(maxsize=64)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +22,7 @@ from runstore.storage.database import Database
 from runstore.storage.files.objects import Objects
 from runstore.storage.fulltext.index_file import make_anew
 from runstore.storage.fulltext.pieces import checksum_of, pieces_of, texts_in
-from runstore.storage.rows import as_int, as_optional_text, as_text
+from runstore.storage.rows import as_int, as_optional_text, as_text, grouped
 
 FIELD_NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(TEXT_FIELDS)}
 OUTPUT_FIELD = FIELD_NUMBERS["output"]
@@ -226,9 +225,9 @@ class SearchIndex:
     def _take(self, rows: Sequence[Any]) -> Mark | None:
         """Index these runs until time is up; return the mark of the last complete one."""
         ids = json.dumps([row[0] for row in rows])
-        texts = _by_run(self._connection.execute(TEXTS_OF_RUNS, (ids,)))
-        parts = _by_run(self._connection.execute(PARTS_OF_RUNS, (ids,)))
-        outputs = _by_run(self._of_runs(OUTPUTS_OF_RUNS, ids))
+        texts = grouped(self._connection.execute(TEXTS_OF_RUNS, (ids,)))
+        parts = grouped(self._connection.execute(PARTS_OF_RUNS, (ids,)))
+        outputs = grouped(self._of_runs(OUTPUTS_OF_RUNS, ids))
         reached = None
         for run_id, uid, changed, deleted_at, *fields in rows:
             if deleted_at is not None:
@@ -312,11 +311,3 @@ class SearchIndex:
                     break
         self._connection.execute(TAKE_PART, (taken, lines, part_id))
         return bool(taken == size)
-
-
-def _by_run(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
-    """Group rows by their first column, which is omitted."""
-    found: dict[int, list[Any]] = defaultdict(list)
-    for run_id, *rest in rows:
-        found[run_id].append(rest)
-    return found

@@ -23,7 +23,7 @@ from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sorted import Place, SortedRuns, place_of
 from runstore.storage.query.vector import RunVector, newest_first
 from runstore.storage.rows import as_int, as_number, as_optional_text, as_text, run_from_row
-from runstore.storage.stored_runs import BEYOND_NUMBERS
+from runstore.storage.stored_runs import BEYOND_NUMBERS, for_each
 
 if TYPE_CHECKING:
     from runstore.storage.fulltext.conditions import TextConditions
@@ -33,7 +33,7 @@ LAST_VALUES = """
     FROM runs r CROSS JOIN metric_summaries v ON v.run_id = r.id
     JOIN metric_keys k ON k.id = v.key_id
     LEFT JOIN run_params s ON s.run_id = v.run_id AND s.set_index = v.set_index
-    WHERE r.uid IN ({uids}) ORDER BY v.run_id, v.set_index, v.key_id
+    WHERE r.uid IN ({ids}) ORDER BY v.run_id, v.set_index, v.key_id
 """
 # A cross join makes SQLite look up each run instead of scanning all of them.
 UIDS = """
@@ -41,7 +41,6 @@ UIDS = """
 """
 START_OF_RUN = "SELECT started_at FROM runs WHERE id = ?"
 ALL = 2**62
-_AT_ONCE = 500
 # If the check of texts rejects many runs, the next batch is larger by this factor.
 _GROWTH = 4
 
@@ -226,13 +225,8 @@ class Finder:
         """Return the last value of every metric of runs; see `Store.last_values`."""
         found: dict[str, dict[tuple[str | None, str], float]] = {}
         with self._database.driver.read() as connection:
-            for begin in range(0, len(uids), _AT_ONCE):
-                some = uids[begin : begin + _AT_ONCE]
-                text = LAST_VALUES.format(uids=", ".join("?" * len(some)))
-                for uid, name, key, last in connection.execute(text, some).fetchall():
-                    values = found.setdefault(uid, {})
-                    known = as_number(last)
-                    values[as_optional_text(name), as_text(key)] = (
-                        math.nan if known is None else known
-                    )
+            for uid, name, key, last in for_each(connection, LAST_VALUES, uids):
+                known = as_number(last)
+                series = as_optional_text(name), as_text(key)
+                found.setdefault(uid, {})[series] = math.nan if known is None else known
         return found

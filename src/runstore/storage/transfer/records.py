@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.stored_runs import for_each
 
 RECORDS = f"""
     SELECT {sql.RUN_COLUMNS}, r.purged_at
@@ -160,14 +160,14 @@ def read_records(connection: Connection, uids: Sequence[str]) -> dict[str, RunRe
 
     The cells are as they are in the database, whatever their type; see `checking`.
     """
-    found = {row[0]: _plain(row) for row in _rows(connection, RECORDS, uids)}
+    found = {row[0]: _plain(row) for row in for_each(connection, RECORDS, uids)}
     ids = list(found)
-    sets = _by_run(_rows(connection, sql.SETS_OF_RUNS, ids))
+    sets = rows.grouped(for_each(connection, sql.SETS_OF_RUNS, ids))
     tags, documents, aliases, artifacts, inputs, outputs = (
-        _by_run(_rows(connection, statement, ids))
+        rows.grouped(for_each(connection, statement, ids))
         for statement in (TAGS, DOCUMENTS, ALIASES, ARTIFACTS, INPUTS, OUTPUTS)
     )
-    events, series = (_by_run(_rows(connection, one, ids)) for one in (EVENTS, SERIES))
+    events, series = (rows.grouped(for_each(connection, one, ids)) for one in (EVENTS, SERIES))
     width = len(sql.RunRow._fields)
     return {
         row[1]: RunRecord(
@@ -219,18 +219,4 @@ def references_of(connection: Connection, uid: str) -> list[str]:
 
 def counters(connection: Connection, names: Sequence[str]) -> dict[str, Any]:
     """Return the last number that each experiment assigned."""
-    return dict(_rows(connection, COUNTERS, names))
-
-
-def _rows(connection: Connection, statement: str, keys: Sequence[Any]) -> Sequence[Any]:
-    if not keys:
-        return ()
-    marks = ", ".join("?" * len(keys))
-    return connection.execute(statement.format(ids=marks), keys).fetchall()
-
-
-def _by_run(found: Sequence[Any]) -> Mapping[int, list[Any]]:
-    by_run: dict[int, list[Any]] = defaultdict(list)
-    for run_id, *cells in found:
-        by_run[run_id].append(cells)
-    return by_run
+    return dict(for_each(connection, COUNTERS, names))
