@@ -72,24 +72,29 @@ def experiment_of(manager: Any) -> Any:
 
 def reference_of(manager: Any) -> str:
     """Return the reference of a manager's run."""
-    ask: Callable[[], Any] | None = getattr(manager, "get_reference_name", None)
-    if ask is not None:
-        with suppressed(OSError):  # a failure to create the folder is reported when it is used
-            return str(ask())
+    if (said := _asked(manager, "get_reference_name")) is not None:
+        return said
     number = getattr(manager, "experiment_run_number", 0)
     return build_reference(str(experiment_of(manager)), number, timestamp_of(manager))
 
 
 def timestamp_of(manager: Any) -> str:
     """Return the start of a manager's run as local wall time."""
-    ask: Callable[[], Any] | None = getattr(manager, "get_str_timestamp", None)
-    if ask is not None:
-        with suppressed(OSError):  # a failure to create the folder is reported when it is used
-            return str(ask())
+    if (said := _asked(manager, "get_str_timestamp")) is not None:
+        return said
     began = getattr(manager, "run_timestamp", None)
     if isinstance(began, datetime):
         return began.strftime(TIMESTAMP_FORMAT)
     return time.strftime(TIMESTAMP_FORMAT)
+
+
+def _asked(manager: Any, method: str) -> str | None:
+    """Return the answer of a manager's method, or None."""
+    ask: Callable[[], Any] | None = getattr(manager, method, None)
+    if ask is not None:
+        with suppressed(OSError):  # a failure to create the folder is reported when it is used
+            return str(ask())
+    return None
 
 
 def tell_commit(manager: Any, commit: str, *, is_dirty: bool | None) -> Dialect:
@@ -221,10 +226,8 @@ def _without_secrets(error: object) -> object:
 
 
 def _run_folder(manager: Any, runs_folder: Path) -> str:
-    ask: Callable[[], Any] | None = getattr(manager, "get_run_output_path", None)
-    if ask is not None:
-        with suppressed(OSError):  # a failure to create the folder is reported when it is used
-            return str(ask())
+    if (said := _asked(manager, "get_run_output_path")) is not None:
+        return said
     folder = getattr(manager, "runs_path", None)
     parent = runs_folder if folder is None else folder
     return os.path.join(parent, reference_of(manager))  # noqa: PTH118 - a relative path stays as it was passed

@@ -106,8 +106,7 @@ def _unless_unreadable(
 
 def _engine(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
     problems = backend.database.driver.problems(is_deep=is_deep)
-    if problems:
-        yield _finding(DAMAGED, "the database file", problems, _RECOVER)
+    yield from _findings(DAMAGED, "the database file", problems, _RECOVER)
 
 
 def _odd_files(backend: Backend) -> Iterator[Finding]:
@@ -115,8 +114,7 @@ def _odd_files(backend: Backend) -> Iterator[Finding]:
     odd: list[str] = []
     with suppress(FileNotFoundError):  # the folder beside a server could not be created
         odd = [f"{name} ({why})" for name, why in _odd_names(backend.path)]
-    if odd:
-        yield _finding(DAMAGED, "not created by runstore, and not used", odd, _REPLACE)
+    yield from _findings(DAMAGED, "not created by runstore, and not used", odd, _REPLACE)
 
 
 def _odd_names(folder: Path) -> Iterator[tuple[str, str]]:
@@ -137,22 +135,24 @@ def _odd_names(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _schema(backend: Backend) -> Iterator[Finding]:
     names = Checks(backend.database).schema()
-    if names and backend.server is None:
-        yield _finding(DAMAGED, "tables not created by runstore, or altered", names, _NOT_OURS)
-    elif names:
-        yield _finding(DAMAGED, "missing parts of the tables", names, _MIGRATE)
+    if backend.server is None:
+        what, hint = "tables not created by runstore, or altered", _NOT_OURS
+    else:
+        what, hint = "missing parts of the tables", _MIGRATE
+    yield from _findings(DAMAGED, what, names, hint)
 
 
 def _rows(backend: Backend) -> Iterator[Finding]:
     shell = "sqlite3" if backend.server is None else "psql"
     for what, names in Checks(backend.database).damaged():
-        yield _finding(DAMAGED, what, names, _REPLACED.format(shell))
+        yield from _findings(DAMAGED, what, names, _REPLACED.format(shell))
     for what, names in Checks(backend.database).wrong():
-        yield _finding(DANGLING, what, names, "Please report it: runstore writes no such rows.")
+        yield from _findings(
+            DANGLING, what, names, "Please report it: runstore writes no such rows."
+        )
     counts = OrphanRows(backend.database).counted()
-    if counts:
-        told = [f"{table}: {count:,}" for table, count in counts.items()]
-        yield _finding(UNUSED, "unreferenced rows", told, _CLEAN_UP)
+    told = [f"{table}: {count:,}" for table, count in counts.items()]
+    yield from _findings(UNUSED, "unreferenced rows", told, _CLEAN_UP)
 
 
 def _hashes(backend: Backend) -> Iterator[Finding]:
@@ -161,17 +161,15 @@ def _hashes(backend: Backend) -> Iterator[Finding]:
     from runstore.storage.integrity.history import verify
 
     values, edits = altered(backend.database.driver), verify(backend.database.driver)
-    if values.names:
-        yield _finding(DAMAGED, "stored values were changed", values.names, _RESTORE)
-    if edits.problems:
-        yield _finding(DAMAGED, "the history of edits was changed", edits.problems, _RESTORE)
+    yield from _findings(DAMAGED, "stored values were changed", values.names, _RESTORE)
+    yield from _findings(DAMAGED, "the history of edits was changed", edits.problems, _RESTORE)
     for count, what in (
         (values.not_covered, "chunks and summaries of metrics"),
         (edits.not_covered, "edits"),
     ):
         if count:
             told = f"{what} without a hash, recorded by an older runstore: {count:,}"
-            yield _finding(UNCHECKED, told, ())
+            yield Finding(UNCHECKED, told, (), "")
 
 
 def _paths(backend: Backend) -> Iterator[Finding]:
@@ -181,8 +179,7 @@ def _paths(backend: Backend) -> Iterator[Finding]:
         for _, reference, kind, name, _, _ in References(backend.database).every()
         if kind == "artifact" and (why := why_no_name(name))
     ]
-    if odd:
-        yield _finding(DAMAGED, "invalid paths of artifacts", odd, _ODD_PATHS)
+    yield from _findings(DAMAGED, "invalid paths of artifacts", odd, _ODD_PATHS)
 
 
 def _objects(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
@@ -213,10 +210,8 @@ def _contents(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
         except genuine(OSError, StoreCorruptError):
             changed.append(told)
     mend = _MEND if backend.server is None else _MEND_ELSEWHERE
-    if missing:
-        yield _finding(DANGLING, "contents are missing", missing, mend)
-    if changed:
-        yield _finding(DAMAGED, "contents were changed or cannot be read", changed, mend)
+    yield from _findings(DANGLING, "contents are missing", missing, mend)
+    yield from _findings(DAMAGED, "contents were changed or cannot be read", changed, mend)
 
 
 def _files(backend: Backend) -> Iterator[Finding]:
@@ -236,14 +231,11 @@ def _files(backend: Backend) -> Iterator[Finding]:
         (unused, "unreferenced contents"),
         (coming, "files being saved, or left by a crash"),
     ):
-        if paths:
-            size = size_text(sum(_size(objects, path) for path in paths))
-            told = f"{what}: {len(paths):,}, {size}"
-            yield _finding(UNUSED, told, map(objects.shown, paths), _CLEAN_UP)
-    if strange:
-        yield _finding(ORPHANED, "foreign files in objects/", map(str, strange))
-    if foreign := list(objects.foreign()):
-        yield _finding(ORPHANED, "foreign objects in the bucket", foreign)
+        size = size_text(sum(_size(objects, path) for path in paths))
+        told = f"{what}: {len(paths):,}, {size}"
+        yield from _findings(UNUSED, told, map(objects.shown, paths), _CLEAN_UP)
+    yield from _findings(ORPHANED, "foreign files in objects/", map(str, strange))
+    yield from _findings(ORPHANED, "foreign objects in the bucket", objects.foreign())
 
 
 def _folders(backend: Backend) -> Iterator[Finding]:
@@ -254,55 +246,46 @@ def _folders(backend: Backend) -> Iterator[Finding]:
         for uid, reference in checks.full_stores()
         if not folders_named(backend, names_of(backend, uid, reference))
     ]
-    if missing:
-        yield _finding(DANGLING, "the folder of plain files is missing", missing)
-    gone = set(gone_folders(backend))
-    if gone:
-        told = "folders of permanently deleted runs"
-        yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
+    yield from _findings(DANGLING, "the folder of plain files is missing", missing)
+    gone = map(str, sorted(set(gone_folders(backend))))
+    yield from _findings(ORPHANED, "folders of permanently deleted runs", gone, _CLEAN_UP)
     known = {folder_name(name) for name in backend.trash.every_reference()}
     if backend.server is not None:
         from runstore.storage.postgres.waiting import waiting_references
 
         known |= {folder_name(name) for name in waiting_references(backend.path)}
     runs = backend.path / RUNS
-    strange = [runs / name for name in _names_in(runs) if name not in known]
-    if strange:
-        yield _finding(ORPHANED, "foreign files in runs/", map(str, strange))
+    strange = [str(runs / name) for name in _names_in(runs) if name not in known]
+    yield from _findings(ORPHANED, "foreign files in runs/", strange)
 
 
 def _in_flight(backend: Backend) -> Iterator[Finding]:
     """Yield files of the spool, if invalid or created by another user."""
     refused = backend.spool.look_through()
-    if refused:
-        odd = [f"{path.name} ({why})" for path, why in sorted(refused.items())]
-        yield _finding(DAMAGED, "in flight, but invalid", odd, _LEFT_ALONE)
+    odd = [f"{path.name} ({why})" for path, why in sorted(refused.items())]
+    yield from _findings(DAMAGED, "in flight, but invalid", odd, _LEFT_ALONE)
     gone = set(gone_in_flight(backend))
-    if gone:
-        told = "in flight, of permanently deleted runs"
-        yield _finding(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
-    waiting = [path for path in backend.spool.files_of_others() if _is_over(backend, path)]
-    if waiting:
-        told = "in flight, of another user"
-        yield _finding(
-            ORPHANED, told, map(str, waiting), _TRUST.format(shlex.quote(str(backend.path)))
-        )
+    told = "in flight, of permanently deleted runs"
+    yield from _findings(ORPHANED, told, map(str, sorted(gone)), _CLEAN_UP)
+    waiting = [str(path) for path in backend.spool.files_of_others() if _is_over(backend, path)]
+    hint = _TRUST.format(shlex.quote(str(backend.path)))
+    yield from _findings(ORPHANED, "in flight, of another user", waiting, hint)
     known = Checks(backend.database).uids()
     apart = {*gone, *refused}
-    lost = [path for some in files_without_run(backend).values() for path in some]
-    if lost := [path for path in lost if path not in apart]:
-        yield _finding(ORPHANED, "in flight, but the run is missing", map(str, lost), _GET_BACK)
+    without_run = [path for some in files_without_run(backend).values() for path in some]
+    lost = [path for path in without_run if path not in apart]
+    told = "in flight, but the run is missing"
+    yield from _findings(ORPHANED, told, map(str, lost), _GET_BACK)
     # The user's private folder is shared by all stores: unknown files may belong to another one.
     place = backend.spool.place
     apart.update(lost)
     strange = [
-        path
+        str(path)
         for path in backend.spool.every_file()
         if path.parent == place and path not in apart and uid_of(path) not in known
     ]
-    if strange:
-        told = "in flight, but not of a run of this store"
-        yield _finding(ORPHANED, told, map(str, strange), _LEFT_ALONE)
+    told = "in flight, but not of a run of this store"
+    yield from _findings(ORPHANED, told, strange, _LEFT_ALONE)
 
 
 def _waiting(backend: Backend) -> Iterator[Finding]:
@@ -312,16 +295,15 @@ def _waiting(backend: Backend) -> Iterator[Finding]:
         for record in backend.spool.records(is_to_take=True)
         if (run := backend.database.run_by_uid(record.uid)) is not None
     ]
-    if names:
-        yield _finding(WAITING, "not written to the store yet", names, _DELIVER)
+    yield from _findings(WAITING, "not written to the store yet", names, _DELIVER)
     if backend.server is not None:
         from runstore.storage.postgres.waiting import waiting_references
 
-        if runs := sorted(waiting_references(backend.path)):
-            yield _finding(WAITING, "runs that are not on the server yet", runs, _DELIVER)
+        runs = sorted(waiting_references(backend.path))
+        yield from _findings(WAITING, "runs that are not on the server yet", runs, _DELIVER)
         for folder, paths in files_of_other_urls(backend).items():
             told = f"in flight for another URL, of runs of this store: {server_of(folder)}"
-            yield _finding(WAITING, told, map(str, paths), _OTHER_URL)
+            yield from _findings(WAITING, told, map(str, paths), _OTHER_URL)
 
 
 def _is_over(backend: Backend, path: Path) -> bool:
@@ -329,9 +311,10 @@ def _is_over(backend: Backend, path: Path) -> bool:
     return run is not None and is_over(run)
 
 
-def _finding(kind: str, what: str, names: Iterable[str], hint: str = "") -> Finding:
-    told = list(names)
-    return Finding(kind, what, tuple(told[:_NAMES_TOLD]), hint)
+def _findings(kind: str, what: str, names: Iterable[str], hint: str = "") -> Iterator[Finding]:
+    """Yield the finding about some names, unless there are none."""
+    if told := list(names):
+        yield Finding(kind, what, tuple(told[:_NAMES_TOLD]), hint)
 
 
 def _size(objects: Objects, path: Path) -> int:
