@@ -39,15 +39,10 @@ class FolderFiles:
 
 
 def files_in(folder: Path, *, follows: bool = False, without: Path | None = None) -> FolderFiles:
-    """Return the files of a folder, without empty folders.
+    """Return the files of a folder, without empty folders and one to skip.
 
-    Links to files inside the folder are followed.
-
-    Args:
-        folder: The folder.
-        follows: Whether to follow all links, also out of the folder and to folders, each folder
-            once.
-        without: A folder to skip.
+    Links to files inside the folder are followed. Links to files inside the folder are followed,
+    and on request all others, each folder once.
     """
     found = FolderFiles()
     root = os.path.realpath(folder)

@@ -46,14 +46,7 @@ Keep = Callable[[Objects], Contents]
 
 
 class _StoredContents(NamedTuple):
-    """Stored contents.
-
-    Attributes:
-        objects: Their place.
-        contents: The contents.
-        because: Why they are not in the store, if that is known.
-        is_aside: Whether they are in the user's private folder.
-    """
+    """Stored contents, perhaps in the user's private folder, and why they are not in the store."""
 
     objects: Objects
     contents: Contents

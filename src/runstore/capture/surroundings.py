@@ -115,11 +115,7 @@ def _head(where: Surroundings) -> Facts:
 
 
 def environment_facts(where: Surroundings | None = None) -> Facts:
-    """Return Python, its packages and the hardware. Safe in a background thread.
-
-    Args:
-        where: The surroundings of the run (default: this process).
-    """
+    """Return Python, its packages and the hardware. Safe in a background thread."""
     from runstore.capture.machine.host import host_details
 
     return _together(("python", lambda: _python(where)), ("host", host_details))

@@ -48,11 +48,7 @@ _READING_PATIENCE_S = 2.0
 
 
 class Deferred:
-    """Keeps data in the spool if the database cannot be written, and imports it later.
-
-    Attributes:
-        taken: The uids of the runs whose data was imported.
-    """
+    """Keeps data in the spool if the database cannot be written, and imports it later."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -251,8 +247,7 @@ class Deferred:
     def take_records(self, patience_s: float = 0.0) -> bool:
         """Import records; return whether the database is available.
 
-        Args:
-            patience_s: How long to wait for another process that is importing one.
+        Others that import one are waited for, for some seconds.
         """
         driver = self._backend.database.driver
         with driver.hurried(min(PATIENCE_S, driver.patience_s)):

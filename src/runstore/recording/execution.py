@@ -237,11 +237,7 @@ class Execution:
         return output
 
     def keep_output_of_script(self, *, wanted: bool | None) -> None:
-        """Keep the output of the process, unless the program, a variable or a setting says no.
-
-        Args:
-            wanted: The choice of the program; None to use the settings.
-        """
+        """Keep the output of the process, unless the program, a variable or a setting says no."""
         if self.command_run is not None:
             return  # `runstore exec` keeps it, including the output of C code
         if wanted is None and not self.is_here:
@@ -294,8 +290,7 @@ class Execution:
     def hand_in(self, *, is_last: bool = False) -> None:
         """Import the points logged so far into the database now, rather than soon.
 
-        Args:
-            is_last: Whether this process will log nothing more to another process's run.
+        The last time, this process will log nothing more to another process's run.
         """
         if self._points is not None:
             self._points.hand_in(is_last=is_last)

@@ -209,9 +209,8 @@ class _Registry:
     def _leave_open(self, *, but_those_that_end: bool) -> None:
         """Leave unfinished runs without an end, with a message.
 
-        Args:
-            but_those_that_end: Whether to exclude runs that end with their process. Its exit
-                status is unknown after `raise SystemExit(n)`, which does not reveal n.
+        Runs may be excluded that end with their process: `raise SystemExit(n)` does not reveal its
+        exit status.
         """
         runs = [one for one in self.runs.values() if one.status is not Status.LIVE]
         if but_those_that_end:

@@ -76,17 +76,10 @@ class Recorder:
         answers: bool,
         points: PointImport | None = None,
     ) -> bool:
-        """Write the end of a run of this process; if that fails, spool it with a warning.
+        """Write the end of a run of this process, or spool it with a warning.
 
-        Args:
-            uid: The run.
-            reference: Its name, for messages.
-            ending: The arguments of `Database.finish_run`.
-            answers: Whether the database has just responded; if not, do not wait again.
-            points: The last logged points, imported in the same transaction.
-
-        Returns:
-            Whether the database can be written.
+        If the database has not just answered, it is not waited for again. The last points are
+        imported in the same transaction. Returns whether the database can be written.
         """
         backend = self.backend
         patience_s = END_PATIENCE_S if answers and not backend.spool.has_kept else 0.0

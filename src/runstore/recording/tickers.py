@@ -32,10 +32,6 @@ class Ticker:
 
     Signal handlers and finalizers may call it at any time, so it has no locks that could block
     them.
-
-    Args:
-        work: The function.
-        every_s: Returns the seconds between calls.
     """
 
     def __init__(self, work: Callable[[], object], every_s: Callable[[], float]) -> None:

@@ -20,13 +20,7 @@ from runstore.storage.sqlite.paths import make_folders, sync_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheOptions:
-    """The cache of files shared by runs.
-
-    Attributes:
-        folder: The folder of the cache.
-        is_dry: Whether it is only read.
-        overwrite: Whether every file is created anew.
-    """
+    """The cache of files shared by runs."""
 
     folder: Path
     is_dry: bool = False
@@ -34,12 +28,7 @@ class CacheOptions:
 
 
 class ExperimentManager(ArtifactManager):
-    """A run with the attributes a manager has, and with files that later runs can reuse.
-
-    Attributes:
-        cache: The cache of files shared by runs.
-        artifacts_path: The folder of this run's own files; None without `--store-full`.
-    """
+    """A run with the attributes a manager has, and with files that later runs can reuse."""
 
     cache: CacheOptions
     artifacts_path: Path | None = None

@@ -22,10 +22,7 @@ _FOLDERS = (*_DEFAULTS, "store")
 class Module:
     """A Python file with an experiment or with parameters.
 
-    Attributes:
-        name: Dotted name within its folder: `vision.digits` for `vision/digits.py`.
-        file: The file.
-        folder: The folder that the name counts from.
+    `vision/digits.py` in its folder has the name `vision.digits`.
     """
 
     name: str
@@ -35,13 +32,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The description in a file, read without running it.
-
-    Attributes:
-        summary: First line of its docstring; empty without one.
-        functions: Names of the functions it defines.
-        problem: Why it could not be read; empty when it could.
-    """
+    """The summary and the functions of a file, read without running it, or the problem."""
 
     summary: str = ""
     functions: frozenset[str] = frozenset()
@@ -50,13 +41,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with experiments and parameter files.
-
-    Attributes:
-        root: The folder that user modules are imported from.
-        experiments: Where experiment modules lie.
-        params: Where parameter modules lie.
-    """
+    """A folder with modules of experiments and of parameters."""
 
     root: Path
     experiments: Path

@@ -41,12 +41,7 @@ def _arrived(_number: int, _frame: FrameType | None) -> None:
 def pass_on_until_ended(pid: int, resized: Callable[[], None]) -> tuple[int, int | None]:
     """Wait for a child process, and pass on to it the signals that this process gets.
 
-    Args:
-        pid: The child.
-        resized: Called when the terminal's window changed its size.
-
-    Returns:
-        The child's wait status, and the last signal that asked it to end; None without one.
+    Returns its wait status, and the last signal that asked it to end; None without one.
     """
     asked: int | None = None
     while True:

@@ -60,13 +60,7 @@ class OutputTaker(Protocol):
 
 
 class Carrier:
-    """Reads the output in channels, shows it, and passes it to its readers.
-
-    Args:
-        channels: Where it arrives.
-        readers: Get all of it first.
-        ended: A descriptor that is readable, or at its end, once the command has ended.
-    """
+    """Reads the output in channels, shows it, and passes it to its readers."""
 
     def __init__(
         self, channels: tuple[CommandStream, ...], readers: Sequence[OutputTaker], ended: int

@@ -243,10 +243,8 @@ class BlockWriter:
     def add(self, block: Block, *, seen_at: int, trees: Mapping[str, str]) -> int:
         """Write a run that another tool recorded, keeping its number even if it is in use.
 
-        Args:
-            block: The block as written by the other tool.
-            seen_at: Start time if the block has none, in microseconds.
-            trees: Values of parameter sets by hash.
+        A block without a start counts as started at `seen_at`, in microseconds. `trees` are values
+        of parameter sets by hash.
         """
         fields = fields_from_block(block)
         name = fields.experiment_name or UNNAMED

@@ -144,13 +144,7 @@ def _started(new: NewRun, experiment_id: int, number: int, reference: str) -> tu
 class Edit(NamedTuple):
     """An edit of a run, to be recorded as an event.
 
-    Attributes:
-        field: The changed field.
-        old: Its value before.
-        new: Its value now.
-        author: Author of the edit.
-        operation: Id shared by all edits made at once; None if `undo` skips it.
-        undoes: The operation that this one undoes, if any.
+    All edits made at once share the id of their operation; None if `undo` skips it.
     """
 
     field: str
@@ -336,7 +330,10 @@ class Database(StoredRuns):
     # Starting and ending
 
     def start_run(self, new: NewRun) -> tuple[int, str]:
-        """Assign the next run number and write the run; return both names. Durable on return."""
+        """Assign the next run number, write the run, and return number and reference.
+
+        Durable on return.
+        """
         return self.driver.transact(
             lambda connection: self.insert_run(connection, new)[1:], is_once=True
         )
@@ -346,13 +343,8 @@ class Database(StoredRuns):
     ) -> tuple[int, int, str]:
         """Assign the next run number and write the run, within the caller's transaction.
 
-        Args:
-            connection: The caller's connection.
-            new: The run.
-            ending: Cells of a finished run, by name.
-
-        Returns:
-            The run's row id, its number and its reference.
+        `ending` has cells of a finished run, by name. Returns the run's row id, its number and its
+        reference.
         """
         experiment_id, number = self.next_number(connection, new.experiment_name)
         reference = build_reference(new.experiment_name, number, new.timestamp)
@@ -376,14 +368,8 @@ class Database(StoredRuns):
     ) -> int:
         """Write the row of a run and its parameter sets, within the caller's transaction.
 
-        Args:
-            connection: The caller's connection.
-            cells: The full row, or the cells of a run at its start.
-            sets: Its parameter sets.
-            is_newest: See `insert_sets`.
-
-        Returns:
-            Its row id.
+        The cells are a full row, or those of a run at its start; see also `insert_sets`. Returns
+        the row id.
         """
         statement = _START_RUN if len(cells) == _AT_THE_START else INSERT_RUN
         run_id = connection.insert(statement, cells)
@@ -423,11 +409,7 @@ class Database(StoredRuns):
     ) -> None:
         """Write the parameter sets of a run, within the caller's transaction.
 
-        Args:
-            connection: The caller's connection.
-            run_id: The row id of the run.
-            sets: Its sets.
-            is_newest: Whether it is the newest run, whose rows of `params` can be written later.
+        The rows of `params` of the newest run can be written later.
         """
         waits = is_newest and self.driver.indexes_later and can_wait(sets)
         for index, one in enumerate(sets):
@@ -489,16 +471,9 @@ class Database(StoredRuns):
         exit_code: int | None = None,
         before: Callable[[Connection], object] | None = None,
     ) -> None:
-        """Write the end of a run; durable on return.
+        """Write the end of a run, at a time in microseconds since 1970; durable on return.
 
-        Args:
-            uid: The run.
-            status: Its final status.
-            ended_at: Time of its end, in microseconds since 1970.
-            error: The error, in one line.
-            traceback: Its traceback.
-            exit_code: The exit status of its process.
-            before: Called with the connection first, in the same transaction.
+        `before` is called with the connection first, in the same transaction.
 
         Raises:
             RunNotFoundError: There is no such run.
@@ -575,8 +550,7 @@ class Database(StoredRuns):
     ) -> bool:
         """Change the process of a run without an end, within the caller's transaction.
 
-        Returns:
-            Whether the run still belonged to the old process.
+        Returns whether the run still belonged to the old process.
         """
         values = {
             "uid": uid,
@@ -597,9 +571,8 @@ class Database(StoredRuns):
     def mark_lost(self, runs: Iterable[tuple[Run, int | None, str | None]]) -> None:
         """Set the status `lost` for runs whose process ended, unless they changed meanwhile.
 
-        Args:
-            runs: The runs, each with the time of its last point or line, and the reason; None if
-                they are unknown.
+        Each comes with the time of its last point or line, and the reason; None if they are
+        unknown.
         """
         lost = [*runs]
 
@@ -667,8 +640,7 @@ class Database(StoredRuns):
     def edit_at_once(self, change: RunEdits) -> bool | None:  # noqa: ARG002 - for a server
         """Change tags and notes in one round trip, if this is a server that can.
 
-        Returns:
-            Whether anything changed; None if the caller has to change it in a transaction.
+        Returns whether anything changed; None if the caller has to change it in a transaction.
 
         Raises:
             RunNotFoundError: One of the runs is not in the store.

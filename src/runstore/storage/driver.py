@@ -31,12 +31,9 @@ class Highest(bytes):
 
 
 class StoredTable(NamedTuple):
-    """A table of a store.
+    """A table of a store: the kinds of its columns, and those that identify a row.
 
-    Attributes:
-        name: Its name.
-        columns: The kind of each column, `text`, `bytes` or another one.
-        key: The columns that identify a row, or a hidden one.
+    A kind is `text`, `bytes` or another one; the key may be a hidden column.
     """
 
     name: str
@@ -262,8 +259,7 @@ class Driver(Protocol):
     def wipe(self) -> list[str]:
         """Remove replaced and deleted data from the files of the database; blocks other writers.
 
-        Returns:
-            The tables that may still have it.
+        Returns the tables that may still have it.
         """
 
     def reusable_bytes(self) -> int:

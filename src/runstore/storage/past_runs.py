@@ -37,12 +37,7 @@ class PastRun(NamedTuple):
 
 
 def write_past_run(database: Database, past: PastRun, author: str) -> None:
-    """Write a finished run, atomically; durable on return.
-
-    Args:
-        database: The open database.
-        past: The run.
-        author: Author of the record, kept in an event that cannot be undone.
+    """Write a finished run, atomically, with its author in an event; durable on return.
 
     Raises:
         ConflictError: A path would be both a file and a folder.

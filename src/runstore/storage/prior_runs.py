@@ -141,7 +141,7 @@ class EarlierRuns:
         """Return runs of any status that may be similar to a run with these sets.
 
         These are the newest runs of the experiment, and the runs with the most values in common
-        among values that few runs share.
+        among values that few runs share. The limit is that of each kind.
         """
         newest = {"experiment_name": experiment_name, "limit": limit}
         with indexed_params(self._driver), self._driver.read() as connection:

@@ -80,12 +80,7 @@ class Expired(NamedTuple):
 
 
 class InTrash(Lookups):
-    """Lookup of deleted runs by name.
-
-    Args:
-        database: The open database.
-        among: `statements.TRASHED` or `statements.PURGED`.
-    """
+    """Lookup by name of runs that are `statements.TRASHED` or `PURGED`."""
 
     def __init__(self, database: Database, among: str = sql.TRASHED) -> None:
         self._database = database

@@ -28,12 +28,9 @@ class _Known:
 
 @dataclass(slots=True)
 class Edits:
-    """The user's edits of the list since it came from the store.
+    """The user's edits of the list since it came from the store, with the previous contents.
 
-    Attributes:
-        changed: Row id, the block's previous contents, and the user's block now.
-        added: Blocks without a run in the store.
-        removed: Row id and previous contents of runs missing in the list.
+    Added blocks have no run in the store.
     """
 
     changed: list[tuple[int, Block, Block]] = field(default_factory=list)
@@ -45,11 +42,7 @@ class Edits:
 
 
 class Mirror:
-    """The user's list, and a copy that separates the user's edits from others' edits.
-
-    Attributes:
-        runs: The list; None until it is first used, because adding a run does not require it.
-    """
+    """The user's list, and a copy that separates the user's edits from others' edits."""
 
     def __init__(self) -> None:
         self.runs: list[Block] | None = None

@@ -23,8 +23,7 @@ _PACKED_LIMIT_BYTES = 1 << 26
 def head_in_files(root: str | None) -> dict[str, FactValue]:
     """Return `git.commit` and `git.branch` if the files contain them; else an empty mapping.
 
-    Args:
-        root: The top folder of the work tree; None to use `GIT_DIR`.
+    Without a work tree, `GIT_DIR` is used.
     """
     try:
         folder = _git_folder(root)

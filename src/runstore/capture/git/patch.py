@@ -50,11 +50,7 @@ _BINARY = b"\nGIT binary patch\n"
 
 
 class _Found:
-    """The parts of a patch by path, omitted files by path, and other unknown facts.
-
-    Attributes:
-        paths: Paths of the system, by their notation in a patch.
-    """
+    """The parts of a patch by path, omitted files by path, and other unknown facts."""
 
     def __init__(self, paths: dict[str, str], unknown: dict[str, str]) -> None:
         self.paths = paths

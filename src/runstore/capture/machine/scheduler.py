@@ -28,12 +28,7 @@ _UNLISTED = "no longer in the queue"
 
 
 class JobState(NamedTuple):
-    """The state of a job.
-
-    Attributes:
-        name: The scheduler's word for it, such as `TIMEOUT`.
-        is_over: Whether the job has ended, so that none of its processes lives.
-    """
+    """The state of a job, by the scheduler's word for it; once it is over, no process lives."""
 
     name: str
     is_over: bool

@@ -35,11 +35,7 @@ _read: dict[tuple[str, int, int, int], str] = {}
 
 
 class Marks:
-    """Fingerprints of modules, as many as the time limit allows.
-
-    Attributes:
-        problem: Reason why one of them is unknown, as part of a sentence; empty if all are known.
-    """
+    """Fingerprints of modules, as many as the time limit allows."""
 
     def __init__(self) -> None:
         self.problem = ""

@@ -35,11 +35,7 @@ if TYPE_CHECKING:
 class CommandRun(NamedTuple):
     """The run of this process's command, started by `runstore exec`.
 
-    Attributes:
-        run: The run as recorded.
-        given: Parameters that the user named; others were read from the command line.
-        keeps_experiment: Whether the user named the experiment.
-        offer: The value of `COMMAND_VARIABLE`.
+    `given` are parameters that the user named; others were read from the command line.
     """
 
     run: Run

@@ -35,11 +35,7 @@ def new_output_path(place: Path, uid: str) -> Path:
 
 
 def masked_by_settings(here: str | None = None) -> bool:
-    """Return whether the settings enable masking of output, or cannot be read.
-
-    Args:
-        here: The folder whose project is used; None for the working directory.
-    """
+    """Return whether the settings for a folder enable masking of output, or cannot be read."""
     from runstore.config import wants_masked_output
 
     try:

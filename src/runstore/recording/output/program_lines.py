@@ -170,12 +170,9 @@ class LineFile:
             self._place = max(self._place, _HEAD_BYTES)
 
     def take_in(self, run: ActiveRun, *, is_over: bool = False, at: float | None = None) -> None:
-        """Execute the requests in new lines.
+        """Execute the requests in new lines, even an incomplete last one once the run is over.
 
-        Args:
-            run: The run.
-            is_over: Whether to include an incomplete last line.
-            at: The time of lines without one, in seconds since 1970; None for now.
+        Lines without a time have that of `at`, in seconds since 1970.
         """
         waiting = b""
         while data := os.pread(self._file, _CHUNK_BYTES, self._place + len(waiting)):

@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 class RecordTaker(Protocol):
-    """Records the output of a run.
-
-    Attributes:
-        showing: The threads that are showing a record that is already kept.
-    """
+    """Records the output of a run."""
 
     showing: list[int]
 

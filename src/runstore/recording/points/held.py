@@ -32,9 +32,6 @@ class HeldPoints:
     """Points of one run in memory, until a disk or the database accepts them.
 
     Like `PointLog`, it may be called at any time, and holds no lock.
-
-    Attributes:
-        dropped: Number of points that were too many.
     """
 
     def __init__(self, backend: Backend, uid: str) -> None:
@@ -56,11 +53,7 @@ class HeldPoints:
             self.dropped += 1
 
     def release(self, write: Callable[[Point], bool]) -> None:
-        """Write points to a disk, as many as it accepts.
-
-        Args:
-            write: Writes a point; returns False if no disk can be written.
-        """
+        """Write points to a disk, as many as it accepts, until `write` returns False."""
         while self._points:
             try:
                 point = self._points.popleft()

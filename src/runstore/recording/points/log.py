@@ -279,9 +279,7 @@ class PointLog:
     def hand_in(self, *, is_last: bool = False) -> None:
         """Import the points logged so far; if that fails, they stay in the spool.
 
-        Args:
-            is_last: Whether this process will log no more to the run, so that its files can be
-                removed.
+        The last time, its files can be removed.
         """
         if is_last:
             self._end()

@@ -36,11 +36,9 @@ _SURROUNDINGS = {"python.version": "Python", "host.name": "host", "command.user"
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """The differences from a recorded run.
+    """The decisive differences from a recorded run, as phrases, and others.
 
-    Attributes:
-        decisive: Parameters, code, program and inputs that differ, as phrases.
-        others: Packages, Python and host that differ, and parts that cannot be compared.
+    Others are packages, Python and host, and parts that cannot be compared.
     """
 
     decisive: tuple[str, ...] = ()

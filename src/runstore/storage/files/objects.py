@@ -64,11 +64,7 @@ class Contents(NamedTuple):
 
 
 class NotSentError(StoreUnavailableError):
-    """Contents are on this machine, but could not be sent.
-
-    Attributes:
-        contents: The contents, of which there is a copy.
-    """
+    """Contents are on this machine, but could not be sent."""
 
     contents: Contents
 
@@ -400,13 +396,9 @@ class Objects:
         self.whole(digest, size_bytes)
 
     def copy_to(self, digest: str, size_bytes: int, target: Path, *, link: bool = False) -> None:
-        """Write contents to a path atomically, replacing an existing file.
+        """Write contents to a path atomically, replacing an existing file; folders are created.
 
-        Args:
-            digest: The contents.
-            size_bytes: Their size.
-            target: The path; its folders are created.
-            link: Create a hard link if the disk allows it; the file is then read-only.
+        A hard link is made if asked for and the disk allows it; the file is then read-only.
 
         Raises:
             NotFoundError: The contents are missing.

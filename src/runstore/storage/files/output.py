@@ -425,10 +425,7 @@ def parse_line(line: bytes) -> OutputLine | None:
 
 
 class Tail:
-    """Reads a file of printed lines while it is written.
-
-    Args:
-        path: The file; it is read to its end even if it is removed meanwhile.
+    """Reads a file of printed lines while it is written, to its end even if it is removed.
 
     Raises:
         FileNotFoundError: It does not exist.

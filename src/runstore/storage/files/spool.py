@@ -57,11 +57,7 @@ _UNUSED_S = 3600.0
 class Record(NamedTuple):
     """An event that the database could not take at the time.
 
-    Attributes:
-        path: Its file.
-        uid: Its run.
-        kind: `end`, `artifact`, `input`, `tags` or `notes`.
-        body: The data.
+    Its kind is `end`, `artifact`, `input`, `tags` or `notes`.
     """
 
     path: Path
@@ -145,8 +141,7 @@ class Spool:
     def own_place(self, *, is_temporary: bool = False) -> Path:
         """Return this user's private folder for this store, created if it does not exist.
 
-        Args:
-            is_temporary: Whether to create it in the folder for temporary files.
+        It may be in the folder for temporary files.
 
         Raises:
             OSError: It cannot be created safely.
@@ -212,8 +207,7 @@ class Spool:
     def records(self, *, is_to_take: bool = False) -> Iterator[Record]:
         """Yield waiting records, in order; invalid files stay in place.
 
-        Args:
-            is_to_take: Whether to yield only records to be imported; see `_may_take`.
+        Only those to be imported if asked; see `_may_take`.
         """
         from runstore.storage.files.spool_records import read_record
 
@@ -298,11 +292,9 @@ class Spool:
     def has_anything(self, knows_any: Callable[[set[str]], bool]) -> bool:
         """Check whether this store has data in flight; fast enough for every opening.
 
-        Private folders that have been empty for an hour are removed.
-
-        Args:
-            knows_any: Returns whether one of these uids belongs to a run of this store, so that
-                data of other stores in the user's folder is ignored.
+        Private folders that have been empty for an hour are removed. Data of other stores in the
+        user's folder is ignored: `knows_any` returns whether one of these uids belongs to a run of
+        this store.
         """
         own, *users = self._places_to_read()
         with suppressed(OSError):

@@ -154,10 +154,7 @@ class SearchIndex:
     # Update
 
     def catch_up(self, tell: Callable[[], None]) -> None:
-        """Index changes since the last search.
-
-        Args:
-            tell: Called between two steps, if there are several.
+        """Index changes since the last search; `tell` is called between two steps.
 
         Raises:
             sqlite3.Error: The file cannot be written, or is damaged; earlier steps are kept.

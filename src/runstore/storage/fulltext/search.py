@@ -32,11 +32,7 @@ _TRIES = 3
 class TextSearch:
     """Search in the texts of the runs of one store.
 
-    Args:
-        database: The runs.
-        objects: The output of runs that have ended.
-        spool: The output of other runs.
-        tell: Receives messages for users: that indexing takes long, or that there is no index.
+    `tell` receives messages for users: that indexing takes long, or that there is no index.
     """
 
     def __init__(

@@ -143,12 +143,7 @@ _KINDS = {
 
 
 class Wrong(NamedTuple):
-    """A problem in the rows.
-
-    Attributes:
-        what: The problem, as part of a sentence.
-        names: Names of the affected rows; 100 at most.
-    """
+    """A problem in the rows, as part of a sentence, and the names of at most 100 affected rows."""
 
     what: str
     names: tuple[str, ...]

@@ -54,12 +54,7 @@ _NUMBERS = """
 
 
 class Altered(NamedTuple):
-    """Values that differ from their hashes.
-
-    Attributes:
-        names: The affected runs and values.
-        not_covered: Number of rows older than the hashes.
-    """
+    """Values that differ from their hashes, and the number of rows older than the hashes."""
 
     names: list[str]
     not_covered: int

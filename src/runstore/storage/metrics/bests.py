@@ -48,14 +48,7 @@ def has_metric(database: Database, key: str) -> bool:
 def best_runs(
     database: Database, key: str, statistic: str, direction: Direction
 ) -> dict[str, BestRun]:
-    """Return the best complete run of each experiment that has a metric, by experiment name.
-
-    Args:
-        database: The open database.
-        key: The key of the metric, of runs or of their sets.
-        statistic: The statistic: `last`, `first`, `min`, `max`, `mean` or `count`.
-        direction: Whether lower or higher is better.
-    """
+    """Return the best complete run of each experiment that has a metric, by experiment name."""
     found: dict[str, BestRun] = {}
     better = min if direction == "min" else max
     with database.driver.read() as connection:

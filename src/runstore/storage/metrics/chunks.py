@@ -163,9 +163,8 @@ def _gaps(numbers: Sequence[int]) -> tuple[int, bytes, array[int]]:
 def chunk_digest(place: Sequence[int], chunk: bytes) -> bytes:
     """Return the hash of a chunk in its place.
 
-    Args:
-        place: Row id of the run, index of the set, row id of the key, index of the chunk, points.
-        chunk: The chunk.
+    The place is the row id of the run, the index of the set, the row id of the key, the index of
+    the chunk, and the number of points.
     """
     digest = blake2b(b"%d %d %d %d %d " % tuple(place), digest_size=_DIGEST_BYTES)
     digest.update(chunk)

@@ -98,12 +98,7 @@ NO_BLOCKS = Blocks(*([()] * len(_KINDS)))
 
 
 class LevelRow(NamedTuple):
-    """A row of a level.
-
-    Attributes:
-        parts: Number of blocks from each of the four rows of the level below, or chunks.
-        blocks: All of them.
-    """
+    """A row of a level, and the number of blocks from each of the four rows below, or chunks."""
 
     parts: tuple[int, ...]
     blocks: Blocks
@@ -228,12 +223,7 @@ def row_from(data: object) -> LevelRow | None:
 
 
 def row_digest(place: Sequence[int], blocks: bytes) -> bytes:
-    """Return the hash of a row in its place.
-
-    Args:
-        place: Row id of the run, index of the set, row id of the key, level, place.
-        blocks: The row.
-    """
+    """Return the hash of a row in its place: run, set, key, level and place."""
     return blake2b(b"levels %d %d %d %d %d " % tuple(place) + blocks, digest_size=16).digest()
 
 
@@ -245,11 +235,7 @@ def add_row(
 ) -> None:
     """Write the row of level 0 over four chunks, and the higher rows that it completes.
 
-    Args:
-        connection: Within the caller's transaction.
-        where: Row id of the run, index of the set, row id of the key.
-        place: The place of the row, whose chunks are full.
-        known: Points of some of these chunks, by index; the others are read.
+    Its chunks are full; the points of some are known, by index, and the others are read.
     """
     level = 0
     while (row := _made(connection, where, level, place, known)) is not None:

@@ -39,12 +39,7 @@ class StoredSeries(NamedTuple):
 
 
 class StoredMany(NamedTuple):
-    """A consistent snapshot of series of several runs.
-
-    Attributes:
-        chunks: The chunks of each series in order, by run.
-        marks: The imported length of spool files, if any of it was imported.
-    """
+    """A snapshot of the chunks of series, by run, and the imported lengths of spool files."""
 
     chunks: dict[str, dict[KeyOf, list[bytes]]]
     marks: dict[str, int]
@@ -68,13 +63,9 @@ def stored_of_runs(
     files: Sequence[str],
     is_wanted: Callable[[str, KeyOf], bool],
 ) -> StoredMany:
-    """Return a consistent snapshot of the chunks of many series and of the spool marks.
+    """Return a consistent snapshot of the chunks of many series and of the marks of spool files.
 
-    Args:
-        database: The open database.
-        uids: The runs.
-        files: Names of the spool files to return marks for.
-        is_wanted: Filter by uid and series; only chunks of matching series are read.
+    Only chunks of series whose uid and key are wanted are read.
     """
     found: dict[str, dict[KeyOf, list[bytes]]] = {uid: {} for uid in uids}
     with database.driver.read() as connection, one_moment(connection):

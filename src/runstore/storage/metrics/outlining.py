@@ -159,14 +159,7 @@ class _PointsNode:
 
 
 class Outlining:
-    """Reader of one series.
-
-    Args:
-        connection: A connection whose statements share one snapshot.
-        where: Row id of the run, index of the set, row id of the key; None if the series is not in
-            the database.
-        window: The requested part.
-    """
+    """Reader of a window of one series, which may be missing in the database."""
 
     def __init__(
         self, connection: Connection, where: Mapping[str, int] | None, window: Window
@@ -177,11 +170,7 @@ class Outlining:
         self._missing: list[tuple[int, int]] = []
 
     def read(self, waiting: Columns | None = None) -> Outlined:
-        """Return the contents of the window.
-
-        Args:
-            waiting: Points that are not in the database yet.
-        """
+        """Return the contents of the window, with points that are not in the database yet."""
         nodes = self._nodes(waiting)
         found = Outlined()
         if not nodes:

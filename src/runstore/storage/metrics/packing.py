@@ -26,11 +26,7 @@ _NOISE = 128
 
 
 def packed(columns: Sequence[tuple[bytes, int]]) -> bytes:
-    """Pack columns into bytes.
-
-    Args:
-        columns: The numbers of each column, little-endian, and the bytes per number.
-    """
+    """Pack columns of little-endian numbers, each with its bytes per number, into bytes."""
     masks = bytearray(len(columns))
     smooth: list[bytes] = []
     noisy: list[bytes] = []

@@ -410,10 +410,7 @@ def _places(
 ) -> tuple[Mapping[int, Sequence[int]], int, int]:
     """Return the rows of each series by kind, the row to continue at, and the torn rows.
 
-    Args:
-        kinds: The kind of each record.
-        known: The kinds of the points of all series.
-        is_whole: Whether the file has no writer that could finish a record.
+    `known` are the kinds of points; a whole file has no writer that could finish a record.
     """
     places: dict[int, list[int]] = {kind: [] for kind in known}
     torn = 0

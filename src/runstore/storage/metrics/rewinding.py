@@ -85,11 +85,6 @@ def _shorten(connection: Connection, where: dict[str, Any], step: int) -> int:
 
 
 def remove_series(connection: Connection, where: Mapping[str, int]) -> None:
-    """Remove all points of one series, within the caller's transaction.
-
-    Args:
-        connection: The caller's connection.
-        where: Row id of the run, index of the set, row id of the key.
-    """
+    """Remove all points of one series, within the caller's transaction."""
     for statement in (_REMOVE_CHUNKS, _REMOVE_LEVELS, REMOVE_SUMMARY):
         connection.execute(statement, where)

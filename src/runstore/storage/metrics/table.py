@@ -199,12 +199,9 @@ class MetricTable:
         return TakenIn(count, is_done=is_done)
 
     def absorb_points(self, uid: str, name: str, points: Mapping[KeyOf, Columns]) -> None:
-        """Import points that are in no file, once; durable on return.
+        """Import points that are in no file, once, at least one of each series; durable on return.
 
-        Args:
-            uid: Their run.
-            name: A name that marks them as imported, like that of a file.
-            points: At least one of each series.
+        A name like that of a file marks them as imported.
 
         Raises:
             StoreError: The database could not be written.
@@ -397,15 +394,7 @@ def add_points(connection: Connection, run_id: int, points: Mapping[KeyOf, Colum
 def _add_points(
     connection: Connection, where: Mapping[str, int], points: Columns, last: Any, known: Any
 ) -> None:
-    """Add points to one series.
-
-    Args:
-        connection: Within the caller's transaction.
-        where: Row id of the run, index of the set, row id of the key.
-        points: The points.
-        last: Its last chunk, if any.
-        known: Its summary, if any.
-    """
+    """Add points to one series, with its last chunk and its summary, if any."""
     index, waiting = -1, points
     if last is not None:
         index = last[0]
@@ -422,13 +411,9 @@ def _add_points(
 def put_points(
     connection: Connection, where: Mapping[str, int], index: int, points: Columns
 ) -> None:
-    """Write points as chunks of a series, with their levels of detail.
+    """Write all points from a chunk on as chunks of a series, with their levels of detail.
 
-    Args:
-        connection: Within the caller's transaction.
-        where: Row id of the run, index of the set, row id of the key.
-        index: Index of the first chunk; later chunks do not exist.
-        points: All points from there on.
+    Later chunks do not exist.
     """
     known: dict[int, Columns] = {}
     for begin in range(0, len(points.values), chunks.POINTS_AT_MOST):
@@ -467,14 +452,7 @@ def put_chunk(
 def put_summary(
     connection: Connection, where: Mapping[str, int], total: Total, points: Columns
 ) -> None:
-    """Write the summary of a series with its hash, within the caller's transaction.
-
-    Args:
-        connection: The caller's connection.
-        where: Row id of the run, index of the set, row id of the key.
-        total: The summary.
-        points: Its last points.
-    """
+    """Write the summary of a series with its hash and the place of its last point."""
     latest = (points.steps[-1], points.times[-1])
     digest = summary_digest((*where.values(),), (*total, *latest))
     row = {**where, **total._asdict(), "last_step": latest[0], "last_at": latest[1]}
@@ -482,12 +460,7 @@ def put_summary(
 
 
 def summary_digest(place: Sequence[int], cells: Sequence[float | None]) -> bytes:
-    """Return the hash of a summary in its place.
-
-    Args:
-        place: Row id of the run, index of the set, row id of the key.
-        cells: The columns of the summary, `count` to `last_at`, in the order of the table.
-    """
+    """Return the hash of a summary, `count` to `last_at`, in its place: run, set and key."""
     # SQLite does not distinguish -0.0, and stores NaN as NULL.
     known = [math.nan if one is None else one + 0.0 for one in cells[2:7]]
     packed = _SUMMARY_HASHED.pack(*cells[:2], *known, *cells[7:])

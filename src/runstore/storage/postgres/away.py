@@ -50,11 +50,9 @@ _PREFIX = re.compile(r"^connection (failed|is bad|timeout): ")
 
 
 def is_unreachable(text: str, is_running: Callable[[], bool]) -> bool:
-    """Check whether a failed connection means that the server cannot be reached.
+    """Check whether a message of libpq means that the server cannot be reached.
 
-    Args:
-        text: The message of libpq.
-        is_running: Asks the server, for messages in another language than English.
+    In another language than English, `is_running` asks the server.
     """
     if _PASSING.search(text) or is_full(text):
         return True

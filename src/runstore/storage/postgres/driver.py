@@ -168,9 +168,7 @@ class PostgresDriver(DriverBase):
     def _repeated(self, attempt: Callable[[Raw[Any], float], T], patience_s: float) -> T:
         """Call a function until it succeeds, as long as its failure may be passing.
 
-        Args:
-            attempt: The function; it gets a connection and the remaining patience, in seconds.
-            patience_s: How long to try, in seconds.
+        The function gets a connection and the remaining patience, in seconds.
         """
         deadline = time.monotonic() + patience_s
         while True:
@@ -314,8 +312,7 @@ class PostgresDriver(DriverBase):
     def wipe(self) -> list[str]:
         """Remove old rows from the files of the server; blocks other programs meanwhile.
 
-        Returns:
-            The tables of other roles, which this one may not rewrite.
+        Returns the tables of other roles, which this one may not rewrite.
         """
         from runstore.storage.postgres.tables import wipe
 

@@ -78,13 +78,7 @@ class _Sent(threading.local):
 
 
 class RowObjects(CopiedObjects):
-    """The contents of one store, as rows with copies in a folder.
-
-    Args:
-        folder: The copies on this machine.
-        driver: The database.
-        is_moving: Whether the store may name another place of its contents.
-    """
+    """The contents of one store, as rows with copies in a folder."""
 
     def __init__(self, folder: Path, driver: PostgresDriver, *, is_moving: bool = False) -> None:
         super().__init__(folder)

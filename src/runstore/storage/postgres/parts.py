@@ -60,11 +60,7 @@ def missing(connection: Connection) -> list[Part]:
 
 
 def restore(driver: PostgresDriver, tell: Callable[[str], None]) -> None:
-    """Create missing parts again, except for tables and columns of data.
-
-    Args:
-        driver: The database.
-        tell: Receives a message for users if parts were restored.
+    """Create missing parts again, except for tables and columns of data, with a message.
 
     Raises:
         StoreReadOnlyError: The role may not change the tables.

@@ -80,12 +80,7 @@ def _check_flags(unknown: int) -> None:
 
 
 class _Writer:
-    """Writes a parsed expression.
-
-    Args:
-        any_character: The expression for a dot.
-        flags: Flags that change which characters match, such as `(?i)`.
-    """
+    """Writes a parsed expression."""
 
     def __init__(self, any_character: str, flags: str) -> None:
         self._any = any_character

@@ -75,11 +75,7 @@ class WaitingDatabase(Database):
     @classmethod
     @contextmanager
     def opened(cls, folder: Path) -> Iterator[WaitingDatabase]:
-        """Open the runs that wait for a server; they are closed on exit.
-
-        Args:
-            folder: The folder on this machine of the store on the server.
-        """
+        """Open the runs that wait for a server; they are closed on exit."""
         database = cls(folder / WAITING / DATABASE, create=False)
         try:
             yield database
@@ -134,9 +130,6 @@ class WaitingDatabase(Database):
 def kept_in_place(folder: Path) -> Iterator[None]:
     """Keep the waiting store in its place inside the block, in which a run is started there.
 
-    Args:
-        folder: The folder on this machine of the store on the server.
-
     Raises:
         StoreUnavailableError: The folder cannot be written.
     """
@@ -152,10 +145,7 @@ def kept_in_place(folder: Path) -> Iterator[None]:
 def set_aside(folder: Path, check: Callable[[], None], error: StoreCorruptError) -> None:
     """Rename a damaged waiting store, so that runs can be recorded in a new one.
 
-    Args:
-        folder: The folder on this machine of the store on the server.
-        check: Raises the error again, unless another program was faster.
-        error: The damage.
+    `check` raises the error again, unless another program was faster.
     """
     with locked(folder / _DAMAGED, is_shared=False, patience_s=_PATIENCE_S):
         try:
@@ -167,20 +157,12 @@ def set_aside(folder: Path, check: Callable[[], None], error: StoreCorruptError)
 
 
 def is_waiting(folder: Path) -> bool:
-    """Check whether runs may wait on this machine; quick enough for every opening.
-
-    Args:
-        folder: The folder on this machine of the store on the server.
-    """
+    """Check whether runs may wait on this machine; quick enough for every opening."""
     return (folder / WAITING / DATABASE).exists()
 
 
 def folders_of_others(folder: Path) -> list[Path]:
-    """Return the folders on this machine of stores with other URLs.
-
-    Args:
-        folder: The folder on this machine of the store on the server.
-    """
+    """Return the folders on this machine of stores with other URLs."""
     with suppressed(OSError):  # the state folder cannot be written, and was not created
         return sorted(one for one in folder.parent.iterdir() if one != folder)
     return []
@@ -189,9 +171,7 @@ def folders_of_others(folder: Path) -> list[Path]:
 def delivered_change(place: Path, server: str | None = None) -> int:
     """Return the number of the change up to which all runs that waited are on their server.
 
-    Args:
-        place: The folder of the waiting runs.
-        server: The identity of the server; 0 is returned if another one has them.
+    It is 0 if another server has them.
     """
     try:
         change, known = (place / _MARK).read_text(encoding="utf-8").split()

@@ -76,11 +76,7 @@ class Candidates:
         self._packages = packages
 
     def of(self, node: Node) -> Few | None:
-        """Return a small superset, or None if none is found quickly.
-
-        Args:
-            node: A condition with `not` only at its leaves.
-        """
+        """Return a small superset, or None if none is found quickly."""
         if is_of_run(node):
             condition = Condition(self._packages.accepted, texts=self._packages.texts)
             runs = RUNS.format(runs=sql.SCANNED_RUNS, kept=sql.KEPT, where=condition.of(node))

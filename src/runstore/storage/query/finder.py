@@ -68,12 +68,8 @@ class Finder:
     def unfinished(self, hostname: str, boot: str, machine: str) -> list[Run]:
         """Return the unfinished runs of this machine, whose status may change.
 
-        They lack parameters, tags and facts, which are irrelevant to that.
-
-        Args:
-            hostname: The name of this machine.
-            boot: LIKE pattern for the boot ids of the current boot.
-            machine: LIKE pattern for the boot ids of this machine.
+        They lack parameters, tags and facts, which are irrelevant to that. The patterns are LIKE
+        patterns for boot ids of the current boot and of this machine.
         """
         here = {"hostname": hostname, "boot": boot, "machine": machine}
         found = self._database.driver.fetch_all(sql.UNFINISHED_RUNS, here)

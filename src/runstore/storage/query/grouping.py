@@ -90,12 +90,9 @@ class Grouping:
     def groups(
         self, query: Query, metrics: Sequence[str], *, among: Sequence[int] | None = None
     ) -> list[RunGroup]:
-        """Return the groups, latest start first.
+        """Return the groups of a query, whose order is ignored, latest start first.
 
-        Args:
-            query: The runs; its order is ignored.
-            metrics: Keys of the metrics to aggregate.
-            among: The row ids of these runs, if already known; required for a query on output.
+        A query on output needs the row ids of its runs.
 
         Raises:
             FilterError: A regular expression takes too long.

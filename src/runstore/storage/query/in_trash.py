@@ -21,10 +21,7 @@ FOUND = f"""
 def trashed_ids(connection: Connection, packages: PackageLists, query: Query) -> list[int]:
     """Return the row ids of matching runs, by default the most recently deleted first.
 
-    Args:
-        connection: A connection to the database.
-        packages: The captured lists of packages, and the conditions on texts.
-        query: The query, with `not` only at its leaves.
+    The query has `not` only at its leaves.
     """
     condition = Condition(packages.accepted, texts=packages.texts)
     keys = sort_keys(query.order, condition)

@@ -71,12 +71,7 @@ class StoredNames:
             return field.namespace is Namespace.FACT and field.key in _loose_facts(connection)
 
     def has_values(self, field: Field, *, are_numbers: bool) -> bool:
-        """Return whether any run has a number, or a text, as the value of a parameter.
-
-        Args:
-            field: The parameter.
-            are_numbers: Whether numbers are looked for, or else texts and truth values.
-        """
+        """Return whether any run has a number, or else a text or truth value, for a parameter."""
         statement = _HAS_NUMBER if are_numbers else _HAS_TEXT
         with reading_names(self._driver, Namespace.PARAM) as connection:
             found = (connection.execute(statement, (key,)).fetchone() for key in keys_of(field))

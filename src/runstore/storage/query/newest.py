@@ -70,12 +70,7 @@ class NewestRuns:
         self._candidates = Candidates(connection, packages)
 
     def ids(self, limit: int, after: Key | None) -> list[int]:
-        """Return the row ids of matches, newest first.
-
-        Args:
-            limit: Maximum number of runs.
-            after: Start and row id of the run before the first one.
-        """
+        """Return the row ids of matches, newest first, after a start and row id."""
         found: list[Key] = []
         begin, seen, size, asked = after or BEYOND_NEWEST, 0, WINDOW, False
         while True:

@@ -25,11 +25,7 @@ _SIGNS_OF_NUMBERS = frozenset("0123456789.+-einf")
 
 
 class ComparisonBuilder:
-    """Builds comparisons of single values.
-
-    Attributes:
-        parameters: The values of its placeholders, in the order of their creation.
-    """
+    """Builds comparisons of single values."""
 
     def __init__(self) -> None:
         self.parameters: list[AnyValue] = []

@@ -28,15 +28,7 @@ PACKAGES_DOCUMENTS = """
 
 
 class PackageLists:
-    """The captured lists of packages, cached for one search.
-
-    Attributes:
-        texts: The conditions on texts of the same search, if any.
-
-    Args:
-        connection: A connection to the database.
-        texts: The conditions on texts of the same search, if any.
-    """
+    """The captured lists of packages, and conditions on texts, cached for one search."""
 
     def __init__(self, connection: Connection, texts: TextConditions | None = None) -> None:
         self.texts = texts

@@ -227,12 +227,7 @@ class SortedRuns:
     ) -> _Block:
         """Return the next runs by the key after the fixed ones, up to the last value read.
 
-        Args:
-            fixed: The values of the keys before it.
-            start: The value to begin at, and whether to include it.
-            size: Maximum number of values.
-            is_narrowed: Whether to omit runs in the trash, and runs that do not match or lack the
-                fixed values.
+        Narrowed, it omits runs in the trash, and runs that do not match or lack the fixed values.
         """
         key = self._keys[len(fixed)]
         condition = Condition(
@@ -314,13 +309,7 @@ class SortedRuns:
 
 
 class _Block(NamedTuple):
-    """The next runs by one key.
-
-    Attributes:
-        ids: The runs before the last value, unordered.
-        last: The last value, which further runs may share; None for no value.
-        is_last: Whether nothing follows.
-    """
+    """The next runs by one key: those before the last value, which further runs may share."""
 
     ids: list[int]
     last: Any

@@ -45,11 +45,7 @@ class RunVector:
         self._newest = newest
 
     def ids(self, where: Node) -> list[int]:
-        """Return the matches, newest first.
-
-        Args:
-            where: A condition with `not` only at its leaves.
-        """
+        """Return the matches, newest first."""
         found = self._set(where)
         return [row_id for row_id in self._newest if row_id in found]
 

@@ -182,12 +182,9 @@ class Condition(ComparisonBuilder):
     def runs_with(
         self, node: Compare | Missing, *, is_refused: bool = False, is_limited: bool = False
     ) -> str:
-        """Return a statement for the ids of runs with a value that matches a comparison.
+        """Return a statement for the ids of runs with a value that matches, or does not.
 
-        Args:
-            node: The comparison; a `Missing` matches any value.
-            is_refused: Whether to select values that do not match instead.
-            is_limited: Whether only some of the runs are read.
+        A `Missing` matches any value. If limited, only some of the runs are read.
         """
         if node.field.namespace is Namespace.FACT:
             # Two statements, because SQLite would combine all facts before it filters them.

@@ -132,11 +132,9 @@ class CopiedObjects(Objects):
             return self._kept_directly(file, refused)
 
     def _kept_directly(self, file: BinaryIO, refused: OSError) -> Contents:
-        """Store contents without a copy on this machine.
+        """Store contents of a file at its beginning without a copy on this machine.
 
-        Args:
-            file: A file with the contents, at their beginning.
-            refused: The error of the copy, which is raised again if they cannot be sent either.
+        The error of the copy is raised again if they cannot be sent either.
         """
         begin = file.tell()
         kept = Contents(*hashed(file))

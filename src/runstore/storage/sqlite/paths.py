@@ -121,12 +121,7 @@ def leave_to_owner(made: int, folder: os.stat_result) -> None:
 
 
 def copy_rights(made: int, like: os.stat_result) -> None:
-    """Copy the permissions of another file to a new one; if refused, it stays private.
-
-    Args:
-        made: The open file; so far only its owner can read it.
-        like: The status of the other file.
-    """
+    """Copy the permissions of another file to a new one; if refused, it stays private."""
     with suppressed(OSError):
         leave_to_owner(made, like)
         if os.fstat(made).st_gid != like.st_gid:

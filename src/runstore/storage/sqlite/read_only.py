@@ -14,13 +14,7 @@ from runstore.storage.sqlite.paths import file_uri, has_content
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """A way to open the file.
-
-    Attributes:
-        uri: The URI for SQLite.
-        copy: The temporary folder with a copy, to be removed by the caller; None for the file
-            itself.
-    """
+    """A way to open the file, perhaps a copy in a temporary folder that the caller removes."""
 
     uri: str
     copy: Path | None = None

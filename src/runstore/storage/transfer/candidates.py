@@ -38,12 +38,7 @@ class KnownRuns:
 
 
 def to_compare(database: Database, uids: Collection[str] | None) -> Iterator[SeenRun]:
-    """Yield the runs that may be transferred, in the order of their creation here.
-
-    Args:
-        database: The store that has them.
-        uids: Only these runs; None for all, kept or in the trash.
-    """
+    """Yield the runs that may be transferred, in the order of their creation; None for all."""
     for run in every_run(database):
         is_wanted = uids is None or run.uid in uids
         if is_wanted and not run.is_purged:

@@ -92,11 +92,6 @@ class SeriesCopy:
     def write_part(self, source: Connection, target: Connection, rows: PointRows) -> None:
         """Write the next part, within the caller's transactions.
 
-        Args:
-            source: A snapshot of the other store, in which the run is unchanged.
-            target: A transaction that is rolled back if this raises.
-            rows: Rows to write in it.
-
         Raises:
             StoreCorruptError: The points are damaged, or do not match their summary.
         """
@@ -190,13 +185,7 @@ def write_points(
 ) -> None:
     """Replace the points of a series after its first chunks, within the caller's transaction.
 
-    Args:
-        target: The caller's connection.
-        run_id: The row id of the run.
-        key: The series.
-        kept: Number of chunks that stay; a multiple of the chunks of a level's row.
-        points: The points after them.
-        summary: The summary of all points.
+    The number of chunks that stay is a multiple of the chunks of a level's row.
     """
     target.execute(ADD_KEY, {"key": key.key})
     here = _place(target, run_id, key)

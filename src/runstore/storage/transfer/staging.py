@@ -117,11 +117,9 @@ def extend(
 ) -> bool:
     """Continue a series of a run that both stores have; durable on return.
 
-    After each part, the series and its summary are complete up to a point.
-
-    Returns:
-        Whether the series is complete. It is not if it was changed meanwhile, or if its points
-        are not the first ones of the other store.
+    After each part, the series and its summary are complete up to a point. Returns whether the
+    series is complete: not if it was changed meanwhile, or if its points are not the first ones of
+    the other store.
 
     Raises:
         StoreCorruptError: Points are damaged in the source.

@@ -19,15 +19,7 @@ from runstore.storage.transfer.writing import Writer
 
 
 class Delivery(NamedTuple):
-    """A run to transfer.
-
-    Attributes:
-        uid: Its uid.
-        theirs: Its record in the other store.
-        mine: Its record in this store; None if it was never there.
-        after: The record to write.
-        joined: Its series that neither store has like this.
-    """
+    """A run to transfer: both records, the one to write, and series that neither store has."""
 
     uid: str
     theirs: RunRecord
@@ -57,12 +49,7 @@ class Delivery(NamedTuple):
 
 
 class WrittenRuns(NamedTuple):
-    """The result of a transaction.
-
-    Attributes:
-        late: Runs that changed meanwhile, so that they were not written.
-        held_s: How long other writers had to wait for it.
-    """
+    """Runs that changed meanwhile, and how long others had to wait for the transaction."""
 
     late: list[Delivery]
     held_s: float
@@ -102,12 +89,7 @@ def _records(database: Database, uids: Sequence[str]) -> dict[str, RunRecord]:
 
 
 def write_runs(source: Database, target: Database, wanted: Sequence[Delivery]) -> WrittenRuns:
-    """Write runs atomically; durable on return.
-
-    Args:
-        source: The other store.
-        target: The store to write to; the files of the runs are there already.
-        wanted: The runs.
+    """Write runs whose files are there already, atomically; durable on return.
 
     Raises:
         DamagedError: A run is damaged in the other store; nothing was written.

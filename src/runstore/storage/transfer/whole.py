@@ -45,12 +45,6 @@ def check_is_empty(target: Driver, place: str) -> None:
 def copy_rows(source: Driver, connection: Connection, target: Driver, place: str) -> None:
     """Copy all rows into an empty store, in one transaction.
 
-    Args:
-        source: The driver of the copied store.
-        connection: Its connection, in a transaction that sees one moment.
-        target: The driver of the other store.
-        place: The location of the other store, for messages.
-
     Raises:
         ConflictError: It has runs.
         SchemaTooNewError: Tables or columns of the copied store are unknown.

@@ -85,11 +85,7 @@ class Writer:
         self._target.execute(RAISE_COUNTER, {"name": experiment_name, "number": number})
 
     def add(self, record: RunRecord, staged: RunRecord | None = None) -> None:
-        """Write a run that is not in this store.
-
-        Args:
-            record: The run.
-            staged: The record here with its long series, if they were written before.
+        """Write a run that is not in this store, except for long series that were written before.
 
         Raises:
             StoreCorruptError: A part of it is damaged in the other store.

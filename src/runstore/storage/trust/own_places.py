@@ -31,7 +31,7 @@ _SYSTEM = {0, 65534}
 
 
 def own_place(folders: Sequence[str], name: str) -> Path:
-    """Return a private folder of this user in the first possible of these, created if missing.
+    """Return a private folder of this user in the first of these that works, created if missing.
 
     Raises:
         OSError: It cannot be created anywhere.

@@ -60,11 +60,7 @@ _SYNC = 10
 
 
 class ThreadPatience(ThreadState):
-    """State of a thread.
-
-    Attributes:
-        is_impatient: Whether it waits only a few seconds for a server that is away.
-    """
+    """State of a thread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,14 +124,6 @@ class ConnectionPool:
 
     They are kept in a plain list instead of `psycopg_pool`, whose threads do not survive a fork; a
     thread takes one for each block.
-
-    Attributes:
-        psycopg: The library.
-        path: The URL, without passwords.
-
-    Args:
-        location: The server and the database.
-        own: The state of each thread.
     """
 
     def __init__(self, location: ServerLocation, own: ThreadPatience) -> None:
@@ -162,9 +150,8 @@ class ConnectionPool:
     def take(self, patience_s: float | None = None) -> Raw[Any]:
         """Return an idle connection, or a new one, for exclusive use until it is given back.
 
-        Args:
-            patience_s: How long to wait for a server that is away, in seconds; by default, as this
-                thread waits for other writers.
+        By default, it waits for a server that is away as long as this thread waits for other
+        writers.
         """
         if self._is_closed:
             raise StoreUnavailableError(f"The store {self.path} was closed.")
@@ -231,10 +218,7 @@ class ConnectionPool:
         )
 
     def _opened(self, timeout_s: float | None = None) -> WatchedConnection:
-        """Return a new connection.
-
-        Args:
-            timeout_s: How long to wait for the server, in seconds; by default, as in the URL.
+        """Return a new connection; by default, the URL has the time limit.
 
         Raises:
             OSError: This program has used all its descriptors.

@@ -37,13 +37,7 @@ class Transaction:
         self._numbered: Any = None
 
     def begin(self, of: Collection[str] | None, patience_s: float, *, is_once: bool) -> None:
-        """Begin, and take the locks.
-
-        Args:
-            of: See `Driver.write`.
-            patience_s: How long to wait for locks, in seconds.
-            is_once: Whether the server will be asked about a commit whose answer is lost.
-        """
+        """Begin, and take the locks; see `Driver.write` and `Driver.transact`."""
         patience = f"{max(1, round(patience_s * 1000))}ms"
         self.raw.execute("BEGIN")
         if of is None or len(of) > LOCKS_AT_MOST:

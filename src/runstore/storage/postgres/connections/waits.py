@@ -183,12 +183,7 @@ class Watch:
 
 
 class SilentError(psycopg.OperationalError):
-    """The server did not answer for too long.
-
-    Attributes:
-        silent_s: For how long, in seconds.
-        is_away: Whether it does not answer other questions either.
-    """
+    """The server did not answer for too long."""
 
     def __init__(self, reason: str, silent_s: float, *, is_away: bool) -> None:
         super().__init__(f"{reason}, for {silent_s:.0f} s")

@@ -65,9 +65,8 @@ PRINTED_BODY = """CASE p.part WHEN 0 THEN p.body || ''::bytea ELSE coalesce((
 def simplified_in(rows: str, *, is_printed: bool) -> str:
     """Return SQL for rows with the simplified form of their bytes, as the table `t`.
 
-    Args:
-        rows: The statement for rows with the columns `id`, `part`, `size` and `body`.
-        is_printed: Whether they are output, which is searched without escape sequences.
+    The rows have the columns `id`, `part`, `size` and `body`; output is searched without escape
+    sequences.
     """
     # OFFSET 0 makes the server compute each step once.
     plain = _plain("e.text") if is_printed else "e.text"
@@ -165,8 +164,7 @@ def _precision(needed: Needed) -> int:
 def pattern_of(literal: str) -> tuple[str, bool]:
     """Return the pattern of simplified texts that contain a folded text; empty if all may.
 
-    Returns:
-        The pattern, and whether it is a regular expression instead of one for LIKE.
+    Also whether it is a regular expression instead of one for LIKE.
     """
     pieces = [_sources(one) for one in literal[:_LITERAL_AT_MOST]]
     if not any(pieces):

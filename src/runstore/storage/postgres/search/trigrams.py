@@ -105,9 +105,7 @@ RUNS_WITH = """
 def make_index(driver: PostgresDriver, tell: Callable[[str], None]) -> None:
     """Create the table and its index if this role may, and the server has pg_trgm.
 
-    Args:
-        driver: The database.
-        tell: Receives a message for users if texts are added, which takes long.
+    `tell` receives a message for users if texts are added, which takes long.
     """
     with driver.read() as connection:
         connection.raw.execute(_MAKE)
