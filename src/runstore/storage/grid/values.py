@@ -13,7 +13,7 @@ from runstore.storage.database import Database
 from runstore.storage.query.asking import asking
 from runstore.storage.query.names import reading_names
 from runstore.storage.query.packages import PackageLists
-from runstore.storage.query.where import EVERY_NAMESPACE, Condition, column_of_run
+from runstore.storage.query.where import EVERY_NAMESPACE, column_of_run
 from runstore.storage.rows import as_number, as_optional_text, as_text
 
 # Counting more would read a whole index.
@@ -157,9 +157,7 @@ class FieldValues:
                 found = connection.execute(OF_RUNS.format(column=column), (rows,)).fetchall()
                 return {row_id: (value, value) for row_id, value in found if value is not None}
             is_few = len(ids) <= _FEW
-            condition = Condition(
-                PackageLists(connection).accepted, from_sets=() if is_few else EVERY_NAMESPACE
-            )
+            condition = PackageLists(connection).condition(() if is_few else EVERY_NAMESPACE)
             of_field = condition.values_of_run if is_few else condition.values_of_all
             number, text = condition.cells(field)
             made = (OF_EACH if is_few else OF_ALL).format(

@@ -78,7 +78,7 @@ class Candidates:
     def of(self, node: Node) -> Few | None:
         """Return a small superset, or None if none is found quickly."""
         if is_of_run(node):
-            condition = Condition(self._packages.accepted, texts=self._packages.texts)
+            condition = self._packages.condition()
             runs = RUNS.format(runs=sql.SCANNED_RUNS, kept=sql.KEPT, where=condition.of(node))
             return self._at_most(runs, condition)
         if isinstance(node, All):
@@ -93,9 +93,7 @@ class Candidates:
 
     def in_common(self, node: Node) -> Few | None:
         """Return the runs that match each comparison of values; None if there are many."""
-        condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
-        )
+        condition = self._packages.condition(EVERY_NAMESPACE)
         sets = [
             condition.runs_with(part)
             for part in parts_of(node)
@@ -145,9 +143,7 @@ class Candidates:
     def _with_value(self, node: Compare | Missing, *, is_refused: bool = False) -> Few | None:
         if node.field.namespace is Namespace.OUTPUT:
             return None if is_refused else self._with_text(node)
-        condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
-        )
+        condition = self._packages.condition(EVERY_NAMESPACE)
         runs = condition.runs_with(node, is_refused=is_refused, is_limited=True)
         return self._at_most(runs, condition)
 
@@ -180,9 +176,7 @@ class Candidates:
                 return None
         if runs == 0 or (last > LARGEST and not is_counted):
             return None
-        condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
-        )
+        condition = self._packages.condition(EVERY_NAMESPACE)
         with_value_in = condition.runs_with(Missing(field))
         if last > LARGEST:
             return self._at_most(WITHOUT.format(runs=with_value_in), condition)

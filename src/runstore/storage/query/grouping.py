@@ -121,7 +121,7 @@ class Grouping:
         """Return the values of runs by row id, possibly including runs in the trash."""
         made: dict[int, list[Value]] = {}
         with asking(self._driver, Query(), self._field), self._driver.read() as connection:
-            condition = Condition(PackageLists(connection).accepted, from_sets=EVERY_NAMESPACE)
+            condition = PackageLists(connection).condition(EVERY_NAMESPACE)
             text = self._every_value(condition)
             for run_id, *cell in connection.execute(text, condition.parameters).fetchall():
                 made.setdefault(run_id, []).append(self._value(*cell))
@@ -138,8 +138,7 @@ class Grouping:
         return f"SELECT v.run_id, {number}, {text} FROM {tables}"  # noqa: S608 - our own names
 
     def _rows(self, wanted: _WantedRuns, statement: str, *marks: str) -> list[tuple[Any, ...]]:
-        packages = PackageLists(wanted.connection)
-        condition = Condition(packages.accepted, from_sets=EVERY_NAMESPACE)
+        condition = PackageLists(wanted.connection).condition(EVERY_NAMESPACE)
         key, runs = self._key(condition)
         before = len(condition.parameters)
         where = wanted.condition(condition)

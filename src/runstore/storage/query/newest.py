@@ -77,9 +77,13 @@ class NewestRuns:
             left = limit - len(found)
             end = self._end(begin, size)
             if end is None:
-                found += self._rows(BEHIND_IN_ORDER, begin, self._condition(in_order=True), left)
+                found += self._rows(
+                    BEHIND_IN_ORDER, begin, self._packages.condition(in_order=True), left
+                )
                 break
-            found += self._rows(IN_WINDOW, (*begin, *end), self._condition(in_order=True), left)
+            found += self._rows(
+                IN_WINDOW, (*begin, *end), self._packages.condition(in_order=True), left
+            )
             seen += size
             left = limit - len(found)
             if left <= 0:
@@ -99,38 +103,30 @@ class NewestRuns:
     def _few(self, end: Key, limit: int) -> list[Key] | None:
         """Return the matches after a window if an index finds them; otherwise None."""
         if is_of_run(self._where):
-            return self._rows(BEHIND_IN_ORDER, end, self._condition(), limit)
+            return self._rows(BEHIND_IN_ORDER, end, self._packages.condition(), limit)
         few = self._candidates.of(self._where)
         if few is None:
             return None
-        return self._rows(AMONG_FEW, (few.ids, *end), self._condition(), limit)
+        return self._rows(AMONG_FEW, (few.ids, *end), self._packages.condition(), limit)
 
     def _from_sets(self, begin: Key, end: Key, limit: int) -> list[Key]:
         """Return the matches after a window in which almost nothing matched."""
         few = self._candidates.in_common(self._where)
         if few is not None:
-            return self._rows(AMONG_FEW, (few.ids, *end), self._condition(), limit)
+            return self._rows(AMONG_FEW, (few.ids, *end), self._packages.condition(), limit)
         namespaces = {Namespace.FACT} if self._few_pass(begin, end) else EVERY_NAMESPACE
-        condition = Condition(
-            self._packages.accepted,
-            texts=self._packages.texts,
-            from_sets=namespaces,
-            in_order=True,
-        )
+        condition = self._packages.condition(namespaces, in_order=True)
         return self._rows(BEHIND, end, condition, limit)
 
     def _few_pass(self, begin: Key, end: Key) -> bool:
         """Check whether few runs of a window pass the conditions on the run itself."""
         of_run = All(tuple(part for part in parts_of(self._where) if is_of_run(part)))
-        condition = self._condition(in_order=True)
+        condition = self._packages.condition(in_order=True)
         where = condition.of(of_run)
         text = PASSING.format(runs=sql.SCANNED_RUNS, kept=sql.KEPT, where=where)
         place = [*condition.parameters, *begin, *end]
         passing, seen = self._connection.execute(text, place).fetchone()
         return bool(passing * _FEW_PASS <= seen)
-
-    def _condition(self, *, in_order: bool = False) -> Condition:
-        return Condition(self._packages.accepted, texts=self._packages.texts, in_order=in_order)
 
     def _end(self, begin: Key, size: int) -> Key | None:
         """Return the key of the last of the next `size` runs; None if there are fewer."""

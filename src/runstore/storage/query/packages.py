@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runstore.model.query.evaluate import holds
-from runstore.model.query.tree import Compare, Missing
+from runstore.model.query.tree import Compare, Missing, Namespace
 from runstore.storage.driver import Connection
+from runstore.storage.query.where import Condition
 
 if TYPE_CHECKING:
     from runstore.storage.fulltext.conditions import TextConditions
@@ -34,6 +36,12 @@ class PackageLists:
         self.texts = texts
         self._connection = connection
         self._known: dict[Compare | Missing, list[str]] = {}
+
+    def condition(
+        self, from_sets: Collection[Namespace] = (), *, in_order: bool = False
+    ) -> Condition:
+        """Return a new condition of this search."""
+        return Condition(self.accepted, from_sets=from_sets, in_order=in_order, texts=self.texts)
 
     def accepted(self, node: Compare | Missing) -> list[str]:
         """Return the hashes of the lists whose version of a package matches a comparison."""

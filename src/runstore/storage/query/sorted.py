@@ -69,7 +69,7 @@ Place = tuple[Any, ...]
 
 def place_of(connection: Connection, order: Sequence[Order], row_id: int) -> Place:
     """Return the place of a run in an order: its values of all keys, and its row id."""
-    condition = Condition(PackageLists(connection).accepted)
+    condition = PackageLists(connection).condition()
     keys = sort_keys(order, condition)
     text = KEYS_OF_RUN.format(keys=_listed(keys, condition))
     row = connection.execute(text, [*condition.parameters, row_id]).fetchone()
@@ -100,7 +100,7 @@ class SortedRuns:
         self._packages = packages
         self._where = where
         self._limit = limit
-        self._keys = sort_keys(order, Condition(packages.accepted, texts=packages.texts))
+        self._keys = sort_keys(order, packages.condition())
         self._after = after
 
     def ids(self) -> list[int]:
@@ -175,9 +175,7 @@ class SortedRuns:
 
     def _newest_in_common(self, fixed: tuple[Any, ...], begin: int, size: int) -> list[int]:
         """Return the newest runs with these values among those of the first keys."""
-        condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
-        )
+        condition = self._packages.condition(EVERY_NAMESPACE)
         sets, parameters = [], list[Any]()
         for key, value in zip(self._keys, fixed, strict=True):
             if value is not None:
@@ -201,9 +199,7 @@ class SortedRuns:
 
         Runs without a value are only looked for if no key has one: they are too many.
         """
-        condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
-        )
+        condition = self._packages.condition(EVERY_NAMESPACE)
         parts = [condition.of(self._where)]
         has_value = any(value is not None for value in fixed)
         for key, value in zip(self._keys, fixed):  # noqa: B905 - the remaining keys are free
@@ -230,9 +226,7 @@ class SortedRuns:
         Narrowed, it omits runs in the trash, and runs that do not match or lack the fixed values.
         """
         key = self._keys[len(fixed)]
-        condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
-        )
+        condition = self._packages.condition(EVERY_NAMESPACE)
         rows = key.rows(condition)
         after, values = "", []
         if start is not None:
@@ -254,9 +248,7 @@ class SortedRuns:
 
     def _with_value(self, place: int, value: Any) -> list[int] | None:
         """Return the runs with a value of a key; None if there are many."""
-        condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=EVERY_NAMESPACE
-        )
+        condition = self._packages.condition(EVERY_NAMESPACE)
         text = WITH_VALUE.format(**self._keys[place].rows(condition))
         parameters = [*condition.parameters, value, EQUAL_AT_MOST + 1]
         found = self._connection.execute(text, parameters).fetchall()
@@ -264,12 +256,10 @@ class SortedRuns:
 
     def _exact(self, ids: str | None, fixed: tuple[Any, ...], limit: int) -> list[int]:
         """Return the first matches of some runs, or all, sorted by the remaining keys."""
-        keys = Condition(self._packages.accepted, texts=self._packages.texts)
-        listed = self._listed(keys)
+        keys = self._packages.condition()
+        listed = _listed(self._keys, keys)
         namespaces = EVERY_NAMESPACE if ids is None else ()
-        condition = Condition(
-            self._packages.accepted, texts=self._packages.texts, from_sets=namespaces
-        )
+        condition = self._packages.condition(namespaces)
         where = condition.of(self._where)
         behind, values = self._behind(fixed)
         free = range(len(fixed), len(self._keys))
@@ -285,9 +275,6 @@ class SortedRuns:
         some = [] if ids is None else [ids]
         parameters = [*keys.parameters, *some, *condition.parameters, *values, limit]
         return [row[0] for row in self._connection.execute(text, parameters).fetchall()]
-
-    def _listed(self, condition: Condition) -> str:
-        return _listed(self._keys, condition)
 
     def _behind(self, fixed: tuple[Any, ...]) -> tuple[str, list[Any]]:
         """Return the condition that a run has these keys and sorts after the previous page."""

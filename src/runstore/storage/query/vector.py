@@ -56,7 +56,7 @@ class RunVector:
 
     def sorted_ids(self, ids: Sequence[int], order: Sequence[Order]) -> list[int] | None:
         """Return runs in a supported order; None if a run has several cells."""
-        condition = self._condition()
+        condition = self._packages.condition(EVERY_NAMESPACE)
         keys = sort_keys(order, condition)
         rows = keys[0].rows(condition)
         by = ", ".join(_sorting(key, condition) for key in keys)
@@ -77,7 +77,8 @@ class RunVector:
 
     def _set(self, node: Node) -> set[int]:
         if is_of_run(node) or _is_text(node):
-            condition = self._condition(in_order=True)
+            # By the one index that covers all fields: others lead to the table.
+            condition = self._packages.condition(EVERY_NAMESPACE, in_order=True)
             text = OF_RUN.format(where=condition.of(node))
             return set(_ids(self._connection, text, condition.parameters))
         if isinstance(node, All):
@@ -86,7 +87,7 @@ class RunVector:
             return set().union(*(self._set(part) for part in _grouped(node, Any)))
         if isinstance(node, Not):
             return set(self._newest) - self._set(node.inner)
-        condition = self._condition()
+        condition = self._packages.condition(EVERY_NAMESPACE)
         text = condition.runs_with(node)
         found = set(_ids(self._connection, text, condition.parameters))
         return set(self._newest) - found if isinstance(node, Missing) else found
@@ -97,14 +98,6 @@ class RunVector:
             one = self._set(part)
             found = one if found is None else found & one
         return set(self._newest) if found is None else found
-
-    def _condition(self, *, in_order: bool = False) -> Condition:
-        return Condition(
-            self._packages.accepted,
-            texts=self._packages.texts,
-            from_sets=EVERY_NAMESPACE,
-            in_order=in_order,  # by the one index that covers all fields: others lead to the table
-        )
 
 
 def _grouped(node: All | Any, kind: type[All | Any]) -> list[Node]:
