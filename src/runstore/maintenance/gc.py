@@ -6,7 +6,6 @@ and runs in the trash count as runs. After an interruption, the next call contin
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,7 +25,7 @@ from runstore.maintenance.usage import (
 from runstore.model.reference import folder_name
 from runstore.model.results.deletion import Amount, Collected, Freed
 from runstore.storage.database import now_micros
-from runstore.storage.files.objects import DAY_S
+from runstore.storage.files.objects import is_old
 from runstore.storage.files.safe_files import folder_at, remove_tree
 from runstore.storage.files.spool import uid_of
 from runstore.storage.integrity.orphan_rows import OrphanRows
@@ -187,7 +186,7 @@ class _Sweep:
         if self._is_dry:
             return self._removed(found, 2)
         with self._objects.alone() as is_alone:
-            return self._removed((path for path in found if is_alone or _is_old(path)), 2)
+            return self._removed((path for path in found if is_alone or is_old(path)), 2)
 
     def folders(self) -> Amount:
         """Remove folders of plain files of permanently removed runs."""
@@ -240,20 +239,13 @@ def gone_in_flight(backend: Backend, expired: Collection[Expired] = ()) -> Itera
         if (
             uid_of(path) in going
             or backend.database.is_purged(uid_of(path))
-            or (is_cut_off and _is_old(path))
+            or (is_cut_off and is_old(path))
         ):
             yield path
 
 
 def _uids(expired: Iterable[Expired]) -> set[str]:
     return {one.uid for one in expired}
-
-
-def _is_old(path: Path) -> bool:
-    try:
-        return time.time() - path.lstat().st_mtime > DAY_S
-    except genuine(OSError):
-        return False
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

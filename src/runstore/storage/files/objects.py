@@ -134,14 +134,8 @@ class Objects:
         Raises:
             StoreLockedError: Another process was cleaning up for too long.
         """
-        with ExitStack() as stack:
-            try:
-                lock = locked(self._lock, is_shared=True, patience_s=_SAVING_PATIENCE_S)
-                stack.enter_context(lock)
-            except StoreLockedError:
-                raise
-            except genuine(OSError):
-                pass  # without a lock, cleaning up spares recent files
+        # Without a lock, cleaning up spares recent files.
+        with self._locked(is_shared=True, patience_s=_SAVING_PATIENCE_S):
             yield
 
     @contextmanager
@@ -151,21 +145,24 @@ class Objects:
         Raises:
             StoreLockedError: Another process was saving for longer than a minute.
         """
+        with self._locked(is_shared=False, patience_s=_CLEANING_PATIENCE_S) as is_alone:
+            yield is_alone
+
+    @contextmanager
+    def _locked(self, *, is_shared: bool, patience_s: float) -> Iterator[bool]:
+        """Hold the lock inside the block; yields False if that is impossible."""
+        # Beside the folder, which holds only contents.
+        path = self.folder.with_name(f"{self.folder.name}.lock")
         with ExitStack() as stack:
-            is_alone = False
+            is_locked = False
             try:
-                lock = locked(self._lock, is_shared=False, patience_s=_CLEANING_PATIENCE_S)
-                is_alone = stack.enter_context(lock)
+                lock = locked(path, is_shared=is_shared, patience_s=patience_s)
+                is_locked = stack.enter_context(lock)
             except StoreLockedError:
                 raise
             except genuine(OSError):
                 pass  # something else is at the path of the lock
-            yield is_alone
-
-    @property
-    def _lock(self) -> Path:
-        """Path of the lock, beside the folder, which holds only contents."""
-        return self.folder.with_name(f"{self.folder.name}.lock")
+            yield is_locked
 
     def files(self) -> Iterator[Path]:
         """Yield every entry in the folder and its subfolders, of any type.
@@ -212,10 +209,7 @@ class Objects:
 
     def is_old(self, path: Path) -> bool:
         """Check whether a file that `files` yielded was not saved within a day."""
-        try:
-            return time.time() - path.lstat().st_mtime > DAY_S
-        except genuine(OSError):
-            return False
+        return is_old(path)
 
     def remove_leftovers(self) -> None:
         """Remove unfinished saves that are not files."""
@@ -280,15 +274,8 @@ class Objects:
 
     def _keep_stream(self, file: BinaryIO, path: Path) -> Contents:
         with path.open("xb") as target:  # before a stream is read that cannot be read again
-            begin = _begin_of(file)
-            digest, size = _hash_of(begin), len(begin)
-            target.write(begin)
-            while len(begin) >= _CHUNK_BYTES and (some := file.read(_CHUNK_BYTES)):
-                digest.update(some)
-                target.write(some)
-                size += len(some)
+            kept = Contents(*hashed(file, target))
             _sync(target)
-        kept = Contents(digest.hexdigest(), size)
         self._name(path, kept)
         return kept
 
@@ -436,12 +423,27 @@ class Objects:
         return False
 
 
-def hashed(file: BinaryIO) -> tuple[str, int]:
-    """Return the SHA-256 of a file from here to its end, in hex, and the bytes read."""
+def is_old(path: Path) -> bool:
+    """Check whether a file is there that was not written within a day."""
+    try:
+        return time.time() - path.lstat().st_mtime > DAY_S
+    except genuine(OSError):
+        return False
+
+
+def hashed(file: BinaryIO, copy: BinaryIO | None = None) -> tuple[str, int]:
+    """Return the SHA-256 of a file from here to its end, in hex, and the bytes read.
+
+    They are written to the copy, if there is one.
+    """
     begin = _begin_of(file)
     digest, size = _hash_of(begin), len(begin)
+    if copy is not None:
+        copy.write(begin)
     while len(begin) >= _CHUNK_BYTES and (some := file.read(_CHUNK_BYTES)):
         digest.update(some)
+        if copy is not None:
+            copy.write(some)
         size += len(some)
     return digest.hexdigest(), size
 

@@ -23,7 +23,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.storage.driver import Connection
-from runstore.storage.files.objects import Contents, Objects
+from runstore.storage.files.objects import Contents
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.remote.copies import CopiedObjects
 from runstore.storage.remote.places import (
@@ -144,11 +144,6 @@ class RowObjects(CopiedObjects):
             if size is None:
                 raise
             return size
-
-    def share(self, digest: str, size_bytes: int) -> None:
-        """Send contents that were kept while the server was away."""
-        if self.size_of(digest) is None and Objects.size_of(self, digest) is not None:
-            self._send_copy(Contents(digest, size_bytes))
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > LARGEST_BYTES:

@@ -169,11 +169,6 @@ class BucketObjects(CopiedObjects):
         found = self._bucket.find(_key(digest))
         return found is not None and found.size_bytes == size_bytes
 
-    def share(self, digest: str, size_bytes: int) -> None:
-        """Send contents again if they are missing and this machine has a copy."""
-        if not self.holds(digest, size_bytes) and Objects.size_of(self, digest) is not None:
-            self._send_copy(Contents(digest, size_bytes))
-
     # Reading
 
     def _fetch(self, wanted: Contents) -> None:

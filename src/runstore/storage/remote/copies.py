@@ -99,6 +99,11 @@ class CopiedObjects(Objects):
             self.folder = parsed(place / self.folder.name)
             self._fetch(wanted)
 
+    def share(self, digest: str, size_bytes: int) -> None:
+        """Send contents again if they are missing and this machine has a copy."""
+        if not self.holds(digest, size_bytes) and Objects.size_of(self, digest) is not None:
+            self._send_copy(Contents(digest, size_bytes))
+
     # Writing: directly, if the disk of this machine has no room for a copy
 
     def keep_open(self, file: BinaryIO) -> Contents:
