@@ -587,7 +587,7 @@ class Store:
         run = self.get(name)
         who = author_named(author)
         if not isinstance(notes, _Unchanged):
-            self.backend.edits.set_notes([run.uid], check_text(notes, "notes"), who)
+            self.backend.edits.change([run.uid], {}, who, notes=[check_text(notes, "notes")])
         if not isinstance(experiment_name, _Unchanged):
             self.move(run, experiment_name, author=who)
         return self._kept(run.uid)
@@ -618,7 +618,7 @@ class Store:
 
         checked = checked_tags(arguments.mapping(changes, "changes", {"phase": "pilot"}))
         runs = self._runs(wanted)
-        self.backend.edits.set_tags([run.uid for run in runs], checked, author_named(author))
+        self.backend.edits.change([run.uid for run in runs], checked, author_named(author))
         return tuple(self._kept(run.uid) for run in runs)
 
     # Moving

@@ -44,7 +44,7 @@ with Store.open(sys.argv[1]) as store, open(sys.argv[3], "w") as told:
         run.notes = run.uid
         run.save("model.bin", run.uid.encode())
         run.finish()
-        store.backend.edits.set_tags([run.uid], {"over": "yes"}, "ann")
+        store.backend.edits.change([run.uid], {"over": "yes"}, "ann")
         print(run.uid, file=told, flush=True)
 """
 

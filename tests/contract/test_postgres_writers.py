@@ -60,7 +60,7 @@ def test_runs_are_changed_while_another_run_is(store, url):
         later = store.start("fit", capture=False)
         later.finish()
         with pytest.raises(StoreLockedError):
-            store.backend.edits.set_notes([one.uid], "late", "ann")
+            store.backend.edits.change([one.uid], {}, "ann", notes=["late"])
         Trash(store.backend.database).put([other.uid], "ann")
         with pytest.raises(StoreLockedError):  # perhaps of all runs
             store.backend.moves.move([later.uid], "elsewhere", "ann")
@@ -75,7 +75,7 @@ def test_a_change_of_the_whole_store_waits_for_all_runs_and_keeps_them_waiting(s
     run = store.start("fit", capture=False)
     with driver_of(store).write(), Store.open(url) as other, driver_of(other).hurried(0.1):
         for change in (
-            lambda: other.backend.edits.set_notes([run.uid], "x", "ann"),
+            lambda: other.backend.edits.change([run.uid], {}, "ann", notes=["x"]),
             lambda: other.backend.database.finish_run(run.uid, Status.COMPLETE, ended_at=1),
         ):
             with pytest.raises(StoreLockedError):
@@ -90,11 +90,11 @@ def test_an_edit_of_many_runs_locks_the_store(store, url):
         unfinished(url, "SELECT lock_runs('1s', ARRAY['another'])"),
         driver_of(store).hurried(0.1),
     ):
-        store.backend.edits.set_tags(uids[:1], {"a": "b"}, "ann")
+        store.backend.edits.change(uids[:1], {"a": "b"}, "ann")
         with pytest.raises(StoreLockedError):
-            store.backend.edits.set_tags(uids, {"a": "c"}, "ann")
+            store.backend.edits.change(uids, {"a": "c"}, "ann")
     with pytest.raises(RunNotFoundError, match="no run 0 in"):
-        store.backend.edits.set_tags(uids, {"a": "c"}, "ann")
+        store.backend.edits.change(uids, {"a": "c"}, "ann")
 
     assert [run.tags for run in store.list()] == [{"a": "b"}]
 
@@ -185,7 +185,7 @@ def test_changes_of_one_transaction_have_their_own_numbers(store):
     changes = Changes(store.backend.database)
     before = changes.last()
 
-    store.backend.edits.set_tags(uids, {"a": "b"}, "ann")
+    store.backend.edits.change(uids, {"a": "b"}, "ann")
 
     assert len({one.change for one in changes.since(before, 10)}) == 5
 
@@ -255,7 +255,7 @@ def test_a_deadlock_is_repeated(store, url):
     with unfinished(url, "SET deadlock_timeout = '60s'", row.format(last)) as slow:
         waits = threading.Thread(target=wait_for_the_first)
         edit = threading.Thread(
-            target=store.backend.edits.set_tags, args=([first, last], {"a": "b"}, "ann")
+            target=store.backend.edits.change, args=([first, last], {"a": "b"}, "ann")
         )
         edit.start()
         is_waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -304,7 +304,7 @@ def test_starts_ends_and_edits_take_one_round_trip(proxy):
         trips = {
             "tag": lambda: run.tags.update(phase="final"),
             "note": lambda: setattr(run, "notes", "good"),
-            "tags of others": lambda: edits.set_tags([run.uid], {"a": "b", "c": "d"}, "ann"),
+            "tags of others": lambda: edits.change([run.uid], {"a": "b", "c": "d"}, "ann"),
             "alive": lambda: runs.mark_seen([run.uid]),
             "end": lambda: runs.finish_run(run.uid, Status.COMPLETE, ended_at=1),
         }
@@ -336,9 +336,9 @@ def test_edits_by_the_server_have_links_that_are_verified(edited, edits):
     for place, (key, value) in enumerate(edits):
         text = None if value is None else clean_text(value)
         if place % 2:
-            store.backend.edits.set_notes([run.uid], text, "ann")
+            store.backend.edits.change([run.uid], {}, "ann", notes=[text])
         else:
-            store.backend.edits.set_tags([run.uid], {key: text}, text or "bob")
+            store.backend.edits.change([run.uid], {key: text}, text or "bob")
 
     assert store.verify().problems == ()
     events = store.backend.edits.events(run.uid)

@@ -21,16 +21,16 @@ from runstore.errors import (
 )
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
-from runstore.storage.artifacts import OutputPart
+from runstore.storage.artifacts import OutputPart, row_of_artifact, row_of_input
 from runstore.storage.backend import Backend
-from runstore.storage.database import PATIENCE_S
+from runstore.storage.database import PATIENCE_S, no_run
 from runstore.storage.files.locks import unlock, wait_for_lock
 from runstore.storage.files.objects import Contents, NotSentError, Objects
 from runstore.storage.files.output import is_being_written, open_output
 from runstore.storage.files.safe_files import UnsafeFileError, reader, remove_file
 from runstore.storage.files.spool import Record, uid_of
 from runstore.storage.late_params import add_params
-from runstore.storage.rows import from_micros, to_micros
+from runstore.storage.rows import from_micros
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
 
@@ -60,7 +60,7 @@ class Deferred:
 
     def unless(
         self,
-        write: Callable[[], None],
+        write: Callable[[], object],
         keep: Callable[[StoreError | None], None],
         *,
         is_refused: bool = False,
@@ -114,11 +114,7 @@ class Deferred:
         import base64
 
         body = {
-            "path": saved.path,
-            "digest": saved.digest,
-            "size_bytes": saved.size_bytes,
-            "media_type": saved.media_type,
-            "saved_at": to_micros(saved.saved_at),
+            **row_of_artifact(saved),
             "objects": None if folder is None else os.fspath(folder),
             "preview": None
             if preview is None
@@ -137,16 +133,7 @@ class Deferred:
 
     def input(self, uid: str, used: Input, because: StoreError | None) -> None:
         """Keep an input of a run."""
-        body = {
-            "name": used.name,
-            "digest": used.digest,
-            "size_bytes": used.size_bytes,
-            "modified_at": None if used.modified_at is None else to_micros(used.modified_at),
-            "location": used.location,
-            "source_uid": used.source_uid,
-            "used_at": to_micros(used.used_at),
-        }
-        self._keep(uid, "input", body, f"the input {used.name!r}", because)
+        self._keep(uid, "input", row_of_input(used), f"the input {used.name!r}", because)
 
     def tags(
         self,
@@ -304,9 +291,11 @@ class Deferred:
             }
             backend.artifacts.put_input(record.uid, Input(**{**body, **times}))
         elif record.kind == "tags":
-            backend.edits.set_tags([record.uid], body["changes"], body["author"], of_program=True)
+            backend.edits.change([record.uid], body["changes"], body["author"], of_program=True)
         elif record.kind == "notes":
-            backend.edits.set_notes([record.uid], body["notes"], body["author"], of_program=True)
+            backend.edits.change(
+                [record.uid], {}, body["author"], notes=[body["notes"]], of_program=True
+            )
         elif record.kind in {"params", "replaced"}:
             added = ParameterSet(body["name"], body["hash"], body["tree"])
             add_params(
@@ -339,7 +328,7 @@ class Deferred:
             kind, text = body["preview"]
             preview = Preview(media_type=kind, body=base64.b64decode(text))
         if self._backend.database.run_by_uid(uid) is None:
-            raise NotFoundError(f"There is no run {uid} in this store.")
+            raise no_run(uid)
         folder = self._backend.spool.objects_of(record)
         aside = None if folder is None else Objects(folder)
         with self._backend.objects.in_use():

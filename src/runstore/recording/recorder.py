@@ -146,14 +146,14 @@ class Recorder:
     def tag(self, uid: str, changes: Mapping[str, str | None], author: str) -> None:
         """Change tags of a run; if that fails, spool the change."""
         self.deferred.unless(
-            lambda: self.backend.edits.set_tags([uid], changes, author, of_program=True),
+            lambda: self.backend.edits.change([uid], changes, author, of_program=True),
             lambda error: self.deferred.tags(uid, changes, author, error),
         )
 
     def note(self, uid: str, notes: str | None, author: str) -> None:
         """Replace the notes of a run; if that fails, spool them."""
         self.deferred.unless(
-            lambda: self.backend.edits.set_notes([uid], notes, author, of_program=True),
+            lambda: self.backend.edits.change([uid], {}, author, notes=[notes], of_program=True),
             lambda error: self.deferred.notes(uid, notes, author, error),
         )
 

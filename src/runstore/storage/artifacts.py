@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runstore.errors import ConflictError, RunNotFoundError
+from runstore.errors import ConflictError
 from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
-from runstore.storage.database import Database
+from runstore.storage.database import Database, no_run
 from runstore.storage.driver import Connection
 from runstore.storage.rows import (
     as_int,
@@ -137,16 +137,7 @@ class ArtifactTable:
         Raises:
             RunNotFoundError: There is no such run.
         """
-        modified = used.modified_at
-        row = {
-            "name": used.name,
-            "digest": used.digest,
-            "size_bytes": used.size_bytes,
-            "modified_at": None if modified is None else to_micros(modified),
-            "location": used.location,
-            "source_uid": used.source_uid,
-            "used_at": to_micros(used.used_at),
-        }
+        row = row_of_input(used)
         self._driver.transact(
             lambda connection: connection.execute(
                 PUT_INPUT, {"run_id": _run_id(connection, uid), **row}
@@ -235,20 +226,34 @@ def put_artifact(
 ) -> None:
     """Add an artifact within the caller's transaction; see `ArtifactTable.put`."""
     _check_place(connection, run_id, artifact.path)
-    connection.execute(
-        PUT_ARTIFACT,
-        {
-            "run_id": run_id,
-            "path": artifact.path,
-            "digest": artifact.digest,
-            "size_bytes": artifact.size_bytes,
-            "media_type": artifact.media_type,
-            "saved_at": to_micros(artifact.saved_at),
-        },
-    )
+    connection.execute(PUT_ARTIFACT, {"run_id": run_id, **row_of_artifact(artifact)})
     if preview is not None:
         seen = {"media_type": preview.media_type, "body": preview.body}
         connection.execute(PUT_PREVIEW, {"digest": artifact.digest, **seen})
+
+
+def row_of_artifact(artifact: Artifact) -> dict[str, Any]:
+    """Return the columns of an artifact, `path` to `saved_at`."""
+    return {
+        "path": artifact.path,
+        "digest": artifact.digest,
+        "size_bytes": artifact.size_bytes,
+        "media_type": artifact.media_type,
+        "saved_at": to_micros(artifact.saved_at),
+    }
+
+
+def row_of_input(used: Input) -> dict[str, Any]:
+    """Return the columns of an input, `name` to `used_at`."""
+    return {
+        "name": used.name,
+        "digest": used.digest,
+        "size_bytes": used.size_bytes,
+        "modified_at": None if used.modified_at is None else to_micros(used.modified_at),
+        "location": used.location,
+        "source_uid": used.source_uid,
+        "used_at": to_micros(used.used_at),
+    }
 
 
 def input_from_row(row: Sequence[Any]) -> Input:
@@ -269,7 +274,7 @@ def input_from_row(row: Sequence[Any]) -> Input:
 def _run_id(connection: Connection, uid: str) -> int:
     row = connection.execute(RUN_ID, {"uid": uid}).fetchone()
     if row is None:
-        raise RunNotFoundError(f"There is no run {uid} in this store.")
+        raise no_run(uid)
     return int(row[0])
 
 

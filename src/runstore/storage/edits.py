@@ -93,23 +93,6 @@ class EditTable:
         self._database = database
         self._driver = database.driver
 
-    def set_notes(
-        self, uids: Iterable[str], notes: str | None, author: str, *, of_program: bool = False
-    ) -> None:
-        """Replace the notes of runs; unchanged notes leave no event. See `change`."""
-        self.change(uids, {}, author, notes=[notes], of_program=of_program)
-
-    def set_tags(
-        self,
-        uids: Iterable[str],
-        changes: Mapping[str, str | None],
-        author: str,
-        *,
-        of_program: bool = False,
-    ) -> None:
-        """Set tags of runs and remove tags whose value is None, atomically. See `change`."""
-        self.change(uids, changes, author, of_program=of_program)
-
     def change(
         self,
         uids: Iterable[str],
@@ -119,7 +102,7 @@ class EditTable:
         notes: Sequence[str | None] = (),
         of_program: bool = False,
     ) -> str | None:
-        """Change tags and notes of runs, atomically.
+        """Change tags and notes of runs, atomically; unchanged ones leave no event.
 
         Args:
             uids: The runs.

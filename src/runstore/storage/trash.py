@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from runstore.errors import RunActiveError, RunNotFoundError, StoreCorruptError
+from runstore.errors import RunActiveError, StoreCorruptError
 from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED
 from runstore.model.status import Status
 from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
-from runstore.storage.database import Database, Edit, add_event, now_micros, run_row
+from runstore.storage.database import Database, Edit, add_event, no_run, now_micros, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.indexes.facts import release_facts
 from runstore.storage.rows import as_int, as_text, moment_text
@@ -266,4 +266,4 @@ def reference_of(database: Database, uid: str) -> str:
     for lookups in (database, *gone):
         if run := lookups.run_by_uid(uid):
             return run.reference
-    raise RunNotFoundError(f"There is no run {uid} in this store.")
+    raise no_run(uid)
