@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from runstore.artifacts.safetensors import write_safetensors
@@ -105,6 +106,19 @@ def _is_a(thing: Any, kind: str) -> bool:
 # Writers: each gets the object and the path, with the suffix that it is listed for.
 
 
+def _imported(module: str, needs: str, package: str, instead: str) -> Any:
+    """Import a library; if it is missing, the error names its package and another suffix."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise _missing(needs, package, instead) from error
+
+
+def _missing(needs: str, package: str, instead: str) -> MissingExtraError:
+    hint = f"Install it with: pip install {package}; or save as {instead}."
+    return MissingExtraError(needs, kept="Nothing was saved.", hint=hint)
+
+
 def _figure(figure: Any, path: Path) -> None:
     figure.savefig(path, format=path.suffix[1:], bbox_inches="tight")
 
@@ -123,11 +137,8 @@ def _plotly_image(figure: Any, path: Path) -> None:
     except ValueError as error:
         if "kaleido" not in str(error):
             raise
-        raise MissingExtraError(
-            "Plotly requires kaleido to write an image.",
-            kept="Nothing was saved.",
-            hint="Install it with: pip install kaleido; or save as .html or .json.",
-        ) from error
+        needs = "Plotly requires kaleido to write an image."
+        raise _missing(needs, "kaleido", ".html or .json") from error
 
 
 def _pandas_csv(table: Any, path: Path) -> None:
@@ -183,10 +194,6 @@ def _arrow_feather(table: Any, path: Path) -> None:
     feather.write_feather(table, path)
 
 
-def _image(image: Any, path: Path) -> None:
-    image.save(path)
-
-
 def _array(values: Any) -> Any:
     """Convert any array to numpy, such as a tensor on a GPU."""
     import numpy as np
@@ -223,14 +230,8 @@ def _numpy_image(values: Any, path: Path) -> None:
     """
     import numpy as np
 
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError(
-            "Pillow is required to write an array as an image.",
-            kept="Nothing was saved.",
-            hint="Install it with: pip install pillow; or save as .npy.",
-        ) from error
+    needs = "Pillow is required to write an array as an image."
+    image = _imported("PIL.Image", needs, "pillow", ".npy")
     pixels = _by_channel(_array(values))
     if pixels.dtype.kind == "f":
         pixels = np.nan_to_num(pixels, posinf=255.0, neginf=0.0)
@@ -238,7 +239,7 @@ def _numpy_image(values: Any, path: Path) -> None:
         pixels = pixels + 0.5
     elif pixels.dtype.kind == "b":
         pixels = pixels * 255
-    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+    image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
 
 
 def _by_channel(pixels: Any) -> Any:
@@ -265,14 +266,7 @@ def _by_channel(pixels: Any) -> Any:
 
 
 def _torch(thing: Any, path: Path) -> None:
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError(
-            "PyTorch is not installed.",
-            kept="Nothing was saved.",
-            hint="Install it with: pip install torch; or save as .pkl.",
-        ) from error
+    torch = _imported("torch", "PyTorch is not installed.", "torch", ".pkl")
     if _is_a(thing, "torch.ScriptModule"):
         thing.save(str(path))
     else:
@@ -364,14 +358,7 @@ def _pickle(thing: Any, path: Path) -> None:
 
 
 def _joblib(thing: Any, path: Path) -> None:
-    try:
-        import joblib
-    except ImportError as error:
-        raise MissingExtraError(
-            "joblib is not installed.",
-            kept="Nothing was saved.",
-            hint="Install it with: pip install joblib; or save as .pkl.",
-        ) from error
+    joblib = _imported("joblib", "joblib is not installed.", "joblib", ".pkl")
     joblib.dump(thing, path)
 
 
@@ -433,10 +420,7 @@ _ARRAY: dict[str, Write] = {
     **dict.fromkeys((".ckpt", ".bin"), _checkpoint),
 }
 _KINDS: tuple[tuple[str, dict[str, Write]], ...] = (
-    (
-        "matplotlib.Figure",
-        {**_FIGURE, **_PICKLED},
-    ),
+    ("matplotlib.Figure", {**_FIGURE, **_PICKLED}),
     (
         "plotly.BaseFigure",
         {
@@ -459,10 +443,7 @@ _KINDS: tuple[tuple[str, dict[str, Write]], ...] = (
             ".arrow": _arrow_feather,
         },
     ),
-    (
-        "PIL.Image",
-        dict.fromkeys(_PIXELS, _image),
-    ),
+    ("PIL.Image", dict.fromkeys(_PIXELS, _itself)),
     ("altair.TopLevelMixin", dict.fromkeys((".html", ".json", ".png", ".svg", ".pdf"), _itself)),
     ("keras.Model", {".keras": _itself, ".h5": _itself, **_PICKLED}),
     ("torch.Tensor", _ARRAY),
