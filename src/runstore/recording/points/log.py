@@ -307,9 +307,9 @@ class PointLog:
         return removed
 
     def finish(self, *, with_end: bool = False) -> bool:
-        """Import the rest, or warn with its location. No more can be logged.
+        """Import the rest, or warn with its location; no more can be logged.
 
-        No more can be logged. See `take_in_last` about the end of the run.
+        Returns whether the database could be written. See `take_in_last` about the end of the run.
         """
         if self.pid != os.getpid():
             return True

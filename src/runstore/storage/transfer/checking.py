@@ -45,10 +45,12 @@ def is_uid(uid: object) -> bool:
 
 def problem_of(record: RunRecord) -> str | None:
     """Return the first reason not to take a record over, as a noun phrase; None if it is sound."""
-    return next(filter(None, (check(record) for check in _CHECKS)), None)
+    if problem := _problem_of_row(record):
+        return problem
+    return next((what for what, is_sound in _CHECKS.items() if not is_sound(record)), None)
 
 
-def _row(record: RunRecord) -> str | None:
+def _problem_of_row(record: RunRecord) -> str | None:
     row = record.row
     mended = mended_row(row)
     damaged = [name for name, cell in mended._asdict().items() if cell != getattr(row, name)]
@@ -77,16 +79,13 @@ def is_experiment(name: Any) -> bool:
     return True
 
 
-def _sets(record: RunRecord) -> str | None:
+def _has_sound_sets(record: RunRecord) -> bool:
     texts = (text for one in record.sets for text in one if text is not None)
-    return None if record.has_sound_sets and _are_storable(texts) else "invalid parameters"
+    return record.has_sound_sets and _are_storable(texts)
 
 
-def _tags(record: RunRecord) -> str | None:
-    for key, value in record.tags.items():
-        if not (_is_tag(key) and isinstance(value, str) and _are_storable([value])):
-            return "an invalid tag"
-    return None
+def _has_sound_tags(record: RunRecord) -> bool:
+    return all(map(_is_tag, record.tags)) and _are_storable(record.tags.values())
 
 
 def _is_tag(key: Any) -> bool:
@@ -97,15 +96,15 @@ def _is_tag(key: Any) -> bool:
     return _are_storable([key])
 
 
-def _documents(record: RunRecord) -> str | None:
-    for name, digest in record.documents.items():
-        if not (_is_name(name) and is_on_one_line(name) and _is_digest(digest)):
-            return "an invalid captured text"
-    return None
+def _has_sound_documents(record: RunRecord) -> bool:
+    return all(
+        _is_name(name) and is_on_one_line(name) and _is_digest(digest)
+        for name, digest in record.documents.items()
+    )
 
 
-def _events(record: RunRecord) -> str | None:
-    return None if all(map(_is_event, record.events)) else "an invalid edit"
+def _has_sound_events(record: RunRecord) -> bool:
+    return all(map(_is_event, record.events))
 
 
 def _is_event(event: Edited) -> bool:
@@ -134,69 +133,57 @@ def _is_moment(text: str) -> bool:
         return False
 
 
-def _aliases(record: RunRecord) -> str | None:
-    for reference, (experiment, number) in record.aliases.items():
-        is_sound = (
-            _is_name(reference)
-            and is_on_one_line(reference)
-            and (experiment is None or is_experiment(experiment))
-            and is_optional_int(number)
-            and 0 <= (number or 0) < HIGHEST_NUMBER
+def _has_sound_aliases(record: RunRecord) -> bool:
+    return all(
+        _is_name(reference)
+        and is_on_one_line(reference)
+        and (experiment is None or is_experiment(experiment))
+        and is_optional_int(number)
+        and 0 <= (number or 0) < HIGHEST_NUMBER
+        for reference, (experiment, number) in record.aliases.items()
+    )
+
+
+def _has_sound_artifacts(record: RunRecord) -> bool:
+    return all(
+        why_no_name(path) is None
+        and _are_contents(saved.digest, saved.size_bytes)
+        and isinstance(saved.media_type, str)
+        and _MEDIA_TYPE.fullmatch(saved.media_type) is not None
+        and is_time(saved.saved_at)
+        for path, saved in record.artifacts.items()
+    )
+
+
+def _has_sound_inputs(record: RunRecord) -> bool:
+    return all(
+        _are_storable([name])
+        and _are_storable(
+            one for one in (used.digest, used.location, used.source_uid) if one is not None
         )
-        if not is_sound:
-            return "an invalid former name"
-    return None
+        and is_optional_int(used.size_bytes)
+        and is_optional_time(used.modified_at)
+        and is_time(used.used_at)
+        for name, used in record.inputs.items()
+    )
 
 
-def _artifacts(record: RunRecord) -> str | None:
-    for path, saved in record.artifacts.items():
-        is_sound = (
-            why_no_name(path) is None
-            and _are_contents(saved.digest, saved.size_bytes)
-            and isinstance(saved.media_type, str)
-            and _MEDIA_TYPE.fullmatch(saved.media_type) is not None
-            and is_time(saved.saved_at)
-        )
-        if not is_sound:
-            return "an invalid artifact"
-    return None
+def _has_sound_outputs(record: RunRecord) -> bool:
+    return all(
+        _is_part(part) and _are_contents(*printed) for part, printed in record.outputs.items()
+    )
 
 
-def _inputs(record: RunRecord) -> str | None:
-    for name, used in record.inputs.items():
-        texts = (used.digest, used.location, used.source_uid)
-        is_sound = (
-            isinstance(name, str)
-            and all(map(is_optional_text, texts))
-            and _are_storable(one for one in (name, *texts) if one is not None)
-            and is_optional_int(used.size_bytes)
-            and is_optional_time(used.modified_at)
-            and is_time(used.used_at)
-        )
-        if not is_sound:
-            return "an invalid input"
-    return None
-
-
-def _outputs(record: RunRecord) -> str | None:
-    for part, printed in record.outputs.items():
-        if not (_is_part(part) and _are_contents(*printed)):
-            return "an invalid output"
-    return None
-
-
-def _series(record: RunRecord) -> str | None:
-    for (index, key), summary in record.series.items():
-        is_named = (
-            is_int(index)
-            and -1 <= index < max(1, len(record.sets))
-            and isinstance(key, str)
-            and 0 < len(key.encode("utf-8", "surrogatepass")) <= KEY_LIMIT_BYTES
-            and _are_storable([key])
-        )
-        if not (is_named and _is_summary(summary)):
-            return "an invalid metric"
-    return None
+def _has_sound_series(record: RunRecord) -> bool:
+    return all(
+        is_int(index)
+        and -1 <= index < max(1, len(record.sets))
+        and isinstance(key, str)
+        and 0 < len(key.encode("utf-8", "surrogatepass")) <= KEY_LIMIT_BYTES
+        and _are_storable([key])
+        and _is_summary(summary)
+        for (index, key), summary in record.series.items()
+    )
 
 
 def _is_summary(summary: Summary) -> bool:
@@ -233,6 +220,14 @@ def _are_storable(texts: Any) -> bool:
     return all(isinstance(one, str) and clean_text(one) == one for one in texts)
 
 
-_CHECKS: tuple[Callable[[RunRecord], str | None], ...] = (
-    _row, _sets, _tags, _documents, _events, _aliases, _artifacts, _inputs, _outputs, _series,
-)  # fmt: skip
+_CHECKS: dict[str, Callable[[RunRecord], bool]] = {
+    "invalid parameters": _has_sound_sets,
+    "an invalid tag": _has_sound_tags,
+    "an invalid captured text": _has_sound_documents,
+    "an invalid edit": _has_sound_events,
+    "an invalid former name": _has_sound_aliases,
+    "an invalid artifact": _has_sound_artifacts,
+    "an invalid input": _has_sound_inputs,
+    "an invalid output": _has_sound_outputs,
+    "an invalid metric": _has_sound_series,
+}
