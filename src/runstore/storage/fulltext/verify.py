@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Protocol
 
 from runstore.model.query.evaluate import holds
 from runstore.model.query.patterns import like_parts
@@ -33,24 +32,25 @@ from runstore.storage.fulltext.pieces import texts_in
 from runstore.storage.fulltext.run_texts import Piece, RunTexts
 
 
-class Check(Protocol):
+class Check:
     """A condition on the texts of a run that SQL cannot evaluate."""
+
+    _candidates: TextCandidates | None
+    _apart: set[int]
 
     def __call__(self, run_id: int) -> bool:
         """Check whether a run matches."""
+        raise NotImplementedError
 
     def runs(self, at_most: int) -> set[int] | None:
         """Return the runs that may match; None if they may be many."""
+        if self._candidates is None or len(self._apart) > at_most:
+            return None
+        found = self._candidates.runs(at_most)
+        return None if found is None else found | self._apart
 
 
-def _runs(candidates: TextCandidates | None, apart: set[int], at_most: int) -> set[int] | None:
-    if candidates is None or len(apart) > at_most:
-        return None
-    found = candidates.runs(at_most)
-    return None if found is None else found | apart
-
-
-class OutputCheck:
+class OutputCheck(Check):
     """Check of a run's output against a comparison, without its negation."""
 
     def __init__(self, node: Compare, texts: RunTexts) -> None:
@@ -81,10 +81,6 @@ class OutputCheck:
         text = self._texts.output_text(run_id)
         return text is not None and holds(self._node, text)
 
-    def runs(self, at_most: int) -> set[int] | None:
-        """Return the runs that may match; None if they may be many."""
-        return _runs(self._candidates, self._apart, at_most)
-
 
 def _needed(node: Compare) -> Needed:
     """Return the texts that a match of a comparison must contain."""
@@ -111,7 +107,7 @@ def _is_of_a_line(node: Compare) -> bool:
     return node.op is Op.CONTAINS and bool(text)
 
 
-class LineCheck:
+class LineCheck(Check):
     """Search for the lines of runs that match a needle.
 
     Attributes:
@@ -151,10 +147,6 @@ class LineCheck:
         if lines:
             self.found[run_id] = lines
         return bool(lines)
-
-    def runs(self, at_most: int) -> set[int] | None:
-        """Return the runs that may have matching lines; None if they may be many."""
-        return _runs(self._candidates, self._apart, at_most)
 
     def _lines(self, run_id: int) -> Iterator[FoundLine]:
         documents: Sequence[Document] | None = None
