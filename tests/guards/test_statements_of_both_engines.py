@@ -30,21 +30,52 @@ def texts_in(value):
         yield from texts_in(list(value.values()))
 
 
+def constants(leaving_out):
+    """Yield the texts among the constants of the storage, with their names."""
+    for module in pkgutil.walk_packages(storage.__path__, "runstore.storage."):
+        if not any(part in module.name for part in leaving_out):
+            for name, value in vars(importlib.import_module(module.name)).items():
+                for text in texts_in(value):
+                    yield f"{module.name}.{name}", text
+
+
 def statements():
     found = {}
-    for module in pkgutil.walk_packages(storage.__path__, "runstore.storage."):
-        if any(part in module.name for part in OF_SQLITE):
+    for name, text in constants(OF_SQLITE):
+        if (
+            not _BEGIN.match(text)
+            or _OWN_TABLES.search(text)
+            or name.rpartition(".")[2] in _UNTYPED
+        ):
             continue
-        for name, value in vars(importlib.import_module(module.name)).items():
-            for text in texts_in(value):
-                if not _BEGIN.match(text) or _OWN_TABLES.search(text) or name in _UNTYPED:
-                    continue
-                for mark, filling in _FILLED.items():
-                    text = text.replace(mark, filling)  # noqa: PLW2901 - the same statement
-                if not re.search(r"\{\w*\}", text):
-                    plain = text.replace("{{", "{").replace("}}", "}")
-                    found.setdefault(plain, f"{module.name}.{name}")
+        for mark, filling in _FILLED.items():
+            text = text.replace(mark, filling)  # noqa: PLW2901 - the same statement
+        if not re.search(r"\{\w*\}", text):
+            found.setdefault(text.replace("{{", "{").replace("}}", "}"), name)
     return found
+
+
+def unnamed_subqueries(text):
+    """Yield the subqueries of a statement or template that have no name."""
+    for begin in re.finditer(r"\b(FROM|JOIN) (?=\()", text):
+        depth = 0
+        for at in range(begin.end(), len(text)):
+            depth += {"(": 1, ")": -1}.get(text[at], 0)
+            if not depth:
+                if not re.match(r"\s+(AS )?[a-z]", text[at + 1 :]):
+                    yield text[begin.start() : at + 1]
+                break
+
+
+def test_each_subquery_has_a_name():
+    """PostgreSQL 14 and 15 refuse others."""
+    found = {
+        (name, one)
+        for name, text in constants(("sqlite", "migrations"))
+        for one in unnamed_subqueries(text)
+    }
+
+    assert not found
 
 
 def test_postgresql_understands_each_statement():

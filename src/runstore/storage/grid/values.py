@@ -32,7 +32,7 @@ _WITH_KEY = {
         " WHERE f.key = ? AND f.place = 0"
     ),
 }
-_COUNT = "SELECT count(*) FROM ({} LIMIT ?)"
+_COUNT = "SELECT count(*) FROM ({} LIMIT ?) n"
 _AMONG = "(SELECT DISTINCT j.value AS id FROM json_each(?) j) c"
 _VALUES_OF = {
     Namespace.PARAM: (
