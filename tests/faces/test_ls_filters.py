@@ -79,6 +79,31 @@ def test_columns_are_chosen(folder):
     ]
 
 
+def test_every_field_can_be_a_column(folder):
+    chosen = "metrics.loss.count,params[x].lr,set,full_store,reference,host,facts.none"
+    ended = runstore("ls", "--columns", chosen, "-n", "2", "--format", "json", cwd=folder)
+
+    assert "facts.none" in ended.stderr
+    chosen = chosen.replace(",facts.none", ",`seen`")
+    shown = runstore("ls", "--columns", chosen, "-n", "2", "--format", "json", cwd=folder).stdout
+
+    pair, fit = json.loads(shown)
+    assert pair.pop("run").startswith("pair_1_")
+    assert fit.pop("run").startswith("fit_3_")
+    assert pair.pop("`seen`") > fit.pop("`seen`") > "2026"
+    assert pair.pop("hostname") == fit.pop("hostname")
+    assert pair == {
+        "metrics.loss.count": None, "params[x].lr": 1.0, "set": "x, y", "full_store": False,
+    }  # fmt: skip
+    assert fit == {
+        "metrics.loss.count": 1.0, "params[x].lr": None, "set": "default", "full_store": False,
+    }  # fmt: skip
+    sets = ("pair", "--sets", "--columns", "params[y].lr,set,metrics.loss.max")
+    assert runstore("ls", *sets, cwd=folder).stdout.splitlines() == [
+        "params[y].lr\tset\tmetrics.loss.max", "\tx\t", "2\ty\t",
+    ]  # fmt: skip
+
+
 def test_each_set_may_have_a_line(folder):
     shown = runstore("ls", "pair", "--sets", "--columns", "set,params.lr", cwd=folder).stdout
 
@@ -176,7 +201,8 @@ def test_mistakes_with_names_are_told(folder, words, told):
         (["ls", "params.lr > 0 and loss.min < 1"], "Did you mean metrics.loss.min?"),
         (["ls", "lrr > 0.1"], "Did you mean params.lr?"),
         (["ls", "zzz > 0.1"], "A parameter is params.zzz"),
-        (["ls", "--columns", "reference"], "Available: run, uid, experiment, "),
+        (["ls", "--columns", "zzz"], "Available: run, uid, experiment, "),
+        (["ls", "--columns", "run,output"], "Remove it."),
     ],
 )
 def test_slips_with_filters_and_runs_lead_on(folder, words, hint):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from runstore.model.query.tree import Field
+
 
 _FIELDS: tuple[tuple[str, Type, Callable[[Run], Any]], ...] = (
     ("run", Type.TEXT, lambda run: run.reference),
@@ -36,6 +38,7 @@ _FIELDS: tuple[tuple[str, Type, Callable[[Run], Any]], ...] = (
 )
 
 
+_NO_FIELDS: Mapping[str, Field] = {}
 # The last value of each metric, by parameter set and key, for each uid.
 LastValues = Mapping[str, Mapping[tuple["str | None", str], float]]
 
@@ -120,12 +123,20 @@ class RunsTable(Table):
         sets: Whether there is a row for each parameter set, instead of one for each run. With a
             row per run, it has the parameters that are equal in all sets.
 
+        fields: Further columns, by name.
+
     Attributes:
         columns: By name, in order: `params.lr`, `metrics.loss`, `tags.phase` …
     """
 
-    def __init__(self, parts: Iterable[tuple[Sequence[Run], LastValues]], *, sets: bool) -> None:
-        self.columns = GatheredRuns(parts, sets=sets).columns()
+    def __init__(
+        self,
+        parts: Iterable[tuple[Sequence[Run], LastValues]],
+        *,
+        sets: bool,
+        fields: Mapping[str, Field] = _NO_FIELDS,
+    ) -> None:
+        self.columns = GatheredRuns(parts, sets=sets, fields=fields).columns()
 
 
 class GatheredRuns:
@@ -134,15 +145,23 @@ class GatheredRuns:
     Args:
         parts: Runs in parts, with their last values by uid.
         sets: Whether there is a row for each parameter set.
+        fields: Further columns, by name.
 
     Attributes:
         count: Number of rows.
-        params: Cells of parameters, by key.
+        params: Cells of parameters and of further columns, by the name of the column.
         metrics: Last values, by key.
         tags: Tags, by key.
     """
 
-    def __init__(self, parts: Iterable[tuple[Sequence[Run], LastValues]], *, sets: bool) -> None:
+    def __init__(
+        self,
+        parts: Iterable[tuple[Sequence[Run], LastValues]],
+        *,
+        sets: bool,
+        fields: Mapping[str, Field] = _NO_FIELDS,
+    ) -> None:
+        self._more = fields
         self._fields: list[list[Any]] = [[] for _ in _FIELDS]
         self._names: list[str | None] | None = [] if sets else None
         self.params, self.metrics, self.tags = _Cells(), _Cells(), _Cells()
@@ -154,10 +173,13 @@ class GatheredRuns:
     def _add(self, run: Run, at: int | None, last_values: LastValues) -> None:
         for column, (_, _, read) in zip(self._fields, _FIELDS, strict=True):
             column.append(read(run))
+        name = None if at is None else run.parameter_sets[at].name
         if self._names is not None:
-            self._names.append(None if at is None else run.parameter_sets[at].name)
-        cells = params_of(run, at)
-        self.params.add(self.count, {key: packed(one) for key, one in cells.items()})
+            self._names.append(name)
+        cells = {f"params.{key}": cell for key, cell in params_of(run, at).items()}
+        if self._more:
+            cells.update(_cells_of(run, self._more, name))
+        self.params.add(self.count, {column: packed(one) for column, one in cells.items()})
         self.metrics.add(self.count, metrics_of(run, at, last_values.get(run.uid, {})))
         self.tags.add(self.count, run.tags)
         self.count += 1
@@ -165,10 +187,10 @@ class GatheredRuns:
     def columns(self) -> dict[str, Column]:
         """Return all columns, by name, in order."""
         found = self.own_columns()
-        for key, cells in self.params.of_all(self.count):
+        for name, cells in self.params.of_all(self.count):
             kind = ParamType()
             kind.add(cells)
-            found[f"params.{key}"] = kind.column(cells)
+            found[name] = kind.column(cells)
         for key, cells in self.metrics.of_all(self.count):
             found[f"metrics.{key}"] = Column(Type.NUMBER, cells)
         for key, cells in self.tags.of_all(self.count):
@@ -184,6 +206,17 @@ class GatheredRuns:
         if self._names is not None:
             found["set"] = Column(Type.TEXT, self._names)
         return found
+
+
+def _cells_of(
+    run: Run, fields: Mapping[str, Field], set_name: str | None
+) -> Iterator[tuple[str, Cell]]:
+    """Yield the cells of further columns."""
+    from runstore.reading.tables.field_columns import cell_of
+
+    for name, field in fields.items():
+        if (cell := cell_of(run, field, set_name)) is not None:
+            yield name, cell
 
 
 class _Cells:

@@ -18,14 +18,17 @@ from runstore.model.display.as_json import as_utc
 from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
+from runstore.model.query.fields import OUTPUT
 from runstore.reading.filters.unknown_names import is_known_column
-from runstore.reading.runs_table import RunsTable, Table
+from runstore.reading.runs_table import GatheredRuns, RunsTable, Table
 from runstore.reading.shown.facts import SYSTEM
 from runstore.reading.shown.listing import headings
 from runstore.reading.tables.columns import Column, Type
+from runstore.reading.tables.field_columns import fields_of, usual_name
 from runstore.reading.tables.streamed import RunsPart, StreamedRuns, write_parquet
 
 if TYPE_CHECKING:
+    from runstore.model.query.tree import Field
     from runstore.model.run import Run
     from runstore.reading.pages import Page
     from runstore.store import Store
@@ -54,20 +57,26 @@ def print_page(
     """
     is_known = partial(is_known_column, store.backend)
     usual = [*_USUAL, *(["set"] if sets else []), "params", "metrics", "tags"]
+    own = GatheredRuns([], sets=sets).own_columns()
+    fields = fields_of(
+        store.backend, [one for one in names if one not in own and not is_known(one)]
+    )
+    more = {name: field for name, field in fields.items() if usual_name(name, field) == name}
     if form == "table" and output.is_terminal():
         wanted = names or usual
-        table = page.table(sets=sets)
+        table = RunsTable(page.parts_with_values(), sets=sets, fields=more)
         types = {name: one.type for name, one in table.columns.items()}
+        found = chosen(types, wanted, is_known, fields, is_empty=not len(table))
         columns = {
             name: table.columns.get(name) or Column(kind, [None] * len(table))
-            for name, kind in chosen(types, wanted, is_known, is_empty=not len(table)).items()
+            for name, kind in found.items()
         }
         _print_on_terminal(page, table, columns, wanted)
         return
     _check_form(form)
-    streamed = StreamedRuns(page.parts_with_values, sets=sets)
+    streamed = StreamedRuns(page.parts_with_values, sets=sets, fields=more)
     wanted = names or (usual if form in _FOR_PEOPLE else list(streamed.types))
-    types = chosen(streamed.types, wanted, is_known, is_empty=not streamed.count)
+    types = chosen(streamed.types, wanted, is_known, fields, is_empty=not streamed.count)
     _PRINT[form](types, streamed.parts(types))
 
 
@@ -75,6 +84,7 @@ def chosen(
     types: Mapping[str, Type],
     names: Sequence[str],
     is_known: Callable[[str], bool],
+    fields: Mapping[str, Field],
     *,
     is_empty: bool,
 ) -> dict[str, Type]:
@@ -82,6 +92,7 @@ def chosen(
 
     A column without values on this page is empty, so that all pages have the same columns. The
     namespace of a name can be left out: `lr` is `params.lr`, unless a metric has the name as well.
+    Other names are fields of the filter language.
 
     Raises:
         UsageError: No run of the store has such a column; the hint has the nearest name.
@@ -89,12 +100,17 @@ def chosen(
     found: dict[str, Type] = {}
     for asked in names:
         name = _full_name(asked, types, is_known)
+        if name in fields:
+            name = usual_name(name, fields[asked])
         inside = [one for one in types if one == name or one.startswith(f"{name}.")]
         if not inside and name not in _NAMESPACES:
-            if is_known(name) or (is_empty and name.partition(".")[0] in _NAMESPACES):
+            is_of_runs = is_empty and name.partition(".")[0] in _NAMESPACES
+            if is_known(name) or asked in fields or is_of_runs:
                 found[name] = Type.NUMBER if name.startswith("metrics.") else Type.TEXT
                 continue
             whole = [one for one in types if "." not in one]
+            if name == OUTPUT:
+                raise UsageError("The output of a run cannot be a column.", hint="Remove it.")
             raise UsageError(
                 f"None of these runs has {name!r}.",
                 hint=hint_of(name, types, otherwise=listed([*whole, *_NAMESPACES])),

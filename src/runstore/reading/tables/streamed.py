@@ -12,6 +12,7 @@ from runstore.reading.tables.columns import Column, ParamType, Type
 
 if TYPE_CHECKING:
     from runstore.model.query.evaluate import Cell
+    from runstore.model.query.tree import Field
     from runstore.model.run import Run
 
 # Rows of a row group; engines read one at a time.
@@ -19,6 +20,7 @@ _GROUP_ROWS = 20_000
 # Up to so many rows are kept in memory, and not read again.
 _KEPT_ROWS = 10_000
 
+_NO_FIELDS: Mapping[str, Field] = {}
 _Parts = Iterable[tuple["Sequence[Run]", LastValues]]
 
 
@@ -39,14 +41,17 @@ class StreamedRuns:
     Args:
         parts: Return the runs in parts, with their last values, each time from the beginning.
         sets: Whether there is a row for each parameter set.
+        fields: Further columns, by name.
 
     Attributes:
         types: The type of each column, by name, in order.
         count: Number of rows.
     """
 
-    def __init__(self, parts: Callable[[], _Parts], *, sets: bool) -> None:
-        self._parts, self._sets = parts, sets
+    def __init__(
+        self, parts: Callable[[], _Parts], *, sets: bool, fields: Mapping[str, Field] = _NO_FIELDS
+    ) -> None:
+        self._parts, self._sets, self._fields = parts, sets, fields
         self._params: dict[str, ParamType] = {}
         self.count = 0
         self._kept: list[GatheredRuns] | None = []
@@ -57,13 +62,13 @@ class StreamedRuns:
             self.count += part.count
             self._keep(part)
             own = {name: one.type for name, one in part.own_columns().items()}
-            for key, cells in part.params.of_all(part.count):
-                self._params.setdefault(key, ParamType()).add(cells)
+            for name, cells in part.params.of_all(part.count):
+                self._params.setdefault(name, ParamType()).add(cells)
             metrics.update(dict.fromkeys(key for key, _ in part.metrics.of_all(0)))
             tags.update(dict.fromkeys(key for key, _ in part.tags.of_all(0)))
         self.types: dict[str, Type] = {
             **own,
-            **{f"params.{key}": one.type for key, one in self._params.items()},
+            **{name: one.type for name, one in self._params.items()},
             **{f"metrics.{key}": Type.NUMBER for key in metrics},
             **{f"tags.{key}": Type.TEXT for key in tags},
         }
@@ -76,7 +81,7 @@ class StreamedRuns:
 
     def _gathered(self) -> Iterator[GatheredRuns]:
         for part in self._parts():
-            yield GatheredRuns([part], sets=self._sets)
+            yield GatheredRuns([part], sets=self._sets, fields=self._fields)
 
     def parts(self, types: Mapping[str, Type]) -> Iterator[RunsPart]:
         """Yield the rows of some columns, in parts.
@@ -86,9 +91,9 @@ class StreamedRuns:
         """
         for part in self._gathered() if self._kept is None else self._kept:
             cells = part.own_columns()
-            for key, values in part.params.of_all(part.count):
-                if f"params.{key}" in types:
-                    cells[f"params.{key}"] = self._param(key, values)
+            for name, values in part.params.of_all(part.count):
+                if name in types:
+                    cells[name] = self._param(name, values)
             for key, values in part.metrics.of_all(part.count):
                 cells[f"metrics.{key}"] = Column(Type.NUMBER, values)
             for key, values in part.tags.of_all(part.count):
@@ -98,17 +103,17 @@ class StreamedRuns:
                 for name, kind in types.items()
             })  # fmt: skip
 
-    def _param(self, key: str, cells: Sequence[Cell | float | None]) -> Column:
-        """Return the cells of a parameter, with the type of all its cells.
+    def _param(self, name: str, cells: Sequence[Cell | float | None]) -> Column:
+        """Return the cells of a column, with the type of all its cells.
 
         Raises:
             ConflictError: A run has got a value of another type since the table was begun.
         """
-        kind = self._params[key]
+        kind = self._params[name]
         kind.add(cells)
-        if kind.type is not self.types[f"params.{key}"]:
+        if kind.type is not self.types[name]:
             raise ConflictError(
-                f"The type of params.{key} changed while the runs were read.",
+                f"The type of {name} changed while the runs were read.",
                 kept="Only the first rows were written.",
                 hint="Repeat the command.",
             )
