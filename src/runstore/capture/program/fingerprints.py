@@ -39,7 +39,7 @@ class Fingerprints:
             return _by_time(about)
         self._left_bytes -= about.st_size
         try:
-            return f"sha256:{_digest_of_file(place)}"
+            return digest_of_file(place)
         except PermissionError:
             return _by_time(about)
 
@@ -55,14 +55,15 @@ def _by_time(about: os.stat_result) -> str:
     return f"size:{about.st_size}:time:{about.st_mtime_ns}"
 
 
-def _digest_of_file(place: Path) -> str:
+def digest_of_file(place: str | Path) -> str:
+    """Return the fingerprint of the contents of a file."""
     import hashlib
 
     found = hashlib.sha256()
-    with place.open("rb") as opened:
+    with open(place, "rb") as opened:  # noqa: PTH123 - often a text
         while part := opened.read(1 << 20):
             found.update(part)
-    return found.hexdigest()[:_DIGITS]
+    return f"sha256:{found.hexdigest()[:_DIGITS]}"
 
 
 def _digest(data: bytes) -> str:

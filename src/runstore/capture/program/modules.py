@@ -26,7 +26,6 @@ _READ_AT_MOST_BYTES = 256 << 20
 _SECONDS_AT_MOST = 10.0
 # For larger files, such as compiled libraries, size and time are used.
 _FILE_AT_MOST_BYTES = 64 << 20
-_DIGITS = 16
 
 IsKept = Callable[[Sequence[str]], "Collection[str]"]
 
@@ -70,19 +69,10 @@ class Marks:
                 return ""
             if len(_read) > _FILES_AT_MOST:
                 _read.clear()
+            from runstore.capture.program.fingerprints import digest_of_file
+
             _read[key] = digest_of_file(place)
         return _read[key]
-
-
-def digest_of_file(place: str) -> str:
-    """Return the fingerprint of the contents of a file."""
-    import hashlib
-
-    found = hashlib.sha256()
-    with open(place, "rb") as opened:  # noqa: PTH123 - text all along
-        while part := opened.read(1 << 20):
-            found.update(part)
-    return f"sha256:{found.hexdigest()[:_DIGITS]}"
 
 
 def paths_in(root: Path, file: str) -> tuple[str, ...] | None:

@@ -91,7 +91,7 @@ def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> in
         if found == 0:  # one sync to disk instead of one for each step
             _execute(combined(tuple(steps)), driver, connection)
             for step in steps:
-                _note(step, connection)
+                note(step, connection)
             return len(steps)
     if found < len(steps):
         driver.copy_aside(f"before-schema-{found + 1:04d}")
@@ -99,7 +99,7 @@ def migrate(driver: Driver, migrations: Sequence[Migration] | None = None) -> in
         with driver.write() as connection:
             if current_version(connection) < step.version:
                 _execute(step.statements, driver, connection)
-                _note(step, connection)
+                note(step, connection)
     return len(steps)
 
 
@@ -130,9 +130,10 @@ def _execute(statements: Iterable[str], driver: Driver, connection: Connection) 
         connection.execute(statement.format(**driver.types))
 
 
-def _note(step: Migration, connection: Connection) -> None:
-    note = {"version": step.version, "name": step.name, "applied_at": time.time_ns() // 1000}
-    connection.execute(ADD_NOTE, note)
+def note(step: Migration, connection: Connection) -> None:
+    """Note that a migration was applied."""
+    row = {"version": step.version, "name": step.name, "applied_at": time.time_ns() // 1000}
+    connection.execute(ADD_NOTE, row)
 
 
 def stand_ins(version: int, types: Mapping[str, str]) -> list[str]:

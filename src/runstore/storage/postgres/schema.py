@@ -6,16 +6,15 @@ entry of PostgreSQL's has at most 2,700 bytes, and texts of users may be longer.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runstore.named_tuples import NamedTuple
 from runstore.storage.migrations import (
-    ADD_NOTE,
     CREATE_NOTES,
     Migration,
     known_migrations,
+    note,
 )
 from runstore.storage.postgres.dialect import TYPES
 from runstore.storage.postgres.functions import (
@@ -500,7 +499,7 @@ def _create(connection: PostgresConnection) -> None:
         )
     steps = known_migrations()
     for step in steps[:FIRST_VERSION]:
-        _note(connection, step)
+        note(step, connection)
     _apply(connection, steps[FIRST_VERSION:])
 
 
@@ -508,9 +507,4 @@ def _apply(connection: PostgresConnection, steps: Sequence[Migration]) -> None:
     for step in steps:
         for statement in step.on_server:
             connection.raw.execute(statement.format(**TYPES))
-        _note(connection, step)
-
-
-def _note(connection: PostgresConnection, step: Migration) -> None:
-    note = {"version": step.version, "name": step.name, "applied_at": time.time_ns() // 1000}
-    connection.execute(ADD_NOTE, note)
+        note(step, connection)

@@ -97,8 +97,7 @@ class Bucket:
 
     def _upload(self, source: BinaryIO, key: str, contents: Contents) -> None:
         digest = hashlib.sha256()
-        with self._translating():
-            fs, root = self._system()
+        with self._using() as (fs, root):
             options = {"block_size": _part_bytes(contents.size_bytes)}
             target = fs.open(f"{root}/{key}", "wb", **options)
             try:
@@ -116,7 +115,7 @@ class Bucket:
         """Discard an unfinished upload."""
         target.closed = True
         # If that fails, its parts remain invisible, and are removed by garbage collection.
-        with suppress(StoreUnavailableError), self._translating():
+        with suppress(StoreUnavailableError), self._using():
             target.discard()
 
     def find(self, key: str) -> StoredObject | None:
@@ -125,8 +124,7 @@ class Bucket:
         Raises:
             StoreUnavailableError: The bucket cannot be used.
         """
-        with self._translating():
-            fs, root = self._system()
+        with self._using() as (fs, root):
             try:
                 return _stored(key, _about(fs, f"{root}/{key}"))
             except FileNotFoundError:
@@ -142,21 +140,21 @@ class Bucket:
             StoreUnavailableError: The bucket cannot be used.
         """
         digest, size = hashlib.sha256(), 0
-        with self._translating(is_missing=FileNotFoundError):
-            fs, root = self._system()
-            with fs.open(f"{root}/{key}", "rb", cache_type="none") as source:
-                if source.size != size_bytes:
-                    return digest.hexdigest(), source.size
-                while some := source.read(8 * _CHUNK_BYTES):
-                    digest.update(some)
-                    target.write(some)
-                    size += len(some)
+        with (
+            self._using(is_missing=FileNotFoundError) as (fs, root),
+            fs.open(f"{root}/{key}", "rb", cache_type="none") as source,
+        ):
+            if source.size != size_bytes:
+                return digest.hexdigest(), source.size
+            while some := source.read(8 * _CHUNK_BYTES):
+                digest.update(some)
+                target.write(some)
+                size += len(some)
         return digest.hexdigest(), size
 
     def text(self, key: str) -> str | None:
         """Return a short text, up to 64 KiB; None if there is none."""
-        with self._translating():
-            fs, root = self._system()
+        with self._using() as (fs, root):
             try:
                 # With a range, s3fs does not ask for the size first.
                 found = fs.cat_file(f"{root}/{key}", start=0, end=_TEXT_BYTES)
@@ -166,14 +164,12 @@ class Bucket:
 
     def put_text(self, key: str, text: str) -> None:
         """Store a short text; durable on return."""
-        with self._translating():
-            fs, root = self._system()
+        with self._using() as (fs, root):
             fs.pipe_file(f"{root}/{key}", text.encode())
 
     def remove(self, key: str) -> bool:
         """Remove an object; return whether it existed."""
-        with self._translating():
-            fs, root = self._system()
+        with self._using() as (fs, root):
             try:
                 fs.rm_file(f"{root}/{key}")
             except FileNotFoundError:
@@ -189,8 +185,7 @@ class Bucket:
                 yield one
 
     def _listed(self, folder: str) -> Iterator[StoredObject]:
-        with self._translating():
-            fs, root = self._system()
+        with self._using() as (fs, root):
             place = f"{root}/{folder}".rstrip("/")
             try:
                 found = fs.ls(place, detail=True, refresh=True)
@@ -204,8 +199,7 @@ class Bucket:
 
     def remove_old_uploads(self) -> None:
         """Remove incomplete uploads of the day before and earlier; they cost space in S3."""
-        with self._translating():
-            fs, root = self._system()
+        with self._using() as (fs, root):
             if not hasattr(fs, "call_s3"):
                 return
             bucket, _, prefix = root.partition("/")
@@ -244,16 +238,17 @@ class Bucket:
         return self._opened[1:]
 
     @contextmanager
-    def _translating(self, is_missing: type[FileNotFoundError] | tuple[()] = ()) -> Iterator[None]:
-        """Raise errors of the library as our own.
+    def _using(
+        self, is_missing: type[FileNotFoundError] | tuple[()] = ()
+    ) -> Iterator[tuple[Any, str]]:
+        """Use the file system of this process, and the path of the prefix in it.
 
-        Args:
-            is_missing: The error about a missing object, which is raised as it is.
+        Errors of the library are raised as our own, except for that about a missing object.
         """
         if time.monotonic() < self._away_until:
             raise self._failure(self._because)
         try:
-            yield
+            yield self._system()
         except (StoreError, MissingExtraError) as error:
             if isinstance(error, StoreError):
                 raise

@@ -172,16 +172,21 @@ class BucketObjects(CopiedObjects):
     # Reading
 
     def _fetch(self, wanted: Contents) -> None:
-        digest, place = wanted.digest, f"{self._place.name}/{_key(wanted.digest)}"
         bucket = self._bucket
         with self._copying(wanted) as path:
-            with path.open("xb") as file:
-                try:
-                    found = bucket.read(_key(digest), file, wanted.size_bytes)
-                except FileNotFoundError:
-                    raise _missing(place) from None
-            if found != wanted:
-                raise _damaged(place)
+            self._read(bucket, wanted, path)
+
+    def _read(self, bucket: Bucket, wanted: Contents, path: Path) -> None:
+        """Read contents in the bucket to a new file, and compare their digest."""
+        key = _key(wanted.digest)
+        place = f"{self._place.name}/{key}"
+        with path.open("xb") as file:
+            try:
+                found = bucket.read(key, file, wanted.size_bytes)
+            except FileNotFoundError:
+                raise _missing(place) from None
+        if found != wanted:
+            raise _damaged(place)
 
     def size_of(self, digest: str) -> int | None:
         """Return the size of these contents; None if missing."""
@@ -213,14 +218,8 @@ class BucketObjects(CopiedObjects):
 
     def check(self, digest: str, size_bytes: int) -> None:
         """Read contents in the bucket, without a copy, and compare their digest."""
-        place = f"{self._place.name}/{_key(digest)}"
-        with self.aside() as path, path.open("xb") as file:
-            try:
-                found = self._bucket.read(_key(digest), file, size_bytes)
-            except FileNotFoundError:
-                raise _missing(place) from None
-        if found != (digest, size_bytes):
-            raise _damaged(place)
+        with self.aside() as path:
+            self._read(self._bucket, Contents(digest, size_bytes), path)
 
     # Cleaning up
 

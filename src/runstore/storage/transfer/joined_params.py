@@ -12,7 +12,7 @@ from runstore.model.values import canonical_json
 from runstore.storage.late_params import FIELD as PARAMS
 from runstore.storage.transfer.records import RunRecord
 
-_MASK = "***"  # in place of a secret
+MASK = "***"  # in place of a secret
 
 
 def joined_sets(mine: RunRecord, theirs: RunRecord) -> tuple[ParameterSet, ...]:
@@ -36,22 +36,23 @@ def joined_sets(mine: RunRecord, theirs: RunRecord) -> tuple[ParameterSet, ...]:
 def _version(record: RunRecord) -> tuple[Any, ...]:
     last = max((one.at for one in record.events if one.field == PARAMS), default=0)
     known = sum(one.tree is not None for one in record.sets)
-    return last, known, *_masked_first(record.sets)
+    return last, known, *masked_first(record.sets)
 
 
 def _order(key: str, value: Any, record: RunRecord) -> tuple[Any, ...]:
     """Return the sort key of a value of a parameter: the time of the last event that names it."""
     named = (one.at for one in record.events if one.field == PARAMS and _names(one.new, key))
-    return max(named, default=0), *_masked_first(value)
+    return max(named, default=0), *masked_first(value)
 
 
 def _names(shown: str | None, key: str) -> bool:
     return f" {key}=" in f" {shown}"
 
 
-def _masked_first(value: Any) -> tuple[int, str]:
+def masked_first(value: Any) -> tuple[int, str]:
+    """Return a sort key by which masked values are later than others."""
     shown = repr(value)
-    return shown.count(_MASK), shown
+    return shown.count(MASK), shown
 
 
 def _joined_set(

@@ -20,7 +20,7 @@ from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.rows import moment_of
 from runstore.storage.statements import RunRow
 from runstore.storage.transfer.branches import Branch, branches, identity
-from runstore.storage.transfer.joined_params import joined_sets
+from runstore.storage.transfer.joined_params import MASK, joined_sets, masked_first
 from runstore.storage.transfer.records import Edited, RunRecord, SavedFile, Summary
 
 T = TypeVar("T")
@@ -35,7 +35,6 @@ RECORDED = (
 )  # fmt: skip
 PLACE = ("experiment", "run_number", "reference")
 _DIGITS_OF_DIGEST = 8
-_MASK = "***"  # in place of a secret
 
 
 def merged(mine: RunRecord, theirs: RunRecord, join: Join) -> RunRecord:
@@ -65,7 +64,7 @@ def merged(mine: RunRecord, theirs: RunRecord, join: Join) -> RunRecord:
         events=events,
         aliases=_aliases(mine, theirs, row.reference),
         artifacts=_apart(_artifacts(here, there)),
-        inputs=_joined(mine.inputs, theirs.inputs, lambda one: (one.used_at, _masked_first(one))),
+        inputs=_joined(mine.inputs, theirs.inputs, lambda one: (one.used_at, masked_first(one))),
         # Each process prints to a file of its own, which only scrubbing changes: the other store
         # may have the secret.
         outputs={**theirs.outputs, **mine.outputs},
@@ -92,7 +91,7 @@ def _version(record: RunRecord) -> tuple[Any, ...]:
         status.is_final,
         row.ended_at or 0,
         row.last_seen_at or 0,
-        (recorded + others).count(_MASK),
+        (recorded + others).count(MASK),
         len(row.facts or ""),
         recorded,
         others,
@@ -116,7 +115,7 @@ def _events(
     if not new:
         return mine.events
     for one in new:
-        known[identity(one)] = max(known.get(identity(one), one), one, key=_masked_first)
+        known[identity(one)] = max(known.get(identity(one), one), one, key=masked_first)
     return tuple(sorted(known.values(), key=order))
 
 
@@ -131,12 +130,6 @@ def _other_end(last: Branch, first: Branch) -> tuple[Edited, ...]:
     at = row.ended_at or row.last_seen_at or row.started_at
     said = f"{row.status}: {row.error}" if row.error else row.status
     return (Edited(at, "runstore", OTHER_END, None, said, None, None),)
-
-
-def _masked_first(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a sort key by which masked values are later than others."""
-    shown = repr(value)
-    return shown.count(_MASK), shown
 
 
 def _at_of_last(record: RunRecord, field: str) -> int:
