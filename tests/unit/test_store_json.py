@@ -63,7 +63,7 @@ def test_a_stamp_changes_with_size_time_and_file(path):
     found = path.stat()
 
     assert stamp_of(path) == Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
-    assert stamp_of(path).as_state() == {
+    assert stamp_of(path)._asdict() == {
         "size": found.st_size,
         "mtime_ns": found.st_mtime_ns,
         "inode": found.st_ino,

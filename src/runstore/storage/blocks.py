@@ -85,27 +85,17 @@ class BlockTable:
     """The runs of a database as a list of blocks, ordered by row id."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._born_at: int | None = None
-
-    @property
-    def is_writable(self) -> bool:
-        """Whether the database is writable."""
-        return self._database.is_writable
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the database was closed, such as while a thread was still writing."""
-        return self._database.driver.is_closed
 
     def newest_change(self) -> int:
         """Return the number of the store's last change of any run; 0 if it has no runs."""
-        return as_int(self._database.driver.fetch_one(NEWEST_CHANGE)[0])
+        return as_int(self.database.driver.fetch_one(NEWEST_CHANGE)[0])
 
     def created_at(self) -> int:
         """Return the database's creation time in microseconds, which identifies it."""
         if self._born_at is None:
-            self._born_at = as_int(self._database.driver.fetch_one(BORN_AT)[0])
+            self._born_at = as_int(self.database.driver.fetch_one(BORN_AT)[0])
         return self._born_at
 
     def rows(self, after: int = 0) -> list[BlockRow]:
@@ -114,7 +104,7 @@ class BlockTable:
         The changed runs include runs deleted meanwhile.
         """
         statement = CHANGED_ROWS if after else KEPT_ROWS
-        with self._database.driver.read() as connection:
+        with self.database.driver.read() as connection:
             found = self.select(connection, statement, {"after": after} if after else {})
         return sorted(found, key=attrgetter("id")) if after else found
 
@@ -124,7 +114,7 @@ class BlockTable:
         Changes on a server may be committed before some with lower numbers. The number is that of
         the last one that follows no open change; the runs include all that have changed.
         """
-        driver = self._database.driver
+        driver = self.database.driver
         with driver.read() as connection:
             newest = as_int(connection.execute(NEWEST_CHANGE).fetchone()[0])
             if newest < after or (newest == after and driver.changes_in_order):
@@ -136,7 +126,7 @@ class BlockTable:
 
     def has_changed_since(self, after: int) -> bool:
         """Check whether a run has changed after a change, or changes were undone."""
-        driver = self._database.driver
+        driver = self.database.driver
         with driver.read() as connection:
             if as_int(connection.execute(NEWEST_CHANGE).fetchone()[0]) != after:
                 return True
@@ -146,12 +136,12 @@ class BlockTable:
 
     def row(self, row_id: int) -> BlockRow:
         """Return a run that this process has just written."""
-        with self._database.driver.read() as connection:
+        with self.database.driver.read() as connection:
             return self.select(connection, ROW_BY_ID, {"id": row_id})[0]
 
     def ids(self) -> list[int]:
         """Return the row ids of all kept runs, in order."""
-        return [row[0] for row in self._database.driver.fetch_all(KEPT_IDS)]
+        return [row[0] for row in self.database.driver.fetch_all(KEPT_IDS)]
 
     def select(
         self, connection: Connection, statement: str, parameters: Mapping[str, Any]
@@ -160,7 +150,7 @@ class BlockTable:
         found = connection.execute(statement, parameters).fetchall()
         damaged: dict[int, list[str]] = {}
         ids = [row[0] for row in found]
-        sets = self._database.sets_of(connection, ids, damaged)
+        sets = self.database.sets_of(connection, ids, damaged)
         return [
             BlockRow(
                 id=row[0],
@@ -176,8 +166,8 @@ class BlockTable:
     @contextmanager
     def write(self) -> Iterator[BlockWriter]:
         """Return a writer that changes the list in one transaction; durable on exit."""
-        with self._database.driver.write() as connection:
-            yield BlockWriter(self, self._database, connection)
+        with self.database.driver.write() as connection:
+            yield BlockWriter(self, self.database, connection)
 
 
 class BlockWriter:

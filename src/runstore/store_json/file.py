@@ -52,10 +52,6 @@ class Stamp(NamedTuple):
     mtime_ns: int
     inode: int
 
-    def as_state(self) -> dict[str, int]:
-        """Return the stamp as part of a lock's state."""
-        return self._asdict()
-
 
 def stamp_of(path: Path) -> Stamp | None:
     """Return the stamp of a file; None if it does not exist.

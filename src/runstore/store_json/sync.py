@@ -129,7 +129,7 @@ class BlockSync:
         try:
             while _own.has_more[self.path]:
                 _own.has_more[self.path] = False
-                if self.table.is_writable and (has_changed or not self.is_current()):
+                if self.table.database.is_writable and (has_changed or not self.is_current()):
                     with FileLock(self.path, patience_s=patience_s) as lock:
                         self._bring_together(lock, file_is_wanted=file_is_wanted)
                 has_changed = False
@@ -146,7 +146,7 @@ class BlockSync:
             state = self._take_in(state)
             is_same = state.pop("is_same", False)
             if is_same and stamp == stamp_of(self.path):
-                state = {**state, **stamp.as_state()}
+                state = {**state, **stamp._asdict()}
         self._write(lock, state, file_is_wanted=file_is_wanted)
 
     def write_anew_or_warn(self) -> None:
@@ -158,7 +158,7 @@ class BlockSync:
             with FileLock(self.path, patience_s=PATIENCE_S) as lock:
                 stamp = stamp_of(self.path)
                 if stamp is not None and _is_ours(self._state(), stamp):
-                    self._write(lock, stamp.as_state(), file_is_wanted=True)
+                    self._write(lock, stamp._asdict(), file_is_wanted=True)
         except genuine(OSError) as error:
             warn(f"{self.path} was not updated: {error}")
 
@@ -210,7 +210,8 @@ class BlockSync:
                 self._refused_at = None
         except genuine(OSError, MemoryError) as error:
             self._refused_at = newest  # retried with the next change
-            if not self.table.is_closed:
+            # It may be closed while a thread is still writing.
+            if not self.table.database.driver.is_closed:
                 warn(f"{self.path} was not updated: {error}")
 
     def _take_in(self, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,7 +259,7 @@ class BlockSync:
         last_id = max(last_id, rows[-1].id if rows else 0)
         self._written = _Written(known, newest, rows)
         written = write_block_file(self.path, pieces)
-        self._remember(lock, {**written.as_state(), "changed": newest, "last_id": last_id})
+        self._remember(lock, {**written._asdict(), "changed": newest, "last_id": last_id})
         return True
 
     def _write(self, lock: FileLock, state: Mapping[str, Any], *, file_is_wanted: bool) -> None:
@@ -276,7 +277,7 @@ class BlockSync:
         last_id = max((row.id for row in rows), default=0)
         pieces = whole_list(block_from_run(row.run) for row in rows)
         written = write_block_file(self.path, pieces)
-        self._remember(lock, {**written.as_state(), "changed": changed, "last_id": last_id})
+        self._remember(lock, {**written._asdict(), "changed": changed, "last_id": last_id})
 
     def _remember(self, lock: FileLock, state: Mapping[str, Any]) -> None:
         lock.remember({**state, "database": self.table.created_at()})
