@@ -399,8 +399,6 @@ class ConnectionPool:
             with suppress(self.psycopg.Error):
                 raw.cancel_safe(timeout=_ANSWER_S)
 
-    # The database as a whole
-
 
 def _usual(url: str) -> Mapping[str, Any]:
     """Return connection parameters that the URL may override."""
