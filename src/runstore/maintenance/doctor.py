@@ -15,7 +15,7 @@ from runstore.inflight.deferred import is_over
 from runstore.location import server_of
 from runstore.maintenance.gc import gone_folders, gone_in_flight
 from runstore.maintenance.recovery import files_of_other_urls, files_without_run
-from runstore.maintenance.usage import digests_in_flight, folders_named, names_of
+from runstore.maintenance.usage import folders_named, names_of
 from runstore.model.artifacts import why_no_name
 from runstore.model.display.formatting import size_text
 from runstore.model.reference import folder_name
@@ -217,7 +217,7 @@ def _contents(backend: Backend, *, is_deep: bool) -> Iterator[Finding]:
 def _files(backend: Backend) -> Iterator[Finding]:
     """Yield unreferenced files below `objects`."""
     objects = backend.objects
-    needed = References(backend.database).needed() | digests_in_flight(backend)
+    needed = References(backend.database).needed() | backend.spool.awaited_digests()
     unused, coming, strange = [], [], []
     for path in _files_of(objects):
         digest = objects.digest_at(path)

@@ -17,7 +17,6 @@ from runstore.errors import StoreError, StoreReadOnlyError, genuine
 from runstore.inflight import take_in
 from runstore.maintenance.usage import (
     amount_in,
-    digests_in_flight,
     folders_named,
     freed_by,
     names_of,
@@ -150,13 +149,13 @@ class _Sweep:
 
     def _with_nobody_saving(self, paths: Sequence[Path]) -> Amount:
         if self._is_dry:
-            awaited = digests_in_flight(self._backend)
+            awaited = self._backend.spool.awaited_digests()
             old = paths if self._objects.is_locked else filter(self._objects.is_old, paths)
             return self._freed(path for path in old if self._digest(path) not in awaited)
         with self._objects.alone() as is_alone:
             # The same may have been saved since; from here on, saving is blocked.
             free = set(self._references.unneeded(map(self._digest, paths)))
-            free -= digests_in_flight(self._backend)
+            free -= self._backend.spool.awaited_digests()
             old = paths if is_alone else filter(self._objects.is_old, paths)
             return self._freed(path for path in old if self._digest(path) in free)
 

@@ -26,13 +26,12 @@ from runstore.model.scrubbing import (
 from runstore.named_tuples import NamedTuple
 from runstore.reading.names import record_of
 from runstore.storage.backend import RUNS
-from runstore.storage.files.safe_files import folder_at, levels_below, reader, remove_file
+from runstore.storage.files.safe_files import levels_below, reader, remove_file, replacing
 from runstore.storage.files.spool import uid_of
 from runstore.storage.fulltext.index_file import SearchFile
 from runstore.storage.integrity.references import References
 from runstore.storage.scrub.contents import ContentsTable
 from runstore.storage.scrub.rows import RowScrubber
-from runstore.storage.sqlite.paths import sync_folder
 from runstore.store_json.lists import Lists
 
 if TYPE_CHECKING:
@@ -141,12 +140,7 @@ class _Scrubber:
 
     def rows(self) -> None:
         """Replace secrets in the rows."""
-        scrubber = RowScrubber(
-            self._backend.database.driver,
-            self._secrets.masked_of,
-            self._secrets.needles,
-            is_by_rules=self._is_by_rules,
-        )
+        scrubber = RowScrubber(self._backend.database.driver, self._secrets)
         counts = scrubber.counted() if self._is_dry else scrubber.removed()
         for name, count in sorted(counts.items()):
             self._found.add(name, "masked", count)
@@ -247,7 +241,7 @@ class _Scrubber:
         for path in filter(self._objects.is_leftover, self._objects.files()):
             self._remove_copy(path)
         for path in self._beside(_TEXTS):
-            self._mask_file(path, "masked")
+            self._mask_file(path)
         for path in filter(self._is_of_this_store, self._backend.spool.every_file()):
             self._of_the_spool(path)
         self._folders_of_runs()
@@ -280,35 +274,23 @@ class _Scrubber:
             if not self._is_dry:
                 remove_file(path, levels=levels_below(path, self._backend.path))
 
-    def _mask_file(self, path: Path, fate: str) -> None:
+    def _mask_file(self, path: Path) -> None:
         has_some, is_text = self._has_some(path)
         if not has_some:
             return
         if not is_text:
             self._found.add(self._name(path), "left", note="not text; remove it yourself")
             return
-        self._found.add(self._name(path), fate)
+        self._found.add(self._name(path), "masked")
         if not self._is_dry:
             self._write(path)
 
     def _write(self, path: Path) -> None:
         """Rewrite a text file atomically."""
         levels = levels_below(path, self._backend.path)
-        with folder_at(path.parent, levels=levels) as folder:
-            aside = f".{path.name}.{os.urandom(4).hex()}"
-            made = os.open(
-                folder.at(aside),
-                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-                0o600,
-                dir_fd=folder.descriptor,
-            )
-            with open(made, "wb") as target, reader(path, levels=levels) as source:  # noqa: PTH123 - it is open
-                self._copy_masked(source, target)
-                os.fchmod(made, os.fstat(source.fileno()).st_mode & 0o777)
-                os.fsync(made)
-            here, there = folder.at(aside), folder.at(path.name)
-            os.replace(here, there, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
-            sync_folder(path.parent)
+        with replacing(path, levels=levels) as target, reader(path, levels=levels) as source:
+            os.fchmod(target.fileno(), os.fstat(source.fileno()).st_mode & 0o777)
+            self._copy_masked(source, target)
 
     def _is_of_this_store(self, path: Path) -> bool:
         """Check whether a spool file belongs to this store; private folders are shared."""
@@ -328,7 +310,7 @@ class _Scrubber:
                 note = "a run is writing it; scrub again when the run has ended"
                 self._found.add(self._name(path), "left", note=note)
         else:
-            self._mask_file(path, "masked")
+            self._mask_file(path)
 
     def _folders_of_runs(self) -> None:
         folder = self._backend.path / RUNS
@@ -336,7 +318,7 @@ class _Scrubber:
             return
         for place, _, names in os.walk(folder):
             for name in sorted(names):
-                self._mask_file(Path(place, name), "masked")
+                self._mask_file(Path(place, name))
 
     # Free pages
 

@@ -20,7 +20,7 @@ def freed_by(backend: Backend, runs: Mapping[str, Sequence[str]]) -> tuple[Freed
     `runs` are the current and former references of each run, by uid.
     """
     references = References(backend.database)
-    awaited = digests_in_flight(backend)
+    awaited = backend.spool.awaited_digests()
     going, staying = Amount(), Amount()
     for digest in references.of_runs(runs):
         size_bytes = backend.objects.size_of(digest)
@@ -36,11 +36,6 @@ def freed_by(backend: Backend, runs: Mapping[str, Sequence[str]]) -> tuple[Freed
 def names_of(backend: Backend, uid: str, reference: str) -> list[str]:
     """Return the current and former references of a run."""
     return [reference, *backend.moves.former_references(uid)]
-
-
-def digests_in_flight(backend: Backend) -> set[str]:
-    """Return the contents of artifacts that are not in the database yet."""
-    return backend.spool.awaited_digests()
 
 
 def folders_named(backend: Backend, references: Iterable[str]) -> list[Path]:

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runstore.errors import genuine, suppressed
@@ -334,8 +334,9 @@ def levels_below(path: Path, store: Path) -> int:
     return len(path.relative_to(store).parts)
 
 
-def write_whole(path: Path, text: str, *, levels: int) -> None:
-    """Write a text file atomically; durable on return.
+@contextmanager
+def replacing(path: Path, *, levels: int) -> Iterator[BinaryIO]:
+    """Yield a new file that takes the place of another one, atomically; durable on exit.
 
     An existing entry is replaced, even a link, and never written through.
 
@@ -346,8 +347,8 @@ def write_whole(path: Path, text: str, *, levels: int) -> None:
         aside = f".{path.name}.{os.urandom(4).hex()}"
         made = open_in(folder, aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            with open(made, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - it is open
-                file.write(text)
+            with open(made, "wb") as file:  # noqa: PTH123 - it is open
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             here, there = folder.at(aside), folder.at(path.name)
@@ -357,6 +358,12 @@ def write_whole(path: Path, text: str, *, levels: int) -> None:
                 folder.remove(aside)
             raise
         folder.sync()
+
+
+def write_whole(path: Path, text: str, *, levels: int) -> None:
+    """Write a text file atomically; durable on return. See `replacing`."""
+    with replacing(path, levels=levels) as file:
+        file.write(text.encode(errors="backslashreplace"))
 
 
 # Trees

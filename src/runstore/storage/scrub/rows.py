@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from runstore.model.params.parameter_set import tree_hash
+from runstore.model.scrubbing import Wanted, WantedByRules
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Driver, StoredTable, one_moment
 from runstore.storage.integrity.history import is_intact, link_anew
@@ -35,31 +36,14 @@ _FILE_FACTS_AGAIN = (
 )
 _ATTEMPTS = 100
 
-Masked = Callable[[str], Callable[[str], str]]
-
 
 class RowScrubber:
-    """Replaces secrets in the rows of a database.
+    """Replaces secrets in the rows of a database."""
 
-    Args:
-        driver: The database.
-        masked: Returns the masking function for a column, such as `runs.error`.
-        needles: Texts of which every row with secrets contains one; None to check all rows.
-        is_by_rules: Whether to skip texts written by users.
-    """
-
-    def __init__(
-        self,
-        driver: Driver,
-        masked: Masked,
-        needles: Collection[str] | None,
-        *,
-        is_by_rules: bool,
-    ) -> None:
+    def __init__(self, driver: Driver, secrets: Wanted) -> None:
         self._driver = driver
-        self._masked = masked
-        self._needles = needles
-        self._is_by_rules = is_by_rules
+        self._secrets = secrets
+        self._is_by_rules = isinstance(secrets, WantedByRules)
         self._edited: dict[int, bool] = {}
 
     def counted(self) -> Counter[str]:
@@ -103,7 +87,7 @@ class RowScrubber:
         key = ", ".join(f'"{one}"' for one in table.key)
         where, values = self._filter(column, table.columns[column])
         statement = f'SELECT "{column}", {key} FROM "{table.name}" WHERE {where}'
-        masked = self._masked(f"{table.name}.{column}")
+        masked = self._secrets.masked_of(f"{table.name}.{column}")
         # Only changes are kept in memory: there may be many captured texts.
         changes = [
             (place, after)
@@ -115,10 +99,11 @@ class RowScrubber:
         return len(changes)
 
     def _filter(self, column: str, kind: str) -> tuple[str, tuple[str, ...]]:
-        if self._needles is None:
+        needles = self._secrets.needles
+        if needles is None:
             return f'"{column}" IS NOT NULL', ()
         test = self._driver.containing(column, kind)
-        return " OR ".join(test for _ in self._needles), tuple(self._needles)
+        return " OR ".join(test for _ in needles), needles
 
     def _write(
         self,
