@@ -156,11 +156,7 @@ def _text_of(store: object, project: Path) -> str:
 
 
 def _place_for_new_store(above: Sequence[Path]) -> Path:
-    """Return the folder for a new store.
-
-    Args:
-        above: The working directory and the folders above it.
-    """
+    """Return the folder for a new store."""
     here = above[0]
     for folder in above:
         checkout = folder / ".git"
@@ -245,12 +241,7 @@ def _starting_folder() -> Path:
 
 
 def _place_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Path | ServerLocation:
-    """Read a folder, the database file in it, a URL of either, or the URL of a server.
-
-    Args:
-        location: The location, as passed by the user.
-        base: Returns the folder that a relative location starts from.
-    """
+    """Read a folder, the database file in it, a URL of either, or the URL of a server."""
     text = arguments.path(location, "store")
     if not text.strip():
         raise UsageError("The location of the store is empty.", hint="Name a folder.")

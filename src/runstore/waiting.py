@@ -40,11 +40,7 @@ _AT_ONCE_S = 10.0
 
 
 class WaitingRuns:
-    """The runs that wait on this machine for one store on a server: see `Backend.part`.
-
-    Args:
-        backend: The store on the server.
-    """
+    """The runs that wait on this machine for one store on a server: see `Backend.part`."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -96,12 +92,7 @@ class WaitingRuns:
     # Recording on the server, or here
 
     def start(self, asked: StartRequest, store: Any) -> ActiveRun:
-        """Start a run; see `Store.start`.
-
-        Args:
-            asked: The request.
-            store: The `Store` on the server.
-        """
+        """Start a run; see `Store.start`."""
         from runstore.recording import aside
 
         run = aside.start_on_server(self._backend, asked, store, self.store)

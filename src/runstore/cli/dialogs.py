@@ -19,10 +19,6 @@ def edited(text: str, title: str) -> str | None:
     """Edit a text in $VISUAL or $EDITOR, and return it; None if it was not saved.
 
     Lines that begin with `#` are kept: they are headings in Markdown.
-
-    Args:
-        text: The text to begin with.
-        title: A sentence about the text, shown in the comment below it.
     """
     found = click.edit(f"{text}\n\n{_SCISSORS}\n{_COMMENT}\n# {title}\n", extension=".md")
     if found is None:

@@ -202,12 +202,7 @@ class PipeTable:
 
 
 class TerminalTable(PipeTable):
-    """A table on a terminal; its first rows determine the widths of columns.
-
-    Args:
-        columns: Its columns.
-        rows: The rows that determine the widths, without control characters.
-    """
+    """A table on a terminal; its first rows determine the widths of columns."""
 
     def __init__(self, columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> None:
         super().__init__(columns)

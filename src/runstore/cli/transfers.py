@@ -101,13 +101,7 @@ def _bars() -> Bars:
 
 
 def show_result(result: Transfer, receiver: str, *, as_json: bool) -> None:
-    """Print the result of a transfer.
-
-    Args:
-        result: The result.
-        receiver: The location of the store that received the runs.
-        as_json: Whether to print JSON instead of lines.
-    """
+    """Print the result of a transfer."""
     if as_json:
         output.print_json(_as_json(result))
     else:

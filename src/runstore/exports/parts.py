@@ -83,11 +83,7 @@ def _shown(value: object) -> str:
 
 
 class Manifest:
-    """The file by which the next export knows what is up to date.
-
-    Args:
-        folder: The folder of the dataset.
-    """
+    """The file by which the next export knows what is up to date."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -23,11 +23,7 @@ _LARGEST = 2**62  # more than any real count, and within the integer range of ev
 
 
 def hinted(hint: str) -> Callable[[F], F]:
-    """Return a decorator that adds a hint to Python's error for arguments a function lacks.
-
-    Args:
-        hint: The likely intended call.
-    """
+    """Return a decorator that adds a hint to Python's error for arguments a function lacks."""
 
     def decorate(function: F) -> F:
         @wraps(function)
@@ -47,11 +43,6 @@ def hinted(hint: str) -> Callable[[F], F]:
 
 def text(value: object, name: str, example: str) -> str:
     """Check that an argument is text, and return it cleaned for storage.
-
-    Args:
-        value: The argument.
-        name: Its name, for the error.
-        example: An example value, for the error.
 
     Raises:
         UsageError: It is not text.

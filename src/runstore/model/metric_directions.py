@@ -223,9 +223,6 @@ def direction_of(name: str) -> Direction | None:
     The last part between slashes counts first, and in it the last known word: `loss/acc` is an
     accuracy, `accuracy_loss` a loss.
 
-    Args:
-        name: Its key, such as `val/cross_entropy`.
-
     Returns:
         `min`, `max`, or None if the name is inconclusive.
     """

@@ -108,9 +108,6 @@ def names_of(series: Sequence[tuple[str | None, str]]) -> list[str]:
 
     A metric of the run itself is named by its key, one of a set `<set>/<key>`, or `<set>/<key>
     (set <set>)` if that name is in use.
-
-    Args:
-        series: The set's name, None for the run itself, and the key of each.
     """
     taken = {key for set_name, key in series if set_name is None}
     names: list[str] = []

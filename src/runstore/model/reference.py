@@ -190,10 +190,6 @@ def is_reference(text: str, experiment_name: str) -> bool:
     """Check whether a text can be the reference of a run: printable on one line, and no path.
 
     Other tools have references of their own forms. The name of an experiment may have slashes.
-
-    Args:
-        text: The text.
-        experiment_name: The experiment of the run.
     """
     rest = text.removeprefix(f"{experiment_name}_")
     is_path = rest.startswith(".") or any(sign in rest for sign in "/\\")

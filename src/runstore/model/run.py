@@ -382,12 +382,7 @@ class Run:
 
 
 def start_text(run: Run, written: Callable[[datetime], str] = local_time) -> str:
-    """Return the start of a run for display: `damaged` if it cannot be read.
-
-    Args:
-        run: The run.
-        written: Returns the text of a time.
-    """
+    """Return the start of a run for display: `damaged` if it cannot be read."""
     return DAMAGED if "started_at" in run.damaged else written(run.started_at)
 
 

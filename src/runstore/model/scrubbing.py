@@ -55,11 +55,7 @@ class Wanted:
 
 
 class WantedPattern(Wanted):
-    """Secrets that match a regular expression.
-
-    Args:
-        pattern: The expression, in Python's syntax.
-    """
+    """Secrets that match a regular expression."""
 
     def __init__(self, pattern: str) -> None:
         self.needles = None
@@ -73,12 +69,7 @@ class WantedPattern(Wanted):
 
 
 class WantedByRules(Wanted):
-    """Secrets found by the rules that mask newly recorded texts.
-
-    Args:
-        mask: Masks a text.
-        by_column: Masks the texts of columns of another kind.
-    """
+    """Secrets found by the rules that mask newly recorded texts."""
 
     def __init__(
         self, mask: Callable[[str], str], by_column: Mapping[str, Callable[[str], str]]

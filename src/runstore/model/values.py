@@ -58,10 +58,6 @@ def clean_text(text: str) -> str:
 def check_text(value: object, what: str) -> str | None:
     """Return notes or similar text, cleaned; None stays None.
 
-    Args:
-        value: The user's value.
-        what: Its name for the error, e.g. `notes`.
-
     Raises:
         InvalidValueError: Neither text nor None, or over `TEXT_LIMIT_CHARACTERS`.
     """

@@ -19,13 +19,7 @@ _FEW = 50  # points that are marked one by one
 
 
 def look(place: int, name: str, points: int) -> dict[str, Any]:
-    """Return the look of the line of a place, which is the same everywhere.
-
-    Args:
-        place: From 0.
-        name: Its name in the legend.
-        points: Number of its points.
-    """
+    """Return the look of the line of a place, which is the same everywhere."""
     return {
         "name": plain_text(name),
         "legendgroup": str(place),
@@ -44,12 +38,7 @@ def faint(style: dict[str, Any]) -> dict[str, Any]:
 
 
 def exit_marks(style: dict[str, Any], are_above: Sequence[bool]) -> dict[str, Any]:
-    """Return the look of triangles where a line leaves its axis.
-
-    Args:
-        style: The look of the line.
-        are_above: For each triangle, whether it is at the top.
-    """
+    """Return the look of triangles where a line leaves its axis."""
     symbols = ["triangle-up" if one else "triangle-down" for one in are_above]
     marker = {"symbol": symbols, "size": 11, "color": style["line"]["color"]}
     hidden = {"showlegend": False, "hoverinfo": "skip", "cliponaxis": False}

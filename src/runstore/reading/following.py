@@ -14,12 +14,7 @@ from runstore.storage.files.safe_files import UnsafeFileError
 
 
 class Follower:
-    """Follows the output of a run until its end.
-
-    Args:
-        backend: The store.
-        uid: The run.
-    """
+    """Follows the output of a run until its end."""
 
     def __init__(self, backend: Backend, uid: str) -> None:
         self._backend = backend

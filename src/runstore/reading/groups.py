@@ -137,13 +137,7 @@ def _not_grouped(by: str) -> UsageError:
 
 
 class GroupsTable(Table):
-    """Groups as columns: the value, counts by status, the last run, and spreads of metrics.
-
-    Args:
-        by: The field that the runs are grouped by.
-        groups: The groups, in the order of the rows.
-        metrics: Keys of the metrics.
-    """
+    """Groups as columns: the value, counts by status, the last run, and spreads of metrics."""
 
     def __init__(self, by: str, groups: Sequence[RunGroup], metrics: Sequence[str]) -> None:
         self.columns = {

@@ -34,9 +34,6 @@ class Application:
 
     Attributes:
         live: The clients of live events.
-
-    Args:
-        served: The store and its access.
     """
 
     def __init__(self, served: Served) -> None:

@@ -38,13 +38,7 @@ _HEADERS = {
 
 
 class Gate:
-    """Refuses requests that come from neither this page nor a program with a token.
-
-    Args:
-        app: The protected application.
-        access: Names, tokens and cookies that are accepted.
-        is_read_only: Whether nothing may be changed.
-    """
+    """Refuses requests that come from neither this page nor a program with a token."""
 
     def __init__(self, app: ASGIApp, access: Access, *, is_read_only: bool) -> None:
         self._app = app

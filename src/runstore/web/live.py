@@ -74,11 +74,7 @@ class _Listener:
 
 
 class Live:
-    """Sends changes of a store to clients; used only on the loop of the server.
-
-    Args:
-        served: The store and its access.
-    """
+    """Sends changes of a store to clients; used only on the loop of the server."""
 
     def __init__(self, served: Served) -> None:
         self._served = served

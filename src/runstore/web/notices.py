@@ -37,14 +37,7 @@ def notice(refusal: Refusal) -> bytes:
 
 
 def page(title: str, text: str = "", *, head: str = "", more: str = "") -> bytes:
-    """Return a page.
-
-    Args:
-        title: Its title.
-        text: A paragraph.
-        head: HTML for its head.
-        more: HTML below the paragraph.
-    """
+    """Return a page."""
     made = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'

@@ -35,11 +35,7 @@ _FOR_EVER = "private, max-age=31536000, immutable"
 
 
 class Pages:
-    """Serves the files of a folder.
-
-    Args:
-        folder: Where the page was built.
-    """
+    """Serves the files of a folder."""
 
     def __init__(self, folder: Path = STATIC) -> None:
         self._folder = folder

@@ -49,11 +49,6 @@ class Served:
         access: Names, tokens and cookies that are accepted.
         is_read_only: Whether nothing may be changed.
         threads: Where the store is read.
-
-    Args:
-        store: The store, open.
-        access: See the attribute.
-        is_read_only: See the attribute.
     """
 
     def __init__(self, store: Store, access: Access, *, is_read_only: bool = False) -> None:

@@ -46,11 +46,6 @@ class Options:
 def serve(store: Store, options: Options, started: Callable[[str], object]) -> None:
     """Serve a store until the process is interrupted.
 
-    Args:
-        store: The store, open.
-        options: How.
-        started: Called with the address for a browser once it can be opened.
-
     Raises:
         UsageError: Other machines could reach the page, and there is no token; the token is too
             short; or the port is taken.

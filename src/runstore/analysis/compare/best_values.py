@@ -12,12 +12,7 @@ _EXTREMES = (".min", ".max")
 
 
 def direction_for(one: Difference, kept: Mapping[str, Direction]) -> Direction | None:
-    """Return whether small or large values of a metric are better; None if that is not known.
-
-    Args:
-        one: A difference of any section.
-        kept: The directions that the store keeps.
-    """
+    """Return whether small or large values of a metric are better; None if that is not known."""
     if one.section != "metrics":
         return None
     key = one.key

@@ -56,10 +56,6 @@ class Commit:
 
     Attributes:
         entries: All of them, by path.
-
-    Args:
-        place: A folder of a repository that has it.
-        commit: Its digits.
     """
 
     def __init__(self, place: Path, commit: str) -> None:

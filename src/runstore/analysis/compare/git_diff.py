@@ -45,10 +45,6 @@ Pair = tuple["str | None", "str | None"]
 def compared(old: Version, new: Version) -> dict[Pair, Lines]:
     """Return the texts that differ.
 
-    Args:
-        old: The files of the first version, by path.
-        new: Those of the second.
-
     Raises:
         GitError: git is missing or did not answer, or the folder could not be written.
     """

@@ -54,12 +54,7 @@ class Programs:
         return CodeFiles(self._backend, run, self._runs, folder=self._folder)
 
     def code_of(self, run: Run, texts: Mapping[str, str]) -> Hashable:
-        """Return an identity of the code of a run's program, comments and layout aside.
-
-        Args:
-            run: The run.
-            texts: Hashes of its captured texts by name.
-        """
+        """Return an identity of the code of a run's program, comments and layout aside."""
         exact: Hashable = run.commit, texts.get("patch"), texts.get("untracked")
         if self.reached is None or run.commit is None:
             return exact

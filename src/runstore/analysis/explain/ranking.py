@@ -35,12 +35,7 @@ _ORDER = {name: place for place, name in enumerate(SECTIONS)}
 
 
 def ranked(found: Sequence[Difference], setting: Setting) -> tuple[Cause, ...]:
-    """Return the possible causes of a changed result, the likeliest first.
-
-    Args:
-        found: Differences between two runs.
-        setting: Other facts.
-    """
+    """Return the possible causes of a changed result, the likeliest first."""
     causes = [_with_evidence(one, setting) for one in _causes(found, setting)]
     return tuple(sorted(_alone(_one_shown(causes, setting)), key=_rank))
 

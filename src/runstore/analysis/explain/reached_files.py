@@ -37,10 +37,6 @@ def reached_files(run: Run, files: Files) -> frozenset[str] | None:
     Too many rather than too few: modules are found by the end of their path too, and every text
     in the code that is the name of a file counts.
 
-    Args:
-        run: The run; its command names the script.
-        files: Its code.
-
     Returns:
         Paths; None if unknown, because the script is not known or not Python, or because
         the program imports by names that its code does not show.

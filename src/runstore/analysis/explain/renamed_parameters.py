@@ -19,9 +19,6 @@ def renamed(found: Sequence[Difference]) -> list[tuple[str, str]]:
 
     That is a value which only the one run has under the one name, and only the other under the
     other. The names are forms of each other, or the value is unlikely to occur twice by chance.
-
-    Args:
-        found: Parameters in which two runs differ.
     """
     gone: dict[str, list[str]] = defaultdict(list)
     come: dict[str, list[str]] = defaultdict(list)

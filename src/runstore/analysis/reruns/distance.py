@@ -14,11 +14,7 @@ FAR = 1_000_000
 
 
 class Distance:
-    """Measures the distance of runs from one run.
-
-    Args:
-        sets: The parameter sets of that run.
-    """
+    """Measures the distance of runs from one run."""
 
     def __init__(self, sets: Sequence[ParameterSet]) -> None:
         self._sets = {(one.file, one.name): one for one in sets}

@@ -86,13 +86,7 @@ class Code:
 
 
 def code_of(commit: str | None, facts: Facts, documents: Mapping[str, str]) -> Code:
-    """Return the code of a run.
-
-    Args:
-        commit: The commit's hash.
-        facts: Its captured facts.
-        documents: Hashes of its captured texts, by name.
-    """
+    """Return the code of a run."""
     kept = {name: documents[name] for name in CODE_DOCUMENTS if name in documents}
     others = _marks(facts, OTHER_FILES) or {}
     return Code(commit, kept, others, _marks(facts, IGNORED), _problem(commit, facts))

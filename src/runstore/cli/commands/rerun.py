@@ -135,15 +135,7 @@ def _repeat_in_copy(
 
 
 class _Again:
-    """A command that is about to be repeated, in its folder.
-
-    Args:
-        store: The store of the run.
-        recorded: The command as recorded.
-        settings: Other values of its parameters.
-        notes: Notes of the new run.
-        is_executed: Whether it is executed afterwards, so that modules of experiments are loaded.
-    """
+    """A command that is about to be repeated, in its folder."""
 
     def __init__(
         self,
@@ -251,14 +243,7 @@ def _execute_command(
 
 
 def _tell(again: _Again, told: Differences, others: Sequence[str], python: str | None) -> None:
-    """Print the command and the differences.
-
-    Args:
-        again: The command.
-        told: The differences.
-        others: Other runs of its program.
-        python: The recorded interpreter, if the name in the command does not show which it is.
-    """
+    """Print the command and the differences."""
     place = again.recorded.folder
     say(f"runstore: {again.name} in {place}: {_shown_line(again.recorded)}", err=True)
     if python is not None:

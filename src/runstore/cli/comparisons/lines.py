@@ -136,15 +136,7 @@ def print_values(found: Sequence[Difference]) -> None:
 def print_change(
     key: str, texts: Sequence[str], more: str = "", *, room: int = 0, indent: int = 2
 ) -> None:
-    """Print an old and a new value under a key; long values continue below.
-
-    Args:
-        key: Their name.
-        texts: The old and the new value.
-        more: Text after them.
-        room: Width of the keys.
-        indent: Blanks before values below the key.
-    """
+    """Print an old and a new value under a key; long values continue below."""
     from rich.cells import cell_len
     from rich.text import Text
 

@@ -43,13 +43,6 @@ def print_over(
 ) -> None:
     """Print the mean of each group of repeats, and the differences between the groups.
 
-    Args:
-        runs: The runs, in any order.
-        over: Parameters in which repeats can differ.
-        metric: Metric to compare, such as `acc.max`.
-        level: Confidence level of the intervals.
-        as_json: Whether to print JSON.
-
     Raises:
         NotFoundError: No run is complete, or none has the metric.
         UsageError: The level is out of range, or no run has a key of `over`.

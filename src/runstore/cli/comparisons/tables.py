@@ -14,13 +14,7 @@ Row = tuple[str, Sequence[str]]
 
 
 def print_in_blocks(names: Sequence[str], rows: Sequence[Row], *, transpose: bool) -> None:
-    """Print a table with a column for each name, in blocks that fit on the terminal.
-
-    Args:
-        names: Names of the columns.
-        rows: The name of each row, and its texts, one per column.
-        transpose: Whether to print a line for each name instead.
-    """
+    """Print a table with a column for each name, in blocks that fit on the terminal."""
     if not is_terminal():
         _print_block(*_turned(names, rows, transpose=transpose), width=None)
         return

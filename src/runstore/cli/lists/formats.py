@@ -162,14 +162,7 @@ def _is_dull(name: str, column: Column) -> bool:
 def print_table_of(
     table: Table, names: Sequence[str], form: str, ranks: Mapping[str, int] | None = None
 ) -> None:
-    """Print these columns of a table in one of `FORMATS`.
-
-    Args:
-        table: The table.
-        names: Its columns.
-        form: The format.
-        ranks: Ranks of the columns; on a terminal the highest are left out first.
-    """
+    """Print these columns of a table in one of `FORMATS`."""
     columns = {name: table.columns[name] for name in names}
     if form == "table" and output.is_terminal():
         _print_table(columns, _rows(columns, for_people=True), ranks)

@@ -26,13 +26,7 @@ class _ShownLine(NamedTuple):
 
 
 def print_found(items: Iterable[FoundTexts], *, has_context: bool, with_times: bool) -> None:
-    """Print matching lines.
-
-    Args:
-        items: Runs with their matching lines.
-        has_context: Whether lines of context are shown, with another separator.
-        with_times: Whether the time of printed lines is shown.
-    """
+    """Print matching lines."""
     if output.is_terminal():
         _print_on_terminal(items, with_times=with_times)
         return

@@ -34,16 +34,6 @@ def print_groups(
 ) -> None:
     """Print groups of runs in one of the formats of `ls`.
 
-    Args:
-        store: The store of the runs.
-        by: The field to group by.
-        experiment: Only runs of this experiment.
-        where: Only runs that match this filter.
-        sort: A column of the table, with `desc` for the largest first.
-        columns: Metrics to summarize: `metrics.loss`.
-        limit: Maximum number of groups; None for all.
-        form: The format.
-
     Raises:
         UsageError: A column is not a metric, or a field cannot group or sort runs.
     """

@@ -31,12 +31,7 @@ _NAMED = 6  # maximum number of left-out columns to name
 
 
 def print_runs(parts: Iterable[Sequence[Run]], order: Sequence[Order] = ()) -> None:
-    """Print runs as they are read, so that a list of any length needs little memory.
-
-    Args:
-        parts: Batches of runs.
-        order: The sort keys.
-    """
+    """Print runs as they are read, so that a list of any length needs little memory."""
     if output.is_terminal():
         _print_on_terminal(iter(parts), order)
         return

@@ -77,12 +77,7 @@ def heading(run: Run, width: int) -> Iterator[str]:
 
 
 def brief_sections(store: Store, run: Run) -> Iterator[PagePart]:
-    """Yield the parts of a run that fit on a screen, below `heading`; `--full` shows the others.
-
-    Args:
-        store: The store of the run.
-        run: The run.
-    """
+    """Yield the parts of a run that fit on a screen, below `heading`; `--full` shows all."""
     more: list[str] = []
     yield PagePart("", [(label, text) for label, text in head_of(run) if label in _IN_HEAD])
     if run.exit_code and not run.error:

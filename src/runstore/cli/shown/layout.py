@@ -53,10 +53,6 @@ def terminal_lines(sections: Iterable[PagePart], width: int) -> Iterator[str]:
     """Yield the lines of sections for a terminal, with its colours.
 
     Sections without a title follow each other without a gap, so that a page fits on a screen.
-
-    Args:
-        sections: The sections.
-        width: Columns of the terminal.
     """
     for section in sections:
         if not section.lines:

@@ -20,13 +20,7 @@ _TAG_EXAMPLE = "+best phase=pilot -old"
 
 
 class Editing:
-    """Edits of runs from one screen, one after the other.
-
-    Args:
-        screen: The screen.
-        source: The store.
-        report: Called with a sentence about each edit, and whether it is a problem.
-    """
+    """Edits of runs from one screen, one after the other."""
 
     def __init__(
         self, screen: Screen[None], source: LastingStore, report: Callable[[str, bool], None]
@@ -59,12 +53,7 @@ class Editing:
         self._screen.app.push_screen(TextDialog(f"Notes of {run.reference}", before), save)
 
     def delete(self, runs: Sequence[Run], then: Callable[[], None]) -> None:
-        """Ask whether to move runs to the trash, and do so.
-
-        Args:
-            runs: The runs.
-            then: Called when they are in the trash.
-        """
+        """Ask whether to move runs to the trash, and do so."""
 
         def move(is_wanted: bool | None) -> None:  # noqa: FBT001 - Textual's
             if is_wanted:

@@ -55,11 +55,7 @@ def bindings(keys: Sequence[Key]) -> list[BindingType]:
 
 
 class KeysLine(Widget):
-    """The keys of a screen, in as many lines as they need; a click on one presses it.
-
-    Args:
-        keys: The keys.
-    """
+    """The keys of a screen, in as many lines as they need; a click on one presses it."""
 
     DEFAULT_CSS = """
     KeysLine { height: auto; padding: 0 1; background: $panel; link-style: none; }
@@ -107,11 +103,7 @@ def _click(key: Key) -> Style:
 
 
 class KeysPage(Screen[None]):
-    """All keys, each with a sentence.
-
-    Args:
-        keys: The keys.
-    """
+    """All keys, each with a sentence."""
 
     KEYS: ClassVar = (BACK, QUIT)
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -73,14 +73,7 @@ _LOWEST_FOR_MACHINE = 12
 
 
 class RunsScreen(Screen[None]):
-    """The table of runs, refreshed until the program ends.
-
-    Args:
-        source: The store.
-        limit: Largest number of runs.
-        pace: Pauses between readings.
-        filter_text: The first filter.
-    """
+    """The table of runs, refreshed until the program ends."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(_KEYS)
     DEFAULT_CSS = """

@@ -29,10 +29,6 @@ class BinaryPatchError(PatchError):
 def apply_binary(before: bytes, text: str) -> bytes:
     """Return a file after a patch.
 
-    Args:
-        before: The file before; empty if there was none.
-        text: The file's part of the patch.
-
     Raises:
         BinaryPatchError: It does not match, or is damaged.
     """

@@ -242,11 +242,7 @@ class Launched(NamedTuple):
 
 
 def launched(command: Sequence[str]) -> Launched:
-    """Return the program that a command runs behind all launchers.
-
-    Args:
-        command: The program and its arguments, at least one word.
-    """
+    """Return the program that a command runs behind all launchers."""
     words, environment = list(command), ""
     program = words[0]
     while words:

@@ -18,9 +18,6 @@ def is_python(name: str) -> bool:
 def python_target(words: Sequence[str]) -> tuple[str, str, list[str]]:
     """Return Python's target (code, module or script), and its arguments.
 
-    Args:
-        words: The arguments of Python.
-
     Returns:
         `code`, `module` or `script`, its text (empty at a prompt), and its own arguments. Source:
         python(1) 3.12, command line and environment.

@@ -44,12 +44,7 @@ def short_name(run: Run) -> str:
 def distinct_names(
     runs: Sequence[Referenced], namesakes: Mapping[str, Collection[str]]
 ) -> tuple[str, ...]:
-    """Return the short name of each run.
-
-    Args:
-        runs: The runs.
-        namesakes: The uids of other runs with the same number, by uid.
-    """
+    """Return the short name of each run."""
     uids_of: dict[str, dict[str, None]] = defaultdict(dict)
     for run in runs:
         uids_of[_numbered(run)].update(dict.fromkeys((run.uid, *namesakes.get(run.uid, ()))))
@@ -66,12 +61,7 @@ def distinct_names(
 
 
 def end_of_name(name: str, least: int) -> str:
-    """Return the part of a long name that is never cropped: its number, and its ending.
-
-    Args:
-        name: The name of a run.
-        least: Minimum length, for other names.
-    """
+    """Return the part of a long name that is never cropped: its number, and its ending."""
     found = re.search(r"#\d+(?:~[0-9a-f]+)?\Z", name)
     return name[-max(least, 0 if found is None else len(found[0])) :]
 

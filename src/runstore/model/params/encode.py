@@ -221,14 +221,7 @@ class TreeBuilder:
     def holder(
         self, value: Any, held: Mapping[str, Any], place: Place, *, is_set: bool = False
     ) -> Tree:
-        """Return the tree of an object's attributes, applying its `hash_representations`.
-
-        Args:
-            value: The object.
-            held: Its attributes.
-            place: Its place.
-            is_set: Whether it is the parameter set itself, whose name is kept beside the tree.
-        """
+        """Return the tree of an object's attributes, applying its `hash_representations`."""
         ways = representations_of(value)
         like_curifactory = held.keys() >= CURIFACTORY_FIELDS
         beyond = attributes_beyond(value, held)

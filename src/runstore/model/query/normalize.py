@@ -8,12 +8,7 @@ from runstore.model.query.tree import All, Any, Compare, Missing, Namespace, Nod
 
 
 def pushed_down(node: Node, *, is_negated: bool = False) -> Node:
-    """Return an equivalent tree with `not` only at its leaves, and no `and` inside an `and`.
-
-    Args:
-        node: The tree.
-        is_negated: Whether to negate it.
-    """
+    """Return an equivalent tree with `not` only at its leaves, and no `and` inside an `and`."""
     if isinstance(node, Not):
         return pushed_down(node.inner, is_negated=not is_negated)
     if isinstance(node, (Compare, Missing)):

@@ -19,12 +19,7 @@ _STEP = re.compile(r'(?:("(?:[^"\\]|\\.)*")|([^.\[\]"\\\s]+)|\[([^\]]*)\])(\.(?!
 
 
 def spelled(namespace: Namespace, key: str) -> str:
-    """Return the name of a parameter, metric, tag, fact or package, such as `params.lr`.
-
-    Args:
-        namespace: The namespace.
-        key: Its key in the store.
-    """
+    """Return the name of a parameter, metric, tag, fact or package, such as `params.lr`."""
     steps = _steps(key) if namespace is Namespace.PARAM else None
     if steps is None:
         steps = [f".{_part(one)}" for one in _pieces(namespace, key)]

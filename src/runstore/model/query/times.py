@@ -53,10 +53,6 @@ def moment(text: str, now: datetime) -> Span:
     hour, minute, second or fraction. Also `today`, `yesterday`, `now`, `10:30` (today), and `3
     days ago` in minutes, hours, days, weeks, months or years.
 
-    Args:
-        text: The text.
-        now: The present, aware.
-
     Raises:
         ValueError: It is not a time.
     """

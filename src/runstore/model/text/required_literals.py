@@ -152,12 +152,7 @@ def _asks_around(items: Iterable[tuple[Any, Any]]) -> bool:
 
 
 class _Literals:
-    """Finds the texts that every match of a parsed expression contains.
-
-    Args:
-        ignores_case: Whether the expression ignores case.
-        shown: Converts a text, by default by folding.
-    """
+    """Finds the texts that every match of a parsed expression contains."""
 
     def __init__(self, *, ignores_case: bool, shown: Callable[[str], str] = fold) -> None:
         self._ignores_case = ignores_case

@@ -85,14 +85,7 @@ def _column(known: StoredNames, field: Field) -> GridColumn:
 def known_columns(
     backend: Backend, *, search: str = "", offset: int = 0, limit: int = 100
 ) -> tuple[int, list[KnownColumn]]:
-    """Return the number of columns that match a search, and some of them.
-
-    Args:
-        backend: The store.
-        search: Words in the name, in any order; case is ignored.
-        offset: Number of columns to skip.
-        limit: Number of columns to return.
-    """
+    """Return the number of columns that match a search, and some of them."""
     words = search.casefold().split()
     found = [one for one in _every(backend) if all(word in one[2].casefold() for word in words)]
     counts = KeyValues(backend.database)
@@ -124,11 +117,6 @@ def differing_columns(backend: Backend, ids: Sequence[int], limit: int) -> list[
     """Return the columns in which runs differ, the most informative first.
 
     If there are many runs, a sample is read.
-
-    Args:
-        backend: The store.
-        ids: The rows of the runs, in order.
-        limit: Maximum number of columns.
     """
     from runstore.reading.grid.differing import ranked
 

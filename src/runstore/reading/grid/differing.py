@@ -27,10 +27,6 @@ def ranked(backend: Backend, ids: Sequence[int]) -> list[tuple[Namespace, str]]:
     Parameters with values shared by several runs come before those with a different value in each
     run, and before those of few runs; metrics follow the first parameters; system metrics come
     last.
-
-    Args:
-        backend: The store.
-        ids: The rows of the runs.
     """
     sample = _sample(ids)
     values = KeyValues(backend.database)

@@ -50,11 +50,6 @@ def group_fields(names: str) -> tuple[Field, ...]:
 def grouped(backend: Backend, ids: Sequence[int], fields: Sequence[Field]) -> list[GridGroup]:
     """Return groups of runs, in the order of the first run of each group.
 
-    Args:
-        backend: The store.
-        ids: The rows of the runs, in order.
-        fields: The fields to group by.
-
     Raises:
         UsageError: There are too many groups to show.
     """

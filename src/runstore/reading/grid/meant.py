@@ -28,13 +28,7 @@ _DAYS = frozenset({"today", "yesterday"})
 
 
 def meant_filters(backend: Backend, text: str, error: FilterError) -> list[str]:
-    """Return suggested filters for an invalid filter, the likeliest first.
-
-    Args:
-        backend: The store with the names to suggest.
-        text: The text as typed.
-        error: Its error.
-    """
+    """Return suggested filters for an invalid filter, the likeliest first."""
     names = StoredNames(backend.database.driver)
     begun = _corrected(backend, names, text, error)
     repaired = [one for first in begun if (one := _repaired(backend, names, first)) is not None]

@@ -17,12 +17,7 @@ from runstore.storage.backend import Backend
 
 
 def full_record(backend: Backend, run: Run) -> dict[str, Any]:
-    """Return a run with all its data except for points and contents.
-
-    Args:
-        backend: The store.
-        run: The run, as read from the store.
-    """
+    """Return a run with all its data except for points and contents."""
     return {
         **run_as_json(run),
         "metrics": [asdict(one) for one in run.metrics.values()],

@@ -41,11 +41,6 @@ def rows_of(backend: Backend, ids: Sequence[int], columns: Sequence[GridColumn])
     """Return the rows of runs as they are now, in the requested order.
 
     Runs in the trash are included; permanently deleted runs are skipped.
-
-    Args:
-        backend: The store.
-        ids: The rows.
-        columns: The columns of each row.
     """
     found = backend.database.runs_by_id(ids, among=sql.EVERY)
     runs = dict(zip(found, as_now(backend, list(found.values())), strict=True))

@@ -45,13 +45,7 @@ class ValueColumn(NamedTuple):
 def value_columns(
     backend: Backend, fields: Sequence[Field], ids: Sequence[int]
 ) -> list[ValueColumn]:
-    """Return the values of fields in some runs.
-
-    Args:
-        backend: The store.
-        fields: The fields to read.
-        ids: The rows of the runs, in order.
-    """
+    """Return the values of fields in some runs."""
     settle(backend, fields)
     reader = FieldValues(backend.database)
     return [_column(one, reader.of(one, ids), ids) for one in fields]

@@ -90,12 +90,7 @@ def _chosen(backend: Backend, runs: object) -> dict[str, AnyRun]:
 
 
 def parts_by_points(items: Iterable[T], points_of: Callable[[T], int]) -> Iterator[list[T]]:
-    """Yield items in parts with few points each, or a single item with many.
-
-    Args:
-        items: Runs, or other items with points.
-        points_of: Returns the number of points of an item.
-    """
+    """Yield items in parts with few points each, or a single item with many."""
     some: list[T] = []
     points = 0
     for one in items:
@@ -182,14 +177,7 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 class _Building:
-    """A table that grows run by run.
-
-    Args:
-        runs: The runs by uid.
-        wanted: The requested metrics.
-        limit: Maximum number of points per series.
-        leave_out: Called with a damaged series; see `read_points_of`.
-    """
+    """A table that grows run by run."""
 
     def __init__(
         self,
@@ -226,13 +214,7 @@ class _Building:
     def add(
         self, uid: str, chunks: Mapping[KeyOf, list[bytes]], waiting: Mapping[KeyOf, Columns]
     ) -> None:
-        """Add the points of a run, series by series.
-
-        Args:
-            uid: The run.
-            chunks: Chunks of the requested series.
-            waiting: Points in flight, of any series.
-        """
+        """Add the points of a run, series by series."""
         added = [series for series in waiting if self.is_wanted(uid, series)]
         for series in sorted({*chunks, *added}):
             begin = len(self._values)

@@ -44,11 +44,7 @@ class LineMark(NamedTuple):
 
 
 class OutputOrder:
-    """The index of the output of a run.
-
-    Args:
-        names: The names of its parts.
-    """
+    """The index of the output of a run."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)

@@ -131,10 +131,6 @@ def list_columns(rows: Sequence[ListRow], order: Sequence[Order] = ()) -> list[L
     """Return the columns of a list, in their order on the screen.
 
     Parameters with the same value in all runs and system metrics are omitted.
-
-    Args:
-        rows: The runs to choose columns for.
-        order: The sort keys; each is shown.
     """
     at = datetime.now(timezone.utc)
     found = [
@@ -183,9 +179,6 @@ def differing_params(rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> list[str
 
     If no experiment has two runs that differ, all experiments are compared; the parameters of a
     single run are all returned.
-
-    Args:
-        rows: The experiment and the parameters of each run.
     """
     if len(rows) == 1:
         return list(rows[0][1])
@@ -326,13 +319,7 @@ _TEXTS: Mapping[Kind, Callable[[Any], str]] = {
 
 
 def sort_key_text(order: Order, run: Run, *, is_exact: bool = False) -> str:
-    """Return the value by which a run is sorted, if there are several the deciding one.
-
-    Args:
-        order: The sort key.
-        run: The run.
-        is_exact: Whether numbers keep all their digits.
-    """
+    """Return the value by which a run is sorted, if there are several the deciding one."""
     from runstore.reading.details.run_subject import RunSubject
 
     field = order.field

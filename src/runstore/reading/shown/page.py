@@ -20,13 +20,7 @@ _CELL = 80
 
 
 def page_html(items: Sequence[Any], hints: Sequence[str], *, more: str) -> str:
-    """Return a page as HTML for a notebook.
-
-    Args:
-        items: The first items of the page.
-        hints: Sentences above the table.
-        more: A sentence below it, or none.
-    """
+    """Return a page as HTML for a notebook."""
     said = html_paragraphs(hints)
     if not items:
         return html_sections([said, "<p>(empty)</p>"])

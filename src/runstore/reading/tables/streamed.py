@@ -25,11 +25,7 @@ _Parts = Iterable[tuple["Sequence[Run]", LastValues]]
 
 
 class RunsPart(Table):
-    """Some rows of a table.
-
-    Args:
-        columns: By name, in order.
-    """
+    """Some rows of a table."""
 
     def __init__(self, columns: dict[str, Column]) -> None:
         self.columns = columns
@@ -84,11 +80,7 @@ class StreamedRuns:
             yield GatheredRuns([part], sets=self._sets, fields=self._fields)
 
     def parts(self, types: Mapping[str, Type]) -> Iterator[RunsPart]:
-        """Yield the rows of some columns, in parts.
-
-        Args:
-            types: The columns, in order; one without values is empty.
-        """
+        """Yield the rows of some columns, in parts."""
         for part in self._gathered() if self._kept is None else self._kept:
             cells = part.own_columns()
             for name, values in part.params.of_all(part.count):

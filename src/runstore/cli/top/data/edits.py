@@ -25,11 +25,7 @@ class _Undoable(NamedTuple):
 
 
 class SessionEdits:
-    """The edits of one session.
-
-    Args:
-        source: The store.
-    """
+    """The edits of one session."""
 
     def __init__(self, source: LastingStore) -> None:
         self._source = source

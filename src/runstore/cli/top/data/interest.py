@@ -12,11 +12,7 @@ _SYSTEM = "system/"
 
 
 def interesting_metrics(runs: Iterable[Mapping[str, MetricSummary]]) -> tuple[str, ...]:
-    """Return the keys of the automatic columns, the most useful first.
-
-    Args:
-        runs: Summaries of each run by key.
-    """
+    """Return the keys of the automatic columns, the most useful first."""
     found: dict[str, list[MetricSummary]] = defaultdict(list)
     for metrics in runs:
         for key, one in metrics.items():
@@ -50,11 +46,7 @@ def differing_keys(runs: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
 def telling_parameters(
     runs: Sequence[tuple[str, Mapping[str, str]]],
 ) -> dict[str, tuple[str, ...]]:
-    """Return the differing parameters of each experiment; all of them if it has a single run.
-
-    Args:
-        runs: Experiment name and parameters of each run.
-    """
+    """Return the differing parameters of each experiment; all of them if it has a single run."""
     by_experiment: dict[str, list[Mapping[str, str]]] = defaultdict(list)
     for name, parameters in runs:
         by_experiment[name].append(parameters)

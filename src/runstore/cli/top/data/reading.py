@@ -68,10 +68,6 @@ class Reader:
     """Reads runs; everything about finished runs is read once.
 
     One thread at a time.
-
-    Args:
-        source: The store.
-        limit: Largest number of runs.
     """
 
     def __init__(self, source: LastingStore, limit: int) -> None:

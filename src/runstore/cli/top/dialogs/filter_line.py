@@ -17,11 +17,7 @@ from runstore.cli.output import terminal_safe
 
 
 class FilterLine(Vertical):
-    """An input line, hidden until it is opened.
-
-    Args:
-        text: The first filter.
-    """
+    """An input line, hidden until it is opened."""
 
     DEFAULT_CSS = """
     FilterLine { height: auto; }

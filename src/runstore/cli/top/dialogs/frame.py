@@ -20,11 +20,7 @@ T = TypeVar("T")
 
 
 class Dialog(ModalScreen[T | None], Generic[T]):
-    """A dialog over the screen; esc closes it without a result.
-
-    Args:
-        title: The first lines.
-    """
+    """A dialog over the screen; esc closes it without a result."""
 
     KEYS: ClassVar[tuple[Key, ...]] = ()  # of all dialogs of a class
     DEFAULT_CSS = """

@@ -64,12 +64,7 @@ class LineDialog(Dialog[T]):
 
 
 class TextDialog(Dialog[str]):
-    """A small editor; ctrl+s saves.
-
-    Args:
-        title: The first lines.
-        text: The text to edit.
-    """
+    """A small editor; ctrl+s saves."""
 
     KEYS = (Key("ctrl+s", "save", "Ctrl-S", "save", is_first=True), _CANCEL)
     BINDINGS: ClassVar[list[BindingType]] = [

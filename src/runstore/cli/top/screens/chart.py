@@ -50,13 +50,7 @@ class _ChartPoints(NamedTuple):
 
 
 class ChartScreen(Screen[None]):
-    """A metric of several runs, redrawn while one of them is running.
-
-    Args:
-        source: The store.
-        runs: The runs.
-        pace: Pauses between readings.
-    """
+    """A metric of several runs, redrawn while one of them is running."""
 
     KEYS: ClassVar = (
         Key("left", "switch(-1)", "←", "previous metric"),

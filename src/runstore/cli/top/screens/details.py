@@ -29,13 +29,7 @@ Found = Attempt["tuple[str, Run, tuple[Section, ...]]"]
 
 
 class DetailsScreen(Screen[None]):
-    """Everything about a run, or the lines of it that contain a text.
-
-    Args:
-        source: The store.
-        run: The run.
-        pace: Pauses between readings while the run is running.
-    """
+    """Everything about a run, or the lines of it that contain a text."""
 
     KEYS: ClassVar = (
         Key("escape,enter", "leave", "esc", "back"),

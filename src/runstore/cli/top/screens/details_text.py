@@ -44,11 +44,7 @@ class Section:
 
 
 class Details:
-    """Reads the details of one run repeatedly; one thread at a time.
-
-    Args:
-        uid: The run.
-    """
+    """Reads the details of one run repeatedly; one thread at a time."""
 
     def __init__(self, uid: str) -> None:
         self._uid = uid

@@ -50,12 +50,7 @@ def _texts(one: Difference) -> tuple[str, ...]:
 
 
 class DifferencesScreen(Screen[None]):
-    """Differences between the marked runs.
-
-    Args:
-        source: The store.
-        uids: The runs, in the order of their columns.
-    """
+    """Differences between the marked runs."""
 
     KEYS: ClassVar = (BACK, QUIT)
     BINDINGS: ClassVar[list[BindingType]] = bindings(KEYS)

@@ -98,14 +98,7 @@ def line_of(parts: Sequence[Text]) -> Text:
 def columns_of(
     snapshot: Snapshot, placed: Sequence[PlacedRow], chosen: Collection[str] | None, by: str
 ) -> tuple[TopColumn, ...]:
-    """Return the columns in their order on the screen.
-
-    Args:
-        snapshot: The runs.
-        placed: The same at their places in the table.
-        chosen: Names of columns; None for an automatic choice.
-        by: The sort key, which gets a column if it is a metric, a parameter or a fact.
-    """
+    """Return the columns in their order on the screen."""
     rows = snapshot.rows
     marks = {row.run.uid: Text("") for row in rows}
     mark = TopColumn(name=MARK, header="", cells=marks, narrowest=1, rank=0, natural=1)
