@@ -76,7 +76,7 @@ function State({ view }: { view: ChartView }) {
     );
   }
   if (view.isLoading.value) {
-    if (view.lines.value.length) return <div class="chart-progress" role="status" aria-label="Loading" />;
+    if (view.lines.value.length) return <div class="chart-progress loading" role="status" aria-label="Loading" />;
     return <div class="chart-state loading" role="status" aria-label="Loading" />;
   }
   const some = view.lines.value.some((line) => !line.isEmpty);
@@ -117,7 +117,7 @@ function Notes({ view }: { view: ChartView }) {
   return (
     <>
       {note.value && (
-        <span class="chart-note" title={note.value}>
+        <span class="chart-note cut" title={note.value}>
           {note}
         </span>
       )}
@@ -136,7 +136,7 @@ function Leaving({ view }: { view: ChartView }) {
   const isWhole = wholeY.value;
   return (
     <>
-      <span class="chart-note" title={`${isWhole ? "Flat beside" : "Outside of the axis"}: ${all}`}>
+      <span class="chart-note cut" title={`${isWhole ? "Flat beside" : "Outside of the axis"}: ${all}`}>
         {isWhole ? `flat beside ${who}` : `outside: ${who}`}
       </span>
       <button

@@ -93,8 +93,8 @@ function Tip({ view }: { view: ChartView }) {
   const shown = around(readings, readings.findIndex(({ line }) => line.id === near));
   const left = readings.length - shown.length;
   return (
-    <div ref={panel} class="chart-tip" role="status" aria-live="polite">
-      <div class="chart-tip-head">{axisText(now.x)}</div>
+    <div ref={panel} class="chart-tip tip" role="status" aria-live="polite">
+      <div class="soft">{axisText(now.x)}</div>
       <table>
         <tbody>
           {shown.map(({ line, reading }) => (
@@ -109,7 +109,7 @@ function Tip({ view }: { view: ChartView }) {
           ))}
         </tbody>
       </table>
-      {left > 0 && <div class="chart-tip-more">and {left} more</div>}
+      {left > 0 && <div class="soft">and {left} more</div>}
     </div>
   );
 }

@@ -78,7 +78,7 @@ function Choice({ info, isOn, names }: { info: MetricInfo; isOn: boolean; names:
   return (
     <label class="metric-choice" title={info.key}>
       <input type="checkbox" checked={isOn} onChange={choose} />
-      <span class="picker-name">{info.key}</span>
+      <span class="picker-name cut">{info.key}</span>
       <span class="picker-runs">{info.runs ? plural(info.runs, "run") : ""}</span>
     </label>
   );

@@ -28,7 +28,7 @@ interface ToolbarProps {
 export function Toolbar({ board, metrics, isSingle = false }: ToolbarProps) {
   const axis = AXES.find(({ value }) => value === xAxis.value)!.name;
   return (
-    <div class="chart-tools" role="toolbar" aria-label="Charts">
+    <div class="chart-tools bar" role="toolbar" aria-label="Charts">
       {!isSingle && (
         <MenuButton label="Metrics" menu={() => <MetricPicker board={board} shown={metrics} />}>
           <Icon name="chart" />
@@ -56,7 +56,7 @@ export function Toolbar({ board, metrics, isSingle = false }: ToolbarProps) {
 function AxesMenu() {
   return (
     <div class="menu">
-      <div class="menu-title">Horizontal axis</div>
+      <div class="menu-title cut">Horizontal axis</div>
       {AXES.map(({ value, name }) => (
         <MenuItem key={value} checked={xAxis.value === value} onClick={() => setXAxis(value)}>
           {name}

@@ -18,6 +18,20 @@ export function ErrorMessage({ error, retry }: { error: unknown; retry?: () => v
   );
 }
 
+/** Remarks that open on request. */
+export function Remarks({ title, texts }: { title: string; texts: string[] }) {
+  return (
+    <details class="remarks soft">
+      <summary>{title}</summary>
+      <ul>
+        {texts.map((text) => (
+          <li key={text}>{text}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
 export function EmptyMessage({ title, children }: { title: string; children: ComponentChildren }) {
   return (
     <div class="message">

@@ -3,13 +3,13 @@ import { useEffect } from "preact/hooks";
 import { distinguish } from "../common/colour";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { EmptyMessage } from "../common/message";
+import { openStore, program } from "../common/program";
 import { plural } from "../common/values";
 import { FilterLine } from "../filter/line";
 import { lazy } from "../shell/lazy";
 import { setQuery, word } from "../state/address";
 import { filter } from "../state/order";
 import { rowByUid, rowsByUid, rowsVersion } from "../state/rows";
-import { store } from "../state/store";
 import { pair, runs, runsFilter, tab } from "./state";
 import CompareTable from "./table";
 import Why from "./why";
@@ -56,7 +56,7 @@ export default function CompareView() {
   if (now === null) return <NothingChosen />;
   return (
     <div class="compare">
-      <div class="compare-head">
+      <div class="compare-head bar">
         <h1>{count ? `Compare ${plural(count, "run")}` : "Compare runs of a filter"}</h1>
         <Tabs now={now} />
         <span class="spring" />
@@ -143,9 +143,7 @@ const all = word("all");
 
 /** The tab as a command and as Python. */
 function copied(now: TabName) {
-  const at = store.value?.path ?? ".";
-  const open = `import runstore\n\nstore = runstore.Store.open(${pythonText(at)})\n`;
-  const program = `runstore --store ${shellWord(at)}`;
+  const open = openStore();
   const nameOf = (uid: string): string => rowByUid(uid)?.reference ?? uid;
   const names = runs.value.map(nameOf);
   const listed = names.map(pythonText).join(", ");
@@ -154,31 +152,31 @@ function copied(now: TabName) {
   if (now === "why" && two) {
     const result = metric.value;
     return {
-      command: `${program} why ${two.map(shellWord).join(" ")}${result && ` --metric ${shellWord(result)}`}`,
+      command: `${program()} why ${two.map(shellWord).join(" ")}${result && ` --metric ${shellWord(result)}`}`,
       python: `${open}explanation = store.explain(${two.map(pythonText).join(", ")}${result && `, ${pythonText(result)}`})`,
     };
   }
   if (now === "code" && two) {
     return {
-      command: `${program} diff ${two.map(shellWord).join(" ")} --only code`,
+      command: `${program()} diff ${two.map(shellWord).join(" ")} --only code`,
       python: `${open}comparison = store.compare(${two.map(pythonText).join(", ")}, sections=["code"])`,
     };
   }
   if (now === "charts") {
     return {
-      command: `${program} plot ${words}`,
+      command: `${program()} plot ${words}`,
       python: `${open}points = store.points([${listed}]).to_pandas()`,
     };
   }
   if (now === "table") {
     return {
-      command: `${program} compare ${words}${all.value ? " --full" : ""}`,
+      command: `${program()} compare ${words}${all.value ? " --full" : ""}`,
       python: `${open}comparison = store.compare(${listed}${all.value ? ", everything=True" : ""})`,
     };
   }
   const text = runs.value.length ? runsFilter.value : filter.value;
   return {
-    command: `${program} ls${text && ` ${shellWord(text)}`} --format csv`,
+    command: `${program()} ls${text && ` ${shellWord(text)}`} --format csv`,
     python: `${open}runs = store.find(${pythonText(text)}, limit=None).to_pandas()`,
   };
 }

@@ -14,7 +14,7 @@ export function PairChoice() {
   if (!now) return null;
   const [first, second] = now;
   return (
-    <div class="pair">
+    <div class="pair bar">
       <Choice label="From" value={first} other={second} word="a" />
       <button
         type="button"

@@ -5,7 +5,7 @@ import { joinNames } from "../api/client";
 import type { Cell } from "../api/types";
 import { colourVariable } from "../common/colour";
 import { Icon, IconButton } from "../common/icons";
-import { ErrorMessage } from "../common/message";
+import { ErrorMessage, Remarks } from "../common/message";
 import { StatusMark } from "../common/status";
 import { formatDifference, numberOf, plural } from "../common/values";
 import { visibleText } from "../run/visible";
@@ -46,7 +46,7 @@ export default function CompareTable() {
   const { answer } = asked;
   return (
     <div class="compare-table">
-      <div class="plot-tools">
+      <div class="plot-tools bar">
         <label class="check">
           <input
             type="checkbox"
@@ -181,7 +181,7 @@ function RunHead({ run, isBaseline }: { run: NamedRun; isBaseline: boolean }) {
     >
       <div class="compare-run-name">
         <span class="swatch" style={{ background: colourVariable(run.uid) }} />
-        <a href={`/runs/${run.uid}`} title={run.reference}>
+        <a class="cut" href={`/runs/${run.uid}`} title={run.reference}>
           {run.name}
         </a>
       </div>
@@ -299,15 +299,9 @@ function Gaps({ gaps, count }: { gaps: Gap[]; count: number }) {
   const partial = [...byName.values()].filter((some) => new Set(some.map((gap) => gap.run)).size < count).flat();
   if (!partial.length) return null;
   return (
-    <details class="compare-gaps">
-      <summary>{plural(partial.length, "value")} could not be compared</summary>
-      <ul>
-        {partial.slice(0, 100).map((gap) => (
-          <li key={gap.what + gap.run}>
-            {gap.what} of {gap.run}: {gap.reason}.
-          </li>
-        ))}
-      </ul>
-    </details>
+    <Remarks
+      title={`${plural(partial.length, "value")} could not be compared`}
+      texts={partial.slice(0, 100).map((gap) => `${gap.what} of ${gap.run}: ${gap.reason}.`)}
+    />
   );
 }

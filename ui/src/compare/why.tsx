@@ -1,6 +1,6 @@
 // Why two runs have different results: what differs, the likeliest cause first.
 import { useAnswer } from "../api/answer";
-import { ErrorMessage } from "../common/message";
+import { ErrorMessage, Remarks } from "../common/message";
 import { RoundedNumber } from "../common/number";
 import { plural } from "../common/values";
 import { visibleText } from "../run/visible";
@@ -38,7 +38,7 @@ export default function Why() {
   const { answer, error, isWaiting, retry } = useAnswer<Explanation>("why", { a: first, b: second, metric: metric.value });
   return (
     <div class="why">
-      <div class="plot-tools">
+      <div class="plot-tools bar">
         <PairChoice />
         <ColumnChoice
           label="Result"
@@ -74,7 +74,7 @@ function Found({ answer }: { answer: Explanation }) {
               <RoundedNumber value={value} />
             </span>
           ))}
-          {answer.change_text && <span class="why-change">{answer.change_text}</span>}
+          {answer.change_text && <span class="why-change soft">{answer.change_text}</span>}
         </p>
       )}
       {answer.causes.length === 0 && <p>No recorded difference can explain the result.</p>}
@@ -83,7 +83,7 @@ function Found({ answer }: { answer: Explanation }) {
           <CauseItem key={cause.name} cause={cause} />
         ))}
       </ol>
-      <Remarks answer={answer} />
+      <Foot answer={answer} />
     </>
   );
 }
@@ -109,7 +109,7 @@ function CauseItem({ cause }: { cause: Cause }) {
       <div>
         <h2>{visibleText(cause.name)}</h2>
         {cause.texts.length === 2 && (
-          <p class="why-values">
+          <p class="why-values mono">
             <del>{visibleText(cause.texts[0]!)}</del>
             <span aria-hidden="true"> → </span>
             <ins>{visibleText(cause.texts[1]!)}</ins>
@@ -126,27 +126,18 @@ function CauseItem({ cause }: { cause: Cause }) {
   );
 }
 
-function Remarks({ answer }: { answer: Explanation }) {
+function Foot({ answer }: { answer: Explanation }) {
   const gaps = [...new Set(answer.unknown.map((gap) => `${gap.what} of ${gap.run} could not be compared: ${gap.reason}.`))];
   const told = [...answer.remarks, ...gaps];
   return (
-    <footer class="why-remarks">
+    <footer class="why-foot soft">
       {answer.runs_seen > 0 && (
         <p>
           Looked for evidence among {plural(answer.runs_seen, "run")} with {answer.metric}. Weights from 0 to 100 are
           rules of thumb; other runs that differ in one thing alone count more than these.
         </p>
       )}
-      {told.length > 0 && (
-        <details>
-          <summary>{plural(told.length, "remark")}</summary>
-          <ul>
-            {told.map((text) => (
-              <li key={text}>{text}</li>
-            ))}
-          </ul>
-        </details>
-      )}
+      {told.length > 0 && <Remarks title={plural(told.length, "remark")} texts={told} />}
     </footer>
   );
 }

@@ -79,7 +79,7 @@ export default function ExperimentsView() {
   }
   return (
     <div class="page experiments">
-      <div class="page-head">
+      <div class="page-head bar">
         <h1>Experiments</h1>
         <span class="soft">{formatCount(answer.experiments.length)}</span>
         <span class="spring" />
@@ -109,7 +109,7 @@ function copied(): { command: string; python: string } {
 function Tools({ answer, error }: { answer: Answer; error: unknown }) {
   const wanted = answer.metric;
   return (
-    <div class="part-tools">
+    <div class="part-tools bar">
       <FindInput placeholder="Filter experiments" />
       <MetricInput />
       {metric.value && (
@@ -266,7 +266,7 @@ function Line({ experiment, hasBest }: { experiment: Experiment; hasBest: boolea
   const statuses = STATUSES.filter((status) => experiment.by_status[status]);
   return (
     <tr>
-      <th scope="row">
+      <th scope="row" class="cut">
         <a href={href("/", { filter: condition })} dir="auto">
           {name}
         </a>

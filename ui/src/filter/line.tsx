@@ -271,7 +271,7 @@ export function FilterLine() {
               offer.use();
             }}
           >
-            <span class="offer-text">{offer.text}</span>
+            <span class="offer-text cut">{offer.text}</span>
             <span class="offer-detail">{offer.detail}</span>
           </li>
         ))}

@@ -149,9 +149,9 @@ export function ActionBar() {
   const matching = order.value?.ids.length ?? 0;
   if (!uids.length) {
     return (
-      <div class="action-bar">
+      <div class="action-bar bar">
         {matching > 0 && (
-          <span class="action-hint">
+          <span class="action-hint soft">
             Click a run to select it, <kbd>Shift</kbd> click for a range, <kbd>Enter</kbd> opens it, <kbd>?</kbd> lists all keys
           </span>
         )}
@@ -161,7 +161,7 @@ export function ActionBar() {
   const first = uids[0]!;
   const isReadOnly = store.value?.read_only ?? false;
   return (
-    <div class="action-bar" role="toolbar" aria-label="Selected runs">
+    <div class="action-bar bar" role="toolbar" aria-label="Selected runs">
       <span class="action-count">
         <strong>{plural(uids.length, "run")}</strong> selected
       </span>

@@ -142,7 +142,7 @@ function PickerLine({ top, info, shown }: PickerLineProps) {
         checked={isShown}
         onChange={() => toggleColumn(isShown && column.metric ? present! : name)}
       />
-      <span class="picker-name">{column.title}</span>
+      <span class="picker-name cut">{column.title}</span>
       <span class="picker-kind">{KINDS[info.kind]}</span>
       <span class="picker-runs">
         {info.runs !== null && (info.more ? `${formatCount(info.runs)}+ runs` : plural(info.runs, "run"))}
@@ -161,7 +161,7 @@ function ShownColumns({ names }: { names: string[] }) {
           const column = columnOf(name);
           return (
             <li key={name}>
-              <span class="picker-name">
+              <span class="picker-name cut">
                 {column.title} <small>{column.detail}</small>
               </span>
               <IconButton

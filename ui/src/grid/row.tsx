@@ -182,11 +182,11 @@ export class GroupLine extends Settled<GroupLineProps> {
           <Icon name={isOpen ? "chevron" : "right"} />
           {Object.entries(group.values).map(([name, value]) => (
             <span key={name}>
-              <span class="group-name">{columnOf(name).title}</span>{" "}
+              <span class="soft">{columnOf(name).title}</span>{" "}
               <strong>{formatCell(value) || "none"}</strong>
             </span>
           ))}
-          <span class="group-count">{plural(group.count, "run")}</span>
+          <span class="soft">{plural(group.count, "run")}</span>
         </div>
       </div>
     );

@@ -4,6 +4,7 @@ import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
 import { EmptyMessage, ErrorMessage } from "../common/message";
 import { MenuButton, MenuItem } from "../common/popover";
+import { openStore, program } from "../common/program";
 import { formatCount, plural } from "../common/values";
 import { FilterLine } from "../filter/line";
 import { SavedFilters } from "../filter/saved";
@@ -55,7 +56,7 @@ function GroupMenu() {
   const names = [...new Set(["experiment", "status", ...columns.value.filter(canGroup).map(({ name }) => name), ...now])];
   return (
     <div class="menu">
-      <div class="menu-title">Group by</div>
+      <div class="menu-title cut">Group by</div>
       {names.map((name) => (
         <MenuItem
           key={name}
@@ -78,18 +79,17 @@ function GroupMenu() {
 /** The view as a command and as Python. */
 function copied() {
   const text = filter.value;
-  const at = store.value?.path ?? ".";
   const shown = isDefault.value ? "" : ` --columns ${shellWord(listedNames().join(","))}`;
   const grouped = groups.value.length === 1 ? ` --group-by ${shellWord(groups.value[0]!)}` : "";
   if (inTrash.value) {
     return {
-      command: `runstore --store ${shellWord(at)} trash`,
-      python: `import runstore\n\nstore = runstore.Store.open(${pythonText(at)})\nruns = store.trash()`,
+      command: `${program()} trash`,
+      python: `${openStore()}runs = store.trash()`,
     };
   }
   return {
-    command: `runstore --store ${shellWord(at)} ls${text && ` ${shellWord(text)}`}${shown}${grouped}`,
-    python: `import runstore\n\nstore = runstore.Store.open(${pythonText(at)})\nruns = store.find(${pythonText(text)}, limit=None)`,
+    command: `${program()} ls${text && ` ${shellWord(text)}`}${shown}${grouped}`,
+    python: `${openStore()}runs = store.find(${pythonText(text)}, limit=None)`,
   };
 }
 

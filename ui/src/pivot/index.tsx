@@ -2,8 +2,9 @@
 import { useAnswer } from "../api/answer";
 import { CopyAs, copyText, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
-import { EmptyMessage, ErrorMessage } from "../common/message";
+import { EmptyMessage, ErrorMessage, Remarks } from "../common/message";
 import { MenuButton, MenuItem } from "../common/popover";
+import { openStore, program } from "../common/program";
 import { plural } from "../common/values";
 import { ColumnChoice, columnTitle } from "../compare/plots/column-choice";
 import { useDefaults } from "../compare/plots/defaults";
@@ -12,7 +13,6 @@ import { setQuery, word } from "../state/address";
 import { columnOf, metricKey } from "../state/columns";
 import { filter } from "../state/order";
 import { conditionsOf, splitFields } from "../state/query-text";
-import { store } from "../state/store";
 import { PivotTable, type PivotAnswer } from "./table";
 import "../compare/tools.css";
 import "./pivot.css";
@@ -113,7 +113,7 @@ function Fields({ label, word: name, fields, least }: { label: string; word: "ro
 
 function Tools({ asked: { rows, columns, metric } }: { asked: Asked }) {
   return (
-    <div class="plot-tools">
+    <div class="plot-tools bar">
       <Fields label="Rows" word="rows" fields={rows} least={1} />
       <button
         type="button"
@@ -162,9 +162,11 @@ function Table({ asked }: { asked: Asked }) {
   }, { fresh: AFTER_CHANGES });
   if (error) return <ErrorMessage error={error} retry={retry} />;
   if (!answer) return <div class="loading" role="status" aria-label="Loading" />;
+  const more = answer.more_remarks;
+  const others = more > 0 ? [`and ${plural(more, "other")}`] : [];
   return (
     <div class={isWaiting ? "pivot-found waiting" : "pivot-found"}>
-      <div class="pivot-head">
+      <div class="pivot-head bar">
         <h1>
           {columnTitle(metric)} by {[...rows, ...columns].map(columnTitle).join(", ")}
         </h1>
@@ -191,15 +193,7 @@ function Table({ asked }: { asked: Asked }) {
         distinguishable from it.
       </p>
       {answer.remarks.length > 0 && (
-        <details class="pivot-remarks">
-          <summary>{plural(answer.remarks.length + answer.more_remarks, "remark")}</summary>
-          <ul>
-            {answer.remarks.map((text) => (
-              <li key={text}>{text}</li>
-            ))}
-            {answer.more_remarks > 0 && <li>and {plural(answer.more_remarks, "other")}</li>}
-          </ul>
-        </details>
+        <Remarks title={plural(answer.remarks.length + more, "remark")} texts={[...answer.remarks, ...others]} />
       )}
     </div>
   );
@@ -207,7 +201,6 @@ function Table({ asked }: { asked: Asked }) {
 
 /** The table as a command and as Python. */
 function copied({ rows, columns, metric }: Asked) {
-  const at = store.value?.path ?? ".";
   const text = conditionsOf(filter.value);
   const shown = metricText(metric);
   const direction = directionWord.value;
@@ -222,7 +215,7 @@ function copied({ rows, columns, metric }: Asked) {
     ...(several ? [`several=${pythonText(several)}`] : []),
   ];
   return {
-    command: `runstore --store ${shellWord(at)} best${text && ` ${shellWord(text)}`} --metric ${shellWord(shown)}${direction && ` --${direction}`}`,
-    python: `import runstore\n\nstore = runstore.Store.open(${pythonText(at)})\ntable = store.pivot(${options.join(", ")})\nprint(table.to_markdown())`,
+    command: `${program()} best${text && ` ${shellWord(text)}`} --metric ${shellWord(shown)}${direction && ` --${direction}`}`,
+    python: `${openStore()}table = store.pivot(${options.join(", ")})\nprint(table.to_markdown())`,
   };
 }

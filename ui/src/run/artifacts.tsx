@@ -52,7 +52,7 @@ export function Artifacts({ run, around, version }: PartProps) {
   return (
     <div class={open ? "files has-look" : "files"}>
       <div class="files-list">
-        <div class="part-tools">
+        <div class="part-tools bar">
           <FindInput placeholder="Filter files" />
           <span class="soft">
             {plural(fitting.length, "file")}, {formatBytes(total)}
@@ -81,7 +81,7 @@ function FileRow({ file, uid, isOpen }: { file: ArtifactInfo; uid: string; isOpe
   if (findText.value) query.find = findText.value;
   return (
     <li class={isOpen ? "open" : undefined}>
-      <a href={href(here.value, query)} aria-current={isOpen ? "true" : undefined} dir="auto">
+      <a class="cut" href={href(here.value, query)} aria-current={isOpen ? "true" : undefined} dir="auto">
         {visibleText(file.path)}
       </a>
       <span class="soft file-type">{file.media_type}</span>

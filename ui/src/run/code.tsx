@@ -98,7 +98,7 @@ function Patch({ uid }: { uid: string }) {
   const files = value === null ? [] : readDiff(value);
   return (
     <section class="card" aria-labelledby="patch-title">
-      <div class="card-head">
+      <div class="card-head bar">
         <h2 id="patch-title">Uncommitted changes</h2>
         <span>
           {value && (

@@ -35,7 +35,7 @@ export function Environment({ run }: PartProps) {
   const unknown = Object.entries(run.unknown_facts).filter(([name, why]) => fits(`${name} ${why}`));
   return (
     <>
-      <div class="part-tools">
+      <div class="part-tools bar">
         <FindInput placeholder="Filter facts and packages" />
       </div>
       <div class="columns">
@@ -96,7 +96,7 @@ function Packages({ uid, has, fits }: PackagesProps) {
   const lines = (value ?? "").split("\n").filter((line) => line && fits(line));
   return (
     <section class="card">
-      <div class="card-head">
+      <div class="card-head bar">
         <h2>Packages</h2>
         <span class="soft">{value !== null && plural(lines.length, "package")}</span>
       </div>

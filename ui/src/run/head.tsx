@@ -40,11 +40,11 @@ export function RunHead({ run, around }: { run: RunRecord; around: Around | null
   useNeighbourKeys(around);
   return (
     <header class="run-head">
-      <div class="run-title">
+      <div class="run-title bar">
         <nav class="crumbs" aria-label="Breadcrumbs">
           <a href="/">Runs</a>
           <span aria-hidden="true">/</span>
-          <a href={href("/", { filter: `experiment = ${literal(run.experiment_name)}` })} dir="auto">
+          <a class="cut" href={href("/", { filter: `experiment = ${literal(run.experiment_name)}` })} dir="auto">
             {run.experiment_name}
           </a>
         </nav>
@@ -60,7 +60,7 @@ export function RunHead({ run, around }: { run: RunRecord; around: Around | null
         <Neighbour run={around?.next ?? null} name="Next run" icon="right" keys="]" />
         <CopyAs texts={() => copied(run)} />
       </div>
-      <div class="run-facts">
+      <div class="run-facts bar soft">
         <span>
           Started {run.started_at ? <Ago at={run.started_at} /> : "at an unreadable time"}
         </span>
@@ -151,10 +151,10 @@ function Tags({ run }: { run: RunRecord }) {
     }
   };
   return (
-    <span class="run-tags" role="group" aria-label="Tags">
+    <span class="run-tags bar" role="group" aria-label="Tags">
       {Object.entries(run.tags).map(([key, value]) => (
         <span key={key} class="run-tag" dir="auto">
-          <a href={href("/", { filter: tagFilter(key, value) })} title="Show runs with this tag">
+          <a class="cut" href={href("/", { filter: tagFilter(key, value) })} title="Show runs with this tag">
             {visibleText(key)}
             {value && <span class="run-tag-value">{visibleText(value)}</span>}
           </a>

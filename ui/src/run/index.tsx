@@ -76,7 +76,7 @@ export default function RunView() {
   return (
     <div class={`run run-${part.key || "overview"}`}>
       <RunHead run={run} around={around} />
-      <nav class="run-tabs" aria-label="Parts of the run">
+      <nav class="run-tabs tabs" aria-label="Parts of the run">
         {PARTS.filter(({ key }) => hasPart(run, key)).map(({ key, name: title }) => {
           const count = countOf(run, key);
           return (

@@ -22,7 +22,7 @@ export function LookAt({ uid, file }: { uid: string; file: ArtifactInfo }) {
   const contents = endpoint(ofFile(uid, "artifacts", file.path));
   return (
     <section class="look card" aria-label={`Preview of ${visibleText(file.path)}`}>
-      <div class="card-head">
+      <div class="card-head bar">
         <h2 dir="auto">{visibleText(file.path)}</h2>
         <span class="look-tools">
           <CopyAs

@@ -165,7 +165,7 @@ function Link({ href, children }: { href: string; children: ComponentChildren })
 function HtmlText({ text, isBlock }: { text: string; isBlock?: boolean }) {
   if (/^\s*<br\s*\/?>\s*$/i.test(text)) return <br />;
   if (/^\s*<!--[^]*-->\s*$/.test(text)) return null;
-  return isBlock ? <p class="as-text">{text.trimEnd()}</p> : <>{text}</>;
+  return isBlock ? <p class="as-text mono soft">{text.trimEnd()}</p> : <>{text}</>;
 }
 
 const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'", nbsp: "\u00a0" };

@@ -57,7 +57,7 @@ function SeriesView({ series, uid }: { series: Series; uid: string }) {
   const id = `step-${series.kind}-${series.key}`;
   return (
     <section class="card">
-      <div class="card-head">
+      <div class="card-head bar">
         <h2 dir="auto">{series.key}</h2>
         <label class="media-step" for={id}>
           Step <output>{formatCount(now.step)}</output>

@@ -27,7 +27,7 @@ export function Metrics({ run, id }: PartProps) {
   }
   return (
     <>
-      <div class="part-tools">
+      <div class="part-tools bar">
         <FindInput placeholder="Filter metrics" />
       </div>
       <MetricTable run={run} id={id} filter={findText.value} />

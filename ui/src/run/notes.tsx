@@ -23,7 +23,7 @@ export function Notes({ run }: { run: RunRecord }) {
   };
   return (
     <>
-      <div class="card-head">
+      <div class="card-head bar">
         <h2 id="notes-title">Notes</h2>
         {canEdit && draft === null && (
           <button

@@ -187,7 +187,7 @@ function Tools(props: ToolsProps) {
     streams: streams.length === STREAMS.length ? "" : streams.join(","),
   });
   return (
-    <div class="part-tools output-tools">
+    <div class="part-tools output-tools bar">
       <Finder {...props} />
       <div class="segments" role="group" aria-label="Streams">
         <StreamButton name="All" streams={[]} count={null} isOn={streams.length === STREAMS.length} />
@@ -336,7 +336,7 @@ function Finder({ search, scroller, lines, onHit }: ToolsProps) {
       />
       <Toggle label="Regular expression" sign=".*" name="regexp" isOn={isRegexp.value === "1"} />
       <Toggle label="Match case" sign="Aa" name="case" isOn={isExact.value === "1"} />
-      <span id="find-status" class="finder-count" role="status">
+      <span id="find-status" class="finder-count cut" role="status">
         {search?.error.value
           ? "Error"
           : search && (hits.length ? `${place >= 0 ? `${formatCount(place + 1)} of ` : ""}${count}` : search.isOver ? "None" : "…")}

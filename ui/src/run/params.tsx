@@ -25,7 +25,7 @@ export function Params({ run, around, version }: PartProps) {
   const previous = around?.previous ?? null;
   return (
     <div class="params">
-      <div class="part-tools">
+      <div class="part-tools bar">
         <FindInput placeholder="Filter keys and values" label="Filter parameters" />
         {previous && (
           <label class="check">
@@ -182,7 +182,7 @@ function SetTree({ set, sets, filter, others, isShort }: SetTreeProps) {
   return (
     <section class="param-set">
       {(sets.length > 1 || !isShort) && (
-        <div class="card-head">
+        <div class="card-head bar">
           <Title dir="auto">
             {title} <code class="soft" title={`Hash ${set.hash}`}>{set.hash.slice(0, 8)}</code>
           </Title>

@@ -45,7 +45,7 @@ export function Header() {
         <span class="brand-name">runstore</span>
       </a>
       {info && (
-        <span class="store-name" title={info.path}>
+        <span class="store-name cut" title={info.path}>
           {info.name}
         </span>
       )}

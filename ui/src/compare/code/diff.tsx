@@ -83,12 +83,12 @@ export function DiffView({ a, b, file }: DiffProps) {
   }
   return (
     <section class="codediff" aria-label={nameOf(file)}>
-      <header>
+      <header class="bar">
         <h2>{nameOf(file)}</h2>
         {file.remark && <span class="badge">{file.remark}</span>}
-        {total !== null && total > 2000 && <span class="plot-count">{formatCount(total)} lines</span>}
+        {total !== null && total > 2000 && <span class="plot-count bar soft">{formatCount(total)} lines</span>}
       </header>
-      {total === 0 && <p class="code-remark">{file.remark ? `No lines to show: ${file.remark}.` : "The lines are the same."}</p>}
+      {total === 0 && <p class="code-remark soft">{file.remark ? `No lines to show: ${file.remark}.` : "The lines are the same."}</p>}
       <div
         ref={place}
         class="codediff-lines"

@@ -41,17 +41,17 @@ export default function CodeTab() {
   const chosen = answer?.files.find((file) => nameOf(file) === fileWord.value) ?? answer?.files[0];
   return (
     <div class="code">
-      <div class="plot-tools">
+      <div class="plot-tools bar">
         <PairChoice />
         {answer && (
-          <span class="plot-count" role="status">
+          <span class="plot-count bar soft" role="status">
             {answer.files.length ? `${plural(answer.files.length, "file")} ${answer.files.length === 1 ? "differs" : "differ"}` : ""}
           </span>
         )}
       </div>
       {isWaiting && <div class="loading" role="status" aria-label="Loading" />}
       {answer?.remarks.map((text) => (
-        <p key={text} class="code-remark">
+        <p key={text} class="code-remark soft">
           {text}
         </p>
       ))}
@@ -95,7 +95,7 @@ function FileList({ files, chosen }: { files: ChangedFile[]; chosen: ChangedFile
                 {SIGNS[file.kind]}
                 <span class="visually-hidden"> {file.kind}</span>
               </span>
-              <span class="code-path">
+              <span class="code-path cut">
                 <bdi>{nameOf(file)}</bdi>
               </span>
               {file.added + file.removed > 0 && (

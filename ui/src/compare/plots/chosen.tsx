@@ -17,7 +17,7 @@ interface ChosenProps {
 
 export function Chosen({ values, mask, ranges }: ChosenProps) {
   const all = values.count < values.total ? `the newest ${formatCount(values.count)} of ${plural(values.total, "run")}` : plural(values.count, "run");
-  if (!mask) return <p class="plot-count" role="status">{all}</p>;
+  if (!mask) return <p class="plot-count bar soft" role="status">{all}</p>;
   const places: number[] = [];
   mask.forEach((isIn, place) => {
     if (isIn) places.push(place);
@@ -31,7 +31,7 @@ export function Chosen({ values, mask, ranges }: ChosenProps) {
     }
   };
   return (
-    <p class="plot-count" role="status">
+    <p class="plot-count bar soft" role="status">
       <strong>{formatCount(places.length)}</strong> of {all} in the chosen ranges
       <button type="button" class="button small" onClick={() => go("/", { filter: filterOf(values.filter, ranges) })}>
         Show in the grid

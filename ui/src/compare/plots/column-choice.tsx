@@ -118,8 +118,8 @@ export function ColumnChoice({ label, value, none = null, onlyMetrics = false, o
       label={`${label}: ${shown}`}
       menu={() => <ColumnList value={value} none={none} onlyMetrics={onlyMetrics} onChoose={onChange} />}
     >
-      <span class="choice-label">{label}</span>
-      <span class="choice-value">{shown}</span>
+      <span class="soft">{label}</span>
+      <span class="choice-value cut">{shown}</span>
     </MenuButton>
   );
 }

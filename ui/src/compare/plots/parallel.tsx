@@ -52,7 +52,7 @@ function ParallelOf({ filter, areChosen, axes, colour }: ParallelOfProps) {
   const isReady = values !== null && names.every((name) => values.columns.has(name));
   return (
     <div class="plot">
-      <div class="plot-tools">
+      <div class="plot-tools bar">
         <ColumnChoice
           label="Add an axis"
           value=""
@@ -171,7 +171,7 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
   };
   return (
     <>
-      <div class="plot-line">
+      <div class="plot-line bar">
         <Chosen values={values} mask={mask} ranges={ranges} />
         {uids ? <RunLegend uids={uids} /> : <Legend scale={colours} />}
       </div>
@@ -241,7 +241,7 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
           </Canvas>
         </div>
       </div>
-      <p class="plot-hint">Drag along an axis to keep the runs within a range; click a line to open its run.</p>
+      <p class="plot-hint soft">Drag along an axis to keep the runs within a range; click a line to open its run.</p>
     </>
   );
 }
@@ -286,7 +286,7 @@ function AxisHead({ axes, at, x, room, scale, range }: AxisHeadProps) {
         class={range ? "button small on" : "button small quiet"}
         menu={() => (
           <div class="menu">
-            <div class="menu-title">{name}</div>
+            <div class="menu-title cut">{name}</div>
             {canBeLog(scale.column) && (
               <MenuItem checked={scale.isLog} onClick={() => toggleLog(scale.column)}>
                 Logarithmic
@@ -307,7 +307,7 @@ function AxisHead({ axes, at, x, room, scale, range }: AxisHeadProps) {
           </div>
         )}
       >
-        <span class="axis-name">{columnTitle(name)}</span>
+        <span class="cut">{columnTitle(name)}</span>
         {scale.isLog && <small>log</small>}
       </MenuButton>
     </div>

@@ -58,7 +58,7 @@ function ScatterOf({ filter, areChosen, x, y, colour }: ScatterOfProps) {
   const isReady = values !== null && names.every((name) => values.columns.has(name));
   return (
     <div class="plot">
-      <div class="plot-tools">
+      <div class="plot-tools bar">
         <ColumnChoice label="X" value={x} onChange={(name) => setQuery({ x: name })} />
         <LogSwitch name={x} column={values?.columns.get(x)} />
         <button type="button" class="button" title="Swap the axes" aria-label="Swap the axes" onClick={() => setQuery({ x: y, y: x })}>
@@ -210,7 +210,7 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
   const label = `${columnTitle(y)} against ${columnTitle(x)}. Arrow keys go from run to run, Enter opens one.`;
   return (
     <>
-      <div class="plot-line">
+      <div class="plot-line bar">
         <Chosen values={values} mask={mask} ranges={ranges} />
         {uids ? <RunLegend uids={uids} /> : <Legend scale={colours} />}
       </div>
@@ -277,7 +277,7 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
           </>
         )}
       </Canvas>
-      <p class="plot-hint">Click a point to open its run; drag to choose a range.</p>
+      <p class="plot-hint soft">Click a point to open its run; drag to choose a range.</p>
     </>
   );
 }

@@ -35,7 +35,7 @@ export function Tip({ values, place, names, x, y, size }: TipProps) {
     bottom: y > size.height / 2 ? `${size.height - y + 14}px` : "auto",
   };
   return (
-    <div class="plot-tip" style={style} role="status">
+    <div class="plot-tip tip" style={style} role="status">
       <div class="plot-tip-run">
         {row ? (
           <>
