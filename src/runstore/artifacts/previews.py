@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runstore.errors import attempt
 from runstore.model.artifacts import Preview, is_text_type
+from runstore.model.display.formatting import cropped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,4 +128,4 @@ def _cell(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int)):
         return value
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 1] + "…"
+    return cropped(text, _CELL_CHARACTERS)

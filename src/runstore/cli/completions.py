@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,11 @@ from runstore.cli.context import STORE
 from runstore.errors import RunstoreError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from click.shell_completion import CompletionItem
 
+    from runstore.runner.project import Project
     from runstore.store import Store
 
 _RECENT = 50  # runs that are offered by number
@@ -23,13 +26,13 @@ _NEWEST = 3  # runs of an experiment whose metrics are offered
 
 def complete_runs(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     """Return matching experiments and numbered runs, newest first, or else references."""
-    return _asked(context, lambda store: _runs(store, begun))
+    return _asked(context, "", lambda store: _runs(store, begun))
 
 
 def complete_words(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     """Return matching runs and experiments, or kept filters for `@`."""
     if begun.startswith("@"):
-        return _asked(context, lambda store: _views(store, begun))
+        return _asked(context, begun, lambda store: [f"@{name}" for name in store.queries])
     return complete_runs(context, _parameter, begun)
 
 
@@ -48,24 +51,19 @@ def complete_tag_words(
 ) -> list[str]:
     """Return matching changes of tags, such as `+keep`, or runs and experiments."""
     if begun.startswith("+"):
-        return _asked(
-            context,
-            lambda store: [
-                f"+{one[len('tags.') :]}"
-                for one in _columns(store)
-                if one.startswith(f"tags.{begun[1:]}")
-            ],
-        )
+        return _asked(context, begun, lambda store: [f"+{one}" for one in _keys(store, "tags.")])
     return complete_words(context, parameter, begun)
 
 
 def complete_columns(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     """Return matching columns, after the earlier columns of a comma-separated list."""
+    return listed_after(begun, _asked(context, "", _columns))
+
+
+def listed_after(begun: str, names: Iterable[str]) -> list[str]:
+    """Return a comma-separated list with each name that its last one can become."""
     before, comma, last = begun.rpartition(",")
-    return _asked(
-        context,
-        lambda store: [f"{before}{comma}{one}" for one in _columns(store) if one.startswith(last)],
-    )
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
 
 
 def _runs(store: Store, begun: str) -> list[str]:
@@ -83,22 +81,19 @@ def _runs(store: Store, begun: str) -> list[str]:
     return [*found, *numbered] or list(store.complete(begun))
 
 
-def _views(store: Store, begun: str) -> list[str]:
-    return [f"@{name}" for name in store.queries if f"@{name}".startswith(begun)]
-
-
 def _columns(store: Store) -> list[str]:
     from runstore.reading.filters.unknown_names import known_columns
 
     return known_columns(store.backend)
 
 
+def _keys(store: Store, namespace: str) -> list[str]:
+    return [one[len(namespace) :] for one in _columns(store) if one.startswith(namespace)]
+
+
 def complete_trash(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     """Return matching references of runs in the trash, the last deleted first."""
-    return _asked(
-        context,
-        lambda store: [run.reference for run in store.trash() if run.reference.startswith(begun)],
-    )
+    return _asked(context, begun, lambda store: [run.reference for run in store.trash()])
 
 
 def complete_experiments(
@@ -107,10 +102,7 @@ def complete_experiments(
     """Return matching experiments, the most recently run first, or filters for `@`."""
     if begun.startswith("@"):
         return complete_words(context, parameter, begun)
-    return _asked(
-        context,
-        lambda store: [one.name for one in store.experiments() if one.name.startswith(begun)],
-    )
+    return _asked(context, begun, lambda store: [one.name for one in store.experiments()])
 
 
 def complete_artifacts(
@@ -120,10 +112,7 @@ def complete_artifacts(
     run = context.params.get("run")
     if run is None:
         return []
-    return _asked(
-        context,
-        lambda store: [path for path in store.get(run).artifacts if path.startswith(begun)],
-    )
+    return _asked(context, begun, lambda store: [*store.get(run).artifacts])
 
 
 def complete_metrics(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
@@ -142,21 +131,20 @@ def complete_metrics(context: click.Context, _parameter: click.Parameter, begun:
                 is_experiment = store.has_experiment(word)
                 runs = store.list(word, limit=_NEWEST) if is_experiment else (store.get(word),)
                 found.update(dict.fromkeys(key for run in runs for key in run.metrics))
-        begins = "metrics."
-        every = [one[len(begins) :] for one in _columns(store) if one.startswith(begins)]
-        return [key for key in found or every if key.startswith(begun)]
+        return list(found) or _keys(store, "metrics.")
 
-    return _asked(context, ask)
+    return _asked(context, begun, ask)
 
 
-def _asked(context: click.Context, ask: Callable[[Store], list[str]]) -> list[str]:
+def _asked(context: click.Context, begun: str, ask: Callable[[Store], Iterable[str]]) -> list[str]:
     from runstore.store import Store
 
     location = context.find_root().meta.get(STORE)
     with warnings.catch_warnings(), suppress(RunstoreError):
         warnings.simplefilter("ignore")
         with Store.open(location, create=False) as store:
-            return [name for name in ask(store) if name.isprintable()]
+            names = ask(store)
+            return [name for name in names if name.startswith(begun) and name.isprintable()]
     return []
 
 
@@ -164,21 +152,20 @@ def complete_experiment_modules(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[str]:
     """Return matching experiment modules."""
-    from runstore.runner.project import Project, modules_in
-
-    with suppress(RunstoreError):
-        folder = Project.find().experiments
-        return [one.name for one in modules_in(folder) if one.name.startswith(begun)]
-    return []
+    return _modules(lambda project: project.experiments, begun)
 
 
 def complete_parameter_modules(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[str]:
     """Return matching parameter modules."""
+    return _modules(lambda project: project.params, begun)
+
+
+def _modules(folder_of: Callable[[Project], Path], begun: str) -> list[str]:
     from runstore.runner.project import Project, modules_in
 
     with suppress(RunstoreError):
-        folder = Project.find().params
-        return [one.name for one in modules_in(folder) if one.name.startswith(begun)]
+        found = modules_in(folder_of(Project.find()))
+        return [one.name for one in found if one.name.startswith(begun)]
     return []

@@ -46,7 +46,7 @@ _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
 _REFERENCE = 60  # columns of a reference in a message
 _USUAL_SIZE = 80, 24
-_END_KEPT = 21  # of a reference: its number and time
+END_KEPT = 21  # of a reference: its number and time
 _CODES = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34",
     "magenta": "35", "cyan": "36",
@@ -129,8 +129,7 @@ class TableColumn:
         narrowest: Minimum width; if a table is too wide for the terminal, whole columns are left
             out, the highest `rank` first.
         rank: Priority for the available width, from 0.
-        keeps_end: Whether long texts are cropped before their end, not at it.
-        end: Length of that end.
+        end: Characters that long texts keep of their end; 0 for none.
         wraps: Whether long texts continue on the next line, and are not cropped.
         is_number: Whether its texts are numbers, which are never cropped and are right-aligned.
         styles: The style of each text.
@@ -139,8 +138,7 @@ class TableColumn:
     header: str
     narrowest: int = 8
     rank: int = 0
-    keeps_end: bool = False
-    end: int = _END_KEPT
+    end: int = 0
     wraps: bool = False
     is_number: bool = False
     styles: Mapping[str, str] = field(default_factory=dict)
@@ -225,7 +223,7 @@ class TerminalTable(PipeTable):
         lines = {
             place: [*folded(safe[place], width)]
             if self._columns[place].wraps
-            else [_cropped(safe[place], self._columns[place], width)]
+            else [fitted(safe[place], width, self._columns[place].end)]
             for place, width in self._widths.items()
         }
         for texts in zip_longest(*lines.values(), fillvalue=""):
@@ -316,11 +314,11 @@ def has_colours() -> bool:
     return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in plain
 
 
-def _cropped(text: str, column: TableColumn, width: int) -> str:
-    """Return a text cropped to a width, with an ellipsis for the rest."""
+def fitted(text: str, width: int, end_kept: int = 0) -> str:
+    """Return a text cropped to a width in columns; an ellipsis replaces what is before its end."""
     if cell_len(text) <= width:
         return text
-    end = end_of_name(text, column.end) if column.keeps_end else ""
+    end = end_of_name(text, end_kept) if end_kept else ""
     if width <= len(end):
         end = ""
     begin = max(0, width - 1 - cell_len(end))
@@ -335,7 +333,7 @@ def shown_reference(reference: str) -> str:
     """Return a reference for a message on stderr; on a terminal, a long one is cropped."""
     if not is_terminal(err=True):
         return reference
-    return _cropped(reference, TableColumn("", keeps_end=True), _REFERENCE)
+    return fitted(reference, _REFERENCE, END_KEPT)
 
 
 def listed_names(runs: Sequence[Run]) -> Sequence[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runstore.model.display.formatting import cropped
 from runstore.model.params.decode import tag_of
 from runstore.model.params.flatten import Cell, flatten, joined
 from runstore.model.run import Run
@@ -252,7 +253,7 @@ def _labels(
         parts += [f"{key}={_shown(cells[group][key])}" for key in differing if key in cells[group]]
         missing = f"without {', '.join(differing)}" if differing else experiment
         label = " ".join(parts) or missing
-        labels[group] = _unique(_cut(label, _LABEL_WIDTH), taken)
+        labels[group] = _unique(cropped(label, _LABEL_WIDTH), taken)
     return labels
 
 
@@ -273,7 +274,7 @@ def _unique(label: str, taken: set[str]) -> str:
 
 
 def _shown(cell: Cell) -> str:
-    return _cut(_setting(cell), _VALUE_WIDTH)
+    return cropped(_setting(cell), _VALUE_WIDTH)
 
 
 def _setting(cell: Cell | None) -> str:
@@ -284,7 +285,3 @@ def _setting(cell: Cell | None) -> str:
     if text is not None:
         return text
     return "null" if number is None else f"{number:.12g}"
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

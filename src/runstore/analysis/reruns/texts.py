@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.texts import texts_of
-from runstore.model.display.formatting import duration_text
+from runstore.model.display.formatting import cropped, duration_text
 from runstore.model.display.short_names import short_name
 from runstore.model.run import start_text
 
@@ -84,5 +84,4 @@ def difference_text(one: Difference) -> str:
 
 
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _VALUE_WIDTH else f"{line[: _VALUE_WIDTH - 1]}…"
+    return cropped(" ".join(text.split()), _VALUE_WIDTH)

@@ -49,7 +49,7 @@ def _columns(statuses: Sequence[str]) -> Iterator[output.TableColumn]:
     yield output.TableColumn("runs", rank=1, is_number=True)
     for rank, status in enumerate(statuses, 4):
         yield output.TableColumn(status, rank=rank, is_number=True)
-    yield output.TableColumn("newest", narrowest=10, rank=3, keeps_end=True, end=6)
+    yield output.TableColumn("newest", narrowest=10, rank=3, end=6)
     yield output.TableColumn("started", narrowest=10, rank=2)
 
 

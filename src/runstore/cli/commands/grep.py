@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_experiments
+from runstore.cli.completions import complete_experiments, listed_after
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import NOTHING_FOUND
 from runstore.cli.options import json_option, limit_option
@@ -33,8 +33,7 @@ def _fields(
 def _complete_fields(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[str]:
-    before, comma, last = begun.rpartition(",")
-    return [f"{before}{comma}{name}" for name in _FIELDS if name.startswith(last)]
+    return listed_after(begun, _FIELDS)
 
 
 @click.command(short_help="Search notes, errors and output.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
 
 _COLUMNS = (
-    output.TableColumn("run", narrowest=26, rank=0, keeps_end=True),
+    output.TableColumn("run", narrowest=26, rank=0, end=output.END_KEPT),
     output.TableColumn("status", narrowest=11, rank=2, styles=output.STATUS_STYLES),
     output.TableColumn("differs in", narrowest=20, rank=1),
 )

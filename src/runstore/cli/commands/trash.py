@@ -12,7 +12,7 @@ from runstore.model.display.formatting import local_time
 from runstore.model.run import Run
 
 _COLUMNS = (
-    output.TableColumn("run", narrowest=26, rank=0, keeps_end=True),
+    output.TableColumn("run", narrowest=26, rank=0, end=output.END_KEPT),
     output.TableColumn("status", narrowest=11, rank=1, styles=output.STATUS_STYLES),
     output.TableColumn("deleted", narrowest=19, rank=2),
     output.TableColumn("notes", narrowest=10, rank=3),

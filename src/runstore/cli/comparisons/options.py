@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from runstore.analysis.compare.differences import SECTIONS
-from runstore.cli.completions import complete_metrics
+from runstore.cli.completions import complete_metrics, listed_after
 
 
 def _sections(
@@ -21,8 +21,7 @@ def _sections(
 def _complete_sections(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[str]:
-    before, comma, last = begun.rpartition(",")
-    return [f"{before}{comma}{name}" for name in SECTIONS if name.startswith(last)]
+    return listed_after(begun, SECTIONS)
 
 
 only_option = click.option(

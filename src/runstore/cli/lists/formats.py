@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from runstore.cli import output
-from runstore.cli.lists.runs import say_left_out
+from runstore.cli.lists.runs import RUN_END, say_left_out
 from runstore.errors import UsageError
 from runstore.extras import library
 from runstore.model.display.as_json import as_utc
@@ -38,7 +38,6 @@ _USUAL = ("run", "status", "started", "duration")
 _FOR_PEOPLE = frozenset({"table", "markdown"})
 _WHOLE_BELOW = 1e15
 _LINES = 1_000  # rows printed at once
-_RUN_END = 6  # of a short name: its number
 _NUMBERS = frozenset({Type.WHOLE, Type.NUMBER, Type.EXACT})
 _NAMESPACES = ("params", "metrics", "tags")
 
@@ -229,8 +228,7 @@ def _print_table(
             header,
             narrowest=8,
             rank=(ranks or {}).get(name, rank),
-            keeps_end=name == "run",
-            end=_RUN_END,
+            end=RUN_END if name == "run" else 0,
             is_number=column.type in _NUMBERS,
             styles=output.STATUS_STYLES if name == "status" else {},
         )

@@ -25,7 +25,7 @@ _NARROWEST = {
     "tags": 8,
     "error": 20,
 }
-_RUN_END = 6  # of a short name: its number
+RUN_END = 6  # of a short name: its number
 _PIPED = ("run", "status", "started", "took", "parameters", "notes")
 _NAMED = 6  # maximum number of left-out columns to name
 
@@ -95,8 +95,7 @@ def _as_table_column(one: ListColumn) -> output.TableColumn:
         one.header,
         narrowest=_NARROWEST.get(one.name, 8),
         rank=one.rank,
-        keeps_end=one.name == "run",
-        end=_RUN_END,
+        end=RUN_END if one.name == "run" else 0,
         is_number=one.is_number,
         styles=output.STATUS_STYLES if one.name == "status" else {},
     )

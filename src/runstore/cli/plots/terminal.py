@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from runstore.cli.output import console, is_terminal, terminal_safe
+from runstore.cli.output import console, fitted, is_terminal, terminal_safe
 from runstore.cli.plots import ticks
 from runstore.cli.plots.canvas import Canvas
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
@@ -212,10 +212,7 @@ def _summary(line: Line, width: int) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    from rich.cells import cell_len, set_cell_size
-
-    safe = terminal_safe(text).replace("\t", " ")
-    return safe if cell_len(safe) <= width else set_cell_size(safe, max(0, width - 1)) + "…"
+    return fitted(terminal_safe(text).replace("\t", " "), width)
 
 
 def _styled(text: str, code: str, on: Paper) -> str:

@@ -11,7 +11,13 @@ from runstore.cli.shown.layout import PagePart
 from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError, StoreCorruptError, StoreError
 from runstore.model.artifacts import Artifact, Input
-from runstore.model.display.formatting import brief_number, counted, local_time, size_text
+from runstore.model.display.formatting import (
+    brief_number,
+    counted,
+    cropped,
+    local_time,
+    size_text,
+)
 from runstore.model.facts import REPEATS
 from runstore.model.logged.media import MediaSeries, is_media
 from runstore.model.metrics import MetricSummary
@@ -163,8 +169,7 @@ def _last_of(one: MediaSeries) -> str:
     if one.kind == "histogram":
         drawn = sparkline(last.counts, _SPARK_WIDTH)
         return f"{drawn} {last.edges[0]:.6g} to {last.edges[-1]:.6g}"
-    text = " ".join(last.split())
-    return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"
+    return cropped(" ".join(last.split()), _TEXT_WIDTH)
 
 
 def _artifact(one: Artifact) -> str:

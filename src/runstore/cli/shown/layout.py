@@ -63,21 +63,13 @@ def terminal_lines(sections: Iterable[PagePart], width: int) -> Iterator[str]:
             yield from _table(section, width)
             continue
         if section.title:
-            yield output.styled(_cut(output.terminal_safe(section.title), width), "bold")
+            yield output.styled(output.fitted(output.terminal_safe(section.title), width), "bold")
         flowing = _flowing(section, width) if section.is_short else None
         yield from _pairs(section, width) if flowing is None else flowing
 
 
 def _label_width(section: PagePart) -> int:
     return min(_LABEL_WIDTH, max(len(label) for label, _ in section.lines))
-
-
-def _cut(text: str, width: int) -> str:
-    if output.cell_len(text) <= width:
-        return text
-    from rich.cells import set_cell_size
-
-    return set_cell_size(text, max(0, width - 1)) + "…"
 
 
 def _pairs(section: PagePart, width: int) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from runstore.errors import NotFoundError, genuine
 from runstore.model.artifacts import UNKNOWN_TYPE, Artifact, is_text_type
+from runstore.model.display.formatting import cropped
 from runstore.model.display.suggestions import hint_of
 from runstore.model.run import Run
 from runstore.model.values import clean_text
@@ -319,5 +320,4 @@ def _cell(value: Any) -> Any:
 
 
 def _cell_text(value: Any) -> str:
-    text = clean_text(str(value))
-    return text if len(text) <= _CELL_CHARACTERS else text[: _CELL_CHARACTERS - 1] + "…"
+    return cropped(clean_text(str(value)), _CELL_CHARACTERS)
