@@ -34,9 +34,7 @@ def mapped(of: Schema, **more: int) -> Schema:
     return {"type": "object", "additionalProperties": of, **more}
 
 
-def record(
-    required: Mapping[str, Schema], optionally: Mapping[str, Schema] | None = None
-) -> Schema:
+def record(optionally: Mapping[str, Schema] | None = None, /, **required: Schema) -> Schema:
     """Return the schema of an object with these keys and no others."""
     return {
         "type": "object",

@@ -28,25 +28,16 @@ from runstore.web.schemas import (
 )
 
 _ARTIFACT = record(
-    {
-        "run_uid": TEXT,
-        "path": TEXT,
-        "digest": TEXT,
-        "size_bytes": WHOLE,
-        "media_type": TEXT,
-        "saved_at": TIME,
-    }
+    run_uid=TEXT, path=TEXT, digest=TEXT, size_bytes=WHOLE, media_type=TEXT, saved_at=TIME
 )
 _INPUT = record(
-    {
-        "name": TEXT,
-        "digest": optional(TEXT),
-        "size_bytes": optional(WHOLE),
-        "modified_at": optional(TIME),
-        "location": optional(TEXT),
-        "source_uid": optional(TEXT),
-        "used_at": TIME,
-    }
+    name=TEXT,
+    digest=optional(TEXT),
+    size_bytes=optional(WHOLE),
+    modified_at=optional(TIME),
+    location=optional(TEXT),
+    source_uid=optional(TEXT),
+    used_at=TIME,
 )
 
 
@@ -111,7 +102,7 @@ ENDPOINTS = (
         path="/runs/{name}/artifacts",
         answer=_listed,
         about="Return the files saved by a run, and its input data.",
-        result=record({"artifacts": listed(_ARTIFACT), "inputs": listed(_INPUT)}),
+        result=record(artifacts=listed(_ARTIFACT), inputs=listed(_INPUT)),
     ),
     Endpoint(
         path="/runs/{name}/artifacts/{path:path}",
@@ -131,17 +122,15 @@ ENDPOINTS = (
         about="Return the beginning of an artifact according to its contents: a text, the first"
         " rows of a table, or the kind of a picture.",
         result=record(
-            {
-                "kind": TEXT,
-                "media_type": TEXT,
-                "text": TEXT,
-                "columns": listed(TEXT),
-                "rows": listed(listed(ANYTHING)),
-                "row_count": optional(WHOLE),
-                "column_count": WHOLE,
-                "is_cut": FLAG,
-                "why": TEXT,
-            }
+            kind=TEXT,
+            media_type=TEXT,
+            text=TEXT,
+            columns=listed(TEXT),
+            rows=listed(listed(ANYTHING)),
+            row_count=optional(WHOLE),
+            column_count=WHOLE,
+            is_cut=FLAG,
+            why=TEXT,
         ),
     ),
     Endpoint(
@@ -150,17 +139,9 @@ ENDPOINTS = (
         about="Return the texts, images and histograms logged by a run over steps, each as the"
         " paths of its artifacts.",
         result=record(
-            {
-                "media": listed(
-                    record(
-                        {
-                            "kind": TEXT,
-                            "key": TEXT,
-                            "steps": listed(record({"step": WHOLE, "paths": listed(TEXT)})),
-                        }
-                    )
-                )
-            }
+            media=listed(
+                record(kind=TEXT, key=TEXT, steps=listed(record(step=WHOLE, paths=listed(TEXT))))
+            )
         ),
     ),
 )

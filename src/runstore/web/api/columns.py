@@ -42,12 +42,8 @@ ENDPOINTS = (
             Whole("limit", "Columns to return.", 100, least=1, most=1000),
         ),
         result=record(
-            {
-                "total": WHOLE,
-                "columns": listed(
-                    record({"name": TEXT, "kind": TEXT, "runs": optional(WHOLE), "more": FLAG})
-                ),
-            }
+            total=WHOLE,
+            columns=listed(record(name=TEXT, kind=TEXT, runs=optional(WHOLE), more=FLAG)),
         ),
     ),
     Endpoint(
@@ -59,7 +55,7 @@ ENDPOINTS = (
             EXPERIMENT,
             Whole("limit", "Columns to return.", 12, least=1, most=1000),
         ),
-        result=record({"columns": listed(TEXT)}),
+        result=record(columns=listed(TEXT)),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
 )

@@ -17,26 +17,22 @@ from runstore.web.schemas import FLAG, TEXT, TIME, WHOLE, listed, optional, reco
 
 _CHILDREN_AT_MOST = 500
 _SHORT = record(
-    {
-        "uid": TEXT,
-        "reference": TEXT,
-        "experiment": TEXT,
-        "run_number": WHOLE,
-        "status": TEXT,
-        "started_at": optional(TIME),
-        "is_deleted": FLAG,
-    }
+    uid=TEXT,
+    reference=TEXT,
+    experiment=TEXT,
+    run_number=WHOLE,
+    status=TEXT,
+    started_at=optional(TIME),
+    is_deleted=FLAG,
 )
 _EVENT = record(
-    {
-        "at": TIME,
-        "author": TEXT,
-        "field": TEXT,
-        "old": optional(TEXT),
-        "new": optional(TEXT),
-        "operation": optional(TEXT),
-        "undoes": optional(TEXT),
-    }
+    at=TIME,
+    author=TEXT,
+    field=TEXT,
+    old=optional(TEXT),
+    new=optional(TEXT),
+    operation=optional(TEXT),
+    undoes=optional(TEXT),
 )
 
 
@@ -112,37 +108,31 @@ ENDPOINTS = (
         about="Return the parameters of a run by set, as rows of a tree: each value with its type"
         " and its exact text.",
         result=record(
-            {
-                "sets": listed(
-                    record(
-                        {
-                            "name": TEXT,
-                            "file": optional(TEXT),
-                            "hash": TEXT,
-                            "rows": listed(
-                                record(
-                                    {
-                                        "key": TEXT,
-                                        "name": TEXT,
-                                        "depth": WHOLE,
-                                        "type": TEXT,
-                                        "text": TEXT,
-                                        "size": optional(WHOLE),
-                                    }
-                                )
-                            ),
-                            "is_cut": FLAG,
-                        }
-                    )
+            sets=listed(
+                record(
+                    name=TEXT,
+                    file=optional(TEXT),
+                    hash=TEXT,
+                    rows=listed(
+                        record(
+                            key=TEXT,
+                            name=TEXT,
+                            depth=WHOLE,
+                            type=TEXT,
+                            text=TEXT,
+                            size=optional(WHOLE),
+                        )
+                    ),
+                    is_cut=FLAG,
                 )
-            }
+            )
         ),
     ),
     Endpoint(
         path="/runs/{name}/events",
         answer=_events,
         about="Return the edits of a run, oldest first.",
-        result=record({"events": listed(_EVENT)}),
+        result=record(events=listed(_EVENT)),
     ),
     Endpoint(
         path="/runs/{name}/around",
@@ -150,15 +140,13 @@ ENDPOINTS = (
         about="Return the runs around one: before and after it in its experiment, its parent and"
         " children, and the runs that share files with it.",
         result=record(
-            {
-                "previous": optional(_SHORT),
-                "next": optional(_SHORT),
-                "parent": optional(_SHORT),
-                "children": listed(_SHORT),
-                "child_count": WHOLE,
-                "sources": listed(_SHORT),
-                "readers": listed(_SHORT),
-            }
+            previous=optional(_SHORT),
+            next=optional(_SHORT),
+            parent=optional(_SHORT),
+            children=listed(_SHORT),
+            child_count=WHOLE,
+            sources=listed(_SHORT),
+            readers=listed(_SHORT),
         ),
     ),
     Endpoint(

@@ -20,7 +20,7 @@ from runstore.web.schemas import FLAG, TEXT, Schema, listed, mapped, optional, r
 
 _RUNS_AT_MOST = 400_000  # what fits into one request
 _RUNS: Schema = listed({"type": "string", "minLength": 1}, minItems=1, maxItems=_RUNS_AT_MOST)
-_RESULT = record({"runs": listed(TEXT), "undo": optional(TEXT)})
+_RESULT = record(runs=listed(TEXT), undo=optional(TEXT))
 
 
 def _edit(call: Call) -> Answer:
@@ -74,26 +74,26 @@ ENDPOINTS = (
         _edit,
         "Change tags and notes of runs, all at once.",
         record(
-            {"runs": _RUNS},
             {
                 "add_tags": mapped(TEXT, maxProperties=100),
                 "remove_tags": listed(TEXT, maxItems=100),
                 "notes": optional(TEXT),
             },
+            runs=_RUNS,
         ),
     ),
     _write(
         "/trash",
         _trash,
         "Move runs to the trash; with force, also runs that seem to be running.",
-        record({"runs": _RUNS}, {"force": FLAG}),
+        record({"force": FLAG}, runs=_RUNS),
     ),
-    _write("/restore", _restore, "Restore runs from the trash.", record({"runs": _RUNS})),
+    _write("/restore", _restore, "Restore runs from the trash.", record(runs=_RUNS)),
     _write(
         "/undo",
         _undo,
         "Undo exactly the edit of a token; later edits are kept.",
-        record({"undo": TEXT}),
-        record({"runs": listed(TEXT)}),
+        record(undo=TEXT),
+        record(runs=listed(TEXT)),
     ),
 )

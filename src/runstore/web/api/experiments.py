@@ -41,34 +41,19 @@ ENDPOINTS = (
             ),
         ),
         result=record(
-            {
-                "experiments": listed(
-                    record(
-                        {
-                            "name": TEXT,
-                            "runs": WHOLE,
-                            "last_run_number": WHOLE,
-                            "last_started_at": optional(TIME),
-                            "by_status": mapped(WHOLE),
-                            "best": optional(
-                                record(
-                                    {"value": REAL, "uid": TEXT, "reference": TEXT, "name": TEXT}
-                                )
-                            ),
-                        }
-                    )
-                ),
-                "metric": optional(
-                    record(
-                        {
-                            "key": TEXT,
-                            "statistic": TEXT,
-                            "direction": optional(TEXT),
-                            "is_kept": FLAG,
-                        }
-                    )
-                ),
-            }
+            experiments=listed(
+                record(
+                    name=TEXT,
+                    runs=WHOLE,
+                    last_run_number=WHOLE,
+                    last_started_at=optional(TIME),
+                    by_status=mapped(WHOLE),
+                    best=optional(record(value=REAL, uid=TEXT, reference=TEXT, name=TEXT)),
+                )
+            ),
+            metric=optional(
+                record(key=TEXT, statistic=TEXT, direction=optional(TEXT), is_kept=FLAG)
+            ),
         ),
     ),
 )

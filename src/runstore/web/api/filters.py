@@ -68,32 +68,26 @@ ENDPOINTS = (
             Whole("at", "Position of the caret, from 0 (default: the end).", None),
         ),
         result=record(
-            {
-                "error": optional(mapped({})),
-                "meant": listed(TEXT),
-                "hints": listed(TEXT),
-                "order": listed(record({"field": TEXT, "descending": FLAG})),
-                "completions": listed(
-                    record(
-                        {"text": TEXT, "kind": TEXT, "start": WHOLE, "end": WHOLE, "detail": TEXT}
-                    )
-                ),
-            }
+            error=optional(mapped({})),
+            meant=listed(TEXT),
+            hints=listed(TEXT),
+            order=listed(record(field=TEXT, descending=FLAG)),
+            completions=listed(record(text=TEXT, kind=TEXT, start=WHOLE, end=WHOLE, detail=TEXT)),
         ),
     ),
     Endpoint(
         path="/filters",
         answer=_saved,
         about="Return the filters saved in the store.",
-        result=record({"filters": listed(record({"name": TEXT, "filter": TEXT}))}),
+        result=record(filters=listed(record(name=TEXT, filter=TEXT))),
     ),
     Endpoint(
         path="/filters",
         method="POST",
         answer=_save,
         about="Save a filter under a name; null removes it.",
-        body=record({"name": TEXT, "filter": optional(TEXT)}),
-        result=record({"name": TEXT}),
+        body=record(name=TEXT, filter=optional(TEXT)),
+        result=record(name=TEXT),
         statuses=(HTTPStatus.NOT_FOUND,),
         is_write=True,
     ),

@@ -25,24 +25,22 @@ EXPERIMENT = Text("experiment", "Only runs of this experiment.", longest=300)
 ID = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
 CELL = {"anyOf": [*REAL["anyOf"], {"type": "string"}, {"type": "boolean"}, {"type": "null"}]}
 ROW = record(
-    {
-        "id": WHOLE,
-        "uid": TEXT,
-        "reference": TEXT,
-        "name": TEXT,
-        "experiment": TEXT,
-        "run_number": WHOLE,
-        "status": TEXT,
-        "status_text": TEXT,
-        "started_at": optional(TIME),
-        "ended_at": optional(TIME),
-        "duration_s": optional(REAL),
-        "notes": optional(TEXT),
-        "tags": mapped(TEXT),
-        "parent_uid": optional(TEXT),
-        "deleted_at": optional(TIME),
-        "cells": listed(CELL),
-    }
+    id=WHOLE,
+    uid=TEXT,
+    reference=TEXT,
+    name=TEXT,
+    experiment=TEXT,
+    run_number=WHOLE,
+    status=TEXT,
+    status_text=TEXT,
+    started_at=optional(TIME),
+    ended_at=optional(TIME),
+    duration_s=optional(REAL),
+    notes=optional(TEXT),
+    tags=mapped(TEXT),
+    parent_uid=optional(TEXT),
+    deleted_at=optional(TIME),
+    cells=listed(CELL),
 )
 
 
@@ -122,7 +120,7 @@ ENDPOINTS = (
         answer=_uids,
         about="Return the row ids and the uids of all runs that a filter accepts, in order.",
         parameters=(FILTER, EXPERIMENT, Flag("trash", "Only runs in the trash.")),
-        result=record({"changed": WHOLE, "ids": listed(WHOLE), "uids": listed(TEXT)}),
+        result=record(changed=WHOLE, ids=listed(WHOLE), uids=listed(TEXT)),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
     Endpoint(
@@ -135,10 +133,7 @@ ENDPOINTS = (
             Text("by", "Fields with commas between: params.lr, status.", is_required=True),
         ),
         result=record(
-            {
-                "changed": WHOLE,
-                "groups": listed(record({"values": mapped(CELL), "count": WHOLE, "start": WHOLE})),
-            }
+            changed=WHOLE, groups=listed(record(values=mapped(CELL), count=WHOLE, start=WHOLE))
         ),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
@@ -151,6 +146,6 @@ ENDPOINTS = (
             Listed("uids", "Uids of runs, instead of row ids.", ROWS_AT_MOST),
             Text("columns", "Columns, as in order by: params.lr, metrics.loss.min."),
         ),
-        result=record({"changed": WHOLE, "rows": listed(ROW)}),
+        result=record(changed=WHOLE, rows=listed(ROW)),
     ),
 )

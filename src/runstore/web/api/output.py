@@ -139,15 +139,13 @@ ENDPOINTS = (
             _STREAMS,
         ),
         result=record(
-            {
-                "lines": listed(record({**_LINE, "length": WHOLE})),
-                "start": WHOLE,
-                "counts": mapped(WHOLE),
-                "size_bytes": WHOLE,
-                "counted_bytes": WHOLE,
-                "is_counted": FLAG,
-                "is_growing": FLAG,
-            }
+            lines=listed(record(**_LINE, length=WHOLE)),
+            start=WHOLE,
+            counts=mapped(WHOLE),
+            size_bytes=WHOLE,
+            counted_bytes=WHOLE,
+            is_counted=FLAG,
+            is_growing=FLAG,
         ),
     ),
     Endpoint(
@@ -164,10 +162,8 @@ ENDPOINTS = (
             _STREAMS,
         ),
         result=record(
-            {
-                "hits": listed(record({**_LINE, "place": WHOLE, "spans": listed(listed(WHOLE))})),
-                "after": optional(WHOLE),
-            }
+            hits=listed(record(**_LINE, place=WHOLE, spans=listed(listed(WHOLE)))),
+            after=optional(WHOLE),
         ),
     ),
     Endpoint(

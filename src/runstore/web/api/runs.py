@@ -39,7 +39,7 @@ ENDPOINTS = (
             Whole("limit", "Runs per page.", 50, least=1, most=PAGE_LIMIT),
             Text("after", "The `next` of the page before."),
         ),
-        result=record({"runs": listed(mapped({})), "next": optional(TEXT), "hints": listed(TEXT)}),
+        result=record(runs=listed(mapped({})), next=optional(TEXT), hints=listed(TEXT)),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
     Endpoint(

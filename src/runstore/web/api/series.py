@@ -184,6 +184,6 @@ ENDPOINTS = (
             Text("key", "Key of the metric.", is_required=True),
             Whole("points", "Maximum number of values for each run.", 32, 4, 1000),
         ),
-        result=record({"sparklines": mapped(listed(REAL))}),
+        result=record(sparklines=mapped(listed(REAL))),
     ),
 )

@@ -52,12 +52,7 @@ ENDPOINTS = (
             Text("search", "Words that the key has, in any order."),
             Whole("limit", "Keys to return.", 100, least=1, most=1000),
         ),
-        result=record(
-            {
-                "total": WHOLE,
-                "keys": listed(record({"key": TEXT, "runs": WHOLE, "points": WHOLE})),
-            }
-        ),
+        result=record(total=WHOLE, keys=listed(record(key=TEXT, runs=WHOLE, points=WHOLE))),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
     Endpoint(
@@ -65,9 +60,7 @@ ENDPOINTS = (
         answer=_names,
         about="Return names of the lines of some runs, with a few of the parameters that differ.",
         parameters=(RUNS,),
-        result=record(
-            {"names": listed(record({"uid": TEXT, "set_name": optional(TEXT), "name": TEXT}))}
-        ),
+        result=record(names=listed(record(uid=TEXT, set_name=optional(TEXT), name=TEXT))),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
 )

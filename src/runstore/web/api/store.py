@@ -45,18 +45,16 @@ ENDPOINTS = (
         answer=_store,
         about="Return information about the store.",
         result=record(
-            {
-                "name": TEXT,
-                "path": TEXT,
-                "version": TEXT,
-                "schema_version": WHOLE,
-                "read_only": FLAG,
-                "author": optional(TEXT),
-                "changed": WHOLE,
-                "runs": WHOLE,
-                "trashed": WHOLE,
-                "experiments": WHOLE,
-            }
+            name=TEXT,
+            path=TEXT,
+            version=TEXT,
+            schema_version=WHOLE,
+            read_only=FLAG,
+            author=optional(TEXT),
+            changed=WHOLE,
+            runs=WHOLE,
+            trashed=WHOLE,
+            experiments=WHOLE,
         ),
     ),
 )

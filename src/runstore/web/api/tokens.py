@@ -19,7 +19,7 @@ ENDPOINTS = (
         method="POST",
         answer=_token,
         about="Return an address that admits one more browser, once.",
-        body=record({}),
-        result=record({"address": TEXT}),
+        body=record(),
+        result=record(address=TEXT),
     ),
 )

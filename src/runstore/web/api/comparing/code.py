@@ -104,12 +104,7 @@ ENDPOINTS = (
         about="Return the files in which the code of two runs differs, without their lines.",
         parameters=(A, B),
         result=record(
-            {
-                "runs": listed(RUN),
-                "is_known": FLAG,
-                "remarks": listed(TEXT),
-                "files": listed(mapped(ANYTHING)),
-            }
+            runs=listed(RUN), is_known=FLAG, remarks=listed(TEXT), files=listed(mapped(ANYTHING))
         ),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
@@ -124,7 +119,7 @@ ENDPOINTS = (
             Whole("from", "Lines to skip.", 0),
             Whole("limit", "Lines to return.", _LINES, least=1, most=_LINES_AT_MOST),
         ),
-        result=record({"total": WHOLE, "lines": listed(listed(ANYTHING))}),
+        result=record(total=WHOLE, lines=listed(listed(ANYTHING))),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
 )

@@ -37,8 +37,8 @@ RUNS_AT_MOST = 100
 _ROWS, _ROWS_AT_MOST = 500, 5_000
 A = Text("a", "Any name of the first run.", longest=400, is_required=True)
 B = Text("b", "Any name of the second run.", longest=400, is_required=True)
-RUN = record({"reference": TEXT, "uid": TEXT, "name": TEXT})
-_CHANGE = record({"absolute": REAL, "relative": optional(REAL)})
+RUN = record(reference=TEXT, uid=TEXT, name=TEXT)
+_CHANGE = record(absolute=REAL, relative=optional(REAL))
 _DIFFERENCE = {
     "section": TEXT,
     "key": TEXT,
@@ -47,7 +47,7 @@ _DIFFERENCE = {
     "unknown": listed(WHOLE),
     "texts": listed(TEXT),
 }
-_GAP = record({"what": TEXT, "run": TEXT, "reason": TEXT})
+_GAP = record(what=TEXT, run=TEXT, reason=TEXT)
 
 
 # What differs
@@ -121,22 +121,18 @@ ENDPOINTS = (
             Whole("limit", "Rows to return.", _ROWS, least=1, most=_ROWS_AT_MOST),
         ),
         result=record(
-            {
-                "runs": listed(RUN),
-                "total": WHOLE,
-                "differences": listed(
-                    record(
-                        {
-                            **_DIFFERENCE,
-                            "differs": FLAG,
-                            "direction": optional({"type": "string", "enum": ["min", "max"]}),
-                            "best": listed(WHOLE),
-                        },
-                        {"change": _CHANGE},
-                    )
-                ),
-                "unknown": listed(_GAP),
-            }
+            runs=listed(RUN),
+            total=WHOLE,
+            differences=listed(
+                record(
+                    {"change": _CHANGE},
+                    **_DIFFERENCE,
+                    differs=FLAG,
+                    direction=optional({"type": "string", "enum": ["min", "max"]}),
+                    best=listed(WHOLE),
+                )
+            ),
+            unknown=listed(_GAP),
         ),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
@@ -150,22 +146,17 @@ ENDPOINTS = (
             Text("metric", "The result; by default the metric that differs most."),
         ),
         result=record(
-            {
-                "runs": listed(RUN),
-                "metric": optional(TEXT),
-                "values": listed(REAL),
-                "change": optional(_CHANGE),
-                "change_text": optional(TEXT),
-                "causes": listed(
-                    record(
-                        {"name": TEXT, "weight": NUMBER, "reason": TEXT, **_DIFFERENCE},
-                        {"change": _CHANGE},
-                    )
-                ),
-                "unknown": listed(_GAP),
-                "remarks": listed(TEXT),
-                "runs_seen": WHOLE,
-            }
+            runs=listed(RUN),
+            metric=optional(TEXT),
+            values=listed(REAL),
+            change=optional(_CHANGE),
+            change_text=optional(TEXT),
+            causes=listed(
+                record({"change": _CHANGE}, name=TEXT, weight=NUMBER, reason=TEXT, **_DIFFERENCE)
+            ),
+            unknown=listed(_GAP),
+            remarks=listed(TEXT),
+            runs_seen=WHOLE,
         ),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),

@@ -16,7 +16,7 @@ from runstore.web.schemas import ANYTHING, REAL, TEXT, WHOLE, listed, optional, 
 _SETTINGS_SHOWN = 20
 _RUNS_SHOWN = 50
 _REMARKS_SHOWN = 20
-_KEY = record({"values": listed(ANYTHING), "labels": listed(TEXT)})
+_KEY = record(values=listed(ANYTHING), labels=listed(TEXT))
 _MEAN = {
     "n": WHOLE,
     "left_out": WHOLE,
@@ -26,7 +26,7 @@ _MEAN = {
     "high": optional(REAL),
     "text": TEXT,
 }
-_SETTING = record({"label": TEXT, **_MEAN, "uids": listed(TEXT)})
+_SETTING = record(label=TEXT, **_MEAN, uids=listed(TEXT))
 
 
 def _pivot(call: Call) -> Answer:
@@ -105,34 +105,30 @@ ENDPOINTS = (
             Choice("several", "Values shown in a cell with several settings.", SEVERAL),
         ),
         result=record(
-            {
-                "metric": TEXT,
-                "statistic": TEXT,
-                "direction": optional({"type": "string", "enum": ["min", "max"]}),
-                "level": REAL,
-                "over": listed(TEXT),
-                "row_fields": listed(TEXT),
-                "column_fields": listed(TEXT),
-                "rows": listed(_KEY),
-                "columns": listed(_KEY),
-                "cells": listed(
-                    record(
-                        {
-                            "row": WHOLE,
-                            "column": WHOLE,
-                            **_MEAN,
-                            "mark": TEXT,
-                            "settings": listed(_SETTING),
-                            "more_settings": WHOLE,
-                        }
-                    )
-                ),
-                "remarks": listed(TEXT),
-                "more_remarks": WHOLE,
-                "markdown": TEXT,
-                "latex": TEXT,
-                "csv": TEXT,
-            }
+            metric=TEXT,
+            statistic=TEXT,
+            direction=optional({"type": "string", "enum": ["min", "max"]}),
+            level=REAL,
+            over=listed(TEXT),
+            row_fields=listed(TEXT),
+            column_fields=listed(TEXT),
+            rows=listed(_KEY),
+            columns=listed(_KEY),
+            cells=listed(
+                record(
+                    row=WHOLE,
+                    column=WHOLE,
+                    **_MEAN,
+                    mark=TEXT,
+                    settings=listed(_SETTING),
+                    more_settings=WHOLE,
+                )
+            ),
+            remarks=listed(TEXT),
+            more_remarks=WHOLE,
+            markdown=TEXT,
+            latex=TEXT,
+            csv=TEXT,
         ),
         statuses=(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_IMPLEMENTED),
     ),
