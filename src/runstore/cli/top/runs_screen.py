@@ -31,7 +31,9 @@ from runstore.cli.top.table.columns import OTHERS
 from runstore.cli.top.table.view import RunsView
 from runstore.cli.top.texts import clean
 from runstore.lasting import LastingStore
+from runstore.model.display.formatting import counted
 
+_FILTER_HELP = "Type a filter; enter keeps it, esc restores the last."
 _KEYS = (
     Key("", "", "↑↓", "move", "Move the cursor; page up, page down, home and end as well."),
     Key("enter", "details", "enter", "details", "Show everything about the run."),
@@ -44,16 +46,7 @@ _KEYS = (
     Key("delete,x", "delete", "x", "trash", "Move the marked runs, or the run, to the trash."),
     Key("u", "undo", "u", "undo", "Undo the last edit made here: tags, notes or trash."),
     # Letters typed quickly after the slash belong to the filter.
-    Key(
-        *(
-            "slash",
-            "filter",
-            "/",
-            "filter",
-            "Type a filter; enter keeps it, esc restores the last.",
-        ),
-        is_first=True,
-    ),
+    Key("slash", "filter", "/", "filter", _FILTER_HELP, is_first=True),
     Key("s", "sort", "s", "sort", "Choose the sort key."),
     Key("r", "reverse", "r", "reverse", "Reverse the order."),
     Key("c", "columns", "c", "columns", "Choose the columns."),
@@ -199,7 +192,7 @@ class RunsScreen(Screen[None]):
         else:
             rows = self._snapshot.rows
             running = sum(not row.run.status.is_final for row in rows)
-            parts.append(f"{_counted(len(rows))}, {running:,} running")
+            parts.append(f"{counted(len(rows), 'run')}, {running:,} running")
         if self._table.marked:
             parts.append(f"{len(self._table.marked)} marked")
         if self._filter.strip():
@@ -346,10 +339,6 @@ class RunsScreen(Screen[None]):
         if (run := self._table.current) is not None:
             self.app.copy_to_clipboard(terminal_safe(run.reference))
             self._message(f"Copied: {run.reference}")
-
-
-def _counted(number: int) -> str:
-    return "1 run" if number == 1 else f"{number:,} runs"
 
 
 def _place(place: str) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 
-from runstore.cli.output import terminal_safe
+from runstore.cli import output
 from runstore.cli.sparkline import sparkline
+from runstore.model.display.formatting import cropped
 from runstore.model.display.plain import as_python, as_text
-from runstore.model.display.short_names import end_of_name
 from runstore.model.params.flatten import joined
 from runstore.model.params.parameter_set import ParameterSet
 
@@ -24,28 +24,18 @@ _BARS = str.maketrans("_.-=+*#@", "▁▂▃▄▅▆▇█")
 
 def clean(text: str) -> str:
     """Return the beginning of a text in one line that controls nothing on a terminal."""
-    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return terminal_safe(cut).replace("\t", " ")
+    return output.terminal_safe(cropped(text, _LONGEST)).replace("\t", " ")
 
 
 def fitted(text: str, width: int, *, keeps_end: bool = False) -> str:
     """Return a text of exactly this width; `…` marks a cut."""
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    end = end_of_name(text, _END_KEPT) if keeps_end and width > 2 * _END_KEPT else ""
-    if width <= len(end):
-        end = ""
-    return set_cell_size(text, max(0, width - 1 - cell_len(end))) + ("…" + end if width else "")
+    end = _END_KEPT if keeps_end and width > 2 * _END_KEPT else 0
+    return set_cell_size(output.fitted(text, width, end), width)
 
 
 def curve(values: Iterable[float], width: int) -> str:
     """Return a series as a sparkline."""
     return sparkline(values, width).translate(_BARS)
-
-
-def number_text(value: float) -> str:
-    """Return the value of a metric, short."""
-    return f"{value:.4g}"
 
 
 def started_text(at: datetime, now: datetime) -> str:

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from runstore.cli.commands.output import shown_text
 from runstore.cli.output import STATUS_STYLES, terminal_safe
-from runstore.cli.top.texts import curve, number_text, parameter_texts
+from runstore.cli.top.texts import curve, parameter_texts
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.artifacts import Artifact
-from runstore.model.display.formatting import size_text, tags_text
+from runstore.model.display.formatting import brief_number, size_text, tags_text
 from runstore.model.run import Run, start_text
 from runstore.model.text.output import OutputLine
 from runstore.reading.following import Follower
@@ -207,7 +207,7 @@ def _metrics(run: Run) -> Iterator[tuple[str, Text]]:
         if place < _DRAWN and one.count > 1:
             values = run.outline(one.key, one.set_name, stretches=_CURVE_STRETCHES).values
             shown.append(f"{curve(values, _CURVE_WIDTH):{_CURVE_WIDTH}}  ", style="cyan")
-        last, low, high = (number_text(number) for number in (one.last, one.min, one.max))
+        last, low, high = (brief_number(number) for number in (one.last, one.min, one.max))
         shown.append(f"{last}  (min {low}, max {high}; {one.count:,} points)")
         yield key, shown
 

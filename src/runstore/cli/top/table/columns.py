@@ -13,8 +13,8 @@ from runstore.cli.top.data.families import PlacedRow
 from runstore.cli.top.data.interest import telling_parameters
 from runstore.cli.top.data.order import METRIC, STARTED, STATUS, TOOK, names_in, text_of
 from runstore.cli.top.data.reading import CURVE_WIDTH, Row, Snapshot
-from runstore.cli.top.texts import clean, fitted, number_text, started_text
-from runstore.model.display.formatting import tags_text
+from runstore.cli.top.texts import clean, fitted, started_text
+from runstore.model.display.formatting import brief_number, tags_text
 from runstore.model.display.short_names import short_names
 from runstore.model.run import start_text
 from runstore.reading.shown.facts import lifetime_text
@@ -165,7 +165,9 @@ def _status(row: Row) -> Text:
 
 def _metric(rows: Sequence[Row], key: str, rank: int) -> TopColumn:
     """Return the last values of a metric, each with a sparkline."""
-    lasts = {row.run.uid: number_text(row.metrics[key].last) for row in rows if key in row.metrics}
+    lasts = {
+        row.run.uid: brief_number(row.metrics[key].last) for row in rows if key in row.metrics
+    }
     values = max(map(len, lasts.values()), default=0)
     header = clean(key)
     narrow = max(values, min(cell_len(header) + 1, _KEY_WIDTH - CURVE_WIDTH))
