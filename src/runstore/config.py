@@ -29,11 +29,11 @@ PROJECT_FILE = "pyproject.toml"
 _TABLE = "[tool.runstore"
 _LARGEST_PROJECT_FILE = 16 << 20
 
+# Whether runs record system metrics, keep the output of their scripts, and mask secrets in it, and
+# whether `runstore exec` reads parameters from the command line; by default.
+SWITCHES = {"system-samples": True, "output": True, "mask-output": False, "exec-params": True}
 # The settings that `[tool.runstore]` can have.
-SETTINGS = (
-    "experiments", "params", "store",
-    "system-samples", "output", "mask-output", "if-done", "exec-params",
-)  # fmt: skip
+SETTINGS = ("experiments", "params", "store", "if-done", *SWITCHES)
 
 # Actions if the same was run before.
 IF_DONE: tuple[IfDone, ...] = ("run", "warn", "skip", "error")
@@ -153,48 +153,6 @@ def warn_of_unknown(names: tuple[str, ...], project: Path) -> None:
             )
 
 
-def wants_system_samples() -> bool:
-    """Return whether runs record system metrics; the default is yes.
-
-    Raises:
-        UsageError: The setting is not a boolean.
-    """
-    return _switch("system-samples", is_on=True)
-
-
-def wants_output(here: Path | None = None) -> bool:
-    """Return whether runs keep the output of their scripts; the default is yes.
-
-    Args:
-        here: The folder whose project is used; None for the working directory.
-
-    Raises:
-        UsageError: The setting is not a boolean.
-    """
-    return _switch("output", is_on=True, here=here)
-
-
-def wants_command_params() -> bool:
-    """Return whether `runstore exec` reads parameters from the command line; the default is yes.
-
-    Raises:
-        UsageError: The setting is not a boolean.
-    """
-    return _switch("exec-params", is_on=True)
-
-
-def wants_masked_output(here: Path | None = None) -> bool:
-    """Return whether secrets in the output of runs are masked; the default is no.
-
-    Args:
-        here: The folder whose project is used; None for the working directory.
-
-    Raises:
-        UsageError: The setting is not a boolean.
-    """
-    return _switch("mask-output", is_on=False, here=here)
-
-
 def is_variable_off(name: str) -> bool:
     """Return whether the variable of a setting, such as `RUNSTORE_OUTPUT`, turns it off."""
     return os.environ.get(_variable(name), "").strip().lower() in {"0", "false", "no", "off"}
@@ -204,12 +162,20 @@ def _variable(name: str) -> str:
     return f"RUNSTORE_{name.replace('-', '_').upper()}"
 
 
-def _switch(name: str, *, is_on: bool, here: Path | None = None) -> bool:
-    """Return a setting from its variable, such as `RUNSTORE_MASK_OUTPUT`, or the project."""
+def is_on(name: str, here: Path | None = None) -> bool:
+    """Return a setting of `SWITCHES` from its variable, the project's settings, or its default.
+
+    Args:
+        name: The setting, such as `mask-output`; its variable is `RUNSTORE_MASK_OUTPUT`.
+        here: The folder whose project is used; None for the working directory.
+
+    Raises:
+        UsageError: The setting is not a boolean.
+    """
     if os.environ.get(_variable(name)):
         return not is_variable_off(name)
     settings = settings_here() if here is None else project_settings(here)[0]
-    wanted = settings.get(name, is_on)
+    wanted = settings.get(name, SWITCHES[name])
     if not isinstance(wanted, bool):
         raise UsageError(f"{name} is true or false, not {wanted!r}.")
     return wanted

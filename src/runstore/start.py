@@ -8,7 +8,7 @@ from collections.abc import Callable
 from operator import attrgetter
 
 from runstore import current
-from runstore.config import wants_output
+from runstore.config import is_on
 from runstore.errors import UsageError, genuine, shown
 from runstore.model.arguments import hinted
 from runstore.recording.request import StartRequest
@@ -180,7 +180,7 @@ def _say_where(run: ActiveRun, *, output: bool | None) -> None:
 
 def _is_output_wanted() -> bool:
     try:
-        return wants_output()
+        return is_on("output")
     except UsageError:  # a warning says so when something is printed
         return True
 

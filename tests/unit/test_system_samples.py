@@ -9,7 +9,7 @@ import pytest
 
 from runstore import Store
 from runstore.capture.machine.system import SystemProbe
-from runstore.config import wants_system_samples
+from runstore.config import is_on
 from runstore.recording import live_runs
 
 BUSY = "import time\nend = time.time() + 60\nwhile time.time() < end: sum(range(1000))"
@@ -134,7 +134,7 @@ def test_samples_can_be_turned_off(tmp_path, monkeypatch, variable, setting, wan
     if setting:
         (tmp_path / "pyproject.toml").write_text(f"[tool.runstore]\nsystem-samples = {setting}\n")
 
-    assert wants_system_samples() is wanted
+    assert is_on("system-samples") is wanted
 
 
 def test_a_short_run_loads_nothing_for_it(tmp_path):

@@ -491,10 +491,10 @@ class Execution:
     def wants_samples(self) -> bool:
         """Whether system metrics are logged, below `system/`."""
         # First read after a few seconds, to keep starts fast.
-        from runstore.config import wants_system_samples
+        from runstore.config import is_on
 
         with suppress(RunstoreError):
-            return wants_system_samples()
+            return is_on("system-samples")
         return False
 
     def log_sample(self, values: Mapping[str, float]) -> None:

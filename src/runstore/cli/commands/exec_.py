@@ -145,7 +145,7 @@ def execute(
         saves: Results.
         command: The program and its arguments.
     """
-    from runstore.config import wants_command_params
+    from runstore.config import is_on
     from runstore.model.facts import EXEC_OPTIONS, REPEATS
     from runstore.runner import overrides
     from runstore.runner.command import check_command, run_command
@@ -156,7 +156,7 @@ def execute(
     _check_patterns(metrics)
     given = overrides.built(settings)
     read = {}
-    if not no_params and wants_command_params():
+    if not no_params and is_on("exec-params"):
         read = command_params.read_params(command, Path())
     params = command_params.merged(read, given)
     options = _as_words(experiment, settings, metrics, uses, saves, no_params=no_params)

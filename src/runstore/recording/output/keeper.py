@@ -36,10 +36,10 @@ def new_output_path(place: Path, uid: str) -> Path:
 
 def masked_by_settings(here: str | None = None) -> bool:
     """Return whether the settings for a folder enable masking of output, or cannot be read."""
-    from runstore.config import wants_masked_output
+    from runstore.config import is_on
 
     try:
-        return wants_masked_output(None if here is None else Path(here))
+        return is_on("mask-output", None if here is None else Path(here))
     except RunstoreError as error:
         warn(f"{error} Secrets in the output are masked.")
         return True
@@ -47,10 +47,10 @@ def masked_by_settings(here: str | None = None) -> bool:
 
 def wanted_by_settings(here: str | None = None) -> bool:
     """Return whether the settings enable the recording of output, or cannot be read."""
-    from runstore.config import wants_output
+    from runstore.config import is_on
 
     try:
-        return wants_output(None if here is None else Path(here))
+        return is_on("output", None if here is None else Path(here))
     except RunstoreError as error:
         warn(f"{error} The output is kept.")
         return True
