@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
-from hypothesis.internal.conjecture.providers import HypothesisProvider
+from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
 # Otherwise each worker would compile every test anew, which takes longer than most of them run.
@@ -80,7 +81,8 @@ def pytest_configure(config):
     if profile == "fast":
         # Otherwise it reads 650 modules for their constants, and tries those of the modules that
         # happen to be loaded, which depend on the tests before.
-        HypothesisProvider._local_constants = Constants()
+        constants = Constants()
+        providers._get_local_constants = lambda: constants
     if getattr(config.option, "numprocesses", None):
         _compile_tests(config.args, config.option.numprocesses)
 
@@ -123,6 +125,21 @@ def pytest_collection(session):
 def pytest_collection_finish(session):
     gc.freeze()
     gc.enable()
+
+
+def pytest_runtest_protocol(item, nextitem):
+    """Run a test as pytest does, but report no setup and no teardown that succeeded.
+
+    A worker sends each report to the process that started it, which takes as long as a short test.
+    """
+    about = {"nodeid": item.nodeid, "location": item.location}
+    item.ihook.pytest_runtest_logstart(**about)
+    are_timed = item.config.option.durations is not None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed or are_timed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(**about)
+    return True
 
 
 def pytest_sessionfinish():

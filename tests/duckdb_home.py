@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import duckdb
-import duckdb_extension_sqlite_scanner as extension
-
 
 def duckdb_home(folder):
     """Make the home folder; return the environment variables that lead there."""
+    import duckdb
+    import duckdb_extension_sqlite_scanner as extension
+
     ((version, platform),) = duckdb.sql(
         "SELECT v.library_version, p.platform FROM pragma_version() v, pragma_platform() p"
     ).fetchall()

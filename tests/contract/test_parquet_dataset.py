@@ -4,11 +4,6 @@ import random
 
 import pytest
 
-pytest.importorskip("pyarrow")
-
-import pyarrow.dataset
-import pyarrow.parquet
-
 from runstore import Store
 from runstore.errors import ConflictError, NotFoundError, StoreUnavailableError, UsageError
 from runstore.exports import dataset
@@ -30,6 +25,8 @@ def record(store, experiment="mnist", *, points=3, tags=(), **params):
 
 def contents(folder):
     """Return the rows of each table, in an order of their own."""
+    import pyarrow.dataset
+
     return {
         table: sorted(
             map(
@@ -46,6 +43,8 @@ def contents(folder):
 
 
 def rows(folder, table):
+    import pyarrow.parquet
+
     files = sorted(folder.glob(f"{table}/*/*.parquet"))
     return [row for file in files for row in pyarrow.parquet.read_table(file).to_pylist()]
 

@@ -6,9 +6,6 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
-import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -219,6 +216,8 @@ class TestLibraries:
         return store.points([*filled(store, 2), run])
 
     def test_pandas_has_categories_whole_steps_and_times(self, table):
+        import pandas as pd
+
         frame = table.to_pandas()
 
         assert list(frame.columns) == ["run", "set", "key", "step", "time", "value"]
@@ -239,6 +238,9 @@ class TestLibraries:
         assert [row.value for row in table] != [7.0] * len(table)
 
     def test_polars_and_arrow_have_the_same_rows_and_dictionaries(self, table):
+        import polars as pl
+        import pyarrow as pa
+
         polars, arrow = table.to_polars(), table.to_arrow()
 
         plain = comparable(table)

@@ -3,9 +3,6 @@
 import math
 from datetime import timezone
 
-import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 
 from runstore import Store
@@ -70,6 +67,10 @@ def test_each_set_may_have_a_row(store):
 
 
 def test_libraries_agree(store):
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
     page = store.find(limit=None)
     frame, lazy, table = page.to_pandas(), page.to_polars(), page.to_arrow()
 

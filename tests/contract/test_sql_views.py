@@ -8,8 +8,6 @@ import subprocess
 import sys
 from itertools import takewhile
 
-import pandas as pd
-import polars as pl
 import pytest
 
 from duckdb_home import duckdb_home
@@ -65,6 +63,8 @@ def one(reader, statement):
 
 
 def test_a_run_is_one_readable_row(folder, reader):
+    import pandas as pd
+
     row = one(reader, "SELECT * FROM runs_flat WHERE experiment = 'fit' AND run_number = 1")
 
     with Store.open(folder) as store:
@@ -249,6 +249,8 @@ def test_reading_while_runs_are_recorded_disturbs_neither(tmp_path):
 
 
 def test_pandas_reads_a_view(folder):
+    import pandas as pd
+
     connection = sqlite3.connect(folder / DATABASE)
 
     frame = pd.read_sql_query(
@@ -264,6 +266,8 @@ def test_pandas_reads_a_view(folder):
 
 
 def test_polars_reads_a_view(folder):
+    import polars as pl
+
     connection = sqlite3.connect(folder / DATABASE)
 
     frame = pl.read_database("SELECT * FROM params_flat", connection)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 
-import pandas as pd
 import pytest
 
 from commands import messages, on_terminal
@@ -284,6 +283,12 @@ def long(tmp_path_factory, engine):
     return folder
 
 
+def _from_parquet(data, column):
+    import pandas as pd
+
+    return [*pd.read_parquet(io.BytesIO(data))[column]]
+
+
 @pytest.mark.parametrize("form", ["json", "jsonl", "csv", "markdown", "parquet", "--json"])
 @pytest.mark.parametrize(
     ("words", "count"), [([], 60), (["metrics.loss >= 5"], 55), (["-n", "7"], 7), (["--all"], 60)]
@@ -301,7 +306,7 @@ def test_every_format_has_all_runs_unless_fewer_are_asked_for(long, form, words,
             float(one["params.n"]) for one in csv.DictReader(io.StringIO(data.decode()))
         ],
         "markdown": lambda: [float(line.split(b"|")[5]) for line in data.splitlines()[2:]],
-        "parquet": lambda: [*pd.read_parquet(io.BytesIO(data))["params.n"]],
+        "parquet": lambda: _from_parquet(data, "params.n"),
         "--json": lambda: [
             one["parameter_sets"][0]["values"]["n"] for one in json.loads(data)["runs"]
         ],

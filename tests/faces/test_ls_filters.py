@@ -5,7 +5,6 @@ import io
 import json
 import os
 
-import pandas as pd
 import pytest
 
 from commands import messages
@@ -127,6 +126,8 @@ def test_formats_are_what_they_say(folder):
 
 
 def test_parquet_is_written_to_a_file(folder):
+    import pandas as pd
+
     with (folder / "runs.parquet").open("wb") as file:
         import subprocess
         import sys

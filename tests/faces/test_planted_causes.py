@@ -15,7 +15,8 @@ FILE = Path(__file__).parents[2] / "benchmarks" / "planted_causes.py"
 SHORT = 5
 
 
-def loaded():
+@pytest.fixture(scope="module")
+def planted():
     spec = importlib.util.spec_from_file_location("planted_causes", FILE)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -23,16 +24,13 @@ def loaded():
     return module
 
 
-planted = loaded()
-
-
 @pytest.fixture
-def pairs(is_full_campaign):
+def pairs(planted, is_full_campaign):
     return planted.PAIRS if is_full_campaign else SHORT
 
 
 @pytest.mark.usefixtures("unsynced")
-def test_the_planted_cause_comes_first(pairs, is_full_campaign):
+def test_the_planted_cause_comes_first(planted, pairs, is_full_campaign):
     judged = [planted.judged(planted.SEED + number) for number in range(pairs)]
 
     places = [place for _, place, _, _ in judged]
@@ -42,7 +40,7 @@ def test_the_planted_cause_comes_first(pairs, is_full_campaign):
     assert sum(place == 0 for place in sure) >= 0.95 * len(sure)
 
 
-def test_the_same_seed_plants_the_same_pair():
+def test_the_same_seed_plants_the_same_pair(planted):
     first, second = planted.planted(7), planted.planted(7)
 
     assert (first.first, first.second, first.history) == (
