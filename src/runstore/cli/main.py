@@ -166,7 +166,8 @@ def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one r
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except (BrokenPipeError, _ReaderWentAwayError):
-        return _reader_went_away()
+        _print_no_more()  # as other programs in a pipe: quietly, with nothing left to flush
+        return 0
     except RunstoreError as error:
         _tell(error)
         return exit_code_of(error)
@@ -194,12 +195,6 @@ def _tell(error: RunstoreError) -> None:
     for part in (f"runstore: {error.what}", error.kept, error.hint):
         if part:
             say(part, err=True, keep_lines=True)
-
-
-def _reader_went_away() -> int:
-    """Exit quietly, like other programs in a pipe, with nothing left to flush."""
-    _print_no_more()
-    return 0
 
 
 def _print_no_more() -> None:

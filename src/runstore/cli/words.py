@@ -28,7 +28,7 @@ def is_filter(store: Store, word: str) -> bool:
 
     Names can contain spaces and operators, so names in the store take precedence.
     """
-    if word.startswith("@") or not _has_sign(word):
+    if word.startswith("@") or not any(sign in word for sign in " =<>~"):
         return word.startswith("@") and not _is_experiment(store, word)
     return not (has_ending(word) or is_name(store, word) or _is_missing_run(word))
 
@@ -44,11 +44,6 @@ def _is_missing_run(word: str) -> bool:
     except FilterError:
         return has_number(word)
     return False
-
-
-def _has_sign(word: str) -> bool:
-    """Return whether a word has a sign of a filter."""
-    return any(sign in word for sign in " =<>~")
 
 
 def _is_experiment(store: Store, word: str) -> bool:

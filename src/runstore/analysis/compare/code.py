@@ -71,7 +71,8 @@ def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None
     old, new = _code_of(backend, a), _code_of(backend, b)
     remarks = (*old.remarks, *new.remarks)
     unread = tuple(one.run.reference for one in (old, new) if _is_unread(one))
-    if a.commit is not None and a.commit == b.commit and _has_same_changes(old, new):
+    are_same = old.patch == new.patch and old.untracked == new.untracked
+    if a.commit is not None and a.commit == b.commit and are_same:
         return CodeChanges(remarks=remarks, unread=unread)
     try:
         files = _compared(old, new, folder or Path.cwd())
@@ -106,10 +107,6 @@ def _is_unread(code: _Code) -> bool:
     if left_out is not None:
         return any(map(is_source, re.findall(r"[^\s,:()]+", left_out)))
     return bool(code.run.workdir_dirty) and not code.patch
-
-
-def _has_same_changes(old: _Code, new: _Code) -> bool:
-    return old.patch == new.patch and old.untracked == new.untracked
 
 
 def _as_version(code: _Code) -> Version:

@@ -85,14 +85,15 @@ class Explanation:
     def _repr_html_(self) -> str:
         """Return HTML for a notebook."""
         rows = [
-            (str(one.weight), one.difference.name, *_both_texts(one.difference), one.reason)
+            (
+                str(one.weight),
+                one.difference.name,
+                *(texts_of(one.difference) or ("", "")),
+                one.reason,
+            )
             for one in self.causes
         ]
         return html_table(("weight", "difference", *self.names, "reason"), rows)
-
-
-def _both_texts(one: Difference) -> tuple[str, ...]:
-    return texts_of(one) if one.values else ("", "")
 
 
 def explain(

@@ -30,12 +30,6 @@ def _fields(
     return tuple(name.strip() for text in given for name in text.split(",")) or _FIELDS
 
 
-def _complete_fields(
-    _context: click.Context, _parameter: click.Parameter, begun: str
-) -> list[str]:
-    return listed_after(begun, _FIELDS)
-
-
 @click.command(short_help="Search notes, errors and output.")
 @click.argument("text")
 @click.argument(
@@ -49,7 +43,7 @@ def _complete_fields(
     multiple=True,
     metavar="FIELDS",
     callback=_fields,
-    shell_complete=_complete_fields,
+    shell_complete=lambda _context, _parameter, begun: listed_after(begun, _FIELDS),
     help="Texts to search: notes, error (with its traceback), output (default: all).",
 )
 @click.option("-l", "--runs", "only_runs", is_flag=True, help="Print only the names of the runs.")

@@ -18,19 +18,13 @@ def _sections(
     return check_sections(wanted) or SECTIONS
 
 
-def _complete_sections(
-    _context: click.Context, _parameter: click.Parameter, begun: str
-) -> list[str]:
-    return listed_after(begun, SECTIONS)
-
-
 only_option = click.option(
     "--only",
     "sections",
     multiple=True,
     metavar="SECTIONS",
     callback=_sections,
-    shell_complete=_complete_sections,
+    shell_complete=lambda _context, _parameter, begun: listed_after(begun, SECTIONS),
     help=f"Sections to compare, separated by commas: {', '.join(SECTIONS)} (default: all).",
 )
 metrics_option = click.option(

@@ -57,7 +57,8 @@ def print_over(
     rows = list(table.difference_rows())
     if rows:
         # The most certain differences come first, by a stable sort.
-        by_p = sorted(range(len(rows)), key=lambda place: _certainty(table, place))
+        ps = [1.0 if (p := one.p_corrected) is None else p for one in table.differences]
+        by_p = sorted(range(len(rows)), key=ps.__getitem__)
         output.say()
         output.print_table(_DIFFERENCES, [rows[place] for place in by_p[:_PAIRS_SHOWN]])
     for remark in _remarks(table, len(rows)):
@@ -75,11 +76,6 @@ def the_metric(metrics: Sequence[str]) -> str:
             "Groups are compared by one metric.", hint="Name it, such as: --over seed -m acc.max"
         )
     return metrics[0]
-
-
-def _certainty(table: RepeatsTable, place: int) -> float:
-    p = table.differences[place].p_corrected
-    return 1.0 if p is None else p
 
 
 def _remarks(table: RepeatsTable, pairs: int) -> Iterator[str]:

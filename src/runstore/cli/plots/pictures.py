@@ -51,7 +51,7 @@ def _figure(plot: Plot, width: float, height: float) -> Any:
     every = figure.subplots(len(plot.panels), 1, squeeze=False)[:, 0]
     for axes, panel in zip(every, plot.panels, strict=True):
         _draw_panel(axes, panel, plot)
-    _label_below(every[-1], plot)
+    every[-1].set_xlabel(x_label(plot)[0])
     if plot.remarks:
         # Unlike a free text, a label of the figure has room of its own in the layout.
         remarks = plain_text(" ".join(plot.remarks))
@@ -104,7 +104,3 @@ def _on_axis(xs: Sequence[float], plot: Plot) -> Sequence[Any]:
     if plot.view.x == "time":
         return [datetime.fromtimestamp(x, timezone.utc).astimezone() for x in xs]
     return [x / unit for x in xs]
-
-
-def _label_below(axes: Any, plot: Plot) -> None:
-    axes.set_xlabel(x_label(plot)[0])

@@ -40,7 +40,7 @@ def plain_lines(sections: Iterable[PagePart]) -> Iterator[str]:
             yield ""
         if section.title:
             yield output.terminal_safe(section.title)
-        width = _label_width(section)
+        width = min(_LABEL_WIDTH, max(len(label) for label, _ in section.lines))
         for label, text in section.lines:
             indented = output.terminal_safe(text, keep_lines=True).replace(
                 "\n", "\n" + " " * (width + 2 * _GAP)
@@ -66,10 +66,6 @@ def terminal_lines(sections: Iterable[PagePart], width: int) -> Iterator[str]:
             yield output.styled(output.fitted(output.terminal_safe(section.title), width), "bold")
         flowing = _flowing(section, width) if section.is_short else None
         yield from _pairs(section, width) if flowing is None else flowing
-
-
-def _label_width(section: PagePart) -> int:
-    return min(_LABEL_WIDTH, max(len(label) for label, _ in section.lines))
 
 
 def _pairs(section: PagePart, width: int) -> Iterator[str]:

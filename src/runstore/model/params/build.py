@@ -108,7 +108,8 @@ def _plain(values: dict[Any, Any]) -> tuple[str, str] | None:
         return None
     if not is_name(values.get("name")):
         return tree, tree_hash(tree)
-    return tree, tree_hash(canonical_json(_without_name(values)))
+    unnamed = {key: one for key, one in values.items() if key != "name"}
+    return tree, tree_hash(canonical_json(unnamed))
 
 
 def _built(values: Any) -> tuple[str, str]:
@@ -161,10 +162,6 @@ def _named(values: Mapping[Any, Any]) -> Any:
     if type(values) is dict:  # most are plain dicts without one
         return values.get("name")
     return attempt(lambda: values["name"], lambda _: None)
-
-
-def _without_name(values: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {key: one for key, one in values.items() if key != "name"}
 
 
 def _own_name(values: Any) -> str | None:

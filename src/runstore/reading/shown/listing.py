@@ -138,7 +138,9 @@ def list_columns(rows: Sequence[ListRow], order: Sequence[Order] = ()) -> list[L
         ListColumn("status", 1, lambda row: row.run.status_text),
         *_params(rows),
         *_metrics(rows),
-        ListColumn("started", _STARTED, lambda row: _ago(row.run, at)),
+        ListColumn(
+            "started", _STARTED, lambda row: start_text(row.run, lambda start: ago_text(start, at))
+        ),
         ListColumn("took", _TOOK, lambda row: lifetime_text(row.run, at)),
         *_contents(rows),
     ]
@@ -152,10 +154,6 @@ def list_columns(rows: Sequence[ListRow], order: Sequence[Order] = ()) -> list[L
             found.insert(2, ListColumn(name, _SORT_KEY, _sort_key(key), is_number))
     texts = headings([one.name for one in found])
     return [one._replace(header=text) for one, text in zip(found, texts, strict=True)]
-
-
-def _ago(run: Run, now: datetime) -> str:
-    return start_text(run, lambda at: ago_text(at, now))
 
 
 def headings(names: Sequence[str]) -> list[str]:

@@ -18,22 +18,17 @@ from runstore.web.api import (
     tokens,
 )
 from runstore.web.api.comparing import code, differences, pivot, values
-from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Whole
+from runstore.web.encoding import json_answer
+from runstore.web.endpoints import Endpoint, Whole
 from runstore.web.live import MEDIA_TYPE
 from runstore.web.openapi import description
 from runstore.web.schemas import mapped
-
-
-def _description(_call: Call) -> Answer:
-    return json_answer(description(ENDPOINTS))
-
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *store.ENDPOINTS,
     Endpoint(
         path="/openapi.json",
-        answer=_description,
+        answer=lambda _: json_answer(description(ENDPOINTS)),
         about="Return this description.",
         result=mapped({}),
     ),

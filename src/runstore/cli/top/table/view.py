@@ -146,7 +146,7 @@ class RunsView(ScrollView, can_focus=True, inherit_bindings=False):
         self._columns = columns_of(self._snapshot, self._placed, self._chosen, self.order.by)
         self._uids = [one.uid for one in self._placed]
         places = {uid: place for place, uid in enumerate(self._uids)}
-        was_seen = not before or self._is_seen(cursor_before, top)
+        was_seen = not before or top <= cursor_before < top + self._page
         if before:
             last = max(0, len(self._uids) - 1)
             self._cursor = places.get(before[cursor_before], min(cursor_before, last))
@@ -174,9 +174,6 @@ class RunsView(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def _page(self) -> int:
         return max(1, self.size.height - _HEADER_LINES)
-
-    def _is_seen(self, place: int, top: int) -> bool:
-        return top <= place < top + self._page
 
     def _scroll(self, top: int) -> None:
         self.scroll_to(y=max(0, top), animate=False, force=True, immediate=True)
