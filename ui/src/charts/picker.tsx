@@ -26,7 +26,7 @@ export function MetricPicker({ board, shown }: { board: Board; shown: () => stri
   const others = (found?.keys ?? []).filter((info) => !names.includes(info.key));
   const more = (found?.total ?? 0) - (found?.keys.length ?? 0);
   return (
-    <div class="metric-picker">
+    <div class="picker">
       <input
         class="input"
         type="search"
@@ -76,7 +76,7 @@ export function MetricPicker({ board, shown }: { board: Board; shown: () => stri
 function Choice({ info, isOn, names }: { info: MetricInfo; isOn: boolean; names: string[] }) {
   const choose = () => chooseMetrics(isOn ? names.filter((name) => name !== info.key) : [...names, info.key]);
   return (
-    <label class="metric-choice" title={info.key}>
+    <label class="picker-line" title={info.key}>
       <input type="checkbox" checked={isOn} onChange={choose} />
       <span class="picker-name cut">{info.key}</span>
       <span class="picker-runs">{info.runs ? plural(info.runs, "run") : ""}</span>

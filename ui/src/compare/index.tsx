@@ -55,7 +55,7 @@ export default function CompareView() {
   }, [runs.value]);
   if (now === null) return <NothingChosen />;
   return (
-    <div class="compare">
+    <div class="compare view">
       <div class="compare-head bar">
         <h1>{count ? `Compare ${plural(count, "run")}` : "Compare runs of a filter"}</h1>
         <Tabs now={now} />

@@ -281,13 +281,13 @@ function Change({ row, place, baseline }: Omit<ValueProps, "isLong">) {
   if (!Number.isFinite(difference)) return null;
   const share = before !== 0 ? (100 * difference) / Math.abs(before) : NaN;
   const percent = Number.isFinite(share) && Math.abs(share) < 1000 ? ` (${formatDifference(Number(share.toPrecision(3)))} %)` : "";
-  let tone = "";
-  if (row.direction) tone = difference > 0 === (row.direction === "max") ? " better" : " worse";
+  const isBetter = difference > 0 === (row.direction === "max");
+  const tone = row.direction && (isBetter ? "better" : "worse");
   return (
-    <small class={`compare-change${tone}`}>
+    <small class={tone ? `compare-change ${isBetter ? "good" : "bad"}` : "compare-change"}>
       {formatDifference(Number(difference.toPrecision(4)))}
       {percent}
-      {tone && <span class="visually-hidden">{tone}</span>}
+      {tone && <span class="visually-hidden"> {tone}</span>}
     </small>
   );
 }

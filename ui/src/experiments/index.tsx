@@ -113,7 +113,7 @@ function Tools({ answer, error }: { answer: Answer; error: unknown }) {
       <FindInput placeholder="Filter experiments" />
       <MetricInput />
       {metric.value && (
-        <label class="direction">
+        <label class="pair-choice">
           <span class="soft">Best is</span>
           <select
             class="input"
@@ -158,7 +158,7 @@ function MetricInput() {
     setQuery({ metric: text.trim(), direction: null, sort: sort.value.includes("best") ? null : sort.value });
   };
   return (
-    <label class="best-by">
+    <label class="pair-choice best-by">
       <span class="soft">Best by</span>
       <input
         ref={input}

@@ -201,7 +201,7 @@ export function RunsView() {
     };
   }, []);
   return (
-    <div class="runs">
+    <div class="runs view">
       <h1 class="visually-hidden">Runs</h1>
       <div class="toolbar">
         <FilterLine />

@@ -130,7 +130,7 @@ function PatchFile({ file }: { file: DiffFile }) {
     <details class="diff" open>
       <summary>
         <bdi>{file.name || "Text"}</bdi>{" "}
-        <span class="diff-added">+{file.added}</span> <span class="diff-removed">−{file.removed}</span>
+        <span class="good">+{file.added}</span> <span class="bad">−{file.removed}</span>
       </summary>
       <div class="wide" tabIndex={0} role="region" aria-label={`Changes of ${file.name || "a text"}`}>
         <table aria-label={`Changes of ${file.name || "a text"}`}>

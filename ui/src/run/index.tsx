@@ -74,7 +74,7 @@ export default function RunView() {
   const part = PARTS.find(({ key }) => key === tab.value) ?? PARTS[0];
   const Part = part.view;
   return (
-    <div class={`run run-${part.key || "overview"}`}>
+    <div class={`run view run-${part.key || "overview"}`}>
       <RunHead run={run} around={around} />
       <nav class="run-tabs tabs" aria-label="Parts of the run">
         {PARTS.filter(({ key }) => hasPart(run, key)).map(({ key, name: title }) => {

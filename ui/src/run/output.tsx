@@ -244,7 +244,7 @@ function Tools(props: ToolsProps) {
         <Icon name="download" />
       </a>
       {search?.error.value ? (
-        <p class="finder-error" role="alert">
+        <p class="finder-error bad" role="alert">
           {messageOf(search.error.value)}
         </p>
       ) : null}

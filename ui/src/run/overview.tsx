@@ -60,7 +60,7 @@ function RunList({ title, runs }: { title: string; runs: ShortRun[] }) {
 function Failure({ error, traceback }: { error: string; traceback: string | null }) {
   return (
     <section class="failure" aria-label="Error">
-      <pre class="failure-text" dir="ltr" tabIndex={0}>
+      <pre class="failure-text bad" dir="ltr" tabIndex={0}>
         {visibleText(error)}
       </pre>
       {traceback && (

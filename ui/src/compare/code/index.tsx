@@ -27,6 +27,7 @@ interface CodeAnswer {
 }
 
 const SIGNS = { added: "A", deleted: "D", renamed: "R", changed: "M" } as const;
+const TONES: Partial<Record<ChangedFile["kind"], string>> = { added: "good", deleted: "bad" };
 const fileWord = word("file");
 
 export function nameOf(file: ChangedFile): string {
@@ -40,7 +41,7 @@ export default function CodeTab() {
   if (error) return <ErrorMessage error={error} retry={retry} />;
   const chosen = answer?.files.find((file) => nameOf(file) === fileWord.value) ?? answer?.files[0];
   return (
-    <div class="code">
+    <div class="view">
       <div class="plot-tools bar">
         <PairChoice />
         {answer && (
@@ -91,7 +92,7 @@ function FileList({ files, chosen }: { files: ChangedFile[]; chosen: ChangedFile
               title={nameOf(file)}
               onClick={() => setQuery({ file: nameOf(file) }, { replace: true })}
             >
-              <span class={`code-kind code-${file.kind}`} title={file.kind}>
+              <span class={`code-kind ${TONES[file.kind] ?? "soft"}`} title={file.kind}>
                 {SIGNS[file.kind]}
                 <span class="visually-hidden"> {file.kind}</span>
               </span>
@@ -100,7 +101,7 @@ function FileList({ files, chosen }: { files: ChangedFile[]; chosen: ChangedFile
               </span>
               {file.added + file.removed > 0 && (
                 <span class="code-counts">
-                  <ins>+{file.added}</ins> <del>−{file.removed}</del>
+                  <ins class="good">+{file.added}</ins> <del class="bad">−{file.removed}</del>
                 </span>
               )}
             </button>
