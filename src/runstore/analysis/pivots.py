@@ -82,12 +82,7 @@ def pivot(
 def _fields(
     backend: Backend, given: str | Sequence[str], name: str
 ) -> tuple[tuple[str, ...], tuple[Field, ...]]:
-    """Return the names and the fields of one side of the table.
-
-    Raises:
-        FilterError: A field does not exist.
-        UsageError: There are too many, or runs cannot be grouped by one of them.
-    """
+    """Return the names and the fields of one side of the table."""
     texts = (given,) if isinstance(given, str) else arguments.texts(given, name, "params.lr")
     found: list[Field] = []
     for text in filter(str.strip, texts):

@@ -67,11 +67,7 @@ class Gate:
         await self._app(asked.scope, _bounded(receive), guarded)
 
     def _checked(self, asked: _Asked) -> tuple[HTTPStatus, dict[str, str], bytes] | None:
-        """Return the answer to a request that does not pass, or None.
-
-        Raises:
-            Refusal: It is not to pass.
-        """
+        """Return the answer to a request that does not pass, or None."""
         self._check_names(asked)
         if asked.method == "GET" and not asked.is_api:
             token, rest = _token_in(asked.query)

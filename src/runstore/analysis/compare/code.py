@@ -207,12 +207,7 @@ def _compared(old: _Code, new: _Code, folder: Path) -> tuple[FileChange, ...]:
 
 
 def _repository(run: Run, runs: Sequence[Run], folder: Path) -> Path:
-    """Return a folder of a repository that has the commit of a run.
-
-    Raises:
-        CodeUnknownError: No such repository is known here.
-        GitUnavailableError: git is missing, or did not answer.
-    """
+    """Return a folder of a repository that has the commit of a run."""
     if run.commit is None:
         reason = run.facts.unknown.get("git.commit", "no commit was recorded")
         raise CodeUnknownError(f"The code of {run.reference} is not known: {reason}.")

@@ -104,12 +104,7 @@ def command(
 
 
 def _only_metric(runs: Sequence[Run], words: Sequence[str]) -> str:
-    """Return the metric of runs that have only one.
-
-    Raises:
-        NotFoundError: They have none.
-        UsageError: They have several; the most logged ones are listed.
-    """
+    """Return the metric of runs that have only one."""
     from runstore.model.display.suggestions import some_of
     from runstore.model.metric_directions import direction_of
     from runstore.model.status import Status

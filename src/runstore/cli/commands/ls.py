@@ -27,13 +27,7 @@ _NOTHING = "runstore: There are no runs yet; record one with: runstore exec -- C
 
 
 class _ListRequest(NamedTuple):
-    """The requested runs.
-
-    Attributes:
-        experiment: Experiment of the runs; None for all.
-        where: A filter, or an empty text.
-        sort: A sort key, or an empty text.
-    """
+    """The requested runs: of an experiment, by a filter, in an order."""
 
     experiment: str | None
     where: str
@@ -151,11 +145,7 @@ def command(
 
 
 def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:
-    """Return the sort key with its direction; by default, the start of the run.
-
-    Raises:
-        UsageError: The key begins with a minus, as it does in other programs.
-    """
+    """Return the sort key with its direction; by default, the start of the run."""
     if sort is not None and sort.startswith("-"):
         raise UsageError(
             f"--sort: {sort!r} is not a sort key.",

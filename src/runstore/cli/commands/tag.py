@@ -77,11 +77,7 @@ def _parted(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
 
 
 def _is_change(word: str, *, is_first: bool) -> bool:
-    """Return whether an argument is a change; a run with such a name can be named by its uid.
-
-    Raises:
-        UsageError: The argument can be a filter as well.
-    """
+    """Return whether an argument is a change; a run with such a name can be named by its uid."""
     key, sign, _ = word.partition("=")
     if word[:1] in {"+", "-"}:
         return True

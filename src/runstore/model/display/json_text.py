@@ -61,11 +61,7 @@ def _plainer(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    """Return the text of a value as a parameter.
-
-    Raises:
-        TypeError: It has no such text, or only an incomplete one.
-    """
+    """Return the text of a value as a parameter."""
     builder = TreeBuilder(for_hash=False)
     try:
         tree = builder.build(value, ("value",))
@@ -96,11 +92,7 @@ def _sorted(value: AbstractSet[Any]) -> list[Any]:
 
 
 def _with_text_keys(value: Any) -> Any:
-    """Convert the keys of mappings to types that JSON supports.
-
-    Raises:
-        ValueError: Two keys have the same text.
-    """
+    """Convert the keys of mappings to types that JSON supports."""
     if isinstance(value, dict):
         plain: dict[Any, Any] = {}
         for key, one in value.items():

@@ -144,11 +144,7 @@ def _no_numbers(error: Exception) -> InvalidValueError:
 
 
 def _edges(finite: Any, bins: int | Sequence[float]) -> tuple[float, ...]:
-    """Return the edges of bins.
-
-    Raises:
-        InvalidValueError: They do not ascend, or are too few or too many.
-    """
+    """Return the edges of bins."""
     if isinstance(bins, int):
         return _even_edges(finite, bins)
     edges = tuple(_numbers(bins))

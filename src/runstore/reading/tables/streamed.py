@@ -96,11 +96,7 @@ class StreamedRuns:
             })  # fmt: skip
 
     def _param(self, name: str, cells: Sequence[Cell | float | None]) -> Column:
-        """Return the cells of a column, with the type of all its cells.
-
-        Raises:
-            ConflictError: A run has got a value of another type since the table was begun.
-        """
+        """Return the cells of a column, with the type of all its cells."""
         kind = self._params[name]
         kind.add(cells)
         if kind.type is not self.types[name]:
