@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _TEXT_LIMIT = 20_000
 _LONGEST_NUMBER = 40
 _OF_NUMBERS = frozenset("0123456789+-.eE")
+_ANY_TEXT: Schema = {"type": "string", "minLength": 1}
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -51,156 +52,111 @@ class Parameter:
     Attributes:
         name: Its name.
         about: A phrase that describes it.
+        schema: The schema of its values.
+        read: Returns the value of a text, None for a parameter that was left out. For a text that
+            is not such a value, it raises a `ValueError` that names the expected values.
+        is_required: Whether it cannot be left out.
     """
 
     name: str
     about: str
-
-    @property
-    def schema(self) -> Schema:
-        """The schema of its values."""
-        raise NotImplementedError
-
-    def read(self, text: str | None) -> Any:
-        """Return the value of a text; None for a parameter that was left out.
-
-        Raises:
-            ValueError: The text is not such a value; the message names the expected values.
-        """
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True)
-class Text(Parameter):
-    """A text; empty by default, if it is not required."""
-
-    longest: int = _TEXT_LIMIT
+    schema: Schema
+    read: Callable[[str | None], Any]
     is_required: bool = False
 
-    @property
-    def schema(self) -> Schema:
-        """The schema of its values."""
-        return {"type": "string", "maxLength": self.longest, "minLength": int(self.is_required)}
 
-    def read(self, text: str | None) -> str:
-        """Return the text."""
-        if self.is_required and not text:
+def query_text(
+    name: str, about: str, longest: int = _TEXT_LIMIT, *, is_required: bool = False
+) -> Parameter:
+    """Return a parameter for a text; empty by default, if it is not required."""
+
+    def read(text: str | None) -> str:
+        if is_required and not text:
             raise ValueError("a text")
-        if len(text or "") > self.longest:
-            raise ValueError(f"at most {self.longest:,} characters")
+        if len(text or "") > longest:
+            raise ValueError(f"at most {longest:,} characters")
         return text or ""
 
-
-@dataclass(frozen=True, slots=True)
-class Whole(Parameter):
-    """A whole number."""
-
-    default: int | None
-    least: int = 0
-    most: int = 2**53
-
-    @property
-    def schema(self) -> Schema:
-        """The schema of its values."""
-        made: dict[str, Any] = {"type": "integer", "minimum": self.least, "maximum": self.most}
-        return made if self.default is None else {**made, "default": self.default}
-
-    def read(self, text: str | None) -> int | None:
-        """Return the number."""
-        return self.default if text is None else whole(text, self.least, self.most)
+    schema = {"type": "string", "maxLength": longest, "minLength": int(is_required)}
+    return Parameter(name, about, schema, read, is_required)
 
 
-@dataclass(frozen=True, slots=True)
-class Real(Parameter):
-    """A number; none by default."""
-
-    @property
-    def schema(self) -> Schema:
-        """The schema of its values."""
-        return {"type": "number"}
-
-    def read(self, text: str | None) -> float | None:
-        """Return the number."""
-        if text is None:
-            return None
-        # As JSON has it: no space, underscore, word or digit of another script.
-        if not (text and len(text) <= _LONGEST_NUMBER and set(text) <= _OF_NUMBERS):
-            raise ValueError("a number")
-        try:
-            number = float(text)
-        except ValueError:
-            raise ValueError("a number") from None
-        if math.isinf(number):
-            raise ValueError("a smaller number")
-        return number
+def query_whole(
+    name: str, about: str, default: int | None, least: int = 0, most: int = 2**53
+) -> Parameter:
+    """Return a parameter for a whole number."""
+    schema: Schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Parameter(
+        name,
+        about,
+        schema if default is None else {**schema, "default": default},
+        lambda text: default if text is None else whole(text, least, most),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Flag(Parameter):
-    """A boolean, False by default."""
+def query_number(name: str, about: str) -> Parameter:
+    """Return a parameter for a number; None by default."""
+    return Parameter(name, about, {"type": "number"}, _number)
 
-    @property
-    def schema(self) -> Schema:
-        """The schema of its values."""
-        return {"type": "string", "enum": list(_TRUTH), "default": "0"}
 
-    def read(self, text: str | None) -> bool:
-        """Return whether it is set."""
+def _number(text: str | None) -> float | None:
+    if text is None:
+        return None
+    # As JSON has it: no space, underscore, word or digit of another script.
+    if not (text and len(text) <= _LONGEST_NUMBER and set(text) <= _OF_NUMBERS):
+        raise ValueError("a number")
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("a number") from None
+    if math.isinf(number):
+        raise ValueError("a smaller number")
+    return number
+
+
+def query_flag(name: str, about: str) -> Parameter:
+    """Return a parameter for a boolean, False by default."""
+
+    def read(text: str | None) -> bool:
         if text is not None and text not in _TRUTH:
             raise ValueError("1 or 0")
         return _TRUTH[text or "0"]
 
-
-@dataclass(frozen=True, slots=True)
-class Choice(Parameter):
-    """One of some words; the first one by default."""
-
-    words: tuple[str, ...]
-
-    @property
-    def schema(self) -> Schema:
-        """The schema of its values."""
-        return {"type": "string", "enum": list(self.words), "default": self.words[0]}
-
-    def read(self, text: str | None) -> str:
-        """Return the word."""
-        if text is not None and text not in self.words:
-            raise ValueError(f"one of {', '.join(self.words)}")
-        return self.words[0] if text is None else text
+    return Parameter(name, about, {"type": "string", "enum": [*_TRUTH], "default": "0"}, read)
 
 
-@dataclass(frozen=True, slots=True)
-class Listed(Parameter):
-    """Texts or whole numbers with commas between; none by default.
+def query_choice(name: str, about: str, words: Sequence[str]) -> Parameter:
+    """Return a parameter for one of some words; the first one by default."""
+
+    def read(text: str | None) -> str:
+        if text is not None and text not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return words[0] if text is None else text
+
+    schema = {"type": "string", "enum": [*words], "default": words[0]}
+    return Parameter(name, about, schema, read)
+
+
+def query_list(
+    name: str, about: str, most: int, of: Schema = _ANY_TEXT, *, least: int = 0
+) -> Parameter:
+    """Return a parameter for texts or whole numbers with commas between; none by default.
 
     A comma within a text is `%2C`, and `%` is `%25`.
     """
 
-    most: int
-    of: Schema = field(default_factory=lambda: {"type": "string", "minLength": 1})
-    least: int = 0
-
-    @property
-    def is_required(self) -> bool:
-        """Whether it cannot be left out."""
-        return self.least > 0
-
-    @property
-    def schema(self) -> Schema:
-        """The schema of its values."""
-        size = {"maxItems": self.most} | ({"minItems": self.least} if self.least else {})
-        return {"type": "array", "items": self.of, **size}
-
-    def read(self, text: str | None) -> list[Any]:
-        """Return the items."""
+    def read(text: str | None) -> list[Any]:
         parts = text.split(",") if text else []
-        if not self.least <= len(parts) <= self.most:
-            raise ValueError(f"{self.least} to {self.most} items with commas between")
-        if self.of["type"] == "integer":
-            return [whole(one, self.of["minimum"], self.of["maximum"]) for one in parts]
+        if not least <= len(parts) <= most:
+            raise ValueError(f"{least} to {most} items with commas between")
+        if of["type"] == "integer":
+            return [whole(one, of["minimum"], of["maximum"]) for one in parts]
         if not all(parts):
             raise ValueError("no empty item")
         return [one.replace("%2C", ",").replace("%2c", ",").replace("%25", "%") for one in parts]
+
+    size = {"maxItems": most} | ({"minItems": least} if least else {})
+    return Parameter(name, about, {"type": "array", "items": of, **size}, read, least > 0)
 
 
 def whole(text: str, least: int, most: int) -> int:

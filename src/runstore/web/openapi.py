@@ -99,7 +99,7 @@ def _of_query(parameter: Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "in": "query",
         "description": parameter.about,
-        "required": getattr(parameter, "is_required", False),
+        "required": parameter.is_required,
         "schema": parameter.schema,
     }
     if parameter.schema.get("type") == "array":

@@ -19,7 +19,7 @@ from runstore.web.api import (
 )
 from runstore.web.api.comparing import code, differences, pivot, values
 from runstore.web.encoding import json_answer
-from runstore.web.endpoints import Endpoint, Whole
+from runstore.web.endpoints import Endpoint, query_whole
 from runstore.web.live import MEDIA_TYPE
 from runstore.web.openapi import description
 from runstore.web.schemas import mapped
@@ -49,7 +49,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=None,
         about="Send an event for runs that change, and for new points, until the client leaves.",
         parameters=(
-            Whole("since", "The last change that the client knows; by default the present.", None),
+            query_whole(
+                "since", "The last change that the client knows; by default the present.", None
+            ),
         ),
         media_type=MEDIA_TYPE,
         result={"type": "string"},

@@ -15,7 +15,7 @@ from runstore.reading.details.looks import (
 )
 from runstore.web.downloads import contents
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Flag
+from runstore.web.endpoints import Call, Endpoint, query_flag
 from runstore.web.schemas import (
     ANYTHING,
     FLAG,
@@ -110,8 +110,10 @@ ENDPOINTS = (
         about="Return the contents of an artifact, or a range of them. Scripts in it are"
         " sandboxed, and files that browsers cannot show are attachments.",
         parameters=(
-            Flag("save", "Save it as a file instead of showing it."),
-            Flag("figure", "In a frame of the page: execute the scripts within an HTML file."),
+            query_flag("save", "Save it as a file instead of showing it."),
+            query_flag(
+                "figure", "In a frame of the page: execute the scripts within an HTML file."
+            ),
         ),
         media_type="*/*",
         statuses=(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,),

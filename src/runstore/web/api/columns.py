@@ -7,7 +7,7 @@ from http import HTTPStatus
 from runstore.reading.grid.columns import differing_columns, known_columns
 from runstore.web.api.grid import EXPERIMENT, FILTER, order_asked
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Text, Whole
+from runstore.web.endpoints import Call, Endpoint, query_text, query_whole
 from runstore.web.schemas import FLAG, TEXT, WHOLE, listed, optional, record
 
 
@@ -37,9 +37,9 @@ ENDPOINTS = (
         answer=_columns,
         about="Return columns by name, and how many runs have each.",
         parameters=(
-            Text("search", "Words that the name has, in any order."),
-            Whole("offset", "Columns to skip.", 0),
-            Whole("limit", "Columns to return.", 100, least=1, most=1000),
+            query_text("search", "Words that the name has, in any order."),
+            query_whole("offset", "Columns to skip.", 0),
+            query_whole("limit", "Columns to return.", 100, least=1, most=1000),
         ),
         result=record(
             total=WHOLE,
@@ -53,7 +53,7 @@ ENDPOINTS = (
         parameters=(
             FILTER,
             EXPERIMENT,
-            Whole("limit", "Columns to return.", 12, least=1, most=1000),
+            query_whole("limit", "Columns to return.", 12, least=1, most=1000),
         ),
         result=record(columns=listed(TEXT)),
         statuses=(HTTPStatus.NOT_FOUND,),

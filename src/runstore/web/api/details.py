@@ -12,7 +12,7 @@ from runstore.model.run import Run, status_word, time_of
 from runstore.reading.details.around import runs_around
 from runstore.web.downloads import attachment
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Flag
+from runstore.web.endpoints import Call, Endpoint, query_flag
 from runstore.web.schemas import FLAG, TEXT, TIME, WHOLE, listed, optional, record
 
 _CHILDREN_AT_MOST = 500
@@ -153,7 +153,7 @@ ENDPOINTS = (
         path="/runs/{name}/documents/{document}",
         answer=_document,
         about="Return a captured text of a run, such as patch or packages.",
-        parameters=(Flag("save", "Save the text as a file instead of showing it."),),
+        parameters=(query_flag("save", "Save the text as a file instead of showing it."),),
         result=TEXT,
         media_type="text/plain",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runstore.reading.grid.experiments import experiment_rows, wanted_best
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Choice, Endpoint, Text
+from runstore.web.endpoints import Call, Endpoint, query_choice, query_text
 from runstore.web.schemas import FLAG, REAL, TEXT, TIME, WHOLE, listed, mapped, optional, record
 
 _BY_NAME = "known"
@@ -33,8 +33,10 @@ ENDPOINTS = (
         about="Return all experiments, the most recently run first, each with its best complete"
         " run if a metric is named.",
         parameters=(
-            Text("metric", "A metric such as val/acc or val/acc.max; empty for no best runs."),
-            Choice(
+            query_text(
+                "metric", "A metric such as val/acc or val/acc.max; empty for no best runs."
+            ),
+            query_choice(
                 "direction",
                 "Direction of better values: min, max, or known from the store or the name.",
                 (_BY_NAME, "min", "max"),

@@ -12,7 +12,7 @@ from runstore.reading.filters.unknown_names import add_suggestions, unknown_name
 from runstore.reading.grid.completing import completions
 from runstore.reading.grid.meant import meant_filters
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Text, Whole
+from runstore.web.endpoints import Call, Endpoint, query_text, query_whole
 from runstore.web.errors import error_as_json
 from runstore.web.schemas import FLAG, TEXT, WHOLE, listed, mapped, optional, record
 
@@ -64,8 +64,8 @@ ENDPOINTS = (
         about="Return the mistake in a filter, filters probably meant, and completions at a"
         " place.",
         parameters=(
-            Text("text", "The filter typed so far."),
-            Whole("at", "Position of the caret, from 0 (default: the end).", None),
+            query_text("text", "The filter typed so far."),
+            query_whole("at", "Position of the caret, from 0 (default: the end).", None),
         ),
         result=record(
             error=optional(mapped({})),

@@ -13,15 +13,15 @@ from runstore.reading.grid.order import RunOrder, run_order, uids_of
 from runstore.reading.grid.rows import rows_of, rows_of_uids
 from runstore.storage.query.changes import Changes
 from runstore.web.encoding import Answer, json_answer, little_endian
-from runstore.web.endpoints import Call, Endpoint, Flag, Listed, Text
+from runstore.web.endpoints import Call, Endpoint, query_flag, query_list, query_text
 from runstore.web.errors import Refusal
 from runstore.web.schemas import REAL, TEXT, TIME, WHOLE, listed, mapped, optional, record
 
 ORDER = "application/vnd.runstore.order"
 ROWS_AT_MOST = 500
 LARGEST_ID = 2**32 - 1
-FILTER = Text("filter", "Filter, and order, of the filter language; all runs by default.")
-EXPERIMENT = Text("experiment", "Only runs of this experiment.", longest=300)
+FILTER = query_text("filter", "Filter, and order, of the filter language; all runs by default.")
+EXPERIMENT = query_text("experiment", "Only runs of this experiment.", longest=300)
 ID = {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}
 CELL = {"anyOf": [*REAL["anyOf"], {"type": "string"}, {"type": "boolean"}, {"type": "null"}]}
 ROW = record(
@@ -108,8 +108,8 @@ ENDPOINTS = (
         parameters=(
             FILTER,
             EXPERIMENT,
-            Flag("trash", "Only runs in the trash."),
-            Text("by", "Fields to group by: params.lr, status."),
+            query_flag("trash", "Only runs in the trash."),
+            query_text("by", "Fields to group by: params.lr, status."),
         ),
         media_type=ORDER,
         result={"type": "string", "format": "binary"},
@@ -119,7 +119,7 @@ ENDPOINTS = (
         path="/runs/uids",
         answer=_uids,
         about="Return the row ids and the uids of all runs that a filter accepts, in order.",
-        parameters=(FILTER, EXPERIMENT, Flag("trash", "Only runs in the trash.")),
+        parameters=(FILTER, EXPERIMENT, query_flag("trash", "Only runs in the trash.")),
         result=record(changed=WHOLE, ids=listed(WHOLE), uids=listed(TEXT)),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
@@ -130,7 +130,7 @@ ENDPOINTS = (
         parameters=(
             FILTER,
             EXPERIMENT,
-            Text("by", "Fields with commas between: params.lr, status.", is_required=True),
+            query_text("by", "Fields with commas between: params.lr, status.", is_required=True),
         ),
         result=record(
             changed=WHOLE, groups=listed(record(values=mapped(CELL), count=WHOLE, start=WHOLE))
@@ -142,9 +142,9 @@ ENDPOINTS = (
         answer=_rows,
         about="Return some rows of the grid.",
         parameters=(
-            Listed("ids", "Row ids, from an order vector.", ROWS_AT_MOST, ID),
-            Listed("uids", "Uids of runs, instead of row ids.", ROWS_AT_MOST),
-            Text("columns", "Columns, as in order by: params.lr, metrics.loss.min."),
+            query_list("ids", "Row ids, from an order vector.", ROWS_AT_MOST, ID),
+            query_list("uids", "Uids of runs, instead of row ids.", ROWS_AT_MOST),
+            query_text("columns", "Columns, as in order by: params.lr, metrics.loss.min."),
         ),
         result=record(changed=WHOLE, rows=listed(ROW)),
     ),

@@ -13,7 +13,7 @@ from runstore.reading.output.whole import lines_of
 from runstore.reading.output.windows import Hit, NumberedLine, hits_of, window_of
 from runstore.web.downloads import attachment
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Flag, Listed, Text, Whole
+from runstore.web.endpoints import Call, Endpoint, query_flag, query_list, query_text, query_whole
 from runstore.web.schemas import FLAG, TEXT, TIME, WHOLE, listed, mapped, optional, record
 
 _LINES_AT_MOST = 2000
@@ -21,7 +21,7 @@ _SENT_BYTES = 1 << 16
 # A request is short: a longer search continues with the next one.
 _REGEX_TIME_S = 5.0
 _LINE = {"number": WHOLE, "at": TIME, "stream": TEXT, "text": TEXT}
-_STREAMS = Listed(
+_STREAMS = query_list(
     "streams",
     "Streams to show: stdout, stderr, logging; all by default.",
     len(STREAMS),
@@ -128,14 +128,16 @@ ENDPOINTS = (
         about="Return some lines of the output of a run, by position; the first request for a long"
         " output may end before all lines are counted, and the next request continues.",
         parameters=(
-            Whole(
+            query_whole(
                 "start",
                 "Index of the first line in the selected streams, from 0; -1 is the last one.",
                 0,
                 least=-(2**53),
             ),
-            Whole("lines", "Maximum number of lines.", 200, least=1, most=_LINES_AT_MOST),
-            Whole("width", "Maximum number of characters per line.", 2000, least=1, most=1 << 20),
+            query_whole("lines", "Maximum number of lines.", 200, least=1, most=_LINES_AT_MOST),
+            query_whole(
+                "width", "Maximum number of characters per line.", 2000, least=1, most=1 << 20
+            ),
             _STREAMS,
         ),
         result=record(
@@ -154,11 +156,11 @@ ENDPOINTS = (
         about="Return the lines of the output of a run that contain a text, with its positions"
         " in the line without colours; null in `after` means that there are no more.",
         parameters=(
-            Text("text", "A part of a line, or a regular expression.", is_required=True),
-            Flag("regexp", "Whether the text is a regular expression."),
-            Flag("ignore_case", "Whether to ignore case."),
-            Whole("after", "Number of a line; only later lines are searched.", 0),
-            Whole("limit", "Maximum number of lines.", 1000, least=1, most=_LINES_AT_MOST),
+            query_text("text", "A part of a line, or a regular expression.", is_required=True),
+            query_flag("regexp", "Whether the text is a regular expression."),
+            query_flag("ignore_case", "Whether to ignore case."),
+            query_whole("after", "Number of a line; only later lines are searched.", 0),
+            query_whole("limit", "Maximum number of lines.", 1000, least=1, most=_LINES_AT_MOST),
             _STREAMS,
         ),
         result=record(

@@ -9,7 +9,7 @@ from runstore.model.display.as_json import run_as_json
 from runstore.reading.grid.record import full_record
 from runstore.web.api.grid import EXPERIMENT, FILTER
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Text, Whole
+from runstore.web.endpoints import Call, Endpoint, query_text, query_whole
 from runstore.web.schemas import TEXT, listed, mapped, optional, record
 
 
@@ -36,8 +36,8 @@ ENDPOINTS = (
         parameters=(
             FILTER,
             EXPERIMENT,
-            Whole("limit", "Runs per page.", 50, least=1, most=PAGE_LIMIT),
-            Text("after", "The `next` of the page before."),
+            query_whole("limit", "Runs per page.", 50, least=1, most=PAGE_LIMIT),
+            query_text("after", "The `next` of the page before."),
         ),
         result=record(runs=listed(mapped({})), next=optional(TEXT), hints=listed(TEXT)),
         statuses=(HTTPStatus.NOT_FOUND,),

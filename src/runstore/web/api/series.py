@@ -17,21 +17,31 @@ from runstore.reading.metrics.outlines import Scope, files_by_run, outlines_of
 from runstore.repeats.grouping import LeftOut
 from runstore.web.api.grid import ID
 from runstore.web.encoding import Answer, json_answer, little_endian, with_head
-from runstore.web.endpoints import Call, Choice, Endpoint, Listed, Real, Text, Whole
+from runstore.web.endpoints import (
+    Call,
+    Endpoint,
+    query_choice,
+    query_list,
+    query_number,
+    query_text,
+    query_whole,
+)
 from runstore.web.schemas import REAL, listed, mapped, record
 
 MEDIA_TYPE = "application/vnd.runstore.series"
 _RUNS_AT_MOST, _KEYS_AT_MOST, _LINES_AT_MOST = 500, 50, 500
 _MEANS = ("x", "mean", "low", "high", "n")
 _BLOCKS = ("x", "first", "min", "max", "last", "x_last")
-RUNS = Listed("runs", "Names of runs.", _RUNS_AT_MOST, least=1)
-KEYS = Listed("keys", "Keys of metrics.", _KEYS_AT_MOST, least=1)
-X = Choice("x", "Quantity on the x axis; the relative time is the time since the start.", AXES)
-FROM = Real(
+RUNS = query_list("runs", "Names of runs.", _RUNS_AT_MOST, least=1)
+KEYS = query_list("keys", "Keys of metrics.", _KEYS_AT_MOST, least=1)
+X = query_choice(
+    "x", "Quantity on the x axis; the relative time is the time since the start.", AXES
+)
+FROM = query_number(
     "from", "Start of the window on the x axis, in steps or seconds; unlimited by default."
 )
-TO = Real("to", "End of the window; unlimited by default.")
-POINTS = Whole(
+TO = query_number("to", "End of the window; unlimited by default.")
+POINTS = query_whole(
     "points", "Blocks are at most as wide as the window divided by this.", 600, 4, 10_000
 )
 
@@ -180,9 +190,9 @@ ENDPOINTS = (
         answer=_sparklines,
         about="Return a few values of a metric for a sparkline, by row id.",
         parameters=(
-            Listed("ids", "Row ids, from an order vector.", _LINES_AT_MOST, ID),
-            Text("key", "Key of the metric.", is_required=True),
-            Whole("points", "Maximum number of values for each run.", 32, 4, 1000),
+            query_list("ids", "Row ids, from an order vector.", _LINES_AT_MOST, ID),
+            query_text("key", "Key of the metric.", is_required=True),
+            query_whole("points", "Maximum number of values for each run.", 32, 4, 1000),
         ),
         result=record(sparklines=mapped(listed(REAL))),
     ),

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from runstore.repeats.line_names import LineNames
 from runstore.web.api.series import RUNS, runs_there
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Text, Whole
+from runstore.web.endpoints import Call, Endpoint, query_text, query_whole
 from runstore.web.schemas import TEXT, WHOLE, listed, optional, record
 
 
@@ -49,8 +49,8 @@ ENDPOINTS = (
         about="Return the metrics of some runs, the most common first.",
         parameters=(
             RUNS,
-            Text("search", "Words that the key has, in any order."),
-            Whole("limit", "Keys to return.", 100, least=1, most=1000),
+            query_text("search", "Words that the key has, in any order."),
+            query_whole("limit", "Keys to return.", 100, least=1, most=1000),
         ),
         result=record(total=WHOLE, keys=listed(record(key=TEXT, runs=WHOLE, points=WHOLE))),
         statuses=(HTTPStatus.NOT_FOUND,),

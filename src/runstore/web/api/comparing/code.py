@@ -14,7 +14,7 @@ from runstore.errors import NotFoundError
 from runstore.storage.query.changes import Changes
 from runstore.web.api.comparing.differences import RUN, A, B, named
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Whole
+from runstore.web.endpoints import Call, Endpoint, query_whole
 from runstore.web.schemas import ANYTHING, FLAG, TEXT, WHOLE, listed, mapped, record
 
 if TYPE_CHECKING:
@@ -115,9 +115,9 @@ ENDPOINTS = (
         parameters=(
             A,
             B,
-            Whole("file", "Index of the file in /diff/code.", 0),
-            Whole("from", "Lines to skip.", 0),
-            Whole("limit", "Lines to return.", _LINES, least=1, most=_LINES_AT_MOST),
+            query_whole("file", "Index of the file in /diff/code.", 0),
+            query_whole("from", "Lines to skip.", 0),
+            query_whole("limit", "Lines to return.", _LINES, least=1, most=_LINES_AT_MOST),
         ),
         result=record(total=WHOLE, lines=listed(listed(ANYTHING))),
         statuses=(HTTPStatus.NOT_FOUND,),

@@ -17,7 +17,7 @@ from runstore.analysis.compare.texts import texts_of
 from runstore.analysis.explain.as_json import explanation_as_json
 from runstore.model.display.short_names import short_names
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Endpoint, Flag, Listed, Text, Whole
+from runstore.web.endpoints import Call, Endpoint, query_flag, query_list, query_text, query_whole
 from runstore.web.schemas import (
     ANYTHING,
     FLAG,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 RUNS_AT_MOST = 100
 _ROWS, _ROWS_AT_MOST = 500, 5_000
-A = Text("a", "Any name of the first run.", longest=400, is_required=True)
-B = Text("b", "Any name of the second run.", longest=400, is_required=True)
+A = query_text("a", "Any name of the first run.", longest=400, is_required=True)
+B = query_text("b", "Any name of the second run.", longest=400, is_required=True)
 RUN = record(reference=TEXT, uid=TEXT, name=TEXT)
 _CHANGE = record(absolute=REAL, relative=optional(REAL))
 _DIFFERENCE = {
@@ -113,12 +113,12 @@ ENDPOINTS = (
         answer=_compare,
         about="Return the differences between runs, by section.",
         parameters=(
-            Listed("runs", "Any names of two or more runs.", RUNS_AT_MOST, least=2),
-            Listed("sections", "Such as params, code, metrics; all by default.", 20),
-            Flag("everything", "Include equal values."),
-            Text("search", "Words that the name of a row contains."),
-            Whole("offset", "Rows to skip.", 0),
-            Whole("limit", "Rows to return.", _ROWS, least=1, most=_ROWS_AT_MOST),
+            query_list("runs", "Any names of two or more runs.", RUNS_AT_MOST, least=2),
+            query_list("sections", "Such as params, code, metrics; all by default.", 20),
+            query_flag("everything", "Include equal values."),
+            query_text("search", "Words that the name of a row contains."),
+            query_whole("offset", "Rows to skip.", 0),
+            query_whole("limit", "Rows to return.", _ROWS, least=1, most=_ROWS_AT_MOST),
         ),
         result=record(
             runs=listed(RUN),
@@ -143,7 +143,7 @@ ENDPOINTS = (
         parameters=(
             A,
             B,
-            Text("metric", "The result; by default the metric that differs most."),
+            query_text("metric", "The result; by default the metric that differs most."),
         ),
         result=record(
             runs=listed(RUN),

@@ -10,7 +10,7 @@ from runstore.repeats.pivot_texts import mean_text
 from runstore.repeats.texts import mean_as_plain
 from runstore.web.api.grid import EXPERIMENT, FILTER
 from runstore.web.encoding import Answer, json_answer
-from runstore.web.endpoints import Call, Choice, Endpoint, Listed, Text
+from runstore.web.endpoints import Call, Endpoint, query_choice, query_list, query_text
 from runstore.web.schemas import ANYTHING, REAL, TEXT, WHOLE, listed, optional, record
 
 _SETTINGS_SHOWN = 20
@@ -97,12 +97,12 @@ ENDPOINTS = (
         parameters=(
             FILTER,
             EXPERIMENT,
-            Text("metric", "Such as acc.max; the last value by default.", is_required=True),
-            Text("rows", "Fields of the rows: params.lr, tags.phase.", is_required=True),
-            Text("columns", "Fields of the columns; none for a single column."),
-            Listed("over", "Keys in which repeats differ; seeds by default.", 20),
-            Choice("direction", "Direction of better values.", ("known", "min", "max")),
-            Choice("several", "Values shown in a cell with several settings.", SEVERAL),
+            query_text("metric", "Such as acc.max; the last value by default.", is_required=True),
+            query_text("rows", "Fields of the rows: params.lr, tags.phase.", is_required=True),
+            query_text("columns", "Fields of the columns; none for a single column."),
+            query_list("over", "Keys in which repeats differ; seeds by default.", 20),
+            query_choice("direction", "Direction of better values.", ("known", "min", "max")),
+            query_choice("several", "Values shown in a cell with several settings.", SEVERAL),
         ),
         result=record(
             metric=TEXT,

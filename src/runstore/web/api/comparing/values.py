@@ -12,7 +12,7 @@ from runstore.reading.grid.columns import columns_of
 from runstore.reading.grid.values import ValueColumn, value_columns
 from runstore.web.api.grid import EXPERIMENT, FILTER, order_asked
 from runstore.web.encoding import ALIGNED, Answer, little_endian, with_head
-from runstore.web.endpoints import Call, Endpoint, Text, Whole
+from runstore.web.endpoints import Call, Endpoint, query_text, query_whole
 from runstore.web.errors import Refusal
 
 MEDIA_TYPE = "application/vnd.runstore.values"
@@ -79,8 +79,10 @@ ENDPOINTS = (
         parameters=(
             FILTER,
             EXPERIMENT,
-            Text("columns", "Columns, as in order by: params.lr, metrics.loss.min."),
-            Whole("limit", "Maximum number of runs.", RUNS_AT_MOST, least=1, most=RUNS_AT_MOST),
+            query_text("columns", "Columns, as in order by: params.lr, metrics.loss.min."),
+            query_whole(
+                "limit", "Maximum number of runs.", RUNS_AT_MOST, least=1, most=RUNS_AT_MOST
+            ),
         ),
         media_type=MEDIA_TYPE,
         result={"type": "string", "format": "binary"},
