@@ -320,7 +320,7 @@ class Store:
             parent=parent,
             cli=cli,
             argv=argv,
-            full_store=full_store,
+            full_store=bool(full_store),
             live=live,
             if_done=if_done,
             is_told_by_params=is_told_by_params,
@@ -840,7 +840,8 @@ class Store:
         """
         from runstore.exports.dataset import export_dataset
 
-        return export_dataset(self.backend, Path(folder).absolute(), where, experiment)
+        place = Path(arguments.path(folder, "folder")).absolute()
+        return export_dataset(self.backend, place, where, experiment)
 
     def push(
         self,

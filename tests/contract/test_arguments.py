@@ -185,6 +185,13 @@ REFUSED = {
     "open": (lambda store: store.get("e#1").open(None), "path"),
     "mode": (lambda store: store.get("e#1").open("plots/a.txt", None), "mode"),
     "download": (lambda store: store.get("e#1").download(to=None), "to"),
+    "download to": (lambda store: store.get("e#1").download(to="\ud800"), "to"),
+    "set of a metric": (lambda store: store.get("e#1").metric("loss", 7), "set_name"),
+    "outline": (lambda store: store.get("e#1").outline("loss", 7), "set_name"),
+    "export": (lambda store: store.export_parquet(7), "folder"),
+    "export to": (lambda store: store.export_parquet("\ud800"), "folder"),
+    "pivot": (lambda store: store.pivot("loss", "status", direction=["min"]), "direction"),
+    "pivot level": (lambda store: store.pivot("loss", "status", level=10**400), "level"),
     "store": (lambda _: Store.open(7), "store"),
     "start_run": (lambda _: start_run("e", store=["a"]), "store"),
     "ManagerStore": (lambda _: ManagerStore(None), "manager_cache_path"),
@@ -226,6 +233,13 @@ def test_what_does_not_fit_a_live_run_is_refused_by_name(live, what):
 
     assert live.record.artifacts == {}
     assert live.record.inputs == ()
+
+
+def test_numbers_beyond_the_engine_are_as_good_as_the_largest(store):
+    assert store.collect_garbage(older_than=timedelta.max, dry=True).runs == ()
+    with pytest.raises(IndexError):
+        store.output_of("e#1")[-(2**70)]
+    assert store.start("truth", full_store=2, capture=False).finish() is None
 
 
 def test_a_name_that_no_database_takes_is_a_name_that_no_run_has(store):

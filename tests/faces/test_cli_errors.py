@@ -267,3 +267,29 @@ def test_json_has_nothing_that_a_terminal_obeys(tmp_path):
     assert json.loads(told)["notes"] == notes
     assert all(one.isprintable() or one in "\n\u200d" for one in told)
     assert "日本" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        ("ls --all -n 3", "--all and -n exclude each other.", "Leave out one of them."),
+        ("ls --json --format csv", "--json and --format csv exclude", "Leave out one of them."),
+        ("show --json --patch", "--json and --document exclude", "Leave out one of them."),
+        ("show --history --full", "--full and --history exclude", "Leave out one of them."),
+        ("plot --json -o a.svg", "--json and --output exclude", "Leave out one of them."),
+        ("diff a b --stat --only params", "--stat counts lines of code.", "Leave out --only."),
+        ("diff a b --stat -m loss", "--stat and --metric exclude", "Leave out one of them."),
+        ("diff a b --only params -m loss", "leaves out the metrics", "Add metrics to --only."),
+        ("compare a -m loss --only tags", "leaves out the metrics", "Add metrics to --only."),
+        ("compare a --over seed --full", "--over and --full exclude", "Leave out one of them."),
+        ("compare a --json --transpose", "--json and --transpose", "Leave out one of them."),
+        ("compare a --level 0.9", "--level is about repeats.", "Add --over, such as --over seed."),
+    ],
+)
+def test_options_of_which_one_would_be_ignored_are_refused(tmp_path, words, said, hint):
+    ended = runstore_here(*words.split(), cwd=tmp_path)
+
+    assert ended.returncode == 2
+    told = messages(ended)
+    assert said in told[0]
+    assert told[-1] == hint

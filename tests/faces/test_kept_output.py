@@ -315,3 +315,20 @@ def test_an_error_without_output_is_pointed_to(tmp_path):
         f"runstore: no output of {run.reference} is kept."
         f" Show its error with: runstore show {run.reference}\n"
     )
+
+
+def test_the_last_lines_of_output_are_asked_for_by_any_number(tmp_path):
+    with store_at(tmp_path / ".runstore") as store, store.start("talk", capture=False) as run:
+        run.keep_output()
+        for number in range(10):
+            print(number)
+
+    for words, expected in (
+        (["-n", "3"], "789"),
+        (["-n", "15"], "0123456789"),
+        (["-n", str(2**70)], "0123456789"),
+        (["-n", "0"], ""),
+    ):
+        for way in ([], ["-f"]):
+            ended = runstore("output", "talk#1", *words, *way, cwd=tmp_path)
+            assert ended.stdout.replace("\n", "") == expected

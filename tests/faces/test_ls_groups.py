@@ -46,6 +46,14 @@ def test_a_row_for_each_experiment(folder):
     assert found[0]["last run"].startswith("train_4_")
 
 
+def test_the_order_of_groups_can_be_reversed(folder):
+    for by in ("params.lr", "params.model"):
+        found = groups(folder, "--group-by", by)
+
+        assert groups(folder, "--group-by", by, "-r") == found[::-1]
+        assert groups(folder, "--group-by", by, "--sort", "started", "-r") == found
+
+
 def test_namespaces_can_be_left_out(folder):
     short = groups(folder, "--group-by", "lr", "--columns", "acc")
 

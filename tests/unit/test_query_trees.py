@@ -299,6 +299,7 @@ def test_an_empty_text_is_everything():
 
 NO_VALUE = "Use: is missing, or is none for a parameter whose value is None."
 SPANS, FLAGS = "Use '90 s', '2 h' or '1 h 30 min'.", "Use: workdir_dirty = true"
+ORDER = "Use =, !=, <, <=, >, >= or in."
 TIMES = "Use '2026-11-01', '2026-11-01 10:30', '3 days ago', 'yesterday' or 'today'."
 
 
@@ -311,8 +312,9 @@ TIMES = "Use '2026-11-01', '2026-11-01 10:30', '3 days ago', 'yesterday' or 'tod
         ("exit_code = 'x'", "Expected a number for exit_code, got 'x'.", "'x'", ""),
         ("exit_code = x", "Expected a number for exit_code, got 'x'.", "x", ""),
         ("exit_code = 1 and exit_code = true", None, "true", ""),
-        ("exit_code ~ '1'", "exit_code is a number, so ~ is not possible.", "exit_code ~ '1'", ""),
-        ("started like '2'", "started is a time, so like is not possible.", None, ""),
+        ("exit_code ~ 1", "exit_code is a number, so ~ is not possible.", "exit_code ~ 1", ORDER),
+        ("started like '2'", "started is a time, so like is not possible.", None, ORDER),
+        ("dirty ~ '1'", "dirty is true or false, so ~ is not possible.", None, "Use = or !=."),
         ("started = 7", "Expected a time, got 7.", "7", TIMES),
         ("started = 'last'", "Expected a time, got 'last'.", "'last'", TIMES),
         ("started = '-3'", "Expected a time, got '-3'.", "'-3'", TIMES),

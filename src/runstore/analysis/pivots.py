@@ -47,7 +47,7 @@ def pivot(
     check_level(level)
     if several not in SEVERAL:
         raise arguments.refused(several, "several", "'best' or 'all'", "best")
-    if direction not in {None, "min", "max"}:
+    if direction not in (None, "min", "max"):
         raise arguments.refused(direction, "direction", "'min' or 'max'", "max")
     row_names, row_fields = _fields(backend, rows, "rows")
     column_names, column_fields = _fields(backend, columns, "columns")

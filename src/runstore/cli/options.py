@@ -10,11 +10,28 @@ import click
 
 from runstore.cli.completions import complete_runs, complete_words, complete_words_or_folders
 from runstore.cli.context import STORE
+from runstore.errors import UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def refuse_together(*given: tuple[str, object]) -> None:
+    """Refuse options of which all but one would be ignored.
+
+    Args:
+        given: The name and the value of each option; a false value was not given.
+
+    Raises:
+        UsageError: Two of them were given.
+    """
+    names = [name for name, value in given if value]
+    if len(names) > 1:
+        raise UsageError(
+            f"{names[0]} and {names[1]} exclude each other.", hint="Leave out one of them."
+        )
 
 
 def run_argument(

@@ -52,7 +52,7 @@ def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bo
         raise StoreReadOnlyError(
             f"The store at {backend.place} cannot be written.", kept="Nothing was removed."
         )
-    before = now_micros() - older_than // timedelta(microseconds=1)
+    before = max(0, now_micros() - older_than // timedelta(microseconds=1))
     expired = backend.trash.expired(before)
     sweep = _Sweep(backend, expired if is_dry else [], is_dry=is_dry)
     first = Amount()

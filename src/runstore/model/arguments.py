@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import wraps
 
 from runstore.errors import UsageError, shown
@@ -97,11 +98,13 @@ def path(value: object, name: str) -> str:
     """Check that an argument is the path of a file or a folder, and return it as text.
 
     Raises:
-        UsageError: It is not a path, or contains a null character.
+        UsageError: It is not a path, or contains a character that paths cannot have.
     """
-    if not isinstance(value, (str, bytes, os.PathLike)) or "\0" in (found := os.fsdecode(value)):
-        raise refused(value, name, "a path", "runs")
-    return found
+    if isinstance(value, (str, bytes, os.PathLike)) and "\0" not in (found := os.fsdecode(value)):
+        with suppress(UnicodeEncodeError):  # by a surrogate, which no name of a file has
+            os.fsencode(found)
+            return found
+    raise refused(value, name, "a path", "runs")
 
 
 def refused(value: object, name: str, kind: str, example: Any) -> UsageError:

@@ -51,6 +51,7 @@ class Source:
         from runstore.reading.metrics.summaries import series
 
         key = arguments.text(key, "key", "val/loss")
+        set_name = arguments.text_or_none(set_name, "set_name", "small")
         return series(self.backend.metrics, self.backend.spool, run, key, set_name)
 
     def outline_of(
@@ -68,6 +69,7 @@ class Source:
         from runstore.reading.metrics.outlines import outline, scope_of
 
         key = arguments.text(key, "key", "val/loss")
+        set_name = arguments.text_or_none(set_name, "set_name", "small")
         return outline(self.backend, run, key, set_name, scope_of(stretches, x, begin, end))
 
     def last_values(self, runs: Sequence[Run]) -> dict[str, dict[tuple[str | None, str], float]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, shown
 from runstore.model import arguments
 from runstore.repeats.samples import (
     PAIR,
@@ -95,7 +95,7 @@ def check_level(level: Any) -> Any:
         raise arguments.refused(level, "level", "a number", 0.95)
     if not LOWEST_LEVEL <= level <= HIGHEST_LEVEL:
         raise UsageError(
-            f"The level {level:g} is not between {LOWEST_LEVEL} and {HIGHEST_LEVEL}.",
+            f"The level {shown(level)} is not between {LOWEST_LEVEL} and {HIGHEST_LEVEL}.",
             hint="95 % is 0.95.",
         )
     return level

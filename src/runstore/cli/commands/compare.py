@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
+from runstore.analysis.compare.differences import SECTIONS
 from runstore.cli import output
 from runstore.cli.comparisons.options import (
     full_option,
@@ -14,11 +16,13 @@ from runstore.cli.comparisons.options import (
     metrics_option,
     only_option,
     over_option,
+    refuse_left_out,
 )
 from runstore.cli.comparisons.over_table import print_over, the_metric
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option, limit_option, runs_argument
+from runstore.cli.options import json_option, limit_option, refuse_together, runs_argument
 from runstore.cli.words import metrics_meant, runs_meant
+from runstore.errors import UsageError
 
 if TYPE_CHECKING:
     from runstore.analysis.compare.comparison import Comparison
@@ -60,10 +64,20 @@ def command(
     of the code. With --over, each line is a group of runs that differ only in that parameter, and
     the differences between groups follow; see also `runstore best`.
     """  # noqa: D301 - click keeps lines after the mark as they are
+    is_given = click.get_current_context().get_parameter_source
+    is_part = set(sections) != set(SECTIONS)
+    others = (("--only", is_part), ("--full", everything), ("--transpose", transpose))
+    for option in others:
+        refuse_together(("--over", over), option)
+    refuse_together(("--json", as_json), ("--transpose", transpose))
+    refuse_left_out(sections, metrics)
+    if not over and is_given("level") is not ParameterSource.DEFAULT:
+        raise UsageError("--level is about repeats.", hint="Add --over, such as --over seed.")
     with open_store() as store:
         if over:
             metric = the_metric(metrics)
-            print_over(runs_meant(store, words), over, metric, level, as_json=as_json)
+            most = None if is_given("limit") is ParameterSource.DEFAULT else limit
+            print_over(runs_meant(store, words, limit=most), over, metric, level, as_json=as_json)
             return
         from runstore.analysis.compare.comparison import compare_runs
 

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from runstore.cli import output
-from runstore.cli.comparisons.options import full_option, metrics_option, only_option
+from runstore.cli.comparisons.options import (
+    full_option,
+    metrics_option,
+    only_option,
+    refuse_left_out,
+)
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option, run_argument
+from runstore.cli.options import json_option, refuse_together, run_argument
 from runstore.cli.words import metrics_meant, one_run
 from runstore.errors import UsageError
 
@@ -53,8 +58,14 @@ def command(
     runstore diff mnist#1 mnist#2
     runstore diff mnist#-2 mnist#-1 --only params,metrics
     """  # noqa: D301 - click keeps lines after the mark as they are
-    if is_stat and without_code:
-        raise UsageError("--stat counts lines of code.", hint="Leave out --no-code.")
+    if is_stat and (without_code or "code" not in sections):
+        raise UsageError(
+            "--stat counts lines of code.",
+            hint=f"Leave out {'--no-code' if without_code else '--only'}.",
+        )
+    refuse_together(("--stat", is_stat), ("--metric", metrics))
+    refuse_together(("--stat", is_stat), ("--full", everything))
+    refuse_left_out(sections, metrics)
     from runstore.analysis.compare.code import code_changes
     from runstore.analysis.compare.comparison import compare_runs
 

@@ -10,7 +10,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_columns, complete_experiments
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option
+from runstore.cli.options import json_option, refuse_together
 from runstore.cli.words import place_meant, tell_hints
 from runstore.errors import UsageError
 from runstore.model.display.formatting import counted
@@ -112,6 +112,8 @@ def command(
     metrics, and the sort key. In a pipe, the list is tab-separated, with one line per run. The
     formats json, jsonl, csv, markdown and parquet contain all runs by default.
     """  # noqa: D301 - click keeps lines after the mark as they are
+    refuse_together(("--all", is_all), ("-n", limit))
+    refuse_together(("--json", as_json), (f"--format {form}", form not in {"table", "json"}))
     is_list = form == "table" and not (as_json or sets or columns)
     if as_json and (group_by or columns or sets or form != "table"):
         form = "json"
@@ -124,7 +126,7 @@ def command(
                 raise UsageError(
                     "--group-by cannot be combined with --after or --sets.", hint="Add -n."
                 )
-            asked = _asked(store, words, _turned(sort) if reverse and sort else sort)
+            asked = _asked(store, words, _turned(sort or "started desc") if reverse else sort)
             _print_groups(store, asked, group_by, columns, wanted, form)
             return
         asked = _asked(store, words, _sort_key(sort, is_reversed=reverse))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -58,7 +59,7 @@ def command(
             return
         chosen: Iterable[OutputLine] = _of(found.output, stream)
         if lines is not None:
-            chosen = deque(chosen, maxlen=lines)
+            chosen = deque(chosen, maxlen=min(lines, sys.maxsize))
         is_empty = True
         for line in chosen:
             show.line(line)
@@ -93,7 +94,7 @@ def _follow(store: Store, uid: str, show: _Shown, stream: str | None, lines: int
             _say_nothing_kept(store.get(uid))
         chosen = list(_of(whole, stream))
         if is_first and lines is not None:
-            chosen = chosen[len(chosen) - lines :] if lines else []
+            chosen = chosen[-lines:] if lines else []
         is_first = False
         for line in chosen:
             show.line(line)

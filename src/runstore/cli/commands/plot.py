@@ -13,6 +13,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_metrics, complete_runs
 from runstore.cli.context import open_store
+from runstore.cli.options import refuse_together
 from runstore.cli.plots.choice import DEFAULT_PANELS
 from runstore.cli.plots.panels import X_AXES, View, gather
 from runstore.cli.words import runs_meant
@@ -186,8 +187,7 @@ def _check(file: Path | None, *, follow: bool, as_json: bool) -> None:
         )
     if file is not None and file.is_dir():
         raise UsageError(f"{file} is a folder.", kept="Nothing was written.")
-    if as_json and file is not None:
-        raise UsageError("--json and --output exclude each other.", hint="Leave out one of them.")
+    refuse_together(("--json", as_json), ("--output", file))
     if follow and (as_json or file is not None or not output.is_terminal()):
         raise UsageError(
             "--follow only works in a terminal.", hint="Leave it out to draw the current state."

@@ -8,7 +8,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option, run_argument
+from runstore.cli.options import json_option, refuse_together, run_argument
 from runstore.cli.words import one_run
 from runstore.errors import NotFoundError
 from runstore.model.display.formatting import local_time
@@ -43,6 +43,8 @@ def command(
 
     If the text does not fit on the terminal, it is shown in $PAGER or less.
     """
+    refuse_together(("--full", full), ("--history", history), ("--document", document))
+    refuse_together(("--json", as_json), ("--document", document))
     with open_store() as store:
         found = one_run(store, run)
         if document is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from runstore.analysis.compare.differences import SECTIONS
 from runstore.cli.completions import complete_metrics, listed_after
+from runstore.errors import UsageError
 
 
 def _sections(
@@ -16,6 +19,18 @@ def _sections(
     from runstore.analysis.compare.comparison import check_sections
 
     return check_sections(wanted) or SECTIONS
+
+
+def refuse_left_out(sections: Sequence[str], metrics: Sequence[str]) -> None:
+    """Refuse metrics that the requested sections leave out.
+
+    Raises:
+        UsageError: There are some.
+    """
+    if metrics and "metrics" not in sections:
+        raise UsageError(
+            "--only leaves out the metrics of --metric.", hint="Add metrics to --only."
+        )
 
 
 only_option = click.option(

@@ -406,7 +406,11 @@ def _status(named: Named, op: Op, given: Given) -> Literal | tuple[Literal, ...]
 def _pattern(named: Named, op: Op, given: Given) -> str:
     kind = named.field.kind
     if kind not in _TEXTUAL:
-        raise Mistake(f"{named.text} is {kind.value}, so {op.value} is not possible.", named.at)
+        raise Mistake(
+            f"{named.text} is {kind.value}, so {op.value} is not possible.",
+            named.at,
+            "Use = or !=." if kind is Kind.FLAG else "Use =, !=, <, <=, >, >= or in.",
+        )
     text = _text(named, op, given)
     if op is Op.MATCHES:
         from runstore.model.query.evaluate import regex

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -52,7 +53,7 @@ class Output:
             return tuple(self._read())[index]
         found = deque(
             self._read() if index < 0 else islice(self._read(), index, index + 1),
-            maxlen=abs(index) or 1,
+            maxlen=min(abs(index), sys.maxsize) or 1,
         )
         if not found or (index < 0 and len(found) < -index):
             raise IndexError(index)
