@@ -1,6 +1,9 @@
 """`Store.copy` from and to a server: the same runs, as they were at one moment."""
 
+import json
+import sqlite3
 import threading
+from datetime import datetime, timezone
 from urllib.parse import unquote
 
 import pytest
@@ -10,6 +13,7 @@ pytest.importorskip("psycopg")
 from runstore import Store
 from runstore.background import wait_until_done
 from runstore.errors import ConflictError, UsageError
+from runstore.storage.sqlite.paths import DATABASE
 
 VALUES = [0.5, float("nan"), float("inf"), -0.0, 1e300]
 
@@ -116,6 +120,30 @@ def test_filters_on_a_copy_find_the_parameters_of_the_newest_runs(empty, tmp_pat
             0.1, 0.2,
         ]  # fmt: skip
         assert not [finding for finding in copy.check() if finding.is_trouble]
+
+
+def test_views_of_a_server_and_of_a_folder_have_the_same_texts(empty, tmp_path):
+    import psycopg
+
+    begin = datetime(2026, 1, 1, 10, 0, 0, 600, timezone.utc)  # of which views show milliseconds
+    with Store.open(tmp_path / "store") as store:
+        store.record("bare", started_at=begin)
+        store.record(
+            "fit", started_at=begin, params={"lr": 0.1}, metrics={"a": 0.25}, tags={"b": 1}
+        )
+        store.copy(empty)
+
+    columns = "started_at, ended_at, params, metrics, tags"
+    read = f"SELECT {columns} FROM runs_flat ORDER BY run_id"  # noqa: S608
+    with psycopg.connect(empty) as server:
+        found = server.execute(read).fetchall()
+    with sqlite3.connect(tmp_path / "store" / DATABASE) as file:
+        expected = file.execute(read).fetchall()
+
+    assert found[0] == expected[0] == ("2026-01-01T10:00:00.001Z", None, "{}", "{}", "{}")
+    assert found[1][:2] == expected[1][:2]
+    for one, other in zip(found[1][2:], expected[1][2:], strict=True):
+        assert json.loads(one) == json.loads(other)
 
 
 def test_a_copy_of_a_store_in_use_has_whole_runs(url, empty):

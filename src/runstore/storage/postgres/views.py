@@ -6,9 +6,9 @@ from __future__ import annotations
 
 
 def _utc(column: str) -> str:
-    """Return a time as ISO 8601 text with milliseconds."""
+    """Return a time as ISO 8601 text with milliseconds, rounded as by SQLite."""
     return (
-        f"to_char(to_timestamp({column} / 1000000.0) AT TIME ZONE 'UTC',"
+        f"to_char(to_timestamp(round({column} / 1000.0) / 1000.0) AT TIME ZONE 'UTC',"
         ' \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\')'
     )
 
@@ -23,16 +23,17 @@ VIEWS = (
         ((ended_at - started_at) / 1000000.0)::double precision AS duration_s, exit_code, error,
         notes, commit_hash, workdir_dirty, cli, hostname, parent_uid,
         (SELECT CASE count(name) WHEN 1 THEN max(tree)
-            ELSE json_object_agg(coalesce(name, ''),
-                CASE WHEN is_json(tree) THEN tree::json END)::text END
+            ELSE coalesce(json_object_agg(coalesce(name, ''),
+                CASE WHEN is_json(tree) THEN tree::json END)::text, '{{}}') END
         FROM run_params p LEFT JOIN param_values v ON v.tree_key = p.tree_key
         WHERE p.run_id = r.id) AS params,
-        (SELECT json_object_agg(coalesce(p.name || '/', '') || k.key,
-            CASE WHEN abs(m.last) < 'infinity' THEN m.last END)::text
+        (SELECT coalesce(json_object_agg(coalesce(p.name || '/', '') || k.key,
+            CASE WHEN abs(m.last) < 'infinity' THEN m.last END)::text, '{{}}')
         FROM metric_summaries m JOIN metric_keys k ON k.id = m.key_id
         LEFT JOIN run_params p ON p.run_id = m.run_id AND p.set_index = m.set_index
         WHERE m.run_id = r.id) AS metrics,
-        (SELECT json_object_agg(key, value)::text FROM tags t WHERE t.run_id = r.id) AS tags,
+        (SELECT coalesce(json_object_agg(key, value)::text, '{{}}')
+        FROM tags t WHERE t.run_id = r.id) AS tags,
         facts
     FROM runs r JOIN experiments e ON e.id = experiment_id WHERE deleted_at IS NULL
     """,
