@@ -213,8 +213,8 @@ def values_of(subject, field):
     return list(RunSubject.values(subject, field))
 
 
-@functools.cache
-def every_subject(store):
+@pytest.fixture(scope="module")
+def subjects(store):
     return [Subject(run) for run in store.find(limit=None)]
 
 
@@ -273,7 +273,9 @@ FILTERS = st.recursive(
 
 @settings(max_examples=EXAMPLES * 4, deadline=None)
 @given(text=FILTERS, way=ways, is_indexed=st.booleans())
-def test_a_filter_means_the_same_in_sql_and_in_python(store, without_index, text, way, is_indexed):
+def test_a_filter_means_the_same_in_sql_and_in_python(
+    store, without_index, subjects, text, way, is_indexed
+):
     try:
         query = parse_query(text)
     except FilterError:
@@ -283,7 +285,7 @@ def test_a_filter_means_the_same_in_sql_and_in_python(store, without_index, text
         searched = store if is_indexed else without_index
         found = [run.uid for run in searched.find(query, limit=None)]
 
-    assert found == [one.run.uid for one in every_subject(store) if matches(query.where, one)]
+    assert found == [one.run.uid for one in subjects if matches(query.where, one)]
     with forced(way):
         assert order_vector(searched, text) == found
 
@@ -339,7 +341,7 @@ def uids_page_by_page(store, query, limit):
 
 @settings(max_examples=EXAMPLES * 3, deadline=None)
 @given(where=st.just("") | comparisons(), order=ORDERS, limit=st.integers(4, 20), way=ways)
-def test_pages_of_any_order_make_what_python_sorts(store, where, order, limit, way):
+def test_pages_of_any_order_make_what_python_sorts(store, subjects, where, order, limit, way):
     try:
         query = parse_query(f"{where} order by {order}")
     except FilterError:
@@ -348,7 +350,7 @@ def test_pages_of_any_order_make_what_python_sorts(store, where, order, limit, w
     with forced(way):
         pages = uids_page_by_page(store, query, limit)
 
-    assert pages == [one.run.uid for one in in_order(query, every_subject(store))]
+    assert pages == [one.run.uid for one in in_order(query, subjects)]
     with forced(way):
         assert order_vector(store, f"{where} order by {order}") == pages
 

@@ -9,7 +9,7 @@ import pytest
 from command_server import Program
 from runstore import Status, Store
 
-PROCESSES, STARTS = 16, 20
+PROCESSES, STARTS = 16, 8
 
 WORKER = """
 import sys
