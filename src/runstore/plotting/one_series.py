@@ -12,12 +12,7 @@ from runstore.plotting import with_matplotlib, with_plotly
 
 
 class Curve(NamedTuple):
-    """Points of a line.
-
-    Attributes:
-        xs: Numbers, or times.
-        ys: As many numbers.
-    """
+    """Points of a line."""
 
     xs: Sequence[Any]
     ys: Sequence[float]

@@ -44,11 +44,7 @@ LastValues = Mapping[str, Mapping[tuple["str | None", str], float]]
 
 
 class Table:
-    """Columns of one length, for data frames and files.
-
-    Attributes:
-        columns: By name, in order; at least one.
-    """
+    """Columns of one length, for data frames and files."""
 
     columns: dict[str, Column]
 
@@ -146,12 +142,6 @@ class GatheredRuns:
         parts: Runs in parts, with their last values by uid.
         sets: Whether there is a row for each parameter set.
         fields: Further columns, by name.
-
-    Attributes:
-        count: Number of rows.
-        params: Cells of parameters and of further columns, by the name of the column.
-        metrics: Last values, by key.
-        tags: Tags, by key.
     """
 
     def __init__(

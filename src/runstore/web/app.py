@@ -30,11 +30,7 @@ _RETRY_AFTER_S = 1
 
 
 class Application:
-    """The application, protected by its gate.
-
-    Attributes:
-        live: The clients of live events.
-    """
+    """The application, protected by its gate."""
 
     def __init__(self, served: Served) -> None:
         self.live = Live(served)

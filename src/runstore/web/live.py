@@ -53,12 +53,7 @@ def _written(event: Event) -> bytes:
 
 
 class _Listener:
-    """One client.
-
-    Attributes:
-        events: Events not sent yet; None for the end.
-        task: The task that sends them.
-    """
+    """One client."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event | None] = asyncio.Queue(_EVENTS_WAITING)

@@ -43,13 +43,7 @@ class _ServedStore(LastingStore):
 
 
 class Served:
-    """The store that one server serves.
-
-    Attributes:
-        access: Names, tokens and cookies that are accepted.
-        is_read_only: Whether nothing may be changed.
-        threads: Where the store is read.
-    """
+    """The store that one server serves."""
 
     def __init__(self, store: Store, access: Access, *, is_read_only: bool = False) -> None:
         self.access = access

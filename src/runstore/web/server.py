@@ -56,9 +56,6 @@ def serve(store: Store, options: Options, started: Callable[[str], object]) -> N
 class Serving:
     """A store that can be reached: its socket listens, and answers once it runs.
 
-    Attributes:
-        access: Names, tokens and cookies that are accepted.
-
     It has the arguments and errors of `serve`.
     """
 

@@ -52,11 +52,7 @@ def has_commit(place: Path, commit: str) -> bool:
 
 
 class Commit:
-    """The files of a commit.
-
-    Attributes:
-        entries: All of them, by path.
-    """
+    """The files of a commit."""
 
     def __init__(self, place: Path, commit: str) -> None:
         self._place = place

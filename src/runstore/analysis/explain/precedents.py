@@ -29,12 +29,7 @@ _CODE_TEXTS = ("patch", "untracked")
 
 @dataclass(frozen=True, slots=True)
 class Precedents:
-    """The evidence of other runs.
-
-    Attributes:
-        runs: Number of runs that were read.
-        judgement: Their evidence about each feature.
-    """
+    """The evidence of other runs."""
 
     runs: int
     judgement: Judgement

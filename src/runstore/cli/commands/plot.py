@@ -146,14 +146,7 @@ def command(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """A plot to draw.
-
-    Attributes:
-        runs: Its runs.
-        keys: Its metrics, or patterns of them.
-        view: The options of the plot.
-        most: Largest number of runs; None for all.
-    """
+    """A plot to draw."""
 
     runs: Sequence[Run]
     keys: Sequence[str]

@@ -14,12 +14,7 @@ Place = tuple[int, int]
 
 
 class Canvas:
-    """Characters over a range of numbers.
-
-    Attributes:
-        width: Columns.
-        height: Lines.
-    """
+    """Characters over a range of numbers."""
 
     def __init__(
         self, width: int, height: int, x_range: Range, y_range: Range, *, is_ascii: bool

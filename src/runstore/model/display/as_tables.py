@@ -50,12 +50,7 @@ class TupleTable(tuple[T, ...]):
 
 
 class DictTable(dict[str, V]):
-    """A dictionary that is displayed as a table.
-
-    Attributes:
-        noun: The kind of its items, such as `edit`.
-        head: The headers of the table.
-    """
+    """A dictionary that is displayed as a table."""
 
     noun: ClassVar[str]
     head: ClassVar[Sequence[str]]

@@ -127,13 +127,7 @@ class Mistake(Exception):  # noqa: N818 - a part of a FilterError that does not 
 
 
 class Token(NamedTuple):
-    """A word or sign of a filter.
-
-    Attributes:
-        kind: Its name in the table of spellings.
-        text: Its spelling.
-        at: Its position in the filter, from 0.
-    """
+    """A word or sign of a filter."""
 
     kind: str
     text: str

@@ -23,12 +23,7 @@ Value = Union[str, float, bool, None]
 
 
 class GridGroup(NamedTuple):
-    """Runs with the same values.
-
-    Attributes:
-        values: The value of each field, in their order; several of one run as one text.
-        ids: The rows of the runs, in their order.
-    """
+    """Runs with the same values."""
 
     values: tuple[Value, ...]
     ids: list[int]

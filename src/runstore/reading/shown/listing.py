@@ -61,14 +61,7 @@ FURTHER = 15
 
 
 class ListRow(NamedTuple):
-    """A run of a list, with the values of its columns.
-
-    Attributes:
-        run: The run.
-        name: The shortest name that is unique among the rows.
-        params: The number and the text of each parameter; a list of values is one text.
-        metrics: The last value of each metric.
-    """
+    """A run of a list, with the values of its columns."""
 
     run: Run
     name: str

@@ -38,10 +38,6 @@ class StreamedRuns:
         parts: Return the runs in parts, with their last values, each time from the beginning.
         sets: Whether there is a row for each parameter set.
         fields: Further columns, by name.
-
-    Attributes:
-        types: The type of each column, by name, in order.
-        count: Number of rows.
     """
 
     def __init__(

@@ -30,14 +30,7 @@ Life = tuple[Status, "datetime | None"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run as it is shown.
-
-    Attributes:
-        run: The run.
-        metrics: A summary of each series by key.
-        curves: Sparklines of the series that have a column.
-        parameters: Values as text by dotted key.
-    """
+    """One run as it is shown."""
 
     run: Run
     metrics: Mapping[str, MetricSummary]

@@ -29,11 +29,7 @@ class FilterLine(Vertical):
 
     @dataclass
     class Changed(Message):
-        """The filter was changed.
-
-        Attributes:
-            text: The filter.
-        """
+        """The filter was changed."""
 
         text: str
 

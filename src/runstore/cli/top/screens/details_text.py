@@ -32,12 +32,7 @@ _LONGEST = 2000  # characters of one text
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the details.
-
-    Attributes:
-        title: Its heading; empty for the first part.
-        lines: A label and a text each; the label may be empty.
-    """
+    """A part of the details."""
 
     title: str
     lines: tuple[tuple[str, Text], ...] = field(default=())
