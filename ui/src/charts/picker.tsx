@@ -1,7 +1,7 @@
 // Choose the metrics that are charted, among those of the runs that are shown.
 import { useState } from "preact/hooks";
 import { useAnswer, useRested } from "../api/answer";
-import { matcher } from "../common/find";
+import { matcher, SearchInput } from "../common/find";
 import { formatCount, plural } from "../common/values";
 import { ASKED_AT_ONCE, type KeysAnswer, type MetricInfo } from "./metrics";
 import type { Board } from "./runs";
@@ -27,15 +27,7 @@ export function MetricPicker({ board, shown }: { board: Board; shown: () => stri
   const more = (found?.total ?? 0) - (found?.keys.length ?? 0);
   return (
     <div class="picker">
-      <input
-        class="input"
-        type="search"
-        autofocus
-        placeholder="Search metrics"
-        aria-label="Search metrics"
-        value={search}
-        onInput={(event) => setSearch(event.currentTarget.value)}
-      />
+      <SearchInput label="Search metrics" value={search} onSearch={setSearch} />
       <div class="metric-list" role="group" aria-label="Metrics">
         {chosen.map((info) => (
           <Choice key={info.key} info={info} isOn names={names} />

@@ -23,3 +23,26 @@ export function FindInput({ placeholder, label = placeholder }: { placeholder: s
     />
   );
 }
+
+interface SearchProps {
+  label: string;
+  value: string;
+  onSearch: (text: string) => void;
+  onKeyDown?: (event: KeyboardEvent) => void;
+}
+
+/** The field above a list in a menu. */
+export function SearchInput({ label, value, onSearch, onKeyDown }: SearchProps) {
+  return (
+    <input
+      class="input"
+      type="search"
+      autofocus
+      placeholder={label}
+      aria-label={label}
+      value={value}
+      onInput={(event) => onSearch(event.currentTarget.value)}
+      onKeyDown={onKeyDown}
+    />
+  );
+}

@@ -1,17 +1,18 @@
 // Choose columns among any number of names; the server pages and searches them.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { get, isAbort } from "../api/client";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { usePages } from "../api/pages";
 import type { ColumnInfo, ColumnsAnswer } from "../api/types";
+import { SearchInput } from "../common/find";
 import { IconButton } from "../common/icons";
+import { useScroller } from "../common/scroller";
 import { formatCount, plural } from "../common/values";
 import {
-  columnNames, columnOf, isDefault, metricName, moveColumn, showDefaults, toggleColumn,
+  columnNames, columnOf, isDefault, KINDS, metricName, moveColumn, showDefaults, toggleColumn,
 } from "../state/columns";
 
 const PAGE = 100;
 const ROW = 30;
 const OWN: ColumnInfo[] = [{ name: "tags", kind: "field", runs: null }];
-const KINDS = { field: "run", param: "parameter", metric: "metric", tag: "tag", fact: "fact" } as const;
 
 /** The column that is shown when a name is chosen: of a metric its last value. */
 function columnNameOf(info: ColumnInfo): string {
@@ -20,96 +21,33 @@ function columnNameOf(info: ColumnInfo): string {
   return metricName(metric!.key, metric!.of);
 }
 
-/** Names by page, fetched when the list is scrolled to them. */
-function useNames(search: string) {
-  const pages = useRef(new Map<number, ColumnInfo[]>());
-  const asked = useRef(new Set<number>());
-  const [total, setTotal] = useState<number | null>(null);
-  const [, drawAgain] = useState(0);
-  const running = useRef<AbortController | null>(null);
-  const load = (page: number) => {
-    if (asked.current.has(page)) return;
-    asked.current.add(page);
-    const query = { search, offset: page * PAGE, limit: PAGE };
-    get<ColumnsAnswer>("columns", query, running.current!.signal).then(
-      (answer) => {
-        pages.current.set(page, answer.columns);
-        setTotal(answer.total);
-        drawAgain((version) => version + 1);
-      },
-      (error: unknown) => {
-        asked.current.delete(page);
-        if (!isAbort(error)) setTotal((before) => before ?? 0);
-      },
-    );
-  };
-  useEffect(() => {
-    const timer = setTimeout(
-      () => {
-        running.current = new AbortController();
-        pages.current.clear();
-        asked.current.clear();
-        load(0);
-      },
-      search ? 120 : 0,
-    );
-    return () => {
-      clearTimeout(timer);
-      running.current?.abort();
-    };
-  }, [search]);
-  const at = (index: number): ColumnInfo | undefined => {
-    const page = Math.floor(index / PAGE);
-    if (!pages.current.has(page) && running.current) load(page);
-    return pages.current.get(page)?.[index % PAGE];
-  };
-  return { total, at };
-}
-
 export function ColumnPicker() {
   const [search, setSearch] = useState("");
-  const [top, setTop] = useState(0);
   const list = useRef<HTMLDivElement>(null);
-  const { total, at } = useNames(search);
-  useLayoutEffect(() => {
-    list.current?.scrollTo(0, 0);
-    setTop(0);
-  }, [search]);
+  const { total, at, error } = usePages<ColumnsAnswer, ColumnInfo>("columns", {
+    size: PAGE,
+    query: (offset) => ({ search, offset }),
+    items: (answer) => answer.columns,
+    key: search,
+    pauseMs: search ? 120 : 0,
+  });
   const shown = columnNames.value;
   // All tags in one column is the page's own idea; the server knows the others.
   const own = "tags".includes(search.trim().toLowerCase()) ? OWN : [];
   const count = own.length + (total ?? 0);
-  const first = Math.max(0, Math.floor(top / ROW) - 4);
-  const last = Math.min(count, first + 22);
-  const lines = [];
-  for (let index = first; index < last; index++) {
-    const info = own[index] ?? at(index - own.length);
-    lines.push(<PickerLine key={index} top={index * ROW} info={info} shown={shown} />);
-  }
+  const scroller = useScroller(() => list.current, count, { lineHeight: ROW, overscan: 4 });
+  useLayoutEffect(() => scroller.scrollTo(0), [search]);
   return (
     <div class="picker">
-      <input
-        class="input"
-        type="search"
-        autofocus
-        placeholder="Search columns"
-        aria-label="Search columns"
-        value={search}
-        onInput={(event) => setSearch(event.currentTarget.value)}
-      />
-      <div
-        ref={list}
-        class="picker-list"
-        tabIndex={-1}
-        role="group"
-        aria-label="Columns"
-        onScroll={(event) => setTop(event.currentTarget.scrollTop)}
-      >
-        <div style={{ height: `${count * ROW}px` }} />
-        {lines}
+      <SearchInput label="Search columns" value={search} onSearch={setSearch} />
+      <div ref={list} class="picker-list" tabIndex={-1} role="group" aria-label="Columns">
+        <div style={{ height: `${scroller.range.height}px` }} />
+        {scroller.drawn().map(({ index, top }) => (
+          <PickerLine key={index} top={top} info={own[index] ?? at(index - own.length)} shown={shown} />
+        ))}
       </div>
       <p class="picker-count" role="status">
-        {total === null ? "Searching…" : count ? plural(count, "column") : "No column has this name."}
+        {total === null && !error ? "Searching…" : count ? plural(count, "column") : "No column has this name."}
       </p>
       {!search && <ShownColumns names={shown} />}
       <footer>

@@ -25,6 +25,8 @@ export interface Column {
 }
 
 export const AGGREGATES = ["last", "min", "max", "first", "mean", "count"] as const;
+/** Names of the kinds of columns. */
+export const KINDS = { field: "run", param: "parameter", metric: "metric", tag: "tag", fact: "fact" } as const;
 
 /** Columns that every row brings along. */
 const FIELDS: Record<string, { title: string; width: number; isNumeric?: boolean }> = {

@@ -2,12 +2,12 @@
 import { useRef, useState } from "preact/hooks";
 import { useAnswer, useRested } from "../../api/answer";
 import type { ColumnInfo, ColumnsAnswer } from "../../api/types";
+import { SearchInput } from "../../common/find";
 import { closePopover, MenuButton, MenuItem } from "../../common/popover";
 import { plural } from "../../common/values";
-import { AGGREGATES, columnOf, metricName } from "../../state/columns";
+import { AGGREGATES, columnOf, KINDS, metricName } from "../../state/columns";
 
 const SHOWN = 60;
-const KINDS = { field: "run", param: "parameter", metric: "metric", tag: "tag", fact: "fact" } as const;
 
 /** Say what a column is called: its title, and in a few words which value of it. */
 export function columnTitle(name: string): string {
@@ -50,14 +50,10 @@ function ColumnList({ value, none, onlyMetrics, onChoose }: ListProps) {
   };
   return (
     <div class="column-choice">
-      <input
-        class="input"
-        type="search"
-        autofocus
-        placeholder={onlyMetrics ? "Search metrics" : "Search columns"}
-        aria-label={onlyMetrics ? "Search metrics" : "Search columns"}
+      <SearchInput
+        label={onlyMetrics ? "Search metrics" : "Search columns"}
         value={search}
-        onInput={(event) => setSearch(event.currentTarget.value)}
+        onSearch={setSearch}
         onKeyDown={onKeyDown}
       />
       <label class="column-choice-of">
