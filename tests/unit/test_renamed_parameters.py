@@ -3,8 +3,7 @@
 import pytest
 
 from runstore.analysis.compare.differences import MISSING, Difference
-from runstore.analysis.explain.renamed_parameters import renamed
-from runstore.analysis.explain.short_forms import are_alike
+from runstore.analysis.explain.renamed_parameters import are_alike, renamed
 
 
 def gone(key, value):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from runstore.cli.completions import complete_runs, complete_words, complete_words_or_folders
+from runstore.cli.completions import complete_runs, complete_words
 from runstore.cli.context import STORE
 from runstore.errors import UsageError
 
@@ -46,31 +46,21 @@ def run_argument(
     )
 
 
-runs_argument = click.argument(
-    "words",
-    metavar="[RUN | EXPERIMENT]... [FILTER]",
-    nargs=-1,
-    required=True,
-    shell_complete=complete_words,
-)
+def words_argument(
+    metavar: str, complete: Callable[..., Any] = complete_words, *, required: bool = False
+) -> Callable[[Decorated], Decorated]:
+    """Return the argument for several runs, experiments and filters; see `words`."""
+    return click.argument(
+        "words", metavar=metavar, nargs=-1, required=required, shell_complete=complete
+    )
 
 
+runs_argument = words_argument("[RUN | EXPERIMENT]... [FILTER]", required=True)
 restore_option = click.option(
     "--restore",
     is_flag=True,
     help="Also copy runs that were permanently deleted in the receiving store.",
 )
-
-
-def transfer_argument(metavar: str, *, required: bool) -> Callable[[Decorated], Decorated]:
-    """Return the argument for runs and the other store, which comes last."""
-    return click.argument(
-        "words",
-        metavar=metavar,
-        nargs=-1,
-        required=required,
-        shell_complete=complete_words_or_folders,
-    )
 
 
 def _use_store(context: click.Context, _parameter: click.Parameter, given: str | None) -> None:

@@ -7,8 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from runstore.analysis.compare.differences import MISSING, Difference, identity
-from runstore.analysis.explain.short_forms import are_alike
 
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# Words that names share without meaning the same.
+_EMPTY = frozenset(
+    {"n", "num", "number", "of", "size", "max", "min", "rate", "use", "is", "the", "dim", "type"}
+)
+_LEAST = 2
+_COMMON = frozenset({"none", "true", "false", "auto", "default", "mean", "linear", "constant"})
 _ROUND = 1_000  # smaller whole numbers are often equal by chance
 _DIGITS = 3  # of a number that is as good as a name
 _SHORT = 4  # letters of a text that is often equal by chance
@@ -62,4 +68,36 @@ def _is_telling(value: object) -> bool:
     return isinstance(value, str) and len(value) >= _SHORT and value.lower() not in _COMMON
 
 
-_COMMON = frozenset({"none", "true", "false", "auto", "default", "mean", "linear", "constant"})
+def are_alike(old: str, new: str) -> bool:
+    """Return whether two dotted names may mean the same.
+
+    They are if the last part is the same, or the words of the one begin, in their order, with the
+    letters of the other (`lr`, `learning_rate`; `opt`, `optimizer`), or both share a word.
+    """
+    last_old, last_new = (re.split(r"[./]", name)[-1] for name in (old, new))
+    one, other = _words(last_old), _words(last_new)
+    if one == other or "".join(one) == "".join(other):
+        return True
+    if (set(one) & set(other)) - _EMPTY:
+        return True
+    return any(_abbreviates("".join(short), long) for short, long in ((one, other), (other, one)))
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _abbreviates(short: str, words: list[str]) -> bool:
+    """Return whether a text consists of the beginnings of words, in their order."""
+    if len(words) == 1:
+        return len(short) >= _LEAST and words[0].startswith(short)
+    return _begins_words(short, words)
+
+
+def _begins_words(short: str, words: list[str]) -> bool:
+    if not words:
+        return not short
+    return any(
+        short[:length] == words[0][:length] and _begins_words(short[length:], words[1:])
+        for length in range(1, min(len(words[0]), len(short)) + 1)
+    )

@@ -13,7 +13,7 @@ from runstore.cli import output
 from runstore.cli.comparisons.options import level_option, over_option
 from runstore.cli.completions import complete_experiments, complete_metrics
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option
+from runstore.cli.options import json_option, words_argument
 from runstore.cli.words import runs_meant
 from runstore.errors import NotFoundError, UsageError
 
@@ -35,12 +35,7 @@ _RUNS_LISTED = 8
 
 
 @click.command(short_help="Rank settings by a metric, with statistics over seeds.")
-@click.argument(
-    "words",
-    metavar="[EXPERIMENT | RUN]... [FILTER]",
-    nargs=-1,
-    shell_complete=complete_experiments,
-)
+@words_argument("[EXPERIMENT | RUN]... [FILTER]", complete_experiments)
 @click.option(
     "-m",
     "--metric",

@@ -11,7 +11,7 @@ from runstore.cli import output
 from runstore.cli.completions import complete_experiments, listed_after
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import NOTHING_FOUND
-from runstore.cli.options import json_option, limit_option
+from runstore.cli.options import json_option, limit_option, words_argument
 from runstore.cli.words import place_meant, tell_hints
 from runstore.model.arguments import PAGE_LIMIT
 from runstore.model.display.as_json import as_utc, optional_utc
@@ -32,9 +32,7 @@ def _fields(
 
 @click.command(short_help="Search notes, errors and output.")
 @click.argument("text")
-@click.argument(
-    "words", metavar="[EXPERIMENT] [FILTER]", nargs=-1, shell_complete=complete_experiments
-)
+@words_argument("[EXPERIMENT] [FILTER]", complete_experiments)
 @click.option("-i", "--ignore-case", is_flag=True, help="Ignore case.")
 @click.option("-E", "--regexp", is_flag=True, help="Treat TEXT as a regular expression.")
 @click.option(

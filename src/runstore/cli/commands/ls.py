@@ -10,7 +10,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_columns, complete_experiments
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option, refuse_together
+from runstore.cli.options import json_option, refuse_together, words_argument
 from runstore.cli.words import place_meant, tell_hints
 from runstore.errors import UsageError
 from runstore.model.display.formatting import counted
@@ -40,9 +40,7 @@ class _ListRequest(NamedTuple):
 
 
 @click.command(short_help="List runs, newest first.")
-@click.argument(
-    "words", metavar="[EXPERIMENT | RUN] [FILTER]", nargs=-1, shell_complete=complete_experiments
-)
+@words_argument("[EXPERIMENT | RUN] [FILTER]", complete_experiments)
 @click.option(
     "-n",
     "--limit",

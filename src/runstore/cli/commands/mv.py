@@ -8,15 +8,14 @@ import click
 
 from runstore.cli.completions import complete_words
 from runstore.cli.context import open_store
+from runstore.cli.options import words_argument
 from runstore.cli.output import say
 from runstore.cli.words import runs_meant
 from runstore.errors import UsageError
 
 
 @click.command(short_help="Rename an experiment, or move runs to another one.")
-@click.argument(
-    "words", metavar="EXPERIMENT | RUN... | FILTER", nargs=-1, shell_complete=complete_words
-)
+@words_argument("EXPERIMENT | RUN... | FILTER")
 @click.argument("target", shell_complete=complete_words)
 @click.option("--merge", is_flag=True, help="Allow TARGET to be an existing experiment.")
 def command(words: Sequence[str], target: str, *, merge: bool) -> None:

@@ -13,7 +13,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_metrics, complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.options import refuse_together
+from runstore.cli.options import refuse_together, words_argument
 from runstore.cli.plots.choice import DEFAULT_PANELS
 from runstore.cli.plots.panels import X_AXES, View, gather
 from runstore.cli.words import runs_meant
@@ -36,12 +36,7 @@ _RUNS_LOOKED_AT = 1000
 
 
 @click.command(short_help="Draw metrics in the terminal or to a file.")
-@click.argument(
-    "words",
-    metavar="[RUN | EXPERIMENT]... [FILTER]",
-    nargs=-1,
-    shell_complete=complete_runs,
-)
+@words_argument("[RUN | EXPERIMENT]... [FILTER]", complete_runs)
 @click.option(
     "-m",
     "--metric",

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import click
 
+from runstore.cli.completions import complete_words_or_folders
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
-from runstore.cli.options import json_option, restore_option, transfer_argument
+from runstore.cli.options import json_option, restore_option, words_argument
 from runstore.cli.transfers import parted, selected, show_result, shown_progress
 
 
 @click.command(short_help="Copy runs from another store, and merge edits.")
-@transfer_argument("[RUN | EXPERIMENT]... [FILTER] OTHER", required=True)
+@words_argument("[RUN | EXPERIMENT]... [FILTER] OTHER", complete_words_or_folders, required=True)
 @restore_option
 @click.option("--dry-run", is_flag=True, help="Only count the runs and files to copy.")
 @json_option

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import click
 
+from runstore.cli.completions import complete_words_or_folders
 from runstore.cli.context import open_store, store_location
 from runstore.cli.exit_codes import FAILED
-from runstore.cli.options import json_option, restore_option, transfer_argument
+from runstore.cli.options import json_option, restore_option, words_argument
 from runstore.cli.transfers import (
     check_new_place,
     deliver_waiting,
@@ -21,7 +22,7 @@ from runstore.errors import UsageError
 
 
 @click.command(short_help="Copy runs to another store, and merge edits.")
-@transfer_argument("[[RUN | EXPERIMENT]... [FILTER] OTHER]", required=False)
+@words_argument("[[RUN | EXPERIMENT]... [FILTER] OTHER]", complete_words_or_folders)
 @restore_option
 @click.option(
     "--recover",

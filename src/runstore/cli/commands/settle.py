@@ -7,22 +7,16 @@ from collections.abc import Sequence
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_words
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import confirm, named_in_lines
-from runstore.cli.options import json_option, yes_option
+from runstore.cli.options import json_option, words_argument, yes_option
 from runstore.cli.words import runs_meant
 from runstore.model.display.short_names import short_names
 from runstore.reading.shown.facts import lifetime_text
 
 
 @click.command(short_help="Check silent runs, and mark lost ones.")
-@click.argument(
-    "words",
-    metavar="[RUN | EXPERIMENT]... [FILTER]",
-    nargs=-1,
-    shell_complete=complete_words,
-)
+@words_argument("[RUN | EXPERIMENT]... [FILTER]")
 @click.option("--lost", is_flag=True, help="Also mark runs in an unknown state as lost.")
 @yes_option
 @json_option
