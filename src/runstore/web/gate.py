@@ -144,23 +144,16 @@ class _Asked:
         self.host = self.headers.get("host", "")
         self.is_api = self.path.startswith(API)
         self.site = self.headers.get("sec-fetch-site", "")
+        is_led_here = self.headers.get("sec-fetch-mode") == "navigate" and self.method == "GET"
+        leads_to = None if self.is_api or not is_led_here else self.headers.get("sec-fetch-dest")
         # A link on another page, followed by a person; nothing else from there is let through.
-        self.is_from_elsewhere = (
-            self.site in {"cross-site", "same-site"}
-            and self.method == "GET"
-            and not self.is_api
-            and self.headers.get("sec-fetch-mode") == "navigate"
-            and self.headers.get("sec-fetch-dest") == "document"
-        )
+        self.is_from_elsewhere = leads_to == "document" and self.site in {
+            "cross-site",
+            "same-site",
+        }
 
         # The page in a notebook, which another port of the same host serves.
-        self.is_framed = (
-            self.site == "same-site"
-            and self.method == "GET"
-            and not self.is_api
-            and self.headers.get("sec-fetch-mode") == "navigate"
-            and self.headers.get("sec-fetch-dest") == "iframe"
-        )
+        self.is_framed = leads_to == "iframe" and self.site == "same-site"
         self.referrer = self.headers.get("referer", "").removesuffix("/")
 
     @property

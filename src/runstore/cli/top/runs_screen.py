@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
@@ -23,13 +24,12 @@ from runstore.cli.top.dialogs.choice import ChoiceDialog
 from runstore.cli.top.dialogs.filter_line import FilterLine
 from runstore.cli.top.editing import Editing
 from runstore.cli.top.keys import QUIT, Key, KeysLine, KeysPage, bindings
-from runstore.cli.top.one_line import OneLine
 from runstore.cli.top.screens.chart import ChartScreen
 from runstore.cli.top.screens.details import DetailsScreen
 from runstore.cli.top.screens.differences import DifferencesScreen
 from runstore.cli.top.table.columns import OTHERS
 from runstore.cli.top.table.view import RunsView
-from runstore.cli.top.texts import clean
+from runstore.cli.top.texts import clean, fitted
 from runstore.lasting import LastingStore
 from runstore.model.display.formatting import counted
 
@@ -63,6 +63,25 @@ _FILTER_KEYS = (
 )
 _MARKED_AT_LEAST = 2
 _LOWEST_FOR_MACHINE = 12
+
+
+class OneLine(Widget):
+    """A text in one line; `…` marks a cut."""
+
+    DEFAULT_CSS = "OneLine { height: 1; padding: 0 1; background: $boost; }"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(id=name)
+        self._text = ""
+
+    def update(self, text: str) -> None:
+        """Show another text."""
+        self._text = text
+        self.refresh()
+
+    def render(self) -> Text:
+        """Return the text, cut to the width."""
+        return Text(fitted(self._text, self.size.width))
 
 
 class RunsScreen(Screen[None]):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
+from runstore.errors import NotFoundError
 from runstore.model.display.short_names import short_names
 from runstore.model.reference import has_ending
 from runstore.model.run import Run
@@ -51,3 +53,12 @@ def _searched(run: Run, name: str) -> str:
         *parameters,
     )
     return "\n".join(texts).casefold()
+
+
+def runs_left(store: Store, uids: Sequence[str]) -> list[Run]:
+    """Return the runs that were not deleted since."""
+    runs = []
+    for uid in uids:
+        with suppress(NotFoundError):
+            runs.append(store.get(uid))
+    return runs

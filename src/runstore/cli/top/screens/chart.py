@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -22,13 +21,12 @@ from runstore.cli.plots.panels import Plot, View, gather
 from runstore.cli.plots.terminal import LOWEST, NARROWEST, POINTS_PER_COLUMN, Paper, draw
 from runstore.cli.top.data.interest import is_of_machine
 from runstore.cli.top.data.pace import Attempt, Pace, attempted
+from runstore.cli.top.data.runs import runs_left
 from runstore.cli.top.dialogs.choice import ChoiceDialog
 from runstore.cli.top.keys import QUIT, Key, KeysLine, bindings
-from runstore.errors import NotFoundError
 from runstore.lasting import LastingStore
 from runstore.model.run import Run
 from runstore.named_tuples import NamedTuple
-from runstore.store import Store
 
 _RUNS_AT_MOST = 48  # looks of lines that can be distinguished
 
@@ -115,7 +113,7 @@ class ChartScreen(Screen[None]):
 
     def _gather(self, wanted: _ChartRequest) -> _ChartPoints:
         with self._source.opened() as store:
-            runs = _there(store, self._uids)
+            runs = runs_left(store, self._uids)
             keys = _keys_of(runs)
             key = wanted.key if wanted.key in keys else next(iter(keys), None)
             plot = None if key is None else gather(runs, [key], wanted.view)
@@ -209,15 +207,6 @@ class ChartScreen(Screen[None]):
     def _look(self, view: View) -> None:
         self._wanted = self._wanted._replace(view=view)
         self._read()
-
-
-def _there(store: Store, uids: Sequence[str]) -> list[Run]:
-    """Return the runs that were not deleted since."""
-    runs = []
-    for uid in uids:
-        with suppress(NotFoundError):
-            runs.append(store.get(uid))
-    return runs
 
 
 def _keys_of(runs: Sequence[Run]) -> tuple[str, ...]:

@@ -16,9 +16,9 @@ from runstore.analysis.compare.comparison import compare_runs
 from runstore.analysis.compare.differences import MISSING, Difference
 from runstore.analysis.compare.texts import value_text
 from runstore.cli.top.data.pace import Attempt, attempted
+from runstore.cli.top.data.runs import runs_left
 from runstore.cli.top.keys import BACK, QUIT, KeysLine, bindings
 from runstore.cli.top.texts import NOTHING, clean, fitted
-from runstore.errors import NotFoundError
 from runstore.lasting import LastingStore
 from runstore.store import Store
 
@@ -33,12 +33,7 @@ Found = Attempt["tuple[tuple[str, ...], tuple[Line, ...]]"]
 
 def _read(store: Store, uids: Sequence[str]) -> tuple[tuple[str, ...], tuple[Line, ...]]:
     """Return the names of the runs that still exist, and the differences between them."""
-    runs = []
-    for uid in uids:
-        try:
-            runs.append(store.get(uid))
-        except NotFoundError:  # deleted since it was marked
-            continue
+    runs = runs_left(store, uids)
     if len(runs) < _FEWEST:
         return tuple(run.reference for run in runs), ()
     found = compare_runs(store.backend, runs, sections=_SECTIONS)
