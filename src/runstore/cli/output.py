@@ -163,12 +163,7 @@ def print_table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -
 
 
 def table_of(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> PipeTable:
-    """Return a table for stdout, to which rows can be added as they are read.
-
-    Args:
-        columns: Its columns.
-        rows: The rows by which the widths are chosen.
-    """
+    """Return a table for stdout, to which rows can be added as they are read."""
     if not is_terminal():
         return PipeTable(columns)
     return TerminalTable(columns, [_in_lines(row) for row in rows])

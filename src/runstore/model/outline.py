@@ -116,11 +116,6 @@ def axis_of(x: object) -> str:
 def bound_of(value: object, name: str, axis: str) -> float | None:
     """Return an end of a window along an axis; None for an open end.
 
-    Args:
-        value: The argument: a number, or a datetime if the axis is `time`.
-        name: Its name, for the error.
-        axis: The axis.
-
     Raises:
         UsageError: It is neither a number nor a time.
     """

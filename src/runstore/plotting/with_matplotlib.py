@@ -52,14 +52,7 @@ def draw_line(
 
 
 def mark_exit(axes: Any, x: Any, *, is_above: bool, place: int) -> None:
-    """Draw a triangle at the edge of the axes where a line leaves them.
-
-    Args:
-        axes: The `Axes`.
-        x: A number or a time.
-        is_above: Whether it leaves them at the top.
-        place: Of the line; see `draw_line`.
-    """
+    """Draw a triangle at the edge of the axes where a line leaves them."""
     axes.plot(
         [x],
         [1 if is_above else 0],

@@ -69,26 +69,14 @@ def _ids(
 
 
 def count_of(backend: Backend, query: Query, most: int) -> int | None:
-    """Return the number of runs that match a query, up to `most`; None if it searches texts.
-
-    Args:
-        backend: The store.
-        query: The filter, after reading a page of it.
-        most: Maximum number of runs to count.
-    """
+    """Return the number of runs that match a query, up to `most`; None if it searches texts."""
     if any(one.namespace is Namespace.OUTPUT for one in query.fields()):
         return None
     return len(Finder(backend.database).page_ids(replace(query, order=()), limit=most)[0])
 
 
 def shown_runs(backend: Backend, runs: Sequence[Run], *, is_settled: bool) -> tuple[Run, ...]:
-    """Return runs that were just read, with their current status.
-
-    Args:
-        backend: The store.
-        runs: The runs.
-        is_settled: The result of `settle` before they were read.
-    """
+    """Return runs read since `settle` returned `is_settled`, with their current status."""
     return with_source(backend, runs) if is_settled else as_now(backend, runs)
 
 

@@ -119,12 +119,6 @@ def _as_version(code: _Code) -> Version:
 class CodeFiles:
     """All files of the code of a run, as it had them.
 
-    Args:
-        backend: The store.
-        run: The run.
-        beside: Runs whose repository may be the same.
-        folder: Where to look for a repository first; None is the working directory.
-
     Raises:
         CodeUnknownError: The commit is not known here.
         GitError: git did not answer.

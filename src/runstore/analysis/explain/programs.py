@@ -24,11 +24,6 @@ class Programs:
 
     Attributes:
         reached: Files that either may use; None if unknown for one of them.
-
-    Args:
-        backend: The store.
-        runs: The two runs.
-        folder: Where to look for a repository first; None is the working directory.
     """
 
     def __init__(

@@ -13,13 +13,7 @@ _ALL_AT_MOST, _FILTERED_AT_MOST = 10_000, 200
 
 
 def count_text(store: Store, query: Query | None, experiment: str | None) -> str:
-    """Return ` of 143`, ` of more than 200`, or nothing if counting takes too long.
-
-    Args:
-        store: The store.
-        query: The filter and the order of the list; None for neither.
-        experiment: Only runs of this experiment, if there is no query.
-    """
+    """Return ` of 143`, ` of more than 200`, or nothing if counting takes too long."""
     if query is None:
         most = _ALL_AT_MOST
         count = store.backend.database.count_runs(experiment, most + 1)

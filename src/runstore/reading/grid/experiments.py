@@ -41,11 +41,6 @@ class WantedBest:
 def wanted_best(backend: Backend, text: str, direction: Direction | None) -> WantedBest:
     """Return the criterion in a text such as `val/acc.max`.
 
-    Args:
-        backend: The store.
-        text: The key of a metric, with one of its values.
-        direction: The better direction; None to use the store's, or the metric's name.
-
     Raises:
         UsageError: The text is not a metric.
     """
@@ -55,12 +50,7 @@ def wanted_best(backend: Backend, text: str, direction: Direction | None) -> Wan
 
 
 def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[dict[str, Any]]:
-    """Return all experiments with runs, the most recently run first.
-
-    Args:
-        backend: The store.
-        wanted: The criterion for the best complete run of each; None for no best runs.
-    """
+    """Return all experiments with runs, the most recently run first."""
     settle(backend, (field_of_text("status"),))
     groups = backend.part(_GroupsOfExperiments).groups()
     last_numbers = backend.database.last_run_numbers()

@@ -28,14 +28,7 @@ def lines_of(backend: Backend, run: Run) -> Iterator[OutputLine]:
 
 
 def last_printed(backend: Backend, uid: str, first: int, last: int) -> int | None:
-    """Return the time of the last line of output, in microseconds; None if there is none.
-
-    Args:
-        backend: The store.
-        uid: The run.
-        first: The earliest valid time.
-        last: The latest valid time.
-    """
+    """Return the time of the last line of output, in microseconds; None if there is none."""
     found: list[int] = []
     with suppressed(StoreError, OSError, ValueError):
         files = [backend.objects.path_of(one.digest) for one in backend.artifacts.outputs_of(uid)]

@@ -88,12 +88,7 @@ class ListColumn(NamedTuple):
 
 
 def list_rows(runs: Sequence[Run], last_values: LastValues | None = None) -> list[ListRow]:
-    """Return a row for each run.
-
-    Args:
-        runs: The runs.
-        last_values: The last values of their metrics; by default, they are read from the store.
-    """
+    """Return a row for each run; without last values of metrics, these are read."""
     source: Any = next((run.source for run in runs if run.source is not None), None)
     if last_values is None:
         last_values = {} if source is None else source.last_values(runs)

@@ -18,14 +18,7 @@ _PAGE = 10
 
 
 class ChoiceDialog(Dialog["tuple[str, ...]"]):
-    """A list; enter chooses a name, and closes the dialog if one name is wanted.
-
-    Args:
-        title: The first lines.
-        names: All names.
-        chosen: The names that are chosen already.
-        is_single: Whether one name is wanted; else esc closes the dialog with all chosen ones.
-    """
+    """A list; enter chooses a name, and closes the dialog if one name is wanted."""
 
     SINGLE = (Key("", "choose", "enter", "choose"), Key("", "close", "esc", "cancel"))
     SEVERAL = (

@@ -29,13 +29,7 @@ class Question(Dialog[bool]):
 
 
 class LineDialog(Dialog[T]):
-    """A line to type; enter accepts it if it can be read.
-
-    Args:
-        title: The first lines.
-        example: A text that is shown while the line is empty.
-        read: Returns the result of a text; a `UsageError` is shown, and the line stays open.
-    """
+    """A line to type; enter accepts it if it can be read."""
 
     KEYS = (Key("", "submit", "enter", "accept"), _CANCEL)
 
