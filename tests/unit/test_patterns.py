@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runstore.errors import FilterError
+from runstore.model.query.patterns import Regex, unrolled_size
 from runstore.model.text.required_literals import needed_text
 
 # Pieces of expressions, sound and broken ones.
@@ -57,3 +59,29 @@ def test_no_text_matches_that_lacks_what_is_needed(pieces, text):
 
     if found:
         assert needed_text(pattern) in text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "size"),
+    [
+        ("", 0),
+        ("abc", 3),
+        ("a{3}b", 4),
+        ("a{2,}b{1,99999999}", 3),
+        (r"\{9}[{9}]{2}", 5),
+        ("(a{10}b){10}{2}", 220),
+        (r"[]{9}\]]{2}(?:x|y{3}){5}", 37),
+        (")a{4})", 6),
+        ("x{0}", 0),
+    ],
+)
+def test_required_repeats_count(pattern, size):
+    assert unrolled_size(pattern) == size
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a{99999999}", "(ab){999999}", "((x{100}){100}){100}", "[a]{" + "9" * 900 + "}"]
+)
+def test_expressions_that_would_fill_the_memory_are_refused(pattern):
+    with pytest.raises(FilterError, match="the limit is 100,000"):
+        Regex(pattern)

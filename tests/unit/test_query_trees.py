@@ -8,7 +8,7 @@ import pytest
 
 from runstore.errors import FilterError
 from runstore.model.query.build import COMPARISONS_LIMIT, DEPTH_LIMIT, OPTIONS_LIMIT
-from runstore.model.query.parse import parse_query
+from runstore.model.query.parse import parse_fields, parse_query
 from runstore.model.query.tree import All, Any, Compare, Missing, Not
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=timezone.utc)
@@ -388,3 +388,11 @@ def test_levels_are_counted_through_every_kind_of_part():
 
     assert tree(nested(50))[0] in {"any", "all"}
     assert mistake(nested(51))[0] == "A filter is nested at most 50 levels deep."
+
+
+def test_a_text_that_no_database_takes_is_cleaned_as_stored_texts_are():
+    (field,) = parse_fields("tags.'\udcff'")
+    where = parse_query("notes = '\0\ud800'").where
+
+    assert field.key == "\ufffd"
+    assert where.value == "\ufffd\ufffd"

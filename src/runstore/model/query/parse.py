@@ -13,6 +13,7 @@ from runstore.errors import FilterError
 from runstore.model.query.build import Builder, Named
 from runstore.model.query.grammar import Mistake, Token, tree_of
 from runstore.model.query.tree import EVERYTHING, Field, Order, Query
+from runstore.model.values import clean_text
 
 TEXT_LIMIT = 10_000
 _BEFORE_NAMES = "order by "
@@ -34,6 +35,7 @@ def parse_query(text: str, *, now: datetime | None = None) -> Query:
             f"The filter has {len(text):,} characters; the limit is {TEXT_LIMIT:,}.",
             hint="Use several shorter filters.",
         )
+    text = clean_text(text)  # as the texts that it is compared with
     if not text.strip():
         return Query(text=text)
     builder = Builder(now)
@@ -54,6 +56,7 @@ def parse_fields(text: str) -> tuple[Field, ...]:
     """
     if len(text) > TEXT_LIMIT:
         raise FilterError(f"The names have {len(text):,} characters; the limit is {TEXT_LIMIT:,}.")
+    text = clean_text(text)
     try:
         _, order = _Names(None).built(tree_of(_BEFORE_NAMES + text))
     except Mistake as mistake:

@@ -18,6 +18,13 @@ _QUANTIFIERS = "*+{?"
 _AT_ONCE_LIMIT = 4_000  # characters that a simple pattern scans in no time
 # Each alternative within a group may double the paths to try.
 _CHOICES_LIMIT = 8
+# The library writes required repeats out: a million of them need 300 MB and some seconds.
+_UNROLLED_LIMIT = 100_000
+# A set, an escaped character, a repeat, the begin or end of a group, or a character.
+_PART = re.compile(
+    r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|\{(?P<repeats>\d+)(?:,\d*)?\}|(?P<begin>\()|(?P<end>\))|.",
+    re.DOTALL,
+)
 T = TypeVar("T")
 
 
@@ -161,6 +168,28 @@ class Regex:
         return found
 
 
+def unrolled_size(pattern: str) -> int:
+    """Return the number of parts of an expression with all required repeats written out."""
+    sizes, last, at = [0], 0, 0
+    while at < len(pattern):
+        found = _PART.match(pattern, at)
+        if found is None:
+            break
+        at = found.end()
+        if found["repeats"]:
+            more = last * (int(found["repeats"]) - 1)
+            last += more
+        elif found["begin"]:
+            sizes.append(0)
+            continue
+        elif found["end"] and len(sizes) > 1:
+            more = last = sizes.pop()
+        else:
+            more = last = 1
+        sizes[-1] += more
+    return sum(sizes)
+
+
 def compiled(pattern: str, *, ignores_case: bool = False) -> Any:
     """Return a regular expression of the `regex` library.
 
@@ -175,6 +204,11 @@ def compiled(pattern: str, *, ignores_case: bool = False) -> Any:
             "Regular expressions require the package regex, which is not installed.",
             hint="Install it with: pip install regex; or search for a plain text.",
         ) from error
+    if (size := unrolled_size(pattern)) > _UNROLLED_LIMIT:
+        raise FilterError(
+            f"{pattern!r:.60} requires {size:,} repeats; the limit is {_UNROLLED_LIMIT:,}.",
+            hint="Use + or * instead.",
+        )
     try:
         return regex.compile(pattern, regex.IGNORECASE if ignores_case else 0)
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
