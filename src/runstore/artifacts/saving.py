@@ -46,7 +46,10 @@ Keep = Callable[[Objects], Contents]
 
 
 class _StoredContents(NamedTuple):
-    """Stored contents, perhaps in the user's private folder, and why they are not in the store."""
+    """Stored contents, perhaps in the user's private folder.
+
+    The reason is that of contents that are not in the store, if it is known.
+    """
 
     objects: Objects
     contents: Contents

@@ -215,7 +215,7 @@ class _Sweep:
 
 
 def gone_folders(backend: Backend, expired: Collection[Expired] = ()) -> Iterator[Path]:
-    """Yield the folders of plain files of permanently removed, or of expired, runs."""
+    """Yield the folders of plain files of removed and of expired runs."""
     gone = {reference for _, reference in backend.trash.purged_names()}
     going = _uids(expired)
     for one in expired:
@@ -231,7 +231,7 @@ def gone_folders(backend: Backend, expired: Collection[Expired] = ()) -> Iterato
 
 
 def gone_in_flight(backend: Backend, expired: Collection[Expired] = ()) -> Iterator[Path]:
-    """Yield spool files of permanently removed or of expired runs, and partial ones of a crash."""
+    """Yield spool files of removed and of expired runs, and partial files left by a crash."""
     going = _uids(expired)
     for path in backend.spool.every_file():
         is_cut_off = path.suffix == ".tmp" and path.parent == backend.spool.place

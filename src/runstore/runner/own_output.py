@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import runstore
-from runstore.recording.output.keeper import masked_by_settings
+from runstore.recording.output.keeper import on_by_settings
 from runstore.runner.output_process import FOR_THE_EXPERIMENT
 from runstore.runner.streams import flush_own, open_channels
 from runstore.storage.sqlite.descriptors import identity_of
@@ -89,7 +89,8 @@ class _Carried:
         package = str(Path(runstore.__file__).parents[1])
         program = [sys.executable, "-I", "-S", "-c", _PROGRAM, package]
         used = [ended, *self._shown, *(one.read_end for one in self._channels)]
-        is_masked = str(int(masked_by_settings()))  # a bare Python has nothing to read them with
+        # A bare Python has nothing to read settings with.
+        is_masked = str(int(on_by_settings("mask-output")))
         with _blocked():
             return subprocess.Popen(
                 [*program, str(store_folder.absolute()), uid, str(ended), is_masked, *passed],

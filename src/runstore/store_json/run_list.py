@@ -209,7 +209,7 @@ def copied(value: Any) -> Any:
 
 
 def plain(block: Block, *, lenient: bool = False) -> Block:
-    """Return a block after a round trip through JSON; leniently, values of other types are texts.
+    """Return a block after a round trip through JSON; if lenient, other values become text.
 
     Raises:
         InvalidValueError: A value is not valid in JSON; the message names its key.

@@ -313,7 +313,7 @@ def _changed_at(path: Path) -> int:
 
 
 def trees_of(folder: Path, hashes: Collection[str] | None = None) -> dict[str, str]:
-    """Return the values of parameter sets, or of some, in the registry beside the file."""
+    """Return the values of parameter sets in the registry beside the file; of all by default."""
     trees: dict[str, str] = {}
     for digest, (name, values) in read_registry(folder).items():
         if hashes is not None and digest not in hashes:

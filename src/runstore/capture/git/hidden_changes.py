@@ -19,7 +19,10 @@ _AT_MOST = 400
 
 
 def changed_among(ask: Asker, flagged: Sequence[str]) -> list[str]:
-    """Return the paths of changed files that git reports as unchanged, such as flagged ones."""
+    """Return the paths of changed files that git reports as unchanged.
+
+    It ignores changes of flagged files on request.
+    """
     try:
         there = [path for path in flagged if _is_there(ask, path)][:_AT_MOST]
         return _changed(ask, there) if there else []

@@ -212,7 +212,7 @@ def _read(ask: Asker, base: str, paths: Sequence[str], found: _Found) -> None:
         why = "no room left" if left_bytes <= 0 else ""
         if not why:
             try:
-                answer = _diff(ask, base, some)
+                answer = ask([*_DIFF, base, "--", *_literal(some)], _READ_LIMIT_BYTES)
             except GitError as error:
                 why = "" if len(some) > 1 and ask.has_time else str(error)
             else:
@@ -226,10 +226,6 @@ def _read(ask: Asker, base: str, paths: Sequence[str], found: _Found) -> None:
         else:
             half = len(some) // 2
             waiting += [some[half:], some[:half]]
-
-
-def _diff(ask: Asker, base: str, paths: Sequence[str]) -> bytes:
-    return ask([*_DIFF, base, "--", *_literal(paths)], _READ_LIMIT_BYTES)
 
 
 def _take(ask: Asker, answer: bytes, found: _Found) -> None:

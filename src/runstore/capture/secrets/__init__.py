@@ -39,13 +39,11 @@ def _may_hold_secrets(text: str) -> bool:
         return True
     return any(
         len(word) > _SHORT_LENGTH
-        and (word.startswith(_SHORT_TOKENS) or (len(word) > _LENGTH and _has_digit(word)))
+        and (
+            word.startswith(_SHORT_TOKENS) or (len(word) > _LENGTH and any(map(str.isdigit, word)))
+        )
         for word in lowered.translate(_BETWEEN_WORDS).split()
     )
-
-
-def _has_digit(word: str) -> bool:
-    return any(map(str.isdigit, word))
 
 
 def mask_text(text: str, path: str = "") -> str:

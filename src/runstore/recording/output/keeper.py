@@ -25,6 +25,11 @@ _RETRY_S = 1.0
 # How long the end waits for a thread that is writing.
 _LOOKS, _LOOK_EVERY_S = 5000, 0.001
 
+_IF_UNREADABLE = {
+    "output": "The output is kept.",
+    "mask-output": "Secrets in the output are masked.",
+}
+
 # Every keeper of this process.
 _keepers: LiveSet[OutputKeeper] = LiveSet()
 
@@ -34,25 +39,14 @@ def new_output_path(place: Path, uid: str) -> Path:
     return place / f"{uid}.{time.time_ns():020d}{OUTPUT_SUFFIX}"
 
 
-def masked_by_settings(here: str | None = None) -> bool:
-    """Return whether the settings for a folder enable masking of output, or cannot be read."""
+def on_by_settings(setting: str, here: str | None = None) -> bool:
+    """Return whether `output` or `mask-output` is on for a folder, or cannot be read."""
     from runstore.config import is_on
 
     try:
-        return is_on("mask-output", None if here is None else Path(here))
+        return is_on(setting, None if here is None else Path(here))
     except RunstoreError as error:
-        warn(f"{error} Secrets in the output are masked.")
-        return True
-
-
-def wanted_by_settings(here: str | None = None) -> bool:
-    """Return whether the settings enable the recording of output, or cannot be read."""
-    from runstore.config import is_on
-
-    try:
-        return is_on("output", None if here is None else Path(here))
-    except RunstoreError as error:
-        warn(f"{error} The output is kept.")
+        warn(f"{error} {_IF_UNREADABLE[setting]}")
         return True
 
 
@@ -85,7 +79,7 @@ class OutputKeeper:
     def decide(self, *, is_wanted: bool, is_masked: bool | None = None) -> None:
         """Set whether and how output is kept; output received so far is not affected."""
         if is_masked is None and is_wanted and not self._is_wanted:
-            is_masked = masked_by_settings(self._here)
+            is_masked = on_by_settings("mask-output", self._here)
         if is_masked and is_wanted and self._masker is None:
             from runstore.recording.output.masked import LineMasker
 

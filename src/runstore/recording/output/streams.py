@@ -457,10 +457,10 @@ class KeptOutput:
     def _new_keeper(
         self, *, is_wanted: bool | None = None, is_masked: bool | None = None
     ) -> OutputKeeper:
-        from runstore.recording.output.keeper import OutputKeeper, wanted_by_settings
+        from runstore.recording.output.keeper import OutputKeeper, on_by_settings
 
         if is_wanted is None:
-            is_wanted = wanted_by_settings(self._here)
+            is_wanted = on_by_settings("output", self._here)
         return OutputKeeper(
             self._spool,
             self.execution.uid,

@@ -60,7 +60,7 @@ def missing(connection: Connection) -> list[Part]:
 
 
 def restore(driver: PostgresDriver, tell: Callable[[str], None]) -> None:
-    """Create missing parts again, except for tables and columns of data, with a message.
+    """Create missing parts again, except for tables and columns of data; tell users which.
 
     Raises:
         StoreReadOnlyError: The role may not change the tables.

@@ -17,7 +17,7 @@ _HAS_NONE = "(NOT (r.id IN (SELECT {id} FROM {rows} AND {value} IS NOT NULL)))"
 
 
 class SortKey(NamedTuple):
-    """A column to sort runs by, at its index; values with numbers and texts have two."""
+    """A column to sort runs by: values with numbers and texts have two."""
 
     order: Order
     place: int

@@ -125,8 +125,10 @@ def place_of(driver: PostgresDriver, wanted: str | None) -> ContentsPlace | None
     if found is None or wanted in {None, found.name}:
         return found
     place = ContentsPlace(wanted or "", found.mark)
-    if place.is_folder and found.mark and _mark_in(Path(place.name)) == found.mark:
-        return place  # the same folder by another path
+    if place.is_folder and found.mark:
+        text = _text_in(Path(place.name)) or ""
+        if _mark_of(text) == found.mark:
+            return place  # the same folder by another path
     raise UsageError(
         f"The contents of files of this store are in {found.name}, not in {wanted}.",
         kept="Nothing was changed.",
@@ -297,10 +299,6 @@ def _text_in(folder: Path) -> str | None:
         return read_file(folder / MARK, at_most=1000).decode(errors="replace")
     except genuine(OSError):
         return None
-
-
-def _mark_in(folder: Path) -> str | None:
-    return _mark_of(_text_in(folder) or "")
 
 
 def _mark_of(text: str) -> str | None:

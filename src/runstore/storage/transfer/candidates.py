@@ -38,7 +38,10 @@ class KnownRuns:
 
 
 def to_compare(database: Database, uids: Collection[str] | None) -> Iterator[SeenRun]:
-    """Yield the runs that may be transferred, in the order of their creation; None for all."""
+    """Yield the runs that may be transferred, in the order of their creation.
+
+    Without uids, these are all, kept or in the trash.
+    """
     for run in every_run(database):
         is_wanted = uids is None or run.uid in uids
         if is_wanted and not run.is_purged:

@@ -48,12 +48,13 @@ def merged(mine: RunRecord, theirs: RunRecord, join: Join) -> RunRecord:
     last, first = sorted((here, there), key=lambda one: _version(one.record), reverse=True)
     newer, older = last.record, first.record
     events = _events(mine, theirs, _other_end(last, first))
+    last_notes = _last(events, "notes")
     placed = _with_last(mine, theirs, "reference")
     documents = {**older.documents, **newer.documents}
     row = mine.row._replace(
         **{name: getattr(newer.row, name) for name in RECORDED},
         **{name: getattr(placed.row, name) for name in PLACE},
-        notes=_last_new(events, "notes", newer.row.notes),
+        notes=newer.row.notes if last_notes is None else last_notes.new,
         deleted_at=_deleted_at(events, newer),
     )
     record = mine._replace(
@@ -86,7 +87,7 @@ def _version(record: RunRecord) -> tuple[Any, ...]:
     # Notes and tags that no event changed.
     others = repr((row.notes, sorted(record.tags.items()), sorted(record.documents.items())))
     return (
-        _at_of_last(record, "status"),
+        max((one.at for one in record.events if one.field == "status"), default=0),
         status in REPORTED,
         status.is_final,
         row.ended_at or 0,
@@ -132,17 +133,8 @@ def _other_end(last: Branch, first: Branch) -> tuple[Edited, ...]:
     return (Edited(at, "runstore", OTHER_END, None, said, None, None),)
 
 
-def _at_of_last(record: RunRecord, field: str) -> int:
-    return max((one.at for one in record.events if one.field == field), default=0)
-
-
 def _last(events: tuple[Edited, ...], field: str) -> Edited | None:
     return next((one for one in reversed(events) if one.field == field), None)
-
-
-def _last_new(events: tuple[Edited, ...], field: str, otherwise: str | None) -> str | None:
-    last = _last(events, field)
-    return otherwise if last is None else last.new
 
 
 def _with_last(mine: RunRecord, theirs: RunRecord, field: str) -> RunRecord:

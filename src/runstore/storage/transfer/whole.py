@@ -33,13 +33,12 @@ def check_is_empty(target: Driver, place: str) -> None:
     Raises:
         ConflictError: It has runs.
     """
-    with target.read() as connection:
-        if connection.execute(IS_USED).fetchone()[0]:
-            raise ConflictError(
-                f"{place} already has runs.",
-                kept="Nothing was copied.",
-                hint="Choose an empty database, or add the runs with: runstore push",
-            )
+    if target.fetch_one(IS_USED)[0]:
+        raise ConflictError(
+            f"{place} already has runs.",
+            kept="Nothing was copied.",
+            hint="Choose an empty database, or add the runs with: runstore push",
+        )
 
 
 def copy_rows(source: Driver, connection: Connection, target: Driver, place: str) -> None:
@@ -55,14 +54,11 @@ def copy_rows(source: Driver, connection: Connection, target: Driver, place: str
     with target.write() as there:
         for table in target.tables(there):
             if table.name not in _NOT_COPIED:
-                _copy_table(source.streamed(connection, _selection(table)), there, table)
+                text = f'SELECT {_columns(table)} FROM "{table.name}"{_condition(table)}'
+                _copy_table(source.streamed(connection, text), there, table)
         if not target.indexes_later:
             there.executemany(sql.INSERT_PARAM, waiting_rows(connection))
         target.adopt_rows(there)
-
-
-def _selection(table: StoredTable) -> str:
-    return f'SELECT {_columns(table)} FROM "{table.name}"{_condition(table)}'
 
 
 def _condition(table: StoredTable) -> str:

@@ -16,7 +16,7 @@ _said: set[Path] = set()
 
 
 def pass_over(foreign: Sequence[Path], instead: Path) -> None:
-    """Warn, once for each, that stores of other users are not used but another one instead.
+    """Warn, once for each, that stores of other users are not used.
 
     Raises:
         UntrustedStoreError: `instead` is one of them.
