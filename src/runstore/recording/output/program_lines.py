@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import time as clock
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -324,12 +324,9 @@ def take_in_leftover(backend: Backend, path: Path, ended: Run) -> None:
 
     run = ActiveRun(backend, ended, is_owner=False)
     run.execution.take_status(Status.RUNNING)  # as when the lines were written
-    file = LineFile(path, backend.spool)
-    try:
+    with closing(LineFile(path, backend.spool)) as file:
         if file.is_mine:
             file.take_in(run, is_over=True, at=stat_file(path).st_mtime)
             file.remove()
             file.complain(run.reference)
-    finally:
-        file.close()
     run.execution.hand_in(is_last=True)

@@ -14,7 +14,7 @@ import stat
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from runstore.errors import genuine, suppressed
@@ -109,11 +109,8 @@ class SearchFile:
         try:
             with self._lock(exclusive=False), inside_the_engine():
                 self._check_plain()
-                connection = self._connect()
-                try:
+                with closing(self._connect()) as connection:
                     yield connection
-                finally:
-                    connection.close()
         except sqlite3.Error as error:
             raise _told(error) from error
 

@@ -6,6 +6,7 @@ A trigger could change recorded data, and a view in place of a table may never e
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from functools import cache
 from typing import Any
 
@@ -55,15 +56,12 @@ def _of_migrations() -> Mapping[tuple[str, str], str]:
     from runstore.storage.migrations import CREATE_NOTES, known_migrations
     from runstore.storage.sqlite.driver import TYPES
 
-    model = sqlite3.connect(":memory:", isolation_level=None)
-    try:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
         model.execute(CREATE_NOTES.format(**TYPES))
         for step in known_migrations():
             for statement in step.statements:
                 model.execute(statement.format(**TYPES))
         return _texts(model.execute(SCHEMA).fetchall())
-    finally:
-        model.close()
 
 
 def _texts(rows: Iterable[Any]) -> dict[tuple[str, str], str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from runstore.errors import (
@@ -73,14 +73,9 @@ class WaitingDatabase(Database):
     is_provisional = True
 
     @classmethod
-    @contextmanager
-    def opened(cls, folder: Path) -> Iterator[WaitingDatabase]:
+    def opened(cls, folder: Path) -> closing[WaitingDatabase]:
         """Open the runs that wait for a server; they are closed on exit."""
-        database = cls(folder / WAITING / DATABASE, create=False)
-        try:
-            yield database
-        finally:
-            database.close()
+        return closing(cls(folder / WAITING / DATABASE, create=False))
 
     def next_number(self, connection: Connection, experiment_name: str) -> tuple[int, int]:
         """Assign the next provisional number: the time in microseconds, or more."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 
 from runstore.errors import RunstoreError
 from runstore.storage.files.spool import OBJECTS
@@ -21,11 +22,8 @@ def main() -> None:
     url, digest, size_bytes = json.load(sys.stdin)
     location = server_location(url)
     try:
-        database = ServerDatabase(location, create=False)
-        try:
+        with closing(ServerDatabase(location, create=False)) as database:
             objects_of(database, location.folder / OBJECTS).share(digest, size_bytes)
-        finally:
-            database.close()
     except RunstoreError as error:
         sys.exit(error.what)
 
