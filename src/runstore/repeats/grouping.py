@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runstore.model.display.formatting import cropped
+from runstore.model.display.formatting import cropped, free_name
 from runstore.model.params.decode import tag_of
 from runstore.model.params.flatten import Cell, flatten, joined
 from runstore.model.run import Run
@@ -253,7 +253,8 @@ def _labels(
         parts += [f"{key}={_shown(cells[group][key])}" for key in differing if key in cells[group]]
         missing = f"without {', '.join(differing)}" if differing else experiment
         label = " ".join(parts) or missing
-        labels[group] = _unique(cropped(label, _LABEL_WIDTH), taken)
+        labels[group] = free_name(cropped(label, _LABEL_WIDTH), taken)
+        taken.add(labels[group])
     return labels
 
 
@@ -261,16 +262,6 @@ def _differing(groups: Sequence[Mapping[str, Cell]]) -> list[str]:
     """Return the keys that not all groups have with the same value, in the order of the keys."""
     keys = dict.fromkeys(key for one in groups for key in one)
     return [key for key in keys if len({one.get(key, ()) for one in groups}) > 1]
-
-
-def _unique(label: str, taken: set[str]) -> str:
-    """Return a label that is not taken yet, and take it."""
-    unique, count = label, 1
-    while unique in taken:
-        count += 1
-        unique = f"{label} ({count})"
-    taken.add(unique)
-    return unique
 
 
 def _shown(cell: Cell) -> str:

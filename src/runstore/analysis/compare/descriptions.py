@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Union
 from runstore.analysis.compare.differences import SECTIONS, Description, FileContents, Unknown
 from runstore.analysis.compare.leaf_values import leaves
 from runstore.model.code.patches import parse_patch
+from runstore.model.display.formatting import free_name
 
 if TYPE_CHECKING:
     from runstore.model.params.parameter_set import ParameterSet
@@ -246,17 +247,9 @@ def _is_of_environment(name: str) -> bool:
 def _inputs(run: Run, _: _Description) -> Section:
     values: dict[str, Any] = {}
     for one in run.inputs:
-        values[_free(values, one.name)] = FileContents(one.digest, one.size_bytes)
+        # Artifacts of two runs may have the same name.
+        values[free_name(one.name, values)] = FileContents(one.digest, one.size_bytes)
     return values
-
-
-def _free(taken: Values, name: str) -> str:
-    """Return a name that is not taken: artifacts of two runs may have the same one."""
-    unique, count = name, 1
-    while unique in taken:
-        count += 1
-        unique = f"{name} ({count})"
-    return unique
 
 
 def _command(run: Run, _: _Description) -> Section:
