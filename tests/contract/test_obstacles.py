@@ -81,6 +81,22 @@ def test_output_goes_elsewhere_when_the_disk_of_the_store_is_full(location, monk
     assert [line.text for line in run.record.output] == [f"line {one}" for one in range(200)]
 
 
+def test_a_disk_that_takes_nothing_more_at_the_end(location, monkeypatch):
+    """The room of points is allocated before, but not on every disk."""
+    run = Store.open(location).start("talk", capture=False)
+    run.log(loss=1.0)
+
+    def refuse(*_):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+
+    run.finish()
+
+    assert run.record.status == "complete"
+    assert list(run.record.metric("loss").values) == [1.0]
+
+
 def test_a_database_that_another_program_holds(location, data, monkeypatch):
     for module in (importing, log, recorder):
         monkeypatch.setattr(module, "END_PATIENCE_S", 0.3)

@@ -207,6 +207,24 @@ def test_a_disk_that_is_full_keeps_nothing_of_a_file(path, monkeypatch):
     assert open_below(path.parent) == before
 
 
+def test_a_disk_that_refuses_the_last_mark_ends_no_program(path, monkeypatch):
+    """The points are there; without the mark, the file ends with its run."""
+    file = PointFile(path, 6)
+    file.say_series(LOSS, 0)
+    file.write(0, 1, 2, 0.5)
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+
+    file.seal()
+
+    read = read_points(path)
+    assert (points_of(read), read.is_sealed) == ({LOSS: [[1], [2], [0.5]]}, False)
+    assert not file.write(0, 2, 3, 0.5)
+
+
 def test_a_file_that_is_there_is_not_written(path):
     path.write_text("mine")
 

@@ -31,7 +31,7 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from runstore.errors import genuine
+from runstore.errors import genuine, suppressed
 from runstore.named_tuples import NamedTuple
 from runstore.storage.files.host import host_number
 from runstore.storage.files.safe_files import read_file, reader
@@ -279,12 +279,10 @@ class PointFile:
             self._seals.pop()
         except IndexError:
             return
-        try:
-            descriptor = self._own_descriptor()
-        except genuine(OSError):  # it was removed
-            return
         place = next(self.places, self._end)
-        os.pwrite(descriptor, RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
+        # Without the mark, the end of the run or of its process is the end of the file.
+        with suppressed(OSError):  # it was removed, or the disk fails
+            os.pwrite(self._own_descriptor(), RECORD.pack(0, 0, 0.0, 0, _END, MARK), place)
 
     def close(self) -> None:
         """Close a sealed file: it was imported, or will be by its name."""
