@@ -308,3 +308,12 @@ def test_a_damaged_metric_is_left_out_and_named(store, tmp_path):
 
     assert store.export_parquet(tmp_path / "out").left_out == ()
     assert len(rows(tmp_path / "out", "metrics")) == 5
+
+
+def test_a_folder_may_have_any_name(store, tmp_path):
+    record(store)
+    folder = tmp_path / "file:a b\udcff"  # a byte that is no UTF-8
+
+    assert store.export_parquet(folder).runs == 1
+
+    assert list((folder / "runs").iterdir())

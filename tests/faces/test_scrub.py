@@ -12,6 +12,7 @@ from leaked_secrets import SECRET, TOKEN, filled, places_of
 from runstore import ManagerStore, Store
 from runstore.errors import UsageError
 from runstore.maintenance.scrub import scrub, wanted
+from runstore.model.scrubbing import WantedPattern
 from runstore.storage.integrity.history import verify
 
 pytestmark = pytest.mark.folder_only("test_scrub_on_a_server does the same")
@@ -238,3 +239,7 @@ def test_nothing_found_is_said(tmp_path):
 
     assert ended.returncode == 0
     assert messages(ended) == ["No secrets were found."]
+
+
+def test_a_pattern_may_have_bytes_that_are_no_text():
+    assert WantedPattern("key=\udcff+").is_in(b"key=\xff\xff")

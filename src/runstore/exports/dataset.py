@@ -150,10 +150,11 @@ def _write_table(
     parquet = library("pyarrow.parquet", "arrow")
     with (
         written_aside(path) as aside,
-        parquet.ParquetWriter(aside, schema_of(table), compression="zstd") as file,
+        aside.open("wb") as file,  # pyarrow takes some names of files for URIs, and refuses others
+        parquet.ParquetWriter(file, schema_of(table), compression="zstd") as writer,
     ):
         for one in contents:
-            file.write_table(one)
+            writer.write_table(one)
 
 
 def _runs(backend: Backend, states: Sequence[RunState]) -> list[Run]:

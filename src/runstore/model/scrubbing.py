@@ -60,7 +60,7 @@ class WantedPattern(Wanted):
     def __init__(self, pattern: str) -> None:
         self.needles = None
         self._pattern = re.compile(pattern)
-        self._bytes = re.compile(pattern.encode())
+        self._bytes = re.compile(pattern.encode(errors="surrogateescape"))  # bytes as typed
         self.reach = 1 << 12
 
     def is_in(self, data: bytes) -> bool:
