@@ -117,7 +117,7 @@ function Notes({ view }: { view: ChartView }) {
   return (
     <>
       {note.value && (
-        <span class="chart-note cut" title={note.value}>
+        <span class="chart-note fine soft cut" title={note.value}>
           {note}
         </span>
       )}
@@ -136,12 +136,12 @@ function Leaving({ view }: { view: ChartView }) {
   const isWhole = wholeY.value;
   return (
     <>
-      <span class="chart-note cut" title={`${isWhole ? "Flat beside" : "Outside of the axis"}: ${all}`}>
+      <span class="chart-note fine soft cut" title={`${isWhole ? "Flat beside" : "Outside of the axis"}: ${all}`}>
         {isWhole ? `flat beside ${who}` : `outside: ${who}`}
       </span>
       <button
         type="button"
-        class="link chart-whole"
+        class="link chart-whole fine"
         title={isWhole ? "Draw the axis over most lines" : "Draw the axis over all lines"}
         onClick={() => toggle("wholey", isWhole)}
       >

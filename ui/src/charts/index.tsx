@@ -71,7 +71,7 @@ function Body({ board, metrics }: { board: Board; metrics: Metrics }) {
         <Chart key={name} metric={name} board={board} metrics={names} />
       ))}
       {names.length > AT_FIRST && (
-        <p class="chart-note cut">{formatCount(names.length - AT_FIRST)} more charts are not drawn. Choose fewer metrics.</p>
+        <p class="chart-note fine soft cut">{formatCount(names.length - AT_FIRST)} more charts are not drawn. Choose fewer metrics.</p>
       )}
     </div>
   );

@@ -37,7 +37,7 @@ export function MetricPicker({ board, shown }: { board: Board; shown: () => stri
           <Choice key={info.key} info={info} isOn={false} names={names} />
         ))}
       </div>
-      <p class="picker-count" role="status">
+      <p class="picker-count fine soft" role="status">
         {found === null
           ? error
             ? "The metrics could not be listed: the server did not answer."
@@ -71,7 +71,7 @@ function Choice({ info, isOn, names }: { info: MetricInfo; isOn: boolean; names:
     <label class="picker-line" title={info.key}>
       <input type="checkbox" checked={isOn} onChange={choose} />
       <span class="picker-name cut">{info.key}</span>
-      <span class="picker-runs">{info.runs ? plural(info.runs, "run") : ""}</span>
+      <span class="picker-runs fine soft">{info.runs ? plural(info.runs, "run") : ""}</span>
     </label>
   );
 }

@@ -56,7 +56,7 @@ export function Toolbar({ board, metrics, isSingle = false }: ToolbarProps) {
 function AxesMenu() {
   return (
     <div class="menu">
-      <div class="menu-title cut">Horizontal axis</div>
+      <div class="menu-title fine soft cut">Horizontal axis</div>
       {AXES.map(({ value, name }) => (
         <MenuItem key={value} checked={xAxis.value === value} onClick={() => setXAxis(value)}>
           {name}

@@ -26,7 +26,7 @@ export function NotesEditor({ label, draft, onDraft, onSave, onCancel }: NotesEd
     >
       <textarea
         ref={area}
-        class="input notes-input"
+        class="input mono"
         aria-label={label}
         dir="auto"
         autofocus

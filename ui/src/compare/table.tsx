@@ -185,7 +185,7 @@ function RunHead({ run, isBaseline }: { run: NamedRun; isBaseline: boolean }) {
           {run.name}
         </a>
       </div>
-      <div class="compare-run-tools">
+      <div class="compare-run-tools fine">
         {row && <StatusMark status={row.status} text={row.status_text} />}
         <span class="spring" />
         {isBaseline ? (

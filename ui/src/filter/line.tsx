@@ -272,7 +272,7 @@ export function FilterLine() {
             }}
           >
             <span class="offer-text cut">{offer.text}</span>
-            <span class="offer-detail">{offer.detail}</span>
+            <span class="offer-detail fine soft">{offer.detail}</span>
           </li>
         ))}
       </ul>

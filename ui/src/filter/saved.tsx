@@ -56,7 +56,7 @@ export function SavedFilters() {
   if (error) return <ErrorMessage error={error} />;
   return (
     <div class="saved">
-      <div class="menu-title cut">Saved filters</div>
+      <div class="menu-title fine soft cut">Saved filters</div>
       {saved?.length === 0 && (
         <p>No saved filters yet.{!filter.value && " Type a filter first, then save it here."}</p>
       )}

@@ -151,7 +151,7 @@ export function ActionBar() {
     return (
       <div class="action-bar bar">
         {matching > 0 && (
-          <span class="action-hint soft">
+          <span class="fine soft">
             Click a run to select it, <kbd>Shift</kbd> click for a range, <kbd>Enter</kbd> opens it, <kbd>?</kbd> lists all keys
           </span>
         )}

@@ -65,7 +65,7 @@ function ColumnMenu({ name }: { name: string }) {
   const { metric } = column;
   return (
     <div class="menu">
-      <div class="menu-title cut">{name}</div>
+      <div class="menu-title fine soft cut">{name}</div>
       {column.sortField && (
         <>
           <MenuItem onClick={() => sortBy(column, "ascending")} checked={ariaSort(column) === "ascending"}>

@@ -46,7 +46,7 @@ export function ColumnPicker() {
           <PickerLine key={index} top={top} info={own[index] ?? at(index - own.length)} shown={shown} />
         ))}
       </div>
-      <p class="picker-count" role="status">
+      <p class="picker-count fine soft" role="status">
         {total === null && !error ? "Searching…" : count ? plural(count, "column") : "No column has this name."}
       </p>
       {!search && <ShownColumns names={shown} />}
@@ -81,8 +81,8 @@ function PickerLine({ top, info, shown }: PickerLineProps) {
         onChange={() => toggleColumn(isShown && column.metric ? present! : name)}
       />
       <span class="picker-name cut">{column.title}</span>
-      <span class="picker-kind">{KINDS[info.kind]}</span>
-      <span class="picker-runs">
+      <span class="fine soft">{KINDS[info.kind]}</span>
+      <span class="picker-runs fine soft">
         {info.runs !== null && (info.more ? `${formatCount(info.runs)}+ runs` : plural(info.runs, "run"))}
       </span>
     </label>

@@ -56,7 +56,7 @@ function GroupMenu() {
   const names = [...new Set(["experiment", "status", ...columns.value.filter(canGroup).map(({ name }) => name), ...now])];
   return (
     <div class="menu">
-      <div class="menu-title cut">Group by</div>
+      <div class="menu-title fine soft cut">Group by</div>
       {names.map((name) => (
         <MenuItem
           key={name}

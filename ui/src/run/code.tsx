@@ -128,12 +128,12 @@ function PatchFile({ file }: { file: DiffFile }) {
   const lines = isWhole ? file.lines : file.lines.slice(0, DRAWN);
   return (
     <details class="diff" open>
-      <summary>
+      <summary class="mono">
         <bdi>{file.name || "Text"}</bdi>{" "}
         <span class="good">+{file.added}</span> <span class="bad">−{file.removed}</span>
       </summary>
       <div class="wide" tabIndex={0} role="region" aria-label={`Changes of ${file.name || "a text"}`}>
-        <table aria-label={`Changes of ${file.name || "a text"}`}>
+        <table class="mono" aria-label={`Changes of ${file.name || "a text"}`}>
           <tbody>
             {lines.map((line, place) => (
               <tr key={place} class={`diff-${line.kind}`}>

@@ -41,7 +41,7 @@ export function RunHead({ run, around }: { run: RunRecord; around: Around | null
   return (
     <header class="run-head">
       <div class="run-title bar">
-        <nav class="crumbs" aria-label="Breadcrumbs">
+        <nav class="crumbs fine soft" aria-label="Breadcrumbs">
           <a href="/">Runs</a>
           <span aria-hidden="true">/</span>
           <a class="cut" href={href("/", { filter: `experiment = ${literal(run.experiment_name)}` })} dir="auto">

@@ -59,7 +59,7 @@ function SeriesView({ series, uid }: { series: Series; uid: string }) {
     <section class="card">
       <div class="card-head bar">
         <h2 dir="auto">{series.key}</h2>
-        <label class="media-step" for={id}>
+        <label class="media-step fine soft" for={id}>
           Step <output>{formatCount(now.step)}</output>
           <input
             id={id}
@@ -150,7 +150,7 @@ function HistogramView({ address, name }: { address: string; name: string }) {
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`Histogram of ${name}: ${total} values from ${low} to ${high}`} preserveAspectRatio="none">
         <path d={`M0 ${HEIGHT}${path}L${WIDTH} ${HEIGHT}Z`} />
       </svg>
-      <figcaption class="soft">
+      <figcaption class="fine soft">
         <span>{formatNumber(low)}</span>
         <span>
           {formatCount(total)} values{left_out ? `, ${formatCount(left_out)} left out` : ""}

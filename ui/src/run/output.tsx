@@ -368,7 +368,7 @@ function Toggle({ label, sign, name, isOn }: { label: string; sign: string; name
   return (
     <button
       type="button"
-      class={isOn ? "toggle on" : "toggle"}
+      class={isOn ? "toggle mono on" : "toggle mono"}
       aria-label={label}
       title={label}
       aria-pressed={isOn}

@@ -80,11 +80,11 @@ function ColumnList({ value, none, onlyMetrics, onChoose }: ListProps) {
         {shown?.map((info) => (
           <button key={info.name} type="button" class="menu-item" aria-pressed={info.name === value} onClick={() => { closePopover(); choose(info); }}>
             <span>{columnOf(info.name).title}</span>
-            <span class="picker-kind">{KINDS[info.kind]}</span>
+            <span class="fine soft">{KINDS[info.kind]}</span>
           </button>
         ))}
       </div>
-      <p class="picker-count" role="status">
+      <p class="picker-count fine soft" role="status">
         {!columns
           ? "Searching…"
           : !shown?.length

@@ -14,7 +14,7 @@ export function Legend({ scale }: { scale: Scale | null }) {
   if (!scale) return null;
   const { column } = scale;
   return (
-    <div class="legend bar" role="group" aria-label={`Colours: ${columnTitle(column.name)}`}>
+    <div class="legend fine bar" role="group" aria-label={`Colours: ${columnTitle(column.name)}`}>
       <span class="legend-title">{columnTitle(column.name)}</span>
       {column.kind === "category" ? (
         <ul>
@@ -50,7 +50,7 @@ export function RunLegend({ uids }: { uids: (string | undefined)[] | null }) {
   const rows = (uids ?? []).flatMap((uid) => (uid ? (rowByUid(uid) ?? []) : []));
   if (!rows.length) return null;
   return (
-    <ul class="legend bar" aria-label="Colours of runs">
+    <ul class="legend fine bar" aria-label="Colours of runs">
       {rows.slice(0, RUNS_SHOWN).map((row) => (
         <li key={row.uid}>
           <span class="swatch" style={{ background: colourVariable(row.uid) }} />

@@ -241,7 +241,7 @@ function Drawn({ values, axes, colour, areChosen, isWaiting }: DrawnProps) {
           </Canvas>
         </div>
       </div>
-      <p class="plot-hint soft">Drag along an axis to keep the runs within a range; click a line to open its run.</p>
+      <p class="plot-hint fine soft">Drag along an axis to keep the runs within a range; click a line to open its run.</p>
     </>
   );
 }
@@ -286,7 +286,7 @@ function AxisHead({ axes, at, x, room, scale, range }: AxisHeadProps) {
         class={range ? "button small on" : "button small quiet"}
         menu={() => (
           <div class="menu">
-            <div class="menu-title cut">{name}</div>
+            <div class="menu-title fine soft cut">{name}</div>
             {canBeLog(scale.column) && (
               <MenuItem checked={scale.isLog} onClick={() => toggleLog(scale.column)}>
                 Logarithmic

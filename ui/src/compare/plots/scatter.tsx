@@ -277,7 +277,7 @@ function Drawn({ values, x, y, colour, areChosen, isWaiting }: DrawnProps) {
           </>
         )}
       </Canvas>
-      <p class="plot-hint soft">Click a point to open its run; drag to choose a range.</p>
+      <p class="plot-hint fine soft">Click a point to open its run; drag to choose a range.</p>
     </>
   );
 }
