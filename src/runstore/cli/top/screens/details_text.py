@@ -14,7 +14,7 @@ from runstore.cli.output import STATUS_STYLES, terminal_safe
 from runstore.cli.top.texts import curve, parameter_texts
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.artifacts import Artifact
-from runstore.model.display.formatting import brief_number, size_text, tags_text
+from runstore.model.display.formatting import brief_number, cropped, size_text, tags_text
 from runstore.model.run import Run, start_text
 from runstore.model.text.output import OutputLine
 from runstore.reading.following import Follower
@@ -147,8 +147,7 @@ def _highlight(text: Text, search: str) -> None:
 
 
 def _text(text: str, style: str = "") -> Text:
-    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return Text(terminal_safe(cut, keep_lines=True).expandtabs(4), style=style)
+    return Text(terminal_safe(cropped(text, _LONGEST), keep_lines=True).expandtabs(4), style=style)
 
 
 def _sections(run: Run) -> Iterator[Section]:
