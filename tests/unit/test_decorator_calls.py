@@ -6,8 +6,6 @@ import functools
 import sys
 import types
 
-import pytest
-
 from runstore.capture.program.decorators import is_decorator
 
 DECORATORS = [
@@ -104,14 +102,12 @@ def calls_of(code):
     return seen
 
 
-@pytest.mark.parametrize("code", DECORATORS)
-def test_a_decorator_is_recognised(code):
-    assert set(calls_of(code)) == {True}
+def test_a_decorator_is_recognised():
+    assert [code for code in DECORATORS if set(calls_of(code)) != {True}] == []
 
 
-@pytest.mark.parametrize("code", OTHER_CALLS)
-def test_any_other_call_is_not(code):
-    assert set(calls_of(code)) == {False}
+def test_any_other_call_is_not():
+    assert [code for code in OTHER_CALLS if set(calls_of(code)) != {False}] == []
 
 
 def test_a_frame_that_calls_something_else_is_not():

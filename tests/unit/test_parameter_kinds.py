@@ -144,11 +144,10 @@ PAIRS: dict[str, tuple[Any, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_different_values_are_told_apart(name):
-    one, other = PAIRS[name]
+def test_different_values_are_told_apart():
+    same = [name for name, (one, other) in PAIRS.items() if hash_of(one) == hash_of(other)]
 
-    assert hash_of(one) != hash_of(other)
+    assert same == []
 
 
 def test_what_does_not_count_does_not_change_the_hash():

@@ -307,28 +307,27 @@ def test_lines_of_a_patch_stay_in_place():
     assert masked.splitlines()[6:] == ["+password = '***'", *patch.splitlines()[7:]]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        ".env", "conf/prod.env", ".env.local", "id_rsa", "a/.ssh/config", "server.pem", "x.key",
-        "credentials.json", "gcp-credentials.json", ".netrc", ".pypirc", "kubeconfig",
-        ".kube/config",
-        "kubeconfig-prod.yaml", ".npmrc", ".git-credentials", ".aws/credentials", "secrets.toml",
-        ".streamlit/secrets.toml", "service-account-prod.json", "kaggle.json", ".pgpass", "a.p12",
-        "terraform.tfstate", ".huggingface/token", "client_secret_1.json",
-    ],
-)  # fmt: skip
-def test_files_of_secrets_are_known_by_name(path):
-    assert is_secret_file(path)
-    assert is_secret_file(path.upper())
+SECRET_FILES = [
+    ".env", "conf/prod.env", ".env.local", "id_rsa", "a/.ssh/config", "server.pem", "x.key",
+    "credentials.json", "gcp-credentials.json", ".netrc", ".pypirc", "kubeconfig",
+    ".kube/config",
+    "kubeconfig-prod.yaml", ".npmrc", ".git-credentials", ".aws/credentials", "secrets.toml",
+    ".streamlit/secrets.toml", "service-account-prod.json", "kaggle.json", ".pgpass", "a.p12",
+    "terraform.tfstate", ".huggingface/token", "client_secret_1.json",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "train.py", "secrets.py", "credentials.py", "id_rsa.pub", ".env.example", "tokenizer.json",
-        "tokens.py", "environment.yml", "keys.csv", "README.md", "conf/db.yaml", "envs/gym.py",
-    ],
-)  # fmt: skip
-def test_other_files_are_read(path):
-    assert not is_secret_file(path)
+def test_files_of_secrets_are_known_by_name():
+    for path in SECRET_FILES:
+        assert is_secret_file(path), path
+        assert is_secret_file(path.upper()), path
+
+
+OTHER_FILES = [
+    "train.py", "secrets.py", "credentials.py", "id_rsa.pub", ".env.example", "tokenizer.json",
+    "tokens.py", "environment.yml", "keys.csv", "README.md", "conf/db.yaml", "envs/gym.py",
+]  # fmt: skip
+
+
+def test_other_files_are_read():
+    assert [path for path in OTHER_FILES if is_secret_file(path)] == []
