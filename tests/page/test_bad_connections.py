@@ -155,8 +155,9 @@ def test_charts_are_drawn_once_a_lost_store_is_back(served, template, tmp_path, 
     expect(loss).to_have_attribute("data-lines", uid)
 
 
-def test_a_page_that_began_without_a_store_shows_it_once_it_is_there(own, visit):
-    page = visit(own.address, RUNS_ALONE, expected_statuses={503})
+def test_a_page_that_began_without_a_store_shows_it_once_it_is_there(shared, visit):
+    # In a browser of its own, which keeps the clock.
+    page = visit(shared, RUNS_ALONE, expected_statuses={503}, locale="en-US")
     answer = {"error": NO_SERVER}
     page.route("**/api/v1/store", lambda route: route.fulfill(status=503, json=answer))
     page.clock.install()

@@ -39,6 +39,15 @@ def test_selection_by_click_shift_and_keys(shared, look):
     expect(line(page, 2)).to_have_attribute("aria-selected", "false")
 
 
+def test_read_only_page_offers_no_edits(shared, look):
+    page = look(shared, RUNS_ALONE)
+
+    cell(page, 0, 2).click()
+
+    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
+    expect(page.locator(".action-bar").get_by_role("button", name="Tag")).to_have_count(0)
+
+
 def test_all_of_many_runs_are_tagged_at_once(served, visit, tmp_path):
     with Store.open(tmp_path / "store") as store:
         for number in range(1010):
@@ -54,15 +63,6 @@ def test_all_of_many_runs_are_tagged_at_once(served, visit, tmp_path):
 
         expect(page.locator(".toast").last).to_contain_text("1,010 runs")
         assert len(store.find("tags.seen is not missing", limit=None)) == 1010
-
-
-def test_read_only_page_offers_no_edits(shared, look):
-    page = look(shared, RUNS_ALONE)
-
-    cell(page, 0, 2).click()
-
-    expect(page.locator(".action-bar")).to_contain_text("1 run selected")
-    expect(page.locator(".action-bar").get_by_role("button", name="Tag")).to_have_count(0)
 
 
 def test_edits_by_keyboard_are_undone(own, visit):

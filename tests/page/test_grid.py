@@ -54,9 +54,9 @@ def names(page):
     )
 
 
-def test_first_view_has_all_runs_and_the_columns_that_differ(shared, visit):
+def test_first_view_has_all_runs_and_the_columns_that_differ(shared, look):
     """The newest run comes first, the last one is reached by scrolling; readers hear the count."""
-    page = visit(shared)
+    page = look(shared)
 
     expect(line(page, 0)).to_contain_text("mnist#180")
     expect(page.locator(".count")).to_have_text(f"{RUNS} runs")
@@ -166,17 +166,17 @@ def test_groups_open_and_close(shared, look):
     expect(line(page, 1)).to_have_class(re.compile("group-line"))
 
 
-def test_bad_columns_of_an_address_are_explained(shared, visit):
+def test_bad_columns_of_an_address_are_explained(shared, look):
     """Someone's link with an impossible column says so, and leads on."""
-    page = visit(shared, "/?columns=reference,params.(", expected_statuses={400})
+    page = look(shared, "/?columns=reference,params.(", expected_statuses={400})
 
     page.get_by_role("button", name="Show differing columns").click()
 
     expect(line(page, 0)).to_contain_text("mnist#180")
 
 
-def test_a_row_is_selected_before_its_values_are_there(shared, visit):
-    page = visit(shared, "/?panel=0")
+def test_a_row_is_selected_before_its_values_are_there(shared, look):
+    page = look(shared, "/?panel=0")
     held, is_over = [], False
 
     def hold(route):

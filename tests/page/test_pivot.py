@@ -57,28 +57,6 @@ def test_cells_are_those_of_python(address, look, table):
     assert [one.mark for one in table.cells] == ["statistically tied", "best", "", ""]
 
 
-def test_copied_tables_are_read_back(address, visit, table):
-    page = visit(address, PATH, permissions=["clipboard-read", "clipboard-write"])
-
-    def copied(form):
-        page.evaluate("navigator.clipboard.writeText('')")
-        page.get_by_role("button", name="Copy the table").click()
-        page.get_by_role("button", name=form).click()
-        return page.wait_for_function("() => navigator.clipboard.readText()").json_value()
-
-    markdown, latex, lines = copied("Markdown"), copied("LaTeX"), copied("CSV")
-    expect(page.get_by_text("Copied.").last).to_be_visible()
-
-    assert [markdown, latex, lines] == [table.to_markdown(), table.to_latex(), table.to_csv()]
-    first = re.split(r"(?<!\\)\|", markdown.splitlines()[2])[1:-1]
-    assert [one.strip() for one in first] == [
-        r"a\|b\_50%", "0.710 ± 0.025", "**0.810 ± 0.025**",
-    ]  # fmt: skip
-    assert r"a\textbar{}b\_50\% & $0.710 \pm 0.025$ & $\mathbf{0.810 \pm 0.025}$ \\" in latex
-    means = [float(one["mean"]) for one in csv.DictReader(io.StringIO(lines))]
-    assert means == [one.mean.mean for one in table.cells]
-
-
 def test_a_cell_leads_to_its_runs(address, look):
     page = look(address, PATH)
 
@@ -111,6 +89,13 @@ def test_mistakes_are_told(address, look):
     expect(page.get_by_role("alert")).to_contain_text("cannot be grouped by a time")
 
 
+def test_tables_are_accessible(address, look, violations):
+    page = look(address, PATH, color_scheme="dark")
+    expect(cells(page)).to_have_count(4)
+
+    assert violations(page, "main") == []
+
+
 def test_a_store_without_metrics_has_nothing_to_show(served, visit, tmp_path):
     Store.open(tmp_path / "empty").close()
 
@@ -119,8 +104,23 @@ def test_a_store_without_metrics_has_nothing_to_show(served, visit, tmp_path):
     expect(page.get_by_role("heading", name="No metric to show")).to_be_visible()
 
 
-def test_tables_are_accessible(address, look, violations):
-    page = look(address, PATH, color_scheme="dark")
-    expect(cells(page)).to_have_count(4)
+def test_copied_tables_are_read_back(address, visit, table):
+    page = visit(address, PATH, permissions=["clipboard-read", "clipboard-write"])
 
-    assert violations(page, "main") == []
+    def copied(form):
+        page.evaluate("navigator.clipboard.writeText('')")
+        page.get_by_role("button", name="Copy the table").click()
+        page.get_by_role("button", name=form).click()
+        return page.wait_for_function("() => navigator.clipboard.readText()").json_value()
+
+    markdown, latex, lines = copied("Markdown"), copied("LaTeX"), copied("CSV")
+    expect(page.get_by_text("Copied.").last).to_be_visible()
+
+    assert [markdown, latex, lines] == [table.to_markdown(), table.to_latex(), table.to_csv()]
+    first = re.split(r"(?<!\\)\|", markdown.splitlines()[2])[1:-1]
+    assert [one.strip() for one in first] == [
+        r"a\|b\_50%", "0.710 ± 0.025", "**0.810 ± 0.025**",
+    ]  # fmt: skip
+    assert r"a\textbar{}b\_50\% & $0.710 \pm 0.025$ & $\mathbf{0.810 \pm 0.025}$ \\" in latex
+    means = [float(one["mean"]) for one in csv.DictReader(io.StringIO(lines))]
+    assert means == [one.mean.mean for one in table.cells]

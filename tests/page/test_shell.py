@@ -48,17 +48,6 @@ def test_page_is_accessible(shared, look, violations):
     assert found("dialog") == []
 
 
-def test_colours_can_be_chosen_and_stay(shared, visit):
-    page = visit(shared, "/?panel=0", color_scheme="light")
-    expect(page.locator("html")).to_have_attribute("data-theme", "light")
-
-    page.get_by_role("button", name="Colours").click()
-    page.get_by_role("button", name="Dark").click()
-    page.reload()
-
-    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-
-
 def test_narrow_screen_needs_no_sideways_scrolling(shared, look):
     """At 390 pixels the frame fits; the grid alone scrolls within itself."""
     page = look(shared, viewport={"width": 390, "height": 800})
@@ -69,6 +58,45 @@ def test_narrow_screen_needs_no_sideways_scrolling(shared, look):
         """() => [...document.querySelectorAll(".tools button, .top button")]
             .every(one => one.getBoundingClientRect().right <= innerWidth)"""
     )
+
+
+def test_an_unknown_address_leads_back_and_a_view_is_copied_as_a_command(shared, look, turn_to):
+    page = look(shared, "/no/such/view")
+
+    page.get_by_role("link", name="Show all runs").click()
+
+    expect(page.locator('[data-line="0"] a')).to_be_visible()
+
+    turn_to(page, "/?panel=0&filter=params.lr+<+0.05")
+    expect(page.locator(".count")).to_have_text("160 of 240 runs")
+    page.get_by_role("button", name="Copy as").click()
+
+    copied = page.get_by_role("dialog", name="Copy as")
+    expect(copied).to_contain_text("ls 'params.lr < 0.05'")
+    expect(copied).to_contain_text('store.find("params.lr < 0.05", limit=None)')
+    expect(copied).to_contain_text(f"{shared}/?panel=0&filter=params.lr")
+
+    # The next Tab goes on in another view, not at the top of the page.
+    page.keyboard.press("Escape")
+    page.locator('.grid-body [data-line="0"] [data-c="1"]').focus()
+
+    page.keyboard.press("Enter")
+
+    page.locator(".run-body").wait_for()
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_colours_can_be_chosen_and_stay(shared, visit):
+    page = visit(shared, "/?panel=0", color_scheme="light")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+    page.get_by_role("button", name="Colours").click()
+    page.get_by_role("button", name="Dark").click()
+    page.reload()
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
 def test_empty_store_teaches_the_first_run(served, visit, tmp_path):
@@ -120,31 +148,3 @@ def test_the_first_view_loads_little(shared, visit):
 
     assert len(loaded) > 5
     assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in files) <= 90_000
-
-
-def test_an_unknown_address_leads_back_and_a_view_is_copied_as_a_command(shared, look, turn_to):
-    page = look(shared, "/no/such/view")
-
-    page.get_by_role("link", name="Show all runs").click()
-
-    expect(page.locator('[data-line="0"] a')).to_be_visible()
-
-    turn_to(page, "/?panel=0&filter=params.lr+<+0.05")
-    expect(page.locator(".count")).to_have_text("160 of 240 runs")
-    page.get_by_role("button", name="Copy as").click()
-
-    copied = page.get_by_role("dialog", name="Copy as")
-    expect(copied).to_contain_text("ls 'params.lr < 0.05'")
-    expect(copied).to_contain_text('store.find("params.lr < 0.05", limit=None)')
-    expect(copied).to_contain_text(f"{shared}/?panel=0&filter=params.lr")
-
-    # The next Tab goes on in another view, not at the top of the page.
-    page.keyboard.press("Escape")
-    page.locator('.grid-body [data-line="0"] [data-c="1"]').focus()
-
-    page.keyboard.press("Enter")
-
-    page.locator(".run-body").wait_for()
-    expect(page.locator("#main")).to_be_focused()
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('main') !== null")
