@@ -15,6 +15,7 @@ import runstore
 TOKEN = "a token of these tests alone"  # noqa: S105 - of tests
 STATIC = Path(runstore.__file__).parent / "web" / "static"
 RUNS = 240
+STARTED_AT = 1_700_000_000  # in November 2023
 # Rows, another view, or what is there instead of them: nobody clicks before.
 ARRIVED = ".grid-body .eye, .message, .filter-mistake, .compare, .pivot, .run-body, .experiments"
 VIEWPORT = {"width": 1280, "height": 500}  # each line takes time to draw
@@ -55,17 +56,20 @@ def filled(folder):
     """Make runs of two experiments: two settings, three seeds, some that failed."""
     with runstore.Store.open(folder) as store:
         for n in range(RUNS):
-            run = store.start(
+            started_at = STARTED_AT + 60 * n
+            store.record(
                 "mnist" if n % 4 else "cifar",
+                started_at=started_at,
+                ended_at=started_at + 5,
+                status="error" if n % 20 == 7 else "complete",
                 params={"lr": [0.1, 0.01, 0.001][n % 3], "seed": n % 5, "model": {"depth": n % 7}},
-                notes=f"note of {n}" if n % 10 == 0 else None,
-                capture=False,
+                metrics={
+                    "loss": {"values": [1 / (n + 1), 0.5 / (n + 1)], "steps": [0, 10]},
+                    "val/acc": {"values": [n / RUNS, 1 - n / RUNS], "steps": [0, 10]},
+                },
+                tags={} if n % 6 else {"phase": "pilot"},
+                notes=None if n % 10 else f"note of {n}",
             )
-            run.log({"loss": 1 / (n + 1), "val/acc": n / RUNS}, step=0)
-            run.log({"loss": 0.5 / (n + 1), "val/acc": 1 - n / RUNS}, step=10)
-            run.finish("error" if n % 20 == 7 else "complete")
-            if n % 6 == 0:
-                store.tag(run.uid, {"phase": "pilot"})
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -51,7 +51,7 @@ def test_read_only_page_offers_no_edits(shared, look):
 def test_all_of_many_runs_are_tagged_at_once(served, visit, tmp_path):
     with Store.open(tmp_path / "store") as store:
         for number in range(1010):
-            store.start("many", params={"odd": number % 2}, capture=False).finish()
+            store.record("many", started_at=1_700_000_000 + number, params={"odd": number % 2})
         page = visit(served(store.path), RUNS_ALONE)
 
         cell(page, 1, 2).click()
