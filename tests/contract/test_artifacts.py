@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import stat
+import sys
 
 import pytest
 from hypothesis import given
@@ -469,6 +470,15 @@ def test_an_input_that_is_missing_is_not_advised_to_be_saved(run):
         run.use("missing.csv")
 
     assert str(raised.value).endswith("No such file or directory. The input was not recorded.")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the file is one of Linux")
+def test_an_input_that_cannot_be_read_to_its_end_is_named(run):
+    """It can be opened, but each read fails, as on a failing disk."""
+    with pytest.raises(NotFoundError, match="'/proc/self/mem' cannot be read: Input/output error"):
+        run.use("/proc/self/mem")
+
+    assert run.record.inputs == ()
 
 
 def test_folders_and_urls_can_be_inputs(run, tmp_path):

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from runstore.artifacts.folders import FolderFiles, files_in
-from runstore.artifacts.sources import checked_source, opened
-from runstore.errors import StoreError
+from runstore.artifacts.sources import NOT_RECORDED, checked_source, opened, unreadable_source
+from runstore.errors import StoreError, genuine
 from runstore.inflight.deferred import Deferred
 from runstore.model import arguments
 from runstore.model.artifacts import Artifact, Input
@@ -71,12 +71,15 @@ class Lineage:
         if "://" not in given:
             found = checked_source(Path(given), is_input=True)
             location = str(found.absolute())
-            if found.is_dir() and (listed := self._files_in(found)).left_out:
-                warn(listed.told(found))
-            size, modified_ns = self.extent(found)
+            try:
+                if found.is_dir() and (listed := self._files_in(found)).left_out:
+                    warn(listed.told(found))
+                size, modified_ns = self.extent(found)
+                if digest is True:
+                    given_digest = with_room(lambda: self.digest_of(found))
+            except genuine(OSError) as error:
+                raise unreadable_source(found, error, kept=NOT_RECORDED) from error
             modified = from_micros(modified_ns // 1000)
-            if digest is True:
-                given_digest = with_room(lambda: self.digest_of(found))
         source = None
         if given_digest:
             with suppress(StoreError):  # if the store cannot be read now, this is skipped

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+NOT_RECORDED = "The input was not recorded."
+
 _SHOWN = 200  # characters of a path
 
 
@@ -24,19 +26,15 @@ def checked_source(path: Path, *, is_input: bool = False) -> Path:
     Raises:
         NotFoundError: It does not exist, or cannot be read.
     """
-    kept = "The input was not recorded." if is_input else "Nothing was saved."
+    kept = NOT_RECORDED if is_input else "Nothing was saved."
     try:
         about = path.stat()
         is_in_use = (about.st_dev, about.st_ino) in files_in_use()
         if stat.S_ISREG(about.st_mode) and not is_in_use:
             with_room(lambda: path.open("rb").close())
     except genuine(OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise NotFoundError(
-            f"{_shown(path)} cannot be read: {reason}.",
-            kept=kept,
-            hint="" if is_input else "To save the text itself, use save(name, text.encode()).",
-        ) from error
+        hint = "" if is_input else "To save the text itself, use save(name, text.encode())."
+        raise unreadable_source(path, error, kept=kept, hint=hint) from error
     if is_in_use:
         raise InvalidValueError(
             f"{_shown(path)} is a file of a store in use.",
@@ -46,6 +44,12 @@ def checked_source(path: Path, *, is_input: bool = False) -> Path:
     if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
         raise InvalidValueError(f"{_shown(path)} is neither a file nor a folder.", kept=kept)
     return path
+
+
+def unreadable_source(path: Path, error: Exception, *, kept: str, hint: str = "") -> NotFoundError:
+    """Return the error about a file of the program that cannot be read."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return NotFoundError(f"{_shown(path)} cannot be read: {reason}.", kept=kept, hint=hint)
 
 
 def _shown(path: Path) -> str:

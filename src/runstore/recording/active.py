@@ -370,7 +370,7 @@ class ActiveRun:
             The input; `source_uid` is the run that saved it, if known.
 
         Raises:
-            NotFoundError: There is no such file.
+            NotFoundError: There is no such file, or it cannot be read.
         """
         return self.execution.recorder.inputs.use(self.uid, source, name, digest=digest)
 
