@@ -186,7 +186,7 @@ def _close_shared(url):
     Other stores of a test are closed by the test.
     """
     for place, store in [*_shared.items()]:
-        if not isinstance(place, Path) and urlsplit(place.url).path == urlsplit(url).path:
+        if not isinstance(place, str) and urlsplit(place.url).path == urlsplit(url).path:
             del _shared[place]
             store.close()
 

@@ -162,7 +162,8 @@ def _aliases_in(module):
     text = inspect.getsource(importlib.import_module(module))
     aliases = {}
     for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+        # `Mapping[str, int]` or `str | int`
+        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Subscript, ast.BinOp)):
             above = reversed(text.splitlines()[: node.lineno - 1])
             said = list(takewhile(lambda line: line.startswith("# "), above))
             comment = "".join(f"{line[2:]}\n" for line in reversed(said))

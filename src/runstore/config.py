@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from os.path import join
 
 from runstore.errors import StoreUnavailableError, UsageError, genuine
 from runstore.model import arguments
@@ -16,12 +16,15 @@ from runstore.storage.sqlite.paths import (
     is_own_uid,
     mode_of,
     read_plain_file,
+    with_parents,
 )
 from runstore.user_warnings import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal
+
+    from runstore.storage.sqlite.paths import AnyPath
 
     IfDone = Literal["run", "warn", "skip", "error"]
 
@@ -39,24 +42,24 @@ SETTINGS = ("experiments", "params", "store", "if-done", *SWITCHES)
 IF_DONE: tuple[IfDone, ...] = ("run", "warn", "skip", "error")
 
 
-def is_folder(path: Path) -> bool:
+def is_folder(path: AnyPath) -> bool:
     """Check whether a folder exists; False also if this user cannot read its parent."""
     return stat.S_ISDIR(mode_of(path))
 
 
-def is_there(path: Path) -> bool:
+def is_there(path: AnyPath) -> bool:
     """Check whether a path exists; False also if this user cannot read its parent."""
     return mode_of(path) != 0
 
 
-def working_directory() -> Path:
+def working_directory() -> str:
     """Return the working directory.
 
     Raises:
         StoreUnavailableError: It was deleted.
     """
     try:
-        return Path.cwd()
+        return os.getcwd()
     except FileNotFoundError as error:
         raise StoreUnavailableError(
             "The working directory was deleted, so there is no place to look for a store.",
@@ -64,13 +67,13 @@ def working_directory() -> Path:
         ) from error
 
 
-def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
+def project_settings(here: str) -> tuple[Mapping[str, Any], str]:
     """Return `[tool.runstore]` of the nearest pyproject.toml that has it, and its folder.
 
     Without such a file, return no settings and the folder that was passed.
     """
-    for folder in (here, *here.parents):
-        file = folder / PROJECT_FILE
+    for folder in with_parents(here):
+        file = join(folder, PROJECT_FILE)
         try:
             contents, found = read_plain_file(file, _LARGEST_PROJECT_FILE)
             text = contents.decode()
@@ -91,7 +94,7 @@ def project_settings(here: Path) -> tuple[Mapping[str, Any], Path]:
     return {}, here
 
 
-def is_usable(path: Path, here: Path, found: os.stat_result | None = None) -> bool:
+def is_usable(path: AnyPath, here: AnyPath, found: os.stat_result | None = None) -> bool:
     """Check whether a file or folder can be used that was found, not named by the user.
 
     It can if it, and any link to it, belong to this user or are in a folder that this user
@@ -103,11 +106,11 @@ def is_usable(path: Path, here: Path, found: os.stat_result | None = None) -> bo
         found: The status of the file or folder.
     """
     try:
-        found = found or os.stat(path)  # noqa: PTH116 - at every start
+        found = found or os.stat(path)
         owners = {found.st_uid, os.lstat(path).st_uid}
         strangers = {uid for uid in owners if not is_own_uid(uid)}
         if strangers and os.geteuid() == 0:
-            strangers.discard(here.stat().st_uid)
+            strangers.discard(os.stat(here).st_uid)
     except genuine(OSError):
         return False
     if not strangers:
@@ -128,7 +131,7 @@ def settings_here() -> Mapping[str, Any]:
 
 
 @functools.lru_cache(maxsize=8)
-def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
+def _parse(text: str, file: str) -> Mapping[str, Any] | None:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -141,15 +144,15 @@ def _parse(text: str, file: Path) -> Mapping[str, Any] | None:
 
 
 @functools.lru_cache(maxsize=8)
-def warn_of_unknown(names: tuple[str, ...], project: Path) -> None:
+def warn_of_unknown(names: tuple[str, ...], project: str) -> None:
     """Warn of misspelt settings, once for each file: they have no effect."""
     for name in names:
         if name not in SETTINGS:
             from runstore.model.display.suggestions import hint_of
 
             warn(
-                f"[tool.runstore] in {project / PROJECT_FILE} has an unknown setting {name!r},"
-                f" which has no effect. {hint_of(name, SETTINGS, who='Known')}"
+                f"[tool.runstore] in {join(project, PROJECT_FILE)} has an unknown setting"
+                f" {name!r}, which has no effect. {hint_of(name, SETTINGS, who='Known')}"
             )
 
 
@@ -162,7 +165,7 @@ def _variable(name: str) -> str:
     return f"RUNSTORE_{name.replace('-', '_').upper()}"
 
 
-def is_on(name: str, here: Path | None = None) -> bool:
+def is_on(name: str, here: str | None = None) -> bool:
     """Return a setting of `SWITCHES` from its variable, the project's settings, or its default.
 
     Args:

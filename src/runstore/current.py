@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from contextvars import ContextVar
-from pathlib import Path
 
 from runstore.model.status import Status
 from runstore.model.values import clean_text
@@ -31,7 +30,7 @@ class Executed(Protocol):
     uid: str
     experiment_name: str
     status: Status
-    store_path: Path
+    store_path: str
     surrounding: Any
     was_current: bool
     is_block: bool

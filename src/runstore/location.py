@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from os.path import join
 
 from runstore import started_in
 from runstore.config import (
@@ -31,21 +31,27 @@ from runstore.storage.sqlite.paths import (
     DATABASE,
     leave_to_owner,
     made_file,
+    mode_of,
     opened_folder,
+    plain,
     sync_folder,
+    with_parents,
 )
 from runstore.user_warnings import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runstore.storage.postgres.location import ServerLocation
+    from runstore.storage.sqlite.paths import AnyPath
 
 FOLDER = ".runstore"
 _SERVERS = frozenset({"postgresql", "postgres"})
 _FILES_OF_STORES = ("store.json", "spool")
 # In folders on this machine of a store on a server: its URL without passwords.
 SERVER_NOTE = "server.txt"
-_warned: set[Path] = set()
+_warned: set[str] = set()
 
 
 def server_of_project() -> ServerLocation | None:
@@ -65,7 +71,7 @@ def server_at(location: str) -> ServerLocation | None:
     return server_location(location)
 
 
-def find_place(location: str | os.PathLike[str] | None = None) -> Path | ServerLocation:
+def find_place(location: str | os.PathLike[str] | None = None) -> str | ServerLocation:
     """Return the store to use: its folder, as an absolute path, or its server.
 
     The folder may not exist yet.
@@ -87,10 +93,10 @@ def find_place(location: str | os.PathLike[str] | None = None) -> Path | ServerL
     """
     if location is not None:
         place = _place_of(location, working_directory)
-        return _store_in(place) if isinstance(place, Path) else place
+        return _store_in(place) if isinstance(place, str) else place
     if url := os.environ.get("RUNSTORE_URL"):
         place = _place_of(url, _starting_folder)
-        return _store_in(place) if isinstance(place, Path) else place
+        return _store_in(place) if isinstance(place, str) else place
     here = working_directory()
     settings, project = project_settings(here)
     warn_of_unknown(tuple(settings), project)
@@ -101,19 +107,19 @@ def find_place(location: str | os.PathLike[str] | None = None) -> Path | ServerL
     return store
 
 
-def folder_of_project() -> Path:
+def folder_of_project() -> str:
     """Return the nearest `.runstore` above the working directory, or the place of a new one."""
     here = working_directory()
-    above = (here, *here.parents)
-    foreign: list[Path] = []
+    above = with_parents(here)
+    foreign: list[str] = []
     for folder in above:
-        store = folder / FOLDER
+        store = join(folder, FOLDER)
         if is_folder(store):
             if is_usable(store, here):
                 break
             foreign.append(store)
     else:
-        store = _place_for_new_store(above) / FOLDER
+        store = join(_place_for_new_store(above), FOLDER)
     if foreign:
         from runstore.storage.trust import foreign_stores
 
@@ -121,45 +127,45 @@ def folder_of_project() -> Path:
     return store
 
 
-def _store_in(folder: Path) -> Path | ServerLocation:
+def _store_in(folder: str) -> str | ServerLocation:
     """Return the store of a project, if the folder is one; else the folder itself."""
-    if is_there(folder / DATABASE):
+    if is_there(join(folder, DATABASE)):
         return folder
     _check_is_no_list(folder)
-    if any(is_there(folder / name) for name in _FILES_OF_STORES):
+    if any(is_there(join(folder, name)) for name in _FILES_OF_STORES):
         return folder
-    if is_folder(folder / FOLDER):
-        return folder / FOLDER
-    if is_there(folder / PROJECT_FILE):
+    if is_folder(of_project := join(folder, FOLDER)):
+        return of_project
+    if is_there(join(folder, PROJECT_FILE)):
         settings, project = project_settings(folder)
         if project == folder and (store := settings.get("store")):
             return _place_of(_text_of(store, project), lambda: project)
     return folder
 
 
-def _check_is_no_list(folder: Path) -> None:
+def _check_is_no_list(folder: str) -> None:
     """Raise an error for a folder that belongs to a store on a server."""
-    if is_there(folder / SERVER_NOTE) and not is_there(folder / DATABASE):
+    if is_there(join(folder, SERVER_NOTE)) and not is_there(join(folder, DATABASE)):
         raise UsageError(
             f"{folder} belongs to a store on a server.",
             hint=f"Set RUNSTORE_URL to its URL, which is in {SERVER_NOTE} without the password.",
         )
 
 
-def _text_of(store: object, project: Path) -> str:
+def _text_of(store: object, project: str) -> str:
     if isinstance(store, str):
         return store
     raise UsageError(
-        f"store in [tool.runstore] of {project / PROJECT_FILE} is {store!r}.",
+        f"store in [tool.runstore] of {join(project, PROJECT_FILE)} is {store!r}.",
         hint="Use the path of a folder, as text.",
     )
 
 
-def _place_for_new_store(above: Sequence[Path]) -> Path:
+def _place_for_new_store(above: Sequence[str]) -> str:
     """Return the folder for a new store."""
     here = above[0]
     for folder in above:
-        checkout = folder / ".git"
+        checkout = join(folder, ".git")
         if is_there(checkout) and is_usable(checkout, here):
             return folder
     # A program that changes its working directory keeps its runs in one place.
@@ -167,7 +173,7 @@ def _place_for_new_store(above: Sequence[Path]) -> Path:
     return start if start in above else here
 
 
-def check_place(store: Path) -> None:
+def check_place(path: str) -> None:
     """Raise an error if another user may have created the store's location in advance.
 
     In a folder that all users can write to, such as /tmp, anyone can create a folder of any name.
@@ -177,44 +183,43 @@ def check_place(store: Path) -> None:
         UntrustedStoreError: Another user created a part of the path in such a folder.
     """
     try:
-        here = os.getcwd()  # noqa: PTH109 - at every opening, as what follows
+        here = os.getcwd()
     except FileNotFoundError:  # it was deleted
         here = os.sep
-    path = os.fspath(store)
     while not f"{here}{os.sep}".startswith(path.rstrip(os.sep) + os.sep):
-        above = os.path.dirname(path)  # noqa: PTH120
+        above = os.path.dirname(path)
         try:
-            is_free_for_all = os.stat(above).st_mode & stat.S_IWOTH  # noqa: PTH116
+            is_free_for_all = os.stat(above).st_mode & stat.S_IWOTH
             owner = os.lstat(path).st_uid
         except genuine(OSError):
             is_free_for_all = owner = 0
-        if is_free_for_all and owner and not is_usable(Path(path), Path(here)):
+        if is_free_for_all and owner and not is_usable(path, here):
             from runstore.storage.trust import foreign_stores
 
-            raise foreign_stores.taken(Path(path))
+            raise foreign_stores.taken(path)
         if above == path:
             return
         path = above
 
 
-def check_can_be_made(store: Path) -> None:
+def check_can_be_made(store: str) -> None:
     """Check early that a store can be created at this path.
 
     Raises:
         StoreUnavailableError: A part of the path is a file, or this user cannot write there.
         InvalidValueError: The path is not valid for a folder.
     """
-    for folder in (store, *store.parents):
+    for folder in with_parents(store):
         try:
-            is_one = stat.S_ISDIR(folder.stat().st_mode)
+            is_one = stat.S_ISDIR(os.stat(folder).st_mode)
         except FileNotFoundError:
-            if not folder.is_symlink():
+            if not mode_of(folder, follows=False):
                 continue
             is_one = False
         except genuine(OSError) as error:
             raise unreachable(store, error) from error
         except ValueError as error:
-            raise InvalidValueError(f"{str(store)!r} cannot be a folder: {error}.") from error
+            raise InvalidValueError(f"{store!r} cannot be a folder: {error}.") from error
         if not is_one:
             raise unreachable(store, NotADirectoryError(errno.ENOTDIR, "Not a directory"))
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -222,12 +227,13 @@ def check_can_be_made(store: Path) -> None:
         return
 
 
-def warn_of_store_apart(store: Path) -> None:
+def warn_of_store_apart(store: str) -> None:
     """Warn if a new store will not be found from the folder that the program started in."""
-    if store.name != FOLDER or started_in.STARTED_IN is None:
+    above, name = os.path.split(store)
+    start = started_in.STARTED_IN
+    if name != FOLDER or start is None:
         return
-    start = Path(started_in.STARTED_IN)
-    is_shared = store.parent in (start, *start.parents)
+    is_shared = above in with_parents(start)
     if not is_shared and not is_folder(store):
         warn(
             f"The program started in {start}, and its runs are recorded in {store}. To keep the"
@@ -236,11 +242,11 @@ def warn_of_store_apart(store: Path) -> None:
         )
 
 
-def _starting_folder() -> Path:
-    return working_directory() if started_in.STARTED_IN is None else Path(started_in.STARTED_IN)
+def _starting_folder() -> str:
+    return working_directory() if started_in.STARTED_IN is None else started_in.STARTED_IN
 
 
-def _place_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Path | ServerLocation:
+def _place_of(location: str | os.PathLike[str], base: Callable[[], str]) -> str | ServerLocation:
     """Read a folder, the database file in it, a URL of either, or the URL of a server."""
     text = arguments.path(location, "store")
     if not text.strip():
@@ -250,12 +256,11 @@ def _place_of(location: str | os.PathLike[str], base: Callable[[], Path]) -> Pat
         return server
     if separator and len(scheme) > 1:
         text = _path_of_url(scheme, rest)
-    path = _in_a_home(Path(text)) if text.startswith("~") else Path(text)
-    if not path.is_absolute():
-        path = base() / path
-    if path.name == DATABASE and not is_folder(path):
-        return path.parent
-    return path
+    path = plain(_in_a_home(text) if text.startswith("~") else text)
+    if not path.startswith("/"):
+        path = plain(join(base(), path))
+    above, name = os.path.split(path)
+    return above if name == DATABASE and not is_folder(path) else path
 
 
 def _path_of_url(scheme: str, rest: str) -> str:
@@ -284,34 +289,36 @@ def _path_of_url(scheme: str, rest: str) -> str:
     return path
 
 
-def _in_a_home(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
+def _in_a_home(path: str) -> str:
+    found = os.path.expanduser(path)
+    if found.startswith("~"):
         raise UsageError(
-            f"The home folder in {str(path)!r} is unknown.",
+            f"The home folder in {path!r} is unknown.",
             hint=f"Use an absolute path; for a folder of this name, ./{path}.",
-        ) from error
+        )
+    return found
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: AnyPath) -> None:
     """Create the folder of a store; `.runstore` ignores itself in git.
 
     Raises:
         StoreUnavailableError: The folder cannot be created, or is a file.
         InvalidValueError: The path is not valid for a folder.
     """
+    path = os.fspath(path)
     try:
         _make_with_parents(path)
-        if path.name == FOLDER and not is_there(path / ".gitignore"):
-            with os.fdopen(made_file(path / ".gitignore"), "w", encoding="utf-8") as file:
+        ignored = join(path, ".gitignore")
+        if os.path.basename(path) == FOLDER and not is_there(ignored):
+            with os.fdopen(made_file(ignored), "w", encoding="utf-8") as file:
                 file.write("*\n")
     except genuine(OSError) as error:
         if is_folder(path):
             return  # a read-only store; opening the database reports more
         raise unreachable(path, error) from error
     except ValueError as error:
-        raise InvalidValueError(f"{str(path)!r} cannot be a folder: {error}.") from error
+        raise InvalidValueError(f"{path!r} cannot be a folder: {error}.") from error
 
 
 def server_of(folder: Path) -> str:
@@ -381,22 +388,27 @@ def offer_own_folder(path: Path, shown: str) -> None:
             " runs are recorded there while the server is away; set XDG_STATE_HOME to a folder"
             " that lasts."
         )
-    if what is not None and path not in _warned:
-        _warned.add(path)
+    if what is not None and str(path) not in _warned:
+        _warned.add(str(path))
         warn(what)
 
 
-def _make_with_parents(path: Path) -> None:
+def _make_with_parents(path: str) -> None:
     if is_folder(path):
         return
-    _make_with_parents(path.parent)
-    path.mkdir(exist_ok=True)
-    sync_folder(path.parent)
+    above = os.path.dirname(path)
+    _make_with_parents(above)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not is_folder(path):  # otherwise another process was faster
+            raise
+    sync_folder(above)
     with suppressed(OSError), opened_folder(path) as made:
-        leave_to_owner(made, path.parent.stat())
+        leave_to_owner(made, os.stat(above))
 
 
-def unreachable(path: Path, error: OSError) -> StoreUnavailableError:
+def unreachable(path: AnyPath, error: OSError) -> StoreUnavailableError:
     """Return the error for a store whose folder cannot be used."""
     return StoreUnavailableError(
         f"The store at {path} cannot be opened: {error.strerror or error}.",

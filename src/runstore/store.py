@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 
 from runstore import background
@@ -41,11 +40,12 @@ from runstore.model.once import once
 from runstore.model.values import check_text
 from runstore.recording.readiness import OPENING, RESUMING, STARTING, be_ready
 from runstore.recording.request import StartRequest, check_command
-from runstore.storage.sqlite.paths import DATABASE
+from runstore.storage.sqlite.paths import DATABASE, absolute
 from runstore.user_warnings import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, Literal
 
     from runstore.analysis.compare.comparison import Comparison
@@ -105,7 +105,6 @@ class Store:
     Safe to share between threads, and usable in a forked child. Use `Store.open`.
 
     Attributes:
-        path: The folder.
         backend: Its parts, for internal use; not part of the public API.
     """
 
@@ -117,11 +116,15 @@ class Store:
                 f"Expected a store to be opened by Store.open, got Store({shown(backend)}).",
                 hint=f"Write: Store.open({shown(backend)})",
             )
-        self.path = backend.path
         self.backend = backend
         backend.open_store = Store.open
         backend.take_lines = _take_lines
         backend.show_changes = _show_changes
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.backend.path
 
     @classmethod
     def open(
@@ -143,24 +146,24 @@ class Store:
             StoreCorruptError: The file is not a run database, or it is damaged; it is unchanged.
             UntrustedStoreError: Another user created the store's folder or one above it.
         """
-        path = find_place(location)
-        _load_storage(path)
+        place = find_place(location)
+        _load_storage(place)
         from runstore.inflight import take_in
         from runstore.storage.backend import Backend, no_store
 
-        if not isinstance(path, Path):
-            return cls._on_server(path, create=create is not False, is_starting=bool(create))
-        if is_there(path / DATABASE):
-            backend = Backend(path, _database_at(path, create=create is not False))
+        if not isinstance(place, str):
+            return cls._on_server(place, create=create is not False, is_starting=bool(create))
+        if is_there(os.path.join(place, DATABASE)):
+            backend = Backend(place, _database_at(place, create=create is not False))
             store = cls(backend)
             take_in(backend)
             return store
         if create is False:
-            raise no_store(path)
-        check_can_be_made(path)
-        check_place(path)
-        backend = Backend(path)
-        backend.maker = functools.partial(_made_at, path, is_told=location is not None)
+            raise no_store(place)
+        check_can_be_made(place)
+        check_place(place)
+        backend = Backend(place)
+        backend.maker = functools.partial(_made_at, place, is_told=location is not None)
         store = cls(backend)
         if create or (create is None and location is not None):
             backend.make()
@@ -263,7 +266,7 @@ class Store:
         return self
 
     def __reduce__(self) -> tuple[Callable[..., Store], tuple[Any, ...]]:
-        return _store_at, (str(self.path.absolute()), self.backend.server)
+        return _store_at, (absolute(self.backend.folder), self.backend.server)
 
     # Starting
 
@@ -508,6 +511,8 @@ class Store:
 
         A moved run keeps the folder of its first name.
         """
+        from pathlib import Path
+
         from runstore.maintenance.usage import folders_named
         from runstore.model.reference import folder_name
         from runstore.storage.backend import RUNS
@@ -516,7 +521,7 @@ class Store:
         run = self.backend.database.runs_by_reference(reference)
         former = self.backend.moves.former_references(run[0].uid) if len(run) == 1 else []
         there = folders_named(self.backend, [reference, *former])
-        return there[0] if there else self.backend.home / RUNS / folder_name(reference)
+        return there[0] if there else Path(self.backend.home, RUNS, folder_name(reference))
 
     # Ending
 
@@ -838,6 +843,8 @@ class Store:
             StoreUnavailableError: The dataset could not be written; a later export continues.
             UsageError: The folder is within the store.
         """
+        from pathlib import Path
+
         from runstore.exports.dataset import export_dataset
 
         place = Path(arguments.path(folder, "folder")).absolute()
@@ -1512,7 +1519,7 @@ def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:
         ServerUnreachableError: The server cannot be reached.
     """
     place = find_place(location)
-    if isinstance(place, Path):
+    if isinstance(place, str):
         return Store.open(location, create=False)
     from runstore.inflight import take_in
 
@@ -1525,7 +1532,7 @@ def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:
 def waiting_store_of(location: str | os.PathLike[str] | None = None) -> Store | None:
     """Open the store of the runs that wait on this machine for a server; None if there is none."""
     place = find_place(location)
-    if isinstance(place, Path):
+    if isinstance(place, str):
         return None
     from runstore.storage.postgres.waiting import WAITING, is_waiting
 
@@ -1555,28 +1562,31 @@ def other_store(
     if isinstance(other, Store):
         yield other
         return
-    path = find_place(other)
-    if sender is not None and isinstance(path, Path):
-        _check_is_outside(path, sender.backend)
-    file = path / DATABASE if isinstance(path, Path) else None
+    place = find_place(other)
+    if sender is not None and isinstance(place, str):
+        _check_is_outside(place, sender.backend)
+    file = os.path.join(place, DATABASE) if isinstance(place, str) else None
     is_foreign = file and is_there(file) and not is_usable(file, working_directory())
     if file and is_foreign and not is_to_write:
         from runstore.storage.backend import Backend
         from runstore.storage.database import Database
 
-        opened = Store(Backend(file.parent, Database(file, create=False, leave_alone=True)))
+        opened = Store(
+            Backend(os.path.dirname(file), Database(file, create=False, leave_alone=True))
+        )
     else:
         opened = Store.open(other, create=is_to_write and create)
     with opened:
         yield opened
 
 
-def _check_is_outside(path: Path, sender: Backend) -> None:
+def _check_is_outside(folder: str, sender: Backend) -> None:
     # As for a copy of a store: it would be part of the copy, and `gc` would remove it.
-    whole = sender.path.resolve()
-    if whole in path.resolve().parents:
+    from pathlib import Path
+
+    if sender.path.resolve() in Path(folder).resolve().parents:
         raise UsageError(
-            f"{path} is within the store.",
+            f"{folder} is within the store.",
             kept="Nothing was transferred.",
             hint=f"Choose a folder outside {sender.path}.",
         )
@@ -1591,7 +1601,7 @@ def migrate(location: str | os.PathLike[str] | None = None) -> Store:
         StoreReadOnlyError: The role may not change the tables.
     """
     place = find_place(location)
-    if isinstance(place, Path):
+    if isinstance(place, str):
         return Store.open(place, create=False)
     from runstore.storage.postgres.database import ServerDatabase
 
@@ -1618,66 +1628,65 @@ def move_contents(store: Store, place: str) -> Amount:
 def has_store(location: str | os.PathLike[str]) -> bool:
     """Check whether there is a store at a location."""
     place = find_place(location)
-    return not isinstance(place, Path) or is_there(place / DATABASE)
+    return not isinstance(place, str) or is_there(os.path.join(place, DATABASE))
 
 
-_shared: dict[Path | ServerLocation, Store] = {}
+_shared: dict[str | ServerLocation, Store] = {}
 _SHARED_AT_MOST = 16
 
 
 def open_shared(location: str | os.PathLike[str] | None = None) -> Store:
     """Return this process's store for a location, opened once."""
-    path = find_place(location)
-    store = _shared.get(path)
+    place = find_place(location)
+    store = _shared.get(place)
     if store is None or not store.backend.is_in_place:
         # On a server, runs that wait on this machine do not delay the start of this one.
-        create = None if isinstance(path, Path) else True
-        store = _shared[path] = Store.open(location, create=create)
+        create = None if isinstance(place, str) else True
+        store = _shared[place] = Store.open(location, create=create)
         # Tests may record in a new folder each, and never come back to one.
         for oldest in [*_shared][:-_SHARED_AT_MOST]:
             _shared.pop(oldest, None)
     return store
 
 
-def _made_at(path: Path, *, is_told: bool) -> Database:
+def _made_at(folder: str, *, is_told: bool) -> Database:
     """Create a store, and return its database.
 
     Args:
-        path: Its folder.
+        folder: The folder.
         is_told: Whether the program named the folder.
     """
     if not is_told:
-        warn_of_store_apart(path)
-    make_folder(path)
-    check_place(path)  # afterwards: another program may have been faster
-    return _database_at(path, create=True)
+        warn_of_store_apart(folder)
+    make_folder(folder)
+    check_place(folder)  # afterwards: another program may have been faster
+    return _database_at(folder, create=True)
 
 
-def _load_storage(place: Path | ServerLocation) -> None:
+def _load_storage(place: str | ServerLocation) -> None:
     try:
         be_ready(OPENING)
     except genuine(OSError) as error:
-        raise unreachable(place if isinstance(place, Path) else place.folder, error) from error
+        raise unreachable(place if isinstance(place, str) else place.folder, error) from error
 
 
-def _database_at(path: Path, *, create: bool) -> Database:
+def _database_at(folder: str, *, create: bool) -> Database:
     from runstore.storage.backend import database_in
 
     try:
-        return database_in(path, create=create)
+        return database_in(folder, create=create)
     except StoreError:
         raise
     except genuine(OSError) as error:
-        raise unreachable(path, error) from error
+        raise unreachable(folder, error) from error
 
 
 def _store_at(location: str, server: ServerLocation | None = None) -> Store:
     """Return a copy of a store of another process; its database is opened on first use."""
     from runstore.storage.backend import Backend
 
-    path = Path(location)
-    known = _shared.get(server or path)
-    return Store(Backend(path, server=server)) if known is None else known
+    known = _shared.get(server or location)
+    return Store(Backend(location, server=server)) if known is None else known
 
 
 def _waiting(backend: Backend) -> WaitingRuns:

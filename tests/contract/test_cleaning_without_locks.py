@@ -13,6 +13,7 @@ from runstore import Store
 from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.maintenance import gc
 from runstore.model.results.deletion import Amount
+from runstore.storage.files.objects import is_old
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses locks of Unix")
 
@@ -336,7 +337,7 @@ def test_a_spool_behind_a_link_is_not_emptied(store, tmp_path):
 
 
 def test_a_file_that_is_gone_by_now_is_not_old(tmp_path):
-    assert gc._is_old(tmp_path / "missing") is False
+    assert is_old(tmp_path / "missing") is False
 
 
 def test_a_dry_run_counts_the_folder_of_a_run_that_would_go(store):

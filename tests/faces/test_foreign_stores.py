@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -129,21 +128,21 @@ def test_root_in_a_folder_of_a_user_works_for_that_user(users, monkeypatch):
     users.said_by(ALICE, RECORD, cwd=project)
     monkeypatch.chdir(users.folder("project/deep", ALICE))
 
-    assert find_place() == project / ".runstore"
+    assert find_place() == str(project / ".runstore")
 
 
 def test_root_elsewhere_does_not_use_stores_of_users(users, scratch, monkeypatch):
     monkeypatch.chdir(users.folder("scratch/roots", 0))
 
     with pytest.warns(StoreWarning, match=f"belongs to the user {BOB}"):
-        assert find_place() == scratch / "roots" / ".runstore"
+        assert find_place() == str(scratch / "roots" / ".runstore")
 
 
 def test_below_sudo_the_stores_of_who_called_it_are_used(users, scratch, monkeypatch):
     monkeypatch.chdir(users.folder("scratch/roots", 0))
     monkeypatch.setenv("SUDO_UID", str(BOB))
 
-    assert find_place() == scratch / ".runstore"
+    assert find_place() == str(scratch / ".runstore")
 
 
 # What was given away
@@ -165,21 +164,21 @@ def test_a_store_of_ones_own_that_is_linked_is_used(strange):
     (strange / "mine").mkdir()
     (strange / ".runstore").symlink_to(strange / "mine")
 
-    assert find_place() == strange / ".runstore"
+    assert find_place() == str(strange / ".runstore")
 
 
 def test_a_project_file_of_another_user_sets_nothing(strange):
     project = strange / "pyproject.toml"
     project.write_text('[tool.runstore]\nstore = "/elsewhere"\n')
-    assert find_place() == Path("/elsewhere")
+    assert find_place() == "/elsewhere"
     give_away(project)
 
     with pytest.warns(StoreWarning, match=r"pyproject\.toml belongs to .* runstore trust"):
-        assert project_settings(strange) == ({}, strange)
-    assert find_place() == strange / ".runstore"
+        assert project_settings(str(strange)) == ({}, str(strange))
+    assert find_place() == str(strange / ".runstore")
     trusted.trust(str(strange))
     os.chown(strange, BOB, -1)
-    assert find_place() == Path("/elsewhere")
+    assert find_place() == "/elsewhere"
 
 
 def test_a_project_file_of_another_user_without_settings_is_not_mentioned(strange, recwarn):
@@ -187,7 +186,7 @@ def test_a_project_file_of_another_user_without_settings_is_not_mentioned(strang
     project.write_text('[project]\ndependencies = ["runstore"]\n')
     give_away(project)
 
-    assert find_place() == strange / ".runstore"
+    assert find_place() == str(strange / ".runstore")
     assert list(recwarn) == []
 
 
@@ -195,11 +194,11 @@ def test_a_checkout_of_another_user_is_no_place_for_a_store(strange):
     (strange / ".git").mkdir()
     (strange / "deep").mkdir()
     os.chdir(strange / "deep")
-    assert find_place() == strange / ".runstore"
+    assert find_place() == str(strange / ".runstore")
     give_away(strange / ".git")
 
     started_in.STARTED_IN = str(strange / "deep")
-    assert find_place() == strange / "deep" / ".runstore"
+    assert find_place() == str(strange / "deep" / ".runstore")
 
 
 def test_experiments_of_another_user_are_not_run(strange):
@@ -239,7 +238,7 @@ def test_the_store_of_another_user_is_named_once(strange, recwarn):
 def test_a_project_file_that_is_none_is_passed_over(strange, make):
     make(strange / "pyproject.toml")
 
-    assert find_place() == strange / ".runstore"
+    assert find_place() == str(strange / ".runstore")
 
 
 # The list

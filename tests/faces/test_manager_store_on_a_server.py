@@ -141,7 +141,7 @@ def test_a_project_with_runs_of_its_own_keeps_them_apart(here, url, monkeypatch)
     store = ManagerStore(url)
     block = store.add_run(Manager())
 
-    assert find_place(here) == here / ".runstore"
+    assert find_place(here) == str(here / ".runstore")
     assert [one["reference"] for one in json.loads(Path(store.path).read_text())] == [
         block["reference"]
     ]

@@ -47,7 +47,7 @@ def here(tmp_path, monkeypatch):
     ],
 )
 def test_a_location_is_an_absolute_path(here, location, found):
-    assert find_place(location) == Path(found.format(here=here))
+    assert find_place(location) == str(Path(found.format(here=here)))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_setting_of_the_whole_program_starts_from_its_first_folder(here, monke
     (here / "job").mkdir()
     monkeypatch.chdir(here / "job")
 
-    assert find_place() == here / "results"
+    assert find_place() == str(here / "results")
 
 
 def test_jobs_in_folders_of_their_own_share_one_store(tmp_path):
@@ -129,9 +129,9 @@ def test_a_project_that_is_entered_later_keeps_its_own_store(here, monkeypatch):
     (project / "deep").mkdir()
     monkeypatch.chdir(project / "deep")
 
-    assert find_place() == project / ".runstore"
+    assert find_place() == str(project / ".runstore")
     os.chdir(here)
-    assert find_place() == here / ".runstore"
+    assert find_place() == str(here / ".runstore")
 
 
 def test_reading_creates_no_store(here):

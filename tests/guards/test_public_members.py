@@ -6,7 +6,7 @@ STORE = """
     add artifacts_of attach check children close collect_garbage copy compare complete delete
     directions document documents edit events experiments explain export_parquet find finish
     folder_of get grep group has_experiment inputs_of last_values list metrics_of move name_of
-    open output_of pivot points previous_runs pull push queries readers_of record redo
+    open output_of path pivot points previous_runs pull push queries readers_of record redo
     rename_experiment restore resume series_of settle similar start tag
     trash undo verify
 """
@@ -38,7 +38,7 @@ def test_the_members_of_a_store():
 
 def test_completion_on_a_store_offers_nothing_internal(tmp_path):
     with Store.open(tmp_path) as store:
-        assert members_of(store) == {*STORE.split(), "path"}
+        assert members_of(store) == set(STORE.split())
 
 
 def test_the_members_of_a_run():

@@ -44,7 +44,7 @@ def home_at(location: str = "") -> Home:
     """
     if not location:
         place = find_place()
-        return _in(str(place), None) if isinstance(place, Path) else _on(place)
+        return _in(place, None) if isinstance(place, str) else _on(place)
     if (server := server_at(location)) is not None:
         return _on(server)
     folder, server = Path(location).absolute(), server_of_project()
@@ -60,7 +60,7 @@ def _in(folder: str, server: ServerLocation | None) -> Home:
 
 def _on(server: ServerLocation) -> Home:
     """Return the folder of the project; one below it if that is a store of its own."""
-    folder = folder_of_project()
+    folder = Path(folder_of_project())
     if is_there(folder / DATABASE):
         folder = folder / "servers" / server.folder.name
     return _in(str(folder), server)

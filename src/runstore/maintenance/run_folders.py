@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 from runstore.errors import StoreUnavailableError, genuine
 from runstore.maintenance.copying import copy_tree
@@ -36,7 +37,7 @@ def copy_run_folder(source: Backend, target: Backend, uid: str) -> Amount:
     try:
         make_folder(runs, levels=1)
         aside.mkdir()
-        with folder_at(source.home / RUNS, levels=1) as folders:
+        with folder_at(Path(source.home, RUNS), levels=1) as folders:
             copy_tree(folders, found[0].name, aside)
         copied = runs / folder_name(names[0])
         (aside / found[0].name).rename(copied)

@@ -40,7 +40,7 @@ def names_of(backend: Backend, uid: str, reference: str) -> list[str]:
 
 def folders_named(backend: Backend, references: Iterable[str]) -> list[Path]:
     """Return the existing folders of plain files for references."""
-    runs, there = backend.home / RUNS, []
+    runs, there = Path(backend.home, RUNS), []
     with suppressed(OSError), folder_at(runs, levels=1) as found:
         for name in map(folder_name, references):
             with suppressed(OSError):

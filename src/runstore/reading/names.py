@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from runstore.errors import (
     AmbiguousReferenceError,
@@ -259,7 +258,7 @@ def what_became_of(backend: Backend, name: str) -> RunNotFoundError | None:
 def the_one(
     found: Sequence[Run],
     name: str,
-    place: Path | str,
+    place: object,
     *,
     hint: str = "List the runs with: runstore ls",
 ) -> Run:
@@ -302,7 +301,7 @@ def _longer_name(runs: Sequence[Run]) -> str:
     return short_names(runs)[0]
 
 
-def check_experiment(database: Database, name: str, place: str | Path) -> None:
+def check_experiment(database: Database, name: str, place: object) -> None:
     """Check that an experiment exists.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from runstore.errors import NotFoundError, RunFinishedError, StoreError
 from runstore.model.facts import ProcessIdentity
@@ -130,7 +129,7 @@ class Recorder:
             self.backend.database.withdraw_run(uid)
 
     def _show_without(self) -> None:
-        if not is_missing(Path(self.backend.list_mark)):
+        if not is_missing(self.backend.list_mark):
             from runstore.store_json.lists import Lists
 
             for one in self.backend.part(Lists).every():

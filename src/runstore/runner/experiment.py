@@ -316,7 +316,7 @@ def _manager(
 ) -> ExperimentManager:
     manager = ExperimentManager.of_run(run)
     manager.cache = CacheOptions(
-        folder=request.cache.absolute() if request.cache else store.backend.home / "cache",
+        folder=request.cache.absolute() if request.cache else Path(store.backend.home, "cache"),
         is_dry=request.dry_cache,
         overwrite=request.overwrite,
     )

@@ -57,8 +57,9 @@ class Project:
         Raises:
             UsageError: `[tool.runstore]` has an unknown setting, or one of a wrong type.
         """
-        here = working_directory()
-        settings, root = project_settings(here)
+        here = Path(working_directory())
+        settings, folder = project_settings(str(here))
+        root = Path(folder)
         folders = {**_DEFAULTS, **_checked(settings, root)}
         if not settings:
             above, name = (here, *here.parents), folders["experiments"]
@@ -183,5 +184,5 @@ def _is_own_folder(folder: Path, here: Path) -> bool:
         return True
     from runstore.storage.trust.foreign_stores import leave_out_program
 
-    leave_out_program(folder)
+    leave_out_program(str(folder))
     return False

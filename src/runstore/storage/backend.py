@@ -5,19 +5,21 @@ Recording, reading, maintenance and analysis take a `Backend`; users open a `Sto
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable
-from pathlib import Path
+from os.path import dirname, join
 
 from runstore.errors import StoreUnavailableError
 from runstore.model.once import once
 from runstore.storage.database import Database
 from runstore.storage.files.spool import OBJECTS, Spool
-from runstore.storage.sqlite.paths import DATABASE, mode_of, parsed
+from runstore.storage.sqlite.paths import DATABASE, absolute, mode_of, parsed
 from runstore.user_warnings import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, TypeVar
 
     from runstore.model.run import Run
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from runstore.storage.moves import Moves
     from runstore.storage.postgres.location import ServerLocation
     from runstore.storage.postgres.search.search import ServerSearch
+    from runstore.storage.sqlite.paths import AnyPath
     from runstore.storage.trash import Trash
 
     T = TypeVar("T")
@@ -41,7 +44,7 @@ LISTS = "lists"
 # The end of the folder of runs that wait for their server: runstore/servers/…/waiting.
 _WAITING = ("runstore", "servers", "waiting")
 # Databases shared by copies from other processes, by the folder of their store.
-_of_copies: weakref.WeakValueDictionary[Path, Database] = weakref.WeakValueDictionary()
+_of_copies: weakref.WeakValueDictionary[str, Database] = weakref.WeakValueDictionary()
 
 
 class Backend:
@@ -52,7 +55,8 @@ class Backend:
     no database and accepts points without one.
 
     Attributes:
-        path: The folder of the store; for a store on a server, its folder on this machine.
+        folder: The folder of the store; for a store on a server, its folder on this machine.
+        path: The same, as a `Path`.
         home: The same, also for the runs that wait on this machine for a server: a run there and
             one on the server belong to one store.
         server: The server, its database and the URL; None for a store in a folder.
@@ -66,7 +70,7 @@ class Backend:
         is_fresh: Whether it was created here, and no run has started in it yet.
 
     Args:
-        path: The folder.
+        folder: See the attribute.
         server: See the attribute.
         database: The open database; if None, the existing one is opened on first use.
         show_changes: See the attribute.
@@ -74,17 +78,17 @@ class Backend:
 
     def __init__(
         self,
-        path: Path,
+        folder: AnyPath,
         database: Database | None = None,
         show_changes: Callable[[Backend], None] | None = None,
         server: ServerLocation | None = None,
     ) -> None:
-        self.path = parsed(path)
-        self.home = path.parent if _is_of_waiting(path) else self.path
+        self.folder = folder = os.fspath(folder)
+        self.home = dirname(folder) if _is_of_waiting(folder) else folder
         self.server = server
-        self.list_mark = f"{self.path}/{STORE_JSON if server is None else LISTS}"
+        self.list_mark = f"{folder}/{STORE_JSON if server is None else LISTS}"
         self.show_changes = show_changes or _show_nothing
-        self.spool = Spool(path, lambda: not self.is_in_place)
+        self.spool = Spool(folder, lambda: not self.is_in_place)
         self.open_store: Callable[..., Any] = _open_nothing
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
         self.let_go: Callable[[], None] = _nothing_to_let_go
@@ -102,17 +106,24 @@ class Backend:
         return self
 
     def __reduce__(self) -> tuple[type[Backend], tuple[Any, ...]]:
-        return Backend, (self.path.absolute(), None, self.show_changes, self.server)
+        return Backend, (absolute(self.folder), None, self.show_changes, self.server)
+
+    @once
+    def path(self) -> Path:
+        """The folder of the store."""
+        from pathlib import Path
+
+        return parsed(Path(self.folder))
 
     @property
     def url(self) -> str:
         """The location of the store for other processes, with the password, if any."""
-        return str(self.path.absolute()) if self.server is None else self.server.given
+        return absolute(self.folder) if self.server is None else self.server.given
 
     @property
     def place(self) -> str:
         """The location of the store for messages, without passwords."""
-        return str(self.path) if self.server is None else self.server.shown
+        return self.folder if self.server is None else self.server.shown
 
     def _watched(self, database: Database) -> Database:
         database.driver.after_commit = self._after_commit
@@ -151,7 +162,7 @@ class Backend:
     @property
     def is_there(self) -> bool:
         """Whether there is a database; reading does not make one."""
-        return self.server is not None or mode_of(self.path / DATABASE) != 0
+        return self.server is not None or mode_of(join(self.folder, DATABASE)) != 0
 
     @once
     def database(self) -> Database:
@@ -161,15 +172,15 @@ class Backend:
             StoreError: The database of a copy cannot be opened, or the store was not made yet.
         """
         if self.maker is not None and not self.is_there:
-            raise no_store(self.path)
-        known = _of_copies.get(self.path)
+            raise no_store(self.folder)
+        known = _of_copies.get(self.folder)
         if known is None or known.driver.is_closed or not known.driver.is_in_place:
-            known = _of_copies[self.path] = self._opened()
+            known = _of_copies[self.folder] = self._opened()
         return self._watched(known)
 
     def _opened(self) -> Database:
         if self.server is None:
-            return database_in(self.path, create=False)
+            return database_in(self.folder, create=False)
         if self.maker is not None:
             return self.maker()
         from runstore.storage.postgres.database import ServerDatabase
@@ -249,27 +260,28 @@ class Backend:
         return TextSearch(self.database, self.objects, self.spool, tell=warn)
 
 
-def database_in(folder: Path, *, create: bool) -> Database:
+def database_in(folder: str, *, create: bool) -> Database:
     """Open the database of a store in a folder, creating a missing file if asked to."""
     if _is_of_waiting(folder):
         from runstore.storage.postgres.waiting import WaitingDatabase
 
-        return WaitingDatabase(folder / DATABASE, create=create)
-    return Database(folder / DATABASE, create=create)
+        return WaitingDatabase(join(folder, DATABASE), create=create)
+    return Database(join(folder, DATABASE), create=create)
 
 
-def _is_of_waiting(folder: Path) -> bool:
+def _is_of_waiting(folder: str) -> bool:
     """Check whether a folder is that of runs that wait for a server, by its name alone."""
-    above, servers, *_, last = ("", "", *folder.parts)[-4:]
+    above, servers, *_, last = ("", "", *folder.split("/"))[-4:]
     return last == _WAITING[2] and (above, servers) == _WAITING[:2]
 
 
-def no_store(path: Path) -> StoreUnavailableError:
+def no_store(folder: AnyPath) -> StoreUnavailableError:
     """Return the error about a folder without a store."""
     hint = "Record a run first, or name another folder."
-    if mode_of(path.parent / DATABASE):
-        hint = f"The folder is a store itself. Name it with: --store {path.parent}"
-    return StoreUnavailableError(f"There is no store at {path}.", hint=hint)
+    above = dirname(folder)
+    if mode_of(join(above, DATABASE)):
+        hint = f"The folder is a store itself. Name it with: --store {above}"
+    return StoreUnavailableError(f"There is no store at {folder}.", hint=hint)
 
 
 def _show_nothing(_backend: Backend) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from runstore.errors import (
     ConflictError,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runstore.model.run import Run
+    from runstore.storage.sqlite.paths import AnyPath
 
 _FORGET = "DELETE FROM store_state WHERE name = '{name}';"
 # How long a program waits for a locked database before it writes to the spool instead.
@@ -225,7 +226,7 @@ def not_withdrawn(uid: str) -> ConflictError:
     )
 
 
-def _not_up_to_date(path: Path, error: OSError) -> StoreUnavailableError:
+def _not_up_to_date(path: str, error: OSError) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"{path} could not be brought up to date: {error.strerror or error}.",
         kept="Nothing was changed; reading still works.",
@@ -251,15 +252,14 @@ class Database(StoredRuns):
     is_left_alone = False
     is_provisional = False
 
-    def __init__(self, path: Path, *, create: bool = True, leave_alone: bool = False) -> None:
-        self.path: Path | str = path
-        self.file = path
+    def __init__(self, path: AnyPath, *, create: bool = True, leave_alone: bool = False) -> None:
+        self.path = self.file = os.fspath(path)
         self.is_left_alone = leave_alone
         driver = SQLiteDriver(path, create=create, leave_alone=leave_alone)
         self.driver = driver
-        self._check_schema(path, driver)
+        self._check_schema(self.path, driver)
 
-    def _check_schema(self, path: Path, driver: SQLiteDriver) -> None:
+    def _check_schema(self, path: str, driver: SQLiteDriver) -> None:
         with driver.read() as connection:
             foreign = connection.execute(FOREIGN).fetchall()
             if foreign:
@@ -292,7 +292,7 @@ class Database(StoredRuns):
         self._bring_up_to_date(path, driver, found)
 
     @staticmethod
-    def _bring_up_to_date(path: Path, driver: SQLiteDriver, found: int) -> None:
+    def _bring_up_to_date(path: str, driver: SQLiteDriver, found: int) -> None:
         from runstore.storage.migrations import OLDEST_READ, migrate, stand_ins
 
         try:

@@ -6,13 +6,13 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 from runstore.errors import StoreError, StoreLockedError, is_interruption
 from runstore.named_tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, Protocol, TypeVar
 
     T = TypeVar("T")
@@ -230,7 +230,7 @@ class Driver(Protocol):
     def limit_memory(self, limit_bytes: int) -> None:
         """Limit the memory of the engine, if it is in this process, which must be our own."""
 
-    def copy_to(self, path: Path) -> None:
+    def copy_to(self, path: str | Path) -> None:
         """Copy the database to a new file; durable on return."""
 
     def copy_aside(self, suffix: str) -> None:
@@ -313,7 +313,7 @@ class DriverBase:
     _own: ThreadState
     read: Callable[[], AbstractContextManager[Any]]
 
-    def __init__(self, path: Path | str, own: ThreadState, busy_timeout_s: float) -> None:
+    def __init__(self, path: str, own: ThreadState, busy_timeout_s: float) -> None:
         self.path: Any = path
         self.busy_timeout_s = busy_timeout_s
         self._own = own

@@ -6,20 +6,20 @@ import atexit
 import os
 import secrets
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from runstore.errors import StoreUnavailableError
 from runstore.location import find_place
 from runstore.model import arguments
 from runstore.named_tuples import NamedTuple
+from runstore.storage.sqlite.paths import absolute
 from runstore.store import Store
 from runstore.web.server import Options, Serving
 
 if TYPE_CHECKING:
     from runstore.storage.postgres.location import ServerLocation
 
-Place = Union[Path, "ServerLocation"]
+Place = Union[str, "ServerLocation"]
 
 _LOWEST, _HIGHEST = 100, 10_000  # pixels
 _PATIENCE_S = 30.0
@@ -74,7 +74,7 @@ def ui(
     """
     height = arguments.count(height, "height", _LOWEST, _HIGHEST)
     if isinstance(store, Store):
-        place: Place = store.backend.server or store.path.absolute()
+        place: Place = store.backend.server or absolute(store.backend.folder)
     else:
         place = find_place(store)
     return PageAddress(_serving(place, is_read_only=bool(read_only)), height)
@@ -124,7 +124,7 @@ def _serving(place: Place, *, is_read_only: bool) -> Serving:
 
 def _started(place: Place, *, is_read_only: bool) -> _Running:
     has_started = threading.Event()
-    store = Store.open(place if isinstance(place, Path) else place.given, create=False)
+    store = Store.open(place if isinstance(place, str) else place.given, create=False)
     options = Options(port=0, is_read_only=is_read_only)
     serving = Serving(store, options, lambda _: has_started.set())
     thread = threading.Thread(target=serving.run, name="runstore-ui", daemon=True)

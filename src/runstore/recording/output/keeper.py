@@ -44,7 +44,7 @@ def on_by_settings(setting: str, here: str | None = None) -> bool:
     from runstore.config import is_on
 
     try:
-        return is_on(setting, None if here is None else Path(here))
+        return is_on(setting, here)
     except RunstoreError as error:
         warn(f"{error} {_IF_UNREADABLE[setting]}")
         return True

@@ -7,9 +7,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from runstore.errors import StoreLockedError, genuine, suppressed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PAUSE_S = 0.005
 _HELD = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})

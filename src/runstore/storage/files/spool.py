@@ -19,13 +19,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from errno import ENOENT, ENOTDIR
-from pathlib import Path
 
 from runstore.errors import genuine, suppressed
 from runstore.model.values import sha256
 from runstore.named_tuples import NamedTuple
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import (
+    absolute,
     follow_folder,
     is_missing,
     is_own_uid,
@@ -38,7 +38,10 @@ from runstore.storage.sqlite.paths import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, TypeVar
+
+    from runstore.storage.sqlite.paths import AnyPath
 
     T = TypeVar("T")
 
@@ -69,8 +72,8 @@ class Record(NamedTuple):
 class Spool:
     """The data in flight of one store."""
 
-    def __init__(self, folder: Path, is_replaced: Callable[[], bool] = lambda: False) -> None:
-        self._folder = folder
+    def __init__(self, folder: AnyPath, is_replaced: Callable[[], bool] = lambda: False) -> None:
+        self._folder = os.fspath(folder)
         self._is_replaced = is_replaced
         # Files written by this process, so that it retries their import.
         self._kept: set[Path] = set()
@@ -86,7 +89,9 @@ class Spool:
     @property
     def place(self) -> Path:
         """The spool folder in the store."""
-        return self._folder / "spool"
+        from pathlib import Path
+
+        return Path(self._folder, "spool")
 
     def in_first_place(self, work: Callable[[Path], T]) -> T:
         """Call a function with the first folder that works, and return its result.
@@ -115,9 +120,9 @@ class Spool:
         place = self.place
         if self._is_replaced():
             raise FileNotFoundError(ENOENT, "the store was moved, removed or replaced", str(place))
-        about = os.stat(self._folder)  # noqa: PTH116 - for the first point of a run
+        about = os.stat(self._folder)
         try:
-            os.mkdir(place, 0o700)  # noqa: PTH102 - the same
+            os.mkdir(place, 0o700)
             is_new = True
         except FileExistsError:
             is_new = False
@@ -254,6 +259,8 @@ class Spool:
         """
         if record.body[OBJECTS] is None:
             return None
+        from pathlib import Path
+
         named = Path(record.body[OBJECTS])
         own = [Path(one, _name_of(self._folder)) for one in _own_folders()]
         own += [record.path.parent] if self.is_own(record.path) else []
@@ -273,6 +280,8 @@ class Spool:
         """Check whether this user's program created an open file."""
         if self.is_own(path):
             return True
+        from pathlib import Path
+
         from runstore.storage.files.safe_files import reader
 
         made = str(os.fstat(file).st_ino).encode()
@@ -287,7 +296,7 @@ class Spool:
         """Remove the voucher of a file that no longer exists."""
         for place in self._places_to_read()[1:]:
             with suppressed(OSError):
-                os.unlink(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))  # noqa: PTH108, PTH118 - texts
+                os.unlink(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))
 
     def has_anything(self, knows_any: Callable[[set[str]], bool]) -> bool:
         """Check whether this store has data in flight; fast enough for every opening.
@@ -299,16 +308,16 @@ class Spool:
         own, *users = self._places_to_read()
         with suppressed(OSError):
             is_link = stat.S_ISLNK(mode_of(own, follows=False))
-            if not is_link and os.listdir(own):  # noqa: PTH208 - at every opening
+            if not is_link and os.listdir(own):
                 return True
         uids: set[str] = set()
         for place in users:
             with suppressed(OSError):
-                names = os.listdir(place)  # noqa: PTH208 - the same
+                names = os.listdir(place)
                 # Names that cannot be decoded are not uids, and databases reject them.
                 found = [name.partition(".") for name in names if name.isprintable()]
                 uids.update(uid for uid, dot, _ in found if dot)
-                if len(names) <= 1 and time.time() - os.stat(place).st_mtime > _UNUSED_S:  # noqa: PTH116 - the same
+                if len(names) <= 1 and time.time() - os.stat(place).st_mtime > _UNUSED_S:
                     from runstore.storage.trust.own_places import remove_unused
 
                     remove_unused(place, names)
@@ -353,6 +362,8 @@ class Spool:
     def _files(
         self, suffix: str, uid: str = "", *, is_any: bool = False, is_to_take: bool = False
     ) -> list[Path]:
+        from pathlib import Path
+
         from runstore.storage.files.safe_files import folder_at
 
         wanted: list[tuple[str, Path]] = []
@@ -416,7 +427,7 @@ class Spool:
         return self._trusts[who]
 
     def _owner(self) -> int:
-        return os.stat(self._folder).st_uid  # noqa: PTH116 - for each file
+        return os.stat(self._folder).st_uid
 
     def _places_to_read(self) -> list[str]:
         """Return the folders that may hold data of this store, as strings for speed.
@@ -424,17 +435,17 @@ class Spool:
         All private folders of the user are included, because a store that was moved has another
         name there, and a run is known by its uid.
         """
-        places = [os.path.join(self._folder, "spool")]  # noqa: PTH118 - at every opening
+        places = [os.path.join(self._folder, "spool")]
         for folder in _own_folders_there():
             with suppressed(OSError):
-                places += [os.path.join(folder, name) for name in os.listdir(folder)]  # noqa: PTH118, PTH208 - the same
+                places += [os.path.join(folder, name) for name in os.listdir(folder)]
         return places
 
 
 def _may_hold(place: str, suffix: str, uid: str) -> bool:
     """Check whether a private folder may have such a file; fast even with files of others."""
     with suppressed(OSError):
-        names = os.listdir(place)  # noqa: PTH208 - at the end of every run
+        names = os.listdir(place)
         return any(name.startswith(uid) and name.endswith(suffix) for name in names)
     return False
 
@@ -475,18 +486,18 @@ def _own_folders() -> list[str]:
     Source: XDG Base Directory 0.8: a relative path in the variable is ignored.
     """
     state = os.environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):  # noqa: PTH117 - at every opening, also below
-        state = os.path.expanduser("~/.local/state")  # noqa: PTH111
+    if not os.path.isabs(state):
+        state = os.path.expanduser("~/.local/state")
     temporary = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - owners are checked
     found = [f"{temporary}/runstore-{os.geteuid()}"]  # if the home is unknown or not writable
-    return [f"{state}/runstore/spool", *found] if os.path.isabs(state) else found  # noqa: PTH117
+    return [f"{state}/runstore/spool", *found] if os.path.isabs(state) else found
 
 
 def _own_folders_there() -> Iterator[str]:
     """Yield the existing ones among them, without those that another user created."""
     for folder in _own_folders():
         try:
-            owners = os.lstat(folder).st_uid, os.stat(folder).st_uid  # noqa: PTH116
+            owners = os.lstat(folder).st_uid, os.stat(folder).st_uid
         except genuine(OSError):
             continue
         if all(map(is_own_uid, owners)):
@@ -497,5 +508,5 @@ def _own_folders_there() -> Iterator[str]:
             yield from others_beside(folder)
 
 
-def _name_of(folder: Path) -> str:
-    return sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
+def _name_of(folder: str) -> str:
+    return sha256(os.fsencode(absolute(folder))).hexdigest()[:16]

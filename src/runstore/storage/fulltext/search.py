@@ -47,7 +47,7 @@ class TextSearch:
         self._objects = objects
         self._spool = spool
         self._tell = tell
-        self._file = SearchFile(database.file)
+        self._file = SearchFile(Path(database.file))
         self._said: set[str] = set()
 
     def run(self, work: Callable[[TextConditions], T]) -> T:

@@ -54,7 +54,7 @@ class ServerDatabase(Database):
         self, location: ServerLocation, *, create: bool = True, migrate: bool = False
     ) -> None:
         self.path = location.shown
-        self.file = location.folder / "server.txt"
+        self.file = str(location.folder / "server.txt")
         driver = PostgresDriver(location)
         self.driver = driver
         self._wanted_place = location.objects

@@ -261,7 +261,7 @@ class PostgresDriver(DriverBase):
     def limit_memory(self, limit_bytes: int) -> None:
         """Do nothing: the server has its own limits."""
 
-    def copy_to(self, path: Path) -> None:
+    def copy_to(self, path: str | Path) -> None:
         """Raise an error: the server has its own backups.
 
         Raises:

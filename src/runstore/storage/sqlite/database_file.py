@@ -12,7 +12,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
+from os.path import basename, dirname, join
 
 from runstore.errors import StoreCorruptError, StoreUnavailableError, genuine, suppressed
 from runstore.storage.sqlite.descriptors import Files, identity_of, is_whole, marked
@@ -33,9 +33,8 @@ class DatabaseFile:
     # because a signal handler may raise before this object has its attributes.
     _pin: Files = ()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._name = os.fspath(path)
         self._identity: tuple[int, int] | None = None
         self._log: tuple[int, int] | None = None
         self._group: int | None = None
@@ -53,7 +52,7 @@ class DatabaseFile:
     def is_in_place(self) -> bool:
         """Whether the path still leads to the opened file."""
         try:
-            found = os.stat(self._name)  # noqa: PTH116 - before every statement
+            found = os.stat(self.path)
         except genuine(OSError):
             return False
         return (found.st_dev, found.st_ino) == self._identity
@@ -66,7 +65,7 @@ class DatabaseFile:
         """
         if not self.is_in_place:
             raise StoreUnavailableError(
-                f"The store at {self.path.parent} was moved, removed or replaced while open.",
+                f"The store at {dirname(self.path)} was moved, removed or replaced while open.",
                 kept="Nothing was written to any store in its place.",
                 hint="If it was moved, open it in its new place.",
             )
@@ -81,11 +80,11 @@ class DatabaseFile:
             StoreUnavailableError: The database or a file beside it is a link to elsewhere, or not
                 a regular file, such as a pipe.
         """
-        real, link = os.fspath(self.path), _entry(self.path)
+        real, link = self.path, _entry(self.path)
         if link is not None and stat.S_ISLNK(link.st_mode):
             self._check_link(link)
             real = self._real()
-            self._check_not_emptied(Path(real))
+            self._check_not_emptied(real)
         elif link is not None and not stat.S_ISREG(link.st_mode):
             raise _unsafe(self.path, "is not a regular file")  # opening a pipe blocks for ever
         elif link is not None and link.st_size < _HEAD_BYTES:
@@ -100,7 +99,7 @@ class DatabaseFile:
             if found.st_nlink > 1:
                 raise _unsafe(path, "is a hard link of another file")
 
-    def _check_not_emptied(self, real: Path) -> None:
+    def _check_not_emptied(self, real: str) -> None:
         """Raise an error for an emptied database, because SQLite would create a new one.
 
         It would also delete the log, which may still hold the contents.
@@ -110,7 +109,7 @@ class DatabaseFile:
         """
         if not _is_empty(real):
             return
-        beside = next(filter(None, map(_kept_at, _signs_of_runs(real, self.path.parent))), None)
+        beside = next(filter(None, map(_kept_at, _signs_of_runs(real, dirname(self.path)))), None)
         if beside is not None and _is_empty(real):  # otherwise it was created just now
             raise StoreCorruptError(
                 f"{self.path} is empty, but {beside} beside it shows that it contained runs.",
@@ -120,7 +119,7 @@ class DatabaseFile:
 
     def _check_link(self, link: os.stat_result) -> None:
         try:
-            found = self.path.stat()
+            found = os.stat(self.path)
         except genuine(OSError) as error:
             raise _unsafe(self.path, "is a broken link") from error
         if link.st_uid not in {found.st_uid, 0}:
@@ -135,7 +134,7 @@ class DatabaseFile:
     def has_other_names(self) -> bool:
         """Whether the file is a hard link: writing to it would change another file."""
         try:
-            return os.stat(self.path).st_nlink > 1  # noqa: PTH116 - at every opening
+            return os.stat(self.path).st_nlink > 1
         except genuine(OSError):
             return False
 
@@ -151,7 +150,7 @@ class DatabaseFile:
             # In one step, because another thread may read it.
             self._pin = ((pin, (found.st_dev, found.st_ino), 0),)
         else:
-            found = self.path.stat()
+            found = os.stat(self.path)
         self._identity = found.st_dev, found.st_ino
         self._group = found.st_gid
 
@@ -206,7 +205,7 @@ class DatabaseFile:
         if self._log is None or self.is_in_place:
             return
         with suppressed(OSError):
-            found = self._beside(_LOG).stat()
+            found = os.stat(self._beside(_LOG))
             if (found.st_dev, found.st_ino) == self._log:
                 self._set_leftovers_aside()
 
@@ -216,18 +215,18 @@ class DatabaseFile:
         Raises:
             OSError: It cannot be created.
         """
-        path = os.fspath(self.path)
-        if mode_of(path):
+        above = dirname(self.path)
+        if mode_of(self.path):
             # SQLite would open a file without write permission yet as read-only.
-            wait_for_rights(lambda: os.stat(path), os.stat(self.path.parent))  # noqa: PTH116
+            wait_for_rights(lambda: os.stat(self.path), os.stat(above))
             return
         from runstore.storage.files.locks import unlock, wait_for_lock
 
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        folder = os.open(above, os.O_RDONLY | os.O_CLOEXEC)
         try:
             # One process at a time creates the file, but none waits for ever.
             wait_for_lock(folder, patience_s=_LOCK_PATIENCE_S)
-            if not self.path.exists():
+            if not mode_of(self.path):
                 self._set_leftovers_aside()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 made = os.open(self.path, flags, 0o666)
@@ -240,45 +239,48 @@ class DatabaseFile:
 
     def _set_leftovers_aside(self) -> None:
         # Programs that have it open keep it.
-        self._beside(_SHARED_MEMORY).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(self._beside(_SHARED_MEMORY))
         log = self._beside(_LOG)
         with suppress(FileNotFoundError):
-            log.rename(log.with_name(f"{log.name}.left-{time.time_ns()}"))
-            sync_folder(log.parent)  # or a power cut could restore it as the new log
+            os.rename(log, f"{log}.left-{time.time_ns()}")
+            sync_folder(dirname(log))  # or a power cut could restore it as the new log
 
-    def _beside(self, ending: str) -> Path:
-        return Path(self._real() + ending)
+    def _beside(self, ending: str) -> str:
+        return self._real() + ending
 
     def _real(self) -> str:
         """Return the path after which SQLite names the files beside the database."""
-        path = os.fspath(self.path)
-        is_link = stat.S_ISLNK(mode_of(path, follows=False))
-        return os.path.realpath(path) if is_link else path
+        is_link = stat.S_ISLNK(mode_of(self.path, follows=False))
+        return os.path.realpath(self.path) if is_link else self.path
 
 
-def _is_empty(path: Path) -> bool:
+def _is_empty(path: str) -> bool:
     """Check whether a database exists but is shorter than SQLite's header."""
     found = _entry(path)
     return found is not None and stat.S_ISREG(found.st_mode) and found.st_size < _HEAD_BYTES
 
 
-def _signs_of_runs(database: Path, store: Path) -> Iterator[Path]:
+def _signs_of_runs(database: str, store: str) -> Iterator[str]:
     """Yield paths that only a store with runs has."""
-    yield Path(f"{database}{_LOG}")
-    yield from (store / name for name in ("search.db", "objects", "runs"))
-    yield from sorted(store.glob(f"{database.name}.before-schema-*"))
+    yield database + _LOG
+    yield from (join(store, name) for name in ("search.db", "objects", "runs"))
+    copy = f"{basename(database)}.before-schema-"
+    with suppressed(OSError):
+        yield from (join(store, name) for name in os.listdir(store) if name.startswith(copy))
 
 
-def _kept_at(path: Path) -> str | None:
+def _kept_at(path: str) -> str | None:
     """Return the name of a file or folder that is not empty; None otherwise."""
     with suppressed(OSError):
-        if path.is_dir() and not path.is_symlink():
-            return f"{path.name}/" if os.listdir(path) else None  # noqa: PTH208 - whether there is any
-        return path.name if path.lstat().st_size else None
+        found = os.lstat(path)
+        if stat.S_ISDIR(found.st_mode):
+            return f"{basename(path)}/" if os.listdir(path) else None
+        return basename(path) if found.st_size else None
     return None
 
 
-def _entry(path: str | Path) -> os.stat_result | None:
+def _entry(path: str) -> os.stat_result | None:
     try:
         return os.lstat(path)
     except genuine(OSError):
@@ -290,7 +292,7 @@ def _entry(path: str | Path) -> os.stat_result | None:
 _looked_at: dict[tuple[int, int], int] = {}
 
 
-def _is_run_database(path: Path, found: os.stat_result) -> bool:
+def _is_run_database(path: str, found: os.stat_result) -> bool:
     """Check by the header of a file whether it is a database of runs.
 
     Source: SQLite, Database File Format: the application id is at byte 68.
@@ -313,7 +315,7 @@ def _is_run_database(path: Path, found: os.stat_result) -> bool:
     return mark == APPLICATION_ID.to_bytes(4, "big") or is_unmarked_store
 
 
-def _unsafe(path: str | Path, why: str) -> StoreUnavailableError:
+def _unsafe(path: str, why: str) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"{path} {why}.",
         kept="Nothing was read or changed.",
@@ -321,9 +323,9 @@ def _unsafe(path: str | Path, why: str) -> StoreUnavailableError:
     )
 
 
-def _identity_at(path: Path) -> tuple[int, int] | None:
+def _identity_at(path: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116 - for every connection
+        found = os.stat(path)
     except genuine(OSError):
         return None
     return found.st_dev, found.st_ino

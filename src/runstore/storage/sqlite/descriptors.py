@@ -127,7 +127,7 @@ def _next_numbers() -> list[int]:
     opened, because other threads may need the last ones, by an object: a number would stay open if
     a signal handler raised before it has a name.
     """
-    with suppressed(OSError), open(os.devnull, "rb", buffering=0) as file:  # noqa: PTH123 - light
+    with suppressed(OSError), open(os.devnull, "rb", buffering=0) as file:
         first = file.fileno()
         return [first, *islice(filter(_is_free, count(first + 1)), _NEXT - 1)]
     return []  # none is free

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from runstore.errors import genuine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runstore.storage.sqlite.paths import AnyPath
 
 # Write-ahead logging requires memory shared between processes, which these do not provide across
 # machines. Names as reported by the kernel in mountinfo.
@@ -22,7 +25,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )  # fmt: skip
 
 
-def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> bool:
+def is_network_disk(folder: AnyPath, mountinfo: str = "/proc/self/mountinfo") -> bool:
     """Check whether a folder is on a disk that other machines may write to as well.
 
     This looks up the device number in the kernel's mount table, equivalent to `statfs` but without
@@ -30,13 +33,14 @@ def is_network_disk(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")
     """
     if sys.platform != "linux":
         return False
-    device = os.stat(folder).st_dev  # noqa: PTH116 - at every opening
+    device = os.stat(folder).st_dev
     # Local disks have a driver's number; network disks are anonymous devices.
     if os.major(device) != 0:
         return False
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
-        lines = mountinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        with open(mountinfo, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
     except genuine(OSError):
         return False
     return any(

@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from os.path import basename, dirname
 
 from runstore.errors import (
     StoreCorruptError,
@@ -50,8 +50,10 @@ from runstore.storage.sqlite.paths import copy_rights, file_uri, sync_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any, ClassVar, TypeVar
 
+    from runstore.storage.sqlite.paths import AnyPath
     from runstore.storage.sqlite.read_only import Readable
 
     T = TypeVar("T")
@@ -327,12 +329,12 @@ class SQLiteDriver(DriverBase):
     calls_python = True
     changes_in_order = True
     duplicates = sqlite3.IntegrityError
-    path: Path
+    path: str
     _own: _Own
 
     def __init__(
         self,
-        path: Path,
+        path: AnyPath,
         *,
         create: bool = True,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
@@ -343,8 +345,8 @@ class SQLiteDriver(DriverBase):
                 f"This Python has SQLite {sqlite3.sqlite_version}; runstore needs 3.35 or later.",
                 hint="Use a newer Python.",
             )
-        super().__init__(path, _Own(), busy_timeout_s)
-        self.file = DatabaseFile(path)
+        super().__init__(os.fspath(path), _Own(), busy_timeout_s)
+        self.file = DatabaseFile(self.path)
         self._create = create
         self._leave_alone = leave_alone
         self._stand_ins: tuple[str, ...] = ()
@@ -443,21 +445,22 @@ class SQLiteDriver(DriverBase):
         The copy gets its name when it is complete; a link with that name is replaced, not
         followed.
         """
-        target = self.path.with_name(f"{self.path.name}.{suffix}")
-        aside = target.with_name(f"{target.name}.{os.urandom(8).hex()}")
+        target = f"{self.path}.{suffix}"
+        aside = f"{target}.{os.urandom(8).hex()}"
         try:
             self.copy_to(aside)
-            aside.replace(target)
-            sync_folder(target.parent)
+            os.replace(aside, target)
+            sync_folder(dirname(target))
         finally:
-            aside.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(aside)
 
-    def copy_to(self, path: Path) -> None:
+    def copy_to(self, path: str | Path) -> None:
         """Copy the database to a new file with SQLite's backup API; durable on return."""
         with self.read() as connection:
             made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                copy_rights(made, self.path.stat())  # readable by the same users as the database
+                copy_rights(made, os.stat(self.path))  # readable by the same users as the database
                 copy = sqlite3.connect(path)
                 try:
                     connection.backup(copy)
@@ -722,7 +725,7 @@ class SQLiteDriver(DriverBase):
         else:
             self._find_file()
             if self.file.has_other_names:
-                what = f"{self.path.name} is a hard link of another file"
+                what = f"{basename(self.path)} is a hard link of another file"
                 return self._connect_read_only(sqlite3.OperationalError(what))
         if self._leave_alone and self._readable is None:
             return self._connect_read_only(sqlite3.OperationalError("it is not yours"))
@@ -746,16 +749,22 @@ class SQLiteDriver(DriverBase):
         if self._create:
             with suppressed(OSError):  # SQLite finds it missing, and reports the reason
                 self.file.make()
-        elif not self.path.exists():
-            raise StoreUnavailableError(f"There is no run database at {self.path}.")
+        else:
+            try:
+                os.stat(self.path)
+            except (FileNotFoundError, NotADirectoryError):
+                what = f"There is no run database at {self.path}."
+                raise StoreUnavailableError(what) from None
         _close_replaced(self.path)
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> _Connection:
         """Open a database that cannot be written; every later write raises the reason."""
         with suppressed(OSError, ImportError):
+            from pathlib import Path
+
             from runstore.storage.sqlite.read_only import remove_copy, ways_to_read
 
-            for way in ways_to_read(self.path, leave_alone=self._leave_alone):
+            for way in ways_to_read(Path(self.path), leave_alone=self._leave_alone):
                 if way.copy is not None:
                     weakref.finalize(self, remove_copy, way.copy, os.getpid())
                 try:
@@ -771,7 +780,7 @@ class SQLiteDriver(DriverBase):
         if _is_full(reason):
             return self._translated(reason)
         return StoreReadOnlyError(
-            f"The store at {self.path.parent} cannot be written: {reason}.",
+            f"The store at {dirname(self.path)} cannot be written: {reason}.",
             kept="Nothing was changed; reading still works.",
             hint="Check the permissions of the folder, or choose another store.",
         )
@@ -823,7 +832,7 @@ class SQLiteDriver(DriverBase):
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return
         if self._network_disk is None:
-            self._network_disk = is_network_disk(self.path.parent)
+            self._network_disk = is_network_disk(dirname(self.path))
         # WAL needs shared memory, which network disks lack; a rollback journal is slower but safe.
         wanted = "delete" if self._network_disk else "wal"
         if not self._is_ours:
@@ -895,7 +904,7 @@ class SQLiteDriver(DriverBase):
             )
         if "readonly" in text or "read-only" in text:
             return StoreReadOnlyError(
-                f"The store at {self.path.parent} cannot be written: {text}.",
+                f"The store at {dirname(self.path)} cannot be written: {text}.",
                 kept="Nothing was changed; reading still works.",
                 hint="Check the permissions of the folder, or choose another store.",
             )
@@ -986,7 +995,7 @@ def _close_others(driver: SQLiteDriver) -> None:
                 other.close_for_now()
 
 
-def _close_replaced(path: Path) -> None:
+def _close_replaced(path: str) -> None:
     """Close this process's connections to files that had this name before.
 
     Connections to the new file may get the same shared memory, and no lock keeps a process from

@@ -7,9 +7,14 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from runstore.errors import genuine, suppressed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    AnyPath = str | os.PathLike[str]
 
 # The database in the folder of a store.
 DATABASE = "runstore.db"
@@ -19,18 +24,18 @@ _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~"
 _IN_URIS = [chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in range(256)]
 
 
-def mode_of(path: str | os.PathLike[str], *, follows: bool = True) -> int:
+def mode_of(path: AnyPath, *, follows: bool = True) -> int:
     """Return the mode of a file, which is never 0; 0 if there is none, or it cannot be read.
 
     Functions such as `os.path.exists` would hide the exceptions of signal handlers.
     """
     try:
-        return os.stat(path, follow_symlinks=follows).st_mode  # noqa: PTH116 - at every opening
+        return os.stat(path, follow_symlinks=follows).st_mode
     except genuine(OSError, ValueError):  # a name with a null character
         return 0
 
 
-def is_missing(path: Path) -> bool:
+def is_missing(path: AnyPath) -> bool:
     """Check whether there is nothing at a path; not if its folder may not be entered."""
     try:
         os.lstat(path)
@@ -41,7 +46,7 @@ def is_missing(path: Path) -> bool:
     return False
 
 
-def file_uri(path: Path, options: str) -> str:
+def file_uri(path: AnyPath, options: str) -> str:
     """Return a file as a URI with options, such as `mode=ro`; any bytes of a name are kept.
 
     This avoids `urllib`, whose first import fails in a program whose working directory was
@@ -49,8 +54,30 @@ def file_uri(path: Path, options: str) -> str:
 
     Source: SQLite, Uniform Resource Identifiers, 3.53.
     """
-    name = "".join(map(_IN_URIS.__getitem__, os.fsencode(path.absolute())))
+    name = "".join(map(_IN_URIS.__getitem__, os.fsencode(absolute(path))))
     return f"file://{name}?{options}"
+
+
+def absolute(path: AnyPath) -> str:
+    """Return an absolute path; `..` stays in it, because it may follow a link."""
+    text = os.fspath(path)
+    return text if text.startswith("/") else os.path.join(os.getcwd(), text)
+
+
+def plain(path: str) -> str:
+    """Return a path as `pathlib` writes it, without repeated slashes and single dots."""
+    root = path[: len(path) - len(path.lstrip("/"))]
+    names = [name for name in path.split("/") if name not in {"", "."}]
+    # POSIX gives two slashes at the beginning a meaning of their own, but not three.
+    return (root if root in {"", "//"} else "/") + "/".join(names) or "."
+
+
+def with_parents(folder: str) -> list[str]:
+    """Return an absolute path and those of all folders above it."""
+    found = [folder]
+    while (above := os.path.dirname(found[-1])) != found[-1]:
+        found.append(above)
+    return found
 
 
 def parsed(path: Path) -> Path:
@@ -96,13 +123,13 @@ def follow_folder(made: int, folder: os.stat_result) -> None:
             os.fchmod(made, wanted)
 
 
-def made_file(path: Path) -> int:
+def made_file(path: AnyPath) -> int:
     """Create a file with permissions that follow its folder, and return its descriptor.
 
     Raises:
         OSError: It cannot be created, or exists already.
     """
-    folder = os.stat(os.path.dirname(path))  # noqa: PTH116, PTH120 - for the first point of a run
+    folder = os.stat(os.path.dirname(path))
     made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     follow_folder(made, folder)
     return made
@@ -160,7 +187,7 @@ def wait_for_rights(status: Callable[[], os.stat_result], above: os.stat_result)
 
 
 @contextmanager
-def opened_folder(path: Path) -> Iterator[int]:
+def opened_folder(path: AnyPath) -> Iterator[int]:
     """Open a folder, refusing links.
 
     Raises:
@@ -173,7 +200,7 @@ def opened_folder(path: Path) -> Iterator[int]:
         os.close(folder)
 
 
-def read_plain_file(path: str | os.PathLike[str], at_most: int) -> tuple[bytes, os.stat_result]:
+def read_plain_file(path: AnyPath, at_most: int) -> tuple[bytes, os.stat_result]:
     """Return the contents and the status of an untrusted file.
 
     This never blocks: pipes and devices are refused.
@@ -181,7 +208,7 @@ def read_plain_file(path: str | os.PathLike[str], at_most: int) -> tuple[bytes, 
     Raises:
         OSError: It cannot be read, is not a regular file, or is larger than `at_most` bytes.
     """
-    _check_plain(os.stat(path), at_most)  # noqa: PTH116 - opening a device may have effects
+    _check_plain(os.stat(path), at_most)
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())
         _check_plain(found, at_most)
@@ -193,15 +220,15 @@ def _check_plain(found: os.stat_result, at_most: int) -> None:
         raise OSError("not a regular file, or too large")
 
 
-def has_content(path: Path) -> bool:
+def has_content(path: AnyPath) -> bool:
     """Check whether a file exists and is not empty."""
     try:
-        return path.stat().st_size > 0
+        return os.stat(path).st_size > 0
     except genuine(OSError):
         return False
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: AnyPath) -> None:
     """Flush the names in a folder to the disk; some systems cannot, and need not."""
     with suppressed(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

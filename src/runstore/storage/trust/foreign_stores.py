@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from runstore.errors import UntrustedStoreError
 from runstore.storage.sqlite.paths import is_own_uid
 from runstore.storage.trust.trusted import owner_name
 from runstore.user_warnings import warn
 
-_said: set[Path] = set()
+_said: set[str] = set()
 
 
-def pass_over(foreign: Sequence[Path], instead: Path) -> None:
+def pass_over(foreign: Sequence[str], instead: str) -> None:
     """Warn, once for each, that stores of other users are not used.
 
     Raises:
@@ -33,17 +32,17 @@ def pass_over(foreign: Sequence[Path], instead: Path) -> None:
         )
 
 
-def leave_out_settings(file: Path) -> None:
+def leave_out_settings(file: str) -> None:
     """Warn, once, that the settings in another user's project file are not used."""
     _say(file, f"{file} belongs to {_owner_of(file)}, not to you, so its settings were not used.")
 
 
-def leave_out_program(folder: Path) -> None:
+def leave_out_program(folder: str) -> None:
     """Warn, once, that another user's experiments are not run."""
     _say(folder, f"{folder} belongs to {_owner_of(folder)}, not to you, so it was not used.")
 
 
-def taken(path: Path) -> UntrustedStoreError:
+def taken(path: str) -> UntrustedStoreError:
     """Return the error for a place that another user created first."""
     return _refused(
         path,
@@ -52,7 +51,7 @@ def taken(path: Path) -> UntrustedStoreError:
     )
 
 
-def _refused(path: Path, what: str) -> UntrustedStoreError:
+def _refused(path: str, what: str) -> UntrustedStoreError:
     return UntrustedStoreError(
         what,
         kept="It was not used, and nothing was recorded.",
@@ -60,17 +59,17 @@ def _refused(path: Path, what: str) -> UntrustedStoreError:
     )
 
 
-def _say(path: Path, what: str) -> None:
+def _say(path: str, what: str) -> None:
     if path not in _said:
         _said.add(path)
         warn(f"{what} {_how_to_trust(path)}")
 
 
-def _how_to_trust(path: Path) -> str:
+def _how_to_trust(path: str) -> str:
     return f"If you trust its owner, use it with: runstore trust {shlex.quote(str(path))}"
 
 
-def _owner_of(path: Path) -> str:
+def _owner_of(path: str) -> str:
     """Return the name of the owner, of a link or of its target, who is not this user."""
-    owners = (os.lstat(path).st_uid, os.stat(path).st_uid)  # noqa: PTH116 - both ways
+    owners = (os.lstat(path).st_uid, os.stat(path).st_uid)
     return owner_name(next((uid for uid in owners if not is_own_uid(uid)), owners[0]))

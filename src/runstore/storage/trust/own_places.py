@@ -16,6 +16,7 @@ from pathlib import Path
 from runstore.errors import genuine, suppressed
 from runstore.storage.sqlite.paths import (
     DATABASE,
+    absolute,
     is_own_uid,
     leave_to_owner,
     opened_folder,
@@ -50,14 +51,14 @@ def own_place(folders: Sequence[str], name: str) -> Path:
     raise refused or OSError("there is no place for data in flight")
 
 
-def note_store(place: Path, store: Path) -> None:
+def note_store(place: Path, store: str) -> None:
     """Record the store of a private folder; if that fails, the runs' uids identify it."""
     note = place / _NOTE
     if os.path.lexists(note):
         return
     with suppressed(OSError):
-        database = (store / DATABASE).stat()
-        text = f"{database.st_ino}\n{store.absolute()}"
+        database = os.stat(os.path.join(store, DATABASE))
+        text = f"{database.st_ino}\n{absolute(store)}"
         with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(os.fsencode(text))
 
@@ -70,7 +71,7 @@ def remove_unused(place: str, names: Sequence[str]) -> None:
             Path(place).rmdir()
 
 
-def is_for_another(place: Path, store: Path) -> bool:
+def is_for_another(place: Path, store: str) -> bool:
     """Check whether a private folder belongs to another store, which is still in its place.
 
     If a store was moved, its files have another folder but the same database.
@@ -82,7 +83,7 @@ def is_for_another(place: Path, store: Path) -> bool:
             "\n"
         )
         there = Path(folder, DATABASE).stat()
-        here = (store / DATABASE).stat()
+        here = os.stat(os.path.join(store, DATABASE))
     except genuine(OSError, ValueError):
         return False
     is_there = str(there.st_ino) == inode

@@ -10,9 +10,13 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runstore.errors import StoreUnavailableError, UsageError, genuine, suppressed
 from runstore.storage.sqlite.paths import is_own_uid, read_plain_file, sync_folder
+
+if TYPE_CHECKING:
+    from runstore.storage.sqlite.paths import AnyPath
 
 VARIABLE = "RUNSTORE_TRUST"
 EVERYTHING = "*"
@@ -21,14 +25,14 @@ _HEAD = ["# Folders whose stores this user trusts, one a line; see `runstore tru
 _LARGEST = 1 << 20
 
 
-def is_trusted(path: Path) -> bool:
+def is_trusted(path: AnyPath) -> bool:
     """Check whether a file or folder of another user may be used.
 
     It may if it is in a trusted folder, or is one, and belongs to that folder's owner or group.
     The group does not count if everybody can write to the folder.
     """
     try:
-        real, found = os.path.realpath(path), path.stat()
+        real, found = os.path.realpath(path), os.stat(path)
     except genuine(OSError):
         return False
     for entry in (*_of_variable(), *listed()):
@@ -38,7 +42,7 @@ def is_trusted(path: Path) -> bool:
         if real != folder and not real.startswith(folder.rstrip(os.sep) + os.sep):
             continue
         with suppressed(OSError):
-            about = os.stat(folder)  # noqa: PTH116 - a text
+            about = os.stat(folder)
             is_everybodys = about.st_mode & stat.S_IWOTH
             if found.st_uid == about.st_uid or (
                 found.st_gid == about.st_gid and not is_everybodys
@@ -49,7 +53,7 @@ def is_trusted(path: Path) -> bool:
 
 def _of_variable() -> Iterator[str]:
     for one in os.environ.get(VARIABLE, "").split(os.pathsep):
-        if one == EVERYTHING or os.path.isabs(one):  # noqa: PTH117 - a text
+        if one == EVERYTHING or os.path.isabs(one):
             yield one
 
 
@@ -59,7 +63,7 @@ def listed() -> list[str]:
     If another user could have written the list, it counts as empty.
     """
     lines = _lines()
-    return [one for one in lines if one == EVERYTHING or os.path.isabs(one)]  # noqa: PTH117 - a text
+    return [one for one in lines if one == EVERYTHING or os.path.isabs(one)]
 
 
 def _lines() -> list[str]:
@@ -83,9 +87,9 @@ def list_file() -> Path | None:
     Source: XDG Base Directory 0.8: a relative path in the variable is ignored.
     """
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(base):  # noqa: PTH117 - a text
-        base = os.path.expanduser("~/.config")  # noqa: PTH111 - does not raise without a home
-    return Path(base) / _LIST if os.path.isabs(base) else None  # noqa: PTH117 - a text
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/.config")
+    return Path(base) / _LIST if os.path.isabs(base) else None
 
 
 def trust(folder: str) -> None:
