@@ -100,11 +100,6 @@ A_SMALL_PROGRAM = """
 import sys, runstore
 with runstore.start_run("small", params={"lr": 0.1}, store=sys.argv[1]) as run:
     run.log(loss=0.5)
-    run.tags["phase"] = "pilot"
-    run.params["seed"] = 7
-    run.log_text("said", "text")
-    run.save("weights.json", [1])
-    print("done")
 """
 
 

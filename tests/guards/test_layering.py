@@ -33,7 +33,7 @@ FLOORS = (
     {"plotting"},
     {"background", "extras", "started_in", "user_warnings"},
     {"errors"},
-    {"named_tuples"},
+    {"value_classes"},
 )
 # Rooms to come.
 PLANNED = {"compat"}

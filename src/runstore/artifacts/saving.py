@@ -29,7 +29,6 @@ from runstore.inflight.deferred import Deferred
 from runstore.model import arguments
 from runstore.model.artifacts import Artifact, artifact_path, media_type_of, why_no_name
 from runstore.model.values import clean_text
-from runstore.named_tuples import NamedTuple
 from runstore.storage.artifacts import Noted
 from runstore.storage.backend import Backend
 from runstore.storage.files.objects import Contents, NotSentError, Objects
@@ -37,6 +36,7 @@ from runstore.storage.files.spool import OBJECTS
 from runstore.storage.files.temporary import temporary_folder
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

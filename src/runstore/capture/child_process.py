@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain, starmap
 
 from runstore.errors import suppressed
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 _CHUNK_BYTES = 1 << 16
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from runstore.errors import attempt, genuine, named_error
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from runstore.model.display.plain import plain
 from runstore.model.display.short_names import end_of_name, short_names
 from runstore.model.run import DAMAGED, Run
 from runstore.model.status import Status
+from runstore.value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from runstore.config import is_there
 from runstore.location import find_place, folder_of_project, server_at, server_of_project
-from runstore.named_tuples import NamedTuple
 from runstore.storage.sqlite.paths import DATABASE
 from runstore.user_warnings import warn
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.postgres.location import ServerLocation

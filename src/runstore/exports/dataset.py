@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from runstore.exports.columns import METRICS, POINT, rows_of, run_columns, schem
 from runstore.exports.files import written_aside
 from runstore.exports.parts import DatasetPart, Manifest, parts_of
 from runstore.extras import library
-from runstore.named_tuples import NamedTuple
 from runstore.reading.grid.order import run_order
 from runstore.reading.liveness import settle_all
 from runstore.reading.metrics.points import parts_by_points, read_points_of
@@ -27,6 +25,7 @@ from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import as_now
 from runstore.storage.files.locks import locked
 from runstore.storage.query.states import RunState, RunStates
+from runstore.value_classes import NamedTuple, dataclass
 
 if TYPE_CHECKING:
     import pyarrow as pa

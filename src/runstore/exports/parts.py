@@ -14,8 +14,8 @@ from runstore.errors import ConflictError
 from runstore.exports.columns import METRICS, TABLES
 from runstore.exports.files import write_aside
 from runstore.model.reference import folder_name
-from runstore.named_tuples import NamedTuple
 from runstore.storage.query.states import RunState
+from runstore.value_classes import NamedTuple
 
 # Consecutive run numbers in one file. Points are many, and a file is written anew as a whole.
 RUNS_IN_PART, RUNS_IN_METRICS_PART = 1_000, 100

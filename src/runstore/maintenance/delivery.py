@@ -20,7 +20,6 @@ from runstore.errors import RunstoreError, ServerUnreachableError, StoreLockedEr
 from runstore.maintenance.transfer import take_in_all, transfer
 from runstore.model.facts import ProcessIdentity
 from runstore.model.results.transfers import Progress, Transfer
-from runstore.named_tuples import NamedTuple
 from runstore.reading.names import runs_named
 from runstore.storage.backend import Backend
 from runstore.storage.files.locks import locked
@@ -31,6 +30,7 @@ from runstore.storage.postgres.waiting import (
     note_delivered,
 )
 from runstore.user_warnings import say, warn_in_background
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.postgres.database import ServerDatabase

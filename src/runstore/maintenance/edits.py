@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.model.tags import tag_key, tag_value
 from runstore.model.values import check_text
-from runstore.named_tuples import NamedTuple
 from runstore.reading.liveness import settle_all
 from runstore.reading.names import IN_TRASH, run_named, runs_named, the_one
 from runstore.storage.grid.cells import Cells
 from runstore.storage.trash import InTrash
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

@@ -23,7 +23,6 @@ from runstore.model.scrubbing import (
     WantedPattern,
     masked_value,
 )
-from runstore.named_tuples import NamedTuple
 from runstore.reading.names import record_of
 from runstore.storage.backend import RUNS
 from runstore.storage.files.safe_files import levels_below, reader, remove_file, replacing
@@ -33,6 +32,7 @@ from runstore.storage.integrity.references import References
 from runstore.storage.scrub.contents import ContentsTable
 from runstore.storage.scrub.rows import RowScrubber
 from runstore.store_json.lists import Lists
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

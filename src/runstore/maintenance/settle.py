@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,10 @@ from runstore.capture.machine.process import is_gone
 from runstore.inflight import take_in
 from runstore.model.display.formatting import duration_text
 from runstore.model.run import Run
-from runstore.named_tuples import NamedTuple
 from runstore.reading.find import found_page, query_of
 from runstore.reading.liveness import last_sign
 from runstore.reading.names import as_now, each_of, run_of
+from runstore.value_classes import NamedTuple, dataclass
 
 if TYPE_CHECKING:
     from runstore.capture.machine.scheduler import JobState

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 
 from runstore.errors import InvalidValueError, shown
 from runstore.model.values import clean_text
+from runstore.value_classes import dataclass
 
 PATH_LIMIT_BYTES = 1024
 _PART_LIMIT_BYTES = 255  # limit of most file systems

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,6 +20,7 @@ from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, parse_reference
 from runstore.model.run import Run
 from runstore.model.status import Status
+from runstore.value_classes import dataclass
 
 # A metadata block: a run as a JSON object for `store.json` and `ManagerStore`.
 Block = dict[str, Any]

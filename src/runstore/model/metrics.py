@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from runstore.errors import NotFoundError, visible
 from runstore.extras import library
 from runstore.model.display.formatting import counted, number_text
+from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

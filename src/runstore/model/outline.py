@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import Any, cast
 
 from runstore.errors import UsageError, shown
 from runstore.model import arguments
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple, dataclass
 
 STEP, RELATIVE, TIME = AXES = ("step", "relative", "time")
 STRETCHES_AT_MOST = 10_000

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from runstore.errors import InvalidValueError, UsageError
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 TIMESTAMP_FORMAT = "%Y-%m-%d-T%H%M%S"
 NAME_LIMIT_BYTES = 255

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from runstore.errors import NotFoundError
@@ -11,6 +10,7 @@ from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
+from runstore.value_classes import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

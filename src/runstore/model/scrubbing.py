@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import quote
+
+from runstore.value_classes import dataclass, field
 
 MASK = "***"
 SHORTEST = 4

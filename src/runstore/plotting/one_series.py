@@ -7,8 +7,8 @@ from typing import Any
 
 from runstore.errors import MissingExtraError
 from runstore.extras import library
-from runstore.named_tuples import NamedTuple
 from runstore.plotting import with_matplotlib, with_plotly
+from runstore.value_classes import NamedTuple
 
 
 class Curve(NamedTuple):

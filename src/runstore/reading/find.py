@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +25,7 @@ from runstore.reading.pages import (
 from runstore.storage.query.finder import Finder, FoundPage
 from runstore.storage.query.sort_keys import sort_keys
 from runstore.storage.query.where import Condition
+from runstore.value_classes import replace
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

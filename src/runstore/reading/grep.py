@@ -9,11 +9,11 @@ from runstore.errors import UsageError
 from runstore.model import arguments
 from runstore.model.text.line_pattern import Needle
 from runstore.model.text.matches import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
-from runstore.named_tuples import NamedTuple
 from runstore.reading.find import cursor_of, found_runs, hints_of, settle, shown_runs
 from runstore.reading.pages import Page
 from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.fulltext.verify import LineCheck
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.model.query.tree import Query

@@ -131,7 +131,7 @@ def _as_ended(
     backend: Backend, seen: Run, last_sign: int | None, end: Mapping[str, Any] | None
 ) -> Run:
     """Return the run as it is now; if the store cannot be updated, as it should be."""
-    from dataclasses import replace
+    from runstore.value_classes import replace
 
     run = backend.database.run_by_uid(seen.uid) or seen
     if run.status.is_final or run.process != seen.process:  # another process resumed it

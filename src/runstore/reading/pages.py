@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from runstore.errors import UsageError
 from runstore.model import arguments
 from runstore.model.run import Run
+from runstore.value_classes import dataclass, field
 
 if TYPE_CHECKING:
     import pandas as pd

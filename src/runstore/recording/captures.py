@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from runstore.capture.surroundings import Surroundings, code_facts, environment_facts
 from runstore.errors import StoreError, genuine
 from runstore.model.facts import Facts
-from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
 from runstore.storage.database import Database
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn_in_background
+from runstore.value_classes import NamedTuple
 
 
 class Capture(NamedTuple):

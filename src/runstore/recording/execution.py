@@ -16,7 +16,6 @@ from runstore.errors import RunstoreError, StoreError, genuine, suppressed
 from runstore.model.once import once
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
-from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
 from runstore.recording.outcome import Ending, error_details, kept_text, status_of
 from runstore.recording.readiness import (
@@ -34,6 +33,7 @@ from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import afterwards, warn
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -470,6 +470,7 @@ class Execution:
         self.channel(-1)
         backend, recorder = self._backend, self.recorder
         _ = self.tags, backend.edits, recorder.deferred, backend.metrics, backend.trash
+        _ = backend.spool.place
 
     def heartbeat(self) -> None:
         """Write a heartbeat, and data that could not be written before."""

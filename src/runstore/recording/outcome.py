@@ -10,10 +10,10 @@ from types import ModuleType, TracebackType
 from runstore.errors import UsageError, attempt, genuine, named_error
 from runstore.model.status import REPORTED, Status
 from runstore.model.values import clean_text
-from runstore.named_tuples import NamedTuple
 from runstore.recording import live_runs
 from runstore.recording.readiness import MASKING, TRACEBACKS, be_ready
 from runstore.user_warnings import warn
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from runstore.config import current_author
 from runstore.errors import StoreError
 from runstore.model.code.documents import CODE_DOCUMENTS, IGNORED, MODULES, RESUMED_CODE
 from runstore.model.facts import Facts, FactValue
-from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Edit
 from runstore.user_warnings import warn
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.capture.program.files import Loading

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from runstore.model.display.formatting import cropped, free_name
@@ -13,6 +12,7 @@ from runstore.model.params.flatten import Cell, flatten, joined
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.model.values import blake2b, canonical_json
+from runstore.value_classes import dataclass
 
 DEFAULT_OVER = ("seed", "random_state", "rng_seed", "random_seed")
 

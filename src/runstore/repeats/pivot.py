@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from runstore.model.metric_directions import Direction
@@ -13,6 +12,7 @@ from runstore.repeats.samples import PAIR, Sample
 from runstore.repeats.selection import best_of
 from runstore.repeats.statistics import Mean, mean_of
 from runstore.repeats.values import Metric, RankedGroup
+from runstore.value_classes import dataclass
 
 Mark = Literal["best", "statistically tied", ""]
 Several = Literal["best", "all"]

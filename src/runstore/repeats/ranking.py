@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import visible
@@ -29,6 +28,7 @@ from runstore.repeats.texts import (
     p_text,
 )
 from runstore.repeats.values import Metric, read_values
+from runstore.value_classes import dataclass, replace
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from runstore.errors import UsageError
 from runstore.repeats.student import t_below, t_quantile
+from runstore.value_classes import dataclass
 
 _LEAST_FOR_SKEW = 3
 PAIR = 2  # values from which there is a spread

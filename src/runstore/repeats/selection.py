@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from runstore.model.metric_directions import Direction
@@ -19,6 +18,7 @@ from runstore.repeats.samples import (
 )
 from runstore.repeats.statistics import Mean, check_level, is_skewed, mean_of
 from runstore.repeats.student import t_quantile
+from runstore.value_classes import dataclass
 
 _UNEQUAL = 1.7  # ratio of spreads from which skewness matters
 # How a group compares with the others; the last two if no direction is known.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -25,6 +24,7 @@ from runstore.repeats.samples import (
     moments_of,
 )
 from runstore.repeats.student import t_quantile
+from runstore.value_classes import dataclass, replace
 
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.5, 0.999
 

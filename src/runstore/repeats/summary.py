@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from runstore.repeats.grouping import LeftOut
 from runstore.repeats.statistics import Mean
 from runstore.repeats.texts import remarks_on_code, remarks_on_left_out, remarks_on_means
 from runstore.repeats.values import Metric, RankedGroup
+from runstore.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.html import html_paragraphs, html_table
@@ -21,6 +20,7 @@ from runstore.repeats.texts import (
     scale_of,
 )
 from runstore.repeats.values import read_values
+from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
     import pandas as pd

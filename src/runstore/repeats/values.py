@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
 from runstore.errors import NotFoundError, UsageError
@@ -16,6 +15,7 @@ from runstore.model.status import Status
 from runstore.repeats.grouping import Group, LeftOut, Member, Repeats, group_repeats
 from runstore.repeats.samples import Sample
 from runstore.repeats.texts import remarks_on_left_out
+from runstore.value_classes import dataclass, replace
 
 Statistic = Literal["last", "first", "min", "max", "mean", "count"]
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,7 @@ from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
 from runstore.user_warnings import warn
+from runstore.value_classes import dataclass, replace
 
 if TYPE_CHECKING:
     from runstore.config import IfDone

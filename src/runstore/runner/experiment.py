@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +25,7 @@ from runstore.runner.project import Module, Project
 from runstore.runner.repeating.differences import Differences, repeated_run, what_differs
 from runstore.runner.selection import Candidate, check_names, named_sets, select
 from runstore.store import Store
+from runstore.value_classes import dataclass, field, replace
 
 if TYPE_CHECKING:
     from runstore.config import IfDone

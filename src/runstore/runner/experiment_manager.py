@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from runstore.model.artifacts import artifact_path
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import folder_name
 from runstore.storage.sqlite.paths import make_folders, sync_folder
+from runstore.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
 from runstore.runner.project import Module, Project, modules_in, outline
+from runstore.value_classes import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)

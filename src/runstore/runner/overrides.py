@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any
 
 from runstore.errors import UsageError
 from runstore.model.display.suggestions import hint_of
+from runstore.value_classes import fields, is_dataclass
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NOTHING = ("none", "null")
@@ -77,8 +77,8 @@ def _children(values: Any) -> dict[Any, Any] | None:
         return dict(values)
     if isinstance(values, (list, tuple)):
         return dict(enumerate(values))
-    if dataclasses.is_dataclass(values) and not isinstance(values, type):
-        return {one.name: getattr(values, one.name) for one in dataclasses.fields(values)}
+    if is_dataclass(values) and not isinstance(values, type):
+        return {one.name: getattr(values, one.name) for one in fields(values)}
     return dict(vars(values)) if hasattr(values, "__dict__") else None
 
 

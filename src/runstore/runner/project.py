@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runstore.config import SETTINGS, is_folder, is_usable, project_settings, working_directory
 from runstore.errors import UsageError
 from runstore.model.display.suggestions import hint_of
+from runstore.value_classes import dataclass
 
 _NAMED = 10  # names in a hint, at most
 _DEFAULTS = {"experiments": "experiments", "params": "params"}

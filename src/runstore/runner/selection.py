@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from runstore.errors import UsageError
 from runstore.model.display.suggestions import hint_of
 from runstore.model.params.build import parameter_set
 from runstore.model.params.parameter_set import ParameterSet
+from runstore.value_classes import dataclass
 
 _NOTHING_RECORDED = "Nothing was recorded."
 _INDICES = re.compile(r"(\d+)(?:-(\d+))?")

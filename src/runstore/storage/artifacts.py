@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runstore.errors import ConflictError
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, no_run
 from runstore.storage.driver import Connection
@@ -18,6 +17,7 @@ from runstore.storage.rows import (
     as_time,
     to_micros,
 )
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

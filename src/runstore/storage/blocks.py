@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -31,6 +30,7 @@ from runstore.storage.database import Database, Edit, RunCells, add_event, now_m
 from runstore.storage.driver import Connection
 from runstore.storage.rows import as_int
 from runstore.storage.trash import set_deleted
+from runstore.value_classes import dataclass
 
 _FROM_RUNS = "FROM runs r JOIN experiments e ON e.id = r.experiment_id"
 _BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed {_FROM_RUNS}"

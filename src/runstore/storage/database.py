@@ -25,7 +25,6 @@ from runstore.model.params.parameter_set import ParameterSet, lowest_hash
 from runstore.model.reference import build_reference
 from runstore.model.status import Status
 from runstore.model.values import sha256
-from runstore.named_tuples import NamedTuple
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Rows
@@ -38,6 +37,7 @@ from runstore.storage.rows import (
 from runstore.storage.sqlite.driver import SQLiteDriver
 from runstore.storage.statements import CURRENT_VERSION, FOREIGN, SCHEMA_VERSION
 from runstore.storage.stored_runs import BEYOND_NUMBERS, StoredRuns
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

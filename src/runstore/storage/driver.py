@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from contextlib import AbstractContextManager, contextmanager
 
 from runstore.errors import StoreError, StoreLockedError, is_interruption
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

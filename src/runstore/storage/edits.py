@@ -8,7 +8,6 @@ from runstore.errors import ConflictError, NotFoundError, StoreCorruptError
 from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED, Event
 from runstore.model.values import clean_text
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, RunEdits, add_event, run_row
 from runstore.storage.driver import Connection
@@ -23,6 +22,7 @@ from runstore.storage.rows import (
     pairs_of_texts,
 )
 from runstore.storage.trash import gone_edits, set_deleted
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from runstore.errors import ConflictError, NotFoundError
 from runstore.model.facts import ProcessIdentity
 from runstore.model.reference import build_reference, new_uid, with_endings, without_ending
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, NewRun, add_event, now_micros, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.rows import as_text, mended_row
 from runstore.storage.stored_runs import AFTER_TILDE
+from runstore.value_classes import NamedTuple
 
 # Imported runs may share a number; a run that returns gets a free duplicate index beside them.
 MOVE_RUN = f"""

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from runstore.errors import RunActiveError
 from runstore.model.display.suggestions import some_of
 from runstore.model.status import Status
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.artifacts import Noted, put_artifact
 from runstore.storage.database import Database, Edit, NewRun, add_event, run_row
@@ -17,6 +16,7 @@ from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.metrics.table import add_points
 from runstore.storage.rows import facts_to_text
+from runstore.value_classes import NamedTuple
 
 FIELD = "recorded"
 AFTERWARDS = "after its end"

@@ -9,13 +9,13 @@ from typing import Any
 from runstore.model.artifacts import Input
 from runstore.model.params.flatten import FlatValue
 from runstore.model.params.parameter_set import ParameterSet
-from runstore.named_tuples import NamedTuple
 from runstore.storage import rows
 from runstore.storage.artifacts import input_from_row
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.indexes.params import indexed_params
 from runstore.storage.stored_runs import for_each
+from runstore.value_classes import NamedTuple
 
 # Among runs with the same parameters and commit, only this many of the newest are compared.
 _DONE_AT_MOST = 1_000

@@ -6,7 +6,7 @@ Statements are composed of the constants here; values are always passed as param
 
 from __future__ import annotations
 
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 # Of the tables that these statements are for.
 SCHEMA_VERSION = 15

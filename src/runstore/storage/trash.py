@@ -10,13 +10,13 @@ from runstore.errors import RunActiveError, StoreCorruptError
 from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED
 from runstore.model.status import Status
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, Edit, add_event, no_run, now_micros, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.indexes.facts import release_facts
 from runstore.storage.rows import as_int, as_text, moment_text
 from runstore.storage.stored_runs import AFTER_ANY_TEXT, Lookups
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

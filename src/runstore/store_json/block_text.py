@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Union
 
 from runstore.model.block import Block, encode_block
+from runstore.value_classes import dataclass
 
 # Long parts of a list are passed on without copying.
 Piece = Union[bytes, memoryview]

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from runstore.errors import StoreReadOnlyError, StoreUnavailableError, genuine, suppressed
-from runstore.named_tuples import NamedTuple
 from runstore.storage.files.locks import kept_locked, unlock, wait_for_lock
 from runstore.storage.files.safe_files import (
     UnsafeFileError,
@@ -25,6 +24,7 @@ from runstore.storage.files.safe_files import (
 )
 from runstore.storage.sqlite.paths import copy_rights, follow_folder, sync_folder
 from runstore.store_json.salvage import Salvaged, read_blocks
+from runstore.value_classes import NamedTuple
 
 REGISTRY = "params_registry.json"
 LOCK_PATIENCE_S = 60.0

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from runstore.model.block import (
@@ -21,6 +20,7 @@ from runstore.model.block import (
 )
 from runstore.model.status import Status
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
+from runstore.value_classes import dataclass, field
 
 AUTHOR = "store.json"
 _HEX_LENGTH = 40

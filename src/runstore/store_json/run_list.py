@@ -7,12 +7,12 @@ import marshal
 import operator
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from runstore.errors import InvalidValueError
 from runstore.model.block import Block
 from runstore.storage.blocks import BlockRow
+from runstore.value_classes import dataclass, field
 
 _MISSING = object()
 _NESTED = frozenset({dict, list})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from json import JSONDecoder
 from typing import Any
 
 from runstore.model.block import Block, status_of_word
+from runstore.value_classes import dataclass, field
 
 _STRICT = JSONDecoder()
 _LENIENT = JSONDecoder(strict=False)  # accepts control characters within strings

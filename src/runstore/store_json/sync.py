@@ -15,7 +15,6 @@ from typing import Any
 from runstore.errors import StoreError, StoreReadOnlyError, genuine
 from runstore.model.block import block_from_run
 from runstore.model.params.build import parameter_set
-from runstore.named_tuples import NamedTuple
 from runstore.storage.backend import STORE_JSON
 from runstore.storage.blocks import BlockRow, BlockTable
 from runstore.storage.database import PATIENCE_S
@@ -32,6 +31,7 @@ from runstore.store_json.file import (
 )
 from runstore.store_json.merge import BlockMerge, listed
 from runstore.user_warnings import warn
+from runstore.value_classes import NamedTuple
 
 # With more changes, writing the whole list is faster than locating each block.
 _PATCHES_AT_MOST = 200

@@ -8,7 +8,6 @@ import json
 import sys
 from array import array
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from runstore.model.display.plain import plain
+from runstore.value_classes import dataclass, field
 
 JSON = "application/json"
 ALIGNED = 8  # bytes, as arrays of doubles need it

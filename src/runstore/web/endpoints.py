@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.suggestions import hint_of
+from runstore.value_classes import dataclass, field
 from runstore.web.errors import Refusal
 from runstore.web.schemas import Schema, mismatch
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Union
 from runstore.errors import StoreUnavailableError
 from runstore.location import find_place
 from runstore.model import arguments
-from runstore.named_tuples import NamedTuple
 from runstore.storage.sqlite.paths import absolute
 from runstore.store import Store
+from runstore.value_classes import NamedTuple
 from runstore.web.server import Options, Serving
 
 if TYPE_CHECKING:

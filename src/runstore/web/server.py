@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from types import FrameType
 
 import uvicorn
 
 from runstore.errors import UsageError
 from runstore.store import Store
+from runstore.value_classes import dataclass, replace
 from runstore.web.access import Access, host_name, is_loopback
 from runstore.web.app import Application
 from runstore.web.served import Served

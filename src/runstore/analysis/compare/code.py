@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from runstore.model.code.binary_patches import apply_binary, object_after
 from runstore.model.code.documents import RESUMED_CODE
 from runstore.model.code.patches import FilePatch, PatchError, apply_patch, parse_patch
 from runstore.reading.names import run_of
+from runstore.value_classes import dataclass, field, replace
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from runstore.analysis.compare.file_versions import (
     PLAIN_FILE,
@@ -16,6 +15,7 @@ from runstore.analysis.compare.file_versions import (
 from runstore.analysis.compare.git_diff import Lines, Pair, compared
 from runstore.capture.git.state import GitError
 from runstore.model.code.patches import quoted
+from runstore.value_classes import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

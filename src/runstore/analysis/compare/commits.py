@@ -16,7 +16,7 @@ from runstore.capture.git.state import (
     GitUnavailableError,
     run_git,
 )
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 _ALL_LIMIT_BYTES = 1 << 26  # of all files that are read
 _TREE_LIMIT_BYTES = 1 << 27

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runstore import background
@@ -26,6 +25,7 @@ from runstore.model.display.html import html_table
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of
 from runstore.reading.names import each_of, run_of
+from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
     from pandas import DataFrame

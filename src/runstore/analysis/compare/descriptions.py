@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Union
 
@@ -13,6 +12,7 @@ from runstore.analysis.compare.differences import SECTIONS, Description, FileCon
 from runstore.analysis.compare.leaf_values import leaves
 from runstore.model.code.patches import parse_patch
 from runstore.model.display.formatting import free_name
+from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
     from runstore.model.params.parameter_set import ParameterSet

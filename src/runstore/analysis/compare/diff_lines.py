@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from runstore.model.code.patches import split_lines
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 LineKind = Literal["hunk", "context", "added", "removed", "note"]
 

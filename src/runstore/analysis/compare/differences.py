@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Union
+
+from runstore.value_classes import dataclass
 
 # In reading order: the request, the surroundings, the results.
 SECTIONS = (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from runstore.value_classes import dataclass, field
 
 FILE_LIMIT_BYTES = 1 << 20
 PLAIN_FILE = "100644"

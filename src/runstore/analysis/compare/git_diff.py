@@ -15,7 +15,7 @@ from runstore.analysis.compare.file_versions import Version
 from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError, run_git
 from runstore.errors import genuine
 from runstore.model.code.patches import parse_patch
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 _DIFF = (
     "--git-dir=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "core.autocrlf=false",

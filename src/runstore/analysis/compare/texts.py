@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents, Unknown
 from runstore.model.display.formatting import duration_text, size_text
+from runstore.value_classes import dataclass
 
 NONE = "(none)"
 UNKNOWN = "?"

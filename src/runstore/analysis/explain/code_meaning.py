@@ -7,9 +7,9 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from runstore.analysis.explain.known_names import is_settings
+from runstore.value_classes import dataclass
 
 _LARGEST = 1 << 20  # characters that are parsed
 _SAYING = frozenset({"print", "pprint", "log", "logger", "logging", "warnings", "_log", "_logger"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.reading.names import run_of
 from runstore.storage.backend import Backend
+from runstore.value_classes import dataclass, replace
 
 if TYPE_CHECKING:
     from runstore.model.metrics import Series

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import median
+
+from runstore.value_classes import dataclass, replace
 
 Feature = tuple[str, str]
 """Section and key of a difference."""

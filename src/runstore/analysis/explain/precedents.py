@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runstore.analysis.compare.descriptions import describe_packages, environment, parameters
@@ -13,6 +12,7 @@ from runstore.analysis.explain.judging import Feature, Judgement, Observed, judg
 from runstore.analysis.explain.known_names import is_seed
 from runstore.model.status import Status
 from runstore.reading.newest import newest_page
+from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,12 +6,12 @@ ones. Evidence from other runs is added to the weight of the rule or subtracted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from runstore.analysis.compare.code_changes import CodeChanges
 from runstore.analysis.compare.differences import Difference
 from runstore.analysis.explain.judging import Judgement
+from runstore.value_classes import dataclass, field
 
 
 class Rule(Enum):

@@ -6,7 +6,6 @@ A fact that is unknown for one of them makes them neither the same nor different
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 
 from runstore.analysis.compare.differences import MISSING, Difference
@@ -23,6 +22,7 @@ from runstore.model.code.launchers import launched
 from runstore.model.code.python_command import code_argument, is_python
 from runstore.model.facts import Facts
 from runstore.model.params.parameter_set import ParameterSet
+from runstore.value_classes import dataclass
 
 MASK = "***"
 # The parts that are missing in them.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from runstore.errors import RunstoreError, genuine
 from runstore.model.display.formatting import local_time, size_text
 from runstore.storage.prior_runs import EarlierRuns
 from runstore.storage.rows import from_micros
+from runstore.value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from runstore.model.artifacts import Input

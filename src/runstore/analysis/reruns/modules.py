@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from runstore.capture.program.imports import file_of
 from runstore.capture.program.modules import Marks, paths_in
 from runstore.capture.program.places import written_ns
 from runstore.model.code.documents import IGNORED, LATE_MODULES, MODULES, OUTSIDE
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple, dataclass, field
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.subjects import ComparedRun

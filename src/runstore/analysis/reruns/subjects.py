@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import Difference
 from runstore.errors import visible
+from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

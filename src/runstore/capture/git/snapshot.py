@@ -21,7 +21,7 @@ from runstore.capture.secrets import mask_text
 from runstore.errors import genuine
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import blake2b
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 FILE_LIMIT_BYTES = 1 << 18
 PROGRAM_LIMIT_BYTES = 1 << 20

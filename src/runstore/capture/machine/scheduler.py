@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
 from runstore.errors import genuine
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 SLURM = "slurm"
 _ANSWER_S = 30

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 # Instructions that push values and read none of the stack.
 _LOADS = frozenset({

@@ -13,7 +13,7 @@ import runstore
 from runstore.capture.program.command import argument_texts, kept_arguments, own_words
 from runstore.errors import attempt, genuine, named_error
 from runstore.model.facts import Facts, FactValue
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 _FILES_AT_MOST = 500
 OWN_FOLDER = os.path.dirname(os.path.abspath(runstore.__file__)) + os.sep  # noqa: PTH100, PTH120

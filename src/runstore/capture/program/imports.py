@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from itertools import chain
 
 from runstore.errors import genuine
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 _FILES_AT_MOST = 2_000
 _FILE_AT_MOST_BYTES = 1 << 20

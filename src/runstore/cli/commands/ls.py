@@ -14,7 +14,7 @@ from runstore.cli.options import json_option, refuse_together, words_argument
 from runstore.cli.words import place_meant, tell_hints
 from runstore.errors import UsageError
 from runstore.model.display.formatting import counted
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.model.query.tree import Query

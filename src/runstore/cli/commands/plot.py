@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from runstore.cli.plots.choice import DEFAULT_PANELS
 from runstore.cli.plots.panels import X_AXES, View, gather
 from runstore.cli.words import runs_meant
 from runstore.errors import NotFoundError, UsageError
+from runstore.value_classes import dataclass, replace
 
 if TYPE_CHECKING:
     from runstore.cli.plots.panels import Plot

@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +17,7 @@ from runstore.cli.output import print_json, say
 from runstore.cli.words import one_run
 from runstore.current import AGAIN_VARIABLE
 from runstore.errors import ConflictError
+from runstore.value_classes import replace
 
 if TYPE_CHECKING:
     from runstore.runner.experiment import Plan, Request

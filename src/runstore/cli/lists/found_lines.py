@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runstore.cli import output
 from runstore.model.text.matches import FoundLine, FoundTexts
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from runstore.cli.plots.choice import (
     chosen_metrics,
@@ -20,6 +19,7 @@ from runstore.model.display.suggestions import either, some_of
 from runstore.model.metrics import MetricSummary, Series
 from runstore.model.run import Run
 from runstore.repeats.line_names import LineNames
+from runstore.value_classes import dataclass
 
 X_AXES = ("step", "time", "relative")
 

@@ -6,7 +6,6 @@ import bisect
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 
 from runstore.cli.output import console, fitted, is_terminal, terminal_safe
@@ -14,6 +13,7 @@ from runstore.cli.plots import ticks
 from runstore.cli.plots.canvas import Canvas
 from runstore.cli.plots.panels import Line, Panel, Plot, x_label
 from runstore.model.display.limits import exits, pieces_within
+from runstore.value_classes import dataclass
 
 PIPE_COLUMNS = 80
 PANEL_LINES = 16

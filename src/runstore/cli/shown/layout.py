@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from runstore.cli import output
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 _LABEL_WIDTH = 24
 _GAP = 2

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import PurePath
 
 from runstore.model.code.python_command import is_python, python_target
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 # Interpreters of other languages that run a file.
 _INTERPRETERS = frozenset({

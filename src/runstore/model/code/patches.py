@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 MARK = "GIT binary patch"
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.run import status_word, time_of
+from runstore.value_classes import asdict
 
 if TYPE_CHECKING:
     from runstore.model.artifacts import Artifact, Input

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from runstore.errors import UsageError, shown
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 # Beyond this, the distance of two values may be infinite, which no library supports.
 _LARGEST = 1e300

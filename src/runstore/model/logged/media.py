@@ -8,12 +8,12 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from runstore.errors import InvalidValueError, NotFoundError
 from runstore.model.artifacts import Artifact
 from runstore.model.params.library_values import is_array_like
+from runstore.value_classes import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import fields, is_dataclass
 from enum import Enum
+
+from runstore.value_classes import fields, is_dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

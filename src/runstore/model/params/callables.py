@@ -6,7 +6,7 @@ import sys
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 from runstore.model.values import blake2b, canonical_json
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

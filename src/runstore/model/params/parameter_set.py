@@ -14,7 +14,7 @@ from runstore.errors import InvalidValueError, shown
 from runstore.model.params.decode import plain_values
 from runstore.model.params.flatten import FlatValue, flatten, shown_in_line
 from runstore.model.values import blake2b, clean_text
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 from runstore.model.params.decode import decode_key, tag_of
 from runstore.model.params.flatten import joined, tagged
 from runstore.model.values import canonical_json, clean_text
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 ROWS_AT_MOST = 20_000
 ITEMS_AT_MOST = 500

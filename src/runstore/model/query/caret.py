@@ -7,7 +7,7 @@ import re
 from runstore.model.query.build import Builder
 from runstore.model.query.grammar import Mistake, kinds_after
 from runstore.model.query.tree import Field
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 # A word with its dots, brackets and quoted parts, closed or not; white space; or a sign.
 _PIECE = re.compile(

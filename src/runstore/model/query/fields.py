@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from runstore.model.display.suggestions import nearest
 from runstore.model.query.tree import Field, Kind, Namespace
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 STATS = ("last", "first", "min", "max", "mean", "count")
 FILE_PARTS = {"path": Kind.TEXT, "size": Kind.NUMBER, "type": Kind.TEXT, "digest": Kind.TEXT}

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 BRACKETS_LIMIT = 100
 _WORD_END = r"(?![\w/-])"

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from runstore.errors import FilterError, MissingExtraError, genuine
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 PATTERN_LIMIT = 1_000
 REGEX_TIME_S = 5.0

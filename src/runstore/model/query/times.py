@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 _UNITS_S = {
     "ms": 0.001,

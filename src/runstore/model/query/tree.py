@@ -9,9 +9,10 @@ true if it is true for one of them; if there are none, it is false. `not` revers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Union
+
+from runstore.value_classes import dataclass
 
 
 class Namespace(str, Enum):

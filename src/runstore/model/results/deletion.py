@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from runstore.model.run import Run
+from runstore.value_classes import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 DELETED = "deleted"  # the field of an event that moved a run to the trash, or restored it
 

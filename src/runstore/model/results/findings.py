@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from runstore.value_classes import dataclass
 
 DAMAGED, DANGLING, ORPHANED = "damaged", "dangling", "orphaned"
 UNUSED, UNCHECKED, WAITING = "unused", "unchecked", "waiting"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from runstore.model.results.deletion import Amount
+from runstore.value_classes import dataclass, field
 
 # Receives the number of finished runs, that of all runs, and the bytes copied so far.
 Progress = Callable[[int, int, int], object]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from runstore.model.run import Run
+from runstore.value_classes import dataclass
 
 NOTES, ERROR, TRACEBACK, OUTPUT = "notes", "error", "traceback", "output"
 TEXT_FIELDS = (NOTES, ERROR, TRACEBACK, OUTPUT)

@@ -12,14 +12,13 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from posixpath import commonprefix
 from typing import Any, Union
 
 from runstore.model.query.patterns import like_parts
 from runstore.model.values import clean_text
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple, dataclass
 
 # Syntax that is plain text for `re` but not for `regex`: `{e<=1}` and `[[:alpha:]]`.
 _OTHERWISE_IN_REGEX = re.compile(r"\{(?!\d*,?\d*\})|\[\[|\[\^\[|\[:")

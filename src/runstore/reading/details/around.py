@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from runstore.errors import RunNotFoundError
 from runstore.model.run import Run
-from runstore.named_tuples import NamedTuple
 from runstore.reading.names import as_now, children_of, readers_of, record_of
 from runstore.storage.backend import Backend
+from runstore.value_classes import NamedTuple
 
 
 class Around(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -20,6 +19,7 @@ from runstore.model.display.suggestions import hint_of
 from runstore.model.run import Run
 from runstore.model.values import clean_text
 from runstore.storage.backend import Backend
+from runstore.value_classes import dataclass
 
 ROWS_AT_MOST = 200
 _COLUMNS_AT_MOST = 200

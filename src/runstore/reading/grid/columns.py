@@ -11,9 +11,9 @@ from runstore.model.query.fields import OUTPUT, RUN_FIELDS
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import spelled
 from runstore.model.query.tree import Field, Namespace
-from runstore.named_tuples import NamedTuple
 from runstore.storage.grid.values import KeyValues
 from runstore.storage.query.names import StoredNames
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

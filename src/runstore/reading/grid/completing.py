@@ -12,9 +12,9 @@ from runstore.model.query.fields import OUTPUT, RUN_FIELDS, SET_FIELDS, STATS
 from runstore.model.query.spelling import spelled, spelled_value
 from runstore.model.query.tree import Field, Kind, Namespace
 from runstore.model.status import Status
-from runstore.named_tuples import NamedTuple
 from runstore.storage.grid.values import KeyValues
 from runstore.storage.query.names import StoredNames
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.as_json import optional_utc
 from runstore.model.display.short_names import distinct_names
 from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.query.tree import Query
-from runstore.named_tuples import NamedTuple
 from runstore.reading.directions import Directions
 from runstore.reading.find import settle
 from runstore.reading.groups import field_of_text
@@ -17,6 +15,7 @@ from runstore.repeats.values import Metric, read_metric
 from runstore.storage.metrics.bests import BestRun, best_runs, has_metric
 from runstore.storage.query.changes import Changes
 from runstore.storage.query.grouping import Grouping
+from runstore.value_classes import NamedTuple, dataclass
 
 if TYPE_CHECKING:
     from runstore.model.results.groups import RunGroup

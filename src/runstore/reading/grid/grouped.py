@@ -9,9 +9,9 @@ from runstore.errors import UsageError
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import spelled
 from runstore.model.query.tree import Field, Namespace
-from runstore.named_tuples import NamedTuple
 from runstore.reading.groups import checked_field
 from runstore.storage.query.grouping import Grouping
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runstore.model.query.tree import Namespace, Query
-from runstore.named_tuples import NamedTuple
 from runstore.reading.find import query_of, settle
 from runstore.storage.query.changes import Changes
 from runstore.storage.query.finder import Finder
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

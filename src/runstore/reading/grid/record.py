@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from runstore.model.display.as_json import (
@@ -14,6 +13,7 @@ from runstore.model.display.as_json import (
 from runstore.model.run import Run
 from runstore.reading.names import children_of, readers_of
 from runstore.storage.backend import Backend
+from runstore.value_classes import asdict
 
 
 def full_record(backend: Backend, run: Run) -> dict[str, Any]:

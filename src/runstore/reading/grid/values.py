@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runstore.model.query.evaluate import NAN, TRUTH, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace
-from runstore.named_tuples import NamedTuple
 from runstore.reading.find import settle
 from runstore.storage.grid.values import Cell, FieldValues
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runstore.reading.liveness import settle_all
 from runstore.reading.names import with_source
 from runstore.storage.query.changes import Changes
+from runstore.value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runstore.errors import StoreCorruptError
@@ -17,6 +16,7 @@ from runstore.repeats.grouping import Group, LeftOut, Member, group_repeats
 from runstore.repeats.samples import PAIR, finite, moments_of
 from runstore.repeats.student import t_quantile
 from runstore.storage.metrics.point_files import KeyOf
+from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,7 +26,6 @@ from runstore.model.outline import (
     bound_of,
 )
 from runstore.model.run import Run
-from runstore.named_tuples import NamedTuple
 from runstore.reading.metrics.summaries import (
     LOOKS,
     OF_RUN,
@@ -42,6 +41,7 @@ from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.outlining import Outlined, Window
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.rows import to_micros
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
-from runstore.named_tuples import NamedTuple
 from runstore.reading.metrics.arrays import has_numpy
 from runstore.storage.rows import from_micros
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,10 +15,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 
 from runstore.model.text.output import LOGGING, STDERR, STDOUT
-from runstore.named_tuples import NamedTuple
 from runstore.reading.output.parts import BLOCK_BYTES, Part, heads, key_of, letters
 from runstore.storage.backend import Backend
 from runstore.storage.files.output import LETTERS
+from runstore.value_classes import NamedTuple
 
 STREAMS = (STDOUT, STDERR, LOGGING)
 _KEPT = 32  # runs whose output is being viewed

@@ -6,14 +6,12 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from heapq import merge
 from itertools import pairwise
 from typing import BinaryIO
 
 from runstore.model.run import Run
 from runstore.model.text.output import OutputLine
-from runstore.named_tuples import NamedTuple
 from runstore.storage.backend import Backend
 from runstore.storage.files.output import (
     OPEN_ROWS,
@@ -22,6 +20,7 @@ from runstore.storage.files.output import (
     parse_line,
 )
 from runstore.storage.files.safe_files import UnsafeFileError
+from runstore.value_classes import NamedTuple, dataclass
 
 BLOCK_BYTES = 1 << 16
 # Kept lines are never longer; see `storage/files/output.py`.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 
 from runstore.errors import UsageError
@@ -15,6 +14,7 @@ from runstore.reading.output.order import STREAMS, LineMark, OutputOrder, Output
 from runstore.reading.output.parts import Part, merged, opened_parts
 from runstore.storage.backend import Backend
 from runstore.storage.fulltext.pieces import texts_in
+from runstore.value_classes import dataclass
 
 # Maximum characters of one answer, except for its first line.
 _WINDOW_CHARACTERS = 1 << 20

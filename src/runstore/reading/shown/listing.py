@@ -21,10 +21,10 @@ from runstore.model.display.suggestions import some_of
 from runstore.model.query.evaluate import TRUTH, number_text, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace, Order
 from runstore.model.run import start_text
-from runstore.named_tuples import NamedTuple
 from runstore.reading.grid.differing import differing_keys
 from runstore.reading.runs_table import metrics_of, params_of
 from runstore.reading.shown.facts import is_sample, lifetime_text
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.model.query.evaluate import Cell

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from runstore.model.query.evaluate import TRUTH, Cell, shown_text
 from runstore.model.query.exact import exact_value
+from runstore.value_classes import dataclass
 
 
 class Type(Enum):

@@ -21,10 +21,10 @@ from runstore.errors import RunstoreError
 from runstore.model.code.launchers import launched
 from runstore.model.code.python_command import is_python, python_target
 from runstore.model.params.parameter_set import has_values
-from runstore.named_tuples import NamedTuple
 from runstore.reading.names import record_of
 from runstore.storage.backend import Backend
 from runstore.user_warnings import warn
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.model.params.parameter_set import ParameterSet

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.errors import RunstoreError, UsageError, genuine, suppressed
 from runstore.model.status import Status
-from runstore.named_tuples import NamedTuple
 from runstore.storage.files.locks import lock_now
 from runstore.storage.files.safe_files import open_file, remove_file, stat_file
 from runstore.storage.files.spool import LINES_SUFFIX, Spool
 from runstore.user_warnings import warn
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

@@ -21,7 +21,6 @@ from runstore.model.params.build import parameter_sets
 from runstore.model.query.times import moment
 from runstore.model.status import FINAL, Status
 from runstore.model.values import check_text
-from runstore.named_tuples import NamedTuple
 from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import run_named
 from runstore.recording.outcome import (
@@ -35,6 +34,7 @@ from runstore.recording.past.points import points_of
 from runstore.storage.database import NewRun, now_micros
 from runstore.storage.past_runs import PastRun, add_to_run, write_past_run
 from runstore.storage.rows import from_micros
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

@@ -7,10 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage.files.spool import POINTS_SUFFIX
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

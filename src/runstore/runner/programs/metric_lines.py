@@ -16,8 +16,8 @@ from typing import Any
 
 from runstore.errors import UsageError
 from runstore.model.text.output import SEQUENCE
-from runstore.named_tuples import NamedTuple
 from runstore.user_warnings import warn
+from runstore.value_classes import NamedTuple
 
 JSON = "json"
 _STEP = "step"

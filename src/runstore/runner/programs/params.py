@@ -17,7 +17,7 @@ from typing import Any
 from runstore.capture.secrets import MASK, mask_arguments
 from runstore.model.code.launchers import launched
 from runstore.model.values import clean_text
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 _NAME = r"[A-Za-z_][\w.\-/@]*"
 _OPTION = re.compile(rf"--?({_NAME})(?:=(.*))?", re.DOTALL)

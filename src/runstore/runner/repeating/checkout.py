@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from runstore.capture.git.state import GitError, run_git
 from runstore.errors import ConflictError
 from runstore.model.code.documents import IGNORED, OTHER_FILES
 from runstore.model.display.short_names import short_name
+from runstore.value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

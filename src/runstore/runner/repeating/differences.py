@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -21,6 +20,7 @@ from runstore.errors import NotFoundError, StoreCorruptError, UsageError
 from runstore.model.code.documents import OTHER_FILES
 from runstore.model.facts import Facts
 from runstore.runner.run_folder import ARTIFACTS
+from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
     from runstore.model.params.parameter_set import ParameterSet

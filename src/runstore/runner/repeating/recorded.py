@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from runstore.model.code.launchers import launched
 from runstore.model.code.python_command import code_argument, is_python
 from runstore.model.display.short_names import short_name
 from runstore.model.facts import EXEC_OPTIONS, REPEATS, Facts
+from runstore.value_classes import dataclass, replace
 
 if TYPE_CHECKING:
     from runstore.model.run import Run

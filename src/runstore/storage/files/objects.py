@@ -26,7 +26,6 @@ from runstore.errors import (
     suppressed,
 )
 from runstore.model.values import sha256
-from runstore.named_tuples import NamedTuple
 from runstore.storage.files.locks import locked
 from runstore.storage.files.safe_files import (
     folder_at,
@@ -37,6 +36,7 @@ from runstore.storage.files.safe_files import (
     stat_file,
 )
 from runstore.storage.sqlite.paths import follow_folder, parsed, sync_folder
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

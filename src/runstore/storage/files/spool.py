@@ -21,8 +21,8 @@ from contextlib import suppress
 from errno import ENOENT, ENOTDIR
 
 from runstore.errors import genuine, suppressed
+from runstore.model.once import once
 from runstore.model.values import sha256
-from runstore.named_tuples import NamedTuple
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import (
     absolute,
@@ -32,9 +32,11 @@ from runstore.storage.sqlite.paths import (
     made_file,
     mode_of,
     opened_folder,
+    parsed,
     sync_folder,
     wait_for_rights,
 )
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,12 +88,12 @@ class Spool:
 
     # Writing
 
-    @property
+    @once
     def place(self) -> Path:
         """The spool folder in the store."""
         from pathlib import Path
 
-        return Path(self._folder, "spool")
+        return parsed(Path(self._folder, "spool"))
 
     def in_first_place(self, work: Callable[[Path], T]) -> T:
         """Call a function with the first folder that works, and return its result.

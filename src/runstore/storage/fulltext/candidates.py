@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, Union
 
 from runstore.model.text.required_literals import Every, Needed, Some
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 _LENGTH = 3
 _RUNS_AT_ONCE = 1024

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from runstore.errors import RunstoreError, genuine
@@ -14,6 +13,7 @@ from runstore.model.query.tree import All, Compare, Field, Kind, Missing, Namesp
 from runstore.storage.fulltext.run_texts import RunTexts
 from runstore.storage.fulltext.verify import Check, OutputCheck
 from runstore.storage.sqlite.functions import register, unregister
+from runstore.value_classes import replace
 
 # With more runs, SQL checks all runs instead of using the list.
 _MANY = 5_000

@@ -17,12 +17,12 @@ from typing import Any
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.text.matches import TEXT_FIELDS
 from runstore.model.text.required_literals import fold
-from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.files.objects import Objects
 from runstore.storage.fulltext.index_file import make_anew
 from runstore.storage.fulltext.pieces import checksum_of, pieces_of, texts_in
 from runstore.storage.rows import as_int, as_optional_text, as_text, grouped
+from runstore.value_classes import NamedTuple
 
 FIELD_NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(TEXT_FIELDS)}
 OUTPUT_FIELD = FIELD_NUMBERS["output"]

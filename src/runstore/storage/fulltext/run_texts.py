@@ -12,7 +12,6 @@ from pathlib import Path
 from runstore.errors import NotFoundError, StoreCorruptError, genuine, suppressed
 from runstore.model.text.output import OutputLine, plain_text
 from runstore.model.text.required_literals import Needed
-from runstore.named_tuples import NamedTuple
 from runstore.storage.artifacts import OutputPart
 from runstore.storage.database import Database
 from runstore.storage.files.objects import Objects
@@ -22,6 +21,7 @@ from runstore.storage.fulltext.candidates import Document, PossibleDocuments, Te
 from runstore.storage.fulltext.index import FIELD_NUMBERS
 from runstore.storage.fulltext.pieces import checksum_of, pieces_of
 from runstore.storage.rows import as_int, as_optional_text, as_text
+from runstore.value_classes import NamedTuple
 
 TEXTS_OF_RUN = "SELECT notes, error, traceback FROM runs WHERE id = ?"
 RUNS_WITH_OUTPUT = "SELECT DISTINCT run_id FROM outputs WHERE size_bytes > 0"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from runstore.model.query.evaluate import holds
@@ -30,6 +29,7 @@ from runstore.storage.fulltext.candidates import Document, TextCandidates
 from runstore.storage.fulltext.index import FIELD_NUMBERS
 from runstore.storage.fulltext.pieces import texts_in
 from runstore.storage.fulltext.run_texts import Piece, RunTexts
+from runstore.value_classes import replace
 
 
 class Check:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from runstore.model.values import clean_text
 from runstore.storage.database import Database
 from runstore.storage.rows import as_number, as_text
+from runstore.value_classes import dataclass
 
 # Run by run: the summaries of one run are stored together. Those of the run itself come first.
 SUMMARIES = """

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.indexes.params import NOT_INDEXED
 from runstore.storage.rows import as_text
 from runstore.storage.statements import EVERY
 from runstore.storage.trash import TABLES_OF_RUNS
+from runstore.value_classes import NamedTuple
 
 ROWS_TOLD = 100
 

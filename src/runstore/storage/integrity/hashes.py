@@ -10,12 +10,12 @@ from runstore.errors import StoreCorruptError
 from runstore.model.params.decode import is_tree
 from runstore.model.params.flatten import flatten
 from runstore.model.params.parameter_set import tree_hash
-from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.levels import row_digest
 from runstore.storage.metrics.table import summary_digest
 from runstore.storage.rows import as_text, is_int
+from runstore.value_classes import NamedTuple
 
 _SERIES = """
     coalesce(r.reference, 'run ' || c.run_id) || ': ' || coalesce(k.key, CAST(c.key_id AS TEXT))

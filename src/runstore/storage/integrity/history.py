@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from runstore.model.values import blake2b, sha256
-from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.rows import as_text
 from runstore.storage.statements import ADD_EVENT
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

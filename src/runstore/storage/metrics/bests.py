@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from runstore.model.metric_directions import Direction
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.rows import as_number, as_text
+from runstore.value_classes import NamedTuple
 
 # With a single `min` or `max`, SQLite takes the other columns from the same row. Incomplete runs
 # may have stopped at a meaningless value.

@@ -36,7 +36,7 @@ from operator import sub
 
 from runstore.errors import StoreCorruptError, genuine
 from runstore.model.values import blake2b
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -25,11 +25,11 @@ from typing import Any
 
 from runstore.errors import StoreCorruptError
 from runstore.model.values import blake2b
-from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import chunks, packing
 from runstore.storage.metrics.chunks import Columns, bytes_of, column_of, unpack
 from runstore.storage.rows import as_int
+from runstore.value_classes import NamedTuple
 
 VERSION = 1
 POINTS_OF_BLOCK = 128

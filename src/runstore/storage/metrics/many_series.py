@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.rows import as_int, as_text
+from runstore.value_classes import NamedTuple
 
 # In these, the placeholder of one value or one row is repeated for each value.
 IDS_OF_UIDS = "SELECT id, uid FROM runs WHERE uid IN (?)"

@@ -14,7 +14,6 @@ from itertools import accumulate, groupby, pairwise
 from operator import le, sub
 from typing import Any
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import levels
 from runstore.storage.metrics.chunks import Columns, column_of_x, unpack
@@ -31,6 +30,7 @@ from runstore.storage.metrics.levels import (
     row_of,
     rows_between,
 )
+from runstore.value_classes import NamedTuple
 
 # Minimum number of points per block for joining them to be worthwhile.
 _FEW = 2

@@ -32,12 +32,12 @@ from itertools import islice
 from pathlib import Path
 
 from runstore.errors import genuine, suppressed
-from runstore.named_tuples import NamedTuple
 from runstore.storage.files.host import host_number
 from runstore.storage.files.safe_files import read_file, reader
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.sqlite.descriptors import identity_of, keep_for_ever
 from runstore.storage.sqlite.paths import made_file, parsed, sync_folder
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from struct import Struct
 
 from runstore.errors import genuine
 from runstore.model.values import blake2b
-from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
 from runstore.storage.files.host import host_number
@@ -23,6 +22,7 @@ from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import LARGEST_BYTES, KeyOf, points_in, writer_of
 from runstore.storage.rows import as_int, as_number, as_text
+from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage.driver import Connection, Driver
 from runstore.storage.statements import CURRENT_VERSION
+from runstore.value_classes import NamedTuple
 
 _MODULES = (
     "m0001_runs",

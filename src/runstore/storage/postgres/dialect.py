@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Union
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.postgres import short_texts
+from runstore.value_classes import NamedTuple
 
 Replacement = Union[str, Callable[["re.Match[str]"], str]]
 

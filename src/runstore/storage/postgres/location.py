@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from runstore.errors import UsageError, genuine
 from runstore.model.values import sha256
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 SCHEMES = ("postgresql", "postgres")
 _OBJECTS = "objects"

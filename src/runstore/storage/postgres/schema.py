@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage.migrations import (
     CREATE_NOTES,
     Migration,
@@ -26,6 +25,7 @@ from runstore.storage.postgres.functions import (
 from runstore.storage.postgres.short_texts import INDEXES as SHORT_TEXT_INDEXES
 from runstore.storage.postgres.views import VIEWS
 from runstore.storage.statements import CURRENT_VERSION
+from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
     from runstore.storage.postgres.connections.connection import PostgresConnection

@@ -11,11 +11,11 @@ import json
 from runstore.model.query.fields import keys_of
 from runstore.model.query.normalize import is_of_run, parts_of
 from runstore.model.query.tree import All, Any, Compare, Field, Missing, Namespace, Node, Not
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
+from runstore.value_classes import NamedTuple
 
 # With larger sets, checking run by run takes longer than scanning all runs.
 FEW = 3_000

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.rows import as_int
 from runstore.storage.statements import CURRENT_VERSION
+from runstore.value_classes import NamedTuple
 
 LAST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 # Also the last one that a reader sees, which may be later on a server: see `LastChange`.

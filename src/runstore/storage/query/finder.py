@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runstore.model.query.normalize import pushed_down
 from runstore.model.query.tree import EVERYTHING, Query
 from runstore.model.run import Run
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
@@ -24,6 +22,7 @@ from runstore.storage.query.sorted import Place, SortedRuns, place_of
 from runstore.storage.query.vector import RunVector, newest_first
 from runstore.storage.rows import as_int, as_number, as_optional_text, as_text, run_from_row
 from runstore.storage.stored_runs import BEYOND_NUMBERS, for_each
+from runstore.value_classes import NamedTuple, replace
 
 if TYPE_CHECKING:
     from runstore.storage.fulltext.conditions import TextConditions

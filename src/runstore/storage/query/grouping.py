@@ -14,7 +14,6 @@ from runstore.model.query.evaluate import TRUTH
 from runstore.model.query.tree import Field, Kind, Namespace, Node, Query
 from runstore.model.results.groups import RunGroup, Spread
 from runstore.model.status import Status
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
@@ -22,6 +21,7 @@ from runstore.storage.query.asking import asking
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition, column_of_run
 from runstore.storage.rows import as_text, from_micros, is_time
+from runstore.value_classes import NamedTuple
 
 _STATUSES = tuple(Status)
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from runstore.model.query.tree import Namespace, Order
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.query.where import INDEXED, Condition, column_of_run
+from runstore.value_classes import NamedTuple
 
 _NAME = "(SELECT x.name FROM experiments x WHERE x.id = r.experiment_id)"
 _HAS_IT = "(r.id IN (SELECT {id} FROM {rows} AND {value} = ?))"

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from runstore.model.query.tree import EVERYTHING, Node, Order
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.query.candidates import Candidates
@@ -21,6 +20,7 @@ from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sort_keys import SortKey, sort_keys
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
 from runstore.storage.stored_runs import BEYOND_NEWEST
+from runstore.value_classes import NamedTuple
 
 # Number of first runs by one key that are checked, then multiplied at most twice.
 FIRST = 250

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.rows import as_int, as_text
+from runstore.value_classes import NamedTuple
 
 # The number of the last change does not grow with points and files, so they are counted.
 RUN_STATES = f"""

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 
 from runstore.errors import MissingExtraError, StoreError, StoreUnavailableError, genuine
 from runstore.extras import library
-from runstore.named_tuples import NamedTuple
 from runstore.storage.files.objects import Contents
+from runstore.value_classes import NamedTuple
 
 _CHUNK_BYTES = 1 << 20
 _TEXT_BYTES = 1 << 16

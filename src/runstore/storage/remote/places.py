@@ -22,11 +22,11 @@ from runstore.errors import (
     genuine,
 )
 from runstore.extras import how_to_install
-from runstore.named_tuples import NamedTuple
 from runstore.storage.files.objects import MARK
 from runstore.storage.files.safe_files import read_file
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import contents_place
+from runstore.value_classes import NamedTuple
 
 DATABASE = "the database"
 _NOTED = "SELECT value FROM store_state WHERE name = 'objects'"

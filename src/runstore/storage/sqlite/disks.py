@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -39,7 +40,8 @@ def is_network_disk(folder: AnyPath, mountinfo: str = "/proc/self/mountinfo") ->
         return False
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
-        with open(mountinfo, encoding="utf-8", errors="replace") as file:
+        # The built-in `open` is gone when the interpreter shuts down.
+        with io.open(mountinfo, encoding="utf-8", errors="replace") as file:  # noqa: UP020
             lines = file.read().splitlines()
     except genuine(OSError):
         return False

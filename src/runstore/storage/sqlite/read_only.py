@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from runstore.storage.sqlite.paths import file_uri, has_content
+from runstore.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage.metrics.rewinding import FIELD as METRICS
 from runstore.storage.metrics.rewinding import REMOVED
 from runstore.storage.transfer.records import Edited, RunRecord
+from runstore.value_classes import NamedTuple
 
 STATUS = "status"
 _FROM_STEP = re.compile(r"from step (-?\d{1,19}) on$")

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from runstore.model.status import Status
-from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
+from runstore.value_classes import NamedTuple
 
 # Rows at once: some megabytes.
 _RUNS_AT_ONCE = 20_000

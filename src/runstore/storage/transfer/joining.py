@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress, pairwise, takewhile
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics import chunks
@@ -24,6 +23,7 @@ from runstore.storage.metrics.table import Total, summed
 from runstore.storage.transfer.branches import Branch, Removal
 from runstore.storage.transfer.points import chunks_of_series
 from runstore.storage.transfer.records import Summary
+from runstore.value_classes import NamedTuple
 
 # Time, step, bits of the value: also the order of joined points.
 Point = tuple[int, int, int]

@@ -8,12 +8,12 @@ from typing import Any
 
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import without_ending
-from runstore.named_tuples import NamedTuple
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.stored_runs import for_each
+from runstore.value_classes import NamedTuple
 
 RECORDS = f"""
     SELECT {sql.RUN_COLUMNS}, r.purged_at

@@ -13,7 +13,6 @@ from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
-from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database, RunCells, now_micros
 from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics import chunks
@@ -23,6 +22,7 @@ from runstore.storage.metrics.table import SUMMARY, Total, put_summary, summed
 from runstore.storage.statements import EXPERIMENT_ID
 from runstore.storage.transfer.points import PointRows, SeriesCopy
 from runstore.storage.transfer.records import STAGED, RunRecord, Summary
+from runstore.value_classes import NamedTuple
 
 T = TypeVar("T")
 # Shorter series are written with their run.

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 from runstore.errors import StoreCorruptError
-from runstore.named_tuples import NamedTuple
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
 from runstore.storage.integrity.history import is_intact
@@ -16,6 +15,7 @@ from runstore.storage.transfer.joining import Joined
 from runstore.storage.transfer.places import with_next_number
 from runstore.storage.transfer.records import RunRecord, counters, read_records
 from runstore.storage.transfer.writing import Writer
+from runstore.value_classes import NamedTuple
 
 
 class Delivery(NamedTuple):

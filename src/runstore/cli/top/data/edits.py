@@ -13,8 +13,8 @@ from runstore.lasting import LastingStore
 from runstore.maintenance.edits import Done, checked_tags, edit_runs, trash_runs, undo_operation
 from runstore.model.display.short_names import short_name
 from runstore.model.run import Run
-from runstore.named_tuples import NamedTuple
 from runstore.store import Store
+from runstore.value_classes import NamedTuple
 
 _PATIENCE_S = 5.0  # while another program writes
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from runstore.cli.top.data.reading import Row
+from runstore.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from runstore.cli.top.data.reading import Row, Snapshot
 from runstore.model.run import Run
 from runstore.model.status import Status
+from runstore.value_classes import dataclass, replace
 
 STARTED, TOOK, STATUS = "started", "took", "status"
 METRIC, PARAMETER, FACT = "metrics.", "params.", "facts."

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from runstore.cli.output import terminal_safe
 from runstore.errors import RunstoreError, UsageError
+from runstore.value_classes import dataclass
 
 T = TypeVar("T")
 _LOAD_SHARE = 3  # reading takes at most a third of the time

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from runstore.cli.top.data.interest import interesting_metrics
@@ -17,6 +16,7 @@ from runstore.lasting import LastingStore
 from runstore.model.metrics import MetricSummary
 from runstore.model.run import Run
 from runstore.model.status import Status
+from runstore.value_classes import dataclass
 
 CURVE_WIDTH = 8
 _CURVE_STRETCHES = 50

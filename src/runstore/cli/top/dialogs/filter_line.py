@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,6 +13,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from runstore.cli.output import terminal_safe
+from runstore.value_classes import dataclass
 
 
 class FilterLine(Vertical):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -26,7 +25,7 @@ from runstore.cli.top.dialogs.choice import ChoiceDialog
 from runstore.cli.top.keys import QUIT, Key, KeysLine, bindings
 from runstore.lasting import LastingStore
 from runstore.model.run import Run
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple, replace
 
 _RUNS_AT_MOST = 48  # looks of lines that can be distinguished
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from rich.text import Text
 
@@ -20,6 +19,7 @@ from runstore.model.text.output import OutputLine
 from runstore.reading.following import Follower
 from runstore.reading.shown.facts import lifetime_text
 from runstore.store import Store
+from runstore.value_classes import dataclass, field
 
 _CURVE_WIDTH = 16
 _CURVE_STRETCHES = 50

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -18,6 +17,7 @@ from runstore.model.display.formatting import brief_number, tags_text
 from runstore.model.display.short_names import short_names
 from runstore.model.run import start_text
 from runstore.reading.shown.facts import lifetime_text
+from runstore.value_classes import dataclass, replace
 
 MARK = "mark"
 _GAP = 2

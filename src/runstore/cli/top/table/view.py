@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.style import Style
@@ -21,6 +20,7 @@ from runstore.cli.top.data.reading import Snapshot
 from runstore.cli.top.table.columns import MARK, TopColumn, columns_of, line_of, widths_of
 from runstore.cli.top.texts import fitted
 from runstore.model.run import Run
+from runstore.value_classes import dataclass
 
 _MARKED = "●"
 _HEADER_LINES = 1

@@ -19,9 +19,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from runstore.errors import is_of_signal
-from runstore.named_tuples import NamedTuple
 from runstore.storage.postgres import away
 from runstore.user_warnings import warn_in_background
+from runstore.value_classes import NamedTuple
 
 # The silence after which a warning names what is waited for.
 TELLS_AFTER_S = 5.0

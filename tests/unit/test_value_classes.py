@@ -8,7 +8,7 @@ import typing
 import pytest
 
 from runstore.model.reference import Numbered
-from runstore.named_tuples import NamedTuple
+from runstore.value_classes import NamedTuple
 
 
 class Light(NamedTuple):
