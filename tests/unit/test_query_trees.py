@@ -395,4 +395,4 @@ def test_a_text_that_no_database_takes_is_cleaned_as_stored_texts_are():
     where = parse_query("notes = '\0\ud800'").where
 
     assert field.key == "\ufffd"
-    assert where.value == "\ufffd\ufffd"
+    assert where.value == "\0\ufffd"  # printed lines may contain NUL

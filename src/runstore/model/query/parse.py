@@ -35,7 +35,7 @@ def parse_query(text: str, *, now: datetime | None = None) -> Query:
             f"The filter has {len(text):,} characters; the limit is {TEXT_LIMIT:,}.",
             hint="Use several shorter filters.",
         )
-    text = clean_text(text)  # as the texts that it is compared with
+    text = _cleaned(text)
     if not text.strip():
         return Query(text=text)
     builder = Builder(now)
@@ -48,6 +48,11 @@ def parse_query(text: str, *, now: datetime | None = None) -> Query:
     return Query(where or EVERYTHING, tuple(order), text)
 
 
+def _cleaned(text: str) -> str:
+    """Clean a text like those that it is compared with; printed lines may contain NUL."""
+    return "\0".join(map(clean_text, text.split("\0")))
+
+
 def parse_fields(text: str) -> tuple[Field, ...]:
     """Parse a list of fields, separated by commas: `params.lr, metrics.loss.min`.
 
@@ -56,7 +61,7 @@ def parse_fields(text: str) -> tuple[Field, ...]:
     """
     if len(text) > TEXT_LIMIT:
         raise FilterError(f"The names have {len(text):,} characters; the limit is {TEXT_LIMIT:,}.")
-    text = clean_text(text)
+    text = _cleaned(text)
     try:
         _, order = _Names(None).built(tree_of(_BEFORE_NAMES + text))
     except Mistake as mistake:
