@@ -39,6 +39,15 @@ def test_the_help_lists_commands_by_group(tmp_path):
     assert re.search(r"^  download +Write the saved files", shown, re.MULTILINE)
 
 
+@pytest.mark.parametrize("words", [[], ["ls"], ["best"]])
+def test_help_is_a_command_too(tmp_path, words):
+    asked, option = (
+        runstore(*words_of, cwd=tmp_path) for words_of in (["help", *words], [*words, "--help"])
+    )
+
+    assert (asked.returncode, asked.stdout) == (0, option.stdout)
+
+
 @pytest.mark.parametrize("name", sorted(group.list_commands(click.Context(group))))
 def test_examples_in_help_have_lines_of_their_own(name):
     command = group.get_command(click.Context(group), name)
@@ -77,7 +86,6 @@ def test_a_natural_word_is_the_same_command_and_is_not_listed(tmp_path, other, n
         ("repeat", "runstore rerun"),
         ("sync", "copy"),
         ("login", "no account"),
-        ("help", "runstore --help"),
         ("shwo", "Did you mean 'show'?"),
         ("LS", "Did you mean 'ls'?"),
         ("Delete", "runstore rm"),

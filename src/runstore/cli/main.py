@@ -81,6 +81,11 @@ class _Commands(click.Group):
             for folder in commands.__path__
         )
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args[:1] == ["help"]:  # as in git: `runstore help ls`
+            args = [*args[1:2], "--help"]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)

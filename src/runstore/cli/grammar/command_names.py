@@ -85,7 +85,6 @@ _HINTS: Mapping[str, str] = {
         ("repeat", "reproduce", "restart", "retry", "again"),
         "Repeat a run with: runstore rerun RUN",
     ),
-    "help": "Show all commands with: runstore --help",
     "version": "Show the version with: runstore --version",
 }
 
