@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, starmap
 
-from runstore.errors import suppressed
+from runstore.errors import genuine, suppressed
 from runstore.value_classes import NamedTuple
 
 _CHUNK_BYTES = 1 << 16
@@ -144,7 +144,9 @@ def _inheritable() -> list[int]:
     """Return descriptors that a child would inherit; a daemon of git would keep them."""
     found = []
     for name in os.listdir("/dev/fd"):  # noqa: PTH208 - before every run
-        with suppressed(OSError):  # of the listing itself, which is closed
+        try:
             if int(name) > 2 and os.get_inheritable(int(name)):  # noqa: PLR2004 - the standard ones
                 found.append(int(name))
+        except genuine(OSError):  # of the listing itself, which is closed
+            continue
     return found

@@ -35,7 +35,7 @@ def _may_hold_secrets(text: str) -> bool:
     lowered = text.lower()
     if "://" in text and ("@" in text or "=" in text):
         return True  # a URL can have a secret in its login or in a parameter
-    if any(hint in lowered for hint in _HINTS) or len(text) > _LONG_TEXT:
+    if any(map(lowered.__contains__, _HINTS)) or len(text) > _LONG_TEXT:
         return True
     return any(
         len(word) > _SHORT_LENGTH
