@@ -23,11 +23,12 @@ from runstore.errors import (
     UsageError,
 )
 from runstore.model.results.findings import DAMAGED, DANGLING, ORPHANED, UNUSED
-from runstore.storage.files.objects import Objects
+from runstore.storage.files.objects import MARK, Objects
 from runstore.storage.postgres.location import masked, server_location
 from runstore.storage.remote import bucket as bucket_module
 from runstore.storage.remote import copies as copies_module
 from runstore.storage.remote.bucket import Bucket
+from runstore.storage.remote.places import check_mark, note
 from runstore.store import migrate, move_contents
 
 psycopg = pytest.importorskip("psycopg")
@@ -612,6 +613,24 @@ def test_a_folder_that_is_not_mounted_is_not_written_to(url, tmp_path):
     (tmp_path / "unmounted").rename(shared)
     assert read(url, "more.bin", "fit#2") == b"more"
     assert findings(url) == {}
+
+
+def test_a_place_that_another_program_marks_meanwhile_is_used(url, tmp_path):
+    """The second program marks the folder and records a run after the first has looked."""
+    shared = tmp_path / "shared"
+    with Store.open(url) as store:
+        driver = store.backend.database.driver
+        noted = note(driver, str(shared))
+
+        def look():
+            found = (shared / MARK).read_text() if shared.exists() else None
+            if found is None:
+                record(url)
+            return found
+
+        check_mark(driver, noted._replace(is_new=False), look, pytest.fail)
+
+    assert read(url) == WEIGHTS
 
 
 def test_a_folder_has_other_paths_on_other_machines(url, tmp_path):

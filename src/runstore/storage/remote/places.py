@@ -182,27 +182,27 @@ def check_mark(
     if not place.mark:
         return  # of a store that can only be read and has no note
     text = read()
-    if text is not None:
-        if _mark_of(text) == place.mark:
-            if place.is_former or _MOVED not in text:
-                return
-            if place.is_new:
-                write(_text_of_mark(place))
-                return
-            raise changed_place(text.partition(_MOVED)[2].strip())
+    if text is None and not place.is_new and driver.fetch_one(_IS_USED)[0]:
+        text = read()  # another program may have marked and used it since
+        if text is None:
+            raise StoreUnavailableError(
+                f"{place.name} has no contents of this store: its file {MARK} is missing.",
+                kept="It was not changed.",
+                hint="Check that the folder is mounted, and that the bucket is the right one.",
+            )
+    if text is None:
+        write(_text_of_mark(place))
+        return
+    if _mark_of(text) != place.mark:
         raise StoreUnavailableError(
             f"{place.name} has the contents of another store.",
             kept="It was not changed.",
             hint="Use a prefix or a folder of its own for each store.",
         )
-    is_used = driver.fetch_one(_IS_USED)[0]
-    if is_used and not place.is_new:
-        raise StoreUnavailableError(
-            f"{place.name} has no contents of this store: its file {MARK} is missing.",
-            kept="It was not changed.",
-            hint="Check that the folder is mounted, and that the bucket is the right one.",
-        )
-    write(_text_of_mark(place))
+    if _MOVED in text and not place.is_former:
+        if not place.is_new:
+            raise changed_place(text.partition(_MOVED)[2].strip())
+        write(_text_of_mark(place))
 
 
 def _text_of_mark(place: ContentsPlace) -> str:
