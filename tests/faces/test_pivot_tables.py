@@ -164,7 +164,7 @@ def test_mistakes_are_refused(store, call, kind):
     record(store, 0.5, lr=1)
 
     with pytest.raises(kind):
-        store.pivot(call.pop("metric", "acc"), **call)
+        store.pivot(**{"metric": "acc", **call})
 
 
 # Texts, read back
