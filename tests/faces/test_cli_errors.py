@@ -274,7 +274,7 @@ def test_json_has_nothing_that_a_terminal_obeys(tmp_path):
     [
         ("ls --all -n 3", "--all and -n exclude each other.", "Leave out one of them."),
         ("ls --json --format csv", "--json and --format csv exclude", "Leave out one of them."),
-        ("show --json --patch", "--json and --document exclude", "Leave out one of them."),
+        ("show --json --patch", "--json and --document patch exclude", "Leave out one of them."),
         ("show --history --full", "--full and --history exclude", "Leave out one of them."),
         ("plot --json -o a.svg", "--json and --output exclude", "Leave out one of them."),
         ("diff a b --stat --only params", "--stat counts lines of code.", "Leave out --only."),

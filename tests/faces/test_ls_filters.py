@@ -101,6 +101,8 @@ def test_every_field_can_be_a_column(folder):
     assert runstore("ls", *sets, cwd=folder).stdout.splitlines() == [
         "params[y].lr\tset\tmetrics.loss.max", "\tx\t", "2\ty\t",
     ]  # fmt: skip
+    twice = ("fit", "--columns", "metrics.loss.min,loss.min", "-n", "1")
+    assert runstore("ls", *twice, cwd=folder).stdout.split()[0] == "metrics.loss.min"
 
 
 def test_each_set_may_have_a_line(folder):

@@ -43,8 +43,8 @@ def command(
 
     If the text does not fit on the terminal, it is shown in $PAGER or less.
     """
-    refuse_together(("--full", full), ("--history", history), ("--document", document))
-    refuse_together(("--json", as_json), ("--document", document))
+    refuse_together(("--full", full), ("--history", history), (f"--document {document}", document))
+    refuse_together(("--json", as_json), (f"--document {document}", document))
     with open_store() as store:
         found = one_run(store, run)
         if document is not None:

@@ -100,7 +100,7 @@ def chosen(
     for asked in names:
         name = _full_name(asked, types, is_known)
         if name in fields:
-            name = usual_name(name, fields[asked])
+            name = usual_name(name, fields[name])
         inside = [one for one in types if one == name or one.startswith(f"{name}.")]
         if not inside and name not in _NAMESPACES:
             is_of_runs = is_empty and name.partition(".")[0] in _NAMESPACES
