@@ -44,3 +44,11 @@ def test_the_format_must_be_named(project):
 
     assert ended.returncode == 2
     assert "--parquet DIR" in ended.stderr
+
+
+def test_experiments_are_completed(project):
+    asking = {"_RUNSTORE_COMPLETE": "zsh_complete", "COMP_WORDS": "runstore export "}
+
+    ended = runstore(cwd=project, env={**asking, "COMP_CWORD": "2"})
+
+    assert "mnist" in ended.stdout.splitlines()

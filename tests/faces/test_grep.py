@@ -103,6 +103,14 @@ def test_more_lines_and_runs_are_said(folder):
     assert len(lines(rest)) == 3 * 28
 
 
+def test_json_of_runs_only_has_no_lines(folder):
+    printed = json.loads(runstore("grep", "-l", "loss", "fit#1", "--json", cwd=folder).stdout)
+
+    (run,) = printed["found"]
+    assert run["reference"].startswith("fit_1_")
+    assert run.keys().isdisjoint({"lines", "has_more"})
+
+
 def test_json_has_all_there_is(folder):
     printed = json.loads(runstore("grep", "loss", "fit#1", "--json", "-m", "1", cwd=folder).stdout)
 

@@ -436,6 +436,14 @@ def test_the_same_question_has_the_same_answer(folder):
     assert len(answers) == 1
 
 
+@pytest.mark.parametrize("options", [["--rules", "--json"], ["--json", "--rules"]])
+def test_the_rules_are_printed_as_json(folder, options):
+    printed = json.loads(runstore("why", *options, cwd=folder).stdout)
+
+    assert printed["rules"][0]["weight"] == 95
+    assert {one["difference"] for one in printed["rules"]} >= {"the status", "the experiment"}
+
+
 def test_data_counts_by_its_contents(folder):
     for number, name in enumerate(("a.csv", "a.csv", "b.csv")):
         (folder / name).write_text(f"{min(number, 1)}\n")

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runstore.cli import output
+from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
+from runstore.cli.options import words_argument
 from runstore.cli.words import place_meant
 from runstore.errors import UsageError
 from runstore.model.display.formatting import counted
@@ -24,7 +26,7 @@ _NAMES_SHOWN = 10
 
 
 @click.command(short_help="Write runs to a dataset of Parquet files.")
-@click.argument("words", metavar="[EXPERIMENT] [FILTER]", nargs=-1)
+@words_argument("[EXPERIMENT] [FILTER]", complete_experiments)
 @click.option(
     "--parquet",
     "folder",

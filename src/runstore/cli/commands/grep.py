@@ -104,14 +104,19 @@ def command(
             fields=fields,
             regexp=regexp,
             ignore_case=ignore_case,
-            lines=1 if only_runs and not as_json else max_count or None,
+            lines=1 if only_runs else max_count or None,
             context=0 if only_runs else context,
             limit=limit,
             after=after,
         )
         tell_hints(page)
     if as_json:
-        output.print_json({"found": [_as_json(one) for one in page], "next": page.next})
+        output.print_json(
+            {
+                "found": [_as_json(one, has_lines=not only_runs) for one in page],
+                "next": page.next,
+            }
+        )
     elif only_runs:
         for one in page:
             output.say(one.run.reference)
@@ -134,14 +139,19 @@ def _tell(page: Page[FoundTexts], *, lines_matter: bool) -> None:
         output.say(f"runstore: There are more runs: add --after {page.next}", err=True)
 
 
-def _as_json(found: FoundTexts) -> dict[str, Any]:
+def _as_json(found: FoundTexts, *, has_lines: bool) -> dict[str, Any]:
     run = found.run
-    return {
+    named = {
         "reference": run.reference,
         "uid": run.uid,
         "experiment_name": run.experiment_name,
         "status": status_word(run),
         "started_at": optional_utc(time_of(run, "started_at")),
+    }
+    if not has_lines:
+        return named
+    return {
+        **named,
         "lines": [
             {
                 "field": line.field,

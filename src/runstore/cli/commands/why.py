@@ -8,7 +8,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.context import open_store
-from runstore.cli.options import json_option, run_argument
+from runstore.cli.options import run_argument
 from runstore.cli.words import one_run
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
         return
     from runstore.analysis.explain.rules import Rule
 
+    if context.params["as_json"]:
+        rules = [{"weight": rule.weight, "difference": rule.kind} for rule in Rule]
+        output.print_json({"rules": rules})
+        context.exit()
     columns = [
         output.TableColumn("weight", narrowest=6),
         output.TableColumn("difference", rank=1),
@@ -51,12 +55,12 @@ def _print_rules(context: click.Context, _parameter: click.Parameter, is_wanted:
 @click.option(
     "--rules",
     is_flag=True,
-    is_eager=True,
     expose_value=False,
     callback=_print_rules,
     help="Print the weight of each kind of difference, and exit.",
 )
-@json_option
+# Eager, so that it is known to --rules, which comes before the missing arguments anyway.
+@click.option("--json", "as_json", is_flag=True, is_eager=True, help="JSON output.")
 def command(
     a: str, b: str, metric: str | None, *, everything: bool, without_code: bool, as_json: bool
 ) -> None:
