@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from os.path import join
 
-from runstore.errors import StoreUnavailableError, UsageError, genuine
+from runstore.errors import StoreUnavailableError, UsageError, genuine, shown
 from runstore.model import arguments
 from runstore.model.values import clean_text
 from runstore.storage.sqlite.paths import (
@@ -180,7 +180,7 @@ def is_on(name: str, here: str | None = None) -> bool:
     settings = settings_here() if here is None else project_settings(here)[0]
     wanted = settings.get(name, SWITCHES[name])
     if not isinstance(wanted, bool):
-        raise UsageError(f"{name} is true or false, not {wanted!r}.")
+        raise UsageError(f"{name} is true or false, not {shown(wanted)}.")
     return wanted
 
 
@@ -202,7 +202,7 @@ def checked_if_done(wanted: object, name: str = "if_done") -> IfDone:
     """
     if wanted not in IF_DONE:
         raise UsageError(
-            f"{name} cannot be {wanted!r}.", hint=f"Use one of: {', '.join(IF_DONE)}."
+            f"{name} cannot be {shown(wanted)}.", hint=f"Use one of: {', '.join(IF_DONE)}."
         )
     return next(one for one in IF_DONE if one == wanted)
 

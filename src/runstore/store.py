@@ -39,7 +39,7 @@ from runstore.model import arguments
 from runstore.model.once import once
 from runstore.model.values import check_text
 from runstore.recording.readiness import OPENING, RESUMING, STARTING, be_ready
-from runstore.recording.request import StartRequest, check_command
+from runstore.recording.request import StartRequest, checked_command
 from runstore.storage.sqlite.paths import DATABASE, absolute
 from runstore.user_warnings import warn
 
@@ -714,7 +714,7 @@ class Store:
         from runstore.maintenance.trash import delete
 
         who = author_named(author)
-        return delete(self.backend, wanted, author=who, is_dry=dry, is_forced=force)
+        return delete(self.backend, wanted, author=who, is_dry=bool(dry), is_forced=force)
 
     def restore(
         self,
@@ -793,7 +793,7 @@ class Store:
                 kept="Nothing was removed.",
                 hint="Pass datetime.timedelta(days=30), or 0 to empty the trash.",
             )
-        return collect(self.backend, older_than=kept, is_dry=dry, vacuum=vacuum)
+        return collect(self.backend, older_than=kept, is_dry=bool(dry), vacuum=vacuum)
 
     def copy(self, target: str | Path) -> Path | str:
         """Copy the store to a new folder or an empty database, also while programs record into it.
@@ -894,7 +894,7 @@ class Store:
                 self.backend,
                 receiver.backend,
                 uids,
-                is_dry=dry,
+                is_dry=bool(dry),
                 is_restoring=restore,
                 progress=progress,
             )
@@ -939,7 +939,7 @@ class Store:
                 sender.backend,
                 self.backend,
                 uids_of(sender.backend, where, experiment, runs),
-                is_dry=dry,
+                is_dry=bool(dry),
                 is_restoring=restore,
                 may_change=not sender.backend.database.is_left_alone,
                 progress=progress,
@@ -1025,7 +1025,7 @@ class Store:
         """
         from runstore.maintenance.trash import undone
 
-        return undone(self.backend, name, author_named(author), is_dry=dry)
+        return undone(self.backend, name, author_named(author), is_dry=bool(dry))
 
     def redo(self, *, author: str | None = None, dry: bool = False) -> tuple[Undone, ...]:
         """Redo the edit that was undone last, with all runs that it changed.
@@ -1043,7 +1043,7 @@ class Store:
             NotFoundError: Nothing was undone since the last edit.
             ConflictError: A later edit changed the same data; nothing was changed.
         """
-        return tuple(self.backend.edits.redo(author_named(author), is_dry=dry))
+        return tuple(self.backend.edits.redo(author_named(author), is_dry=bool(dry)))
 
     def events(self, name: str | Run | ActiveRun) -> tuple[Event, ...]:
         """Return the edits of a run, oldest first."""
@@ -1343,7 +1343,7 @@ class Store:
         from runstore.model.reference import check_experiment_name
 
         name = check_experiment_name(experiment_name)
-        check_command(argv)
+        argv = checked_command(argv)
         where = Surroundings.here(argv=argv, store=self.path)
         facts = quick_facts(where, argv=argv)
         sets = parameter_sets(params)

@@ -188,6 +188,8 @@ REFUSED = {
     "download to": (lambda store: store.get("e#1").download(to="\ud800"), "to"),
     "set of a metric": (lambda store: store.get("e#1").metric("loss", 7), "set_name"),
     "outline": (lambda store: store.get("e#1").outline("loss", 7), "set_name"),
+    "copy": (lambda store: store.copy(10**5000), "target"),
+    "long tag": (lambda store: store.tag("e#1", {"a": 10**5000}), "4,300 digits"),
     "export": (lambda store: store.export_parquet(7), "folder"),
     "export to": (lambda store: store.export_parquet("\ud800"), "folder"),
     "pivot": (lambda store: store.pivot("loss", "status", direction=["min"]), "direction"),
@@ -248,7 +250,25 @@ def test_a_name_that_no_database_takes_is_a_name_that_no_run_has(store):
             store.get(name)
 
 
-ODD = [None, 7, -1, 1.5, True, 2**70, b"e", "", "\udcff", "a\0b", [], [7], {}, object(), int]
+# Python refuses to write an integer of more than 4,300 digits.
+ODD = [
+    None,
+    7,
+    -1,
+    1.5,
+    True,
+    2**70,
+    10**5000,
+    b"e",
+    "",
+    "\udcff",
+    "a\0b",
+    [],
+    [7],
+    {},
+    object(),
+    int,
+]
 ODD += [Path("e"), datetime(2026, 1, 1), timedelta(1), np.float64(2), ValueError("x")]  # noqa: DTZ001 - without a zone, as it is passed
 METHODS = {
     "get": lambda store, odd: store.get(odd),
@@ -263,8 +283,13 @@ METHODS = {
     "find": lambda store, odd: store.find(odd),
     "find after": lambda store, odd: store.find(after=odd),
     "trash": lambda store, odd: store.trash(limit=odd),
+    "dry": lambda store, odd: repr(store.collect_garbage(dry=odd)),
     "garbage": lambda store, odd: store.collect_garbage(older_than=odd, dry=True),
+    "if_done": lambda store, odd: store.start("odd", if_done=odd, capture=False).finish(),
+    "set": lambda store, odd: store.start("odd", capture=False).of_set(odd),
+    "status": lambda store, odd: store.finish(store.start("odd", capture=False), odd),
     "group": lambda store, odd: store.group("status", metrics=odd),
+    "group by": lambda store, odd: store.group(odd),
     "grep": lambda store, odd: store.grep(odd),
     "lines": lambda store, odd: store.grep("a", lines=odd),
     "compare": lambda store, odd: store.compare(odd),
@@ -288,6 +313,19 @@ def test_nothing_is_answered_by_an_error_of_python(store, method):
             METHODS[method](store, odd)
         except RunstoreError as error:
             assert str(error)  # noqa: PT017 - not every one of them is refused
+
+
+def test_the_words_of_a_command_are_read_once(store):
+    """A generator has them only once, and a start needs them several times."""
+    words = ["python", "train.py", "--fast"]
+
+    with store.start("words", argv=iter(words)) as run:
+        pass
+
+    assert run.record.cli == "python train.py --fast"
+    assert list(run.record.facts.values["command.argv"]) == words
+    store.start("words", argv=iter(())).finish()
+    assert store.previous_runs("words", argv=iter(())).running is None
 
 
 MISPLACED = {

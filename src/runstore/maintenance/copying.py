@@ -20,6 +20,7 @@ from runstore.errors import (
     genuine,
 )
 from runstore.location import make_own_folder, server_at
+from runstore.model import arguments
 from runstore.storage.backend import RUNS, STORE_JSON, Backend
 from runstore.storage.database import Database
 from runstore.storage.driver import one_moment
@@ -42,16 +43,17 @@ _NOT_COPIED = (DATABASE, "search.db", STORE_JSON, f".{STORE_JSON}.lock", "object
 
 def copy_store(backend: Backend, target: str | Path) -> Path | str:
     """Copy a store into a new folder or an empty database; see `Store.copy`."""
-    server = server_at(str(target))
+    wanted = arguments.path(target, "target")
+    server = server_at(wanted)
     if server is not None:
         return _copy_to_server(backend, server)
-    if "://" in str(target):
+    if "://" in wanted:
         raise UsageError(
             f"{target} is neither a folder nor a database.",
             kept="Nothing was copied.",
             hint="Pass the path of a new folder, or postgresql://user@host/database.",
         )
-    target = Path(target).absolute()
+    target = Path(wanted).absolute()
     # A copy of the copy would be part of it, and `gc` would remove it.
     if target.resolve().is_relative_to(backend.path.resolve()):
         raise UsageError(

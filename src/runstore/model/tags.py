@@ -59,7 +59,10 @@ def tag_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return int.__repr__(value)
+        try:
+            return int.__repr__(value)
+        except ValueError:  # raised for safety: writing so many digits takes long
+            raise _refused(value, "an integer has at most 4,300 digits") from None
     if isinstance(value, float):
         return float.__repr__(value)
     if not isinstance(value, str):

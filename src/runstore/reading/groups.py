@@ -29,6 +29,7 @@ def group_runs(
     backend: Backend, by: str, where: str | Query, experiment: str | None, metrics: Sequence[str]
 ) -> tuple[RunGroup, ...]:
     """Return groups of runs; see `Store.group`."""
+    by = arguments.text(by, "by", "params.lr")
     with with_suggestions(backend, f"order by {by}"):
         field = field_of_text(by)
     metrics = arguments.texts(metrics, "metrics", "val/loss")

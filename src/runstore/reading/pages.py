@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, shown
 from runstore.model import arguments
 from runstore.model.run import Run
 from runstore.value_classes import dataclass, field
@@ -229,8 +229,8 @@ def order_name(order: Sequence[Order]) -> str:
     """Return the name of a page's order in its cursor."""
     if not order:
         return BY_START
-    shown = repr(order).encode("utf-8", "surrogatepass")
-    return f"order{zlib.crc32(shown):08x}"
+    packed = repr(order).encode("utf-8", "surrogatepass")
+    return f"order{zlib.crc32(packed):08x}"
 
 
 def read_cursor(after: str, order: str) -> tuple[Any, ...]:
@@ -241,7 +241,7 @@ def read_cursor(after: str, order: str) -> tuple[Any, ...]:
     """
     if not isinstance(after, str):
         raise UsageError(
-            f"Expected after as the `next` of a page, got {after!r:.60}.",
+            f"Expected after as the `next` of a page, got {shown(after)}.",
             hint="Pass page.next, or None for the first page.",
         )
     import base64

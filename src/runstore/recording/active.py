@@ -483,7 +483,7 @@ class ActiveRun:
         names = [one.name for one in self.parameter_sets]
         if name not in names:
             raise UsageError(
-                f"{self.reference} has no parameter set {name!r}.",
+                f"{self.reference} has no parameter set {shown(name)}.",
                 hint=f"It has: {', '.join(names) or 'none'}.",
             )
         return self.execution.channel(names.index(name))

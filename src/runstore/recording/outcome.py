@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Container, Iterator
 from contextlib import suppress
 from types import ModuleType, TracebackType
 
-from runstore.errors import UsageError, attempt, genuine, named_error
+from runstore.errors import UsageError, attempt, genuine, named_error, shown
 from runstore.model.status import REPORTED, Status
 from runstore.model.values import clean_text
 from runstore.recording import live_runs
@@ -60,7 +60,8 @@ def checked_end_status(status: Status | str, among: Collection[Status] = REPORTE
         ended = Status.RUNNING
     if ended not in among:
         names = ", ".join(sorted(one.value for one in among))
-        raise UsageError(f"A run cannot end as {str(status)!r}.", hint=f"Use one of: {names}.")
+        told = shown(status.value if isinstance(status, Status) else status)
+        raise UsageError(f"A run cannot end as {told}.", hint=f"Use one of: {names}.")
     return ended
 
 
@@ -140,7 +141,8 @@ def _exit_status(given: Any, default: int | None) -> int | None:
     try:
         return exit_status(int(given))
     except (TypeError, ValueError, OverflowError):
-        warn(f"Expected the exit status of a run as a number, got {given!r}. It was not recorded.")
+        told = shown(given)
+        warn(f"Expected the exit status of a run as a number, got {told}. It was not recorded.")
         return default
 
 

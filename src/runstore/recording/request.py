@@ -38,11 +38,12 @@ class StartRequest(NamedTuple):
     uid: str | None = None
 
 
-def check_command(argv: object) -> None:
-    """Check that the arguments of a command are a sequence.
+def checked_command(argv: Any) -> Any:
+    """Return the arguments of a command, to be read several times; None for those of this process.
 
     Raises:
         UsageError: They are not.
     """
     if argv is not None and not isinstance(argv, Iterable):
         raise arguments.refused(argv, "argv", "a list of texts", ["python", "train.py"])
+    return argv if argv is None or isinstance(argv, (str, bytes)) else tuple(argv)

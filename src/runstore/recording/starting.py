@@ -23,7 +23,7 @@ from runstore.recording.active import ActiveRun
 from runstore.recording.execution import StartedRun
 from runstore.recording.readiness import CAPTURE, be_ready
 from runstore.recording.recorder import Recorder
-from runstore.recording.request import StartRequest, check_command
+from runstore.recording.request import StartRequest, checked_command
 from runstore.storage.backend import Backend
 from runstore.storage.database import NewRun, now_micros
 from runstore.storage.rows import from_micros
@@ -48,7 +48,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
     sets, tags = _sets_of(asked), tags_of(asked)
     notes, cli = check_text(asked.notes, "notes"), check_text(asked.cli, "cli")
     parent_uid = _parent_uid(backend, asked.parent, name)
-    check_command(asked.argv)
+    asked = asked._replace(argv=checked_command(asked.argv))
     _make(backend)
     where, facts = _quick_facts(backend, asked)
     earlier = None
