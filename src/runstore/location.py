@@ -247,7 +247,10 @@ def _starting_folder() -> str:
 
 
 def _place_of(location: str | os.PathLike[str], base: Callable[[], str]) -> str | ServerLocation:
-    """Read a folder, the database file in it, a URL of either, or the URL of a server."""
+    """Read a folder, the database file in it, a URL of either, or the URL of a server.
+
+    A relative location starts from the folder that `base` returns.
+    """
     text = arguments.path(location, "store")
     if not text.strip():
         raise UsageError("The location of the store is empty.", hint="Name a folder.")

@@ -48,7 +48,10 @@ _READING_PATIENCE_S = 2.0
 
 
 class Deferred:
-    """Keeps data in the spool if the database cannot be written, and imports it later."""
+    """Keeps data in the spool if the database cannot be written, and imports it later.
+
+    `taken` are the uids of the runs whose data was imported.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

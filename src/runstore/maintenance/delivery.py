@@ -136,7 +136,10 @@ def _note(source: Backend, result: Transfer, change: int, server: str) -> None:
 
 
 class DeliveryLater(NamedTuple):
-    """A delivery without the user's asking."""
+    """A delivery without the user's asking.
+
+    `folder` is that of the store on this machine, `place` its URL without passwords.
+    """
 
     folder: Path
     place: str

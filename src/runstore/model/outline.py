@@ -115,6 +115,8 @@ def axis_of(x: object) -> str:
 def bound_of(value: object, name: str, axis: str) -> float | None:
     """Return an end of a window along an axis; None for an open end.
 
+    It may be a datetime if the axis is `time`.
+
     Raises:
         UsageError: It is neither a number nor a time.
     """

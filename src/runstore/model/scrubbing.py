@@ -70,7 +70,10 @@ class WantedPattern(Wanted):
 
 
 class WantedByRules(Wanted):
-    """Secrets found by the rules that mask newly recorded texts."""
+    """Secrets found by the rules that mask newly recorded texts.
+
+    `by_column` masks the texts of columns of another kind.
+    """
 
     def __init__(
         self, mask: Callable[[str], str], by_column: Mapping[str, Callable[[str], str]]

@@ -69,7 +69,10 @@ def _ids(
 
 
 def count_of(backend: Backend, query: Query, most: int) -> int | None:
-    """Return the number of runs that match a query, up to `most`; None if it searches texts."""
+    """Return the number of runs that match a query, up to `most`; None if it searches texts.
+
+    Call it after a page of the query was read.
+    """
     if any(one.namespace is Namespace.OUTPUT for one in query.fields()):
         return None
     return len(Finder(backend.database).page_ids(replace(query, order=()), limit=most)[0])

@@ -44,7 +44,11 @@ LastValues = Mapping[str, Mapping[tuple["str | None", str], float]]
 
 
 class Table:
-    """Columns of one length, for data frames and files."""
+    """Columns of one length, for data frames and files.
+
+    Attributes:
+        columns: By name, in order; at least one.
+    """
 
     columns: dict[str, Column]
 
@@ -137,6 +141,8 @@ class RunsTable(Table):
 
 class GatheredRuns:
     """The cells of runs, before the types of their parameters are known.
+
+    `params` and further columns are by name of the column, `metrics` and `tags` by key.
 
     Args:
         parts: Runs in parts, with their last values by uid.

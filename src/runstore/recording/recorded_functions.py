@@ -18,7 +18,8 @@ Begin = Callable[[], AbstractContextManager[Any]]
 def run_per_call(function: Any, begin: Begin) -> Any:
     """Return a function whose body is executed in a run.
 
-    The run of a coroutine or a generator starts and ends with the execution of its body.
+    The run of a coroutine or a generator starts and ends with the execution of its body. A static
+    or class method may be wrapped already.
 
     Raises:
         UsageError: The object is not callable.

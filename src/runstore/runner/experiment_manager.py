@@ -20,7 +20,7 @@ from runstore.value_classes import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheOptions:
-    """The cache of files shared by runs."""
+    """The cache of files shared by runs: only read, or with every file created anew."""
 
     folder: Path
     is_dry: bool = False
@@ -28,7 +28,10 @@ class CacheOptions:
 
 
 class ExperimentManager(ArtifactManager):
-    """A run with the attributes a manager has, and with files that later runs can reuse."""
+    """A run with the attributes a manager has, and with files that later runs can reuse.
+
+    `artifacts_path` is the folder of its own files; None without `--store-full`.
+    """
 
     cache: CacheOptions
     artifacts_path: Path | None = None

@@ -41,7 +41,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with modules of experiments and of parameters."""
+    """A folder with modules of experiments and of parameters, imported from `root`."""
 
     root: Path
     experiments: Path

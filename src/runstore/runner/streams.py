@@ -60,7 +60,10 @@ class OutputTaker(Protocol):
 
 
 class Carrier:
-    """Reads the output in channels, shows it, and passes it to its readers."""
+    """Reads the output in channels, shows it, and passes it to its readers.
+
+    The descriptor `ended` is readable, or at its end, once the command has ended.
+    """
 
     def __init__(
         self, channels: tuple[CommandStream, ...], readers: Sequence[OutputTaker], ended: int

@@ -24,7 +24,10 @@ _NAMES_SHOWN = 20
 
 
 class PastRun(NamedTuple):
-    """A finished run, its end in microseconds; its contents are among the objects already."""
+    """A finished run, its end in microseconds; its contents are among the objects already.
+
+    Each metric has at least one point. `ended_at` is None if unknown.
+    """
 
     new: NewRun
     status: Status
@@ -38,6 +41,8 @@ class PastRun(NamedTuple):
 
 def write_past_run(database: Database, past: PastRun, author: str) -> None:
     """Write a finished run, atomically, with its author in an event; durable on return.
+
+    The event cannot be undone.
 
     Raises:
         ConflictError: A path would be both a file and a folder.

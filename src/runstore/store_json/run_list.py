@@ -30,7 +30,8 @@ class _Known:
 class Edits:
     """The user's edits of the list since it came from the store, with the previous contents.
 
-    Added blocks have no run in the store.
+    Added blocks have no run in the store. `changed` has row ids, the previous and the present
+    blocks.
     """
 
     changed: list[tuple[int, Block, Block]] = field(default_factory=list)
@@ -42,7 +43,10 @@ class Edits:
 
 
 class Mirror:
-    """The user's list, and a copy that separates the user's edits from others' edits."""
+    """The user's list, and a copy that separates the user's edits from others' edits.
+
+    `runs` is None until it is first used, because adding a run does not require the list.
+    """
 
     def __init__(self) -> None:
         self.runs: list[Block] | None = None

@@ -53,7 +53,7 @@ def _written(event: Event) -> bytes:
 
 
 class _Listener:
-    """One client."""
+    """One client; the event None is the last."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event | None] = asyncio.Queue(_EVENTS_WAITING)

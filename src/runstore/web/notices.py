@@ -37,7 +37,7 @@ def notice(refusal: Refusal) -> bytes:
 
 
 def page(title: str, text: str = "", *, head: str = "", more: str = "") -> bytes:
-    """Return a page."""
+    """Return a page; its title and text are escaped, `head` and `more` are HTML."""
     made = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'

@@ -119,6 +119,9 @@ def _as_version(code: _Code) -> Version:
 class CodeFiles:
     """All files of the code of a run, as it had them.
 
+    Its repository is looked for in `folder` first (None: the working directory), then in those of
+    the runs beside it.
+
     Raises:
         CodeUnknownError: The commit is not known here.
         GitError: git did not answer.

@@ -50,7 +50,10 @@ _BINARY = b"\nGIT binary patch\n"
 
 
 class _Found:
-    """The parts of a patch by path, omitted files by path, and other unknown facts."""
+    """The parts of a patch by path, omitted files by path, and other unknown facts.
+
+    `paths` are those of the system, by their notation in a patch.
+    """
 
     def __init__(self, paths: dict[str, str], unknown: dict[str, str]) -> None:
         self.paths = paths

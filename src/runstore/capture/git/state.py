@@ -79,6 +79,8 @@ def run_git(
 ) -> bytes:
     """Return the output of git, up to one byte more than the limit.
 
+    `statuses` are the exit statuses that mean success.
+
     Raises:
         GitError: git is missing, refused, or took too long; it was ended with all its children.
     """

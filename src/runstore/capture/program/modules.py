@@ -34,7 +34,7 @@ _read: dict[tuple[str, int, int, int], str] = {}
 
 
 class Marks:
-    """Fingerprints of modules, as many as the time limit allows."""
+    """Fingerprints of modules within limits, and the reason as a clause if one is unknown."""
 
     def __init__(self) -> None:
         self.problem = ""

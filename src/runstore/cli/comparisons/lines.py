@@ -136,7 +136,10 @@ def print_values(found: Sequence[Difference]) -> None:
 def print_change(
     key: str, texts: Sequence[str], more: str = "", *, room: int = 0, indent: int = 2
 ) -> None:
-    """Print an old and a new value under a key; long values continue below."""
+    """Print an old and a new value under a key; long values continue below.
+
+    `room` is the width of the keys, `indent` the number of blanks before values below the key.
+    """
     from rich.cells import cell_len
     from rich.text import Text
 

@@ -34,6 +34,9 @@ def print_groups(
 ) -> None:
     """Print groups of runs in one of the formats of `ls`.
 
+    `columns` are metrics such as `metrics.loss`; `sort` is a column of the table, with `desc` for
+    the largest first.
+
     Raises:
         UsageError: A column is not a metric, or a field cannot group or sort runs.
     """

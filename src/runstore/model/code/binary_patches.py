@@ -29,6 +29,8 @@ class BinaryPatchError(PatchError):
 def apply_binary(before: bytes, text: str) -> bytes:
     """Return a file after a patch.
 
+    `before` is empty if there was no file.
+
     Raises:
         BinaryPatchError: It does not match, or is damaged.
     """

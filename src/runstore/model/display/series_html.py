@@ -19,7 +19,10 @@ _DRAWN, _POINTS_DRAWN = 20, 1_000_000
 
 
 def series_html(key: str, numbers: str, read: Callable[[], Any] | None) -> str:
-    """Return a series as a chart with its numbers below."""
+    """Return a series as a chart with its numbers below.
+
+    `read` returns its points; None if they are unavailable.
+    """
     drawn = "" if read is None else _drawn(key, read, _WIDTH, _HEIGHT)
     parts = [drawn, "<br>"] if drawn else []
     return html_sections([*parts, f"<strong>{escaped(key)}</strong> {escaped(numbers)}"])

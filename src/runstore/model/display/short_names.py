@@ -44,7 +44,10 @@ def short_name(run: Run) -> str:
 def distinct_names(
     runs: Sequence[Referenced], namesakes: Mapping[str, Collection[str]]
 ) -> tuple[str, ...]:
-    """Return the short name of each run."""
+    """Return the short name of each run.
+
+    `namesakes` are the uids of other runs with the same number, by uid.
+    """
     uids_of: dict[str, dict[str, None]] = defaultdict(dict)
     for run in runs:
         uids_of[_numbered(run)].update(dict.fromkeys((run.uid, *namesakes.get(run.uid, ()))))
@@ -61,7 +64,10 @@ def distinct_names(
 
 
 def end_of_name(name: str, least: int) -> str:
-    """Return the part of a long name that is never cropped: its number, and its ending."""
+    """Return the part of a long name that is never cropped: its number, and its ending.
+
+    Other names keep their last `least` characters.
+    """
     found = re.search(r"#\d+(?:~[0-9a-f]+)?\Z", name)
     return name[-max(least, 0 if found is None else len(found[0])) :]
 

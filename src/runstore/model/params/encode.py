@@ -221,7 +221,10 @@ class TreeBuilder:
     def holder(
         self, value: Any, held: Mapping[str, Any], place: Place, *, is_set: bool = False
     ) -> Tree:
-        """Return the tree of an object's attributes, applying its `hash_representations`."""
+        """Return the tree of an object's attributes, applying its `hash_representations`.
+
+        The name of the parameter set itself (`is_set`) is kept beside the tree.
+        """
         ways = representations_of(value)
         like_curifactory = held.keys() >= CURIFACTORY_FIELDS
         beyond = attributes_beyond(value, held)

@@ -127,7 +127,7 @@ class Mistake(Exception):  # noqa: N818 - a part of a FilterError that does not 
 
 
 class Token(NamedTuple):
-    """A word or sign of a filter."""
+    """A word or sign of a filter, and its position from 0."""
 
     kind: str
     text: str

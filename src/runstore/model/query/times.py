@@ -51,7 +51,7 @@ def moment(text: str, now: datetime) -> Span:
 
     ISO dates and times, with or without dashes: the span is the last given unit: year, month, day,
     hour, minute, second or fraction. Also `today`, `yesterday`, `now`, `10:30` (today), and `3
-    days ago` in minutes, hours, days, weeks, months or years.
+    days ago` in minutes, hours, days, weeks, months or years. `now` is aware.
 
     Raises:
         ValueError: It is not a time.

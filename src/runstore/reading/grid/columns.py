@@ -85,7 +85,10 @@ def _column(known: StoredNames, field: Field) -> GridColumn:
 def known_columns(
     backend: Backend, *, search: str = "", offset: int = 0, limit: int = 100
 ) -> tuple[int, list[KnownColumn]]:
-    """Return the number of columns that match a search, and some of them."""
+    """Return the number of columns that match a search, and some of them.
+
+    The order and the case of the words of a search are ignored.
+    """
     words = search.casefold().split()
     found = [one for one in _every(backend) if all(word in one[2].casefold() for word in words)]
     counts = KeyValues(backend.database)

@@ -40,6 +40,8 @@ class WantedBest:
 def wanted_best(backend: Backend, text: str, direction: Direction | None) -> WantedBest:
     """Return the criterion in a text such as `val/acc.max`.
 
+    Without a direction, the direction of the store is used, or of the name.
+
     Raises:
         UsageError: The text is not a metric.
     """

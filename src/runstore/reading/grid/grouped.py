@@ -23,7 +23,7 @@ Value = Union[str, float, bool, None]
 
 
 class GridGroup(NamedTuple):
-    """Runs with the same values."""
+    """Runs with the same values; several values of a run are one text."""
 
     values: tuple[Value, ...]
     ids: list[int]

@@ -61,7 +61,10 @@ FURTHER = 15
 
 
 class ListRow(NamedTuple):
-    """A run of a list, with the values of its columns."""
+    """A run of a list, with the values of its columns.
+
+    `name` is short, but unique among the rows; a list of values is one text.
+    """
 
     run: Run
     name: str
@@ -305,7 +308,10 @@ _TEXTS: Mapping[Kind, Callable[[Any], str]] = {
 
 
 def sort_key_text(order: Order, run: Run, *, is_exact: bool = False) -> str:
-    """Return the value by which a run is sorted, if there are several the deciding one."""
+    """Return the value by which a run is sorted, if there are several the deciding one.
+
+    Exact numbers keep all their digits.
+    """
     from runstore.reading.details.run_subject import RunSubject
 
     field = order.field

@@ -76,7 +76,10 @@ class StreamedRuns:
             yield GatheredRuns([part], sets=self._sets, fields=self._fields)
 
     def parts(self, types: Mapping[str, Type]) -> Iterator[RunsPart]:
-        """Yield the rows of some columns, in parts."""
+        """Yield the rows of some columns, in parts.
+
+        Raises `ConflictError` if a value of another type was added since the types were read.
+        """
         for part in self._gathered() if self._kept is None else self._kept:
             cells = part.own_columns()
             for name, values in part.params.of_all(part.count):

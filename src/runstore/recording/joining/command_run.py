@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class CommandRun(NamedTuple):
     """The run of this process's command, started by `runstore exec`.
 
-    `given` are parameters that the user named; others were read from the command line.
+    `given` are parameters that the user named; others were read from the command line. `offer` is
+    the value of `COMMAND_VARIABLE`.
     """
 
     run: Run

@@ -31,7 +31,8 @@ class _Batch(NamedTuple):
 class HeldPoints:
     """Points of one run in memory, until a disk or the database accepts them.
 
-    Like `PointLog`, it may be called at any time, and holds no lock.
+    Like `PointLog`, it may be called at any time, and holds no lock. `dropped` points were too
+    many.
     """
 
     def __init__(self, backend: Backend, uid: str) -> None:

@@ -35,7 +35,7 @@ _NOT_REPEATED = frozenset({"--notes", "--if-done", "--store"})
 class RecordedCommand:
     """The command of a run, its working directory, and the top folder of its code in git.
 
-    `options` are those of `runstore exec`.
+    `options` are those of `runstore exec`. `root` is None outside of git.
     """
 
     run: Run

@@ -48,7 +48,7 @@ _LINE = re.compile(rb"(\d{1,11})\.(\d{6}) ([oel]) ?(.*)", re.DOTALL)
 
 
 class _Row:
-    """A line that may still be overwritten."""
+    """A line that may still be overwritten: open without its end, and its bytes in the file."""
 
     __slots__ = ("head", "is_open", "text", "written")
 

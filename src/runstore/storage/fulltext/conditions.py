@@ -60,7 +60,10 @@ class TextConditions:
         return looks
 
     def of_output(self, node: Compare | Missing, mark: Mark) -> str:
-        """Return a comparison of the run `r`'s output as SQL, or a prefilter for it."""
+        """Return a comparison of the run `r`'s output as SQL, or a prefilter for it.
+
+        `mark` adds a parameter and returns its placeholder.
+        """
         if isinstance(node, Missing):
             return f"(NOT {self._is_there(mark)})"
         with self._watched():

@@ -192,7 +192,7 @@ class Outlining:
     def values_at(self, xs: Sequence[int], waiting: Columns | None = None) -> list[float | None]:
         """Return the last value logged at or before each of these sorted steps or times.
 
-        It is None before the first point and after the last.
+        It is None before the first point and after the last. Times are in microseconds.
         """
         nodes = self._nodes(waiting)
         if not _are_in_order(nodes):

@@ -302,8 +302,8 @@ class MetricTable:
     ) -> list[float | None]:
         """Return the last value of a series at each of these sorted steps or times.
 
-        It is None before the first point and after the last. `in_flight` returns the points after
-        the given marks.
+        It is None before the first point and after the last. Times are in microseconds.
+        `in_flight` returns the points after the given marks.
         """
         from runstore.storage.metrics.outlining import Window
 

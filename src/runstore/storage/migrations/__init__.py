@@ -137,7 +137,10 @@ def note(step: Migration, connection: Connection) -> None:
 
 
 def stand_ins(version: int, types: Mapping[str, str]) -> list[str]:
-    """Return statements that create the missing tables of an older database as temporary ones."""
+    """Return statements that create the missing tables of an older database as temporary ones.
+
+    Its version is `OLDEST_READ` or later.
+    """
     return [
         statement.format(**types).replace("CREATE TABLE", "CREATE TEMP TABLE", 1)
         for step in known_migrations()[version:]

@@ -1,7 +1,8 @@
 """The runs that wait on this machine for their server: a store of their own, in a folder.
 
 They have provisional numbers, which are too large for those of a server, and get numbers of the
-server when they are delivered. This module needs no psycopg.
+server when they are delivered. `folder` is the folder on this machine of the store on the server.
+This module needs no psycopg.
 """
 # ruff: noqa: S608 - nothing but constants is put into a text
 

@@ -76,7 +76,7 @@ class Candidates:
         self._packages = packages
 
     def of(self, node: Node) -> Few | None:
-        """Return a small superset, or None if none is found quickly."""
+        """Return a small superset for a condition with `not` only at its leaves; None if slow."""
         if is_of_run(node):
             condition = self._packages.condition()
             runs = RUNS.format(runs=sql.SCANNED_RUNS, kept=sql.KEPT, where=condition.of(node))

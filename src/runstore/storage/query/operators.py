@@ -25,7 +25,7 @@ _SIGNS_OF_NUMBERS = frozenset("0123456789.+-einf")
 
 
 class ComparisonBuilder:
-    """Builds comparisons of single values."""
+    """Builds comparisons of single values, with parameters in the order of placeholders."""
 
     def __init__(self) -> None:
         self.parameters: list[AnyValue] = []

@@ -35,7 +35,7 @@ def newest_first(connection: Connection) -> list[int]:
 
 
 class RunVector:
-    """A search for all runs of a query."""
+    """A search for all runs of a query, among all kept runs, newest first."""
 
     def __init__(
         self, connection: Connection, packages: PackageLists, newest: Sequence[int]
@@ -45,7 +45,7 @@ class RunVector:
         self._newest = newest
 
     def ids(self, where: Node) -> list[int]:
-        """Return the matches, newest first."""
+        """Return the matches of a condition with `not` only at its leaves, newest first."""
         found = self._set(where)
         return [row_id for row_id in self._newest if row_id in found]
 

@@ -30,6 +30,8 @@ def objects_at(
 ) -> Objects:
     """Return the contents in a place.
 
+    While contents are moving, the store may name another place.
+
     Raises:
         StoreUnavailableError: The place is not available.
     """

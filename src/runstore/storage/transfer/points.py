@@ -92,6 +92,8 @@ class SeriesCopy:
     def write_part(self, source: Connection, target: Connection, rows: PointRows) -> None:
         """Write the next part, within the caller's transactions.
 
+        The source must still have the run unchanged, and the target is rolled back if this raises.
+
         Raises:
             StoreCorruptError: The points are damaged, or do not match their summary.
         """

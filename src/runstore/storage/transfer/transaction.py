@@ -19,7 +19,10 @@ from runstore.value_classes import NamedTuple
 
 
 class Delivery(NamedTuple):
-    """A run to transfer: both records, the one to write, and series that neither store has."""
+    """A run to transfer: both records, the one to write, and series that neither store has.
+
+    `mine` is None if the run was never in this store.
+    """
 
     uid: str
     theirs: RunRecord

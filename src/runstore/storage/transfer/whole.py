@@ -44,6 +44,8 @@ def check_is_empty(target: Driver, place: str) -> None:
 def copy_rows(source: Driver, connection: Connection, target: Driver, place: str) -> None:
     """Copy all rows into an empty store, in one transaction.
 
+    `connection` reads the source in a transaction that sees one moment.
+
     Raises:
         ConflictError: It has runs.
         SchemaTooNewError: Tables or columns of the copied store are unknown.

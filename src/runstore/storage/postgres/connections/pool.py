@@ -123,7 +123,7 @@ class ConnectionPool:
     """The connections of this process to a database.
 
     They are kept in a plain list instead of `psycopg_pool`, whose threads do not survive a fork; a
-    thread takes one for each block.
+    thread takes one for each block. `path` is the URL without passwords.
     """
 
     def __init__(self, location: ServerLocation, own: ThreadPatience) -> None:

@@ -183,7 +183,7 @@ class Watch:
 
 
 class SilentError(psycopg.OperationalError):
-    """The server did not answer for too long."""
+    """The server did not answer for too long; if it is away, nor other questions."""
 
     def __init__(self, reason: str, silent_s: float, *, is_away: bool) -> None:
         super().__init__(f"{reason}, for {silent_s:.0f} s")
