@@ -13,6 +13,7 @@ import pytest
 
 from command_server import Program
 from runstore import Store, StoreWarning
+from runstore.errors import StoreUnavailableError
 from runstore.inflight import deferred, take_in
 from runstore.recording import recorder
 from runstore.recording.points import importing, log
@@ -95,6 +96,30 @@ def test_a_disk_that_takes_nothing_more_at_the_end(location, monkeypatch):
 
     assert run.record.status == "complete"
     assert list(run.record.metric("loss").values) == [1.0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uses locks of Unix")
+def test_a_disk_without_locks_is_named(location, monkeypatch):
+    """SQLite reports that the system refuses locks as a lock that another program holds."""
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with Store.open(location) as store:
+        store.start("fit", capture=False).finish()
+    monkeypatch.setattr("runstore.storage.sqlite.driver._ENGINE_WAITS_S", 0.0)
+    other = sqlite3.connect(location / DATABASE, isolation_level=None)
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "lockf", refuse)
+
+        with pytest.raises(StoreUnavailableError, match="has no locks"):
+            Store.open(location)
+
+    other.close()
+    assert len(Store.open(location).list()) == 1
 
 
 def test_a_database_that_another_program_holds(location, data, monkeypatch):

@@ -58,6 +58,24 @@ def wait_for_lock(descriptor: int, *, is_shared: bool = False, patience_s: float
     return held
 
 
+def has_no_locks(folder: str) -> bool:
+    """Check whether the disk of a folder refuses locks, which SQLite reports as a held lock.
+
+    The lock is tried on a file of its own: closing a descriptor of a database would release the
+    locks that SQLite has on it.
+    """
+    with suppressed(ImportError, OSError):  # it cannot be tried
+        import fcntl
+        import tempfile
+
+        with tempfile.TemporaryFile(dir=folder) as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except genuine(OSError) as error:
+                return error.errno == errno.ENOLCK
+    return False
+
+
 def kept_locked(path: Path, patience_s: float) -> StoreLockedError:
     """Return the error for a lock that others held for too long."""
     return StoreLockedError(

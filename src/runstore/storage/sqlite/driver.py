@@ -29,7 +29,7 @@ from runstore.storage.driver import (
     ThreadState,
     within,
 )
-from runstore.storage.files.locks import pause
+from runstore.storage.files.locks import has_no_locks, pause
 from runstore.storage.sqlite.database_file import APPLICATION_ID, DatabaseFile
 from runstore.storage.sqlite.descriptors import (
     Files,
@@ -734,7 +734,8 @@ class SQLiteDriver(DriverBase):
             try:
                 return self._prepared(self._readable)
             except sqlite3.OperationalError as error:
-                if _is_busy(error) and time.monotonic() < deadline:
+                is_held = _is_busy(error) and not has_no_locks(self._folder)
+                if is_held and time.monotonic() < deadline:
                     pause(0.02)
                     continue
                 if self._readable or not (_is_refused(error) or _is_full(error)):
@@ -742,6 +743,11 @@ class SQLiteDriver(DriverBase):
                 return self._connect_read_only(error)
             except sqlite3.Error as error:
                 raise self._translated(error) from error
+
+    @property
+    def _folder(self) -> str:
+        """The folder of the file itself, not of a link to it."""
+        return dirname(os.path.realpath(self.path))
 
     def _find_file(self) -> None:
         """Create the file if requested, and check that only the store's files are touched."""
@@ -890,11 +896,7 @@ class SQLiteDriver(DriverBase):
 
     def _told(self, error: sqlite3.Error) -> StoreError:
         if _is_busy(error):
-            return StoreLockedError(
-                f"Another program keeps {self.path} locked.",
-                kept=self._kept,
-                hint="Stop the program that holds the lock, then try again.",
-            )
+            return self._locked()
         text = str(error)
         if _is_full(error):
             return StoreUnavailableError(
@@ -923,6 +925,19 @@ class SQLiteDriver(DriverBase):
                 hint="Move the file aside to start afresh; its data may be recoverable.",
             )
         return StoreError(f"{self.path}: {text}.", kept=self._kept)
+
+    def _locked(self) -> StoreError:
+        if has_no_locks(self._folder):
+            return StoreUnavailableError(
+                f"The disk of {self.path} has no locks for files.",
+                kept=self._kept,
+                hint="Mount it with locks, or choose a store on another disk.",
+            )
+        return StoreLockedError(
+            f"Another program keeps {self.path} locked.",
+            kept=self._kept,
+            hint="Stop the program that holds the lock, then try again.",
+        )
 
 
 # Databases whose descriptors the program has closed.
