@@ -193,3 +193,13 @@ def test_groups_of_whole_numbers_keep_their_digits(tmp_path):
         values = {one.value for one in store.group("params.id")}
 
     assert values == {2**53 + 1, 2**53, 2**70}
+
+
+def test_an_unknown_field_is_shown_without_the_query_around_it(folder):
+    ended = runstore("ls", "--group-by", "lrr", cwd=folder)
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "runstore: There is no field 'lrr'.",
+        "Did you mean params.lr?",
+    ]

@@ -308,6 +308,18 @@ def test_an_editor_that_saves_nothing_changes_nothing(folder):
         assert messages(ended) == ["runstore: Nothing was changed."]
 
 
+def test_the_default_editor_is_not_started_without_a_terminal(folder):
+    """It would wait for keys that nobody can type, with the command and its callers."""
+    ended = runstore("note", "1", cwd=folder, env={"EDITOR": "", "VISUAL": "", "PATH": ""})
+
+    assert ended.returncode == 2
+    assert messages(ended) == [
+        "runstore: There is no terminal for an editor.",
+        "Nothing was changed.",
+        "Pass the text, or set VISUAL or EDITOR.",
+    ]
+
+
 @pytest.mark.parametrize(
     "words", [("compare", "mnist"), ("diff", "mnist#1", "mnist#2"), ("diff", "1", "mnist")]
 )

@@ -180,3 +180,10 @@ def test_code_that_looks_at_its_own_frames_is_no_handler():
         raise OSError("no source code")
 
     assert _within_two_calls(lambda: look(sys._getframe())) == "taken for ours"
+
+
+def test_a_hint_does_not_follow_the_mark_below_an_invalid_place():
+    error = errors.FilterError("No such field.\n  a < 1\n  ^", hint="Did you mean 'b'?")
+
+    assert str(error).split("\n") == ["No such field.", "  a < 1", "  ^", "Did you mean 'b'?"]
+    assert str(errors.UsageError("a.", kept="b.", hint="c.")) == "a. b. c."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 
@@ -19,7 +20,17 @@ def edited(text: str, title: str) -> str | None:
     """Edit a text in $VISUAL or $EDITOR, and return it; None if it was not saved.
 
     Lines that begin with `#` are kept: they are headings in Markdown.
+
+    Raises:
+        UsageError: No editor is set, and there is no terminal for the default one.
     """
+    is_set = any(os.environ.get(name) for name in ("VISUAL", "EDITOR"))
+    if not is_set and not sys.stdin.isatty():
+        raise UsageError(
+            "There is no terminal for an editor.",
+            kept="Nothing was changed.",
+            hint="Pass the text, or set VISUAL or EDITOR.",
+        )
     found = click.edit(f"{text}\n\n{_SCISSORS}\n{_COMMENT}\n# {title}\n", extension=".md")
     if found is None:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, overload
 
-from runstore.errors import UsageError
+from runstore.errors import FilterError, UsageError
 from runstore.model import arguments
 from runstore.model.display.formatting import local_time, number_text
 from runstore.model.query.evaluate import value_text
@@ -30,8 +30,13 @@ def group_runs(
 ) -> tuple[RunGroup, ...]:
     """Return groups of runs; see `Store.group`."""
     by = arguments.text(by, "by", "params.lr")
-    with with_suggestions(backend, f"order by {by}"):
-        field = field_of_text(by)
+    try:
+        with with_suggestions(backend, f"order by {by}"):
+            field = field_of_text(by)
+    except FilterError as error:
+        # Its lines and position refer to the query, which the user did not write.
+        error.what, error.position, error.end = error.what.partition("\n")[0], None, None
+        raise
     metrics = arguments.texts(metrics, "metrics", "val/loss")
     query = query_of(backend, where, experiment)
     settle(
