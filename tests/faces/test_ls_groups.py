@@ -203,3 +203,9 @@ def test_an_unknown_field_is_shown_without_the_query_around_it(folder):
         "runstore: There is no field 'lrr'.",
         "Did you mean params.lr?",
     ]
+
+
+def test_an_unknown_sort_key_is_shown_from_the_margin(folder):
+    ended = runstore("ls", "--sort", "lrr", cwd=folder)
+
+    assert ended.stderr.splitlines()[1:3] == ["  order by lrr", "           ^"]

@@ -33,7 +33,9 @@ def checked_source(path: Path, *, is_input: bool = False) -> Path:
         if stat.S_ISREG(about.st_mode) and not is_in_use:
             with_room(lambda: path.open("rb").close())
     except genuine(OSError, ValueError) as error:
-        hint = "" if is_input else "To save the text itself, use save(name, text.encode())."
+        hint = (
+            "" if is_input else "In Python, save a text itself with run.save(name, text.encode())."
+        )
         raise unreadable_source(path, error, kept=kept, hint=hint) from error
     if is_in_use:
         raise InvalidValueError(

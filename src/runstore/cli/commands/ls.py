@@ -36,7 +36,7 @@ class _ListRequest(NamedTuple):
     @property
     def text(self) -> str:
         """The filter and its order."""
-        return f"{self.where} order by {self.sort}" if self.sort else self.where
+        return f"{self.where} order by {self.sort}".lstrip() if self.sort else self.where
 
 
 @click.command(short_help="List runs, newest first.")
