@@ -259,7 +259,7 @@ def _place_of(location: str | os.PathLike[str], base: Callable[[], str]) -> str 
         return server
     if separator and len(scheme) > 1:
         text = _path_of_url(scheme, rest)
-    path = plain(_in_a_home(text) if text.startswith("~") else text)
+    path = plain(_in_a_home(plain(text)) if text.startswith("~") else text)
     if not path.startswith("/"):
         path = plain(join(base(), path))
     above, name = os.path.split(path)

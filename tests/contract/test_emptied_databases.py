@@ -49,6 +49,15 @@ def test_an_empty_database_beside_signs_of_runs_is_refused(tmp_path, sign, size)
     }
 
 
+def test_the_message_names_the_oldest_copy(tmp_path):
+    for number in (3, 1, 2):
+        (tmp_path / f"runstore.db.before-schema-000{number}").write_bytes(b"SQLite format 3\0")
+    (tmp_path / "runstore.db").touch()
+
+    with pytest.raises(StoreCorruptError, match="before-schema-0001 beside it"):
+        Store.open(tmp_path)
+
+
 def test_an_emptied_store_works_again_with_its_backup(tmp_path):
     with Store.open(tmp_path / "store") as store, store.start("bert", capture=False) as run:
         run.save("a.txt", b"kept")

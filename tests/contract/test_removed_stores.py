@@ -1,6 +1,8 @@
 """A store that is removed, moved or replaced under a process that has it open."""
 
+import errno
 import os
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 from runstore import Store, StoreWarning
 from runstore.errors import StoreLockedError, StoreUnavailableError
 from runstore.storage.sqlite import driver
+from runstore.storage.sqlite.database_file import DatabaseFile
 from runstore.storage.sqlite.paths import DATABASE
 
 
@@ -185,6 +188,31 @@ def test_what_a_removed_database_left_does_not_become_part_of_the_next(location)
     with Store.open(location) as again:
         assert [run.experiment_name for run in again.list()] == ["new"]
     assert [one for one in location.iterdir() if ".left-" in one.name]
+
+
+def test_a_database_whose_disk_fails_for_a_moment_keeps_its_log(location, opened, monkeypatch):
+    """Its newest runs are only in the log."""
+    opened.start("bert", capture=False).finish()
+    before = sorted(location.iterdir())
+
+    def fail(*_args, **_options):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.stat", fail)
+        DatabaseFile(str(location / DATABASE)).make()
+
+    assert sorted(location.iterdir()) == before
+
+
+def test_a_copy_of_a_store_reports_a_place_that_cannot_be_reached(location):
+    with Store.open(location) as store:
+        copy = pickle.dumps(store)
+    shutil.rmtree(location)
+    location.symlink_to(location.name)
+
+    with pytest.raises(StoreUnavailableError):
+        pickle.loads(copy).list()  # noqa: S301 - its own
 
 
 @pytest.mark.parametrize("is_closed", [True, False])

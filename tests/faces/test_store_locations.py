@@ -63,6 +63,11 @@ def test_no_place_on_a_disk_is_refused(here, location):
     assert list(here.iterdir()) == []
 
 
+def test_the_hint_for_an_unknown_home_names_the_folder(here):
+    with pytest.raises(UsageError, match=r" \./~no-such-user-here/results\.$"):
+        find_place("~no-such-user-here//results/.")
+
+
 def test_files_stay_in_the_store_that_was_opened(here, monkeypatch):
     """The contents and the clean-up of one store must not reach another of the same name."""
     kept = {}

@@ -16,7 +16,13 @@ from os.path import basename, dirname, join
 
 from runstore.errors import StoreCorruptError, StoreUnavailableError, genuine, suppressed
 from runstore.storage.sqlite.descriptors import Files, identity_of, is_whole, marked
-from runstore.storage.sqlite.paths import follow_folder, mode_of, sync_folder, wait_for_rights
+from runstore.storage.sqlite.paths import (
+    follow_folder,
+    is_missing,
+    mode_of,
+    sync_folder,
+    wait_for_rights,
+)
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
@@ -226,7 +232,7 @@ class DatabaseFile:
         try:
             # One process at a time creates the file, but none waits for ever.
             wait_for_lock(folder, patience_s=_LOCK_PATIENCE_S)
-            if not mode_of(self.path):
+            if is_missing(self.path):  # not if a disk only failed to answer: the log is in use
                 self._set_leftovers_aside()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 made = os.open(self.path, flags, 0o666)
@@ -267,7 +273,7 @@ def _signs_of_runs(database: str, store: str) -> Iterator[str]:
     yield from (join(store, name) for name in ("search.db", "objects", "runs"))
     copy = f"{basename(database)}.before-schema-"
     with suppressed(OSError):
-        yield from (join(store, name) for name in os.listdir(store) if name.startswith(copy))
+        yield from (join(store, one) for one in sorted(os.listdir(store)) if one.startswith(copy))
 
 
 def _kept_at(path: str) -> str | None:

@@ -46,7 +46,7 @@ from runstore.storage.sqlite.forks import (
     inside_the_engine,
 )
 from runstore.storage.sqlite.functions import add_functions, text_of
-from runstore.storage.sqlite.paths import copy_rights, file_uri, sync_folder
+from runstore.storage.sqlite.paths import copy_rights, file_uri, is_missing, sync_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -755,12 +755,8 @@ class SQLiteDriver(DriverBase):
         if self._create:
             with suppressed(OSError):  # SQLite finds it missing, and reports the reason
                 self.file.make()
-        else:
-            try:
-                os.stat(self.path)
-            except (FileNotFoundError, NotADirectoryError):
-                what = f"There is no run database at {self.path}."
-                raise StoreUnavailableError(what) from None
+        elif is_missing(self.path):
+            raise StoreUnavailableError(f"There is no run database at {self.path}.")
         _close_replaced(self.path)
 
     def _connect_read_only(self, reason: sqlite3.OperationalError) -> _Connection:
