@@ -78,6 +78,15 @@ def test_a_first_point_at_last_is_said_or_kept(tmp_path):
         assert list(store.get("x#1").metric("a").values) == [1.0]
 
 
+def test_the_folder_of_a_store_is_known_at_last(tmp_path):
+    code = "store = runstore.Store.open(); write = sys.stdout.write\n"
+    ((shown, _),) = to_the_end(
+        BEGIN + START + code + "last = Last(lambda: write(store.path.name))", cwd=tmp_path
+    )
+
+    assert shown == "store"
+
+
 def test_objects_of_the_program_are_finalized_as_without_a_run(tmp_path):
     """Files that nobody closed are flushed, and finalizers called."""
     code = (

@@ -330,6 +330,32 @@ def test_a_module_that_another_thread_could_not_load_is_missing(tmp_path, monkey
             list(ways_to_read(tmp_path / "runstore.db"))
 
 
+PATH_AFTERWARDS = """
+import os, resource, sys
+import runstore
+store = runstore.Store.open("store")
+store.start("x", capture=False).finish()
+assert "pathlib" not in sys.modules
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+try:
+    while True: os.open(os.devnull, os.O_RDONLY)
+except OSError: pass
+os.write(1, os.fsencode(store.path.name))
+"""
+
+
+def test_the_folder_of_a_store_is_known_when_descriptors_are_used_up(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", PATH_AFTERWARDS],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.stdout == "store", ended.stderr
+
+
 TWO_BLOCKS = """
 import os
 from runstore.storage.sqlite.descriptors import new_descriptors

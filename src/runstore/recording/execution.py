@@ -470,7 +470,7 @@ class Execution:
         self.channel(-1)
         backend, recorder = self._backend, self.recorder
         _ = self.tags, backend.edits, recorder.deferred, backend.metrics, backend.trash
-        _ = backend.spool.place
+        _ = backend.path, backend.spool.place
 
     def heartbeat(self) -> None:
         """Write a heartbeat, and data that could not be written before."""

@@ -14,7 +14,8 @@ from runstore.errors import StoreUnavailableError
 from runstore.model.once import once
 from runstore.storage.database import Database
 from runstore.storage.files.spool import OBJECTS, Spool
-from runstore.storage.sqlite.paths import DATABASE, absolute, mode_of, parsed
+from runstore.storage.sqlite.descriptors import with_room
+from runstore.storage.sqlite.paths import DATABASE, absolute, mode_of, path_of
 from runstore.user_warnings import warn
 
 TYPE_CHECKING = False
@@ -111,9 +112,7 @@ class Backend:
     @once
     def path(self) -> Path:
         """The folder of the store."""
-        from pathlib import Path
-
-        return parsed(Path(self.folder))
+        return with_room(lambda: path_of(self.folder))
 
     @property
     def url(self) -> str:
@@ -200,8 +199,6 @@ class Backend:
 
         if self.server is None:
             return Objects(self.path / OBJECTS)
-        from runstore.storage.sqlite.descriptors import with_room
-
         return with_room(self._objects_of_server)
 
     def _objects_of_server(self) -> Objects:

@@ -32,7 +32,7 @@ from runstore.storage.sqlite.paths import (
     made_file,
     mode_of,
     opened_folder,
-    parsed,
+    path_of,
     sync_folder,
     wait_for_rights,
 )
@@ -91,9 +91,7 @@ class Spool:
     @once
     def place(self) -> Path:
         """The spool folder in the store."""
-        from pathlib import Path
-
-        return parsed(Path(self._folder, "spool"))
+        return path_of(os.path.join(self._folder, "spool"))
 
     def in_first_place(self, work: Callable[[Path], T]) -> T:
         """Call a function with the first folder that works, and return its result.

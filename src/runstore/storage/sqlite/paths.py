@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import time
@@ -88,6 +89,18 @@ def parsed(path: Path) -> Path:
     """
     os.fspath(path)
     return path
+
+
+def path_of(text: str) -> Path:
+    """Return a path that is parsed; `pathlib` is loaded on first use."""
+    return parsed(_path_class()(text))
+
+
+@functools.cache  # nothing can be loaded when the interpreter shuts down
+def _path_class() -> type[Path]:
+    from pathlib import Path
+
+    return Path
 
 
 def is_own_uid(uid: int) -> bool:
