@@ -84,7 +84,8 @@ def test_the_folder_of_a_store_is_known_at_last(tmp_path):
         BEGIN + START + code + "last = Last(lambda: write(store.path.name))", cwd=tmp_path
     )
 
-    assert shown == "store"
+    with store_at(tmp_path / "store") as store:
+        assert shown == store.path.name
 
 
 def test_objects_of_the_program_are_finalized_as_without_a_run(tmp_path):
