@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -20,6 +21,15 @@ _LOOK_EVERY_S = 0.001
 
 # System ids of our last threads: a thread is listed for a moment after its work.
 recent_threads: deque[int] = deque(maxlen=32)
+
+
+def in_main_thread() -> bool:
+    """Check whether this is the main thread.
+
+    `threading.current_thread` would make an object for a thread of ours, whose deletion fails as
+    the interpreter exits (Python 3.13.0).
+    """
+    return _thread.get_ident() == threading.main_thread().ident
 
 
 class Job(Protocol):

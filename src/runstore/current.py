@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from contextvars import ContextVar
 
+from runstore.background import in_main_thread
 from runstore.model.status import Status
 from runstore.model.values import clean_text
 
@@ -87,7 +87,7 @@ def innermost() -> Executed | None:
     """Return the run being executed here, or None; see `runstore.current_run`."""
     run = _still_open(_current.get())
     around = _main.run
-    if run or around is None or threading.current_thread() is threading.main_thread():
+    if run or around is None or in_main_thread():
         return run
     return _still_open(around)
 
@@ -130,7 +130,7 @@ def parent_uid() -> str | None:
 
 def _become(run: Executed | None) -> None:
     _current.set(run)
-    if threading.current_thread() is threading.main_thread():
+    if in_main_thread():
         _main.is_now(run)
 
 

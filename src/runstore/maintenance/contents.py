@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from runstore.background import in_main_thread
 from runstore.errors import (
     InvalidValueError,
     NotFoundError,
@@ -132,7 +133,7 @@ class ContentsCopier:
             raise StoreUnavailableError("The transfer was interrupted.")
         with self._lock:
             self.size_bytes += count
-        if threading.current_thread() is threading.main_thread():
+        if in_main_thread():
             self._show()
 
 

@@ -133,7 +133,7 @@ class ExitCalls:
     def _noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def noting(*status: Any, **more: Any) -> Any:
-            if threading.current_thread() is threading.main_thread():
+            if background.in_main_thread():
                 self.last = SystemExit(*status, *more.values())
             return original(*status, **more)
 
@@ -141,7 +141,7 @@ class ExitCalls:
 
 
 def _frame_of_main_thread() -> FrameType | None:
-    if threading.current_thread() is threading.main_thread():
+    if background.in_main_thread():
         return sys._getframe()  # noqa: SLF001 - named so by Python's documentation
     main = threading.main_thread().ident
     return None if main is None else sys._current_frames().get(main)  # noqa: SLF001 - the same
@@ -274,7 +274,7 @@ class _Registry:
 
     def take_signals(self) -> None:
         """Handle signals that have no handler; only the main thread can do this."""
-        if threading.current_thread() is not threading.main_thread():
+        if not background.in_main_thread():
             return
         if self._handled:
             return
@@ -288,7 +288,7 @@ class _Registry:
 
     def give_back_signals(self) -> None:
         """Restore the default action of signals."""
-        if threading.current_thread() is not threading.main_thread():
+        if not background.in_main_thread():
             return
         for number in list(self._handled):
             handler = signal.getsignal(number)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType
+
+from runstore.background import in_main_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Uninterrupted:
 
     def __enter__(self) -> Uninterrupted:
         """Replace the handlers; signals only interrupt the main thread."""
-        if threading.current_thread() is not threading.main_thread():
+        if not in_main_thread():
             return self
         self._began = time.monotonic()
         try:
