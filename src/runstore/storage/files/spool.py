@@ -259,10 +259,8 @@ class Spool:
         """
         if record.body[OBJECTS] is None:
             return None
-        from pathlib import Path
-
-        named = Path(record.body[OBJECTS])
-        own = [Path(one, _name_of(self._folder)) for one in _own_folders()]
+        named = path_of(record.body[OBJECTS])
+        own = [path_of(os.path.join(one, _name_of(self._folder))) for one in _own_folders()]
         own += [record.path.parent] if self.is_own(record.path) else []
         if named not in [place / OBJECTS for place in own]:
             raise ValueError("it names a folder that is not the user's own")
@@ -280,13 +278,11 @@ class Spool:
         """Check whether this user's program created an open file."""
         if self.is_own(path):
             return True
-        from pathlib import Path
-
         from runstore.storage.files.safe_files import reader
 
         made = str(os.fstat(file).st_ino).encode()
         for place in self._places_to_read()[1:]:
-            voucher = Path(place, f"{path.name}{_VOUCHER_SUFFIX}")
+            voucher = path_of(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))
             with suppressed(OSError), reader(voucher, is_ours=True) as said:
                 if is_own_uid(os.fstat(said.fileno()).st_uid) and said.read(len(made) + 1) == made:
                     return True
@@ -362,13 +358,11 @@ class Spool:
     def _files(
         self, suffix: str, uid: str = "", *, is_any: bool = False, is_to_take: bool = False
     ) -> list[Path]:
-        from pathlib import Path
-
         from runstore.storage.files.safe_files import folder_at
 
         wanted: list[tuple[str, Path]] = []
         own, *users = self._places_to_read()
-        for place in map(Path, [own, *(one for one in users if _may_hold(one, suffix, uid))]):
+        for place in map(path_of, [own, *(one for one in users if _may_hold(one, suffix, uid))]):
             if self._is_for_another(place):
                 continue
             with suppressed(OSError), folder_at(place, levels=1) as folder:

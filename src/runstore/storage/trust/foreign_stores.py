@@ -66,7 +66,7 @@ def _say(path: str, what: str) -> None:
 
 
 def _how_to_trust(path: str) -> str:
-    return f"If you trust its owner, use it with: runstore trust {shlex.quote(str(path))}"
+    return f"If you trust its owner, use it with: runstore trust {shlex.quote(path)}"
 
 
 def _owner_of(path: str) -> str:
