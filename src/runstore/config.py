@@ -32,8 +32,8 @@ PROJECT_FILE = "pyproject.toml"
 _TABLE = "[tool.runstore"
 _LARGEST_PROJECT_FILE = 16 << 20
 
-# Whether runs record system metrics, keep the output of their scripts, and mask secrets in it, and
-# whether `runstore exec` reads parameters from the command line; by default.
+# Settings that are true or false, with their defaults: record system metrics, keep the output of
+# scripts, mask secrets in it, and read parameters from the command line of `runstore exec`.
 SWITCHES = {"system-samples": True, "output": True, "mask-output": False, "exec-params": True}
 # The settings that `[tool.runstore]` can have.
 SETTINGS = ("experiments", "params", "store", "if-done", *SWITCHES)

@@ -195,9 +195,9 @@ class RunstoreError(Exception):
     def __str__(self) -> str:
         # Python prints uncaught errors to the terminal.
         parts = (self.what, self.kept, self.hint)
-        shown = [visible(part, keep_lines=True) for part in parts if part]
-        # A part of several lines ends with a mark below an invalid place.
-        return "".join(f"{one}\n" if "\n" in one else f"{one} " for one in shown).rstrip()
+        texts = [visible(part, keep_lines=True) for part in parts if part]
+        # Text behind the mark below a mistake, in the last of several lines, would belong to it.
+        return "".join(f"{one}\n" if "\n" in one else f"{one} " for one in texts).rstrip()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By default, exceptions are unpickled from positional arguments alone. If that fails, the
