@@ -311,9 +311,10 @@ def test_lines_of_data_are_counted_and_artifacts_named(repository):
     """A pipe still gets the whole patch."""
     rows = "".join(f"{number},{number}\n" for number in range(50))
     with store_at(".runstore") as store, store.start("fit") as run:
-        run.save("predictions.csv", rows.encode())
-    for name in ("predictions.csv", "other.csv", "more.py"):
-        (repository / name).write_text(rows if name == "predictions.csv" else f"1\n{rows}")
+        run.save("found.yaml", rows.encode())
+    for name in ("found.yaml", "other.csv", "more.py"):
+        (repository / name).write_text(rows if name == "found.yaml" else f"1\n{rows}")
+    git(repository, "add", "other.csv")
     record(repository)
 
     shown = unstyled(on_terminal("diff", "fit#1", "fit#2", cwd=repository, columns=200))
@@ -321,10 +322,10 @@ def test_lines_of_data_are_counted_and_artifacts_named(repository):
     remarks = {name: one["remark"] for name, one in files(repository).items()}
 
     assert remarks == {
-        "predictions.csv": f"an artifact of {run.reference}", "other.csv": "", "more.py": "",
+        "found.yaml": f"an artifact of {run.reference}", "other.csv": "", "more.py": "",
     }  # fmt: skip
-    assert shown.count("+7,7\r\n") == 1
-    assert f"(an artifact of {run.reference}; 50 lines of data)" in shown
+    assert shown.count("+7,7\r\n") == 2
+    assert f"(an artifact of {run.reference})" in shown
     assert "(51 lines of data)" in shown
     assert patch.count("+7,7\n") == 3
 

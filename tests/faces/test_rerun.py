@@ -98,7 +98,11 @@ def test_other_code_is_refused_and_the_recorded_code_is_run_on_request(project, 
     (project / "helper.py").write_text("def f(x):\n    return 10 * x\n")
     (project / "new.py").write_text("")
     (project / "todo.txt").write_text("of then")
+    (project / "metrics.json").write_text("1")
+    (project / "settings.json").write_text("1")
     python(project, "train.py", "--lr", "0.25", "--data", "data/x.csv")
+    (project / "metrics.json").write_text("2")
+    (project / "settings.json").write_text("2")
     git(project, "checkout", "-q", "helper.py")
     (project / "data" / "result.txt").write_text("new")
     (project / "notes.txt").write_text("of mine")
@@ -110,13 +114,14 @@ def test_other_code_is_refused_and_the_recorded_code_is_run_on_request(project, 
     dry = runstore("rerun", "toy#1", "--dry-run", cwd=project)
     as_json = json.loads(runstore("rerun", "toy#1", "--dry-run", "--json", cwd=project).stdout)
 
-    told = ["helper.py changed", "later.py is new", "todo.txt changed"]
+    decisive = ["helper.py changed", "settings.json changed"]
+    told = [*decisive, "later.py is new", "metrics.json changed", "todo.txt changed"]
     assert refused.returncode == dry.returncode + 4 == 4
     assert listed(refused) == listed(dry) == told
     assert messages(refused)[-2] == "Nothing was started."
     assert messages(refused)[-1].endswith("To run the recorded code, add --recorded-code.")
     assert dry.stdout.strip().endswith("train.py --lr 0.25 --data data/x.csv")
-    assert (as_json["differences"], as_json["folder"]) == (["helper.py changed"], str(project))
+    assert (as_json["differences"], as_json["folder"]) == (decisive, str(project))
     assert len(read(project)) == 1
 
     restored = runstore("rerun", "toy#1", "--recorded-code", cwd=project)

@@ -76,6 +76,23 @@ def test_the_same_code_leaves_no_event(folder):
     assert run.facts.values["resumed.1.git.commit"] == run.commit
 
 
+def test_results_of_the_run_are_no_other_code(folder):
+    """A run that saved a checkpoint is resumed with it; what it would find now is unknown."""
+    (folder / "checkpoint.csv").write_text("1\n")
+
+    run, events = resumed(folder)
+
+    assert events == []
+    assert "resumed.code" not in run.facts.unknown
+    assert "resumed.files" in run.facts.unknown
+    with store_at(folder / ".runstore") as store:
+        store.start("x").finish()
+        background.wait_until_done(60)
+        assert [one.unknown for one in store.similar("x#2")] == [()]
+    remarks = runstore_here("diff", "x#1", "x#2", cwd=folder)
+    assert "other code" not in remarks.stdout + remarks.stderr
+
+
 def test_each_resumption_is_kept(folder):
     for number in (2, 3):
         (folder / "train.py").write_text(f"{number}\n")

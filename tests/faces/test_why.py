@@ -217,9 +217,9 @@ def test_code_without_a_known_value_has_no_empty_text(folder):
     (folder / ".gitignore").write_text(".runstore\n")
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "a")
-    (folder / "weights.bin").write_bytes(b"\0\1")
+    (folder / "compiled.so").write_bytes(b"\0\1")
     record(folder, None, 1.0, capture=True, cli="train.py --fast")
-    (folder / "out.txt").write_text("2\n")
+    (folder / "settings.toml").write_text("2\n")
     record(folder, None, 2.0, capture=True, cli="train.py --fast")
 
     with store_at(folder / ".runstore") as store:

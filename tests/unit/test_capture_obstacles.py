@@ -334,6 +334,7 @@ def test_changes_that_git_does_not_see_are_kept(repository, option):
     binary = snapshot(repository, run_git)
 
     assert untracked(text) == {"train.py": "print(2)\n"}
+    assert text.values["git.hidden"] == ("train.py",)
     assert text.unknown == {}
     assert "patch.hidden" in binary.unknown
     assert "odd.bin (not text)" in binary.unknown["untracked.rest"]

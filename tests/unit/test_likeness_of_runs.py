@@ -147,6 +147,13 @@ def test_files_without_a_text_are_told_apart_by_fingerprints(backend, fact, line
     assert found(backend, subject(), subject(facts={fact: lines}))[0] == expected
 
 
+def test_new_files_that_are_not_code_do_not_count(backend):
+    texts = {"untracked": json.dumps({"out.csv": "1"})}
+    new = subject(texts, facts={"untracked.others": ("m1 new.py", "m3 weights.npy")})
+
+    assert found(backend, subject(), new) == ({}, [])
+
+
 def test_ignored_files_count_only_where_both_were_read(backend):
     assert found(backend, subject(without=["untracked.ignored"]), subject()) == ({}, [])
 

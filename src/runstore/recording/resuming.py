@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runstore import background
+from runstore.capture.git.new_files import new_code, recorded_words, texts_of_new_files
 from runstore.config import current_author
 from runstore.errors import StoreError
-from runstore.model.code.documents import CODE_DOCUMENTS, IGNORED, MODULES, RESUMED_CODE
+from runstore.model.code.documents import IGNORED, MODULES, RESUMED_CODE, RESUMED_FILES
 from runstore.model.facts import Facts, FactValue
 from runstore.storage.database import Edit
 from runstore.user_warnings import warn
@@ -28,7 +29,8 @@ _KEPT = (
     "host.name", "python.version", "python.prefix",
 )  # fmt: skip
 _PREFIX = "resumed."
-_DOCUMENTS = (*CODE_DOCUMENTS, "packages")
+_PATCH, _UNTRACKED = "patch", "untracked"
+_DOCUMENTS = (_PATCH, _UNTRACKED, "packages")
 
 
 def trace_resumption(backend: Backend, run: Run) -> Loading | None:
@@ -85,8 +87,9 @@ def _trace_the_rest(
     # If the start was killed before its changes were read, the code cannot be compared.
     is_known = "git.remote" in {*run.facts.values, *run.facts.unknown}
     is_other = facts.values.get("git.commit") != run.facts.values.get("git.commit") or (
-        is_known and any(facts.documents.get(name) != first[name] for name in CODE_DOCUMENTS)
+        is_known and _has_other_changes(run, first, facts)
     )
+    has_other_files = is_known and facts.documents.get(_UNTRACKED) != first[_UNTRACKED]
     ignored = run.facts.values.get(IGNORED)
     is_other = is_other or (ignored is not None and facts.values.get(IGNORED) != ignored)
     texts = {name: one for name, one in facts.documents.items() if first.get(name) != one}
@@ -96,10 +99,21 @@ def _trace_the_rest(
         named = named.merged(Facts(unknown={RESUMED_CODE: told}))
     elif MODULES in facts.unknown:
         named = named.merged(Facts(unknown={RESUMED_CODE: facts.unknown[MODULES]}))
+    elif has_other_files:
+        named = named.merged(Facts(unknown={RESUMED_FILES: "it continued with other new files"}))
     try:
         backend.database.attach_facts(run.uid, named)
     except StoreError as error:
         warn(f"Some facts about the resumed {run.reference} could not be kept: {error}")
+
+
+def _has_other_changes(run: Run, first: Mapping[str, str | None], now: Facts) -> bool:
+    """Return whether the code beyond the commit differs from that of the start."""
+    if now.documents.get(_PATCH) != first[_PATCH]:
+        return True
+    words = recorded_words(run.facts, now)
+    before = new_code(texts_of_new_files(first[_UNTRACKED]), run.facts, words)
+    return new_code(texts_of_new_files(now.documents.get(_UNTRACKED)), now, words) != before
 
 
 def _under(facts: Facts, prefix: str) -> Facts:

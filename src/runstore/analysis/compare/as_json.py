@@ -87,4 +87,5 @@ def code_as_json(code: CodeChanges) -> dict[str, Any]:
             }
             for one in code.files
         ],
+        "other_new_files": list(code.data),
     }

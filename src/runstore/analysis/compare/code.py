@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,10 +12,18 @@ from runstore.analysis.compare.code_changes import CodeChanges, FileChange, chan
 from runstore.analysis.compare.commits import Commit, has_commit
 from runstore.analysis.compare.file_versions import PLAIN_FILE, FileState, Version
 from runstore.analysis.explain.known_names import is_source
+from runstore.capture.git.new_files import (
+    marks_of,
+    new_code,
+    recorded_words,
+    texts_of_new_files,
+    unkept_code,
+)
 from runstore.capture.git.state import GitError
 from runstore.model.code.binary_patches import apply_binary, object_after
-from runstore.model.code.documents import RESUMED_CODE
+from runstore.model.code.documents import LEFT_OUT, RESUMED_CODE
 from runstore.model.code.patches import FilePatch, PatchError, apply_patch, parse_patch
+from runstore.model.display.suggestions import some_of
 from runstore.reading.names import run_of
 from runstore.value_classes import dataclass, field, replace
 
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 
 # A commit from a store becomes an argument of git: it must be digits, never an option.
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_NAMED_AT_MOST = 5
 
 
 class CodeUnknownError(Exception):
@@ -41,6 +49,8 @@ class _Code:
         patch: Its uncommitted changes, as text.
         patches: The same by path, after and before.
         untracked: Texts of new files by path.
+        counted: Those of them that count as code.
+        data: Text or fingerprint of the others, by path.
         remarks: Sentences about parts that were not kept.
     """
 
@@ -48,6 +58,8 @@ class _Code:
     patch: str = ""
     patches: Mapping[str, FilePatch] = field(default_factory=dict)
     untracked: Mapping[str, str] = field(default_factory=dict)
+    counted: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     def own(self, path: str) -> tuple[str | None, str | None]:
@@ -59,7 +71,8 @@ class _Code:
 def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None) -> CodeChanges:
     """Return the differences between the code of two runs.
 
-    If git does not have both commits, the captured changes are compared, with a remark.
+    If git does not have both commits, the captured changes are compared, with a remark. New files
+    that do not count as code are only named.
 
     Args:
         backend: The store.
@@ -68,14 +81,16 @@ def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None
         folder: Where to look for a repository first; None is the working directory.
     """
     background.wait_until_done()  # facts about a run of this process may be on their way
-    old, new = _code_of(backend, a), _code_of(backend, b)
+    words = recorded_words(a.facts, b.facts)
+    old, new = _code_of(backend, a, words), _code_of(backend, b, words)
     remarks = (*old.remarks, *new.remarks)
     unread = tuple(one.run.reference for one in (old, new) if _is_unread(one))
-    are_same = old.patch == new.patch and old.untracked == new.untracked
+    are_same = old.patch == new.patch and old.counted == new.counted
     if a.commit is not None and a.commit == b.commit and are_same:
-        return CodeChanges(remarks=remarks, unread=unread)
+        data = _changed_data(old, new)
+        return CodeChanges(remarks=(*remarks, *_on_data(data)), unread=unread, data=data)
     try:
-        files = _compared(old, new, folder or Path.cwd())
+        files, data = _compared(old, new, folder or Path.cwd())
     except (CodeUnknownError, GitError) as error:
         reason = (
             str(error)
@@ -84,10 +99,30 @@ def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None
         )
         files = changes_between(_as_version(old), _as_version(new))
         instead = " The captured changes are compared instead, as patches." if files else ""
-        remarks = (f"{reason}{instead}", *remarks)
-        return CodeChanges(files, remarks, is_known=False, unread=unread)
+        data = _changed_data(old, new)
+        remarks = (f"{reason}{instead}", *remarks, *_on_data(data))
+        return CodeChanges(files, remarks, is_known=False, unread=unread, data=data)
     files = tuple(_with_origin(backend, new, one) for one in files)
-    return CodeChanges(files, remarks, unread=unread)
+    return CodeChanges(files, (*remarks, *_on_data(data)), unread=unread, data=data)
+
+
+def _changed_data(old: _Code, new: _Code, tracked: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the new files that differ and do not count as code.
+
+    A file that git tracks in one of the runs is a file of the code there.
+    """
+    paths = (old.data.keys() | new.data.keys()) - old.patches.keys() - new.patches.keys()
+    return tuple(
+        path
+        for path in sorted(paths.difference(tracked))
+        if old.data.get(path) != new.data.get(path)
+    )
+
+
+def _on_data(paths: Sequence[str]) -> Iterator[str]:
+    """Yield a remark on new files that differ, if there are any."""
+    if paths:
+        yield f"New files that do not count as code differ: {some_of(paths, _NAMED_AT_MOST)}."
 
 
 def _with_origin(backend: Backend, code: _Code, change: FileChange) -> FileChange:
@@ -112,7 +147,7 @@ def _is_unread(code: _Code) -> bool:
 def _as_version(code: _Code) -> Version:
     """Return the captured changes as files, each patch as if it were the file."""
     patches = {f"{one.path}.patch": one.text for one in code.patches.values()}
-    texts = {**patches, **code.untracked}
+    texts = {**patches, **code.counted}
     return {path: FileState.of_text(text, PLAIN_FILE) for path, text in texts.items()}
 
 
@@ -130,14 +165,15 @@ class CodeFiles:
     def __init__(
         self, backend: Backend, run: Run, beside: Sequence[Run] = (), *, folder: Path | None = None
     ) -> None:
-        self._code = _code_of(backend, run)
+        words = recorded_words(run.facts, *(one.facts for one in beside))
+        self._code = _code_of(backend, run, words)
         place = _repository(run, beside, folder or Path.cwd())
         self._commit = Commit(place, run.commit or "")
 
     @property
     def paths(self) -> set[str]:
         """Every file that it has, or that its changes are about."""
-        return {*self._commit.entries, *self._code.untracked, *self._code.patches}
+        return {*self._commit.entries, *self._code.counted, *self._code.patches}
 
     def read(self, paths: Collection[str]) -> Version:
         """Return some of the files, as far as they exist."""
@@ -147,26 +183,22 @@ class CodeFiles:
 # Captured changes
 
 
-def _code_of(backend: Backend, run: Run) -> _Code:
+def _code_of(backend: Backend, run: Run, words: Collection[str]) -> _Code:
     patch = backend.database.document(run.uid, "patch") or ""
-    untracked = _untracked(backend.database.document(run.uid, "untracked"))
+    untracked = texts_of_new_files(backend.database.document(run.uid, "untracked"))
+    counted = new_code(untracked, run.facts, words)
+    known = {**untracked, **marks_of(run.facts)}
+    code = new_code(known, run.facts, words)
+    data = {path: one for path, one in known.items() if path not in code}
     parsed = parse_patch(patch)
     # A moved file is absent from its old path, unless another one took it.
     patches = {one.old: one for one in parsed if one.old is not None and not one.is_copy}
     patches |= {one.new: one for one in parsed if one.new is not None}
-    return _Code(run, patch, patches, untracked, tuple(_remarks(run, patch, untracked)))
+    remarks = (*_remarks(run, patch), *_remarks_on_new_files(run, untracked, words))
+    return _Code(run, patch, patches, untracked, counted, data, remarks)
 
 
-def _untracked(document: str | None) -> dict[str, str]:
-    try:
-        files = json.loads(document or "{}")
-    except ValueError:
-        return {}
-    is_right = isinstance(files, dict) and all(isinstance(one, str) for one in files.values())
-    return files if is_right else {}
-
-
-def _remarks(run: Run, patch: str, untracked: Mapping[str, str]) -> Iterator[str]:
+def _remarks(run: Run, patch: str) -> Iterator[str]:
     """Yield sentences about parts that capture could not keep."""
     unknown = run.facts.unknown
     if run.workdir_dirty and not patch:
@@ -178,29 +210,43 @@ def _remarks(run: Run, patch: str, untracked: Mapping[str, str]) -> Iterator[str
         yield f"{run.reference}: {unknown['patch.rest']}."
     if "patch.masked" in unknown:
         yield f"{run.reference}: secrets in its changes were masked, and may differ as ***."
-    if "untracked.rest" in unknown:
-        yield f"{run.reference}: some new files were not kept: {unknown['untracked.rest']}."
-    elif run.facts.values.get("git.has_untracked") and not untracked:
-        reason = unknown.get("untracked", "no text of them was kept")
+
+
+def _remarks_on_new_files(
+    run: Run, texts: Collection[str], words: Collection[str]
+) -> Iterator[str]:
+    """Yield sentences about new files that may count as code and were not kept."""
+    unkept = unkept_code(texts, run.facts, words)
+    if unkept:
+        yield f"{run.reference}: some new files were not kept: {'; '.join(unkept)}."
+    elif run.facts.values.get("git.has_untracked") and not (
+        texts or LEFT_OUT in run.facts.unknown
+    ):
+        reason = run.facts.unknown.get("untracked", "no text of them was kept")
         yield f"{run.reference}: its new files are not known ({reason})."
 
 
 # With the commits
 
 
-def _compared(old: _Code, new: _Code, folder: Path) -> tuple[FileChange, ...]:
+def _compared(
+    old: _Code, new: _Code, folder: Path
+) -> tuple[tuple[FileChange, ...], tuple[str, ...]]:
+    """Return the files that differ, and the names of those that do not count as code."""
     places = [_repository(one.run, (old.run, new.run), folder) for one in (old, new)]
     commits = [
         Commit(place, one.run.commit or "") for one, place in zip((old, new), places, strict=True)
     ]
     entries = [one.entries for one in commits]
-    own = {path for one in (old, new) for path in (*one.patches, *one.untracked)}
+    own = {path for one in (old, new) for path in (*one.patches, *one.counted)}
+    tracked = entries[0].keys() | entries[1].keys()
     paths = {
         path
-        for path in entries[0].keys() | entries[1].keys() | own
+        for path in tracked | own
         if entries[0].get(path) != entries[1].get(path) or old.own(path) != new.own(path)
     }
-    return changes_between(_version(old, commits[0], paths), _version(new, commits[1], paths))
+    files = changes_between(_version(old, commits[0], paths), _version(new, commits[1], paths))
+    return files, _changed_data(old, new, tracked)
 
 
 def _repository(run: Run, runs: Sequence[Run], folder: Path) -> Path:

@@ -76,6 +76,7 @@ class CodeChanges:
             were compared.
         reached: Files that the program may use; None if unknown.
         unread: Runs whose changes of source code were not all kept.
+        data: Paths of new files that differ and do not count as code.
     """
 
     files: tuple[FileChange, ...] = ()
@@ -83,6 +84,7 @@ class CodeChanges:
     is_known: bool = True
     reached: frozenset[str] | None = None
     unread: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
 
 
 def changes_between(old: Version, new: Version) -> tuple[FileChange, ...]:

@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Any, Union
 
 from runstore.analysis.compare.differences import SECTIONS, Description, FileContents, Unknown
 from runstore.analysis.compare.leaf_values import leaves
+from runstore.capture.git.new_files import (
+    data_among,
+    marks_of,
+    new_code,
+    recorded_words,
+    texts_of_new_files,
+    unkept_code,
+)
+from runstore.model.code.documents import LEFT_OUT
 from runstore.model.code.patches import parse_patch
 from runstore.model.display.formatting import free_name
 from runstore.value_classes import dataclass
@@ -54,13 +63,16 @@ class _Description:
         has_labels: Whether the name of its set precedes each parameter; False if every run has one
             set at most.
         by_hash: Labels of sets of which some run knows only the hash.
-        everything: Whether to include durations, the extremes of metrics and machine samples.
+        everything: Whether to include durations, the extremes of metrics, machine samples and new
+            files that do not count as code.
+        words: Words of the commands of all runs.
     """
 
     backend: Backend
     has_labels: bool
     by_hash: frozenset[str]
     everything: bool
+    words: frozenset[str]
 
 
 def describe(
@@ -78,8 +90,8 @@ def describe(
         backend: The store.
         runs: The runs to compare.
         sections: The sections to read.
-        everything: Whether to include durations, the extremes of metrics and the samples of the
-            machine.
+        everything: Whether to include durations, the extremes of metrics, the samples of the
+            machine and new files that do not count as code.
     """
     has_labels = any(len(run.parameter_sets) > 1 for run in runs)
     by_hash = frozenset(
@@ -88,7 +100,8 @@ def describe(
         for label, one in labelled_sets(run, has_labels=has_labels)
         if one.tree is None
     )
-    look = _Description(backend, has_labels, by_hash, everything)
+    words = recorded_words(*(run.facts for run in runs))
+    look = _Description(backend, has_labels, by_hash, everything, words)
     described = [
         {name: _DESCRIBED[name](run, look) for name in SECTIONS if name in sections}
         for run in runs
@@ -189,13 +202,34 @@ def _code(run: Run, look: _Description) -> Section:
         values["changes"] = _counted(len(parse_patch(patch)), patch)
     elif run.workdir_dirty:
         values["changes"] = Unknown(facts.unknown.get("patch", "no patch was kept"))
-    untracked = look.backend.database.document(run.uid, "untracked")
-    if untracked is not None:
-        values["new files"] = _counted(len(json.loads(untracked)), untracked)
-    elif facts.values.get("git.has_untracked"):
-        reason = facts.unknown.get("untracked") or facts.unknown.get("untracked.rest")
-        values["new files"] = Unknown(reason or "no text of them was kept")
+    return {**values, **_new_files(run, look)}
+
+
+def _new_files(run: Run, look: _Description) -> dict[str, Any]:
+    facts = run.facts
+    document = look.backend.database.document(run.uid, "untracked")
+    texts = texts_of_new_files(document)
+    code = new_code(texts, facts, look.words)
+    values: dict[str, Any] = {}
+    unkept = unkept_code(texts, facts, look.words)
+    if code:
+        values["new files"] = _counted_files(code)
+    elif unkept:
+        values["new files"] = Unknown("; ".join(unkept))
+    elif facts.values.get("git.has_untracked") and not (texts or LEFT_OUT in facts.unknown):
+        reason = facts.unknown.get("untracked", "no text of them was kept")
+        values["new files"] = Unknown(reason)
+    if look.everything:
+        known = {**texts, **marks_of(facts)}
+        others = data_among(known, facts, look.words)
+        if others:
+            values["other new files"] = _counted_files({path: known[path] for path in others})
     return values
+
+
+def _counted_files(files: Mapping[str, str]) -> str:
+    text = json.dumps(files, ensure_ascii=False, indent=1, sort_keys=True)
+    return _counted(len(files), text)
 
 
 def _counted(files: int, text: str) -> str:

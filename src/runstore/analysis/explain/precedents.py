@@ -10,6 +10,7 @@ from runstore.analysis.compare.differences import FileContents, identity
 from runstore.analysis.explain.environment import is_minor
 from runstore.analysis.explain.judging import Feature, Judgement, Observed, judge
 from runstore.analysis.explain.known_names import is_seed
+from runstore.analysis.explain.new_code import NewCode
 from runstore.model.status import Status
 from runstore.reading.newest import newest_page
 from runstore.value_classes import dataclass
@@ -24,7 +25,6 @@ RUNS_AT_MOST = 200
 CODE: Feature = ("code", "code")
 COMMAND: Feature = ("command", "command")
 _LARGEST = 1e300
-_CODE_TEXTS = ("patch", "untracked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,11 @@ def precedents(
         b: The second run.
         metric: Key of the metric.
         code_of: Function from a run and the hashes of its captured texts to an identity of its
-            code; None for its commit and these hashes.
+            code; None for its commit and the texts beyond it.
     """
-    look = _EvidenceReader(backend, (a, b), metric, code_of or _code_of)
+    look = _EvidenceReader(
+        backend, (a, b), metric, code_of or _commit_and_changes(backend, (a, b))
+    )
     others = [run for run in look.candidates() if run.uid not in {a.uid, b.uid}]
     seen = [look.observed(run) for run in (a, b, *others)]
     known = [one for one in seen[2:] if one is not None]
@@ -143,5 +145,12 @@ class _EvidenceReader:
         return self._packages[digest]
 
 
-def _code_of(run: Run, texts: Mapping[str, str]) -> Hashable:
-    return run.commit, *(texts.get(name) for name in _CODE_TEXTS)
+def _commit_and_changes(
+    backend: Backend, runs: tuple[Run, Run]
+) -> Callable[[Run, Mapping[str, str]], Hashable]:
+    new_code = NewCode(backend, runs)
+
+    def code_of(run: Run, texts: Mapping[str, str]) -> Hashable:
+        return run.commit, texts.get("patch"), new_code.of(run, texts)
+
+    return code_of

@@ -17,6 +17,7 @@ from runstore.model.code.documents import (
     MODULES,
     OTHER_FILES,
     RESUMED_CODE,
+    RESUMED_FILES,
 )
 from runstore.model.code.launchers import launched
 from runstore.model.code.python_command import code_argument, is_python
@@ -104,8 +105,9 @@ def _problem(commit: str | None, facts: Facts) -> str:
         return facts.unknown.get("git.commit", "no commit was recorded")
     if "git.dirty" not in facts.values:
         return facts.unknown.get("git.dirty", "whether it had changes was not recorded")
-    if RESUMED_CODE in facts.unknown:
-        return facts.unknown[RESUMED_CODE]
+    for name in (RESUMED_CODE, RESUMED_FILES):
+        if name in facts.unknown:
+            return facts.unknown[name]
     gap = next((name for name in _GAPS if name in facts.unknown), None)
     if gap is None and OTHER_FILES not in facts.values and LEFT_OUT in facts.unknown:
         gap = LEFT_OUT

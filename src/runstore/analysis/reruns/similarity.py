@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference, differences
 from runstore.analysis.reruns.identity import are_same_sets, call_differences, call_of, code_of
 from runstore.analysis.reruns.subjects import ComparedRun, Similar
+from runstore.capture.git.new_files import (
+    data_among,
+    marks_of,
+    recorded_words,
+    texts_of_new_files,
+)
 from runstore.model.code.documents import (
     CODE_DOCUMENTS,
     IMPORTED_MODULES,
     LATE_MODULES,
     MODULES,
+    RESUMED_FILES,
 )
 from runstore.model.code.patches import parse_patch
+from runstore.value_classes import replace
 
 if TYPE_CHECKING:
     from runstore.analysis.reruns.inputs import FilesNow
@@ -50,7 +58,7 @@ def likeness(
     from runstore.analysis.reruns.inputs import arguments_now, inputs_now
     from runstore.analysis.reruns.modules import modules_now
 
-    found, unknown = _recorded(backend, old, new, exactly=exactly)
+    found, unknown = _recorded(backend, old, new, exactly=exactly, with_data=True)
     call = call_of(new.run.facts)
     folder = Path(str(new.run.facts.values.get("command.cwd", ".")))
     inputs = inputs_now(backend, old.run, folder, files)
@@ -67,20 +75,24 @@ def likeness(
 
 
 def likeness_of_kept(backend: Backend, old: ComparedRun, new: ComparedRun) -> Similar:
-    """Return the differences between two kept runs, with their inputs as recorded."""
+    """Return the differences between two kept runs, with their inputs as recorded.
+
+    New files that do not count as code are left out: an earlier run may have written them.
+    """
     from runstore.analysis.compare.descriptions import describe
 
-    found, unknown = _recorded(backend, old, new, exactly=False)
+    found, unknown = _recorded(backend, old, new, exactly=False, with_data=False)
     described = describe(backend, (old.run, new.run), sections=("inputs",))
     found += differences(described, sections=("inputs",))
     return Similar(old.run, tuple(found), tuple(unknown))
 
 
 def _recorded(
-    backend: Backend, old: ComparedRun, new: ComparedRun, *, exactly: bool
+    backend: Backend, old: ComparedRun, new: ComparedRun, *, exactly: bool, with_data: bool
 ) -> tuple[list[Difference], list[str]]:
     found, unknown = _params(backend, old.run, new.run)
-    for compared in (_code(old, new), _call(old.run, new.run, exactly=exactly)):
+    code = _code(old, new) if with_data else _code_alone(old, new)
+    for compared in (code, _call(old.run, new.run, exactly=exactly)):
         found += compared[0]
         unknown += compared[1]
     return found, unknown
@@ -102,6 +114,28 @@ def _params(backend: Backend, old: Run, new: Run) -> tuple[list[Difference], lis
 
 def _call(old: Run, new: Run, *, exactly: bool) -> tuple[list[Difference], list[str]]:
     return call_differences(call_of(old.facts), call_of(new.facts), exactly=exactly)
+
+
+def _code_alone(old: ComparedRun, new: ComparedRun) -> tuple[list[Difference], list[str]]:
+    """Return the same as `_code` without new files that do not count as code."""
+    old, new = _without_resumed_files(old), _without_resumed_files(new)
+    found, unknown = _code(old, new)
+    words = recorded_words(old.run.facts, new.run.facts)
+    data = _data(old, words) | _data(new, words)
+    return [one for one in found if one.key not in data], unknown
+
+
+def _without_resumed_files(one: ComparedRun) -> ComparedRun:
+    facts = one.run.facts
+    unknown = {name: why for name, why in facts.unknown.items() if name != RESUMED_FILES}
+    run = replace(one.run, facts=facts._replace(unknown=unknown))
+    return replace(one, run=run)
+
+
+def _data(one: ComparedRun, words: Collection[str]) -> set[str]:
+    """Return the new files of a run that do not count as code."""
+    texts = texts_of_new_files(one.text_of("untracked") if "untracked" in one.documents else None)
+    return data_among({**texts, **marks_of(one.run.facts)}, one.run.facts, words)
 
 
 def _code(old: ComparedRun, new: ComparedRun) -> tuple[list[Difference], list[str]]:

@@ -19,6 +19,7 @@ from runstore.capture.git.tracked import Tracked
 from runstore.capture.program.files import Command, LoadedModule
 from runstore.capture.secrets import mask_text
 from runstore.errors import genuine
+from runstore.model.code.documents import HIDDEN
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import blake2b
 from runstore.value_classes import NamedTuple
@@ -60,7 +61,8 @@ def snapshot(
     them nor in the commit, and `git.dirty` and `git.has_untracked`. Missing parts are among the
     unknown facts: `patch.rest`, `patch.masked`, `patch.submodules`, `patch.filters`,
     `untracked.cut`, `untracked.masked`, and `untracked.rest` for new files whose text is not
-    kept; `untracked.others` has a fingerprint for each of those.
+    kept; `untracked.others` has a fingerprint for each of those. `git.hidden` names the tracked
+    files among them.
 
     Args:
         root: The top folder of the work tree.
@@ -166,6 +168,8 @@ def _untracked(
     # git sees no change of these, so they are not in the patch.
     hidden = _hidden_changes(ask, tracked)
     files.read(hidden, PROGRAM_LIMIT_BYTES)
+    if hidden:
+        values[HIDDEN] = tuple(map(shown, hidden))
     if any(shown(one) not in files.texts for one in hidden):
         unknown["patch.hidden"] = (
             "changes of some files are hidden from git, and the files were not recorded"

@@ -51,8 +51,9 @@ def command(
 ) -> None:
     """Show the differences from run A to run B by section, and the changes of the code as a patch.
 
-    The code of a run is its commit, with the uncommitted changes and new files at its start. In a
-    pipe, columns are tab-separated, and the patch can be passed to `git apply`.
+    The code of a run is its commit, with the uncommitted changes and new code at its start; other
+    new files that differ are only named. In a pipe, columns are tab-separated, and the patch can
+    be passed to `git apply`.
 
     \b
     runstore diff mnist#1 mnist#2

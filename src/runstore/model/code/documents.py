@@ -7,6 +7,10 @@ CODE_DOCUMENTS = ("patch", "untracked")
 # New files whose text was not stored: their fingerprints.
 OTHER_FILES = "untracked.others"
 LEFT_OUT = "untracked.rest"
+# Whether more of them are missing, as a reason.
+CUT = "untracked.cut"
+# Tracked files among them: git was told to ignore their changes.
+HIDDEN = "git.hidden"
 # Modules in the work tree that git ignores: their fingerprints.
 IGNORED = "untracked.ignored"
 # Documents of modules missing in the commit and in these: loaded at the start, and later.
@@ -18,3 +22,5 @@ IMPORTED_MODULES = "modules.imported"
 OUTSIDE = "command.outside_modules"
 # A run that was continued with different code.
 RESUMED_CODE = "resumed.code"
+# And one with other new files that do not count as code.
+RESUMED_FILES = "resumed.files"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -13,11 +13,10 @@ from runstore.analysis.compare.differences import MISSING, Difference
 from runstore.analysis.compare.texts import texts_of
 from runstore.analysis.reruns.lookup import look_up
 from runstore.analysis.reruns.texts import difference_text
+from runstore.capture.git.new_files import command_words, data_among, marks_of
 from runstore.capture.git.snapshot import program_alone
-from runstore.capture.git.source_files import is_code
 from runstore.capture.surroundings import Surroundings, environment_facts, quick_facts
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
-from runstore.model.code.documents import OTHER_FILES
 from runstore.model.facts import Facts
 from runstore.runner.run_folder import ARTIFACTS
 from runstore.value_classes import dataclass
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 _UNTRACKED, _PACKAGES = "untracked", "packages"
 _PACKAGES_SHOWN = 6
-_SETTINGS = (".yaml", ".yml", ".toml", ".cfg", ".ini", ".conf", ".gin")
 # Facts that are compared apart from code and inputs, with their labels.
 _SURROUNDINGS = {"python.version": "Python", "host.name": "host", "command.user": "user"}
 
@@ -78,15 +76,19 @@ def what_differs(
         store.backend, run.experiment_name, tuple(sets), facts, exactly=False, where=where
     )
     found = earlier.compared_with(run)
-    new = _untracked(earlier.code or Facts()) | _untracked(run.facts, _kept_texts(store, run))
+    here = facts.merged(earlier.code or Facts())
+    now = {**_texts(here), **marks_of(here)}
+    then = {**_kept_texts(store, run), **marks_of(run.facts)}
+    words = command_words(argv)
+    data = data_among(now, here, words) | data_among(then, run.facts, words)
     decisive: list[str] = []
     others: list[str] = []
     for one in found.differences:
-        is_new = one.key in new and one.values[0] is MISSING
-        matters = one.section != "code" or one.key not in new or _matters(one.key, argv)
+        is_data = one.section == "code" and one.key in data
+        is_new = one.section == "code" and one.key in now and one.values[0] is MISSING
         if not is_new:
-            (decisive if matters else others).append(_text(one))
-        elif matters:  # the recorded code cannot need it; other new files are mostly results
+            (others if is_data else decisive).append(_text(one))
+        elif not is_data:  # the recorded code cannot need it
             others.append(f"{one.key} is new")
     # The command is the recorded one.
     unknown = [one for one in found.unknown if not one.startswith("the program ")]
@@ -112,22 +114,6 @@ def _changed_texts(before: Mapping[str, str], where: Surroundings) -> Iterator[s
             yield f"{path} is missing" if not (root / path).is_file() else f"{path} changed"
         elif before[path] != now[path]:
             yield f"{path} changed"
-
-
-def _untracked(code: Facts, texts: Collection[str] = ()) -> set[str]:
-    """Return the files that git does not track."""
-    marks = code.values.get(OTHER_FILES)
-    others = marks if isinstance(marks, tuple) else ()
-    return {*_texts(code), *texts, *(line.partition(" ")[2] for line in others)}
-
-
-def _matters(path: str, argv: Sequence[str]) -> bool:
-    """Return whether a file that git does not track is code, settings, or named in the command.
-
-    Others are mostly results.
-    """
-    is_input = is_code(path) or path.endswith(_SETTINGS)
-    return is_input or any(word.rpartition("=")[2].endswith(path) for word in argv)
 
 
 def _text(one: Difference) -> str:

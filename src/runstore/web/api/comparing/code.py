@@ -104,7 +104,11 @@ ENDPOINTS = (
         about="Return the files in which the code of two runs differs, without their lines.",
         parameters=(A, B),
         result=record(
-            runs=listed(RUN), is_known=FLAG, remarks=listed(TEXT), files=listed(mapped(ANYTHING))
+            runs=listed(RUN),
+            is_known=FLAG,
+            remarks=listed(TEXT),
+            files=listed(mapped(ANYTHING)),
+            other_new_files=listed(TEXT),
         ),
         statuses=(HTTPStatus.NOT_FOUND,),
     ),
