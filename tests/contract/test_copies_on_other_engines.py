@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import datetime, timezone
 from urllib.parse import unquote
 
@@ -137,7 +138,7 @@ def test_views_of_a_server_and_of_a_folder_have_the_same_texts(empty, tmp_path):
     read = f"SELECT {columns} FROM runs_flat ORDER BY run_id"  # noqa: S608
     with psycopg.connect(empty) as server:
         found = server.execute(read).fetchall()
-    with sqlite3.connect(tmp_path / "store" / DATABASE) as file:
+    with closing(sqlite3.connect(tmp_path / "store" / DATABASE)) as file:
         expected = file.execute(read).fetchall()
 
     assert found[0] == expected[0] == ("2026-01-01T10:00:00.001Z", None, "{}", "{}", "{}")

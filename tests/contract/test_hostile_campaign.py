@@ -104,7 +104,6 @@ def private_folder(place):
     with contextlib.closing(sqlite3.connect(place / "other.sqlite")) as connection, connection:
         connection.execute("PRAGMA journal_mode=wal")
         connection.execute("CREATE TABLE precious (x)")
-    connection.close()
     for path in (*place.rglob("*"), place):
         if not path.is_symlink():
             os.utime(path, (1, 2))

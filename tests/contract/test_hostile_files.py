@@ -309,7 +309,6 @@ def test_what_waits_for_another_store_is_not_taken_whatever_uid_is_named(given, 
     for removed_at in (None, 1):
         with contextlib.closing(sqlite3.connect(given / "runstore.db")) as connection, connection:
             connection.execute(change, (run.uid, removed_at, removed_at))
-        connection.close()
         with Store.open(given) as store:
             store.collect_garbage()
         assert own.exists()
@@ -516,7 +515,6 @@ def purged(folder, reference):
         connection.execute(
             "UPDATE runs SET reference = ?, purged_at = 1, deleted_at = 1", (reference,)
         )
-    connection.close()
 
 
 @pytest.mark.parametrize("reference", ["Documents", "..", ".", "", "../home", "a\0b", "x" * 5000])

@@ -166,7 +166,6 @@ def older(folder):
 
     with contextlib.closing(sqlite3.connect(folder / "runstore.db")) as connection, connection:
         connection.execute("DELETE FROM schema_migrations WHERE version = ?", (SCHEMA_VERSION,))
-    connection.close()
     return f"runstore.db.before-schema-{SCHEMA_VERSION:04d}"
 
 
@@ -266,7 +265,6 @@ def test_an_index_that_was_handed_on_is_made_anew(given, tmp_path, change):
     with contextlib.closing(sqlite3.connect(given / "search.db")) as connection, connection:
         for statement in change:
             connection.execute(statement)
-    connection.close()
     shutil.copytree(given, tmp_path / "unpacked")
 
     with Store.open(tmp_path / "unpacked") as store:
@@ -437,7 +435,6 @@ def test_a_file_in_a_runs_folder_replaces_a_link(given, outside):
 def test_an_artifact_with_a_name_that_no_file_has_is_not_written(given, tmp_path, path):
     with contextlib.closing(sqlite3.connect(given / "runstore.db")) as connection, connection:
         connection.execute("UPDATE artifacts SET path = ?", (path,))
-    connection.close()
 
     with Store.open(given) as store, pytest.raises(InvalidValueError, match="cannot be written"):
         store.get("fit#1").download(to=tmp_path / "to")
@@ -453,7 +450,6 @@ def test_other_artifacts_are_written_beside_one_with_such_a_name(given, tmp_path
             run.save("b.txt", b"b")
     with contextlib.closing(sqlite3.connect(given / "runstore.db")) as connection, connection:
         connection.execute("UPDATE artifacts SET path = '../b.txt' WHERE path = 'b.txt'")
-    connection.close()
 
     with Store.open(given) as store, pytest.warns(StoreWarning, match="leads out"):
         (written,) = store.get("fit#2").download(to=tmp_path / "to")
@@ -465,7 +461,6 @@ def test_other_artifacts_are_written_beside_one_with_such_a_name(given, tmp_path
 def test_a_digest_that_is_none_is_no_path(given, tmp_path, digest):
     with contextlib.closing(sqlite3.connect(given / "runstore.db")) as connection, connection:
         connection.execute("UPDATE artifacts SET digest = ?", (digest,))
-    connection.close()
 
     with Store.open(given) as store:
         with pytest.raises(StoreCorruptError):

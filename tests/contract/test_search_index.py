@@ -49,7 +49,6 @@ def test_an_older_database_put_back_is_searched_as_it_is(store, tmp_path):
 
     with contextlib.closing(sqlite3.connect(store.path / DATABASE)) as target, target:
         copy.backup(target)
-    target.close()
     copy.close()
 
     with Store.open(store.path) as again:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -51,12 +52,11 @@ def silent(store):
             **columns,
         }
         sets = ", ".join(f"{name} = ?" for name in cells)
-        with sqlite3.connect(store.path / "runstore.db") as connection:
+        with closing(sqlite3.connect(store.path / "runstore.db")) as connection, connection:
             connection.execute(
                 f"UPDATE runs SET {sets} WHERE uid = ?",  # noqa: S608 - own names
                 (*cells.values(), run.uid),
             )
-        connection.close()
         return store.get(run)
 
     yield record
@@ -169,9 +169,8 @@ def test_a_run_that_was_heard_of_lately_is_not_silent(store, slurm, silent):
 def test_a_process_that_lives_here_is_never_called_lost(store, slurm):
     slurm()
     run = store.start("mnist", capture=False)
-    with sqlite3.connect(store.path / "runstore.db") as connection:
+    with closing(sqlite3.connect(store.path / "runstore.db")) as connection, connection:
         connection.execute("UPDATE runs SET last_seen_at = started_at - 3600000000")
-    connection.close()
 
     (one,) = store.settle(presume_lost=True).silent
 
@@ -195,11 +194,10 @@ def test_silent_runs_are_marked_at_the_word_of_a_user(store, slurm, silent):
 def test_a_run_that_reports_its_end_later_has_that_end(store, slurm):
     slurm()
     run = store.start("mnist", capture=False)
-    with sqlite3.connect(store.path / "runstore.db") as connection:
+    with closing(sqlite3.connect(store.path / "runstore.db")) as connection, connection:
         connection.execute(
             "UPDATE runs SET last_seen_at = started_at - 3600000000, boot_id = 'a/b/c'"
         )
-    connection.close()
     store.settle(presume_lost=True)
     assert store.get(run).status is Status.LOST
 

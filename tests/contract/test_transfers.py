@@ -682,9 +682,8 @@ def hostile(tmp_path_factory):
 def test_a_run_named_like_a_path_is_skipped_and_the_others_are_transferred(stores, cells, why):
     a, b, _ = stores
     odd, good = record(a), record(a)
-    with sqlite3.connect(a.path / "runstore.db") as database:
+    with closing(sqlite3.connect(a.path / "runstore.db")) as database, database:
         database.execute(f"UPDATE runs SET {cells} WHERE uid = ?", (odd.uid,))  # noqa: S608
-    database.close()
 
     done = b.pull(a)
 

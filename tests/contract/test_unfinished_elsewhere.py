@@ -1,6 +1,7 @@
 """Filters on status judge the runs of this machine alone."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -38,12 +39,11 @@ def killed(folder, count):
 def moved(folder, number, **columns):
     """Let a run have begun elsewhere."""
     sets = ", ".join(f"{name} = ?" for name in columns)
-    with sqlite3.connect(folder / "runstore.db") as connection:
+    with closing(sqlite3.connect(folder / "runstore.db")) as connection, connection:
         connection.execute(
             f"UPDATE runs SET {sets} WHERE run_number = ?",  # noqa: S608 - own names
             (*columns.values(), number),
         )
-    connection.close()
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,6 @@ def test_changed_runs_are_found_by_an_index(folder):
     ManagerStore(folder)
     with contextlib.closing(sqlite3.connect(folder / "runstore.db")) as connection, connection:
         steps = connection.execute(f"EXPLAIN QUERY PLAN {CHANGED_ROWS}", {"after": 1}).fetchall()
-    connection.close()
 
     assert any("runs_by_change (changed>?)" in step[-1] for step in steps)
     assert not any("SCAN r" in step[-1] for step in steps)

@@ -723,7 +723,6 @@ def test_a_damaged_run_is_shown_beside_the_others(store, damage):
         record(store, params={"lr": place})
     with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as database, database:
         database.execute(damage)
-    database.close()
 
     async def look():
         async with shown(store) as (app, pilot):
