@@ -55,6 +55,7 @@ def folder(engine, tmp_path_factory):
                     run.log(top5=0.8)
                 run.tags["phase"] = "pilot"
         store.queries["good"] = "status = complete"
+        store.directions["top5"] = "max"
     command = folder / "bin" / "runstore"
     command.parent.mkdir()
     client = shlex.join(command_server.client("runstore"))
@@ -95,6 +96,11 @@ def offered(folder, line):
         ("runstore ls --columns run,tags", ["run,tags.phase"]),
         ("runstore ls --sort params.la", ["params.layers"]),
         ("runstore rm a:", ["a:b", "a:b#1"]),
+        ("runstore views rm g", ["good"]),
+        ("runstore direction rm ", ["top5"]),
+        ("runstore direction set to", ["top5"]),
+        ("runstore record mni", ["mnist"]),
+        ("runstore record @", []),
         ("runstore down", ["download"]),
         ("runstore output --str", ["--stream"]),
         ("runstore show nothing", []),

@@ -102,7 +102,26 @@ def complete_experiments(
     """Return matching experiments, the most recently run first, or filters for `@`."""
     if begun.startswith("@"):
         return complete_words(context, parameter, begun)
+    return complete_experiment_names(context, parameter, begun)
+
+
+def complete_experiment_names(
+    context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[str]:
+    """Return matching experiments, the most recently run first."""
     return _asked(context, begun, lambda store: [one.name for one in store.experiments()])
+
+
+def complete_filters(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return matching names of saved filters."""
+    return _asked(context, begun, lambda store: [*store.queries])
+
+
+def complete_directed(
+    context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[str]:
+    """Return matching metrics whose direction is set."""
+    return _asked(context, begun, lambda store: [*store.directions])
 
 
 def complete_artifacts(

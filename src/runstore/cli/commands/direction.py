@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runstore.cli import output
-from runstore.cli.completions import complete_metrics
+from runstore.cli.completions import complete_directed, complete_metrics
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 
@@ -50,7 +50,7 @@ def list_all(*, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_directed)
 def rm(metric: str) -> None:
     """Remove the direction of METRIC."""
     with open_store() as store:

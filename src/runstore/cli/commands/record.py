@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import click
 
-from runstore.cli.completions import complete_words
+from runstore.cli.completions import complete_experiment_names, complete_words
 from runstore.cli.context import open_store
 from runstore.cli.grammar.durations import duration
 from runstore.cli.output import say
@@ -21,7 +21,7 @@ _NOTHING = "Nothing was recorded."
 
 
 @click.command(short_help="Record a past run.")
-@click.argument("experiment")
+@click.argument("experiment", shell_complete=complete_experiment_names)
 @click.option("--started", required=True, metavar="TIME", help="Start time.")
 @click.option("--ended", metavar="TIME", help="End time.")
 @click.option(

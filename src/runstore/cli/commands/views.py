@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from runstore.cli import output
+from runstore.cli.completions import complete_filters
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 
@@ -22,7 +23,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_filters)
 @click.argument("text", metavar="FILTER")
 def save(name: str, text: str) -> None:
     """Save FILTER as NAME, replacing any filter of that name."""
@@ -44,7 +45,7 @@ def list_all(*, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_filters)
 def rm(name: str) -> None:
     """Remove the filter NAME."""
     with open_store() as store:
