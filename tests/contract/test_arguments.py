@@ -31,6 +31,7 @@ def live(store):
         yield run
 
 
+NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - without a zone, as it is passed
 RUN_READERS = {
     "get": lambda store, run: store.get(run).uid,
     "edit": lambda store, run: store.edit(run, notes="new").uid,
@@ -189,6 +190,10 @@ REFUSED = {
     "set of a metric": (lambda store: store.get("e#1").metric("loss", 7), "set_name"),
     "outline": (lambda store: store.get("e#1").outline("loss", 7), "set_name"),
     "copy": (lambda store: store.copy(10**5000), "target"),
+    "progress": (lambda store: store.push("other", progress=7), "Expected progress as a function"),
+    "progress of pull": (lambda store: store.pull("other", progress=7), "progress"),
+    "silent for": (lambda store: store.get("e#1").silent_for(7), "Expected now as a datetime"),
+    "silent without a zone": (lambda store: store.get("e#1").silent_for(NAIVE), "time zone"),
     "long tag": (lambda store: store.tag("e#1", {"a": 10**5000}), "4,300 digits"),
     "export": (lambda store: store.export_parquet(7), "folder"),
     "export to": (lambda store: store.export_parquet("\ud800"), "folder"),
@@ -269,7 +274,7 @@ ODD = [
     object(),
     int,
 ]
-ODD += [Path("e"), datetime(2026, 1, 1), timedelta(1), np.float64(2), ValueError("x")]  # noqa: DTZ001 - without a zone, as it is passed
+ODD += [Path("e"), NAIVE, timedelta(1), np.float64(2), ValueError("x")]
 METHODS = {
     "get": lambda store, odd: store.get(odd),
     "events": lambda store, odd: store.events(odd),
@@ -335,6 +340,8 @@ MISPLACED = {
     "start": (lambda store, params: store.start("e", params), 'store.start("mnist", params='),
     "find": (lambda store, params: store.find(**params), 'store.find("params.lr = 0.1'),
     "edit": (lambda store, params: store.edit("e#1", params), 'store.edit("mnist#1", notes='),
+    "misspelt": (lambda _, params: start_run("e", parms=params), "Did you mean 'params'?"),
+    "misspelt in find": (lambda store, _: store.find(expriment="e"), "Did you mean 'experiment'?"),
 }
 
 

@@ -6,6 +6,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import wraps
 
 from runstore.errors import UsageError, shown
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
     V = TypeVar("V")
 
 PAGE_LIMIT = 1000  # runs on one page
+_UNKNOWN_KEYWORD = "unexpected keyword argument '"
+_DID_YOU_MEAN = "Did you mean"
 _LARGEST = 2**62  # more than any real count, and within the integer range of every engine
 
 
 def hinted(hint: str) -> Callable[[F], F]:
-    """Return a decorator that adds a hint to Python's error for arguments a function lacks."""
+    """Return a decorator that adds a hint to Python's error for arguments a function lacks.
+
+    The nearest name comes before it, if an unknown one was passed.
+    """
 
     def decorate(function: F) -> F:
         @wraps(function)
@@ -34,12 +40,25 @@ def hinted(hint: str) -> Callable[[F], F]:
             except TypeError as error:
                 # Raised by the call itself, not by the code of the function.
                 if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-                    error.args = (f"{error}. {hint}",)
+                    error.args = (f"{error}. {_meant(str(error), function)}{hint}",)
                 raise
 
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+def _meant(text: str, function: Callable[..., Any]) -> str:
+    """Return the nearest name to an unknown keyword; empty without one."""
+    name = text.partition(_UNKNOWN_KEYWORD)[2].partition("'")[0]
+    if not name or _DID_YOU_MEAN in text:  # as Python adds it since 3.13
+        return ""
+    from runstore.model.display.suggestions import nearest
+
+    code = function.__code__
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    near = nearest(name, [one for one in known if one != "self"])
+    return f"{_DID_YOU_MEAN} {near!r}? " if near else ""
 
 
 def text(value: object, name: str, example: str) -> str:
@@ -92,6 +111,33 @@ def mapping(value: Mapping[K, V], name: str, example: object) -> Mapping[K, V]:
     if not isinstance(value, Mapping):
         raise refused(value, name, "a mapping", example)
     return value
+
+
+def function_or_none(value: F | None, name: str, example: str) -> F | None:
+    """Check that an argument is a function or None, and return it.
+
+    Raises:
+        UsageError: It is not a function.
+    """
+    if value is not None and not callable(value):
+        raise UsageError(f"Expected {name} as a function (such as {example}), got {shown(value)}.")
+    return value
+
+
+def time(value: object, name: str) -> datetime:
+    """Check that an argument is a datetime with a time zone, and return it.
+
+    Raises:
+        UsageError: It is not a datetime, or has no time zone.
+    """
+    if isinstance(value, datetime) and value.utcoffset() is not None:
+        return value
+    raise UsageError(
+        f"Expected {name} as a datetime with a time zone, got {shown(value)}.",
+        hint="For the local time zone: .astimezone()"
+        if isinstance(value, datetime)
+        else "For the present: datetime.now(timezone.utc)",
+    )
 
 
 def path(value: object, name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from runstore.errors import NotFoundError
+from runstore.model import arguments
 from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.params.parameter_set import ParameterSet
@@ -343,7 +344,15 @@ class Run:
         return DAMAGED if self.damaged else self.status.value
 
     def silent_for(self, now: datetime) -> timedelta | None:
-        """Return the time since the last sign of life; None for a run that has ended."""
+        """Return the time since the last sign of life; None for a run that has ended.
+
+        Args:
+            now: The present, with a time zone.
+
+        Raises:
+            UsageError: It is not a datetime, or has no time zone.
+        """
+        now = arguments.time(now, "now")
         if self.status.is_final:
             return None
         return now - (self.last_seen_at or self.started_at)
