@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import runstore
-from runstore.model.metrics import names_of
+from runstore.model.logged.metric_names import names_of
 
 SETS = [{"name": "train", "lr": 1}, {"name": "val", "lr": 2}]
 

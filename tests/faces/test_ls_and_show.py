@@ -32,17 +32,40 @@ def test_newest_first_one_line_each_in_a_pipe(folder):
     ended = runstore("ls", cwd=folder)
 
     lines = [line.split("\t") for line in ended.stdout.splitlines()]
-    assert lines[0] == ["run", "status", "started", "took", "parameters", "notes"]
+    columns = ["run", "status", "started", "took", "parameters", "notes", "metrics", "tags"]
+    assert lines[0] == columns
     assert [line[0].rsplit("_", 1)[0] for line in lines[1:]] == [
         "bert_1",
         "mnist_3",
         "mnist_2",
         "mnist_1",
     ]
-    assert {len(line) for line in lines} == {6}
+    assert {len(line) for line in lines} == {8}
     assert lines[2][4] == 'lr=0.3 net={"depth":3}'
     assert "\x1b" not in ended.stdout
     assert "\u202e" not in ended.stdout
+
+
+def test_a_pipe_has_metrics_and_tags_in_columns_of_their_own(tmp_path):
+    """The columns are the same for all runs, before those of the sort keys."""
+    logged = {"epoch": 3, "a": 1, "b": 2, "loss": 0.25, "acc": 1 / 3, "system/cpu": 7}
+    with store_at(tmp_path / ".runstore") as store:
+        for number, metrics in enumerate(({}, {"loss": 0.5}, logged)):
+            with store.start("fit", capture=False) as run:
+                run.tags["phase"] = "pilot"
+                run.log(metrics)
+                if number:
+                    run.tags.add("keep")
+
+    ended = runstore("ls", "--sort", "loss desc", cwd=tmp_path)
+
+    lines = [line.split("\t")[6:] for line in ended.stdout.splitlines()]
+    assert lines == [
+        ["metrics", "tags", "metrics.loss"],
+        ["loss=0.5", "keep phase=pilot", "0.5"],
+        ["loss=0.25 acc=0.333333 epoch=3 a=1 …", "keep phase=pilot", "0.25"],
+        ["", "phase=pilot", ""],
+    ]
 
 
 def test_pages_and_experiments_as_json(folder):

@@ -179,7 +179,7 @@ class Run:
 
         If the run itself has a metric of that name, that of the set is `<set>/<key> (set <set>)`.
         """
-        from runstore.model.metrics import names_of
+        from runstore.model.logged.metric_names import names_of
         from runstore.model.results.lists import MetricsByName
 
         found = self.source.metrics_of(self) if self.source else ()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
-from runstore.model.metrics import names_of
+from runstore.model.logged.metric_names import names_of
 from runstore.model.query.evaluate import Cell
 from runstore.model.run import Run, status_word, time_of
 from runstore.reading.tables.columns import Column, ParamType, Type, packed

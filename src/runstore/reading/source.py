@@ -74,11 +74,13 @@ class Source:
 
     def last_values(self, runs: Sequence[Run]) -> dict[str, dict[tuple[str | None, str], float]]:
         """Return the last value of every metric of many runs; see `Store.last_values`."""
-        from runstore.reading.metrics.summaries import refresh
-        from runstore.storage.query.finder import Finder
+        from runstore.storage.metrics.last_values import last_values
 
-        refresh(self.backend.metrics, self.backend.spool)
-        return Finder(self.backend.database).last_values([run.uid for run in runs])
+        if self.backend.spool.point_files(is_to_take=True):
+            from runstore.reading.metrics.summaries import refresh
+
+            refresh(self.backend.metrics, self.backend.spool)
+        return last_values(self.backend.database, [run.uid for run in runs])
 
     def namesakes_of(self, uids: Sequence[str]) -> dict[str, list[str]]:
         """Return the uids of other kept runs with the same number, by uid.

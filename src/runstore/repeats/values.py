@@ -8,8 +8,9 @@ from typing import Literal
 from runstore.errors import NotFoundError, UsageError
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
+from runstore.model.logged.metric_names import names_of
 from runstore.model.metric_directions import Direction, direction_of
-from runstore.model.metrics import MetricSummary, names_of
+from runstore.model.metrics import MetricSummary
 from runstore.model.run import Run
 from runstore.model.status import Status
 from runstore.repeats.grouping import Group, LeftOut, Member, Repeats, group_repeats

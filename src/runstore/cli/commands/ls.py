@@ -107,8 +107,9 @@ def command(
     @good is a filter saved with `runstore views save good "…"`.
 
     On a terminal, the list shows the parameters that differ, the last values of the most common
-    metrics, and the sort key. In a pipe, the list is tab-separated, with one line per run. The
-    formats json, jsonl, csv, markdown and parquet contain all runs by default.
+    metrics, and the sort key. In a pipe, the list is tab-separated, with one line per run, and one
+    column each for parameters, metrics and tags. The formats json, jsonl, csv, markdown and
+    parquet contain all runs by default.
     """  # noqa: D301 - click keeps lines after the mark as they are
     refuse_together(("--all", is_all), ("-n", limit))
     refuse_together(("--json", as_json), (f"--format {form}", form not in {"table", "json"}))

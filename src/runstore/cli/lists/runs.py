@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from runstore.cli import output
+from runstore.model.display.formatting import number_text, tags_text
 from runstore.model.display.suggestions import some_of
+from runstore.model.logged.metric_names import names_of
 from runstore.model.run import start_text
 from runstore.reading.shown.facts import lifetime_text
+from runstore.reading.shown.last_metrics import METRICS_AT_MOST, last_values_of, telling_metrics
 
 if TYPE_CHECKING:
     from runstore.model.query.tree import Order
     from runstore.model.run import Run
+    from runstore.reading.runs_table import LastValues
     from runstore.reading.shown.listing import ListColumn
 
 _NARROWEST = {
@@ -26,7 +31,8 @@ _NARROWEST = {
     "error": 20,
 }
 RUN_END = 6  # of a short name: its number
-_PIPED = ("run", "status", "started", "took", "parameters", "notes")
+# The columns of a pipe do not depend on the runs, so that programs can select them by number.
+_PIPED = ("run", "status", "started", "took", "parameters", "notes", "metrics", "tags")
 _NAMED = 6  # maximum number of left-out columns to name
 
 
@@ -41,7 +47,16 @@ def print_runs(parts: Iterable[Sequence[Run]], order: Sequence[Order] = ()) -> N
     )
     table.print_head()
     for part in parts:
-        table.print_rows([*_row(run), *(text(run) for _, text in sort_keys)] for run in part)
+        values = last_values_of(part)
+        table.print_rows(
+            [
+                *_row(run),
+                _metrics(run, values),
+                tags_text(run.tags),
+                *(text(run) for _, text in sort_keys),
+            ]
+            for run in part
+        )
 
 
 def _row(run: Run) -> tuple[str, ...]:
@@ -59,6 +74,20 @@ def _parameters(run: Run) -> str:
     """Return the values of a single parameter set, or the names of several."""
     sets = run.parameter_sets
     return sets[0].preview() if len(sets) == 1 else some_of([one.name for one in sets])
+
+
+def _metrics(run: Run, last_values: LastValues) -> str:
+    """Return the last values of the most telling metrics: `loss=0.31 acc=0.93`."""
+    series = last_values.get(run.uid, {})
+    values = dict(zip(names_of(list(series)), series.values(), strict=True))
+    keys = _most_telling(tuple(values))
+    shown = [f"{key}={number_text(values[key])}" for key in keys[:METRICS_AT_MOST]]
+    return " ".join(shown) + (" …" if len(keys) > METRICS_AT_MOST else "")
+
+
+@lru_cache(maxsize=256)  # most runs of a list have the same metrics
+def _most_telling(keys: tuple[str, ...]) -> list[str]:
+    return telling_metrics([dict.fromkeys(keys, 0.0)])
 
 
 def _sort_keys(order: Sequence[Order]) -> Iterator[tuple[str, Callable[[Run], str]]]:

@@ -34,7 +34,7 @@ from runstore.model.status import Status
 from runstore.model.text.output import plain_text
 from runstore.reading.output.windows import window_of
 from runstore.reading.shown.facts import command_text, commit_text, head_of, lifetime_text
-from runstore.reading.shown.listing import telling_metrics
+from runstore.reading.shown.last_metrics import telling_metrics
 from runstore.reading.shown.run import flattened
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from runstore.errors import (
     StoreUnavailableError,
     suppressed,
 )
-from runstore.model.metrics import MetricSummary, Series, names_of
+from runstore.model.logged.metric_names import names_of
+from runstore.model.metrics import MetricSummary, Series
 from runstore.model.run import Run
 from runstore.reading.metrics.arrays import has_numpy, whole_arrays
 from runstore.storage.files.safe_files import UnsafeFileError

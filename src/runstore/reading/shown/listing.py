@@ -23,7 +23,8 @@ from runstore.model.query.tree import Field, Kind, Namespace, Order
 from runstore.model.run import start_text
 from runstore.reading.grid.differing import differing_keys
 from runstore.reading.runs_table import metrics_of, params_of
-from runstore.reading.shown.facts import is_sample, lifetime_text
+from runstore.reading.shown.facts import lifetime_text
+from runstore.reading.shown.last_metrics import last_values_of, telling_metrics
 from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.reading.runs_table import LastValues
 
-METRICS_AT_MOST = 4
 _CELL = 24
 _NOTES = 200
 _HEADING = 20
@@ -92,10 +92,7 @@ class ListColumn(NamedTuple):
 
 def list_rows(runs: Sequence[Run], last_values: LastValues | None = None) -> list[ListRow]:
     """Return a row for each run; without last values of metrics, these are read."""
-    source: Any = next((run.source for run in runs if run.source is not None), None)
-    if last_values is None:
-        last_values = {} if source is None else source.last_values(runs)
-    values = last_values
+    values = last_values_of(runs) if last_values is None else last_values
     return [
         ListRow(
             run, name, _with_lists(params_of(run)), metrics_of(run, None, values.get(run.uid, {}))
@@ -188,33 +185,6 @@ def _is_seed(key: str) -> bool:
 def _differing(rows: Sequence[Mapping[str, Cell]]) -> list[str]:
     values = ((at, key, cell) for at, row in enumerate(rows) for key, cell in row.items())
     return differing_keys(values, len(rows))
-
-
-def telling_metrics(rows: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return the metrics that most rows have, those that differ first.
-
-    Among equals, metrics whose name has a direction (`loss`, `acc`) come before others (`epoch`).
-    """
-    values: dict[str, set[str]] = {}
-    counts: Counter[str] = Counter()
-    for row in rows:
-        for key, value in row.items():
-            if not is_sample(key):
-                counts[key] += 1
-                values.setdefault(key, set()).add(str(value))  # a NaN is not equal to itself
-    has_many, is_cut = len(rows) > 1, len(values) > METRICS_AT_MOST
-
-    def rank(key: str) -> tuple[bool, int, bool]:
-        is_constant = has_many and counts[key] == len(rows) and len(values[key]) == 1
-        return is_constant, -counts[key], is_cut and not _has_direction(key)
-
-    return sorted(values, key=rank)
-
-
-def _has_direction(key: str) -> bool:
-    from runstore.model.metric_directions import direction_of
-
-    return direction_of(key) is not None
 
 
 def _params(rows: Sequence[ListRow]) -> Iterator[ListColumn]:

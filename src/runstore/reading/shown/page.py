@@ -10,6 +10,7 @@ from runstore.model.display.formatting import counted, cropped
 from runstore.model.display.html import ROWS_AT_MOST, html_paragraphs, html_sections, html_table
 from runstore.model.display.text_table import text_table
 from runstore.model.run import Run, start_text
+from runstore.reading.shown.last_metrics import last_values_of
 from runstore.reading.shown.listing import FURTHER, ListRow, list_columns, list_rows
 
 if TYPE_CHECKING:
@@ -63,9 +64,7 @@ def _started(row: ListRow) -> str:
 
 
 def _last_values(runs: Sequence[Run]) -> LastValues:
-    source: Any = next((run.source for run in runs if run.source is not None), None)
     try:
-        found: LastValues = {} if source is None else source.last_values(runs)
+        return last_values_of(runs)
     except StoreError:  # the rest of the table needs no store
         return {}
-    return found

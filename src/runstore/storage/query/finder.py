@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,20 +19,13 @@ from runstore.storage.query.newest import NewestRuns
 from runstore.storage.query.packages import PackageLists
 from runstore.storage.query.sorted import Place, SortedRuns, place_of
 from runstore.storage.query.vector import RunVector, newest_first
-from runstore.storage.rows import as_int, as_number, as_optional_text, as_text, run_from_row
-from runstore.storage.stored_runs import BEYOND_NUMBERS, for_each
+from runstore.storage.rows import as_int, as_text, run_from_row
+from runstore.storage.stored_runs import BEYOND_NUMBERS
 from runstore.value_classes import NamedTuple, replace
 
 if TYPE_CHECKING:
     from runstore.storage.fulltext.conditions import TextConditions
 
-LAST_VALUES = """
-    SELECT r.uid, s.name, k.key, v.last
-    FROM runs r CROSS JOIN metric_summaries v ON v.run_id = r.id
-    JOIN metric_keys k ON k.id = v.key_id
-    LEFT JOIN run_params s ON s.run_id = v.run_id AND s.set_index = v.set_index
-    WHERE r.uid IN ({ids}) ORDER BY v.run_id, v.set_index, v.key_id
-"""
 # A cross join makes SQLite look up each run instead of scanning all of them.
 UIDS = """
     SELECT r.id, r.uid FROM json_each(:ids) n CROSS JOIN runs r ON r.id = n.value ORDER BY n.key
@@ -215,13 +207,3 @@ class Finder:
         """Return the uids of rows, in their order, without missing rows."""
         found = self._database.driver.fetch_all(UIDS, {"ids": json.dumps(list(ids))})
         return {as_int(row_id): as_text(uid) for row_id, uid in found}
-
-    def last_values(self, uids: Sequence[str]) -> dict[str, dict[tuple[str | None, str], float]]:
-        """Return the last value of every metric of runs; see `Store.last_values`."""
-        found: dict[str, dict[tuple[str | None, str], float]] = {}
-        with self._database.driver.read() as connection:
-            for uid, name, key, last in for_each(connection, LAST_VALUES, uids):
-                known = as_number(last)
-                series = as_optional_text(name), as_text(key)
-                found.setdefault(uid, {})[series] = math.nan if known is None else known
-        return found
