@@ -11,6 +11,7 @@ from runstore.capture.git.new_files import (
 )
 from runstore.model.facts import Facts
 
+NONE = frozenset()
 GIT = Facts(values={"git.dirty": False})
 
 
@@ -61,14 +62,14 @@ def test_a_file_named_in_the_command_counts_unless_it_is_written(argv, is_named)
 def test_outside_git_each_recorded_file_is_the_program():
     files = {"train": "", "lib/data.csv": ""}
 
-    assert new_code(files, Facts(), ()) == files
-    assert new_code(files, GIT, ()) == {}
+    assert new_code(files, Facts(), NONE) == files
+    assert new_code(files, GIT, NONE) == {}
 
 
 def test_a_tracked_file_with_changes_hidden_from_git_counts():
     facts = GIT.merged(Facts(values={"git.hidden": ("table.csv",)}))
 
-    assert data_among({"table.csv", "out.csv"}, facts, ()) == {"out.csv"}
+    assert data_among({"table.csv", "out.csv"}, facts, NONE) == {"out.csv"}
 
 
 LEFT_OUT = "big.ipynb (larger than 256 KiB); weights.npy (not text)"
@@ -109,4 +110,4 @@ MARKS = ("m1 big.ipynb", "m2 weights.npy")
 def test_only_code_that_was_not_kept_is_named(values, unknown, texts, expected):
     facts = GIT.merged(Facts(values=values, unknown=unknown))
 
-    assert unkept_code(texts, facts, ()) == expected
+    assert unkept_code(texts, facts, NONE) == expected

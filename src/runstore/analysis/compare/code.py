@@ -183,7 +183,7 @@ class CodeFiles:
 # Captured changes
 
 
-def _code_of(backend: Backend, run: Run, words: Collection[str]) -> _Code:
+def _code_of(backend: Backend, run: Run, words: frozenset[str]) -> _Code:
     patch = backend.database.document(run.uid, "patch") or ""
     untracked = texts_of_new_files(backend.database.document(run.uid, "untracked"))
     counted = new_code(untracked, run.facts, words)
@@ -213,7 +213,7 @@ def _remarks(run: Run, patch: str) -> Iterator[str]:
 
 
 def _remarks_on_new_files(
-    run: Run, texts: Collection[str], words: Collection[str]
+    run: Run, texts: Collection[str], words: frozenset[str]
 ) -> Iterator[str]:
     """Yield sentences about new files that may count as code and were not kept."""
     unkept = unkept_code(texts, run.facts, words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,7 +132,7 @@ def _without_resumed_files(one: ComparedRun) -> ComparedRun:
     return replace(one, run=run)
 
 
-def _data(one: ComparedRun, words: Collection[str]) -> set[str]:
+def _data(one: ComparedRun, words: frozenset[str]) -> set[str]:
     """Return the new files of a run that do not count as code."""
     texts = texts_of_new_files(one.text_of("untracked") if "untracked" in one.documents else None)
     return data_among({**texts, **marks_of(one.run.facts)}, one.run.facts, words)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from runstore.capture.git.source_files import is_code, is_source
 from runstore.model.code.documents import CUT, HIDDEN, LEFT_OUT, OTHER_FILES
@@ -36,11 +37,12 @@ _RESULTS = frozenset({
 })  # fmt: skip
 # Options with the name of a file that the program writes: `--out`, `--save-to`.
 _WRITING = frozenset({"o", "out", "output", "outputs", "save", "write", "dump", "export", "log"})
+_NO_WORDS: frozenset[str] = frozenset()
 _OF_GIT = ("git.root", "git.dirty")
 _LEFT_OUT_FILE = re.compile(r"(.+) \([^()]*\)")
 
 
-def is_part_of_code(path: str, words: Collection[str] = ()) -> bool:
+def is_part_of_code(path: str, words: frozenset[str] = _NO_WORDS) -> bool:
     """Check whether a new file counts as code.
 
     Args:
@@ -70,11 +72,21 @@ def _last_word(folder: str) -> str:
     return words[-1] if words else ""
 
 
-def is_named(path: str, words: Collection[str]) -> bool:
+def is_named(path: str, words: frozenset[str]) -> bool:
     """Check whether words name a file, by its path or the end of one."""
+    name = path.rpartition("/")[2]
     return any(
-        word == path or word.endswith(f"/{path}") or path.endswith(f"/{word}") for word in words
+        word == path or word.endswith(f"/{path}") or path.endswith(f"/{word}")
+        for word in _by_name(words).get(name, ())
     )
+
+
+@lru_cache(maxsize=8)  # asked for each of many files
+def _by_name(words: frozenset[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for word in words:
+        found.setdefault(word.rpartition("/")[2], []).append(word)
+    return found
 
 
 def command_words(*commands: Iterable[str]) -> frozenset[str]:
@@ -120,7 +132,7 @@ def marks_of(facts: Facts) -> dict[str, str]:
     return {path: mark for mark, _, path in pairs}
 
 
-def new_code(files: Mapping[str, _T], facts: Facts, words: Collection[str]) -> dict[str, _T]:
+def new_code(files: Mapping[str, _T], facts: Facts, words: frozenset[str]) -> dict[str, _T]:
     """Return the new files of a run that count as code.
 
     Args:
@@ -136,7 +148,7 @@ def new_code(files: Mapping[str, _T], facts: Facts, words: Collection[str]) -> d
     }
 
 
-def data_among(files: Collection[str], facts: Facts, words: Collection[str]) -> set[str]:
+def data_among(files: Collection[str], facts: Facts, words: frozenset[str]) -> set[str]:
     """Return the paths of new files that do not count as code."""
     return set(files) - new_code(dict.fromkeys(files), facts, words).keys()
 
@@ -147,7 +159,7 @@ def _hidden(facts: Facts) -> Sequence[str]:
     return paths if isinstance(paths, tuple) else ()
 
 
-def unkept_code(texts: Collection[str], facts: Facts, words: Collection[str]) -> list[str]:
+def unkept_code(texts: Collection[str], facts: Facts, words: frozenset[str]) -> list[str]:
     """Return new files that may count as code and whose text was not kept, with the reasons.
 
     Args:
