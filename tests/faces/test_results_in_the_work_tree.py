@@ -50,8 +50,6 @@ def code_of(project, a, b):
     for found in (diff, told(project, "compare", a, b)):
         names += [one["key"] for one in found["differences"] if one["section"] == "code"]
     why = [one["key"] for one in told(project, "why", a, b)["causes"] if one["section"] == "code"]
-    without_git = told(project, "why", a, b, "--no-code")["causes"]
-    why += [one["key"] for one in without_git if one["section"] == "code"]
     similar = [
         [each["key"] for each in one["differences"] if each["section"] == "code"]
         for one in told(project, "similar", b)["similar"]
@@ -155,6 +153,22 @@ def test_data_named_in_the_command_is_a_difference(project):
 
     assert found["code"] == ["data.csv", "new files", "new files"]
     assert found["similar"] == [["data.csv"]]
+
+
+def test_binary_data_named_in_the_command_is_compared_by_its_fingerprint(project):
+    for number in (1, 1, 2):
+        (project / "data.npy").write_bytes(bytes([0, number]))
+        python("train.py", "7", "data.npy", cwd=project)
+
+    same, other = (code_of(project, *names) for names in (("toy#1", "toy#2"), ("toy#2", "toy#3")))
+    shown = runstore("diff", "toy#2", "toy#3", cwd=project)
+
+    assert same["code"] == []
+    assert other["code"] == ["data.npy", "new files", "new files"]
+    assert other["similar"] == [["data.npy"], ["data.npy"]]
+    assert other["why"] == ["new files"]
+    assert "Not in the patch: data.npy (not text)." in shown.stderr
+    assert "not kept" not in shown.stderr
 
 
 def test_a_run_is_not_skipped_if_its_new_data_changed(project):

@@ -10,6 +10,7 @@ from commands import runstore_here as runstore
 from places import store_at
 from runstore.analysis.explain import precedents
 from runstore.analysis.explain.explanation import explain
+from runstore.model.facts import Facts
 
 
 @pytest.fixture
@@ -213,16 +214,18 @@ def test_code_counts_by_what_differs(folder):
 
 def test_code_without_a_known_value_has_no_empty_text(folder):
     """A file of the first run was not kept, so its new files have no common name."""
-    git(folder, "init", "-q", "-b", "main")
-    (folder / ".gitignore").write_text(".runstore\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "-q", "-m", "a")
-    (folder / "compiled.so").write_bytes(b"\0\1")
-    record(folder, None, 1.0, capture=True, cli="train.py --fast")
-    (folder / "settings.toml").write_text("2\n")
-    record(folder, None, 2.0, capture=True, cli="train.py --fast")
+    values = {"git.dirty": False, "git.has_untracked": True}
+    unknown = {"untracked.rest": "compiled.so (Permission denied)"}
+    documents = {"untracked": json.dumps({"settings.toml": "2"})}
+    record(folder, None, 1.0)
+    record(folder, None, 2.0)
 
     with store_at(folder / ".runstore") as store:
+        for name, facts in (
+            ("fit#1", Facts(values=values, unknown=unknown)),
+            ("fit#2", Facts(values=values, documents=documents)),
+        ):
+            store.backend.database.attach_facts(store.get(name).uid, facts)
         code = [one.difference for one in store.explain("fit#1", "fit#2").causes]
     assert [(one.name, one.values) for one in code if one.section == "code"] == [
         ("code.files", ())

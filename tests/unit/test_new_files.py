@@ -7,6 +7,7 @@ from runstore.capture.git.new_files import (
     data_among,
     is_part_of_code,
     new_code,
+    reasons_of,
     unkept_code,
 )
 from runstore.model.facts import Facts
@@ -81,18 +82,8 @@ MARKS = ("m1 big.ipynb", "m2 weights.npy")
     [
         ({}, {}, (), []),
         ({}, {"untracked.rest": LEFT_OUT}, (), ["big.ipynb (larger than 256 KiB)"]),
-        (
-            {"untracked.others": MARKS},
-            {"untracked.rest": LEFT_OUT},
-            (),
-            ["big.ipynb (larger than 256 KiB)"],
-        ),
-        (
-            {"untracked.others": MARKS},
-            {"untracked.rest": "weights.npy (not text)"},
-            (),
-            ["1 more"],
-        ),
+        ({}, {"untracked.rest": "weights.npy (not text); 3 more"}, (), ["3 more"]),
+        ({"untracked.others": MARKS}, {"untracked.rest": LEFT_OUT}, (), []),
         (
             {"untracked.others": ("m1 a.npy",)},
             {"untracked.rest": "a.npy (not text); 9 more files", "untracked.cut": "too many"},
@@ -103,11 +94,17 @@ MARKS = ("m1 big.ipynb", "m2 weights.npy")
             {"untracked.others": ("m1 a.ipynb",)},
             {"untracked.rest": "a.ipynb (not text); 9 more files", "untracked.cut": "too many"},
             ("b.py",),
-            ["a.ipynb (not text)", "too many"],
+            ["too many"],
         ),
     ],
 )
-def test_only_code_that_was_not_kept_is_named(values, unknown, texts, expected):
+def test_only_code_of_which_nothing_was_kept_is_named(values, unknown, texts, expected):
     facts = GIT.merged(Facts(values=values, unknown=unknown))
 
     assert unkept_code(texts, facts, NONE) == expected
+
+
+def test_reasons_are_read_back():
+    facts = Facts(unknown={"untracked.rest": LEFT_OUT})
+
+    assert reasons_of(facts) == {"big.ipynb": "larger than 256 KiB", "weights.npy": "not text"}

@@ -15,6 +15,7 @@ from runstore.analysis.explain.known_names import is_source
 from runstore.capture.git.new_files import (
     marks_of,
     new_code,
+    reasons_of,
     recorded_words,
     texts_of_new_files,
     unkept_code,
@@ -50,6 +51,7 @@ class _Code:
         patches: The same by path, after and before.
         untracked: Texts of new files by path.
         counted: Those of them that count as code.
+        marks: Fingerprint of further ones, and why the text was not kept, by path.
         data: Text or fingerprint of the others, by path.
         remarks: Sentences about parts that were not kept.
     """
@@ -59,13 +61,15 @@ class _Code:
     patches: Mapping[str, FilePatch] = field(default_factory=dict)
     untracked: Mapping[str, str] = field(default_factory=dict)
     counted: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
-    def own(self, path: str) -> tuple[str | None, str | None]:
+    def own(self, path: str) -> tuple[str | None, str | None, tuple[str, str] | None]:
         """Return the file of the run at a path, beyond its commit."""
         patch = self.patches.get(path)
-        return None if patch is None else patch.text, self.untracked.get(path)
+        text = None if patch is None else patch.text
+        return text, self.untracked.get(path), self.marks.get(path)
 
 
 def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None) -> CodeChanges:
@@ -85,7 +89,7 @@ def code_changes(backend: Backend, a: Run, b: Run, *, folder: Path | None = None
     old, new = _code_of(backend, a, words), _code_of(backend, b, words)
     remarks = (*old.remarks, *new.remarks)
     unread = tuple(one.run.reference for one in (old, new) if _is_unread(one))
-    are_same = old.patch == new.patch and old.counted == new.counted
+    are_same = old.patch == new.patch and old.counted == new.counted and old.marks == new.marks
     if a.commit is not None and a.commit == b.commit and are_same:
         data = _changed_data(old, new)
         return CodeChanges(remarks=(*remarks, *_on_data(data)), unread=unread, data=data)
@@ -148,7 +152,8 @@ def _as_version(code: _Code) -> Version:
     """Return the captured changes as files, each patch as if it were the file."""
     patches = {f"{one.path}.patch": one.text for one in code.patches.values()}
     texts = {**patches, **code.counted}
-    return {path: FileState.of_text(text, PLAIN_FILE) for path, text in texts.items()}
+    found = {path: FileState.of_text(text, PLAIN_FILE) for path, text in texts.items()}
+    return {**found, **{path: _marked(code, path) for path in code.marks}}
 
 
 class CodeFiles:
@@ -173,7 +178,8 @@ class CodeFiles:
     @property
     def paths(self) -> set[str]:
         """Every file that it has, or that its changes are about."""
-        return {*self._commit.entries, *self._code.counted, *self._code.patches}
+        code = self._code
+        return {*self._commit.entries, *code.counted, *code.marks, *code.patches}
 
     def read(self, paths: Collection[str]) -> Version:
         """Return some of the files, as far as they exist."""
@@ -187,15 +193,22 @@ def _code_of(backend: Backend, run: Run, words: frozenset[str]) -> _Code:
     patch = backend.database.document(run.uid, "patch") or ""
     untracked = texts_of_new_files(backend.database.document(run.uid, "untracked"))
     counted = new_code(untracked, run.facts, words)
-    known = {**untracked, **marks_of(run.facts)}
-    code = new_code(known, run.facts, words)
-    data = {path: one for path, one in known.items() if path not in code}
+    every_mark, reasons = marks_of(run.facts), reasons_of(run.facts)
+    marks = {
+        path: (mark, reasons.get(path, "not kept"))
+        for path, mark in new_code(every_mark, run.facts, words).items()
+    }
+    data = {
+        path: one
+        for path, one in {**untracked, **every_mark}.items()
+        if path not in counted and path not in marks
+    }
     parsed = parse_patch(patch)
     # A moved file is absent from its old path, unless another one took it.
     patches = {one.old: one for one in parsed if one.old is not None and not one.is_copy}
     patches |= {one.new: one for one in parsed if one.new is not None}
     remarks = (*_remarks(run, patch), *_remarks_on_new_files(run, untracked, words))
-    return _Code(run, patch, patches, untracked, counted, data, remarks)
+    return _Code(run, patch, patches, untracked, counted, marks, data, remarks)
 
 
 def _remarks(run: Run, patch: str) -> Iterator[str]:
@@ -238,7 +251,7 @@ def _compared(
         Commit(place, one.run.commit or "") for one, place in zip((old, new), places, strict=True)
     ]
     entries = [one.entries for one in commits]
-    own = {path for one in (old, new) for path in (*one.patches, *one.counted)}
+    own = {path for one in (old, new) for path in (*one.patches, *one.counted, *one.marks)}
     tracked = entries[0].keys() | entries[1].keys()
     paths = {
         path
@@ -278,6 +291,8 @@ def _state(code: _Code, committed: Version, path: str) -> FileState | None:
     """Return a file as the run had it; None if absent."""
     if path in code.untracked:
         return FileState.of_text(code.untracked[path], None)
+    if path in code.marks:
+        return _marked(code, path)
     patch = code.patches.get(path)
     if patch is None:
         return committed.get(path)
@@ -285,6 +300,11 @@ def _state(code: _Code, committed: Version, path: str) -> FileState | None:
         return None
     before = committed.get(patch.old) if patch.old is not None else None
     return _patched(code, patch, before)
+
+
+def _marked(code: _Code, path: str) -> FileState:
+    mark, reason = code.marks[path]
+    return FileState(None, mark, None, reason)
 
 
 def _patched(code: _Code, patch: FilePatch, before: FileState | None) -> FileState | None:

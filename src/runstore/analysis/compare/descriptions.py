@@ -209,7 +209,8 @@ def _new_files(run: Run, look: _Description) -> dict[str, Any]:
     facts = run.facts
     document = look.backend.database.document(run.uid, "untracked")
     texts = texts_of_new_files(document)
-    code = new_code(texts, facts, look.words)
+    known = {**texts, **marks_of(facts)}
+    code = new_code(known, facts, look.words)
     values: dict[str, Any] = {}
     unkept = unkept_code(texts, facts, look.words)
     if code:
@@ -220,7 +221,6 @@ def _new_files(run: Run, look: _Description) -> dict[str, Any]:
         reason = facts.unknown.get("untracked", "no text of them was kept")
         values["new files"] = Unknown(reason)
     if look.everything:
-        known = {**texts, **marks_of(facts)}
         others = data_among(known, facts, look.words)
         if others:
             values["other new files"] = _counted_files({path: known[path] for path in others})

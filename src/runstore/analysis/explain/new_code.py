@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runstore.capture.git.new_files import new_code, recorded_words, texts_of_new_files
+from runstore.capture.git.new_files import marks_of, new_code, recorded_words, texts_of_new_files
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -26,13 +26,17 @@ class NewCode:
         self._known: dict[str, str | None] = {}
         self._left = _CHARACTERS_AT_MOST
 
-    def of(self, run: Run, texts: Mapping[str, str]) -> str | None:
-        """Return a digest of these files; None if there are none.
+    def of(self, run: Run, texts: Mapping[str, str]) -> Hashable:
+        """Return an identity of these files.
 
         Args:
             run: The run.
             texts: Hashes of its captured texts, by name.
         """
+        marks = new_code(marks_of(run.facts), run.facts, self._words)
+        return self._texts(run, texts), tuple(sorted(marks.items()))
+
+    def _texts(self, run: Run, texts: Mapping[str, str]) -> str | None:
         whole = texts.get(_DOCUMENT)
         if whole is None:
             return None

@@ -39,7 +39,7 @@ _RESULTS = frozenset({
 _WRITING = frozenset({"o", "out", "output", "outputs", "save", "write", "dump", "export", "log"})
 _NO_WORDS: frozenset[str] = frozenset()
 _OF_GIT = ("git.root", "git.dirty")
-_LEFT_OUT_FILE = re.compile(r"(.+) \([^()]*\)")
+_LEFT_OUT_FILE = re.compile(r"(.+) \(([^()]*)\)")
 
 
 def is_part_of_code(path: str, words: frozenset[str] = _NO_WORDS) -> bool:
@@ -159,25 +159,26 @@ def _hidden(facts: Facts) -> Sequence[str]:
     return paths if isinstance(paths, tuple) else ()
 
 
+def reasons_of(facts: Facts) -> dict[str, str]:
+    """Return why the texts of new files were not kept, by path, as far as they are named."""
+    named = map(_LEFT_OUT_FILE.fullmatch, facts.unknown.get(LEFT_OUT, "").split("; "))
+    return {found[1]: found[2] for found in named if found}
+
+
 def unkept_code(texts: Collection[str], facts: Facts, words: frozenset[str]) -> list[str]:
-    """Return new files that may count as code and whose text was not kept, with the reasons.
+    """Return new files that may count as code and of which nothing was kept, with the reasons.
 
     Args:
         texts: Paths of new files whose text was kept.
         facts: Captured facts of the run.
         words: Words of the commands of all runs that are compared.
     """
-    parts = facts.unknown.get(LEFT_OUT, "").split("; ") if LEFT_OUT in facts.unknown else []
     marks = marks_of(facts)
     if not marks:
+        parts = facts.unknown[LEFT_OUT].split("; ") if LEFT_OUT in facts.unknown else []
         found = [(_LEFT_OUT_FILE.fullmatch(part), part) for part in parts]
         return [part for path, part in found if path is None or is_part_of_code(path[1], words)]
-    code = new_code(marks, facts, words)
-    reasons = [part for part in parts if part.startswith(tuple(f"{path} (" for path in code))]
-    unnamed = len(code) - len(reasons)
-    if unnamed > 0:
-        reasons.append(f"{unnamed} more")
     # Code comes first, so nothing of it is missing if there was room for other files.
     if CUT in facts.unknown and all(map(is_source, (*texts, *marks))):
-        reasons.append(facts.unknown[CUT])
-    return reasons
+        return [facts.unknown[CUT]]
+    return []
