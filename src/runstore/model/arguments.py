@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PAGE_LIMIT = 1000  # runs on one page
 _UNKNOWN_KEYWORD = "unexpected keyword argument '"
-_DID_YOU_MEAN = "Did you mean"
 _LARGEST = 2**62  # more than any real count, and within the integer range of every engine
 
 
@@ -40,7 +39,7 @@ def hinted(hint: str) -> Callable[[F], F]:
             except TypeError as error:
                 # Raised by the call itself, not by the code of the function.
                 if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-                    error.args = (f"{error}. {_meant(str(error), function)}{hint}",)
+                    error.args = (f"{_with_meant(str(error), function)} {hint}",)
                 raise
 
         return call  # type: ignore[return-value]
@@ -48,17 +47,17 @@ def hinted(hint: str) -> Callable[[F], F]:
     return decorate
 
 
-def _meant(text: str, function: Callable[..., Any]) -> str:
-    """Return the nearest name to an unknown keyword; empty without one."""
-    name = text.partition(_UNKNOWN_KEYWORD)[2].partition("'")[0]
-    if not name or _DID_YOU_MEAN in text:  # as Python adds it since 3.13
-        return ""
+def _with_meant(text: str, function: Callable[..., Any]) -> str:
+    """Return the text of the error as sentences, with the nearest name to an unknown keyword."""
+    if text.endswith("?"):  # Python suggests a name since 3.13
+        return text
     from runstore.model.display.suggestions import nearest
 
     code = function.__code__
+    name = text.partition(_UNKNOWN_KEYWORD)[2].partition("'")[0]
     known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    near = nearest(name, [one for one in known if one != "self"])
-    return f"{_DID_YOU_MEAN} {near!r}? " if near else ""
+    near = nearest(name, [one for one in known if one != "self"]) if name else ""
+    return f"{text}. Did you mean {near!r}?" if near else f"{text}."
 
 
 def text(value: object, name: str, example: str) -> str:
