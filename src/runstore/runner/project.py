@@ -129,7 +129,7 @@ def _checked(settings: Mapping[str, Any], root: Path) -> dict[str, str]:
 
 def _dotted(given: str, folder: Path, root: Path) -> str:
     """Read `vision.digits`, `vision/digits`, `experiments/vision/digits.py` or a whole path."""
-    if not given.endswith(".py") and "/" not in given and os.sep not in given:
+    if not given.endswith(".py") and "/" not in given:
         return given
     path = Path(given)
     for base in (folder, root.joinpath(folder.name)):

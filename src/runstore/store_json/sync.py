@@ -158,7 +158,7 @@ class BlockSync:
             with FileLock(self.path, patience_s=PATIENCE_S) as lock:
                 stamp = stamp_of(self.path)
                 if stamp is not None and _is_ours(self._state(), stamp):
-                    self._write(lock, stamp._asdict(), file_is_wanted=True)
+                    self._write(lock, stamp._asdict())
         except genuine(OSError) as error:
             warn(f"{self.path} was not updated: {error}")
 
@@ -262,7 +262,9 @@ class BlockSync:
         self._remember(lock, {**written._asdict(), "changed": newest, "last_id": last_id})
         return True
 
-    def _write(self, lock: FileLock, state: Mapping[str, Any], *, file_is_wanted: bool) -> None:
+    def _write(
+        self, lock: FileLock, state: Mapping[str, Any], *, file_is_wanted: bool = False
+    ) -> None:
         """Write the whole file from the database if it is not current; the lock must be held."""
         stamp = stamp_of(self.path)
         known = state.get("changed") if _is_ours(state, stamp) else None
