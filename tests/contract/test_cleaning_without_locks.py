@@ -273,10 +273,13 @@ def test_what_is_in_flight_of_a_removed_run_goes(store):
 
 def test_a_dry_run_counts_what_goes_and_what_stays_in_the_trash(store):
     gone, kept = ended(store, b"gone"), ended(store, b"kept!")
-    store.delete(gone)
-    with store.backend.database.driver.write() as connection:
-        connection.execute("UPDATE runs SET deleted_at = deleted_at - 7200000000")
-    store.delete(kept)
+    for run, minutes in ((gone, 61), (kept, 59)):
+        store.delete(run)
+        with store.backend.database.driver.write() as connection:
+            connection.execute(
+                "UPDATE runs SET deleted_at = deleted_at - ? WHERE uid = ?",
+                (minutes * 60_000_000, run.uid),
+            )
 
     told = store.collect_garbage(older_than=timedelta(hours=1), dry=True)
     done = store.collect_garbage(older_than=timedelta(hours=1))
@@ -334,6 +337,40 @@ def test_a_spool_behind_a_link_is_not_emptied(store, tmp_path):
 
     assert store.collect_garbage(older_than=AT_ONCE).runs == (gone.reference,)
     assert mine.read_text() == "mine"
+
+
+def test_a_spool_that_becomes_a_link_meanwhile_is_not_emptied(store, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_text("mine")
+    spool = store.backend.spool.place
+
+    def swapped(*_):
+        if spool.exists():
+            spool.rmdir()
+        spool.symlink_to(elsewhere)
+        return [spool / "mine"]
+
+    monkeypatch.setattr(gc, "gone_in_flight", swapped)
+
+    with pytest.warns(StoreWarning, match="Not removed: "):
+        store.collect_garbage(older_than=AT_ONCE)
+
+    assert (elsewhere / "mine").read_text() == "mine"
+
+
+def test_half_files_of_other_stores_stay(store, tmp_path, monkeypatch):
+    """The user's state folder has places of stores that were moved, and are not this one."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "~"))  # sorted after the store
+    place = store.backend.spool.own_place().with_name("another-moved")
+    place.mkdir()
+    path = place / f"{ended(store).uid}.1.tmp"
+    path.write_text("half")
+    made_old(path, DAY_S + HOUR_S)
+    assert path in store.backend.spool.every_file()
+
+    assert store.collect_garbage(older_than=AT_ONCE).freed.leftovers == Amount()
+    assert path.exists()
 
 
 def test_a_file_that_is_gone_by_now_is_not_old(tmp_path):

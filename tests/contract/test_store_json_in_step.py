@@ -96,6 +96,17 @@ def test_a_file_of_another_database_is_foreign(store, step):
     assert not again(store).is_current()
 
 
+def test_a_file_belongs_to_the_database_that_wrote_it_last(store, step):
+    assert not again(store).is_of_another_database()
+
+    with FileLock(step.path) as lock:
+        lock.remember({**lock.state(), "database": 1})
+    assert again(store).is_of_another_database()
+
+    step.lock.path.unlink()
+    assert not again(store).is_of_another_database(), "nobody knows who wrote it"
+
+
 @pytest.mark.parametrize("part", ["size", "mtime_ns", "inode", "changed"])
 def test_each_part_of_what_is_remembered_counts(store, step, part):
     with FileLock(step.path) as lock:
@@ -161,21 +172,27 @@ def test_the_file_follows_moves_and_new_names(store, step):
 
 
 def test_a_new_run_is_patched_into_the_file_and_a_removal_writes_it_anew(store, step, monkeypatch):
-    read, reads = sync.read_list, []
+    calls = []
 
-    def noted(path):
-        reads.append(path)
-        return read(path)
+    def note(name):
+        write = getattr(sync, name)
 
-    monkeypatch.setattr(sync, "read_list", noted)
+        def noted(*given):
+            calls.append(name)
+            return write(*given)
+
+        monkeypatch.setattr(sync, name, noted)
+
+    note("patched_list")
+    note("whole_list")
     run = store.start("fit", capture=False, notes="three")
-    assert (len(reads), notes_in(step)) == (1, ["one", "two", "three"])
+    assert (calls, notes_in(step)) == (["patched_list"], ["one", "two", "three"])
     run.finish()
-    assert len(reads) == 2
+    assert calls == 2 * ["patched_list"]
 
     store.delete("fit#2")
 
-    assert (len(reads), notes_in(step)) == (2, ["one", "three"])
+    assert (calls[2:], notes_in(step)) == (["whole_list"], ["one", "three"])
     assert step.is_current()
 
 
@@ -290,6 +307,20 @@ def test_a_database_that_was_put_back_gets_what_the_file_knows(store, step):
     assert notes_in(step) == ["one", "two"]
 
 
+def test_a_run_without_a_time_began_when_the_file_was_written(store, step):
+    def add(found):
+        reference = "fit_3_by hand"
+        return [*found, {"reference": reference, "experiment_name": "fit", "run_number": 3}]
+
+    rewrite(step, add)
+    os.utime(step.path, (1_600_000_000, 1_600_000_000))
+
+    with pytest.warns(StoreWarning, match="imported: "):
+        step.bring_together()
+
+    assert store.get("fit#3").started_at.timestamp() == 1_600_000_000
+
+
 # Read only, and locked
 
 
@@ -328,6 +359,16 @@ def test_a_locked_file_is_not_written(store, locked):
 
     assert "The run is kept in the database beside it" in str(said[0].message)
     assert locked.path.read_bytes() == before
+
+
+def test_a_run_that_is_withdrawn_while_the_file_is_locked_is_said_to_stay_in_it(store, locked):
+    with pytest.warns(StoreWarning, match="was not updated: Another program kept"):
+        run = store.start("fit", capture=False, notes="three")
+
+    with pytest.warns(StoreWarning, match="was not updated: Another program kept"):
+        run.execution.withdraw()
+
+    assert notes_in(locked) == ["one", "two"]
 
 
 def test_a_locked_file_is_not_taken_in(store, locked):

@@ -275,6 +275,21 @@ def test_the_last_edit_that_went_with_a_run_is_remembered_by_author(store):
     assert known["ada"][0] == pytest.approx(ada_at.timestamp() * 1_000_000, abs=1)
 
 
+def test_the_edits_of_a_run_that_comes_back_are_its_own_again(store):
+    runs = [ended(store), ended(store)]
+    for author, run in zip(("ada", "bob"), runs, strict=True):
+        store.edit(run.uid, notes=f"by {author}", author=author)
+    purge(store, *runs)
+
+    with store.backend.database.driver.write() as connection:
+        trash_module.forget_last_edits(connection, runs[0].uid, runs[0].reference)
+    with store.backend.database.driver.read() as connection:
+        known = trash_module.gone_edits(connection)
+
+    assert "ada" not in known
+    assert known["bob"][1] == runs[1].reference
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"ada": 7}', '{"ada": ["x", "y"]}', "[" * 5000])
 def test_edits_that_cannot_be_read_are_said(store, text):
     with store.backend.database.driver.write() as connection:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore.errors import StoreCorruptError
-from runstore.storage.metrics import chunks
+from runstore.storage.metrics import chunks, packing
 from runstore.storage.metrics.chunks import (
     FILLED_UP,
     GAPS,
@@ -20,6 +20,7 @@ from runstore.storage.metrics.chunks import (
     SHORT,
     Columns,
     chunk_digest,
+    count_in,
     extend,
     pack,
     taken_apart,
@@ -170,11 +171,30 @@ def test_steps_that_do_not_count_are_damaged():
         unpack(chunk)
 
 
-def test_steps_beyond_all_numbers_are_damaged():
-    chunk = struct.pack("<4BI qqq 2I 2d", 1, 0, 0, 0, 2, 2**63 - 1, 1, NOON, 0, 0, 1.0, 1.0)
+@pytest.mark.parametrize(("first", "difference"), [(2**63 - 1, 1), (-(2**63), -1)])
+def test_steps_beyond_all_numbers_are_damaged(first, difference):
+    chunk = struct.pack("<4BI qqq 2I 2d", 1, 0, 0, 0, 2, first, difference, NOON, 0, 0, 1.0, 1.0)
 
     with pytest.raises(StoreCorruptError, match="its steps overflow"):
         unpack(chunk)
+
+
+@pytest.mark.parametrize("count", [1, POINTS_AT_MOST])
+def test_a_header_tells_how_many_points_follow(count):
+    assert count_in(struct.pack("<4BI", 1, 1, 1, 0, count)) == count
+
+
+@pytest.mark.parametrize(
+    ("chunk", "why"),
+    [
+        (None, "it has no header"),
+        (bytes(7), "it has no header"),
+        (struct.pack("<4BI", 1, 1, 1, 0, POINTS_AT_MOST + 1), "its count is too large"),
+    ],
+)
+def test_no_memory_is_allocated_for_the_points_of_a_damaged_header(chunk, why):
+    with pytest.raises(StoreCorruptError, match=why):
+        count_in(chunk)
 
 
 def test_the_hash_of_a_chunk_is_of_its_place_and_its_bytes():
@@ -284,7 +304,24 @@ def test_columns_that_grow_are_kept_as_gaps(columns, steps, times):
     assert (parts.steps.layout, parts.times.layout) == (steps, times)
 
 
+def test_times_that_are_offsets_from_the_first_are_read():
+    """The format allows them, though other programs than this one write them."""
+    times = array("I", (3 * (place % 5) for place in range(FILLED_UP)))
+    values = array("d", COUNTED_ON.values)
+    columns = packing.packed([(times.tobytes(), 4), (values.tobytes(), 8)])
+    head = struct.pack("<4BI qqq", 2, SHORT, SHORT, 0, FILLED_UP, 0, 7, NOON)
+
+    found = unpack(head + columns)
+
+    assert listed(found) == [
+        COUNTED_ON.steps,
+        [NOON + time for time in times],
+        COUNTED_ON.values,
+    ]
+
+
 def test_a_chunk_that_gets_more_points_is_not_compressed():
+    assert FILLED_UP == 2048, "as the reference says"
     for count, version in ((FILLED_UP - 1, 1), (FILLED_UP, 2)):
         columns = Columns([0] * count, [NOON] * count, [0.5] * count)
         assert pack(columns)[0] == version

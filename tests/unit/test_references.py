@@ -22,11 +22,17 @@ from runstore.model.reference import (
     Numbered,
     build_reference,
     check_experiment_name,
+    has_ending,
+    has_number,
+    is_provisional,
+    is_reference,
     local_timestamp,
     new_uid,
     parse_reference,
     parse_run_name,
     parse_timestamp,
+    with_endings,
+    without_ending,
 )
 
 STAMP = "2026-11-23-T101500"
@@ -201,12 +207,12 @@ def test_uids_are_of_version_7_and_follow_the_clock():
 @pytest.mark.parametrize("now_ns", [-5_000_000_000, 0, 1_795_780_800_123_999_999])
 def test_a_uid_begins_with_the_milliseconds_since_1970(monkeypatch, now_ns):
     monkeypatch.setattr(time, "time_ns", lambda: now_ns)
-    monkeypatch.setattr("os.urandom", lambda count: bytes(range(0xF0, 0xF0 + count)))
+    monkeypatch.setattr("os.urandom", lambda count: bytes(range(0xF5, 0xF5 + count)))
 
     uid = new_uid()
 
     milliseconds = f"{max(0, now_ns) // 1_000_000:012x}"
-    assert uid == f"{milliseconds[:8]}-{milliseconds[8:]}-70f1-b2f3-f4f5f6f7f8f9"
+    assert uid == f"{milliseconds[:8]}-{milliseconds[8:]}-75f6-b7f8-f9fafbfcfdfe"
 
 
 def test_a_timestamp_is_of_the_second_that_has_begun():
@@ -282,3 +288,114 @@ def _is_refused(name: str) -> bool:
 )
 def test_the_end_of_a_name_that_a_narrow_column_keeps_has_the_whole_number(name, end):
     assert end_of_name(name, 6) == end
+
+
+# Runs of one name
+
+
+@pytest.mark.parametrize(
+    ("uids", "ends"),
+    [
+        (["0000-00000000abcd"], ["abcd"]),
+        (["0000-00000001abcd", "0000-00000002abcd"], ["1abcd", "2abcd"]),
+        (["0000-100000000000", "0000-200000000000"], ["100000000000", "200000000000"]),
+        (["0001-000000000000", "0002-000000000000"], ["000000000000", "000000000000"]),
+    ],
+)
+def test_runs_of_one_name_end_with_as_many_digits_as_tell_them_apart(uids, ends):
+    found = with_endings(dict.fromkeys(uids, f"fit_1_{STAMP}"))
+
+    assert list(found) == uids
+    assert list(found.values()) == [f"fit_1_{STAMP}~{end}" for end in ends]
+    assert all(parse_reference(name) == ("fit", 1, STAMP) for name in found.values())
+
+
+@pytest.mark.parametrize(
+    ("reference", "base"),
+    [
+        ("fit~beef", "fit"),
+        ("fit~0000beef", "fit"),
+        ("a~b~beef", "a~b"),
+        ("fit", "fit"),
+        ("fit~eef", "fit~eef"),  # too short
+        ("fit~1234", "fit~1234"),  # of another run
+        ("~beef", "~beef"),  # nothing before it
+    ],
+)
+def test_the_last_digits_of_a_run_are_no_part_of_its_name(reference, base):
+    assert without_ending(reference, "0190-00000000beef") == base
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("fit#7~b456", True),
+        ("fit#7~xyz", True),
+        ("fit#7~", True),
+        ("#7~b456", True),
+        (f"fit_7_{STAMP}~b456", True),
+        ("fit#7", False),
+        ("fit~b456", False),
+        ("fit#7~b-6", False),
+        ("~b456", False),
+        (" ~b456", False),
+        ("a = fit#7~b456", False),
+        ("a<fit#7~b456", False),
+        ("a~fit#7~b456", False),
+    ],
+)
+def test_a_name_with_last_digits_is_no_filter(text, expected):
+    assert has_ending(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("fit#7", True),
+        ("fit_7", True),
+        (f"fit_7_{STAMP}", True),
+        ("#-1", True),
+        ("fit", False),
+        ("fit_x", False),
+        ("fit#", False),
+        (STAMP, False),
+    ],
+)
+def test_a_name_with_a_number_names_one_run(text, expected):
+    assert has_number(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("01890000-0000-7000-8000-000000000000", True),
+        ("fit#1795780800123456", True),
+        (f"fit_1795780800123456_{STAMP}", True),
+        ("fit_1795780800123456", True),
+        ("fit#17", False),
+        ("fit#01795780800123456", False),
+        ("fit#17957808001234567", False),
+        ("fit_1795780800123456x", False),
+        ("01890000-0000-7000-8000-00000000000", False),
+    ],
+)
+def test_a_name_that_may_wait_for_its_server_has_a_time_for_a_number(name, expected):
+    assert is_provisional(name) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"fit_7_{STAMP}", True),
+        ("the best one", True),
+        (f"a/b_7_{STAMP}", True),  # as its experiment is called
+        ("a/b_7/8", False),
+        ("a/b_7\\8", False),
+        ("..", False),
+        (".hidden", False),
+        ("two\nlines", False),
+        ("../two\nlines", False),
+    ],
+)
+def test_a_reference_of_another_tool_is_one_line_and_leaves_no_folder(text, expected):
+    assert is_reference(text, "a/b") is expected

@@ -555,10 +555,11 @@ def test_a_file_is_vouched_for_by_whoever_made_it(spool):
         assert not spool.vouches(path, file.fileno())
 
 
-def test_a_second_name_of_a_file_vouches_for_nobody(spool, tmp_path):
+def test_a_second_name_of_a_file_vouches_for_nobody(spool):
     path = put(spool, f"{UID}.1.lines")
-    (tmp_path / "mine").write_text(str(path.stat().st_ino))
-    (spool.own_place() / f"{path.name}.made").hardlink_to(tmp_path / "mine")
+    mine = spool.own_place() / "mine"
+    mine.write_text(str(path.stat().st_ino))
+    mine.with_name(f"{path.name}.made").hardlink_to(mine)
 
     with path.open() as file:
         assert not spool.vouches(path, file.fileno())

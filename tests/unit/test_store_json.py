@@ -179,6 +179,17 @@ def test_bytes_that_are_no_text_are_said(path):
     assert problem == "The bytes from 18 on are not utf-8 text."
 
 
+def test_a_file_whose_text_has_other_bytes_is_damaged(path):
+    """Though it can be read as JSON: writing it anew would lose the bytes."""
+    path.write_bytes(b'[{"reference": "Gr\xf6sse"}]')
+    os.utime(path, (0, 0))
+
+    found = read_block_file(path)
+
+    assert found.blocks == [{"reference": "Gr\ufffdsse"}]
+    assert found.problems == ["The bytes from 18 on are not utf-8 text."]
+
+
 def test_zeros_at_the_beginning_are_no_other_encoding():
     text, problem = decode(b"\0\0\0\0" + b"[" * 8)
 
