@@ -11,7 +11,7 @@ import select
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain, starmap
+from itertools import chain, repeat, starmap
 
 from runstore.errors import genuine, suppressed
 from runstore.value_classes import NamedTuple
@@ -80,7 +80,7 @@ class _Child:
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, self._ends[1], 1),
                 (os.POSIX_SPAWN_DUP2, self._ends[3], 2),
-                *((os.POSIX_SPAWN_CLOSE, one) for one in _inheritable()),
+                *zip(repeat(os.POSIX_SPAWN_CLOSE), _inheritable()),
             ],
             setsid=True,
             # Python ignores these; a program does not expect that.

@@ -95,11 +95,12 @@ def quick_facts(where: Surroundings | None = None, *, argv: Sequence[str] | None
     from runstore.capture.program.files import program_facts
 
     place = Surroundings.here(argv=argv) if where is None else where
+    own = () if argv else (("command.program", partial(program_facts, place.scripts)),)
     return _together(
-        ("command", lambda: command_facts(argv)),
-        ("command.program", lambda: Facts() if argv else program_facts(place.scripts)),
-        ("git", lambda: _head(place)),
-        ("host", lambda: host_basics(has_python=place.command is None)),
+        ("command", partial(command_facts, argv)),
+        *own,
+        ("git", partial(_head, place)),
+        ("host", partial(host_basics, has_python=place.command is None)),
         ("scheduler", scheduler_facts),
     )
 
@@ -205,10 +206,8 @@ def _program_alone(where: Surroundings) -> Facts:
 
 def _together(*groups: tuple[str, Callable[[], Facts]]) -> Facts:
     """Read each group separately, so that a failure does not affect the others."""
-    facts = Facts()
-    for name, read in groups:
-        facts = facts.merged(attempt(read, partial(_unknown, name)))
-    return _storable(facts)
+    found = [attempt(read, partial(_unknown, name)) for name, read in groups]
+    return _storable(Facts().merged(*found))
 
 
 def _unknown(name: str, error: Exception) -> Facts:
@@ -218,6 +217,12 @@ def _unknown(name: str, error: Exception) -> Facts:
 
 def _storable(facts: Facts) -> Facts:
     """Return the facts as storable text: variables and file names may contain any bytes."""
+    texts = [*facts.documents.values(), *facts.unknown.values()]
+    for value in facts.values.values():
+        texts.extend(value if isinstance(value, tuple) else (str(value),))
+    joined = "".join(texts)
+    if clean_text(joined) == joined:  # usually
+        return facts
     return Facts(
         values={name: _cleaned(value) for name, value in facts.values.items()},
         documents={name: clean_text(text) for name, text in facts.documents.items()},

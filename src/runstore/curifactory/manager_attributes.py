@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from runstore.errors import InvalidValueError, suppressed
+from runstore.errors import InvalidValueError, genuine
 from runstore.model.block import MIDDLE, PAGE, RECENT, Block, Dialect
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference
@@ -92,8 +92,10 @@ def _asked(manager: Any, method: str) -> str | None:
     """Return the answer of a manager's method, or None."""
     ask: Callable[[], Any] | None = getattr(manager, method, None)
     if ask is not None:
-        with suppressed(OSError):  # a failure to create the folder is reported when it is used
+        try:
             return str(ask())
+        except genuine(OSError):  # a failure to create the folder is reported when it is used
+            return None
     return None
 
 
@@ -132,11 +134,11 @@ def new_block(manager: Any, number: int, dialect: Dialect, runs_folder: Path) ->
         dialect.sets_key: {} if sets is _NOTHING else sets,
         "full_store": is_full_store(manager),
         "status": "incomplete",
-        "cli": _masked(_first(manager, "run_line", default="")),
-        "hostname": _first(manager, "hostname", default="") or socket.gethostname(),
-        "notes": _first(manager, "notes"),
+        "cli": _masked(getattr(manager, "run_line", "")),
+        "hostname": getattr(manager, "hostname", "") or socket.gethostname(),
+        "notes": getattr(manager, "notes", None),
     }
-    if is_full_store(manager):
+    if block["full_store"]:
         block["reproduce"] = tell_reproduction(manager, runs_folder)
     return block
 
@@ -150,7 +152,7 @@ def renewed_block(
     if status is not _NOTHING and status is not None:
         new["status"] = str(status)
     if new.get("status") == "error":
-        new["error"] = _without_secrets(_first(manager, "error"))
+        new["error"] = _without_secrets(getattr(manager, "error", None))
     dialect = dialect_of(manager)
     if "params" in block or "param_files" in block:
         dialect = RECENT
@@ -205,7 +207,7 @@ def is_full_store(manager: Any) -> bool:
 
 def tell_reproduction(manager: Any, runs_folder: Path) -> str:
     """Set the command that repeats a full store's run on the manager, and return it."""
-    line = _OPTION_WITHIN.sub("", str(_masked(_first(manager, "run_line", default=""))))
+    line = _OPTION_WITHIN.sub("", str(_masked(getattr(manager, "run_line", ""))))
     line = _OPTION_AT_END.sub("", line)
     artifacts = shlex.quote(f"{_run_folder(manager, runs_folder)}/artifacts")
     manager.reproduction_line = f"{line} --cache {artifacts} --dry-cache"

@@ -13,6 +13,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import chain, starmap
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -57,6 +59,7 @@ NO_REPOSITORY = "No git repository found"
 _LARGEST_NUMBER = 2**63 - 1
 HEX_DIGITS = frozenset("0123456789abcdef")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - texts without a zone are compared with it
+_IDENTITY = attrgetter("name", "hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,12 @@ def status_of_word(word: object) -> Status:
 
 def fields_from_block(block: Mapping[str, Any]) -> BlockFields:
     """Parse a block of any dialect; any key may be missing, null or of the wrong type."""
-    texts = {
+    texts: dict[str, str | None] = {}
+    for key in _TEXTS:
+        text = block.get(key)
         # Most texts need no cleaning, and this runs for each run of a list.
-        key: text if type(text) is str and text.isascii() and "\0" not in text else _text(text)
-        for key in _TEXTS
-        for text in [block.get(key)]
-    }
+        is_clean = type(text) is str and text.isascii() and "\0" not in text
+        texts[key] = text if is_clean or text is None else _text(text)
     reference, experiment_name = texts["reference"], texts["experiment_name"]
     run_number, timestamp = _number(block.get("run_number")), texts["timestamp"]
     parsed = parse_reference(reference) if reference else None
@@ -235,37 +238,31 @@ def _overlaid(block: Block, run: Run) -> Block:
             block[key] = new
     if said.full_store != run.full_store:
         block["full_store"] = run.full_store
-    if list(map(_identity, said.parameter_sets)) != list(map(_identity, run.parameter_sets)):
+    if list(map(_IDENTITY, said.parameter_sets)) != list(map(_IDENTITY, run.parameter_sets)):
         dialect = RECENT if "params" in block else PAGE
         files, sets = sets_of_files(run.experiment_name, run.parameter_sets)
         block[dialect.files_key], block[dialect.sets_key] = files, sets
     return block
 
 
-def _identity(one: ParameterSet) -> tuple[str, str]:
-    return one.name, one.hash
-
-
 def _parameter_sets(*mappings: object) -> tuple[ParameterSet, ...]:
     """Parse the first non-empty mapping from file to (name, hash) pairs."""
     for mapping in mappings:
         if isinstance(mapping, Mapping) and mapping:
-            return tuple(one for file, pairs in mapping.items() for one in _pairs(file, pairs))
+            return tuple(chain.from_iterable(starmap(_pairs, mapping.items())))
     return ()
 
 
-def _pairs(file: object, pairs: object) -> Iterable[ParameterSet]:
+def _pairs(file: object, pairs: object) -> list[ParameterSet]:
     if not isinstance(pairs, (list, tuple)):
-        return
+        return []
+    name = _text(file) or str(file)
+    found = []
     for pair in pairs:
         if isinstance(pair, (list, tuple)) and pair:
-            digest = pair[1] if len(pair) > 1 else None
-            yield ParameterSet(
-                name=_text(pair[0]) or str(pair[0]),
-                hash=_text(digest) or "",
-                tree=None,
-                file=_text(file) or str(file),
-            )
+            digest = _text(pair[1]) if len(pair) > 1 else None
+            found.append(ParameterSet(_text(pair[0]) or str(pair[0]), digest or "", None, name))
+    return found
 
 
 def lasting_uid(block: Mapping[str, Any]) -> str:

@@ -33,15 +33,16 @@ class Facts(NamedTuple):
     documents: Mapping[str, str] = _NONE
     unknown: Mapping[str, str] = _NONE
 
-    def merged(self, other: Facts) -> Facts:
-        """Return both combined; if both have a fact, `other` takes precedence."""
-        values = {**self.values, **other.values}
-        unknown = {**self.unknown, **other.unknown}
-        return Facts(
-            values=values,
-            documents={**self.documents, **other.documents},
-            unknown={name: why for name, why in unknown.items() if name not in values},
-        )
+    def merged(self, *others: Facts) -> Facts:
+        """Return all combined; if several have a fact, the last one takes precedence."""
+        values, documents, unknown = dict(self.values), dict(self.documents), dict(self.unknown)
+        for one in others:
+            values.update(one.values)
+            documents.update(one.documents)
+            unknown.update(one.unknown)
+        for name in values.keys() & unknown:
+            del unknown[name]
+        return Facts(values, documents, unknown)
 
 
 class ProcessIdentity(NamedTuple):

@@ -27,13 +27,11 @@ def argument_texts(argv: object) -> tuple[str, ...]:
     """
     if isinstance(argv, (str, bytes)):
         argv = (argv,)
-    return tuple(map(_text_of, argv)) if isinstance(argv, Iterable) else ()
+    words = tuple(argv) if isinstance(argv, Iterable) else ()
+    return words if {*map(type, words)} <= {str} else tuple(map(_text_of, words))
 
 
 def _text_of(argument: object) -> str:
-    if type(argument) is str:  # usually
-        return argument
-
     def decoded() -> str:
         if isinstance(argument, (str, bytes, os.PathLike)):
             return str.__str__(os.fsdecode(argument))
@@ -85,11 +83,13 @@ def _user() -> str:
 
 def kept_arguments(given: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """Return masked arguments for storage, and the reason if some are missing."""
-    arguments = tuple(_clean(one)[:_ARGUMENT_LENGTH] for one in given[:_ARGUMENTS_AT_MOST])
+    some = given[:_ARGUMENTS_AT_MOST]
+    words = some if "".join(some).isascii() else map(_clean, some)
+    arguments = [one[:_ARGUMENT_LENGTH] for one in words]
     why = ""
     if len(given) > _ARGUMENTS_AT_MOST:
         why = f"only {_ARGUMENTS_AT_MOST} of {len(given)} were kept"
-    elif any(len(one) > _ARGUMENT_LENGTH for one in given):
+    elif max(map(len, given), default=0) > _ARGUMENT_LENGTH:
         why = f"only {_ARGUMENT_LENGTH} characters of one were kept"
     return mask_arguments(arguments), why
 
@@ -130,7 +130,7 @@ def _shown_line(argv: tuple[str, ...]) -> str:
 
 def _quoted(words: Sequence[str]) -> str:
     """Return words as a shell takes them; most need no quotes, nor `shlex`, which loads slowly."""
-    if all(word and _PLAIN.issuperset(word) for word in words):
+    if all(words) and _PLAIN.issuperset("".join(words)):
         return " ".join(words)
     import shlex
 

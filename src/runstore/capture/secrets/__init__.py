@@ -37,13 +37,13 @@ def _may_hold_secrets(text: str) -> bool:
         return True  # a URL can have a secret in its login or in a parameter
     if any(map(lowered.__contains__, _HINTS)) or len(text) > _LONG_TEXT:
         return True
-    return any(
-        len(word) > _SHORT_LENGTH
-        and (
-            word.startswith(_SHORT_TOKENS) or (len(word) > _LENGTH and any(map(str.isdigit, word)))
-        )
-        for word in lowered.translate(_BETWEEN_WORDS).split()
-    )
+    words = lowered.translate(_BETWEEN_WORDS).split()
+    return any(map(_may_be_token, [word for word in words if len(word) > _SHORT_LENGTH]))
+
+
+def _may_be_token(word: str) -> bool:
+    has_form = word.startswith(_SHORT_TOKENS)
+    return has_form or (len(word) > _LENGTH and any(map(str.isdigit, word)))
 
 
 def mask_text(text: str, path: str = "") -> str:

@@ -9,6 +9,7 @@ number.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from runstore.errors import InvalidValueError, shown
 from runstore.model.params.decode import plain_values
@@ -82,7 +83,7 @@ def tree_hash(tree: str) -> str:
 
 def lowest_hash(sets: Iterable[ParameterSet]) -> str:
     """Return the lowest hash of a run's sets, the key to look up runs with the same sets."""
-    return min((one.hash for one in sets), default="")
+    return min(map(attrgetter("hash"), sets), default="")
 
 
 def has_values(sets: Iterable[ParameterSet]) -> bool:

@@ -168,7 +168,7 @@ def open_in(
 ) -> int:
     """Open a regular file in an open folder; see `open_file`."""
     path = folder.path / name
-    # Opening a device can have effects, so it is checked first.
+    # Opening a device can have effects, so it is checked first, after the name itself.
     is_there = False
     with suppress(FileNotFoundError):
         _check_kind(path, folder.entry(name))
@@ -176,7 +176,7 @@ def open_in(
     try:
         # Truncated later, once it is known to be the store's own.
         careful = flags & ~os.O_TRUNC | _FLAGS
-        descriptor = os.open(folder.at(name), careful, 0o666, dir_fd=folder.descriptor)
+        descriptor = os.open(name, careful, 0o666, dir_fd=folder.descriptor)
     except genuine(OSError) as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
             raise UnsafeFileError(path, "it is not a regular file") from error
