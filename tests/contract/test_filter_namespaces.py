@@ -6,8 +6,9 @@ import pytest
 
 from runstore import Store
 from runstore.model.facts import Facts
+from runstore.model.query.fields import RUN_FIELDS
 from runstore.model.query.parse import parse_query
-from runstore.model.query.tree import All, Any, Namespace
+from runstore.model.query.tree import All, Any, Field, Namespace
 from runstore.storage.indexes.params import index_params
 from runstore.storage.query.candidates import NONE, Candidates
 from runstore.storage.query.packages import PackageLists
@@ -47,7 +48,7 @@ def kept(module_location, tmp_path_factory):
         store.backend.database.attach_facts(rich.uid, Facts(values=facts))
         with store.backend.database.driver.write() as connection:
             times = "UPDATE runs SET started_at = ?, ended_at = ? WHERE id = 1"
-            connection.execute(times, (START, START + 1_000_000))
+            connection.execute(times, (START, START + 7_000_000))
             connection.execute(
                 "UPDATE runs SET commit_hash = 'abc1', cli = 'train.py', hostname = 'host1',"
                 " workdir_dirty = 1 WHERE id = 2"
@@ -125,7 +126,11 @@ FILTERS = {
     "exit_code is missing": [],
     "exit_code = 0": [1, 2, 3, 5],
     "started <= '2026-11-01T00:00:00Z'": [1],
-    "duration = 1": [1],
+    "duration = 7": [1],
+    "ended = '2026-11-01T00:00:07Z'": [1],
+    "ended is missing": [],
+    "experiment is missing": [],
+    "experiment is not missing": [1, 2, 3, 4, 5],
     "parent is not missing": [2],
     "full_store = false": [1, 2, 3, 4, 5],
     "full_store = true": [],
@@ -205,6 +210,15 @@ FILTERS = {
 
 def test_a_filter_finds_its_runs(ids):
     assert {text: ids(text) for text in FILTERS} == FILTERS
+
+
+def test_each_field_of_a_run_has_its_column():
+    """Without one, a filter would ask another column."""
+    columns = {
+        key: column_of_run(Field(Namespace.RUN, key, kind)) for key, kind in RUN_FIELDS.values()
+    }
+
+    assert len(set(columns.values())) == len(RUN_FIELDS)
 
 
 def sql_of(text, **options):

@@ -1,6 +1,6 @@
 """Words that stand in databases and files of users: another word would not be read any more."""
 
-from runstore.model.status import Status
+from runstore.model.status import STATUS_WORDS, Status
 from runstore.storage.trash import GONE_EDITS
 
 
@@ -19,3 +19,19 @@ def test_each_status_is_stored_as_its_word():
 
 def test_what_a_store_remembers_has_its_name():
     assert GONE_EDITS == "gone_edits"
+
+
+def test_words_of_other_tools_for_a_status_are_understood():
+    assert {status.value: [*words] for status, words in _words().items()} == {
+        "error": ["failed", "failure", "failures", "errors", "crashed"],
+        "complete": ["completed", "finished", "done", "succeeded", "success"],
+        "running": ["active"],
+        "interrupted": ["killed", "cancelled", "canceled", "stopped"],
+    }
+
+
+def _words():
+    found = {}
+    for word, status in STATUS_WORDS.items():
+        found.setdefault(status, []).append(word)
+    return found

@@ -28,6 +28,7 @@ _COLUMNS: Mapping[str, str] = {
     "ended_at": "r.ended_at",
     "error": "r.error",
     "exit_code": "r.exit_code",
+    "experiment_name": "r.experiment_id",  # never missing; the name is in another table
     "full_store": "r.full_store",
     "hostname": "r.hostname",
     "last_seen_at": sql.LAST_SEEN,
@@ -154,11 +155,11 @@ class Condition(ComparisonBuilder):
         return self._among(node)
 
     def _of_run(self, node: Compare) -> str:
-        column = self._column(node.field)
         if node.field.key == "experiment_name":
             sign = "+" if self._in_order else ""
             inner = self._checked(node, "x.name", "x.name")
             return f"({sign}r.experiment_id IN (SELECT x.id FROM experiments x WHERE {inner}))"
+        column = self._column(node.field)
         is_there = f"{column} IS NOT NULL AND "
         if column == "r.status" and not _accepts(node, Status.COMPLETE.value):
             is_there = f"{_INCOMPLETE} AND "
@@ -283,7 +284,7 @@ class Condition(ComparisonBuilder):
 
 def column_of_run(field: Field) -> str:
     """Return the SQL of a field of the run itself, except its experiment's name."""
-    return _COLUMNS.get(field.key, "r.id")
+    return _COLUMNS[field.key]
 
 
 def _fact_path(field: Field) -> str:
