@@ -314,6 +314,7 @@ def test_a_store_in_which_nothing_is_gone_remembers_no_edits(store):
 def test_an_experiment_that_is_not_there_gets_no_other_name(store):
     ended(store)
 
-    with pytest.raises(NotFoundError, match="There is no experiment 'fi'"):
+    with pytest.raises(NotFoundError, match="There is no experiment 'fi'") as refused:
         store.rename_experiment("fi", "fit")
+    assert "fit" in refused.value.hint
     assert store.rename_experiment("fit", "train") == 1

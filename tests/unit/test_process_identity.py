@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from runstore.capture.machine.process import current_process, is_gone
+from runstore.capture.machine.process import command_of, current_process, is_gone
 from runstore.model.facts import ProcessIdentity
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -117,3 +117,12 @@ def test_a_forked_child_has_an_identity_of_its_own():
     assert int(os.read(reader, 20)) == pid != parent.pid
     os.close(reader)
     os.close(writer)
+
+
+def test_the_arguments_of_a_process_are_read_as_they_were_passed(child):
+    process, _ = child
+
+    assert command_of(process.pid) == [sys.executable, "-c", TELLER]
+    process.kill()
+    process.wait()
+    assert command_of(process.pid) == []

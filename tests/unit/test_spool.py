@@ -232,6 +232,7 @@ def test_records_come_in_the_order_of_their_times(spool, monkeypatch):
         ("artifact", {"size_bytes": "7"}),
         ("artifact", {"objects": 7}),
         ("artifact", {"preview": ["text/plain"]}),
+        ("artifact", {"preview": ["text/plain", "eA==", "eA=="]}),
         ("artifact", {"preview": ["text/plain", 7]}),
         ("artifact", {"preview": "ab"}),
         ("artifact", {"path": ""}),
