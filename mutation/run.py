@@ -47,8 +47,8 @@ _TIMES, _MORE_S = 4, 20
 _LOADED_ONCE = ("_hypothesis_pytestplugin", "hypothesis.extra", "pytest_timeout", "sqlite3")
 # What these ask has another answer on other systems, or for type checkers.
 _FOR_OTHERS = ("TYPE_CHECKING", "sys.platform", "sys.byteorder", "hasattr(os")
-# Another number here is a signal to any process of this machine.
-_NEVER = re.compile(r"\bos\.kill(pg)?\(")
+# Another number here is a signal to any process of this machine; imports for type checkers.
+_NEVER = re.compile(r"os\.kill(pg)?\(|TYPE_CHECKING = ")
 
 
 _Point = tuple[int, int]  # line and column
@@ -110,7 +110,7 @@ def _places_to_leave(source: str) -> list[_Span]:
             found.append(node.returns)
         elif isinstance(node, ast.If) and _is_for_others(node.test):
             found += [node.test, *node.body]
-        elif isinstance(node, ast.Call) and _NEVER.match(ast.unparse(node)):
+        elif isinstance(node, (ast.Assign, ast.Call)) and _NEVER.match(ast.unparse(node)):
             found.append(node)
     return [
         ((one.lineno, one.col_offset), (one.end_lineno, one.end_col_offset))
