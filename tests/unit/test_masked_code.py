@@ -102,6 +102,7 @@ def test_what_follows_brackets_of_any_depth_is_read_as_ever():
     deep = "(" * 205 + ")" * 205 + "\n"
 
     assert mask_python(f"{deep}a, password = 'me', 'hunter2'").endswith("'me', '***'")
+    assert mask_python(f"{deep}password = 1\n'hunter22'").endswith("= 1\n'hunter22'")
 
 
 def test_code_of_any_depth_is_read():
@@ -128,6 +129,23 @@ def test_in_a_file_of_settings_any_value_of_such_a_name_goes(suffix):
 
     assert mask_text("password: foo\n", f"a.{suffix}") == f"password: {masked}\n"
     assert mask_text("password: foo\n", "a.txt") == "password: foo\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("a.yaml", "passwords:\n  - {}\n  - {}\nuser: bob\n"),
+        ("a.yaml", "passwords: [{}, {}]\nusers: [bob, ada]\n"),
+        ("a.yaml", "api_keys:\n- {}\nclient_keys:\n- name\n"),
+        ("a.json", '{"passwords": ["<>", "<>"], "users": ["bob"]}'),
+        ("a.toml", "api_keys = [\n  '<>', # of ada\n  # of bob\n  '<>',\n]\nx = ['bob']\n"),
+        ("a.toml", "passwords = []\nx = ['bob']\n"),
+    ],
+)
+def test_the_items_of_a_list_go_in_a_file_of_settings(path, text):
+    given = text.replace("{}", SECRET).replace("<>", SECRET)
+
+    assert mask_text(given, path) == text.replace("{}", '"***"').replace("<>", "***")
 
 
 def test_a_text_without_a_name_is_code_if_it_looks_so():

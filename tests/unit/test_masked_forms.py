@@ -102,6 +102,7 @@ MASKED = [
     "password=>{}",
     "token: {} # x",
     "token: {}, n: 1",
+    'export "PASSWORD={} x y"',
 ]
 # Nothing here is masked: no secret, or a name that says of none.
 KEPT = [
@@ -137,6 +138,8 @@ KEPT = [
     "- name: LR\n  value: {}",
     "curl -u bob:password x",
     "curl -u $USER:$PASS x",
+    "https://bob:$PASS@x.org",
+    "https://bob:<of ada>@x.org",
     "mysql -p runs",
     "train --password --verbose",
     "train --tokens 50",
@@ -298,6 +301,7 @@ WORDS = [
     ("train --pat abc", "train --pat ***"),
     ("train --password 7", "train --password ***"),
     ("train --key abc1", None),
+    ("train --token abc1:pw1", "train --token ***"),
     ("train +token abc1", "train +token ***"),
     ("train --no-token", None),
     ("train --token=abc1", "train --token=***"),
@@ -388,8 +392,15 @@ def test_a_command_line_stays_one(line, masked):
     assert mask_command(line) == masked
 
 
-def test_a_command_within_a_word_is_masked():
-    assert mask_arguments(["sh", "-c", "train --token abc1"])[2] == "train --token '***'"
+@pytest.mark.parametrize(
+    ("command", "masked"),
+    [
+        ("train --token abc1", "train --token '***'"),
+        ("export A_TOKEN=abcdefg1; echo hi", "export 'A_TOKEN=***'; echo hi"),
+    ],
+)
+def test_a_command_within_a_word_is_masked(command, masked):
+    assert mask_arguments(["sh", "-c", command])[2] == masked
 
 
 # Names
@@ -442,10 +453,11 @@ SURE = [
 PERHAPS = [
     "token", "my_token", "tok", "pass", "pw", "auth", "cookie", "sas", "pat", "bearer",
     "sessionid", "otp", "pin", "dsn", "hftoken", "session_id", "db_auth", "mytoken",
+    "api_keys", "API_KEYS", "access_tokens", "HF_TOKENS", "secrets", "client_secrets",
 ]  # fmt: skip
 NONE = [
     "key", "my_key", "public_key", "api_public_token", "public_pass", "s3_key",
-    "public_api_key", "primary_key", "tokens",
+    "public_api_key", "public_keys", "primary_keys", "keys", "tokens", "new_tokens",
     "detoken", "max_tokens", "id", "user_id", "lr", "sort_key", "other_authorization", "monkey",
     "passenger", "string", "token_count", "a::password", "tokenizer", "secrets_file",
 ]  # fmt: skip
@@ -477,7 +489,8 @@ def test_a_name_says_how_secret_its_value_is(names, expected):
     [
         (["a1b2cc44", "ab12cd34ef", "0123456789abcdef0123"], looks_random, True),
         (["a" * 20 + "1" * 3 + "b" * 3], looks_random, True),
-        (["abcdefgh", "abcdefg1", "hello-world", "abc1de", "0123456789"], looks_random, False),
+        (["abcd1efghijklmnop2"], looks_random, True),
+        (["abcdefgh", "abcdefg1", "hello-world", "abc1de", "abcdefg1hij", "0123456789"], looks_random, False),
         (["0123456789abcdef012", "x" * 301 + "a1b2c3d4"], looks_random, False),
         (["abcdefg1", "1abcdefg", "a-b-c-d-1"], is_mixed, True),
         (["abcdef1", "abcdefgh", "12345678", "0x123456", "1e123456"], is_mixed, False),

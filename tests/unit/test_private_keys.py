@@ -34,6 +34,12 @@ def test_any_line_of_a_key_goes_where_its_end_is_near(line):
     assert masked(BEGIN, line, LINE, LINE, END) == [BEGIN, "***", "***", "***", END]
 
 
+def test_the_end_of_an_earlier_key_says_nothing_of_the_next_line():
+    found = masked(BEGIN, LINE, END, BEGIN, WORD, "f()")
+
+    assert found == [BEGIN, "***", END, BEGIN, WORD, "f()"]
+
+
 @pytest.mark.parametrize("line", [LINE, "a" * 15 + "1", "a" * 15 + "+", "a" * 15 + "/"])
 def test_the_first_line_of_a_key_without_an_end_is_known_by_its_look(line):
     assert masked(BEGIN, line, LINE, "def f():", LINE) == [BEGIN, "***", "***", "def f():", LINE]

@@ -49,6 +49,9 @@ _NO_PASS = frozenset({
     "all", "next", "last", "opt", "optimization", "fusion", "graph", "compiler", "function",
     "module",
 })  # fmt: skip
+_SHORT_WORDS = frozenset({
+    "auth", "cookie", "sas", "pat", "bearer", "sessionid", "otp", "pin", "dsn", "secrets",
+})  # fmt: skip
 
 
 class Secrecy(IntEnum):
@@ -71,15 +74,22 @@ def secrecy(name: str) -> Secrecy:
     is_header = last == "authorization" and before in {"", "proxy", "x"}
     if is_header or last.endswith(_ALWAYS) or f"{before} {last}" in _PAIRS:
         return Secrecy.SURE
-    if last == "key" or "public" in words:
-        is_sure = before in _BEFORE_KEY and "public" not in words
-        return Secrecy.SURE if is_sure else Secrecy.NONE
-    if last in {"token", "tok"}:
-        return _of_a_token(name, before)
+    if last in {"key", "keys"} or "public" in words:
+        return Secrecy.NONE if "public" in words else _of_a_key(last, before)
+    if last in {"token", "tok", "tokens"}:
+        return _of_a_token(name, last, before)
     return _of_a_short_word(name, last, before)
 
 
-def _of_a_token(name: str, before: str) -> Secrecy:
+def _of_a_key(last: str, before: str) -> Secrecy:
+    if before not in _BEFORE_KEY:
+        return Secrecy.NONE
+    return Secrecy.SURE if last == "key" else Secrecy.PERHAPS  # or the keys of a table
+
+
+def _of_a_token(name: str, last: str, before: str) -> Secrecy:
+    if last == "tokens":  # mostly a number or a text of a language model
+        return Secrecy.PERHAPS if before in _BEFORE_TOKEN else Secrecy.NONE
     if before in _OF_A_LANGUAGE:
         return Secrecy.NONE
     if before in _BEFORE_TOKEN or (before and name.isupper()):
@@ -93,9 +103,9 @@ def _of_a_short_word(name: str, last: str, before: str) -> Secrecy:
         if is_known or name.isupper():
             return Secrecy.SURE
         return Secrecy.NONE if before in _NO_PASS else Secrecy.PERHAPS
-    if last in {"auth", "cookie", "sas", "pat", "bearer", "sessionid", "otp", "pin", "dsn"}:
+    if last in _SHORT_WORDS:
         return Secrecy.PERHAPS
-    if last.endswith(("token", "apikey")) and last not in {"tokens", "detoken"}:
+    if last.endswith(("token", "apikey")) and last != "detoken":
         return Secrecy.PERHAPS
     return Secrecy.PERHAPS if (before, last) == ("session", "id") else Secrecy.NONE
 

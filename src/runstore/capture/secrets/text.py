@@ -45,7 +45,13 @@ _UNTIL = {
 }
 _BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n")
 _LIST = re.compile(r"[ \t]*\r?\n(?=[ \t]*- )")
-_ITEM = re.compile(r"(\n[ \t]*- )([^\r\n:]{3,400})\r?(?=\n|$)")
+_ITEM = re.compile(r"\n[ \t]*- (?P<bare>[^\r\n:]{3,400})\r?(?=\n|$)")
+# An item of a list in brackets, after the comma and comments before it.
+_ARRAY_ITEM = re.compile(
+    rf"(?:[\s,]|#[^\n]{{0,{_LINE_BOUND}}}\n){{0,{_LINE_BOUND}}}"
+    rf"(?:\"(?P<double>[^\"\\\n]{{1,{_VALUE_BOUND}}})\"|'(?P<single>[^'\n]{{1,{_VALUE_BOUND}}})'"
+    rf"|(?P<bare>[^\s,\]\"'\[{{}}#]{{1,{_VALUE_BOUND}}}))"
+)
 _REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}")
 _SHELL_WORD = re.compile(rf"[^\s\"'`]{{1,{_VALUE_BOUND}}}")
 _WORD = re.compile(rf"[^\s\"'`,;&<>(){{}}\[\]|\\]{{1,{_VALUE_BOUND}}}")
@@ -266,8 +272,10 @@ class _Assignments:
             return begin
         if block := _BLOCK.match(self._text, begin):
             return self._mask_block(found, block.end())
-        if self._is_settings and (listed := _LIST.match(self._text, begin)):
-            return self._mask_list(listed.end() - 1)
+        if self._is_settings:
+            ended = self._mask_list(begin, sure)
+            if ended is not None:
+                return ended
         return self._mask_bare(found, begin, sure)
 
     def _mask_element(self, found: re.Match[str], begin: int) -> int:
@@ -326,12 +334,19 @@ class _Assignments:
             place = end + 1
         return min(place, len(self._text))
 
-    def _mask_list(self, begin: int) -> int:
-        """Mask the items of a YAML list."""
-        place = begin
-        while item := _ITEM.match(self._text, place):
-            if not is_placeholder(item[2]):
-                self._replace(item.start(2), item.end(2), self._bare)
+    def _mask_list(self, begin: int, sure: Secrecy) -> int | None:
+        """Mask the items of a list, in lines or in brackets; None if no list begins here."""
+        if self._text.startswith("[", begin):
+            pattern, place = _ARRAY_ITEM, begin + 1
+        elif lines := _LIST.match(self._text, begin):
+            pattern, place = _ITEM, lines.end() - 1
+        else:
+            return None
+        while item := pattern.match(self._text, place):
+            kind = item.lastgroup or ""
+            if is_secret_setting(item[kind].strip("\"'"), sure):
+                by = self._bare if kind == "bare" else MASK
+                self._replace(item.start(kind), item.end(kind), by)
             place = item.end()
         return place
 
