@@ -112,6 +112,8 @@ def _places_to_leave(source: str) -> list[_Span]:
             found += [node.test, *node.body]
         elif isinstance(node, (ast.Assign, ast.Call)) and _NEVER.match(ast.unparse(node)):
             found.append(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "cast":
+            found.append(node.args[0])
     return [
         ((one.lineno, one.col_offset), (one.end_lineno, one.end_col_offset))
         for one in found
