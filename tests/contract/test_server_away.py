@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,13 +21,17 @@ from runstore.errors import (
     RunNotFoundError,
     ServerUnreachableError,
     StoreError,
+    StoreLockedError,
     StoreUnavailableError,
     StoreWarning,
 )
+from runstore.maintenance import delivery
+from runstore.model.results.transfers import Skipped, Transfer
 from runstore.recording import aside
 from runstore.storage.files.spool import Spool
 from runstore.storage.postgres import away, driver
 from runstore.storage.postgres.connections import pool
+from runstore.storage.postgres.waiting import kept_in_place
 from runstore.waiting import WaitingRuns
 from server_gate import Gate
 
@@ -59,6 +64,22 @@ def closed(gate):
     return gate
 
 
+@pytest.fixture
+def returned(closed, monkeypatch):
+    """Return the store of a server that has just returned; two runs wait, of this program."""
+    monkeypatch.setattr(background, "do_later", lambda _: None)
+    with Store.open(closed.url) as store:
+        with pytest.warns(StoreWarning):
+            store.start("mnist", capture=False).finish()
+        store.start("mnist", capture=False).finish()
+        closed.open()
+        yield store
+
+
+def waiting_in(store):
+    return store.backend.part(WaitingRuns)
+
+
 def start_aside(gate, name="mnist", **more):
     """Return an ended run that was started while the server was away."""
     with Store.open(gate.url) as store, warnings.catch_warnings():
@@ -84,6 +105,7 @@ def test_a_run_is_recorded_with_a_provisional_reference_and_delivered(closed):
                 inner.log(x=1)
         store.start("mnist", capture=False).finish()
     assert len(told) == 1
+    assert not run.execution.is_first, "the store is on the server, and has a run"
     assert run.run_number >= 10**15
     with pytest.raises(ServerUnreachableError, match="3 runs wait on this machine"):
         Store.open(closed.url, create=False)
@@ -156,6 +178,40 @@ def test_a_delivery_does_not_wait_for_background_work(closed, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(background, "wait_until_done", None)  # would be an error
             assert store.backend.part(WaitingRuns).deliver().added == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "within_s", "is_now"),
+    [
+        ({}, 0.0, True),
+        ({"_FEW_RUNS": 1, "_FEW_BYTES": 7, "_FEW_POINTS": 1}, 0.0, True),
+        ({"_FEW_RUNS": 0}, 0.0, False),
+        ({"_FEW_RUNS": 0}, 10.0, True),
+        ({"_FEW_BYTES": 6}, 10.0, False),
+        ({"_FEW_POINTS": 0}, 10.0, False),
+    ],
+)
+def test_little_is_delivered_at_once_and_the_rest_in_the_background(
+    closed, monkeypatch, limits, within_s, is_now
+):
+    for name, value in limits.items():
+        monkeypatch.setattr(delivery, name, value)
+    with Store.open(closed.url) as store, pytest.warns(StoreWarning):
+        with store.start("mnist", capture=False) as run:
+            run.log(loss=0.5)
+            run.save("model.txt", b"weights")
+        waiting, later = store.backend.part(WaitingRuns), []
+        monkeypatch.setattr(background, "do_later", later.append)
+        closed.open()
+        assert len(store.list()) == 1
+        later.clear()  # of the connection
+
+        waiting.deliver_some(within_s)
+
+        assert (waiting.count, len(later)) == ((0, 0) if is_now else (1, 1))
+        for one in later:
+            one.do()
+        assert references(closed) == ["mnist_1", "mnist_2"]
 
 
 def test_an_active_run_waits_for_its_end(closed):
@@ -415,7 +471,7 @@ def test_data_for_an_earlier_url_is_named_and_delivered(gate, tmp_path):
             kept = [spool.keep(one.uid, "tags", body) for one in (run, active)]
             points = kept[0].with_name(f"{active.uid}.1.points")
             points.touch()
-            spool.keep("01a2200e-3169-7cfe-8046-f25584ea8d26", "tags", body)
+            spool.keep(UNKNOWN, "tags", body)
 
             checked = command("doctor", "--json", cwd=tmp_path, env=env)
             pushed = command("push", "--recover", cwd=tmp_path, env=env)
@@ -559,6 +615,108 @@ def test_a_deleted_run_is_not_delivered_again(closed):
                 store.get(name)
 
 
+def test_one_program_delivers_at_a_time(returned, monkeypatch):
+    transfer = delivery.transfer
+
+    def meanwhile(*given, **options):
+        with pytest.raises(StoreLockedError):
+            waiting_in(returned).deliver()
+        return transfer(*given, **options)
+
+    monkeypatch.setattr(delivery, "transfer", meanwhile)
+
+    assert waiting_in(returned).deliver().added == 2
+
+
+def test_a_delivery_ends_when_its_time_is_up_and_is_continued(returned, monkeypatch):
+    clock = iter([100.0, 100.5, 101.5])
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "_RUNS_AT_ONCE", 1)
+        patch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        assert waiting_in(returned).deliver(within_s=1.0).added == 1
+    assert (returned.path / "waiting").exists()
+
+    result = waiting_in(returned).deliver()
+
+    assert (result.added, result.unchanged) == (1, 1)
+    assert waiting_in(returned).count == 0
+
+
+def test_a_run_whose_program_was_killed_is_delivered_once(returned, closed):
+    closed.close()
+    program = (
+        "import os, runstore; runstore.start_run('fit', capture=False); os.kill(os.getpid(), 9)"
+    )
+    env = {**os.environ, "RUNSTORE_URL": closed.url, "PYTHONWARNINGS": "ignore"}
+    subprocess.run([sys.executable, "-c", program], env=env, check=False)
+    closed.open()
+
+    assert waiting_in(returned).deliver().added == 3
+
+    assert waiting_in(returned).count == 0
+    assert returned.get("fit#1").status is Status.LOST
+
+
+@pytest.mark.parametrize(
+    ("is_gone", "kept_s", "is_removed"),
+    [
+        (True, 86_400, True),
+        (False, 0, False),
+        (None, 86_400, False),  # of another machine, not long ago
+        (None, 0, True),
+    ],
+)
+def test_waiting_runs_are_removed_when_no_program_can_add_to_them(
+    returned, monkeypatch, is_gone, kept_s, is_removed
+):
+    monkeypatch.setattr(delivery, "is_gone", lambda *_, **__: is_gone)
+    monkeypatch.setattr(delivery, "_KEPT_S", kept_s)
+
+    waiting_in(returned).deliver()
+
+    left = [path.name for path in returned.path.iterdir()]
+    assert ("waiting" not in left) is is_removed
+    assert not [name for name in left if name.startswith("delivered-")]
+    assert len(returned.list()) == 3
+
+
+@pytest.mark.parametrize("why", ["in flight", "starting", "added", "changed", "skipped"])
+def test_waiting_runs_stay_while_the_server_may_lack_some_of_it(returned, monkeypatch, why):
+    monkeypatch.setattr(delivery, "is_gone", lambda *_, **__: True)
+    transfer = delivery.transfer
+
+    def compared(*given, is_dry=False, **options):
+        if is_dry:
+            skipped = Skipped("mnist_1", "uid", "active")
+            return Transfer(**{why: (skipped,) if why == "skipped" else 1})
+        return transfer(*given, **options)
+
+    with ExitStack() as meanwhile:
+        if why == "in flight":
+            points = returned.path / "waiting" / "spool" / f"{UNKNOWN}.1.points"
+            points.parent.mkdir(exist_ok=True)
+            points.touch()
+        elif why == "starting":
+            meanwhile.enter_context(kept_in_place(returned.path))
+        else:
+            monkeypatch.setattr(delivery, "transfer", compared)
+
+        assert waiting_in(returned).deliver().added == 2
+
+    assert (returned.path / "waiting" / "runstore.db").exists()
+
+
+def test_what_an_interrupted_removal_left_is_removed(returned):
+    left = returned.path / "delivered-abc"
+    left.mkdir()
+    (left / "runstore.db").touch()
+
+    waiting_in(returned).deliver()
+
+    assert not left.exists()
+
+
+UNKNOWN = "01a2200e-3169-7cfe-8046-f25584ea8d26"
 RECORDER = """
 import runstore
 for number in range(60):

@@ -13,7 +13,7 @@ import pytest
 from open_files import open_below
 from other_users import skip_without_root
 from runstore.storage.files import spool as spool_module
-from runstore.storage.files.spool import Record, Spool, uid_of
+from runstore.storage.files.spool import Record, Spool, uid_of, write_copy
 from runstore.storage.files.spool_records import read_record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -402,6 +402,16 @@ def test_looking_through_reads_every_record(spool):
     assert spool.look_through() == {path: "it is not JSON"}
 
 
+def test_looking_through_goes_on_after_a_file_that_is_taken_meanwhile(spool, monkeypatch):
+    paths = [put(spool, f"{UID}.{n}.output") for n in (1, 2)]
+    os.truncate(paths[1], 1 << 25)
+    listed = spool.output_files()
+    paths[0].unlink()
+    monkeypatch.setattr(spool, "output_files", lambda: listed)
+
+    assert spool.look_through() == {paths[1]: "it has holes"}
+
+
 def test_files_of_another_user_are_left_to_that_user(spool):
     skip_without_root()
     mine, others = (spool.keep(uid, "notes", NOTES) for uid in (UID, OTHER))
@@ -410,6 +420,21 @@ def test_files_of_another_user_are_left_to_that_user(spool):
     assert [one.path for one in spool.records()] == [mine, others]
     assert [one.path for one in spool.records(is_to_take=True)] == [mine]
     assert spool.files_of_others() == [others]
+
+
+@pytest.mark.parametrize("suffix", [".points", ".output", ".lines"])
+def test_a_file_of_another_user_is_seen_and_hides_none_of_this_user(spool, suffix):
+    skip_without_root()
+    paths = [put(spool, f"{UID}.{n}{suffix}") for n in (1, 2, 3)]
+    os.chown(paths[1], 1234, 1234)  # folders list their files in the order of making, or back
+    found = {
+        ".points": spool.point_files,
+        ".output": spool.output_files,
+        ".lines": spool.line_files,
+    }[suffix]
+
+    assert found() == paths
+    assert found(is_to_take=True) == [paths[0], paths[2]]
 
 
 def test_root_takes_what_the_owner_of_the_store_left(spool, folder):
@@ -427,6 +452,28 @@ def test_digests_are_found_in_records_of_any_form(spool):
     spool.keep(OTHER, "artifact", {**BODIES["artifact"], "digest": "ef" * 32})
 
     assert spool.awaited_digests() == {DIGEST, "ef" * 32}
+
+
+def test_a_file_that_was_deleted_is_written_again_under_its_name(spool, tmp_path):
+    path = put(spool, f"{UID}.1.points")
+    path.unlink()
+
+    write_copy(tmp_path, path, b"points")
+
+    assert (tmp_path / path.name).read_bytes() == b"points"
+    assert stat.S_IMODE((tmp_path / path.name).stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        write_copy(tmp_path, path, b"others")
+
+
+def test_a_missing_state_folder_does_not_hide_the_one_for_temporary_files(
+    spool, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "missing"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    path = put(spool, f"{UID}.1.points", place=spool.own_place(is_temporary=True))
+
+    assert spool.point_files() == [path]
 
 
 # Something in flight
