@@ -68,6 +68,7 @@ def test_summaries_and_events_say_what_is_left(store):
     run = begun(store)
     run.log_points("loss", [float(one) for one in range(10_000)])
     run.log(gone=1.0, step=9000)
+    run.log(early=1.0, step=0)
     run.rewind(5000)
 
     one = run.record.metrics["loss"]
@@ -87,7 +88,22 @@ def test_summaries_and_events_say_what_is_left(store):
     )
     run.finish()
     assert run.record.metrics["loss"].count == 5000
+    with store.backend.database.driver.read() as connection:
+        rows = connection.execute("SELECT chunk_index FROM metric_chunks ORDER BY chunk_index")
+        assert [row[0] for row in rows.fetchall()] == [0, 0, 1]
     assert {one.kind for one in store.check()} <= {"unused"}  # the key, until `gc`
+
+
+def test_a_run_that_was_deleted_meanwhile_goes_on(store):
+    run = begun(store)
+    run.log_points("loss", [1.0] * 10)
+    store.delete(run.uid, force=True)
+
+    assert run.rewind(5) == 5
+    run.finish()
+
+    store.restore(run.uid)
+    assert len(points_of(run, "loss")) == 5
 
 
 def test_what_is_interrupted_removes_nothing(store, monkeypatch):

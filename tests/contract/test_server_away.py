@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -704,6 +705,23 @@ def test_waiting_runs_stay_while_the_server_may_lack_some_of_it(returned, monkey
         assert waiting_in(returned).deliver().added == 2
 
     assert (returned.path / "waiting" / "runstore.db").exists()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_run_that_was_skipped_is_delivered_later(returned, monkeypatch, place):
+    transfer = delivery.transfer
+
+    def without_one(source, target, uids, **options):
+        done = transfer(source, target, [one for one in uids if one != uids[place]], **options)
+        return replace(done, skipped=(Skipped("mnist_1", uids[place], "damaged"),))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "transfer", without_one)
+        assert waiting_in(returned).deliver().added == 1
+    assert waiting_in(returned).count == 2 - place, "with all that changed after it"
+
+    assert waiting_in(returned).deliver().added == 1
+    assert waiting_in(returned).count == 0
 
 
 def test_what_an_interrupted_removal_left_is_removed(returned):

@@ -22,6 +22,7 @@ GIT = Facts(values={"git.dirty": False})
         "train.py", "sub/Nb.IPYNB", "Makefile", "fast.cpython-311-x86_64-linux-gnu.so",
         "config.yaml", "conf/optimizer/adam.yaml", "ds_config.json", "params.json", "a.toml",
         "outputs/train.py", "login.json", "outputs.yaml", "log_configs/base.yaml",
+        "a.yml", "a.cfg", "a.ini", "a.conf", "a.gin", ".env", "fast.pyd",
     ],
 )  # fmt: skip
 def test_program_text_and_settings_count(path):
@@ -39,6 +40,38 @@ def test_program_text_and_settings_count(path):
 )  # fmt: skip
 def test_data_and_results_do_not_count(path):
     assert not is_part_of_code(path)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "out", "output", "outputs", "result", "results", "log", "logs", "runs", "multirun",
+        "mlruns", "wandb", "checkpoint", "checkpoints", "ckpt", "ckpts",
+    ],
+)  # fmt: skip
+def test_settings_among_results_do_not_count(folder):
+    assert not is_part_of_code(f"{folder}/config.yaml")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "result", "results", "metric", "metrics", "score", "scores", "loss", "losses", "history",
+        "log", "logs", "summary", "report", "stats", "eval", "evaluation", "predictions", "preds",
+        "output", "outputs",
+    ],
+)  # fmt: skip
+def test_json_that_is_called_a_result_does_not_count(word):
+    assert not is_part_of_code(f"val-{word}.json")
+    assert is_part_of_code(f"val-{word}.yaml")
+
+
+@pytest.mark.parametrize(
+    "option", ["o", "out", "output", "outputs", "save", "write", "dump", "export", "log"]
+)
+def test_a_file_that_an_option_writes_does_not_count(option):
+    for argv in ([f"--{option}", "x.csv"], [f"--{option}-to=x.csv"], [f"{option}=x.csv"]):
+        assert not is_part_of_code("x.csv", command_words(argv))
 
 
 @pytest.mark.parametrize(

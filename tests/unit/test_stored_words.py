@@ -1,6 +1,7 @@
 """Words that stand in databases and files of users: another word would not be read any more."""
 
 from runstore.model.status import STATUS_WORDS, Status
+from runstore.storage.postgres.waiting import PARENT_NAME, STARTING, WAITING
 from runstore.storage.trash import GONE_EDITS
 
 
@@ -19,6 +20,10 @@ def test_each_status_is_stored_as_its_word():
 
 def test_what_a_store_remembers_has_its_name():
     assert GONE_EDITS == "gone_edits"
+
+
+def test_runs_that_wait_for_a_server_are_found_by_any_release():
+    assert (WAITING, STARTING, PARENT_NAME) == ("waiting", "waiting.lock", "parent.name")
 
 
 def test_words_of_other_tools_for_a_status_are_understood():
