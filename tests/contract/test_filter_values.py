@@ -57,6 +57,17 @@ def test_whole_numbers_of_any_size_are_told_apart(store):
         assert numbers(store, f"params.id in ({text}, 5)") == equal
 
 
+def test_patterns_see_numbers_as_python_writes_them(store):
+    """1e23 is half way between two doubles, and 1e15 + 0.25 has digits beyond a half."""
+    values = (1e23, -1e23, 1e15 + 0.25, -1e15 - 0.125, 2.003485544858745e16, 1e16, 2e15, 1e-5)
+    for value in values:
+        add(store, params={"lr": value})
+
+    found = [numbers(store, f"params.lr like '{value}'") for value in values]
+
+    assert found == [[number] for number in range(1, len(values) + 1)]
+
+
 def test_numbers_beyond_the_engine_are_compared_not_raised(store):
     add(store)
 

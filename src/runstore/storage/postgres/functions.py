@@ -171,7 +171,8 @@ FUNCTIONS = (
         END IF;
     END $$
     """,
-    # A number as text for patterns, as Python writes it.
+    # A number as text for patterns, as Python writes it. PostgreSQL adds digits if the shortest
+    # text is half way between two numbers, such as 1e23; none of 16 digits is beyond 1e40.
     r"""
     CREATE FUNCTION number_text(number double precision) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -179,9 +180,18 @@ FUNCTIONS = (
             WHEN number = 'infinity' THEN 'inf'
             WHEN number = '-infinity' THEN '-inf'
             WHEN abs(number) < 1e15 AND number = trunc(number) THEN number::bigint::text
-            WHEN abs(number) < 1e16 AND abs(number) >= 1e15 THEN
-                trunc(number)::bigint::text
-                || CASE WHEN number = trunc(number) THEN '.0' ELSE '.5' END
+            WHEN abs(number) >= 1e15 AND abs(number) < 1e16 THEN
+                number::text::numeric::text
+                || CASE WHEN number = trunc(number) THEN '.0' ELSE '' END
+            WHEN abs(number) >= 1e16 AND abs(number) < 1e40 THEN coalesce(
+                (
+                    SELECT regexp_replace(btrim(to_char(number, form)), '\.?0*e', 'e')
+                    FROM (VALUES ('9.99999999999999EEEE'), ('9.999999999999999EEEE')) AS f(form)
+                    WHERE to_char(number, form)::double precision = number
+                    ORDER BY length(form) LIMIT 1
+                ),
+                number::text
+            )
             ELSE number::text
         END
     $$
