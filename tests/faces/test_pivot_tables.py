@@ -104,6 +104,25 @@ def test_keys_keep_their_types_and_stand_in_order(store):
     assert labels == ["1", "2.5", "10", "true", "None", "a", "b", "nan", "(none)"]
 
 
+def test_long_integers_are_rows_in_the_order_of_their_values(store):
+    """They are exact, beyond the largest double too; 1e20 is one of them."""
+    values = [
+        -(10**400),
+        -math.inf,
+        99_999_999_999_999_999_999,
+        10**20,
+        1e20,
+        2 * 10**399,
+        10**400,
+    ]
+    for value in values:
+        record(store, 0.5, id=value)
+
+    rows = store.pivot("acc", "params.id").rows
+
+    assert [one.values[0] for one in rows] == sorted(set(values))
+
+
 def test_several_fields_and_fields_of_the_run(store):
     record(store, 0.5, experiment="one", lr=1, model={"layers": 2})
     record(store, 0.6, experiment="two", lr=1, model={"layers": 2})

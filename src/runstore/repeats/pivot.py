@@ -63,10 +63,7 @@ def _order(value: Any) -> tuple[int, float, str]:
         return 2, 0.0, value
     if value != value:  # noqa: PLR0124 - NaN
         return 0, math.inf, "nan"
-    try:
-        return 0, float(value), str(value) if isinstance(value, int) else ""
-    except OverflowError:
-        return 0, math.copysign(math.inf, value), str(value)
+    return 0, value, ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
