@@ -128,6 +128,23 @@ def test_a_git_that_does_not_answer_is_a_reason(tmp_path):
     }
 
 
+def test_all_facts_are_about_the_work_tree_that_variables_of_git_name(repository, monkeypatch):
+    """With `GIT_DIR` alone, that is the working directory, and not the folder with `.git`."""
+    for name in ("sub/new.py", "above.py"):
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).write_text("print(1)\n")
+    monkeypatch.chdir(repository / "sub")
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+
+    quick = quick_facts()
+    facts = quick.merged(code_facts(quick, Surroundings.here()))
+
+    assert quick.values["git.root"] == facts.values["git.root"] == str(repository / "sub")
+    assert quick.values["git.dirty"] is facts.values["git.dirty"] is True
+    assert "deleted file" in facts.documents["patch"]
+    assert untracked(facts)["new.py"] == "print(1)\n"
+
+
 def test_everything_together(repository, monkeypatch):
     (repository / "train.py").write_text("print(2)\n")
     monkeypatch.chdir(repository)

@@ -11,6 +11,7 @@ from runstore.capture.git.state import (
     GitError,
     GitUnavailableError,
     run_git,
+    top_folder,
 )
 from runstore.capture.secrets import mask_text
 from runstore.model.facts import Facts, FactValue
@@ -26,7 +27,7 @@ _ELSEWHERE = frozenset({"GIT_CONFIG", "GIT_DIR", "GIT_WORK_TREE"})
 def read_remote(cwd: Path) -> Facts:
     """Return `git.remote`, without credentials, and `git.root`."""
     try:
-        root, urls = _in_one_call(cwd) or (_top(cwd), _urls(cwd))
+        root, urls = _in_one_call(cwd) or (top_folder(cwd), _urls(cwd))
     except GitError as error:
         return Facts(unknown={"git.root": str(error), "git.remote": str(error)})
     values: dict[str, FactValue] = {"git.root": root}
@@ -57,16 +58,6 @@ def _in_one_call(cwd: Path) -> tuple[str, dict[str, str]] | None:
         return None
     is_top = found.pop("core.bare", "") == "false" and "core.worktree" not in found
     return (place, found) if is_top and _OWN_FILE in files else None
-
-
-def _top(cwd: Path) -> str:
-    answer = run_git(
-        ["rev-parse", "--show-toplevel"],
-        cwd,
-        limit_bytes=SMALL_LIMIT_BYTES,
-        timeout_s=QUICK_TIMEOUT_S,
-    )
-    return os.fsdecode(answer).removesuffix("\n")
 
 
 def _urls(cwd: Path) -> dict[str, str]:

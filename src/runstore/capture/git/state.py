@@ -42,6 +42,8 @@ _ENVIRONMENT = {
     "GIT_ASKPASS": "true",
     "LC_ALL": "C",
 }
+# With one of these variables, the work tree may be another than that of the nearest `.git`.
+_PLACES = frozenset({"GIT_DIR", "GIT_WORK_TREE"})
 _HEAD_FACTS = ("git.commit", "git.branch", "git.dirty", "git.has_untracked")
 _NAMES = {"branch.oid": "git.commit", "branch.head": "git.branch"}
 _STATUS = (
@@ -131,6 +133,29 @@ def _root_above(cwd: Path) -> str | None:
     return folder
 
 
+def _named_root(cwd: Path) -> str | None:
+    """Return the top folder that the variables of git name, or None."""
+    try:
+        return top_folder(cwd)
+    except GitError:
+        return None
+
+
+def top_folder(cwd: Path) -> str:
+    """Return the top folder of the work tree, by git itself.
+
+    Raises:
+        GitError: There is none, or git did not answer.
+    """
+    answer = run_git(
+        ["rev-parse", "--show-toplevel"],
+        cwd,
+        limit_bytes=SMALL_LIMIT_BYTES,
+        timeout_s=QUICK_TIMEOUT_S,
+    )
+    return os.fsdecode(answer).removesuffix("\n")
+
+
 def is_tracked(path: Path, cwd: Path) -> bool:
     """Check whether git tracks a file; False if git does not answer."""
     try:
@@ -148,15 +173,16 @@ def is_tracked(path: Path, cwd: Path) -> bool:
 def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:
     """Return `git.commit` (40 characters), `git.branch`, `git.dirty` and `git.has_untracked`.
 
-    Also `git.root`, which may be corrected later. This calls git once; if that fails or takes too
-    long, commit and branch are read from the files of the repository. Dirty means that tracked
-    files have changed, staged or not; untracked files are a separate fact, because results are
-    often among them.
+    Also `git.root`, which may be corrected later. This calls git once, or twice if variables of
+    git name a work tree; if that fails or takes too long, commit and branch are read from the
+    files of the repository. Dirty means that tracked files have changed, staged or not; untracked
+    files are a separate fact, because results are often among them.
     Source: git-status(1), porcelain format version 2.
     """
-    root = _root_above(cwd)
+    is_elsewhere = not _PLACES.isdisjoint(os.environ)
+    root = _named_root(cwd) if is_elsewhere else _root_above(cwd)
     # Starting git takes milliseconds, so it is skipped if there is nothing to find.
-    if root is None and "GIT_DIR" not in os.environ:
+    if root is None and not is_elsewhere:
         return Facts(unknown=dict.fromkeys(_HEAD_FACTS, NO_REPOSITORY))
     values: dict[str, FactValue] = {} if root is None else {"git.root": root}
     try:
