@@ -1,15 +1,27 @@
 """Descriptors that are known again: of a file by its status, of a log by the mark it was given."""
 
+import errno
 import fcntl
+import gc
 import os
 import sys
+import weakref
 from itertools import count
 
 import pytest
 
 from open_files import OWN, open_below
 from runstore.storage.sqlite import descriptors
-from runstore.storage.sqlite.descriptors import identity_of, is_whole, marked, new_descriptors
+from runstore.storage.sqlite.database_file import DatabaseFile
+from runstore.storage.sqlite.descriptors import (
+    identity_of,
+    is_whole,
+    keep_for_ever,
+    keep_reserve,
+    marked,
+    new_descriptors,
+    with_room,
+)
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such marks")
 
@@ -174,3 +186,129 @@ def test_a_mark_sends_no_signal(opened):
     finally:
         os.close(reading)
         os.close(writing)
+
+
+# A reserve for when none is left
+
+
+@pytest.fixture
+def reserve(monkeypatch):
+    """The numbers that are kept in reserve, at first none."""
+    kept = []
+    monkeypatch.setattr(descriptors, "_reserve", kept)
+    yield lambda: [one for one, _ in kept]
+    for number, identity in kept:
+        if identity_of(number) == identity:
+            os.close(number)
+
+
+@pytest.mark.skipif(not OWN.exists(), reason="needs a list of open descriptors")
+def test_a_reserve_is_six_descriptors_and_no_more(reserve):
+    before = len(os.listdir(OWN))  # noqa: PTH208 - of a moment
+
+    keep_reserve()
+    first = reserve()
+    keep_reserve()
+
+    assert reserve() == first
+    assert len(os.listdir(OWN)) - before == len(first) == 6  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+        OSError(errno.ENFILE, os.strerror(errno.ENFILE)),
+        ImportError(f"libx.so: {os.strerror(errno.EMFILE)}"),
+    ],
+)
+def test_a_call_without_a_descriptor_left_gets_the_reserve(reserve, error):
+    keep_reserve()
+    numbers, rooms = reserve(), []
+
+    def work():
+        rooms.append(sum(identity_of(one) is None for one in numbers))
+        if len(rooms) == 1:
+            raise error
+        return "done"
+
+    assert with_room(work) == "done"
+    assert rooms == [0, 6]
+    assert len(reserve()) == 6
+    assert all(map(identity_of, reserve()))
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), ImportError("no module")])
+def test_another_error_is_not_tried_again(reserve, error):
+    calls = []
+
+    def work():
+        calls.append(1)
+        raise error
+
+    with pytest.raises(type(error)):
+        with_room(work)
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("is_reused", [False, True])
+def test_a_program_that_closed_the_reserve_keeps_its_own_files(reserve, opened, is_reused):
+    keep_reserve()
+    numbers = reserve()
+    for one in numbers:
+        if is_reused:
+            os.dup2(opened[0], one)
+        else:
+            os.close(one)
+
+    with pytest.raises(OSError, match="Too many"):
+        with_room(_fail)
+
+    if is_reused:
+        assert {identity_of(one) for one in numbers} == {identity_of(opened[0])}
+        for one in numbers:
+            os.close(one)
+    assert len(reserve()) == 6
+
+
+def _fail():
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_a_reserve_that_the_program_closed_is_made_again(reserve, opened):
+    keep_reserve()
+    numbers = reserve()
+    for one in numbers:
+        os.dup2(opened[0], one)
+
+    keep_reserve()
+
+    assert not set(reserve()) & set(numbers)
+    assert {identity_of(one) for one in numbers} == {identity_of(opened[0])}
+    for one in numbers:
+        os.close(one)
+
+
+def test_what_is_kept_for_ever_outlives_the_interpreter():
+    class Thing:
+        """An object that closes descriptors when it is deleted."""
+
+    thing = Thing()
+    known, before = weakref.ref(thing), sys.getrefcount(thing)
+
+    keep_for_ever(thing)
+
+    assert sys.getrefcount(thing) == before + 2, "one is for the end of the interpreter"
+    del thing
+    gc.collect()
+    assert known() is not None
+
+
+def test_a_database_that_was_created_is_not_left_open(tmp_path):
+    """Closing it later would release the locks of its connections."""
+    file = DatabaseFile(str(tmp_path / "runstore.db"))
+
+    file.make()
+
+    assert (tmp_path / "runstore.db").read_bytes() == b""
+    assert open_below(tmp_path) == []
