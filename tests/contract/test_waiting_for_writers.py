@@ -56,6 +56,16 @@ def begin(store):
         pass
 
 
+def test_a_failed_writer_lets_the_next_one_write_at_once(store):
+    with pytest.raises(RuntimeError), store.backend.database.driver.write() as connection:
+        connection.execute("DELETE FROM store_state")
+        raise RuntimeError
+
+    with closing(sqlite3.connect(store.path / "runstore.db", timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert other.execute("SELECT count(*) FROM store_state").fetchone()[0] > 0
+
+
 def test_a_writer_waits_for_a_minute(store):
     assert BUSY_TIMEOUT_S == 60
     assert store.backend.database.driver.busy_timeout_s == BUSY_TIMEOUT_S
