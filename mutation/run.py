@@ -43,6 +43,7 @@ _COPIED = ("src", "tests", "pyproject.toml")
 _PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 # What a mutant may take beyond the tests as they are: a machine may be busy meanwhile.
 _TIMES, _MORE_S = 4, 20
+_MEMORY = "/dev/shm"  # files cost less there
 # Loaded before the process of a mutant is made, which would do it again.
 _LOADED_ONCE = ("_hypothesis_pytestplugin", "hypothesis.extra", "pytest_timeout", "sqlite3")
 # What these ask has another answer on other systems, or for type checkers.
@@ -165,16 +166,28 @@ class Place:
             else:
                 shutil.copy2(source, target)
         self._count = 0
+        # Killed tests leave their folders, and a mutant may write files for ever.
+        self._temporary = folder / "t"
+        self._free_bytes = shutil.disk_usage(folder).free
 
     def passes(self, tests: Sequence[str], timeout_s: float) -> bool | None:
-        """Return whether the tests pass; None if they take too long."""
+        """Return whether the tests pass; None if they take too long, or half of the disk."""
+        self._temporary.mkdir(exist_ok=True)
+        self._temporary.chmod(0o755)  # some tests run programs as other users
+        try:
+            return self._passes(tests, timeout_s)
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _passes(self, tests: Sequence[str], timeout_s: float) -> bool | None:
         child = os.fork()
         if child == 0:
-            _test(self.folder, tests)
+            _test(self.folder, self._temporary, tests)
         deadline = time.monotonic() + timeout_s
         while True:
             done, status = os.waitpid(child, os.WNOHANG)
-            is_late = time.monotonic() > deadline
+            is_full = shutil.disk_usage(self.folder).free < self._free_bytes / 2
+            is_late = time.monotonic() > deadline or is_full
             if done or is_late:
                 with suppress(ProcessLookupError):  # and what the tests have started
                     os.killpg(child, signal.SIGKILL)
@@ -199,14 +212,16 @@ class Place:
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _test(folder: Path, tests: Sequence[str]) -> None:
+def _test(folder: Path, temporary: Path, tests: Sequence[str]) -> None:
     """Run tests in a process of their own, which has loaded pytest already; never returns."""
     os.setpgid(0, 0)
     os.chdir(folder)
     places = [str(folder / "src"), str(folder)]
     sys.path[:0] = places
     os.environ["PYTHONPATH"] = os.pathsep.join(places)
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)  # every other session changes its rights
+    os.environ["TMPDIR"] = str(temporary)
+    # Its own, because every other session changes the rights of a shared one.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(temporary)
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(log, stream)
@@ -234,7 +249,8 @@ def main() -> None:
     for plugin in _LOADED_ONCE:
         __import__(plugin)
     print(f"seed {options.seed}, at most {options.most} mutants of each module")
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+    fast = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="mutants-", dir=fast) as folder:
         Path(folder).chmod(0o755)  # some tests run programs as other users
         place = Place(Path(folder))
         for name, tests in modules.items():

@@ -81,6 +81,21 @@ def test_a_series_of_one_store_is_not_written_again(stores, run):
     assert a.pull(b).joined == ()
 
 
+def test_a_series_that_is_damaged_is_not_joined(stores, run):
+    a, b, _ = stores.values()
+    for store in (a, b):
+        with store.resume(run) as again:
+            again.log(loss=4.0)
+    with b.backend.database.driver.write() as connection:
+        connection.execute("UPDATE metric_chunks SET chunk = zeroblob(40)")
+
+    (skipped,) = a.pull(b).skipped
+
+    assert (skipped.uid, skipped.why) == (run, "damaged")
+    assert "cannot be read" in skipped.detail
+    assert values(a, run) == [1, 2, 3, 4]
+
+
 def test_removed_points_do_not_return(stores, run):
     a, b, _ = stores.values()
     with a.resume(run) as again:

@@ -23,9 +23,11 @@ from runstore.errors import (
     ConflictError,
     NotFoundError,
     StoreError,
+    StoreUnavailableError,
     StoreWarning,
     UsageError,
 )
+from runstore.maintenance import transfer
 from runstore.maintenance.scrub import scrub, wanted
 from runstore.model import reference
 from runstore.model.display.short_names import short_names
@@ -799,6 +801,39 @@ def test_a_full_disk_ends_a_transfer_that_goes_on_later(stores, tmp_path):
         assert_sound(half)
         assert half.pull(a).unchanged + len(half.list()) >= 2
         assert_sound(half)
+
+
+@pytest.mark.parametrize(
+    ("count", "hint", "kept", "told"),
+    [
+        (0, "", "Nothing.", ""),
+        (2, "", "2 runs were transferred before, completely.", "Repeat the transfer to continue."),
+        (1, "Mount it.", "1 run was transferred before, completely.", "Mount it."),
+    ],
+)
+def test_a_transfer_that_fails_tells_what_is_complete(
+    stores, monkeypatch, count, hint, kept, told
+):
+    a, b, _ = stores
+    for _ in range(3):
+        record(a)
+    for name in ("_RUNS_AT_ONCE", "_FIRST_AT_ONCE"):
+        monkeypatch.setattr(transfer, name, 1)
+    write, calls = transfer.write_runs, []
+
+    def fail_later(*given):
+        if len(calls) == count:
+            raise StoreUnavailableError("The disk is gone.", kept="Nothing.", hint=hint)
+        calls.append(1)
+        return write(*given)
+
+    monkeypatch.setattr(transfer, "write_runs", fail_later)
+
+    with pytest.raises(StoreUnavailableError) as raised:
+        a.push(b)
+
+    assert (raised.value.kept, raised.value.hint) == (kept, told)
+    assert len(b.list()) == count
 
 
 RECORDS = """

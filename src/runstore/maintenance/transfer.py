@@ -124,7 +124,8 @@ def transfer(
         done = job.result()
         count = done.added + done.changed
         if count and not is_dry:
-            error.kept = f"{count:,} runs were transferred before, completely."
+            runs = "1 run was" if count == 1 else f"{count:,} runs were"
+            error.kept = f"{runs} transferred before, completely."
             error.hint = error.hint or "Repeat the transfer to continue."
         raise
     return job.result()
