@@ -57,6 +57,7 @@ ACTIONS = {
     "print": printing,
     "records": lambda run: run.attach_logging(),
     "pickle": pickle.dumps,
+    "parent": lambda run: run.store.start("child", parent=run, capture=False).finish(),
     "finish": lambda run: run.finish(),
 }
 runstore.start_run, runstore.Store  # what all of them load before
@@ -111,6 +112,7 @@ def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, captured)
         assert kept["save"].read_bytes("a.json")
         assert kept["unknown"].read_bytes("a.bin") == b"1"
         assert kept["use"].inputs[0].digest
+        assert kept["child"].parent_uid == kept["parent"].uid
         assert list(kept["text"].artifacts) == ["media/text/a/0.txt"]
         assert kept["params"].params == {"seed": 7}
         assert kept["typed"].params["sizes"] == [1, 2]

@@ -40,12 +40,14 @@ INFLIGHT = (
     "runstore.storage.late_params",
     "runstore.storage.trust.own_places",
 )
+# The module for looking up a run by its name, such as that of a parent.
+NAMES = ("runstore.reading.names",)
 # The modules for tags and notes, and for parameters.
 EDITS = (
     *INFLIGHT,
+    *NAMES,
     "getpass",
     "runstore.artifacts.masking",
-    "runstore.reading.names",
     "runstore.recording.mappings",
     "runstore.storage.edits",
     "runstore.storage.indexes.facts",
@@ -72,11 +74,11 @@ SAVING = (
 )
 INPUTS = (
     *INFLIGHT,
+    *NAMES,
     "hashlib",
     "runstore.artifacts.inputs",
     "runstore.artifacts.masking",
     "runstore.model.run",
-    "runstore.reading.names",
     "runstore.storage.trash",
 )
 # The modules for opening a store, and for starting and resuming a run.

@@ -17,11 +17,10 @@ from runstore.model import reference as names
 from runstore.model.facts import Facts
 from runstore.model.status import Status
 from runstore.model.values import check_text
-from runstore.reading.names import run_name, run_named
 from runstore.recording import live_runs
 from runstore.recording.active import ActiveRun
 from runstore.recording.execution import StartedRun
-from runstore.recording.readiness import CAPTURE, be_ready
+from runstore.recording.readiness import CAPTURE, NAMES, be_ready
 from runstore.recording.recorder import Recorder
 from runstore.recording.request import StartRequest, checked_command
 from runstore.storage.backend import Backend
@@ -212,10 +211,11 @@ def _not_done_before(
 
 
 def _parent_uid(backend: Backend, parent: Any, experiment_name: str) -> str | None:
-    if isinstance(parent, str):
-        return run_named(backend, parent).uid
     if parent is not None:
-        return run_name(parent)
+        be_ready(NAMES)
+        from runstore.reading.names import run_name, run_named
+
+        return run_named(backend, parent).uid if isinstance(parent, str) else run_name(parent)
     around = current.innermost()
     while around is not None and not _is_parent(backend, around, experiment_name):
         around = around.surrounding
