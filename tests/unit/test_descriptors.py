@@ -15,11 +15,13 @@ from runstore.storage.sqlite import descriptors
 from runstore.storage.sqlite.database_file import DatabaseFile
 from runstore.storage.sqlite.descriptors import (
     identity_of,
+    is_log_removed,
     is_whole,
     keep_for_ever,
     keep_reserve,
     marked,
     new_descriptors,
+    none_left,
     with_room,
 )
 
@@ -171,6 +173,29 @@ def test_a_removed_file_is_whole(opened, tmp_path):
 
 
 @on_linux
+@pytest.mark.parametrize(
+    ("removed", "expected"),
+    [([], False), (["log"], True), (["other"], False), (["log", "other"], False)],
+)
+def test_a_log_that_was_removed_from_its_database_is_noticed(opened, tmp_path, removed, expected):
+    """If the database was removed as well, the store was: that is another case."""
+    files = (entry(opened[0]), (opened[1], identity_of(opened[1]), 0))
+    for name in removed:
+        (tmp_path / name).unlink()
+
+    assert is_log_removed(files) is expected
+    assert not is_log_removed(files[1:])
+
+
+def test_closed_descriptors_have_no_removed_log(opened):
+    files = (entry(opened[0]), (opened[1], identity_of(opened[1]), 0))
+    for one in opened:
+        os.close(one)
+
+    assert not is_log_removed(files)
+
+
+@on_linux
 def test_marks_are_told_apart(opened):
     assert len({marked(opened[0]) for _ in range(60)}) == 60
 
@@ -287,6 +312,20 @@ def test_a_reserve_that_the_program_closed_is_made_again(reserve, opened):
     assert {identity_of(one) for one in numbers} == {identity_of(opened[0])}
     for one in numbers:
         os.close(one)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(errno.EMFILE, True), (errno.ENFILE, True), (errno.EACCES, False)]
+)
+def test_whether_any_is_left_is_found_by_opening_one(monkeypatch, number, expected):
+    assert not none_left()
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", fail)
+
+    assert none_left() is expected
 
 
 def test_what_is_kept_for_ever_outlives_the_interpreter():

@@ -5,13 +5,21 @@ import fcntl
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from open_files import open_below
 from runstore.errors import StoreLockedError
 from runstore.storage.files import locks
-from runstore.storage.files.locks import lock_now, locked, pause, unlock, wait_for_lock
+from runstore.storage.files.locks import (
+    has_no_locks,
+    lock_now,
+    locked,
+    pause,
+    unlock,
+    wait_for_lock,
+)
 from runstore.storage.fulltext.index_file import SearchFile, UnusableIndexError
 from runstore.store_json import file as store_json
 from runstore.store_json.file import FileLock
@@ -102,6 +110,27 @@ def test_a_lock_is_given_back_although_a_child_has_the_file_open(two):
     os.close(reader)
     os.close(writer)
     os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(None, False), (errno.ENOLCK, True), (errno.EAGAIN, False)]
+)
+def test_a_disk_is_asked_for_locks_with_a_file_of_its_own(tmp_path, monkeypatch, number, expected):
+    names = []
+
+    def answer(file, _kind):
+        names.append(str(Path(f"/proc/self/fd/{file.fileno()}").readlink()))
+        if number is not None:
+            raise OSError(number, os.strerror(number))
+
+    (tmp_path / "runstore.db").touch()
+    monkeypatch.setattr(fcntl, "lockf", answer)
+
+    assert has_no_locks(str(tmp_path)) is expected
+    (name,) = names
+    assert name.startswith(f"{tmp_path}/")
+    assert name.endswith(" (deleted)")
+    assert not has_no_locks(str(tmp_path / "missing"))
 
 
 @pytest.mark.parametrize("is_shared", [True, False])

@@ -103,6 +103,8 @@ MASKED = [
     "token: {} # x",
     "token: {}, n: 1",
     'export "PASSWORD={} x y"',
+    '"password": {}',
+    "x['password'] = {}",
 ]
 # Nothing here is masked: no secret, or a name that says of none.
 KEPT = [
