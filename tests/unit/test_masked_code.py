@@ -55,6 +55,7 @@ CODE = [
     "if password != '{}': pass",
     "x[password:'<>']",
     "x = 'unclosed\npassword = '{}'",
+    "x = 'un\\'closed\npassword = '{}'",
     "x = '''unclosed\npassword = \"{}\"",
     'x = "a\\"b"; password = \'{}\'',
     "# password = '{}'\n",
@@ -98,8 +99,9 @@ def test_a_word_goes_where_it_is_the_value_itself(code, masked):
     assert mask_python(code) == masked
 
 
-def test_what_follows_brackets_of_any_depth_is_read_as_ever():
-    deep = "(" * 205 + ")" * 205 + "\n"
+@pytest.mark.parametrize("depth", [199, 200, 205])
+def test_what_follows_brackets_of_any_depth_is_read_as_ever(depth):
+    deep = "(" * depth + ")" * depth + "\n"
 
     assert mask_python(f"{deep}a, password = 'me', 'hunter2'").endswith("'me', '***'")
     assert mask_python(f"{deep}password = 1\n'hunter22'").endswith("= 1\n'hunter22'")
