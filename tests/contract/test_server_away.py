@@ -724,6 +724,46 @@ def test_a_run_that_was_skipped_is_delivered_later(returned, monkeypatch, place)
     assert waiting_in(returned).count == 0
 
 
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (None, []),
+        (Transfer(unchanged=2), []),
+        (Transfer(added=1), ["1 run was delivered from this machine to the server."]),
+        (Transfer(added=2000), ["2,000 runs were delivered from this machine to the server."]),
+    ],
+)
+def test_a_delivery_in_the_background_is_told(tmp_path, monkeypatch, result, told):
+    said = []
+    monkeypatch.setattr(delivery, "say", said.append)
+
+    delivery.DeliveryLater(tmp_path, "the server", lambda: result).do()
+
+    assert said == told
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (StoreLockedError("It is locked."), False),
+        (ServerUnreachableError("It is away."), False),
+        (StoreUnavailableError("It is full."), True),
+        (OSError("It is gone."), True),
+    ],
+)
+def test_a_delivery_in_the_background_fails_with_a_warning(tmp_path, monkeypatch, error, is_told):
+    said = []
+    monkeypatch.setattr(delivery, "warn_in_background", said.append)
+
+    def fail():
+        raise error
+
+    delivery.DeliveryLater(tmp_path, "the server", fail).do()
+
+    assert bool(said) is is_told
+    assert all(str(tmp_path) in one and "runstore push" in one for one in said)
+
+
 def test_what_an_interrupted_removal_left_is_removed(returned):
     left = returned.path / "delivered-abc"
     left.mkdir()
