@@ -67,7 +67,8 @@ def test_series_go_on_counting_behind_what_is_left(store):
 def test_summaries_and_events_say_what_is_left(store):
     run = begun(store)
     run.log_points("loss", [float(one) for one in range(10_000)])
-    run.log(gone=1.0, step=9000)
+    for step in (9000, 9001):
+        run.log(gone=1.0, step=step)
     run.log(early=1.0, step=0)
     run.rewind(5000)
 
@@ -83,7 +84,7 @@ def test_summaries_and_events_say_what_is_left(store):
     (event,) = store.events(run.uid)
     assert (event.field, event.old, event.new) == (
         "metrics",
-        "5,001 points of 2 metrics, from step 5000 on",
+        "5,002 points of 2 metrics, from step 5000 on",
         "removed",
     )
     run.finish()
