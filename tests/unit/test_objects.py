@@ -203,15 +203,18 @@ def test_a_path_aside_is_removed_in_the_end(objects):
     assert everything(objects) == []
 
 
-def test_contents_are_for_those_who_share_the_folder(objects, tmp_path):
+@pytest.mark.parametrize(
+    ("folder", "contents"), [(0o770, 0o440), (0o700, 0o400), (0o775, 0o444), (0o777, 0o444)]
+)
+def test_contents_are_read_only_and_for_those_who_share_the_folder(objects, folder, contents):
     objects.folder.mkdir()
-    objects.folder.chmod(0o770)
+    objects.folder.chmod(folder)
 
     objects.keep_bytes(DATA)
 
     path = objects.path_of(KEPT.digest)
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o770
-    assert stat.S_IMODE(path.stat().st_mode) == 0o440
+    assert stat.S_IMODE(path.parent.stat().st_mode) == folder
+    assert stat.S_IMODE(path.stat().st_mode) == contents
 
 
 # Out
