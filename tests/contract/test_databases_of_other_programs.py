@@ -1,12 +1,13 @@
 """A database of another program is not changed, and one of ours is known by its mark."""
 
 import sqlite3
+import sys
 from contextlib import closing
 
 import pytest
 
 from runstore import Store
-from runstore.errors import StoreCorruptError
+from runstore.errors import StoreCorruptError, StoreUnavailableError
 
 OURS = 0x72756E73  # "runs"
 
@@ -79,6 +80,36 @@ def test_a_store_without_the_mark_is_opened_and_marked(path):
     assert mark_of(path) == OURS
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["CREATE TABLE notes (id)"],
+        ["CREATE TABLE schema_migrations (id)", "PRAGMA application_id=7"],
+    ],
+)
+def test_a_link_to_a_database_of_another_program_is_refused(path, tmp_path, statements):
+    other = tmp_path / "other.db"
+    make(other, *statements)
+    path.symlink_to(other)
+    before = other.read_bytes()
+
+    with pytest.raises(StoreUnavailableError, match="is not a run database"):
+        Store.open(path.parent)
+
+    assert other.read_bytes() == before
+
+
+@pytest.mark.parametrize("mark", [OURS, 0])
+def test_a_link_to_a_store_is_followed(path, tmp_path, mark):
+    with Store.open(tmp_path / "store") as store:
+        store.start("fit", capture=False).finish()
+    make(tmp_path / "store" / "runstore.db", f"PRAGMA application_id={mark}")
+    path.symlink_to(tmp_path / "store" / "runstore.db")
+
+    with Store.open(path.parent) as store:
+        assert store.get("fit#1").run_number == 1
+
+
 def test_the_owner_is_asked_for_once(path, monkeypatch):
     """Not with each connection of each thread."""
     with Store.open(path.parent) as store:
@@ -88,3 +119,16 @@ def test_the_owner_is_asked_for_once(path, monkeypatch):
         assert len(store.list()) == 0
 
     assert asked == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python cannot limit them")
+def test_a_value_that_is_read_cannot_fill_the_memory(path):
+    """But data of a run is never refused for its length."""
+    with Store.open(path.parent) as store:
+        driver = store.backend.database.driver
+        with driver.read() as connection:
+            read = connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
+        with driver.write() as connection:
+            written = connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
+
+    assert (read, written) == (64 << 20, 1_000_000_000)

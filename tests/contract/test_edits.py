@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore import Store
-from runstore.errors import InvalidValueError, NotFoundError, RunNotFoundError
+from runstore.errors import ConflictError, InvalidValueError, NotFoundError, RunNotFoundError
 from runstore.model.tags import tag_key
 
 
@@ -101,6 +101,16 @@ def test_undo_goes_back_step_by_step(store, run):
     assert [event.undoes is not None for event in store.events(run.uid)] == [False] * 3 + [
         True
     ] * 3
+
+
+def test_a_move_is_not_taken_back_after_another_one(store, run):
+    store.move(run.uid, "other", author="ada")
+    store.move(run.uid, "third", author="bob")
+
+    with pytest.raises(ConflictError, match="reference was changed since: it is now 'third_1_"):
+        store.undo(author="ada")
+
+    assert store.get(run.uid).experiment_name == "third"
 
 
 def test_a_move_is_taken_back_with_its_number(store, run):
