@@ -3,6 +3,7 @@
 import pytest
 
 from runstore.errors import ConflictError, NotFoundError
+from runstore.storage import moves
 
 
 def ended(store, experiment="fit"):
@@ -58,15 +59,16 @@ def test_a_rename_is_taken_back_at_once(store):
 
 
 def test_the_name_of_another_experiment_is_refused_unless_they_are_merged(store):
-    ended(store, "train")
+    for _ in range(3):
+        ended(store, "train")
     old = ended(store)
 
     with pytest.raises(ConflictError, match=r"already.*Nothing was moved"):
         store.rename_experiment("fit", "train")
     store.rename_experiment("fit", "train", merge=True)
 
-    assert names(store) == ["train#1", "train#2"]
-    assert store.get(old.reference).run_number == 2
+    assert names(store) == ["train#1", "train#2", "train#3", "train#4"]
+    assert store.get(old.reference).run_number == 4
 
 
 def test_an_unknown_experiment_tells_the_nearest(store):
@@ -123,3 +125,22 @@ def test_a_reference_of_another_kind_comes_back_too(store):
     store.undo()
 
     assert store.get("fit#1").reference == "whatever it was"
+
+
+@pytest.mark.parametrize(
+    ("reference", "number"),
+    [
+        ("fit_7_2026-11-23-T101500", 7),
+        ("fit_x_2026-11-23-T101500", None),
+        ("fit_\u0667_2026-11-23-T101500", None),
+        ("fit__2026-11-23-T101500", None),
+        ("pilots_7_2026-11-23-T101500", None),
+    ],
+)
+def test_moves_of_early_releases_are_taken_back_by_the_reference(store, reference, number):
+    ended(store)
+
+    with store.backend.database.driver.read() as connection:
+        place = moves._place_in_name(connection, reference, "2026-11-23-T101500")
+
+    assert (place and place[1]) == number
