@@ -307,6 +307,33 @@ def test_a_database_that_was_put_back_gets_what_the_file_knows(store, step):
     assert notes_in(step) == ["one", "two"]
 
 
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("complete", {"status": "error", "error": "too hot"}, ("error", "too hot")),
+        ("complete", {"error": "too hot"}, ("complete", None)),
+        ("error", {"status": "complete"}, ("complete", "broken")),  # nothing is lost
+        ("error", {"status": "incomplete"}, ("error", "broken")),
+    ],
+)
+def test_an_end_that_another_program_writes_is_taken_in(store, step, before, after, expected):
+    store.start("fit", capture=False).finish(before, error="broken" if before == "error" else None)
+    step.bring_together()
+
+    def change(found):
+        found[-1].pop("error", None)
+        found[-1].update(after)
+        return found
+
+    rewrite(step, change)
+    step.take_in_or_warn()
+
+    run = store.get("fit#3")
+    assert (run.status.value, run.error) == expected
+    assert step.is_current()
+
+
 def test_a_run_without_a_time_began_when_the_file_was_written(store, step):
     def add(found):
         reference = "fit_3_by hand"
