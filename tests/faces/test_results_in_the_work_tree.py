@@ -171,6 +171,17 @@ def test_binary_data_named_in_the_command_is_compared_by_its_fingerprint(project
     assert "not kept" not in shown.stderr
 
 
+def test_a_link_that_became_a_file_is_one_difference(project):
+    """Links are recorded by a fingerprint, and texts are kept."""
+    (project / "helper.py").symlink_to("train.py")
+    run(project, 1)
+    (project / "helper.py").unlink()
+    (project / "helper.py").write_text("value = 1\n")
+    run(project, 2)
+
+    assert code_of(project, "toy#1", "toy#2")["similar"] == [["helper.py"]]
+
+
 def test_a_run_is_not_skipped_if_its_new_data_changed(project):
     """The program may read it."""
     for number in (1, 1, 2):

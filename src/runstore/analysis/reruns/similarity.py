@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,9 +152,19 @@ def _code(old: ComparedRun, new: ComparedRun) -> tuple[list[Difference], list[st
     others += _changed_marks(*_imported_by(old, new))
     if before.ignored is not None and now.ignored is not None:
         others += _changed_marks(before.ignored, now.ignored)
-    if before.documents == now.documents:
-        return others, unknown
-    return [*_changed_files(old, new), *others], unknown
+    files = [] if before.documents == now.documents else _changed_files(old, new)
+    return _one_per_file([*files, *others]), unknown
+
+
+def _one_per_file(found: Sequence[Difference]) -> list[Difference]:
+    """Join the differences of each file, whose text may be recorded for one run only."""
+    joined: dict[str, Difference] = {}
+    for one in found:
+        first = joined.setdefault(one.key, one)
+        pairs = zip(first.values, one.values, strict=True)
+        values = tuple(other if known is MISSING else known for known, other in pairs)
+        joined[one.key] = Difference("code", one.key, values)
+    return [*joined.values()]
 
 
 def _imported_by(old: ComparedRun, new: ComparedRun) -> tuple[dict[str, str], dict[str, str]]:
