@@ -385,6 +385,52 @@ def test_escape_restores_the_filter_before_a_wrong_one_and_then_q_quits(store):
     asyncio.run(look())
 
 
+def test_runs_of_a_filter_that_was_left_do_not_open_its_line_again(store, monkeypatch):
+    """What was being read when escape was pressed comes before the request to read again."""
+    late = []
+
+    async def look():
+        async with shown(store, refresh_s=0.01) as (app, pilot):
+            line = app.screen.query_one(FilterLine)
+            await pilot.press("slash", "=")
+            await until(pilot, lambda: line.problem)
+            monkeypatch.setattr(line, "post_message", put_aside(line.post_message))
+            readings = counted_readings(app.screen._reader, monkeypatch)
+            line.action_leave()
+            seen = len(readings)
+            await until(pilot, lambda: len(readings) > seen + 2)
+            assert not line.is_open
+            for send in late:
+                send()
+            await until(pilot, lambda: not line.problem)
+            assert not line.is_open
+            assert len(names(app)) == 1
+
+    def put_aside(post):
+        def posted(message):
+            if isinstance(message, FilterLine.Changed):
+                late.append(lambda: post(message))
+                return True
+            return post(message)
+
+        return posted
+
+    record(store)
+    asyncio.run(look())
+
+
+def counted_readings(reader, monkeypatch):
+    """Return a list that grows with each reading of the runs."""
+    found, read = [], reader.read
+
+    def counted(wanted, keys):
+        found.append(wanted)
+        return read(wanted, keys)
+
+    monkeypatch.setattr(reader, "read", counted)
+    return found
+
+
 def test_a_wrong_request_is_shown_below_the_filter(store):
     async def look():
         async with shown(store, limit=0) as (app, pilot):

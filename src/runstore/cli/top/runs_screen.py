@@ -100,7 +100,7 @@ class RunsScreen(Screen[None]):
         self._reader = Reader(source, limit)
         self._place = clean(_place(source.place))
         self._pace = pace
-        self._filter = filter_text
+        self._filter = filter_text  # of the runs that are shown, or being read
         self._filter_line = FilterLine(filter_text)
         self._snapshot: Snapshot | None = None
         self._is_paused = False
@@ -147,7 +147,8 @@ class RunsScreen(Screen[None]):
         self._is_reading = True
         if self._timer is not None:
             self._timer.stop()
-        wanted, keys = self._filter, self._table.wanted_metrics
+        self._filter = wanted = self._filter_line.text
+        keys = self._table.wanted_metrics
 
         def attempt() -> Attempt[Snapshot]:
             return attempted(lambda: self._reader.read(wanted, keys))
@@ -161,7 +162,7 @@ class RunsScreen(Screen[None]):
             return
         found: Attempt[Snapshot] = event.worker.result
         self._is_reading = False
-        if self._is_wanted:  # the filter has changed since
+        if self._is_wanted or self._filter != self._filter_line.text:  # it has changed since
             self._read()
             return
         self._show(found)
@@ -284,9 +285,8 @@ class RunsScreen(Screen[None]):
         """Show the keys of the filter line."""
         self.query_one(KeysLine).show(_FILTER_KEYS)
 
-    def on_filter_line_changed(self, event: FilterLine.Changed) -> None:
+    def on_filter_line_changed(self) -> None:
         """Read the runs of the new filter."""
-        self._filter = event.text
         self._read()
 
     def on_filter_line_left(self) -> None:

@@ -13,7 +13,6 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from runstore.cli.output import terminal_safe
-from runstore.value_classes import dataclass
 
 
 class FilterLine(Vertical):
@@ -27,17 +26,12 @@ class FilterLine(Vertical):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
-    @dataclass
     class Changed(Message):
         """The filter was changed."""
 
-        text: str
-
-    @dataclass
     class Opened(Message):
         """The line is open: letters belong to the filter."""
 
-    @dataclass
     class Left(Message):
         """The line was closed."""
 
@@ -62,6 +56,11 @@ class FilterLine(Vertical):
     def is_open(self) -> bool:
         """Whether the line is open."""
         return self.display
+
+    @property
+    def text(self) -> str:
+        """The filter as it is now."""
+        return self._text
 
     @property
     def problem(self) -> str:
@@ -110,7 +109,7 @@ class FilterLine(Vertical):
     def _set(self, text: str) -> None:
         if text != self._text:
             self._text = text
-            self.post_message(self.Changed(text))
+            self.post_message(self.Changed())
 
     def _close(self) -> None:
         self.display = False
