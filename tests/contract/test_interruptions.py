@@ -22,6 +22,8 @@ from runstore.errors import NotFoundError, RunFinishedError
 from runstore.recording import live_runs
 from runstore.recording.tickers import Ticker
 
+pytestmark = pytest.mark.usefixtures("only_new_objects")
+
 PACKAGE = str(Path(runstore.__file__).parent)
 CALLS = {
     "log": lambda run, n: run.log({f"new{n}": 1.0, "loss": float(n)}),

@@ -298,7 +298,7 @@ def test_a_program_that_lost_its_locks_writes_to_no_removed_log(tmp_path):
         assert store.check(deep=True) == ()
 
 
-def test_connections_of_other_threads_are_not_taken_for_closed_ones(tmp_path):
+def test_connections_of_other_threads_are_not_taken_for_closed_ones(tmp_path, only_new_objects):
     """Threads that connect at once, and end in any order, close each their own."""
     with store_at(tmp_path) as store, store.start("x", capture=False) as run:
         for _ in range(3):
