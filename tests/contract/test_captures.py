@@ -84,22 +84,35 @@ def test_runs_in_different_places_get_facts_of_their_own(repository, tmp_path, m
 
 
 @pytest.mark.parametrize("are_errors", [False, True])
-def test_facts_that_cannot_be_kept_name_their_run(tmp_path, monkeypatch, capsys, are_errors):
+def test_facts_wait_until_the_store_can_be_written(tmp_path, monkeypatch, capsys, are_errors):
     """The thread that reads them has no line of the program, and may not be ended by a warning."""
 
     def refuse(*_):
         raise StoreLockedError("The store is locked.")
 
+    code = Facts(values={"git.dirty": True}, documents={"patch": "+x = \ud83d\ude00\n"})
     with Store.open(tmp_path / "store") as store, store.start("fit", capture=False) as run:
         where = Surroundings.here(store=store.path)
-        reading = Capture(store.backend.database, run.uid, run.record.facts, where, Facts())
-        monkeypatch.setattr(store.backend.database, "attach_facts", refuse)
+        reading = Capture(store.backend, run.uid, run.record.facts, where, code)
+        with monkeypatch.context() as locked:
+            locked.setattr(store.backend.database, "attach_facts", refuse)
 
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("error" if are_errors else "always")
-            reading.do_with([])
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("error" if are_errors else "always")
+                reading.do_with([])
 
-    told = f"Some facts about {run.reference} could not be kept: The store is locked."
+        run.tags["phase"] = "pilot"
+        waiting = [path.name.split(".")[2] for path in (store.path / "spool").glob("*.json")]
+        run.finish()
+        found = store.get(run.uid)
+
+    assert waiting == ["facts"]
+    assert found.facts.values["python.version"]
+    assert (found.workdir_dirty, found.tags) == (True, {"phase": "pilot"})
+    told = (
+        f"The store is locked. Kept in {store.path / 'spool'} until the store can be written"
+        f" again: facts about {run.reference} and later facts."
+    )
     assert [(one.filename, str(one.message)) for one in said] == (
         [] if are_errors else [("runstore", told)]
     )

@@ -15,6 +15,7 @@ from runstore.errors import NotFoundError, RunNotFoundError, StoreLockedError, S
 from runstore.inflight import deferred as deferred_module
 from runstore.inflight.deferred import Deferred, is_over
 from runstore.model.artifacts import Artifact, Input, Preview
+from runstore.model.facts import Facts
 from runstore.model.params.build import parameter_set
 from runstore.model.status import Status
 from runstore.storage.files.locks import lock_now, unlock
@@ -175,6 +176,8 @@ def keep_everything(store, deferred, run):
     deferred.tags(run.uid, {"phase": "pilot", "gone": None}, "ada", LOCKED)
     deferred.notes(run.uid, "went well", "ada", LOCKED)
     deferred.params(run.uid, parameter_set({"lr": 0.1}, name="late"), None, "ada", LOCKED)
+    facts = Facts(values={"git.branch": "main"}, documents={"patch": "+1"}, unknown={"gpu": "no"})
+    deferred.facts(run.uid, facts, "facts", LOCKED)
     ending = {
         "status": "error",
         "ended_at": int(AT.timestamp()) * 1_000_000,
@@ -192,7 +195,7 @@ def test_each_kind_is_taken_in_as_it_was(store, deferred):
         digest = keep_everything(store, deferred, started)
     assert len(said) == 1
     kinds = [kind for kind, _ in spooled(store)]
-    assert kinds == ["artifact", "input", "input", "tags", "notes", "params", "end"]
+    assert kinds == ["artifact", "input", "input", "tags", "notes", "params", "facts", "end"]
 
     deferred.take_in()
 
@@ -209,6 +212,8 @@ def test_each_kind_is_taken_in_as_it_was(store, deferred):
     assert (found.notes, found.status, found.exit_code) == ("went well", "error", 3)
     assert (found.error, found.traceback) == ("ValueError: x", "text")
     assert found.params["lr"] == 0.1
+    assert (found.facts.values["git.branch"], found.facts.unknown["gpu"]) == ("main", "no")
+    assert store.document(started.uid, "patch") == "+1"
     assert {one.author for one in store.events(started.uid)} == {"ada"}
     with contextlib.suppress(Exception):
         started.finish()

@@ -50,7 +50,7 @@ class ManagedRun(ActiveRun):
 
         where = Surroundings.here(store=self.store.path)
         facts = self.record.facts
-        background.do_later(Capture(self._backend.database, self.uid, facts, where, None))
+        background.do_later(Capture(self._backend, self.uid, facts, where, None))
 
 
 def watch(run: ManagedRun) -> None:

@@ -21,6 +21,7 @@ from runstore.errors import (
 )
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.status import Status
+from runstore.model.values import clean_text
 from runstore.storage.artifacts import OutputPart, row_of_artifact, row_of_input
 from runstore.storage.backend import Backend
 from runstore.storage.database import PATIENCE_S, no_run
@@ -30,7 +31,7 @@ from runstore.storage.files.output import is_being_written, open_output
 from runstore.storage.files.safe_files import UnsafeFileError, reader, remove_file
 from runstore.storage.files.spool import Record, uid_of
 from runstore.storage.late_params import add_params
-from runstore.storage.rows import from_micros
+from runstore.storage.rows import facts_from_text, facts_to_text, from_micros
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runstore.model.artifacts import Artifact, Input, Preview
+    from runstore.model.facts import Facts
     from runstore.model.run import Run
 
 # How long opening a store waits for another process that is importing its data.
@@ -131,7 +133,7 @@ class Deferred:
             body,
             f"the artifact {saved.path!r}",
             because,
-            is_apart=waits_for_files or isinstance(because, NotSentError),
+            apart="files" if waits_for_files or isinstance(because, NotSentError) else "",
         )
 
     def input(self, uid: str, used: Input, because: StoreError | None) -> None:
@@ -173,6 +175,20 @@ class Deferred:
         """Keep a change of notes."""
         self._keep(uid, "notes", {"notes": notes, "author": author}, "notes", because)
 
+    def facts(
+        self,
+        uid: str,
+        facts: Facts,
+        what: str,
+        because: StoreError | None,
+        *,
+        tell: Callable[[str], None] = warn,
+    ) -> None:
+        """Keep facts captured after the start; other data does not wait for them."""
+        documents = {name: clean_text(body) for name, body in facts.documents.items()}
+        body = {"facts": facts_to_text(facts), "documents": documents}
+        self._keep(uid, "facts", body, what, because, apart="facts", tell=tell)
+
     def _keep(
         self,
         uid: str,
@@ -181,15 +197,20 @@ class Deferred:
         what: str,
         because: RunstoreError | None,
         *,
-        is_apart: bool = False,
+        apart: str = "",
+        tell: Callable[[str], None] = warn,
     ) -> None:
+        """Write a record, and tell about the first one of a problem.
+
+        `apart` names the later data that waits with it; by default, all does.
+        """
         reason = "" if because is None else f"{because.what} "
         try:
             path = self._backend.spool.keep(uid, kind, body)
         except genuine(OSError) as error:
-            warn(f"{reason}This was not recorded: {what}; {error}.")
+            tell(f"{reason}This was not recorded: {what}; {error}.")
             return
-        if is_apart:
+        if apart:
             self._backend.spool.set_apart(path)
         driver = self._backend.database.driver
         if driver.is_writing:  # a signal handler or a finalizer, which must not wait
@@ -198,9 +219,9 @@ class Deferred:
         # A loop of saves should report a problem only once.
         if path.parent not in self._said:
             self._said.add(path.parent)
-            warn(
+            tell(
                 f"{reason}Kept in {path.parent} until the store can be written again:"
-                f" {what} and later {'files' if is_apart else 'data'}."
+                f" {what} and later {apart or 'data'}."
             )
 
     # Import
@@ -299,6 +320,9 @@ class Deferred:
             backend.edits.change(
                 [record.uid], {}, body["author"], notes=[body["notes"]], of_program=True
             )
+        elif record.kind == "facts":
+            facts = facts_from_text(body["facts"])
+            backend.database.attach_facts(record.uid, facts._replace(documents=body["documents"]))
         elif record.kind in {"params", "replaced"}:
             added = ParameterSet(body["name"], body["hash"], body["tree"])
             add_params(

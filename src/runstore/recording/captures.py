@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runstore.capture.surroundings import Surroundings, code_facts, environment_facts
-from runstore.errors import StoreError, genuine
+from runstore.errors import genuine
 from runstore.model.facts import Facts
 from runstore.recording import live_runs
-from runstore.storage.database import Database
+from runstore.recording.recorder import Recorder
+from runstore.storage.backend import Backend
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import warn_in_background
 from runstore.value_classes import NamedTuple
@@ -21,7 +22,7 @@ from runstore.value_classes import NamedTuple
 class Capture(NamedTuple):
     """The facts to read for a run; `code` are changes that were read before its start."""
 
-    database: Database
+    backend: Backend
     uid: str
     quick: Facts
     where: Surroundings
@@ -48,10 +49,8 @@ class Capture(NamedTuple):
 
 def _keep(captures: Sequence[Capture], facts: Facts) -> None:
     for one in captures:
-        try:
-            one.database.attach_facts(one.uid, facts)
-        except StoreError as error:
-            warn_in_background(f"Some facts about {_name_of(one.uid)} could not be kept: {error}")
+        what = f"facts about {_name_of(one.uid)}"
+        one.backend.part(Recorder).keep_facts(one.uid, facts, what, tell=warn_in_background)
 
 
 def _name_of(uid: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from runstore.errors import NotFoundError, RunFinishedError, StoreError
-from runstore.model.facts import ProcessIdentity
+from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
 from runstore.model.status import Status
 from runstore.recording import live_runs
@@ -202,16 +202,19 @@ class Recorder:
         from runstore.capture.surroundings import late_facts
 
         with self.backend.database.driver.hurried(END_PATIENCE_S):
-            self._attach(uid, lambda: late_facts(loading), "modules that the run {} loaded")
+            self.keep_facts(uid, late_facts(loading), f"modules that the run {uid} loaded")
 
     def keep_cells(self, uid: str) -> None:
         """Record the cells that a notebook or prompt has executed so far, with capture."""
         from runstore.capture.surroundings import session_facts
 
-        self._attach(uid, session_facts, "cells that the run {} executed")
+        self.keep_facts(uid, session_facts(), f"cells that the run {uid} executed")
 
-    def _attach(self, uid: str, facts: Callable[[], Any], what: str) -> None:
+    def keep_facts(
+        self, uid: str, facts: Facts, what: str, *, tell: Callable[[str], None] = warn
+    ) -> None:
+        """Add facts to a run; if that fails, spool them and tell why."""
         try:
-            self.backend.database.attach_facts(uid, facts())
+            self.backend.database.attach_facts(uid, facts)
         except StoreError as error:
-            warn(f"The {what.format(uid)} could not be kept: {error}")
+            self.deferred.facts(uid, facts, what, error, tell=tell)

@@ -170,7 +170,7 @@ def _capture_later(
         with_room(lambda: import_module("runstore.recording.captures"))
         from runstore.recording.captures import Capture
 
-        background.do_later(Capture(backend.database, uid, facts, where, code))
+        background.do_later(Capture(backend, uid, facts, where, code))
     except genuine(OSError, ImportError) as error:  # no descriptors, or the interpreter is ending
         warn(f"Facts about the run {uid} could not be read: {error}")
 

@@ -62,7 +62,7 @@ _UNUSED_S = 3600.0
 class Record(NamedTuple):
     """An event that the database could not take at the time.
 
-    Its kind is `end`, `artifact`, `input`, `tags`, `notes`, `params` or `replaced`.
+    Its kind is `end`, `artifact`, `input`, `tags`, `notes`, `params`, `replaced` or `facts`.
     """
 
     path: Path

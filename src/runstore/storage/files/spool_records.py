@@ -56,6 +56,10 @@ def _are_tags(value: Any) -> bool:
     )
 
 
+def _are_documents(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, (*value.keys(), *value.values())))
+
+
 def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
@@ -99,6 +103,7 @@ _KEYS: Mapping[str, Mapping[str, Check]] = {
     "notes": {"notes": _or_none(_is_text), "author": _is_text},
     "params": _PARAMS,
     "replaced": _PARAMS,
+    "facts": {"facts": _or_none(_is_text), "documents": _are_documents},
 }
 
 
