@@ -370,6 +370,21 @@ def test_a_permanently_deleted_run_is_restored_on_request(stores, one_second):
     assert everything(a) == everything(b) == everything(c)
 
 
+def test_several_removed_runs_are_restored_together(stores):
+    a, b, _ = stores
+    runs = [record(a) for _ in range(3)]
+    a.push(b)
+    b.delete([run.uid for run in runs[:2]])
+    b.collect_garbage(older_than=timedelta(0))
+    a.tag(runs[2], {"keep": True})
+
+    restored = a.push(b, restore=True)
+
+    assert (restored.added, restored.changed) == (2, 1)
+    assert sorted(one.uid for one in b.list()) == sorted(run.uid for run in runs)
+    assert_sound(b)
+
+
 def test_restoring_a_run_renames_no_other_run(stores, one_second):
     a, b, _ = stores
     run, other = record(a), record(b)
