@@ -347,6 +347,16 @@ def test_a_slow_failure_is_remembered_and_a_quick_one_is_not(tmp_path, monkeypat
     assert not any(tmp_path.iterdir())
 
 
+def test_a_failure_is_remembered_before_the_first_run_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(away, "_QUICK_S", 0.5)
+    folder = tmp_path / "state" / "server"
+
+    away.remember(folder, 5.0, "no answer")
+
+    assert away.remembered(folder) == "no answer"
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_failure_on_one_host_is_none_of_another_with_the_same_home(tmp_path, monkeypatch):
     monkeypatch.setattr(away, "_QUICK_S", 0.5)
     away.remember(tmp_path, 5.0, "no network")
