@@ -92,16 +92,18 @@ def test_a_file_that_another_process_imported_is_no_trouble(store, points, spool
     assert not points.was_refused
 
 
-def test_a_file_of_another_user_is_left_at_the_end(store, spool):
+def test_files_of_a_forked_child_are_imported_and_those_of_another_user_are_not(
+    points, spool, absorbed
+):
     skip_without_root()
-    with store.start("fit", capture=False) as run:
-        run.log(loss=0.5)
-        path = spool / f"{run.uid}.9.points"
-        path.write_bytes(b"of another user")
-        os.chown(path, 1234, 1234)
+    paths = [spool / f"{UID}.{n}.points" for n in (1, 2)]
+    for path in paths:
+        path.touch()
+    os.chown(paths[0], 1234, 1234)
 
-    assert path.read_bytes() == b"of another user"
-    assert store.get(run.uid).metric("loss").values.tolist() == [0.5]
+    points.absorb_all()
+
+    assert absorbed == paths[1:]
 
 
 def test_many_runs_at_once_take_turns(points, spool, absorbed, monkeypatch):
