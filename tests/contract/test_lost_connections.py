@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from runstore import Status, Store
-from runstore.errors import ServerUnreachableError
+from runstore.errors import ServerUnreachableError, StoreLockedError
 from runstore.storage.metrics.rewinding import remove_points
 from runstore.storage.postgres.connections import pool
-from runstore.storage.postgres.connections.transaction import Transaction
+from runstore.storage.postgres.connections.transaction import Transaction, was_committed
 from server_proxy import Proxy
 
 pytest.importorskip("psycopg")
@@ -171,3 +171,62 @@ def test_an_unknown_result_is_said(store, proxy, url, monkeypatch):
     assert "unknown whether the change was written" in str(found.value)
     with Store.open(url) as other:
         assert len(other.find()) == 0
+
+
+@pytest.mark.parametrize("end", ["committed", "aborted"])
+def test_the_server_is_asked_what_became_of_a_change(store, end):
+    """With a connection that goes back to the others, and whose silence is limited.
+
+    It is asked again if there was none at first.
+    """
+    driver = store.backend.database.driver
+    with suppress(RuntimeError), driver.write() as connection:
+        (number,) = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
+        if end == "aborted":
+            raise RuntimeError
+    taken, watched, given = [], [], []
+    errors = [StoreLockedError("All connections are in use.")]
+
+    class Asked:
+        """The connections, with notes of what they are used for."""
+
+        def __getattr__(self, name):
+            return getattr(driver._pool, name)
+
+        def take(self, *given):
+            if errors:
+                raise errors.pop()
+            taken.append(driver._pool.take(*given))
+            return taken[-1]
+
+        def watch(self, raw, doing, *limits):
+            watched.append((raw, doing))
+            driver._pool.watch(raw, doing, *limits)
+
+        def give_back(self, raw):
+            given.append(raw)
+            driver._pool.give_back(raw)
+
+    assert was_committed(Asked(), number) is (end == "committed")
+    assert watched == [(taken[0], "a query")]
+    assert given == taken
+
+
+def test_a_failed_change_is_rolled_back_at_once_on_the_same_connection(store):
+    driver = store.backend.database.driver
+    servers = []
+    for _ in range(3):
+        with suppress(RuntimeError), driver.write() as connection:
+            connection.execute("INSERT INTO metric_keys (key) VALUES ('of nobody')")
+            (server,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+            servers.append(server)
+            raise RuntimeError
+        with driver.read() as connection:
+            found = connection.execute(
+                "SELECT state FROM pg_stat_activity WHERE pid = ?", (server,)
+            ).fetchall()
+            kept = connection.execute("SELECT count(*) FROM metric_keys").fetchone()
+        assert [row[0] for row in found] in (["idle"], ["active"])  # the latter asks
+        assert kept[0] == 0
+
+    assert len(set(servers)) == 1
