@@ -14,6 +14,9 @@ from commands import messages, on_terminal, runstore
 from leaked_secrets import bytes_of
 from places import store_at
 from runstore import Status
+from runstore.errors import StoreLockedError
+from runstore.runner import signals
+from runstore.runner.command import run_command
 
 
 @pytest.fixture
@@ -184,6 +187,21 @@ def test_an_unknown_option_is_not_the_command(folder):
     assert "--experiment" in other.stderr
     assert "--experiment" in unknown.stderr
     assert is_empty(folder)
+
+
+def test_modules_that_cannot_be_checked_at_the_end_are_unknown(folder, monkeypatch):
+    """Or else a run with other code would be taken for this one."""
+
+    def refuse(*_):
+        raise StoreLockedError("The store is locked.")
+
+    with store_at(folder / ".runstore") as store:
+        monkeypatch.setattr(store.backend.database, "document", refuse)
+        with signals.held_back():
+            run_command(store, ["true"])
+
+    why = "the modules of its start could not be read: The store is locked."
+    assert newest(folder).facts.unknown["modules.late"] == why
 
 
 def test_a_command_that_is_not_there(folder):

@@ -7,6 +7,8 @@ import pytest
 from commands import git, python, runstore_here
 from places import store_at
 from runstore import background
+from runstore.errors import StoreLockedError
+from runstore.storage.database import Database
 
 BEGIN = (
     "import os, runstore\nfrom runstore import background\nrun = runstore.start_run('x')\n"
@@ -91,6 +93,21 @@ def test_results_of_the_run_are_no_other_code(folder):
         assert [one.unknown for one in store.similar("x#2")] == [()]
     remarks = runstore_here("diff", "x#1", "x#2", cwd=folder)
     assert "other code" not in remarks.stdout + remarks.stderr
+
+
+def test_code_that_cannot_be_compared_is_not_taken_for_the_same(folder, monkeypatch):
+    """The run must not be taken for one of the code that it began with."""
+    (folder / "train.py").write_text("2\n")
+
+    def refuse(*_):
+        raise StoreLockedError("The store is locked.")
+
+    monkeypatch.setattr(Database, "document", refuse)
+    run, _ = resumed(folder)
+
+    why = "the code of its start could not be read: The store is locked."
+    assert run.facts.unknown["resumed.code"] == why
+    assert run.facts.values["resumed.1.git.dirty"] is True
 
 
 def test_each_resumption_is_kept(folder):

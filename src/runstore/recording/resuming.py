@@ -14,8 +14,8 @@ from runstore.config import current_author
 from runstore.errors import StoreError
 from runstore.model.code.documents import IGNORED, MODULES, RESUMED_CODE, RESUMED_FILES
 from runstore.model.facts import Facts, FactValue
+from runstore.recording.recorder import Recorder
 from runstore.storage.database import Edit
-from runstore.user_warnings import warn
 from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:
@@ -83,6 +83,22 @@ def _trace_the_rest(
 
     facts = quick.merged(surroundings.environment_facts(where))
     facts = facts.merged(surroundings.code_facts(quick, where))
+    prefix = f"{_PREFIX}{number}."
+    try:
+        named = _compared(backend, run, prefix, facts)
+    except StoreError as error:
+        told = f"the code of its start could not be read: {error.what}"
+        named = _under(facts, prefix).merged(Facts(unknown={RESUMED_CODE: told}))
+    what = f"facts about the resumed {run.reference}"
+    backend.part(Recorder).keep_facts(run.uid, named, what)
+
+
+def _compared(backend: Backend, run: Run, prefix: str, facts: Facts) -> Facts:
+    """Return the facts of a resumption, with the documents that differ from those of the start.
+
+    Raises:
+        StoreError: The documents of the start could not be read.
+    """
     first = {name: backend.database.document(run.uid, name) for name in _DOCUMENTS}
     # If the start was killed before its changes were read, the code cannot be compared.
     is_known = "git.remote" in {*run.facts.values, *run.facts.unknown}
@@ -93,7 +109,7 @@ def _trace_the_rest(
     ignored = run.facts.values.get(IGNORED)
     is_other = is_other or (ignored is not None and facts.values.get(IGNORED) != ignored)
     texts = {name: one for name, one in facts.documents.items() if first.get(name) != one}
-    named = _under(Facts(values=facts.values, documents=texts), f"{_PREFIX}{number}.")
+    named = _under(Facts(values=facts.values, documents=texts), prefix)
     if is_other:
         told = f"it continued with other code: {_shown(facts.values)}"
         named = named.merged(Facts(unknown={RESUMED_CODE: told}))
@@ -101,10 +117,7 @@ def _trace_the_rest(
         named = named.merged(Facts(unknown={RESUMED_CODE: facts.unknown[MODULES]}))
     elif has_other_files:
         named = named.merged(Facts(unknown={RESUMED_FILES: "it continued with other new files"}))
-    try:
-        backend.database.attach_facts(run.uid, named)
-    except StoreError as error:
-        warn(f"Some facts about the resumed {run.reference} could not be kept: {error}")
+    return named
 
 
 def _has_other_changes(run: Run, first: Mapping[str, str | None], now: Facts) -> bool:

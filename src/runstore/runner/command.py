@@ -28,6 +28,7 @@ from runstore.recording.active import ActiveRun
 from runstore.recording.joining.command_run import offer
 from runstore.recording.output import program_lines
 from runstore.recording.output.keeper import OutputKeeper
+from runstore.recording.recorder import Recorder
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
 from runstore.store import Store
@@ -152,7 +153,7 @@ def run_command(
     )
     store = run.store  # that of this machine, if the server cannot be reached
     if facts:
-        store.backend.database.attach_facts(run.uid, Facts(values=facts))
+        _keep(store, run.uid, Facts(values=facts))
     for path in uses:
         _unless_refused(run.use, path)
     output = _Output(store, run, metrics)
@@ -245,22 +246,34 @@ def _ended_by_program(store: Store, kept: Run, ended: Ended) -> Ended:
     if kept.status is Status.COMPLETE and ended.exit_code:
         error = f"then the command ended with exit code {ended.exit_code}"
         with suppress(RunstoreError):
-            code = Facts(values={"command.exit_code": ended.exit_code})
-            store.backend.database.attach_facts(kept.uid, code)
+            _keep(store, kept.uid, Facts(values={"command.exit_code": ended.exit_code}))
     return Ended(kept.reference, kept.status, ended.exit_code, error, kept)
 
 
 def _note_edited_modules(store: Store, run: ActiveRun) -> None:
     """Note that a module was written while the command ran, which may have loaded either."""
-    with suppress(RunstoreError):
-        text = store.document(run.uid, IMPORTED_MODULES)
-        if text is not None:
-            from runstore.capture.program.command_modules import edited_since
+    try:
+        why = _edited_module(store, run)
+    except RunstoreError as error:
+        why = f"the modules of its start could not be read: {error.what}"
+    if why:
+        with suppress(RunstoreError):
+            _keep(store, run.uid, Facts(unknown={LATE_MODULES: why}))
 
-            root = run.record.facts.values.get("git.root")
-            why = edited_since(run.started_at, text, str(root))
-            if why:
-                store.backend.database.attach_facts(run.uid, Facts(unknown={LATE_MODULES: why}))
+
+def _edited_module(store: Store, run: ActiveRun) -> str:
+    """Return a module of a command that was written since its start; empty without any."""
+    text = store.document(run.uid, IMPORTED_MODULES)
+    if text is None:
+        return ""
+    from runstore.capture.program.command_modules import edited_since
+
+    return edited_since(run.started_at, text, str(run.record.facts.values.get("git.root")))
+
+
+def _keep(store: Store, uid: str, facts: Facts) -> None:
+    """Add facts to the run of a command, or to one that its program started."""
+    store.backend.part(Recorder).keep_facts(uid, facts, f"facts about the run {uid}")
 
 
 def _unless_refused(record: Callable[[str], object], path: str) -> None:
