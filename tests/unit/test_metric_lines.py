@@ -51,6 +51,9 @@ MATCHING = [
     ("(a+b)* {x}", "(a+b)* 1", ({"x": 1.0}, None)),
     ("loss: {loss}", "val_loss: 3 loss: 4", ({"loss": 4.0}, None)),
     ("loss: {loss}", "loss: -inf", ({"loss": float("-inf")}, None)),
+    ("t={t}s", "t=infs", ({"t": float("inf")}, None)),
+    ("loss: {loss}", "loss: 0.5D-03", ({"loss": 0.0005}, None)),
+    ("loss: {loss}, n: {n}", "loss: 5.d+2, n: 1d", ({"loss": 500.0, "n": 1.0}, None)),
 ]  # fmt: skip
 
 
@@ -63,7 +66,8 @@ def test_a_line_that_matches():
 
 @pytest.mark.parametrize(
     "line",
-    ["val_loss: 3", "train/loss: 3", "loss: high", "loss:", "", "loss: \xff", "LOSS: 3",
+    ["val_loss: 3", "train/loss: 3", "loss: information", "loss: nano", "loss: inf_",
+     "loss: high", "loss:", "", "loss: \xff", "LOSS: 3",
      "loss: 3".ljust(5000), "xloss: 3"],
 )  # fmt: skip
 def test_a_line_that_does_not_match(line):

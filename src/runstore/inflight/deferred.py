@@ -200,7 +200,7 @@ class Deferred:
         apart: str = "",
         tell: Callable[[str], None] = warn,
     ) -> None:
-        """Write a record, and tell about the first one of a problem.
+        """Write a record, with a warning about the first one of a problem.
 
         `apart` names the later data that waits with it; by default, all does.
         """

@@ -213,7 +213,7 @@ class Recorder:
     def keep_facts(
         self, uid: str, facts: Facts, what: str, *, tell: Callable[[str], None] = warn
     ) -> None:
-        """Add facts to a run; if that fails, spool them and tell why."""
+        """Add facts to a run; if that fails, spool them, with a warning."""
         try:
             self.backend.database.attach_facts(uid, facts)
         except StoreError as error:

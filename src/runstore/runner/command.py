@@ -272,7 +272,7 @@ def _edited_module(store: Store, run: ActiveRun) -> str:
 
 
 def _keep(store: Store, uid: str, facts: Facts) -> None:
-    """Add facts to the run of a command, or to one that its program started."""
+    """Add facts to the run of a command or of its program."""
     store.backend.part(Recorder).keep_facts(uid, facts, f"facts about the run {uid}")
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
+from itertools import pairwise
 from typing import Any
 
 from runstore.errors import UsageError
@@ -31,10 +32,13 @@ _FORMAT = re.compile(r"[^A-Za-z{}%]*[defgnEFG%]?")
 _SPACES = re.compile(r"\s+")
 _SPACES_OF_LINE = re.compile(rb"\s+")
 _GAP = ".{0,200}?"
-_DIGITS = r"[+-]?(?:\d(?:[_COMMA]?\d){0,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,5})?"
+# Fortran writes 5.0D-03.
+_DIGITS = r"[+-]?(?:\d(?:[_COMMA]?\d){0,40}\.?\d{0,40}|\.\d{1,40})(?:[eEdD][+-]?\d{1,5})?"
 # A full stop behind a number such as `7.`, which has it already.
 _STOP = r"(?:(?<=\d\.)|\.)"
 _NO_NUMBER = r"[+-]?(?i:inf(?:inity)?|nan)"
+# Or else it is a word such as `information`; not if the pattern has a letter there.
+_NO_WORD = r"(?!\w)"
 # Behind the last number of a match: it is a part of a longer one, such as 1,234.5 or 0x1f.
 _GOES_ON = re.compile(rb"\d|[.,]\d|(?<=0)(?<![\d.]0)[xX][\da-fA-F]")
 _COLOURS = re.compile(SEQUENCE.pattern.encode())
@@ -128,7 +132,10 @@ def _expression(tokens: Sequence[_Token]) -> str:
     Each number, and each gap up to the number or text behind it, matches in one way only: no line
     takes long to search.
     """
-    expressions = _Expressions()
+    pairs = pairwise(tokens)
+    expressions = _Expressions(
+        {one.name for one, after in pairs if after.name[:1].isalpha() and after.kind is _Kind.TEXT}
+    )
     parts: list[str] = []
     rest = list(tokens)
     while rest:
@@ -163,9 +170,14 @@ def _not_within_a_word(first: _Token) -> str:
 
 
 class _Expressions:
-    """Regular expressions of tokens; groups `f0`, `f1` … are the numbers."""
+    """Regular expressions of tokens; groups `f0`, `f1` … are the numbers.
 
-    def __init__(self) -> None:
+    Args:
+        before_letters: Names of the numbers that a letter of the pattern follows.
+    """
+
+    def __init__(self, before_letters: Collection[str]) -> None:
+        self._before_letters = before_letters
         self._fields = self._groups = 0
         self._follows_digits = False
 
@@ -183,7 +195,8 @@ class _Expressions:
         digits = _DIGITS.replace("COMMA", "," if "," in token.form else "")
         sign = " ?%" if token.form.endswith("%") else ""
         self._follows_digits = not sign
-        return rf" ?(?=(?P<{name}>{digits}|{_NO_NUMBER}))(?P={name}){sign}"
+        end = "" if token.name in self._before_letters else _NO_WORD
+        return rf" ?(?=(?P<{name}>{digits}|{_NO_NUMBER}{end}))(?P={name}){sign}"
 
     def once(self, expression: str) -> str:
         """Return an expression that is not tried again in another way.
@@ -295,7 +308,8 @@ def _take(
 ) -> int | None:
     """Take the values of a match, and return the step."""
     for place, (name, is_percent) in enumerate(zip(pattern.fields, pattern.percents, strict=True)):
-        number = float(found[f"f{place}"].replace(b",", b"").rstrip(b"_"))
+        digits = found[f"f{place}"].replace(b",", b"").rstrip(b"_")
+        number = float(digits.lower().replace(b"d", b"e"))
         if name != _STEP:
             values[name] = number / 100 if is_percent else number
         elif number.is_integer():
