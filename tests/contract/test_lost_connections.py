@@ -47,6 +47,16 @@ def move(store, run):
     return work, check
 
 
+def rename(store, run):
+    name = f"other {run.uid}"
+
+    def check(count):
+        assert (count, store.get(run.uid).experiment_name) == (1, name)
+        assert len(events(store, run.uid, "reference")) == 1
+
+    return lambda: store.rename_experiment("fit", name), check
+
+
 def delete(store, run):
     def check(_):
         (back,) = store.restore(run.uid)
@@ -102,7 +112,7 @@ def resume(store, run):
 
 
 @pytest.mark.parametrize("is_answered", [False, True], ids=["unheard", "unanswered"])
-@pytest.mark.parametrize("change", [move, delete, restore, purge, undo, rewind, resume])
+@pytest.mark.parametrize("change", [move, rename, delete, restore, purge, undo, rewind, resume])
 def test_a_change_happens_once(store, proxy, change, is_answered, is_full_campaign):
     for trip in range(1, 100, 1 if is_full_campaign else 5):
         with store.start("fit", capture=False) as run:
