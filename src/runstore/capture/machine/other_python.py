@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runstore import errors
+from runstore import errors, value_classes
 from runstore.capture.machine.environment import environment_facts, facts_of
 from runstore.errors import genuine
 from runstore.model.code.launchers import launched
@@ -21,17 +21,31 @@ _TIMEOUT_S = 20.0
 _SHELLS = frozenset({"sh", "bash", "dash", "fish", "ksh", "zsh"})
 _FIRST_LINES_BYTES = 1 << 10
 MARK = "\0runstore\0"
-# Python searches the folder of the script first. The other interpreter need not have runstore, so
-# it gets the only module of ours that the file needs, which itself needs none.
-_ASK = (
-    "import sys, types; errors, file, sys.path[0] = sys.argv[1:]; own = {};"
-    " ours = [types.ModuleType(name) for name in ('runstore', 'runstore.errors')];"
-    " sys.modules.update((one.__name__, one) for one in ours);"
-    " exec(compile(open(errors, encoding='utf-8').read(), errors, 'exec'), vars(ours[1]));"
-    " exec(compile(open(file, encoding='utf-8').read(), file, 'exec'), own);"
-    " import json; packages, broken = own['distributions']();"
-    f" print({MARK!r} + json.dumps([own['python_values'](), packages, broken]))"
-)
+# The other interpreter need not have runstore, so it gets the modules of ours that our files need,
+# which themselves need none. They are gone when programs are looked at. Only then does it search
+# the folder of the script first, as Python does, because that may have a `types.py`.
+_OURS = {"runstore.errors": errors.__file__, "runstore.value_classes": value_classes.__file__}
+_ASK = f"""
+import sys
+folder, *files, file, function, words = sys.argv[1:]
+del sys.path[0]
+import json, types
+
+def run(file, names):
+    with open(file, encoding="utf-8") as text:
+        exec(compile(text.read(), file, "exec"), names)
+
+ours = {{name: types.ModuleType(name) for name in {["runstore", *_OURS]!r}}}
+sys.modules.update(ours)
+for name, place in zip({[*_OURS]!r}, files):
+    run(place, vars(ours[name]))
+own = {{"__name__": "own"}}
+run(file, own)
+for name in ours:
+    del sys.modules[name]
+sys.path.insert(0, folder)
+print({MARK!r} + json.dumps(own[function](*json.loads(words))))
+"""
 # The form of pip for long paths of interpreters, which the shell starts.
 _EXEC = re.compile(r"^'''exec' (\"[^\"\n]+\"|\S+)", re.MULTILINE)
 
@@ -93,24 +107,36 @@ def is_own(interpreter: str) -> bool:
 
 
 def _asked(interpreter: str, script_folder: str, folder: Path | None) -> Facts:
+    file = Path(__file__).with_name("packages.py")
     try:
-        values, packages, broken = asked(
-            interpreter,
-            _ASK,
-            [errors.__file__, str(Path(__file__).with_name("packages.py")), script_folder],
-            folder,
-        )
+        found = asked(interpreter, file, "python_and_packages", [], script_folder, folder)
     except AskError as error:
         return _unknown(str(error))
-    return facts_of(values, packages, broken)
+    return facts_of(*found)
 
 
 class AskError(Exception):
     """An interpreter did not answer; the text is the reason."""
 
 
-def asked(interpreter: str, code: str, words: Sequence[str], folder: Path | None) -> Any:
-    """Run code in another interpreter, and return the JSON that it prints after the mark.
+def asked(
+    interpreter: str,
+    file: Path,
+    function: str,
+    words: Sequence[str],
+    script_folder: str,
+    folder: Path | None,
+) -> Any:
+    """Call a function of a file of ours in another interpreter, and return its answer as JSON.
+
+    Args:
+        interpreter: Path of the interpreter.
+        file: The file, which needs the standard library, `runstore.errors` and
+            `runstore.value_classes` alone.
+        function: Name of the function.
+        words: Its arguments.
+        script_folder: The folder that Python searches first.
+        folder: The working directory.
 
     Raises:
         AskError: It did not answer.
@@ -118,9 +144,10 @@ def asked(interpreter: str, code: str, words: Sequence[str], folder: Path | None
     import json
     import subprocess
 
+    arguments = [script_folder, *_OURS.values(), str(file), function, json.dumps(words)]
     try:
         answer = subprocess.run(
-            [interpreter, "-c", code, *words],
+            [interpreter, "-c", _ASK, *arguments],
             cwd=folder,
             capture_output=True,
             timeout=_TIMEOUT_S,
@@ -130,7 +157,11 @@ def asked(interpreter: str, code: str, words: Sequence[str], folder: Path | None
         return json.loads(answer.decode("utf-8").rpartition(MARK)[2])
     except subprocess.TimeoutExpired:
         raise AskError(f"{interpreter} did not answer within {_TIMEOUT_S:g} s") from None
-    except genuine(OSError, subprocess.CalledProcessError, ValueError) as error:
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode("utf-8", "replace").split("\n")
+        why = next((one for one in reversed(said) if one.strip()), f"exit {error.returncode}")
+        raise AskError(f"{interpreter} failed: {why}"[:300]) from None
+    except genuine(OSError, ValueError) as error:
         raise AskError(f"{interpreter} failed: {error}"[:300]) from None
 
 

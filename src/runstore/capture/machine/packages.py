@@ -1,7 +1,7 @@
 """Python and its installed distributions, reported by the interpreter in question.
 
-This file uses only the standard library and `runstore.errors`, because other interpreters run the
-two on their own; see `runstore.capture.machine.other_python`.
+This file only needs the standard library and `runstore.errors`, because other interpreters run
+it on its own; see `runstore.capture.machine.other_python`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ def python_values() -> dict[str, str]:
         "python.executable": sys.executable or "",
         "python.prefix": sys.prefix,
     }
+
+
+def python_and_packages() -> tuple[dict[str, str], list[str], list[str]]:
+    """Return `python_values`, and both lists of `distributions`."""
+    return python_values(), *distributions()
 
 
 def _implementation() -> str:

@@ -10,7 +10,7 @@ from importlib import machinery
 from pathlib import Path
 from typing import Any
 
-from runstore.capture.machine.other_python import MARK, AskError, asked, interpreter_of
+from runstore.capture.machine.other_python import AskError, asked, interpreter_of
 from runstore.capture.program.files import CLOCK_LAG_NS, OWN_FOLDER, Command
 from runstore.capture.program.modules import IsKept, marked, written_since_the_beginning
 from runstore.capture.program.places import first_written_since
@@ -19,12 +19,6 @@ from runstore.model.code.launchers import Launched, launched
 from runstore.model.facts import Facts
 
 _FILES_AT_MOST = 1_000
-# Python searches the folder of the script first.
-_ASK = (
-    "import sys; file, sys.path[0], *words = sys.argv[1:]; own = {'__name__': 'imports'};"
-    " exec(compile(open(file, encoding='utf-8').read(), file, 'exec'), own);"
-    f" import json; print({MARK!r} + json.dumps(own['imports_of_command'](*words)))"
-)
 
 
 def modules_of_command(root: Path, command: Command, is_kept: IsKept) -> Facts:
@@ -66,9 +60,9 @@ def _imports(interpreter: str, run: Launched, command: Command) -> dict[str, Any
     if run.kind == "script":
         what = os.path.join(first, what)  # noqa: PTH118 - text all along
         first = os.path.dirname(what)  # noqa: PTH120 - the same
-    file = str(Path(__file__).with_name("imports.py"))
+    file, words = Path(__file__).with_name("imports.py"), [run.kind, what, OWN_FOLDER]
     found: dict[str, Any] = asked(
-        interpreter, _ASK, [file, first, run.kind, what, OWN_FOLDER], command.folder
+        interpreter, file, "imports_of_command", words, first, command.folder
     )
     return found
 

@@ -1,7 +1,7 @@
 """The modules that code imports, now or later, found without loading them.
 
-This file uses only the standard library, because other interpreters run it on its own; see
-`runstore.capture.machine.other_python`.
+This file only needs the standard library and two modules of ours, because other interpreters run
+it on its own; see `runstore.capture.machine.other_python`.
 """
 
 from __future__ import annotations
