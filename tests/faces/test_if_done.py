@@ -116,6 +116,59 @@ def test_of_a_command_all_arguments_count_and_files_among_them(project):
     assert runstore(*command, cwd=project).stdout == "2"
 
 
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "data/below/x.csv", "--data=data/below/x.csv", "-fdata/below/x.csv", "@data/below/x.csv",
+        "other.csv,data/below/x.csv", "data/below/x.csv:ro", '{"data": "data/below/x.csv"}',
+        "data", "data/", "link.csv",
+    ],
+)  # fmt: skip
+def test_files_are_found_in_any_argument_that_names_them(project, argument):
+    (project / ".gitignore").write_text("data\n*.csv\n.runstore\n")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "second")
+    (project / "data" / "below").mkdir(parents=True)
+    (project / "data" / "below" / "x.csv").write_text("1")
+    (project / "link.csv").symlink_to("data/below/x.csv")
+    command = ("exec", "--if-done", "skip", "--", "echo", argument)
+    runstore(*command, cwd=project)
+
+    again = runstore(*command, cwd=project)
+    (project / "data" / "below" / "x.csv").write_text("2")
+    changed = runstore(*command, cwd=project)
+
+    assert again.stdout.startswith("echo_1_")
+    assert changed.stdout == f"{argument}\n"
+
+
+def test_an_older_file_that_is_moved_into_place_counts(project):
+    (project / ".gitignore").write_text("*.csv\n.runstore\n")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "second")
+    for name in ("older.csv", "data.csv"):
+        (project / name).write_text(name)
+    command = ("exec", "--if-done", "skip", "--", "cat", "data.csv")
+    runstore(*command, cwd=project)
+
+    (project / "older.csv").replace(project / "data.csv")
+
+    assert runstore(*command, cwd=project).stdout == "older.csv"
+
+
+def test_files_that_git_tracks_and_the_folder_around_are_no_data(project):
+    (project / "code").mkdir()
+    (project / "code" / "x.py").write_text("1\n")
+    git(project, "add", "code")
+    git(project, "commit", "-qm", "second")
+    command = ("exec", "--if-done", "skip", "--", "echo", "code", ".")
+    runstore(*command, cwd=project)
+
+    (project / "code" / "x.py").write_text("1\n")
+
+    assert runstore(*command, cwd=project).stdout.startswith("echo_1_")
+
+
 def test_another_command_of_runstore_is_another_run(project):
     """A command is compared as a whole, also where its program is runstore itself."""
     first = runstore("exec", "--if-done", "skip", "--", "env", "echo", "a", cwd=project)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents
 from runstore.artifacts.inputs import Lineage
 from runstore.capture.git.state import is_tracked
-from runstore.errors import RunstoreError, genuine
+from runstore.errors import RunstoreError, genuine, suppressed
 from runstore.model.display.formatting import local_time, size_text
 from runstore.storage.prior_runs import EarlierRuns
 from runstore.storage.rows import from_micros
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
 # Of files that only look changed, one look-up reads so much to see whether they are.
 READ_LIMIT_BYTES = 256 << 20
 _INPUTS_AT_MOST = 2_000
+_FILES_AT_MOST = 100_000
+# Folders that change without new data.
+_NO_DATA = frozenset({".git", ".runstore", "__pycache__"})
+_SHORT_OPTION = re.compile(r"-\w.")
+_BETWEEN_NAMES = re.compile(r"[\s=,:;@|&<>(){}\[\]\"'`]+")
 
 
 @dataclass(slots=True)
@@ -54,6 +62,8 @@ class FilesNow:
         self._left_bytes = READ_LIMIT_BYTES
         self.extent = functools.cache(self._inputs.extent)
         self.digest = functools.cache(self._digest)
+        self.changes = functools.cache(_changes)
+        self.is_tracked = functools.cache(is_tracked)
 
     def _digest(self, place: Path) -> str | None:
         """Return the digest of a file or folder; None if it is too large to read."""
@@ -144,36 +154,82 @@ class _InputCheck:
         self.now.differences.append(Difference("inputs", one.name, values))
 
 
-def arguments_now(run: Run, arguments: tuple[str, ...], folder: Path) -> list[Difference]:
-    """Return the files among the arguments of a command that changed after a run of it ended.
+def arguments_now(
+    run: Run, arguments: tuple[str, ...], folder: Path, files: FilesNow
+) -> list[Difference]:
+    """Return the files and folders named in a command that changed after a run of it ended.
 
     Files that git tracks are left out: they belong to the code.
     """
     return [
-        Difference("inputs", word, ("as it was", f"written {local_time(from_micros(at))}"))
-        for word, at in _written_since(run, arguments, folder)
+        Difference("inputs", word, ("as it was", now))
+        for word, now in _written_since(run, arguments, folder, files)
     ]
 
 
 def _written_since(
-    run: Run, arguments: tuple[str, ...], folder: Path
-) -> Iterator[tuple[str, int]]:
-    for argument in arguments:
-        # A file may follow the name of an option.
-        for word in dict.fromkeys((argument, argument.partition("=")[2])):
-            at = _written_at(folder, word)
-            is_later = (
-                at is not None and run.ended_at is not None and from_micros(at) > run.ended_at
-            )
-            if at is not None and is_later and not is_tracked(folder / word, folder):
-                yield word, at
+    run: Run, arguments: tuple[str, ...], folder: Path, files: FilesNow
+) -> Iterator[tuple[str, str]]:
+    if run.ended_at is None:
+        return
+    for word in dict.fromkeys(name for one in arguments for name in _names_in(one) if name):
+        changes = files.changes(folder / word, folder)
+        if len(changes) > _FILES_AT_MOST:
+            yield word, f"more than {_FILES_AT_MOST:,} files"
+            continue
+        for at_ns, file in changes:
+            at = from_micros(at_ns // 1000)
+            if at <= run.ended_at:
+                break
+            if not files.is_tracked(file, folder):
+                yield word, f"written {local_time(at)}"
+                break
 
 
-def _written_at(folder: Path, word: str) -> int | None:
-    """Return the time of the last change of a file in microseconds; None without the file."""
-    if not word:
-        return None
+def _names_in(argument: str) -> Iterator[str]:
+    """Yield the texts in an argument that may name a file: those of `--data=x.csv`, `-fx.csv`."""
+    yield argument
+    yield argument.partition("=")[2]
+    yield argument.lstrip("@")
+    if _SHORT_OPTION.match(argument):
+        yield argument[2:]
+    yield from _BETWEEN_NAMES.split(argument)
+
+
+def _changes(place: Path, folder: Path) -> list[tuple[int, Path]]:
+    """Return when a file, or what is in a folder, changed, in ns, the latest change first.
+
+    The list is one longer than the limit if there are more. A folder around the working directory
+    is not data, so only its own time counts.
+    """
     try:
-        return (folder / word).stat().st_mtime_ns // 1000
+        about = place.stat()
+        if not (S_ISREG(about.st_mode) or S_ISDIR(about.st_mode)):
+            return []
+        found = [(_changed_ns(place), place)]
+        is_around = Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(place))
     except genuine(OSError, ValueError):
-        return None
+        return []
+    if S_ISDIR(about.st_mode) and not is_around:
+        found += islice(_changes_inside(place), _FILES_AT_MOST + 1 - len(found))
+    return sorted(found, reverse=True)
+
+
+def _changes_inside(place: Path) -> Iterator[tuple[int, Path]]:
+    for above, folders, files in os.walk(place):
+        folders[:] = [one for one in folders if one not in _NO_DATA]
+        for name in (*folders, *files):
+            file = Path(above, name)
+            with suppressed(OSError):  # removed just now, or a link to nothing
+                yield _changed_ns(file), file
+
+
+def _changed_ns(file: Path) -> int:
+    """Return the last change of a file, or of a link to it.
+
+    A file that is moved or copied to its place keeps its time of writing, so its inode counts.
+    """
+    here, there = file.lstat(), file.stat()
+    if S_ISDIR(here.st_mode):
+        return here.st_mtime_ns
+    return max(one for about in (here, there) for one in (about.st_mtime_ns, about.st_ctime_ns))

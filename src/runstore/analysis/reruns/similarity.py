@@ -64,7 +64,7 @@ def likeness(
     inputs = inputs_now(backend, old.run, folder, files)
     found += inputs.differences
     if exactly and call.arguments is not None:
-        found += arguments_now(old.run, call.arguments[1:], folder)
+        found += arguments_now(old.run, call.arguments[1:], folder, files)
     unknown += inputs.unknown
     if not (found or unknown):
         # The modules of a run that differs already are not compared.
