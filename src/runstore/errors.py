@@ -32,7 +32,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from types import FrameType
 
 TYPE_CHECKING = False
@@ -89,7 +88,8 @@ def is_of_signal(error: BaseException) -> bool:
     if _OF_SIGNAL in error.__dict__:
         return True
     # An extension such as psycopg may put frames of its own between the two.
-    trace, frames = error.__traceback__, set[int]()
+    frames: set[int] = set()
+    trace = error.__traceback__
     while trace is not None:
         if frames and _is_called_with(frames, list(_arguments(trace.tb_frame))):
             error.__dict__[_OF_SIGNAL] = True
@@ -112,7 +112,7 @@ def _is_called_with(frames: set[int], arguments: list[object]) -> bool:
     return any(
         (id(second) in frames and isinstance(first, int))
         or (id(first) in frames and isinstance(second, str) and second in _EVENTS)
-        for first, second in pairwise(arguments)
+        for first, second in zip(arguments, arguments[1:])  # noqa: B905, RUF007 - see other_python
     )
 
 

@@ -56,6 +56,28 @@ def test_an_interpreter_without_runstore_lists_the_imports_of_a_program(other):
     assert "skipped: p_1_" in second.stderr
 
 
+def test_an_old_interpreter_has_packages_as_well(other):
+    """Programs of Python 3.7 to 3.9 are recorded, too; this stands for one of those."""
+    older = other / "env" / "bin" / "python3.7"
+    older.write_text(f"""#!{other}/env/bin/python
+import ast, itertools, runpy, sys
+del itertools.pairwise, sys.argv[0]
+if sys.argv[0] != "-c":
+    runpy.run_path(sys.argv[0], run_name="__main__")
+    sys.exit()
+code = sys.argv.pop(1)
+for place in (code, *(open(one).read() for one in sys.argv if one.endswith(".py"))):
+    ast.parse(place, feature_version=(3, 7))
+exec(code)
+""")
+    older.chmod(0o755)
+
+    _, unknown, packages = recorded(other, "env/bin/python3.7", "p.py")
+
+    assert "python" not in unknown
+    assert packages == ["only_there==9.9"]
+
+
 def test_a_tool_of_another_environment_is_of_its_interpreter(other):
     tool = other / "env" / "bin" / "tool"
     tool.write_text(f"#!{other}/env/bin/python\nprint(1)\n")

@@ -22,8 +22,9 @@ _SHELLS = frozenset({"sh", "bash", "dash", "fish", "ksh", "zsh"})
 _FIRST_LINES_BYTES = 1 << 10
 MARK = "\0runstore\0"
 # The other interpreter need not have runstore, so it gets the modules of ours that our files need,
-# which themselves need none. They are gone when programs are looked at. Only then does it search
-# the folder of the script first, as Python does, because that may have a `types.py`.
+# which themselves need none; all of these files run in Python 3.7. They are gone when programs are
+# looked at. Only then does it search the folder of the script first, as Python does, because that
+# may have a `types.py`.
 _OURS = {"runstore.errors": errors.__file__, "runstore.value_classes": value_classes.__file__}
 _ASK = f"""
 import sys

@@ -49,7 +49,7 @@ def python_values() -> dict[str, str]:
 
 def python_and_packages() -> tuple[dict[str, str], list[str], list[str]]:
     """Return `python_values`, and both lists of `distributions`."""
-    return python_values(), *distributions()
+    return (python_values(), *distributions())
 
 
 def _implementation() -> str:
@@ -148,7 +148,10 @@ def _text(place: Any, name: str, *, is_whole: bool = True) -> str:
         return ""
     try:
         data = os.read(file, _HEAD_BYTES)
-        while is_whole and (more := os.read(file, _REST_BYTES)):
+        while is_whole:
+            more = os.read(file, _REST_BYTES)
+            if not more:
+                break
             data += more
     except IsADirectoryError:
         return ""
