@@ -68,6 +68,33 @@ def listed(ended):
     return [line.strip() for line in ended.stderr.splitlines() if line.startswith("  ")]
 
 
+@pytest.mark.parametrize(
+    ("words", "folder"), [(["-m", "pkg.fit"], "."), (["pkg"], "."), (["../pkg/fit.py"], "data")]
+)
+def test_a_module_a_folder_and_a_script_above_are_repeated(project, read, words, folder):
+    """The run knows its program by its file, which the command does not name in this way."""
+    (project / "pkg").mkdir()
+    for name in ("fit.py", "__main__.py"):
+        (project / "pkg" / name).write_text("import runstore\nrunstore.start_run('m').finish()\n")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "two")
+    subprocess.run([sys.executable, *words], cwd=project / folder, check=True)
+
+    again = runstore("rerun", "m#1", cwd=project)
+    recorded = runstore("rerun", "m#1", "--recorded-code", cwd=project)
+    git(project, "clone", "-q", ".", "copy")
+    (project / "copy" / "data").mkdir(exist_ok=True)
+    elsewhere = runstore("--store", place(project), "rerun", "m#1", cwd=project / "copy" / folder)
+    for name in ("fit.py", "__main__.py"):
+        (project / "pkg" / name).write_text("print(1)\n")
+    changed = runstore("rerun", "m#1", cwd=project)
+
+    assert [one.returncode for one in (again, recorded, elsewhere, changed)] == [0, 0, 0, 4]
+    assert [run.status for run in read(project)] == [Status.COMPLETE] * 4
+    assert "fit.py changed" in changed.stderr
+    assert "program" not in changed.stderr
+
+
 def test_a_script_is_repeated_as_a_new_run_that_names_the_old(project, read):
     python(project, "train.py", "--lr", "0.25", "--data", "data/x.csv")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _UNTRACKED, _PACKAGES = "untracked", "packages"
 _PACKAGES_SHOWN = 6
+_PROGRAM, _ROOT = "command.program", "git.root"
 # Facts that are compared apart from code and inputs, with their labels.
 _SURROUNDINGS = {"python.version": "Python", "host.name": "host", "command.user": "user"}
 
@@ -72,6 +73,7 @@ def what_differs(
     """Return the differences of these sets and this command from the record of a run."""
     where = Surroundings.here(argv=argv, store=store.path, is_other_process=is_other_process)
     facts = quick_facts(where, argv=argv)
+    facts = facts.merged(_program_of(run, facts))
     earlier = look_up(
         store.backend, run.experiment_name, tuple(sets), facts, exactly=False, where=where
     )
@@ -101,6 +103,21 @@ def what_differs(
     others += unknown
     others += [f"{name} may have changed" for name in found.unchecked]
     return Differences(tuple(dict.fromkeys(decisive)), tuple(dict.fromkeys(others)))
+
+
+def _program_of(run: Run, here: Facts) -> Facts:
+    """Return the program of a run that recorded itself, in this copy of the repository.
+
+    The command is the recorded one, but does not show the file of `-m module`, for example.
+    """
+    program = run.facts.values.get(_PROGRAM)
+    if not isinstance(program, str):
+        return Facts()
+    then, now = (str(one.values.get(_ROOT, "")) for one in (run.facts, here))
+    place = PurePath(program)
+    if then and now and place.is_relative_to(then):
+        program = str(PurePath(now, place.relative_to(then)))
+    return Facts(values={_PROGRAM: program})
 
 
 def _changed_texts(before: Mapping[str, str], where: Surroundings) -> Iterator[str]:
