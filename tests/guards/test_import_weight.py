@@ -12,6 +12,8 @@ import pytest
 
 from commands import git
 from runstore import Store
+from runstore.model.reference import new_uid
+from runstore.storage.files.spool import Spool
 
 # What Python itself has loaded by then does not count.
 LOADED = (
@@ -215,6 +217,19 @@ def test_what_other_stores_left_behind_costs_nothing(tmp_path, monkeypatch):
 
     assert loaded & LATER == set()
     assert record.exists()
+
+
+def test_ls_reads_no_points_of_a_store_that_is_gone(tmp_path):
+    """They stay in the folder of the user, beside those of all other stores."""
+    with Store.open(tmp_path) as store:
+        store.start("light", capture=False).finish()
+        place = Spool(tmp_path / "gone").own_place()
+        (place / f"{new_uid()}.1.points").touch()
+
+    loaded = loaded_by_command("ls", cwd=tmp_path)
+
+    assert "runstore.storage.metrics.last_values" in loaded
+    assert "runstore.storage.metrics.point_files" not in loaded
 
 
 def test_ls_in_a_pipe_draws_nothing(tmp_path):

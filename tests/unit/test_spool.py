@@ -12,6 +12,7 @@ import pytest
 
 from open_files import open_below
 from other_users import skip_without_root
+from runstore.errors import StoreCorruptError
 from runstore.storage.files import spool as spool_module
 from runstore.storage.files.spool import Record, Spool, uid_of, write_copy
 from runstore.storage.files.spool_records import read_record
@@ -480,31 +481,69 @@ def test_a_missing_state_folder_does_not_hide_the_one_for_temporary_files(
 
 
 def test_an_empty_spool_has_nothing(spool, tmp_path):
-    assert not spool.has_anything(lambda _: True)
+    assert not spool.has_anything()
     spool.in_first_place(Path)
-    assert not spool.has_anything(lambda _: True)
+    assert not spool.has_anything()
     spool.place.rmdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "x").touch()
     spool.place.symlink_to(tmp_path / "elsewhere")
-    assert not spool.has_anything(lambda _: True)
+    assert not spool.has_anything()
 
 
-def test_what_is_in_the_store_or_of_its_runs_is_something(spool):
+def test_what_is_in_the_store_or_of_its_runs_is_something(folder):
+    spool, stranger = (
+        Spool(folder, knows_any={UID}.issuperset),
+        Spool(folder, knows_any=is_strange),
+    )
     put(spool, "anything")
-    assert spool.has_anything(lambda _: False)
+    assert stranger.has_anything()
     (spool.place / "anything").unlink()
 
     put(spool, f"{UID}.1.points", place=spool.own_place())
 
+    assert spool.has_anything()
+    assert not stranger.has_anything()
+
+
+def is_strange(uids):
+    assert uids
+    return False
+
+
+def test_files_of_a_store_that_is_gone_are_neither_listed_nor_looked_at(tmp_path, folder):
+    """They stay in the user's folder, and would be looked at by each reading of each store."""
+    theirs = put(Spool(folder), f"{UID}.1.points", place=Spool(tmp_path / "gone").own_place())
     asked = []
-    assert spool.has_anything(lambda uids: asked.append(uids) or True)
-    assert not spool.has_anything(lambda _: False)
-    assert UID in asked[0]
+    spool = Spool(folder, knows_any=lambda uids: asked.append(uids) or False)
+
+    assert spool.point_files() == []
+    assert spool.output_files() == []
+    assert asked == [{UID}]
+    assert spool.every_file() == spool.point_files(UID) == [theirs], "they can be asked for"
+    assert Spool(folder, knows_any={UID}.issuperset).point_files() == [theirs], "it was moved"
+
+
+def test_files_are_not_overlooked_if_the_database_cannot_say_whose_they_are(tmp_path, folder):
+    def fail(uids):
+        raise StoreCorruptError("It is damaged.")
+
+    theirs = put(Spool(folder), f"{UID}.1.points", place=Spool(tmp_path / "gone").own_place())
+
+    assert Spool(folder, knows_any=fail).point_files() == [theirs]
+
+
+def test_a_store_lists_what_is_in_its_own_place_of_the_user(folder):
+    spool = Spool(folder, knows_any=is_strange)
+    mine = put(spool, f"{UID}.1.points", place=spool.own_place())
+
+    assert spool.point_files() == [mine]
 
 
 @pytest.mark.parametrize("is_old", [False, True])
-def test_empty_places_cost_no_question_and_are_removed_after_an_hour(tmp_path, spool, is_old):
+def test_empty_places_cost_no_question_and_are_removed_after_an_hour(
+    tmp_path, spool, folder, is_old
+):
     """Of each store that was ever used, a place would be looked at by each opening."""
     empty = [Spool(tmp_path / name).own_place() for name in ("gone", "moved")]
     (tmp_path / "other").mkdir()
@@ -517,7 +556,7 @@ def test_empty_places_cost_no_question_and_are_removed_after_an_hour(tmp_path, s
             os.utime(place, (0, 0))
 
     asked = []
-    assert not spool.has_anything(lambda uids: asked.append(uids) or False)
+    assert not Spool(folder, knows_any=asked.append).has_anything()
 
     assert asked == []
     assert [place.exists() for place in empty] == [not is_old] * 3

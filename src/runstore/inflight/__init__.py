@@ -7,7 +7,7 @@ from runstore.storage.backend import Backend
 
 def take_in(backend: Backend) -> None:
     """Import data that was kept in the spool while the database could not be written."""
-    if backend.database.is_writable and backend.spool.has_anything(backend.database.knows_any):
+    if backend.database.is_writable and backend.spool.has_anything():
         from runstore.inflight.deferred import Deferred
 
         with backend.database.driver.as_one():

@@ -89,7 +89,7 @@ class Backend:
         self.server = server
         self.list_mark = f"{folder}/{STORE_JSON if server is None else LISTS}"
         self.show_changes = show_changes or _show_nothing
-        self.spool = Spool(folder, lambda: not self.is_in_place)
+        self.spool = Spool(folder, lambda: not self.is_in_place, self._knows_any)
         self.open_store: Callable[..., Any] = _open_nothing
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
         self.let_go: Callable[[], None] = _nothing_to_let_go
@@ -185,6 +185,9 @@ class Backend:
         from runstore.storage.postgres.database import ServerDatabase
 
         return ServerDatabase(self.server, create=False)
+
+    def _knows_any(self, uids: set[str]) -> bool:
+        return self.database.knows_any(uids)
 
     @property
     def is_in_place(self) -> bool:

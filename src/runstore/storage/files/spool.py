@@ -16,11 +16,13 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from errno import ENOENT, ENOTDIR
+from functools import partial
+from os.path import basename
 
-from runstore.errors import genuine, suppressed
+from runstore.errors import StoreError, genuine, suppressed
 from runstore.model.once import once
 from runstore.model.values import sha256
 from runstore.storage.sqlite.descriptors import with_room
@@ -72,11 +74,24 @@ class Record(NamedTuple):
 
 
 class Spool:
-    """The data in flight of one store."""
+    """The data in flight of one store.
 
-    def __init__(self, folder: AnyPath, is_replaced: Callable[[], bool] = lambda: False) -> None:
+    Args:
+        folder: The folder of the store.
+        is_replaced: Checks whether the folder was moved, removed or replaced.
+        knows_any: Checks whether one of these uids belongs to a run of the store. The private
+            folders of the user also have data of other stores.
+    """
+
+    def __init__(
+        self,
+        folder: AnyPath,
+        is_replaced: Callable[[], bool] = lambda: False,
+        knows_any: Callable[[set[str]], bool] = bool,
+    ) -> None:
         self._folder = os.fspath(folder)
         self._is_replaced = is_replaced
+        self._knows_any = knows_any
         # Files written by this process, so that it retries their import.
         self._kept: set[Path] = set()
         # The ones among them that later data need not wait for.
@@ -294,12 +309,10 @@ class Spool:
             with suppressed(OSError):
                 os.unlink(os.path.join(place, f"{path.name}{_VOUCHER_SUFFIX}"))
 
-    def has_anything(self, knows_any: Callable[[set[str]], bool]) -> bool:
+    def has_anything(self) -> bool:
         """Check whether this store has data in flight; fast enough for every opening.
 
-        Private folders that have been empty for an hour are removed. Data of other stores in the
-        user's folder is ignored: `knows_any` returns whether one of these uids belongs to a run of
-        this store.
+        Private folders that have been empty for an hour are removed.
         """
         own, *users = self._places_to_read()
         with suppressed(OSError):
@@ -310,14 +323,12 @@ class Spool:
         for place in users:
             with suppressed(OSError):
                 names = os.listdir(place)
-                # Names that cannot be decoded are not uids, and databases reject them.
-                found = [name.partition(".") for name in names if name.isprintable()]
-                uids.update(uid for uid, dot, _ in found if dot)
+                uids |= _uids_in(names)
                 if len(names) <= 1 and time.time() - os.stat(place).st_mtime > _UNUSED_S:
                     from runstore.storage.trust.own_places import remove_unused
 
                     remove_unused(place, names)
-        return bool(uids) and knows_any(uids)
+        return bool(uids) and self._knows_any(uids)
 
     def point_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
         """Return the files of metric points of a run, or of all, oldest first."""
@@ -362,7 +373,8 @@ class Spool:
 
         wanted: list[tuple[str, Path]] = []
         own, *users = self._places_to_read()
-        for place in map(path_of, [own, *(one for one in users if _may_hold(one, suffix, uid))]):
+        may_hold = partial(self._may_hold, suffix=suffix, uid=uid, is_any=is_any)
+        for place in map(path_of, [own, *filter(may_hold, users)]):
             if self._is_for_another(place):
                 continue
             with suppressed(OSError), folder_at(place, levels=1) as folder:
@@ -376,6 +388,19 @@ class Spool:
                         if is_any or self._is_plain(path, found):
                             wanted.append((name, place))
         return [place / name for name, place in sorted(wanted)]
+
+    def _may_hold(self, place: str, *, suffix: str, uid: str, is_any: bool) -> bool:
+        """Check whether a private folder may have such a file; fast even with files of others."""
+        names: list[str] = []
+        with suppressed(OSError):
+            names += [n for n in os.listdir(place) if n.startswith(uid) and n.endswith(suffix)]
+        if not names or is_any or uid or basename(place) == _name_of(self._folder):
+            return bool(names)
+        uids = _uids_in(names)
+        try:
+            return bool(uids) and self._knows_any(uids)
+        except StoreError:  # a damaged database
+            return True
 
     def _is_for_another(self, place: Path) -> bool:
         """Check whether a private folder belongs to another store that still exists.
@@ -436,12 +461,10 @@ class Spool:
         return places
 
 
-def _may_hold(place: str, suffix: str, uid: str) -> bool:
-    """Check whether a private folder may have such a file; fast even with files of others."""
-    with suppressed(OSError):
-        names = os.listdir(place)
-        return any(name.startswith(uid) and name.endswith(suffix) for name in names)
-    return False
+def _uids_in(names: Iterable[str]) -> set[str]:
+    # Names that cannot be decoded are not uids, and databases reject them.
+    found = [name.partition(".") for name in names if name.isprintable()]
+    return {uid for uid, dot, _ in found if dot}
 
 
 def uid_of(path: Path) -> str:
