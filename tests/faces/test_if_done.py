@@ -142,6 +142,20 @@ def test_files_are_found_in_any_argument_that_names_them(project, argument):
     assert changed.stdout == f"{argument}\n"
 
 
+@pytest.mark.parametrize("option", [("--out", "results"), ("--save-to=results",)])
+def test_a_folder_for_the_results_of_all_runs_is_no_data(project, option):
+    (project / ".gitignore").write_text("results\n.runstore\n")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "second")
+    (project / "results").mkdir()
+    command = ("exec", "--if-done", "skip", "--", "echo", *option)
+    runstore(*command, cwd=project)
+
+    (project / "results" / "of-another.bin").write_text("1")
+
+    assert runstore(*command, cwd=project).stdout.startswith("echo_1_")
+
+
 def test_an_older_file_that_is_moved_into_place_counts(project):
     (project / ".gitignore").write_text("*.csv\n.runstore\n")
     git(project, "add", ".")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents
 from runstore.artifacts.inputs import Lineage
+from runstore.capture.git.new_files import words_read
 from runstore.capture.git.state import is_tracked
 from runstore.errors import RunstoreError, genuine, suppressed
 from runstore.model.display.formatting import local_time, size_text
@@ -172,7 +173,7 @@ def _written_since(
 ) -> Iterator[tuple[str, str]]:
     if run.ended_at is None:
         return
-    for word in dict.fromkeys(name for one in arguments for name in _names_in(one) if name):
+    for word in dict.fromkeys(_names_in(arguments)):
         changes = files.changes(folder / word, folder)
         if len(changes) > _FILES_AT_MOST:
             yield word, f"more than {_FILES_AT_MOST:,} files"
@@ -186,14 +187,12 @@ def _written_since(
                 break
 
 
-def _names_in(argument: str) -> Iterator[str]:
-    """Yield the texts in an argument that may name a file: those of `--data=x.csv`, `-fx.csv`."""
-    yield argument
-    yield argument.partition("=")[2]
-    yield argument.lstrip("@")
-    if _SHORT_OPTION.match(argument):
-        yield argument[2:]
-    yield from _BETWEEN_NAMES.split(argument)
+def _names_in(arguments: tuple[str, ...]) -> Iterator[str]:
+    """Yield the texts in arguments that may name a file that the command reads."""
+    for word in words_read(arguments):
+        begin = 2 if _SHORT_OPTION.match(word) else 0
+        yield from filter(None, (word, word.lstrip("@"), word[begin:]))
+        yield from filter(None, _BETWEEN_NAMES.split(word))
 
 
 def _changes(place: Path, folder: Path) -> list[tuple[int, Path]]:

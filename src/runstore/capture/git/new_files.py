@@ -91,17 +91,22 @@ def _by_name(words: frozenset[str]) -> dict[str, list[str]]:
 
 def command_words(*commands: Iterable[str]) -> frozenset[str]:
     """Return the words of commands that may name a file, but for files that they write."""
-    return frozenset(word for argv in commands for word in _words(argv) if word.strip("./"))
+    words = (word.removeprefix("./") for argv in commands for word in words_read(argv))
+    return frozenset(word for word in words if word.strip("./"))
 
 
-def _words(argv: Iterable[str]) -> Iterator[str]:
+def words_read(argv: Iterable[str]) -> Iterator[str]:
+    """Yield the arguments of a command, without the values of options that name its results.
+
+    Of `--data=x.csv` only the value is returned.
+    """
     option = ""
     for word in argv:
         name, sign, value = word.partition("=")
         if not sign:
             name, value = option, word
         if not _writes(name):
-            yield value.removeprefix("./")
+            yield value
         option = word if word.startswith("-") else ""
 
 
