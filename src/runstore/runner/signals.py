@@ -15,6 +15,8 @@ _PASSED_ON = (*ENDING, signal.SIGUSR1, signal.SIGUSR2)
 _NEWS = (signal.SIGCHLD, signal.SIGWINCH)
 # Source: Linux, include/uapi/asm-generic/siginfo.h; sent by the kernel, as a terminal's Ctrl-C is.
 _SENT_BY_KERNEL = 0x80
+# How long to wait for a signal before looking for the end of the child.
+_PATIENCE_S = 1.0
 
 
 @contextmanager
@@ -48,7 +50,10 @@ def pass_on_until_ended(pid: int, resized: Callable[[], None]) -> tuple[int, int
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended == pid:
             return status, asked
-        number, from_terminal = _next_signal()
+        found = _next_signal()
+        if found is None:
+            continue
+        number, from_terminal = found
         if number == signal.SIGWINCH:
             resized()
         elif number != signal.SIGCHLD:
@@ -59,11 +64,14 @@ def pass_on_until_ended(pid: int, resized: Callable[[], None]) -> tuple[int, int
                     os.kill(pid, number)
 
 
-def _next_signal() -> tuple[int, bool]:
-    """Wait for a signal; return it, and whether the terminal sent it to the command as well."""
+def _next_signal() -> tuple[int, bool] | None:
+    """Wait for a signal; return it, and whether the terminal sent it to the command as well.
+
+    Returns None after a while: a thread that began before `held_back` may have got the signal.
+    """
     waited_for = {*_PASSED_ON, *_NEWS}
-    if hasattr(signal, "sigwaitinfo"):
-        info = signal.sigwaitinfo(waited_for)
-        return info.si_signo, info.si_code == _SENT_BY_KERNEL
+    if hasattr(signal, "sigtimedwait"):
+        info = signal.sigtimedwait(waited_for, _PATIENCE_S)
+        return None if info is None else (info.si_signo, info.si_code == _SENT_BY_KERNEL)
     number = signal.sigwait(waited_for)  # macOS does not show the sender
     return number, number in {signal.SIGINT, signal.SIGQUIT} and os.isatty(0)
