@@ -230,6 +230,21 @@ def test_tags_are_set_of_runs_experiments_and_filters(folder, words, tagged):
     assert [number for number, tags in tags_in(folder).items() if "x" in tags] == tagged[::-1]
 
 
+@pytest.mark.parametrize("key", ["phase", "h-index", "with", "json"])
+def test_a_tag_is_removed_whose_name_contains_an_option(folder, key):
+    runstore("tag", "mnist#1", f"+{key}=1", "+keep", cwd=folder)
+
+    ended = runstore("tag", "mnist#1", f"-{key}", "--json", cwd=folder)
+
+    assert json.loads(ended.stdout)[0]["tags"] == {"keep": ""} == tags_in(folder)[1]
+
+
+def test_help_is_shown_wherever_it_is_asked_for(folder):
+    for words in (["-h"], ["mnist#1", "+keep", "-h"], ["mnist#1", "--help"]):
+        assert runstore("tag", *words, cwd=folder).stdout.startswith("Usage: runstore tag")
+    assert tags_in(folder)[1] == {}
+
+
 @pytest.mark.parametrize("word", ["status=error", "params.lr=0.1", "tags.phase=pilot", "host=a"])
 def test_a_word_that_may_be_tag_or_filter_is_refused(folder, word):
     ended = runstore("tag", "mnist#1", word, cwd=folder)

@@ -21,7 +21,27 @@ if TYPE_CHECKING:
     from runstore.store import Store
 
 
+_HIDDEN = "\0"
+
+
+class _Changes(click.Command):
+    """The command, whose arguments may begin with a minus."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Hide tags to remove while options are read: click would find `-h` in `-phase`."""
+        hidden = [f"{_HIDDEN}{one}" if _is_removal(one) else one for one in args]
+        rest = super().parse_args(ctx, hidden)
+        words = ctx.params.get("words") or ()
+        ctx.params["words"] = tuple(one.removeprefix(_HIDDEN) for one in words)
+        return rest
+
+
+def _is_removal(word: str) -> bool:
+    return word[:1] == "-" != word[1:2] and len(word) > len("-h")
+
+
 @click.command(
+    cls=_Changes,
     context_settings={"ignore_unknown_options": True},
     short_help="Set and remove tags of runs.",
 )
