@@ -156,6 +156,16 @@ def test_a_folder_for_the_results_of_all_runs_is_no_data(project, option):
     assert runstore(*command, cwd=project).stdout.startswith("echo_1_")
 
 
+def test_a_store_in_the_work_tree_that_gets_runs_is_no_change(project):
+    command = ("exec", "--if-done", "skip", "--", "echo", "a")
+    runstore(*command, cwd=project)
+
+    pushed = runstore("push", "team/runs", cwd=project)
+
+    assert pushed.returncode == 0, pushed.stderr
+    assert runstore(*command, cwd=project).stdout.startswith("echo_1_")
+
+
 def test_an_older_file_that_is_moved_into_place_counts(project):
     (project / ".gitignore").write_text("*.csv\n.runstore\n")
     git(project, "add", ".")

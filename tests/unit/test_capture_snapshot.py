@@ -61,6 +61,21 @@ def test_databases_of_other_stores_are_not_read(repository):
     assert not facts.values["git.has_untracked"]
 
 
+def test_files_of_other_stores_are_no_new_files(repository):
+    """A store to which runs were pushed changes with each of them."""
+    for name in ("team/runs", "objects"):
+        with Store.open(repository / name) as store, store.start("x", capture=False) as run:
+            run.save("model.bin", b"abc")
+    (repository / "objects" / "code.py").write_text("1")
+    (repository / "cache").mkdir()
+    (repository / "cache" / "runstore.py").write_text("2")
+
+    facts = snapshot(repository, run_git)
+
+    assert untracked(facts) == {"objects/code.py": "1", "cache/runstore.py": "2"}
+    assert "untracked.others" not in facts.values
+
+
 def test_compiled_code_is_no_new_file(repository):
     compiled = repository / "lib" / "__pycache__" / "model.cpython-311.pyc"
     compiled.parent.mkdir(parents=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from runstore.capture.git.asking import Asker, RunGit
@@ -32,10 +33,9 @@ _FILES_AT_MOST = 1000
 _NAMED_AT_MOST = 50
 _GLOB = str.maketrans({sign: f"\\{sign}" for sign in "*?[]\\"})
 # The files of a store change with every run, and are not code.
-_OF_A_STORE = (
-    "runstore.db*", "search.db*", "store.json*", "spool", "objects", "objects.lock", "runs",
-    "cache",
-)  # fmt: skip
+_DATABASE = "runstore.db"
+_BEGIN_FILES_OF_A_STORE = (_DATABASE, "search.db", "store.json")
+_OF_A_STORE = frozenset({"spool", "objects", "objects.lock", "runs", "cache"})
 # Made from the code, and never read without it.
 _COMPILED = ":(exclude,glob)**/__pycache__/**"
 
@@ -85,7 +85,7 @@ def snapshot(
     loaded = modules if command is None else command
     # Nor are databases of other stores read: this process may have locks on them, which end when
     # a file is closed.
-    databases = [f":(exclude,glob)**/runstore.db{end}" for end in ("", "-wal", "-shm")]
+    databases = [f":(exclude,glob)**/{_DATABASE}{end}" for end in ("", "-wal", "-shm")]
     but += [*databases, _COMPILED]
     new = _untracked(Asker(root, run_git), but, own, loaded, is_asked=has_new_files)
     return patch.merged(new)
@@ -137,7 +137,8 @@ def _files_of_a_store(root: Path, store: Path | None) -> list[str]:
     if not place.is_relative_to(root):
         return []
     folder = place.relative_to(root).as_posix().translate(_GLOB)
-    return [f":(exclude,glob){folder}/{name}{end}" for name in _OF_A_STORE for end in ("", "/**")]
+    names = [*sorted(_OF_A_STORE), *(f"{one}*" for one in _BEGIN_FILES_OF_A_STORE)]
+    return [f":(exclude,glob){folder}/{name}{end}" for name in names for end in ("", "/**")]
 
 
 def _untracked(
@@ -207,12 +208,23 @@ def _hidden_changes(ask: Asker, tracked: Tracked) -> list[str]:
 
 
 def _new_names(ask: Asker, but: list[str]) -> list[str]:
-    """Return the files that are neither tracked nor ignored."""
+    """Return the files that are neither tracked nor ignored, without those of other stores."""
     listed = ask(
         ["ls-files", "--others", "--exclude-standard", "-z", "--", ".", *but], _NAMES_LIMIT_BYTES
     )
     # The last entry is empty, or cut.
-    return os.fsdecode(listed).split("\0")[:-1]
+    names = os.fsdecode(listed).split("\0")[:-1]
+    is_store = cache(lambda folder: os.path.lexists(ask.root / folder / _DATABASE))
+    return [name for name in names if not any(map(is_store, _folders_of_stores(name)))]
+
+
+def _folders_of_stores(name: str) -> Iterator[str]:
+    """Yield the folders whose store a file may belong to: `a` for `a/objects/b`."""
+    folder = ""
+    for part in name.split("/"):
+        if part in _OF_A_STORE or part.startswith(_BEGIN_FILES_OF_A_STORE):
+            yield folder
+        folder += f"{part}/"
 
 
 def _script(own: _Program, names: Sequence[str], kept: set[str]) -> Sequence[str]:
