@@ -68,7 +68,7 @@ def test_all_are_deleted_or_none(store):
     run = ended(store)
     live = store.start("fit", capture=False)
 
-    with pytest.raises(RunActiveError, match="is being executed"):
+    with pytest.raises(RunActiveError, match="is still running"):
         store.delete([run.uid, live.uid])
 
     assert len(store.list()) == 2

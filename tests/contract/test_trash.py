@@ -128,7 +128,7 @@ def test_what_seems_to_be_executed_is_not_deleted(store, kind):
     run = store.start("fit", capture=False, live=kind == "live")
     other = ended(store)
 
-    with pytest.raises(RunActiveError, match=f"{run.reference} is being executed") as refused:
+    with pytest.raises(RunActiveError, match=f"{run.reference} is still running") as refused:
         store.delete([other.uid, run.uid])
 
     assert refused.value.kept == "Nothing was deleted."

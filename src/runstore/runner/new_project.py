@@ -24,7 +24,7 @@ def make_project(folder: Path) -> list[Path]:
     there = [str(path) for path in targets if path.exists()]
     if there:
         raise ConflictError(
-            f"{', '.join(there)} already exists.",
+            f"{', '.join(there)} already {'exists' if len(there) == 1 else 'exist'}.",
             kept="Nothing was written.",
             hint="Choose another folder: runstore init FOLDER",
         )

@@ -258,7 +258,7 @@ def _check_is_last(connection: Connection, author: str, at: int) -> None:
     gone_at, reference = gone_edits(connection).get(author, (at - 1, ""))
     if gone_at >= at:
         raise ConflictError(
-            f"Your last edit changed {reference}, which was permanently deleted since.",
+            f"Your last edit changed {reference}, which has since been deleted permanently.",
             kept="No edit was undone.",
             hint="To undo the last edit of another run, name it: runstore undo RUN",
         )

@@ -250,7 +250,7 @@ def set_deleted(connection: Connection, run_id: int, deleted_at: int | None) -> 
 def _check_has_ended(row: sql.RunRow) -> None:
     if Status(row.status) in {Status.RUNNING, Status.LIVE}:
         raise RunActiveError(
-            f"The run {row.reference} is being executed.",
+            f"The run {row.reference} is still running.",
             kept="Nothing was deleted.",
             hint="Stop it first, or pass --force (in Python, force=True) if its process is dead.",
         )

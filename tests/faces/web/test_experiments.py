@@ -54,6 +54,12 @@ def test_experiments_have_counts_by_status(listed):
     assert bests(experiments) == {}
 
 
+def test_the_last_run_is_one_that_is_kept(store, listed):
+    store.delete("mnist#4")
+
+    assert listed()[0]["mnist"]["last_run_number"] == 3
+
+
 def test_the_best_complete_run_is_named(listed):
     experiments, metric = listed(metric="acc")
 

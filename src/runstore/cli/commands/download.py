@@ -54,7 +54,7 @@ def command(
 
     A path can be a folder of artifacts. Each file is first verified by its digest; if one is
     missing or damaged, the others are written. The exit code is 1 if an artifact was left out,
-    because its path is no valid name of a file.
+    because its path is not a valid file name.
 
     \b
     runstore download mnist#7

@@ -8,6 +8,7 @@ from runstore.model.display.as_json import optional_utc
 from runstore.model.display.short_names import distinct_names
 from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.query.tree import Query
+from runstore.model.reference import parse_reference
 from runstore.reading.directions import Directions
 from runstore.reading.find import settle
 from runstore.reading.groups import field_of_text
@@ -54,7 +55,6 @@ def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[
     """Return all experiments with runs, the most recently run first."""
     settle(backend, (field_of_text("status"),))
     groups = backend.part(_GroupsOfExperiments).groups()
-    last_numbers = backend.database.last_run_numbers()
     bests: dict[str, BestRun] = {}
     if wanted is not None and wanted.direction is not None:
         metric = wanted.metric
@@ -65,7 +65,7 @@ def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[
         {
             "name": name,
             "runs": one.runs,
-            "last_run_number": last_numbers.get(name, 0),
+            "last_run_number": _number_of(one.last_reference),
             "last_started_at": optional_utc(one.last_started_at),
             "by_status": dict(one.statuses),
             "best": {**bests[name]._asdict(), "name": names[name]} if name in bests else None,
@@ -73,6 +73,11 @@ def experiment_rows(backend: Backend, wanted: WantedBest | None = None) -> list[
         for one in groups
         for name in [str(one.value)]
     ]
+
+
+def _number_of(reference: str) -> int | None:
+    parsed = parse_reference(reference)
+    return None if parsed is None else parsed[1]
 
 
 class _CountedGroups(NamedTuple):

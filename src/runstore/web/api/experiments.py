@@ -47,7 +47,7 @@ ENDPOINTS = (
                 record(
                     name=TEXT,
                     runs=WHOLE,
-                    last_run_number=WHOLE,
+                    last_run_number=optional(WHOLE),
                     last_started_at=optional(TIME),
                     by_status=mapped(WHOLE),
                     best=optional(record(value=REAL, uid=TEXT, reference=TEXT, name=TEXT)),
