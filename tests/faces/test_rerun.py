@@ -142,7 +142,7 @@ def test_other_code_is_refused_and_the_recorded_code_is_run_on_request(project, 
     as_json = json.loads(runstore("rerun", "toy#1", "--dry-run", "--json", cwd=project).stdout)
 
     decisive = ["helper.py changed", "settings.json changed"]
-    told = [*decisive, "later.py is new", "metrics.json changed", "todo.txt changed"]
+    told = [*decisive, "later.py is new", "metrics.json changed", "todo.txt is missing"]
     assert refused.returncode == dry.returncode + 4 == 4
     assert listed(refused) == listed(dry) == told
     assert messages(refused)[-2] == "Nothing was started."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ def what_differs(
     here = facts.merged(earlier.code or Facts())
     now = {**_texts(here), **marks_of(here)}
     then = {**_kept_texts(store, run), **marks_of(run.facts)}
-    words = command_words(argv)
+    words, root = command_words(argv), str(here.values.get(_ROOT, ""))
     data = data_among(now, here, words) | data_among(then, run.facts, words)
     decisive: list[str] = []
     others: list[str] = []
@@ -89,7 +90,7 @@ def what_differs(
         is_data = one.section == "code" and one.key in data
         is_new = one.section == "code" and one.key in now and one.values[0] is MISSING
         if not is_new:
-            (others if is_data else decisive).append(_text(one))
+            (others if is_data else decisive).append(_text(one, root))
         elif not is_data:  # the recorded code cannot need it
             others.append(f"{one.key} is new")
     # The command is the recorded one.
@@ -133,12 +134,13 @@ def _changed_texts(before: Mapping[str, str], where: Surroundings) -> Iterator[s
             yield f"{path} changed"
 
 
-def _text(one: Difference) -> str:
+def _text(one: Difference, root: str) -> str:
     """Return a difference in a line: `commit: 3f2a… → 88ac…`, `train.py changed`."""
     if one.section != "code":
         return difference_text(one)
     if one.key != "commit":
-        return f"{one.key} changed"
+        is_gone = one.values[1] is MISSING and root and not os.path.lexists(Path(root, one.key))
+        return f"{one.key} {'is missing' if is_gone else 'changed'}"
     old, new = texts_of(one)
     return f"commit: {old} → {new}"
 
