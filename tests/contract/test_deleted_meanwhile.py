@@ -54,7 +54,7 @@ def test_undo_never_takes_back_what_is_older_than_what_is_gone(store):
     store.delete("e#2")
     store.collect_garbage(older_than=AT_ONCE)
 
-    with pytest.raises(ConflictError, match=r"e_2_.*permanently deleted") as caught:
+    with pytest.raises(ConflictError, match=r"e_2_.*deleted permanently") as caught:
         store.undo()
     assert "undo RUN" in caught.value.hint
     with pytest.raises(ConflictError):
