@@ -1,6 +1,7 @@
 """Programs of any language log metrics, save files and set tags under `runstore exec`."""
 
 import contextlib
+import fcntl
 import os
 import shlex
 import signal
@@ -16,6 +17,7 @@ from commands import messages, runstore
 from places import store_at
 from runstore import Status
 from runstore.errors import UsageError
+from runstore.recording.output import program_lines
 from runstore.recording.output.program_lines import Metrics, Saved, Tagged, parse_line, text_of
 
 pytestmark = pytest.mark.usefixtures("named_store")
@@ -194,6 +196,37 @@ def test_lines_survive_that_everything_is_killed(tmp_path, newest, rounds):
     run = newest()
     assert (run.status, list(run.metric("n").values)) == (Status.LOST, [0, 1, 2, 3, 4])
     assert not [name for name in in_flight(tmp_path) if name.endswith(".lines")]
+
+
+def test_lines_wait_for_a_child_that_still_has_their_lock(tmp_path, newest):
+    """It was forked just before its parent was killed, and has not started its program yet."""
+    ended = executed(tmp_path, "echo $RUNSTORE_LOG")
+    path = Path(ended.stdout.strip())
+    path.write_text("late=2\n")
+    child = "import fcntl, sys, time; fcntl.flock(sys.stdin, fcntl.LOCK_EX); print(flush=True)"
+    with path.open("r+") as file:
+        holder = subprocess.Popen(
+            [sys.executable, "-c", f"{child}; time.sleep(0.2)"],
+            stdin=file,
+            stdout=subprocess.PIPE,
+        )
+    with holder:
+        holder.stdout.readline()
+
+        assert newest().metrics["late"].last == 2.0
+    assert not path.exists()
+
+
+def test_lines_that_stay_locked_are_left_to_their_holder(tmp_path, newest, monkeypatch):
+    ended = executed(tmp_path, "echo $RUNSTORE_LOG")
+    path = Path(ended.stdout.strip())
+    path.write_text("late=2\n")
+    monkeypatch.setattr(program_lines, "_PATIENCE_S", 0.0)
+    with path.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        assert newest().metrics == {}
+    assert path.exists()
 
 
 def test_what_is_written_after_the_end_is_taken_in_at_the_next_opening(tmp_path, newest):

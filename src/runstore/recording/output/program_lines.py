@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.errors import RunstoreError, UsageError, genuine, suppressed
 from runstore.model.status import Status
-from runstore.storage.files.locks import lock_now
+from runstore.storage.files.locks import lock_now, pause
 from runstore.storage.files.safe_files import open_file, remove_file, stat_file
 from runstore.storage.files.spool import LINES_SUFFIX, Spool
 from runstore.user_warnings import warn
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 VARIABLE = "RUNSTORE_LOG"
 _POLL_S = 0.2
+# Of a process that was killed, a child that was just forked has the lock until its program starts.
+_PATIENCE_S = 1.0
+_PAUSE_S = 0.01
 _CHUNK_BYTES = 1 << 20
 _LONGEST_LINE_BYTES = 1 << 20
 # The head has the position up to which lines were imported; its length never changes.
@@ -324,9 +327,18 @@ def take_in_leftover(backend: Backend, path: Path, ended: Run) -> None:
 
     run = ActiveRun(backend, ended, is_owner=False)
     run.execution.take_status(Status.RUNNING)  # as when the lines were written
-    with closing(LineFile(path, backend.spool)) as file:
+    deadline = clock.monotonic() + _PATIENCE_S
+    # Opened each time, because whoever has the lock may remove the file.
+    while not _is_taken_in(path, backend.spool, run) and clock.monotonic() < deadline:
+        pause(_PAUSE_S)
+    run.execution.hand_in(is_last=True)
+
+
+def _is_taken_in(path: Path, spool: Spool, run: ActiveRun) -> bool:
+    """Import a file and remove it, unless it is locked."""
+    with closing(LineFile(path, spool)) as file:
         if file.is_mine:
             file.take_in(run, is_over=True, at=stat_file(path).st_mtime)
             file.remove()
             file.complain(run.reference)
-    run.execution.hand_in(is_last=True)
+        return file.is_mine
