@@ -191,8 +191,8 @@ def _names_in(arguments: tuple[str, ...]) -> Iterator[str]:
     """Yield the texts in arguments that may name a file that the command reads."""
     for word in words_read(arguments):
         begin = 2 if _SHORT_OPTION.match(word) else 0
-        yield from filter(None, (word, word.lstrip("@"), word[begin:]))
-        yield from filter(None, _BETWEEN_NAMES.split(word))
+        whole = word, word.partition("=")[2], word.lstrip("@"), word[begin:]
+        yield from filter(None, (*whole, *_BETWEEN_NAMES.split(word)))
 
 
 def _changes(place: Path, folder: Path) -> list[tuple[int, Path]]:

@@ -91,22 +91,18 @@ def _by_name(words: frozenset[str]) -> dict[str, list[str]]:
 
 def command_words(*commands: Iterable[str]) -> frozenset[str]:
     """Return the words of commands that may name a file, but for files that they write."""
-    words = (word.removeprefix("./") for argv in commands for word in words_read(argv))
-    return frozenset(word for word in words if word.strip("./"))
+    read = (word for argv in commands for word in words_read(argv))
+    names = (value if sign else name for name, sign, value in (one.partition("=") for one in read))
+    return frozenset(one.removeprefix("./") for one in names if one.strip("./"))
 
 
 def words_read(argv: Iterable[str]) -> Iterator[str]:
-    """Yield the arguments of a command, without the values of options that name its results.
-
-    Of `--data=x.csv` only the value is returned.
-    """
+    """Yield the arguments of a command, without those that name its results."""
     option = ""
     for word in argv:
-        name, sign, value = word.partition("=")
-        if not sign:
-            name, value = option, word
-        if not _writes(name):
-            yield value
+        name, sign, _ = word.partition("=")
+        if not _writes(name if sign else option):
+            yield word
         option = word if word.startswith("-") else ""
 
 

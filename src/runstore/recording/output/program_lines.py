@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "RUNSTORE_LOG"
 _POLL_S = 0.2
-# Of a process that was killed, a child that was just forked has the lock until its program starts.
+# A child that a process forked just before it was killed has the lock until its program starts.
 _PATIENCE_S = 1.0
 _PAUSE_S = 0.01
 _CHUNK_BYTES = 1 << 20
