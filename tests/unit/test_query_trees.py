@@ -243,6 +243,31 @@ def test_a_time_is_all_that_it_names(text, begin, end):
     assert tree(f"started <= {text}") == ["run.started_at", "<=", end - 1]
 
 
+@pytest.mark.parametrize(
+    ("zone", "text", "begin", "hours"),
+    [
+        ("Europe/Berlin", "2026-10-25 02", "2026-10-25T00:00", 2),
+        ("Europe/Berlin", "2026-10-25 01", "2026-10-24T23:00", 1),
+        ("Europe/Berlin", "2026-10-25 02+01:00", "2026-10-25T01:00", 1),
+        ("Europe/Berlin", "2026-10-25", "2026-10-24T22:00", 25),
+        ("Europe/Berlin", "2026-03-29 02", "2026-03-29T01:00", 0),
+        ("Europe/Berlin", "2026-03-29 03", "2026-03-29T01:00", 1),
+        ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00", 23),
+        ("Europe/Berlin", "2026-03-29 02:30", "2026-03-29T01:30", 1 / 60),
+        ("Africa/Cairo", "2026-04-23", "2026-04-22T22:00", 24),
+        ("Africa/Cairo", "2026-04-24", "2026-04-23T22:00", 23),
+        ("Australia/Lord_Howe", "2026-04-05 01", "2026-04-04T14:00", 1.5),
+        ("Europe/Berlin", "2026-10", "2026-09-30T22:00", 31 * 24 + 1),
+    ],
+)
+def test_hours_and_days_are_as_long_as_the_clock_shows_them(monkeypatch, zone, text, begin, hours):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    at = int(datetime.fromisoformat(f"{begin}+00:00").timestamp()) * 1_000_000
+
+    assert tree(f"started = '{text}'") == within(at, at + round(hours * 3_600_000_000))
+
+
 def test_relative_times_count_from_the_present():
     before = time.time_ns() // 1000
     found = parse_query("started > '0 s ago'").where.value

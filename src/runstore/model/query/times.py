@@ -59,7 +59,7 @@ def moment(text: str, now: datetime) -> Span:
     words = text.strip().lower()
     midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     if words in {"today", "yesterday"}:
-        return _days(midnight - timedelta(days=words == "yesterday"), 1)
+        return _local(midnight - timedelta(days=words == "yesterday"), timedelta(days=1))
     past_s = _past_s(words)
     if past_s is not None:
         then = now - timedelta(seconds=past_s)
@@ -95,10 +95,10 @@ def _by_calendar(words: str, midnight: datetime) -> Span:
             raise ValueError(f"{words!r} has a time but no day")
         return _within_day(begin, found, found["zone"] or "")
     if day is not None:
-        return _days(begin, 1)
+        return _local(begin, timedelta(days=1))
     months = 12 if found["month"] is None else 1
     after = datetime(year + (month + months - 1) // 12, (month + months - 1) % 12 + 1, 1)  # noqa: DTZ001
-    return Span(begin.astimezone(), after.astimezone())
+    return Span(_at(begin), _at(after))
 
 
 def _within_day(day: datetime, found: re.Match[str], zone: str) -> Span:
@@ -117,16 +117,25 @@ def _within_day(day: datetime, found: re.Match[str], zone: str) -> Span:
         digits = zone[1:].replace(":", "")
         away = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
         begin = begin.replace(tzinfo=timezone(sign * away))
-    begin = begin.astimezone()
     if minute is None:
-        return Span(begin, begin + timedelta(hours=1))
+        return _local(begin, timedelta(hours=1))
+    begin = _at(begin)
     if second is None:
         return Span(begin, begin + timedelta(minutes=1))
     return Span(begin, begin + timedelta(microseconds=10 ** max(0, 6 - len(part))))
 
 
-def _days(begin: datetime, count: int) -> Span:
-    return Span(begin.astimezone(), (begin + timedelta(days=count)).astimezone())
+def _local(begin: datetime, length: timedelta) -> Span:
+    """Return the span between two local times, with both hours if summer time ends in it."""
+    return Span(_at(begin), _at(begin + length))
+
+
+def _at(time: datetime) -> datetime:
+    """Return the moment of a local time; of a skipped one, as if the clock had not been changed.
+
+    `astimezone` would return a moment an hour before.
+    """
+    return datetime.fromtimestamp(time.timestamp(), timezone.utc)
 
 
 def duration_s(text: str, *, long_units: bool = False) -> float:
