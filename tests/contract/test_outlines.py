@@ -4,6 +4,7 @@ import math
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -418,3 +419,15 @@ def test_columns_are_taken_as_they_are_by_numpy(spiked):
 
     assert numpy.asarray(outline.max).max() == 40.0
     assert numpy.asarray(outline.points).sum() == len(values)
+
+
+@pytest.mark.parametrize("kind", [int, np.int64])
+def test_ends_of_windows_are_exact_steps(store, kind):
+    """Beyond 2**53, floats skip steps."""
+    begin = 2**53 + 1
+    with store.start("long", capture=False) as run:
+        run.log_points("loss", [1.0, 2.0, 3.0, 4.0], steps=range(begin - 1, begin + 3))
+
+    outline = store.get("latest").outline("loss", begin=kind(begin), end=kind(begin + 1))
+
+    assert list(outline.x) == [begin, begin + 1]

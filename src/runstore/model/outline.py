@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 from array import array
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
+from numbers import Integral
 from typing import Any, cast
 
 from runstore.errors import UsageError, shown
@@ -135,4 +137,5 @@ def bound_of(value: object, name: str, axis: str) -> float | None:
         number = math.nan
     if math.isnan(number) or isinstance(value, (str, bytes)):
         raise arguments.refused(value, name, "a number", 1000)
-    return number
+    # Steps beyond 2**53 are more exact than floats.
+    return operator.index(value) if isinstance(value, Integral) else number
