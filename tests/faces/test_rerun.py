@@ -225,6 +225,19 @@ def test_renamed_and_binary_files_are_restored(project, read):
     assert (metrics["size"].last, metrics["x"].last) == (768, 3)
 
 
+def test_a_new_script_of_the_recorded_code_can_be_executed(project):
+    script = project / "new.sh"
+    script.write_text("#!/bin/sh\necho loss=1\n")
+    script.chmod(0o755)
+    runstore("exec", "-e", "toy", "--", "./new.sh", cwd=project)
+    script.unlink()
+
+    ended = runstore("rerun", "toy#1", "--recorded-code", cwd=project)
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "loss=1\n"
+
+
 @pytest.mark.parametrize("is_changed", [True, False])
 def test_modules_outside_of_the_repository_are_compared(project, monkeypatch, is_changed):
     outside = project.parent / "lib"

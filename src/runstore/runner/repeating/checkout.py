@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -151,6 +152,8 @@ def _write(place: Path, name: str, text: str) -> None:
     file = _inside(place, name)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+    if text.startswith("#!"):  # rights of new files are not recorded
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
 
 def _copy(root: Path, place: Path, name: str) -> None:
