@@ -172,13 +172,29 @@ def test_packages_and_facts_are_compared(repository):
     ]
 
 
+def test_links_in_a_folder_are_one_interpreter(repository):
+    names = ("python", "python3", "python3.12", "pypy3")
+    runs = [record(repository) for _ in names]
+    for run, name in zip(runs, names, strict=True):
+        change_facts(repository, run, "", {"python.executable": f"/opt/bin/{name}"})
+
+    same = told("diff", *runs[:2], "--only", "environment", cwd=repository)
+    also = told("diff", *runs[1:3], "--only", "environment", cwd=repository)
+    other = told("diff", *runs[2:], "--only", "environment", cwd=repository)
+
+    assert [len(one["differences"]) for one in (same, also, other)] == [0, 0, 1]
+
+
 def change_facts(folder, reference, packages, values):
     """Replace what was captured: another machine is not at hand."""
     from runstore.model.facts import Facts
 
     with store_at(folder / ".runstore") as store:
         facts = Facts(
-            values={name: tuple(value) for name, value in values.items()},
+            values={
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in values.items()
+            },
             documents={"packages": packages},
         )
         store.backend.database.attach_facts(store.get(reference).uid, facts)

@@ -68,6 +68,21 @@ def listed(ended):
     return [line.strip() for line in ended.stderr.splitlines() if line.startswith("  ")]
 
 
+@pytest.mark.parametrize("words", [["train.py"], ["-u", "train.py"], ["-m", "train"]])
+def test_a_repeated_run_differs_in_nothing(project, words):
+    """The repeated run is recorded by its program, its repetition by `rerun`."""
+    python(project, *words, "--lr", "0.25")
+
+    assert runstore("rerun", "toy#1", cwd=project).returncode == 0
+    ended = [
+        runstore_here(*one, "--json", cwd=project)
+        for one in (("diff", "toy#1", "toy#2"), ("why", "toy#1", "toy#2"))
+    ]
+
+    diff, why = (json.loads(one.stdout) for one in ended)
+    assert (diff["differences"], why["causes"]) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("words", "folder"), [(["-m", "pkg.fit"], "."), (["pkg"], "."), (["../pkg/fit.py"], "data")]
 )

@@ -9,7 +9,7 @@ import pytest
 
 from runstore.capture.machine.host import host_details
 from runstore.capture.machine.packages import python_values
-from runstore.capture.program.command import command_facts
+from runstore.capture.program.command import command_facts, command_line
 
 
 def test_the_platform_is_that_of_python():
@@ -60,3 +60,26 @@ def test_the_version_of_python_is_that_of_platform():
 
     assert values["python.version"] == platform.python_version()
     assert values["python.implementation"] == platform.python_implementation()
+
+
+WORKER = "from multiprocessing.spawn import spawn_main; spawn_main()"
+LINES = {
+    "python fit.py --lr 1": (["/opt/bin/python", "fit.py", "--lr", "1"], ["fit.py", "--lr", "1"]),
+    "python3 -u train.py": (["python3", "-u", "train.py"], ["train.py"]),
+    "python -m pkg.fit 1": (["/opt/bin/python", "-m", "pkg.fit", "1"], ["/home/pkg/fit.py", "1"]),
+    "python -m cProfile a.py 1": (["python", "-m", "cProfile", "a.py", "1"], ["a.py", "1"]),
+    "python -c 'import fit' 1": (["python", "-c", "import fit", "1"], ["-c", "1"]),
+    "python": (["/opt/bin/python"], [""]),
+    "python -": (["python", "-"], ["-"]),
+    "train.py 1": (["python", "-c", WORKER, "--multiprocessing-fork"], ["train.py", "1"]),
+    "train.py": (["python", "-c", WORKER], ["train.py"]),
+    "changed": (["python", "train.py"], ["changed"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_command_is_kept_as_typed(monkeypatch, line):
+    monkeypatch.setattr(sys, "orig_argv", LINES[line][0])
+    monkeypatch.setattr(sys, "argv", LINES[line][1])
+
+    assert command_line(None, None) == line

@@ -21,6 +21,7 @@ from runstore.capture.git.new_files import (
 from runstore.model.code.documents import LEFT_OUT
 from runstore.model.code.patches import parse_patch
 from runstore.model.display.formatting import free_name
+from runstore.reading.shown.facts import command_text
 from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _NOT_OF_ENVIRONMENT = (
     "python.package_count",
 )
 _IDS = frozenset({"scheduler.job", "scheduler.array_job"})
-_GIT_PLACE = "git.root"
+_GIT_PLACE, _PYTHON = "git.root", "python.executable"
 # Facts that are recorded only of a machine or job that has them.
 _ONLY_IF_ANY = ("scheduler.", "host.memory_limit_bytes", "gpu.driver", "gpu.memory")
 
@@ -268,8 +269,15 @@ def _environment(run: Run, _: _Description) -> Section:
 
 
 def environment(run: Run) -> dict[str, Any]:
-    """Return the captured facts about machine and Python."""
-    return {name: one for name, one in run.facts.values.items() if _is_of_environment(name)}
+    """Return the captured facts about machine and Python.
+
+    `python`, `python3` and `python3.12` in one folder are links to one interpreter; another
+    version is a fact of its own.
+    """
+    found = {name: one for name, one in run.facts.values.items() if _is_of_environment(name)}
+    if isinstance(python := found.get(_PYTHON), str):
+        found[_PYTHON] = python.rstrip("0123456789.")
+    return found
 
 
 def _is_of_environment(name: str) -> bool:
@@ -288,10 +296,8 @@ def _inputs(run: Run, _: _Description) -> Section:
 
 def _command(run: Run, _: _Description) -> Section:
     facts = run.facts.values
-    # `python -c` and `python -m` do not name the program.
-    line = run.cli if run.cli and not run.cli.startswith("-") else facts.get("command.line")
     known = {
-        "command": line or run.cli,
+        "command": command_text(run) or facts.get("command.line"),
         "folder": facts.get("command.cwd"),
         "user": facts.get("command.user"),
     }

@@ -13,6 +13,7 @@ from runstore.analysis.explain.known_names import is_seed
 from runstore.analysis.explain.new_code import NewCode
 from runstore.model.status import Status
 from runstore.reading.newest import newest_page
+from runstore.reading.shown.facts import command_text
 from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class _EvidenceReader:
             {one.name: FileContents(one.digest, one.size_bytes) for one in run.inputs},
         )
         if not self._has_params and run.cli:
-            yield "command", {"command": run.cli}
+            yield "command", {"command": command_text(run)}
 
     def _packages_of(self, run: Run) -> Mapping[str, Any]:
         digest = self._texts.get(run.uid, {}).get("packages")

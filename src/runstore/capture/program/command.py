@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from runstore.capture.secrets import mask_arguments, mask_command
 from runstore.errors import attempt, genuine
+from runstore.model.code.python_command import is_python, python_target
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 
@@ -116,15 +117,34 @@ def _clean(text: str) -> str:
 
 
 def command_line(cli: str | None, argv: Sequence[str] | None) -> str:
-    """Return the masked command line of a run: as given, or built from its arguments."""
+    """Return the masked command line of a run: as given, or built from its arguments.
+
+    An interpreter has its name only: its folder is a fact of its own.
+    """
     if cli is not None:
         return mask_command(clean_text(cli))
-    return _shown_line(own_words() if argv is None else argument_texts(argv))
+    return _shown_line(_typed() if argv is None else argument_texts(argv))
+
+
+def _typed() -> tuple[str, ...]:
+    """Return the command as typed, or `sys.argv` if that is not part of it.
+
+    Programs may set their arguments, as `multiprocessing` does in its workers.
+    """
+    words, typed = own_words(), _own_arguments()
+    if words and typed[-len(words) :] == words:
+        return typed
+    kind, _, arguments = python_target(typed[1:])
+    is_named = kind == "module" or words[:1] in {("-c",), ("",)}  # the last one at a prompt
+    return typed if is_named and words[1:] == tuple(arguments) else words
 
 
 @functools.lru_cache(maxsize=8)
 def _shown_line(argv: tuple[str, ...]) -> str:
-    """Return masked arguments, quoted for a shell."""
+    """Return masked arguments, quoted for a shell, without the folder of Python."""
+    program = argv[:1]
+    if program and is_python(program[0]):
+        argv = (os.path.basename(program[0]), *argv[1:])  # noqa: PTH119 - light
     return _quoted(mask_arguments([clean_text(one) for one in argv]))
 
 

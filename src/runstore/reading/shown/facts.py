@@ -50,11 +50,13 @@ def head_of(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def command_text(run: Run) -> str:
-    """Return the command of a run as typed, if it is known."""
-    line = run.facts.values.get("command.line")
-    if not isinstance(line, str) or not run.cli or not line.endswith(run.cli):
-        return run.cli or ""
-    return without_folder_of_python(line)
+    """Return the command of a run as typed, if it is known.
+
+    Earlier releases kept `sys.argv`, which lacks the interpreter, and the module of `-m`.
+    """
+    line, cli = run.facts.values.get("command.line"), run.cli or ""
+    is_part = isinstance(line, str) and cli and (line.endswith(cli) or cli.startswith("-"))
+    return without_folder_of_python(str(line)) if is_part else cli
 
 
 def without_folder_of_python(line: str) -> str:
