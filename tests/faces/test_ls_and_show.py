@@ -63,9 +63,26 @@ def test_a_pipe_has_metrics_and_tags_in_columns_of_their_own(tmp_path):
     assert lines == [
         ["metrics", "tags", "metrics.loss"],
         ["loss=0.5", "keep phase=pilot", "0.5"],
-        ["loss=0.25 acc=0.333333 epoch=3 a=1 …", "keep phase=pilot", "0.25"],
+        ["loss=0.25 acc=0.333333 epoch=3 a=1 b=2", "keep phase=pilot", "0.25"],
         ["", "phase=pilot", ""],
     ]
+
+
+def test_a_pipe_has_all_parameters(tmp_path):
+    """The one that differs may be the last."""
+    params = {f"option_{number:02}": number for number in range(20)}
+    sets = [{"name": f"set_{number}", "lr": number} for number in range(5)]
+    with store_at(tmp_path / ".runstore") as store:
+        store.start("one", params=params, capture=False).finish()
+        store.start("several", params=sets, capture=False).finish()
+
+    ended = runstore("ls", "--columns", "run,params,status", cwd=tmp_path)
+    shown = runstore("ls", cwd=tmp_path)
+
+    several, one = (line.split("\t")[4] for line in shown.stdout.splitlines()[1:])
+    assert one == " ".join(f"{key}={value}" for key, value in params.items())
+    assert several == "set_0, set_1, set_2, set_3, set_4"
+    assert "…" not in ended.stdout + shown.stdout
 
 
 def test_pages_and_experiments_as_json(folder):

@@ -16,7 +16,7 @@ from runstore.cli.context import open_store
 from runstore.cli.dialogs import edited
 from runstore.cli.lists.modules import list_options
 from runstore.cli.options import mask_output_option
-from runstore.cli.output import TableColumn, print_table, say
+from runstore.cli.output import TableColumn, is_terminal, print_table, say
 from runstore.model.display.formatting import counted
 
 if TYPE_CHECKING:
@@ -191,8 +191,10 @@ def _print_plan(plan: Plan) -> None:
         TableColumn("parameters", narrowest=20, rank=1),
         TableColumn("hash", narrowest=8, rank=3),
     )
+    width = 60 if is_terminal() else None
     sets = [one.recorded for one in plan.sets]
-    print_table(columns, [(one.name, one.file or "", one.preview(), one.hash) for one in sets])
+    rows = [(one.name, one.file or "", one.preview(width), one.hash) for one in sets]
+    print_table(columns, rows)
     calls = "one call for all sets" if plan.takes_all else counted(len(plan.steps), "call")
     say(f"runstore: {plan.experiment} would be run: {calls}. Nothing was executed.", err=True)
 

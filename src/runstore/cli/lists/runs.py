@@ -13,7 +13,7 @@ from runstore.model.display.suggestions import some_of
 from runstore.model.logged.metric_names import names_of
 from runstore.model.run import start_text
 from runstore.reading.shown.facts import lifetime_text
-from runstore.reading.shown.last_metrics import METRICS_AT_MOST, last_values_of, telling_metrics
+from runstore.reading.shown.last_metrics import last_values_of, telling_metrics
 
 if TYPE_CHECKING:
     from runstore.model.query.tree import Order
@@ -73,16 +73,14 @@ def _row(run: Run) -> tuple[str, ...]:
 def _parameters(run: Run) -> str:
     """Return the values of a single parameter set, or the names of several."""
     sets = run.parameter_sets
-    return sets[0].preview() if len(sets) == 1 else some_of([one.name for one in sets])
+    return sets[0].preview(None) if len(sets) == 1 else ", ".join(one.name for one in sets)
 
 
 def _metrics(run: Run, last_values: LastValues) -> str:
-    """Return the last values of the most telling metrics: `loss=0.31 acc=0.93`."""
+    """Return the last values of metrics, the most telling first: `loss=0.31 acc=0.93`."""
     series = last_values.get(run.uid, {})
     values = dict(zip(names_of(list(series)), series.values(), strict=True))
-    keys = _most_telling(tuple(values))
-    shown = [f"{key}={number_text(values[key])}" for key in keys[:METRICS_AT_MOST]]
-    return " ".join(shown) + (" …" if len(keys) > METRICS_AT_MOST else "")
+    return " ".join(f"{key}={number_text(values[key])}" for key in _most_telling(tuple(values)))
 
 
 @lru_cache(maxsize=256)  # most runs of a list have the same metrics

@@ -176,12 +176,17 @@ def _storable_key(rows: dict[str, Cell], key: str) -> str:
     return unique
 
 
-def shown_in_line(tree: str, width: int) -> str:
-    """Return as many values as fit on one line, with `…` for the rest."""
+def shown_in_line(tree: str, width: int | None) -> str:
+    """Return as many values as fit on one line, with `…` for the rest; all without a width."""
     values = json.loads(tree)
+    parts = (
+        re.sub(_CONTROL, " ", clean_text(f"{joined('', key)}={_shown(one)}"))
+        for key, one in values.items()
+    )
+    if width is None:
+        return " ".join(parts)
     line = ""
-    for position, (key, one) in enumerate(values.items(), 1):
-        part = re.sub(_CONTROL, " ", clean_text(f"{joined('', key)}={_shown(one)}"))
+    for position, part in enumerate(parts, 1):
         longer = f"{line} {part}" if line else part
         # Unless it is the last, a value leaves space for the ellipsis.
         if len(longer) > (width if position == len(values) else width - 2):

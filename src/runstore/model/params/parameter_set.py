@@ -63,8 +63,8 @@ class ParameterSet(NamedTuple):  # because `dataclasses` takes long to load
         """Return the values as (dotted key, number, text), each key once; see `flatten.py`."""
         return () if self.tree is None else flatten(self.tree)
 
-    def preview(self, width: int = 60) -> str:
-        """Return the values in one line of at most `width` characters: `lr=0.1 layers=2 …`."""
+    def preview(self, width: int | None = 60) -> str:
+        """Return the values in one line, cut at `width` if that is given: `lr=0.1 layers=2 …`."""
         return "" if self.tree is None else shown_in_line(self.tree, width)
 
     def with_file(self, file: str | None) -> ParameterSet:

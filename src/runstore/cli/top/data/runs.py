@@ -43,7 +43,7 @@ def runs_shown(
 
 
 def _searched(run: Run, name: str) -> str:
-    parameters = (one.preview() for one in run.parameter_sets)
+    parameters = (one.preview(None) for one in run.parameter_sets)
     texts = (
         run.experiment_name,
         run.reference,
