@@ -313,12 +313,14 @@ def test_a_database_that_was_put_back_gets_what_the_file_knows(store, step):
     [
         ("complete", {"status": "error", "error": "too hot"}, ("error", "too hot")),
         ("complete", {"error": "too hot"}, ("complete", None)),
-        ("error", {"status": "complete"}, ("complete", "broken")),  # nothing is lost
+        ("error", {"status": "complete"}, ("complete", None)),
+        ("error", {"status": "complete", "error": "broken"}, ("complete", "broken")),
         ("error", {"status": "incomplete"}, ("error", "broken")),
     ],
 )
 def test_an_end_that_another_program_writes_is_taken_in(store, step, before, after, expected):
-    store.start("fit", capture=False).finish(before, error="broken" if before == "error" else None)
+    text = "broken" if before == "error" else None
+    store.start("fit", capture=False).finish(before, error=text, traceback=text)
     step.bring_together()
 
     def change(found):
@@ -331,7 +333,25 @@ def test_an_end_that_another_program_writes_is_taken_in(store, step, before, aft
 
     run = store.get("fit#3")
     assert (run.status.value, run.error) == expected
+    assert (run.traceback is None) is (run.status.value != before or before == "complete")
     assert step.is_current()
+
+
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+def test_an_error_that_is_taken_back_stays_in_the_history(store, step):
+    store.start("fit", capture=False, notes="x").finish("error", error="broken")
+    step.bring_together()
+
+    def change(found):
+        del found[-1]["error"]
+        found[-1]["status"] = "complete"
+        return found
+
+    rewrite(step, change)
+    step.take_in_or_warn()
+
+    edits = [(one.field, one.old, one.new) for one in store.events("fit#3")]
+    assert edits == [("status", "error", "complete"), ("error", "broken", None)]
 
 
 def test_a_run_without_a_time_began_when_the_file_was_written(store, step):

@@ -58,6 +58,8 @@ CHANGE_ROW = f"""
         duplicate = :duplicate, reference = :reference, timestamp = :timestamp, status = :status,
         ended_at = :ended_at, notes = :notes, error = :error, commit_hash = :commit_hash,
         workdir_dirty = :workdir_dirty, cli = :cli, full_store = :full_store,
+        traceback = CASE status WHEN :status THEN traceback END,
+        exit_code = CASE status WHEN :status THEN exit_code END,
         reproduce = :reproduce, block = :block, changed = {sql.NEXT_CHANGE}
     WHERE id = :id
 """  # noqa: S608 - constants
@@ -333,17 +335,15 @@ class BlockWriter:
         }
         self._connection.execute(CHANGE_ROW, values)
         self._change_sets(row, with_values(said.parameter_sets, trees or {}))
+        was_final = run.status.is_final and status is not run.status
         for field, old, new in (
             ("notes", run.notes, said.notes),
             ("experiment_name", run.experiment_name, name),
             ("run_number", str(run.run_number), str(number)),
             ("reference", run.reference, reference),
             # The first end of a run is an ordinary change, not an edit.
-            (
-                "status",
-                run.status.value,
-                status.value if run.status.is_final else run.status.value,
-            ),
+            ("status", run.status.value, status.value if was_final else run.status.value),
+            ("error", run.error, said.error if was_final else run.error),
         ):
             if old != new:
                 # No operation id: such an edit is undone in the file.

@@ -175,10 +175,13 @@ class BlockMerge:
         is_base_known: bool,
     ) -> bool:
         """Check whether the file's value of this key is new, and not just old."""
-        if key == "status":
-            return _is_forward(row.run.status, status_of_word(theirs.get(key)), is_base_known)
-        if key == "error":
-            return key in theirs and theirs.get("status") == "error"
+        if key in {"status", "error"}:
+            said = status_of_word(theirs.get("status"))
+            is_other = _is_forward(row.run.status, said, is_base_known)
+            if key == "status":
+                return is_other
+            # An error belongs to its status: it comes and goes with it.
+            return is_other if key not in theirs else said is Status.ERROR
         if key == "commit" and (row.run.commit or "").startswith(str(theirs.get(key))):
             return False  # other tools abbreviate it
         if is_base_known:
