@@ -354,6 +354,25 @@ def test_an_error_that_is_taken_back_stays_in_the_history(store, step):
     assert edits == [("status", "error", "complete"), ("error", "broken", None)]
 
 
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+def test_texts_that_no_one_wrote_stay_missing(store, step):
+    """The file has empty texts for them."""
+    store.start("fit", capture=False).finish()
+    step.bring_together()
+
+    def change(found):
+        found[-1]["status"] = "error"
+        return found
+
+    rewrite(step, change)
+    step.take_in_or_warn()
+
+    found = store.find("notes is missing and status = error")
+    assert [one.reference for one in found] == [blocks(step)[-1]["reference"]]
+    assert [one.field for one in store.events("fit#3")] == ["status"]
+    assert blocks(step)[-1]["notes"] == ""
+
+
 def test_a_run_without_a_time_began_when_the_file_was_written(store, step):
     def add(found):
         reference = "fit_3_by hand"

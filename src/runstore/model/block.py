@@ -234,7 +234,7 @@ def _overlaid(block: Block, run: Run) -> Block:
         ("reproduce", said.reproduce, run.reproduce),
     )
     for key, old, new in texts:
-        if old != new:
+        if not is_same_text(old, new):
             block[key] = new
     if said.full_store != run.full_store:
         block["full_store"] = run.full_store
@@ -243,6 +243,11 @@ def _overlaid(block: Block, run: Run) -> Block:
         files, sets = sets_of_files(run.experiment_name, run.parameter_sets)
         block[dialect.files_key], block[dialect.sets_key] = files, sets
     return block
+
+
+def is_same_text(one: str | None, other: str | None) -> bool:
+    """Check whether texts mean the same in a block, which may have an empty one for none."""
+    return (one or None) == (other or None)
 
 
 def _parameter_sets(*mappings: object) -> tuple[ParameterSet, ...]:

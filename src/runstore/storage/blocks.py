@@ -14,6 +14,7 @@ from runstore.model.block import (
     BlockFields,
     block_from_run,
     fields_from_block,
+    is_same_text,
     lasting_uid,
     with_values,
 )
@@ -322,6 +323,8 @@ class BlockWriter:
             ended_at = now_micros() if status.is_final else None
         values = {
             **_said(said),
+            "notes": run.notes if is_same_text(run.notes, said.notes) else said.notes,
+            "cli": run.cli if is_same_text(run.cli, said.cli) else said.cli,
             "workdir_dirty": (
                 run.workdir_dirty if said.workdir_dirty is None else said.workdir_dirty
             ),
@@ -345,7 +348,7 @@ class BlockWriter:
             ("status", run.status.value, status.value if was_final else run.status.value),
             ("error", run.error, said.error if was_final else run.error),
         ):
-            if old != new:
+            if not is_same_text(old, new):
                 # No operation id: such an edit is undone in the file.
                 add_event(self._connection, row.id, Edit(field, old, new, author, None))
 
