@@ -348,6 +348,23 @@ def test_differences_without_spread_are_decided_by_their_number(tmp_path, seeds,
     assert ("are needed" in ended.stderr) == is_few
 
 
+@pytest.mark.parametrize(("changed", "is_by_value"), [(0, True), (0.25, False)])
+def test_equal_values_without_a_seed_are_not_tested(tmp_path, changed, is_by_value):
+    """A program without chance gives the same result however often it runs."""
+    with store_at(tmp_path / ".runstore") as store:
+        for number in range(6):
+            for lr in (1, 2):
+                with store.start("fit", params={"lr": lr}, capture=False) as run:
+                    run.log(acc=lr + changed * (number == 0))
+
+    ended = runstore("best", "-m", "acc", cwd=tmp_path)
+
+    told = "have equal values and no seeds, so they say nothing about chance"
+    assert (told in " ".join(ended.stderr.split())) == is_by_value
+    assert ("p " in ended.stdout) != is_by_value
+    assert "no width" not in ended.stderr
+
+
 def test_runs_none_of_which_is_complete_are_counted(tmp_path):
     with store_at(tmp_path / ".runstore") as store:
         for status in ("error", "error", "interrupted"):

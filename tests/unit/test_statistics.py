@@ -178,6 +178,30 @@ def test_equal_values_of_two_groups_are_not_different():
     assert (found.p, found.difference, found.remark) == (1, 0, "")
 
 
+@pytest.mark.parametrize("second", [(3, 3, 3, 3), (2, 2)])
+def test_a_result_that_is_repeated_without_a_seed_is_not_tested(second):
+    samples = [sample(*one, repeats=[None] * len(one)) for one in ((2,) * 5, second)]
+
+    found = difference_of(*samples)
+
+    assert (found.p, found.p_corrected, found.interval) == (None, None, None)
+    assert found.remark == "equal values without a seed"
+    assert best_of(samples).is_by_value
+
+
+def test_a_result_that_is_repeated_is_compared_with_values_that_vary():
+    """Then there is chance, and the values may be equal because no better ones exist."""
+    equal, other, varied = (
+        sample(*one, repeats=[None] * 4) for one in ((1,) * 4, (0,) * 4, (0.5, 0.6, 0.7, 0.6))
+    )
+
+    best = best_of([equal, other, varied])
+
+    verdicts = {one.place: (one.verdict, one.remark) for one in best.standings}
+    assert verdicts[1] == ("statistically tied", "equal values without a seed")
+    assert verdicts[2] == ("worse", "")
+
+
 @pytest.mark.parametrize(
     ("first", "second", "p"),
     [((2, 2), (3, 3), 2 / 6), ((2, 2, 2), (3, 3), 2 / 10), ((2,) * 5, (3,) * 5, 2 / 252)],

@@ -16,7 +16,7 @@ from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.run import Run
 from runstore.repeats.grouping import Group
 from runstore.repeats.selection import Best, Standing, best_of
-from runstore.repeats.statistics import check_level
+from runstore.repeats.statistics import ALL_EQUAL, ONE_VALUE, Mean, check_level
 from runstore.repeats.summary import RepeatsSummary
 from runstore.repeats.texts import (
     ends,
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 RANK_HEADERS = ("rank", "group", "n", "mean", "interval", "verdict")
 _FIRST = 3  # settings worth repeating
-_ONE_VALUE = "one value has no interval"  # the conclusion mentions it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking(RepeatsSummary):
     """Groups of repeats by rank: the winner, and the groups that are tied with it.
 
-    If fewer than two groups have repeats, all are ranked by value, and none is called best.
+    If fewer than two groups have repeats, or if these are equal and have no seed, all are ranked
+    by value, and none is called best.
 
     Attributes:
         best: The decision, by places in `groups`.
@@ -87,7 +87,12 @@ class Ranking(RepeatsSummary):
             yield "There is only one setting with one value, so there is nothing to compare."
             return
         repeated = [self.groups[one.place].group.label for one in standings if one.mean.n > 1]
-        if repeated:
+        if len(repeated) > 1:
+            yield (
+                "The runs of a setting have equal values and no seeds, so they say nothing about"
+                " chance: the settings are ranked by value, without a test."
+            )
+        elif repeated:
             yield (
                 f"Only {repeated[0]} ran more than once, so the settings are ranked by value,"
                 " without a test."
@@ -138,10 +143,7 @@ class Ranking(RepeatsSummary):
         """Sentences about limits of the result, and about runs that do not count."""
         means = {one.place: one.mean for one in self.best.standings}
         if self.best.is_by_value:
-            means = {
-                place: replace(one, remarks=tuple(set(one.remarks) - {_ONE_VALUE}))
-                for place, one in means.items()
-            }
+            means = {place: _without_interval(one) for place, one in means.items()}
         limits = self._remarks_on([means[place] for place in range(len(self.groups))])
         return (*self._fragile(), *self._exact(), *limits)
 
@@ -322,6 +324,12 @@ def best(
             level=level,
         ),
     )
+
+
+def _without_interval(mean: Mean) -> Mean:
+    """Return a mean without remarks on its interval, which is not shown."""
+    kept = [one for one in mean.remarks if one not in {ONE_VALUE, ALL_EQUAL}]
+    return replace(mean, remarks=tuple(kept))
 
 
 def _direction(runs: Sequence[Run], metric: Metric) -> Direction | None:

@@ -12,6 +12,7 @@ from runstore.value_classes import dataclass
 
 _LEAST_FOR_SKEW = 3
 PAIR = 2  # values from which there is a spread
+EQUAL_VALUES = "equal values without a seed"
 _ROUNDING = 8 * 2.0**-52  # relative; differences below are those of rounded numbers
 
 # Whether values of the same repeats are compared, or groups as a whole.
@@ -32,6 +33,15 @@ class Sample:
     name: str
     values: tuple[float, ...]
     repeats: tuple[Hashable | None, ...] = ()
+
+    @property
+    def is_one_result(self) -> bool:
+        """Whether its values are equal and no repeat has a seed: a result that is repeated.
+
+        Such values are not independent, so their number says nothing about chance.
+        """
+        has_none = bool(self.repeats) and all(one is None for one in self.repeats)
+        return has_none and moments_of(finite(self.values)).spread == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,7 @@ class MeanGap:
         arrangements: Number of equally likely arrangements of the values if the samples do not
             differ: of signs to pairs, or of values to samples.
         numbers: Number of values of each sample.
+        is_of_results: Whether both samples are one result each, see `Sample.is_one_result`.
     """
 
     kind: Kind
@@ -87,6 +98,7 @@ class MeanGap:
     skew: float = 0.0
     arrangements: int = 1
     numbers: tuple[int, int] = (0, 0)
+    is_of_results: bool = False
 
     @property
     def least_freedom(self) -> float:
@@ -95,13 +107,13 @@ class MeanGap:
 
     @property
     def can_be_tested(self) -> bool:
-        """Whether the error is finite."""
-        return self.error < math.inf
+        """Whether the error is finite, and the values say something about it."""
+        return self.error < math.inf and not self.is_of_results
 
     @property
     def is_exact(self) -> bool:
         """Whether the values have no spread, so that arrangements are counted instead."""
-        return self.error == 0 and self.difference != 0
+        return self.error == 0 and self.difference != 0 and not self.is_of_results
 
     @property
     def has_interval(self) -> bool:
@@ -111,6 +123,8 @@ class MeanGap:
     @property
     def remark(self) -> str:
         """The reason for another test than Student's, or for none; empty otherwise."""
+        if self.is_of_results:
+            return EQUAL_VALUES
         if not self.can_be_tested:
             return "too large to be tested"
         if not self.is_exact:
@@ -193,6 +207,7 @@ def gap_between(first: Sample, second: Sample) -> MeanGap:
         skew,
         math.comb(one.n + other.n, one.n),
         (one.n, other.n),
+        first.is_one_result and second.is_one_result,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from runstore.model.metric_directions import Direction
 from runstore.repeats.samples import (
+    EQUAL_VALUES,
     PAIR,
     Interval,
     Kind,
@@ -34,8 +35,8 @@ class Standing:
 
     Attributes:
         place: Place of the sample among all.
-        rank: From 1, by mean. If fewer than two samples have two values, none is judged and
-            equal means share a rank; otherwise None for a sample that is not judged.
+        rank: From 1, by mean. If all are ranked by value, none is judged and equal means share a
+            rank; otherwise None for a sample that is not judged.
         mean: Its mean, with an interval by itself.
         verdict: The verdict; the winner is `best` if it is better than all others, and has the
             `best mean` otherwise. With `too few values`, no exact test can decide, whatever they
@@ -98,7 +99,10 @@ class Best:
 
     @property
     def is_by_value(self) -> bool:
-        """Whether too few samples have two values, so that all are ranked by value alone."""
+        """Whether all are ranked by value alone.
+
+        Too few samples have two values, or these are equal and without a seed.
+        """
         return self.first is not None and self.first.verdict == "not judged"
 
 
@@ -143,11 +147,13 @@ def best_of(
         return -sign * one.mean, -one.n, one.spread, sorted(finite(samples[place].values))
 
     judged = sorted((place for place, one in enumerate(means) if one.n >= PAIR), key=order)
-    if len(judged) <= 1 and any(one.n == 1 for one in means):
+    has_single = len(judged) <= 1 and any(one.n == 1 for one in means)
+    if has_single or (len(judged) > 1 and all(samples[one].is_one_result for one in judged)):
+        why = "no other group has two values" if has_single else EQUAL_VALUES
         return Best(
             direction=direction,
             level=level,
-            standings=(*_by_value(means, sign), *_unjudged(means, sign, below=1)),
+            standings=(*_by_value(means, sign, why), *_unjudged(means, sign, below=1)),
             winner_interval=None,
             is_decided=False,
         )
@@ -248,8 +254,11 @@ class _Among:
         return not gap.is_below_if_skewed(gap.least_freedom, self.sign, share)
 
 
-def _by_value(means: Sequence[Mean], sign: int) -> Iterator[Standing]:
-    """Yield samples with a value, the best first; equal means share a rank."""
+def _by_value(means: Sequence[Mean], sign: int, why: str) -> Iterator[Standing]:
+    """Yield samples with a value, the best first; equal means share a rank.
+
+    `why` is the reason that a sample of several values is not judged.
+    """
     known = [place for place, one in enumerate(means) if one.n]
     known.sort(key=lambda place: -sign * means[place].mean)
     rank = 0
@@ -261,7 +270,7 @@ def _by_value(means: Sequence[Mean], sign: int) -> Iterator[Standing]:
             rank=rank,
             mean=means[place],
             verdict="not judged",
-            remark="one value" if means[place].n == 1 else "no other group has two values",
+            remark="one value" if means[place].n == 1 else why,
         )
 
 
