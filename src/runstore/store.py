@@ -276,7 +276,10 @@ class Store:
         experiment_name: str,
         *,
         params: Any = None,
+        seed: Any = None,
+        name: str | None = None,
         notes: str | None = None,
+        tags: Mapping[str, Any] | Iterable[str] | None = None,
         capture: bool = True,
         parent: str | ActiveRun | Run | None = None,
         cli: str | None = None,
@@ -292,7 +295,10 @@ class Store:
         Args:
             experiment_name: Any printable text up to 255 bytes.
             params: A mapping or dataclass of values, one `ParameterSet`, or several of these.
+            seed: Added to the parameters as `seed`; recorded only.
+            name: Display name of the run, kept as the tag `name`; it need not be unique.
             notes: Free text about the run.
+            tags: Values by key, such as `{"phase": "pilot"}`, or a list of keys without values.
             capture: Whether to record git, host and environment. Slow facts are read in the
                 background and added later.
             parent: Parent run; by default the run whose block surrounds this call, in this
@@ -313,12 +319,16 @@ class Store:
             AlreadyRanError: An identical run exists, and `if_done` is `skip` or `error`.
             InvalidValueError: The name or a value cannot be stored; the message names it.
             StoreError: The store did not accept the run.
-            UsageError: `if_done` is not one of its choices, or requires `capture`.
+            UsageError: `if_done` is not one of its choices, or requires `capture`; or `seed` and
+                `params` disagree.
         """
         request = StartRequest(
             experiment_name,
             params,
+            seed=seed,
+            name=name,
             notes=notes,
+            tags=tags,
             capture=capture,
             parent=parent,
             cli=cli,

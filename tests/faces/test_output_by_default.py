@@ -377,6 +377,17 @@ def test_a_seed_that_disagrees_records_nothing(store):
     assert len(store.list()) == 1
 
 
+def test_a_store_takes_seed_name_and_tags_too(store):
+    begun = {"seed": 7, "name": "first", "tags": {"phase": "pilot"}, "params": {"lr": 0.1}}
+    with store.start("fit", **begun, capture=False) as of_store:
+        pass
+    with runstore.start_run("fit", store=store, **begun, capture=False) as of_project:
+        pass
+
+    assert of_store.record.params == of_project.record.params == {"lr": 0.1, "seed": 7}
+    assert of_store.record.tags == of_project.record.tags == {"phase": "pilot", "name": "first"}
+
+
 @pytest.mark.parametrize("tags", [7, [""], {"a=b": 1}, b"bytes"])
 def test_what_cannot_be_a_tag_records_nothing(store, tags):
     with pytest.raises(runstore.errors.InvalidValueError):
