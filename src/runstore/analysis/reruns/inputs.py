@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents
 from runstore.artifacts.inputs import Lineage
 from runstore.capture.git.new_files import words_read
-from runstore.capture.git.state import is_tracked
+from runstore.capture.git.state import tracked_at
 from runstore.errors import RunstoreError, genuine, suppressed
 from runstore.model.display.formatting import local_time, size_text
 from runstore.storage.prior_runs import EarlierRuns
@@ -64,7 +64,7 @@ class FilesNow:
         self.extent = functools.cache(self._inputs.extent)
         self.digest = functools.cache(self._digest)
         self.changes = functools.cache(_changes)
-        self.is_tracked = functools.cache(is_tracked)
+        self.tracked_at = functools.cache(tracked_at)
 
     def _digest(self, place: Path) -> str | None:
         """Return the digest of a file or folder; None if it is too large to read."""
@@ -182,7 +182,7 @@ def _written_since(
             at = from_micros(at_ns // 1000)
             if at <= run.ended_at:
                 break
-            if not files.is_tracked(file, folder):
+            if file not in files.tracked_at(folder / word, folder):
                 yield word, f"written {local_time(at)}"
                 break
 
@@ -195,40 +195,47 @@ def _names_in(arguments: tuple[str, ...]) -> Iterator[str]:
         yield from filter(None, (*whole, *_BETWEEN_NAMES.split(word)))
 
 
-def _changes(place: Path, folder: Path) -> list[tuple[int, Path]]:
+def _changes(place: Path, folder: Path) -> list[tuple[int, str]]:
     """Return when a file, or what is in a folder, changed, in ns, the latest change first.
 
-    The list is one longer than the limit if there are more. A folder around the working directory
-    is not data, so only its own time counts.
+    Paths are absolute, without links in the folders above. The list is one longer than the limit
+    if there are more. A folder around the working directory is not data, so only its own time
+    counts.
     """
     try:
-        about = place.stat()
-        if not (S_ISREG(about.st_mode) or S_ISDIR(about.st_mode)):
+        path = os.path.normpath(f"{os.path.realpath(place.parent)}/{place.name}")
+        here, there = Path(path).lstat(), Path(path).stat()
+        if not (S_ISREG(there.st_mode) or S_ISDIR(there.st_mode)):
             return []
-        found = [(_changed_ns(place), place)]
-        is_around = Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(place))
+        is_around = Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path))
     except genuine(OSError, ValueError):
         return []
-    if S_ISDIR(about.st_mode) and not is_around:
-        found += islice(_changes_inside(place), _FILES_AT_MOST + 1 - len(found))
+    found = [(_changed_ns(here, there), path)]
+    if S_ISDIR(there.st_mode) and not is_around:
+        found += islice(_changes_inside(path), _FILES_AT_MOST)
     return sorted(found, reverse=True)
 
 
-def _changes_inside(place: Path) -> Iterator[tuple[int, Path]]:
-    for above, folders, files in os.walk(place):
-        folders[:] = [one for one in folders if one not in _NO_DATA]
-        for name in (*folders, *files):
-            file = Path(above, name)
-            with suppressed(OSError):  # removed just now, or a link to nothing
-                yield _changed_ns(file), file
+def _changes_inside(place: str) -> Iterator[tuple[int, str]]:
+    """Yield the same of all that is in a folder; links to folders are not followed."""
+    folders = [place]
+    while folders:
+        with suppressed(OSError), os.scandir(folders.pop()) as entries:
+            for one in entries:
+                if one.is_dir(follow_symlinks=False):
+                    if one.name in _NO_DATA:
+                        continue
+                    folders.append(one.path)
+                with suppressed(OSError):  # removed just now, or a link to nothing
+                    here = one.stat(follow_symlinks=False)
+                    yield _changed_ns(here, one.stat() if one.is_symlink() else here), one.path
 
 
-def _changed_ns(file: Path) -> int:
+def _changed_ns(here: os.stat_result, there: os.stat_result) -> int:
     """Return the last change of a file, or of a link to it.
 
     A file that is moved or copied to its place keeps its time of writing, so its inode counts.
     """
-    here, there = file.lstat(), file.stat()
     if S_ISDIR(here.st_mode):
         return here.st_mtime_ns
     return max(one for about in (here, there) for one in (about.st_mtime_ns, about.st_ctime_ns))

@@ -15,6 +15,7 @@ QUICK_TIMEOUT_S = 2.0
 SLOW_TIMEOUT_S = 10.0
 _STATUS_LIMIT_BYTES = 1 << 20
 SMALL_LIMIT_BYTES = 1 << 16
+_LIST_LIMIT_BYTES = 1 << 24
 
 # No pager, prompt, lock, watcher or diff program of the user's configuration, and no setting that
 # changes the form of a diff.
@@ -156,18 +157,27 @@ def top_folder(cwd: Path) -> str:
     return os.fsdecode(answer).removesuffix("\n")
 
 
-def is_tracked(path: Path, cwd: Path) -> bool:
-    """Check whether git tracks a file; False if git does not answer."""
+def tracked_at(path: Path, cwd: Path) -> frozenset[str]:
+    """Return the files that git tracks at or below a path, and the folders that contain them.
+
+    The paths are absolute, without links in `cwd`. There is none if git does not answer.
+    """
     try:
         listed = run_git(
-            ["ls-files", "-z", "--", str(path)],
+            ["ls-files", "-z", "--", f":(literal){path}"],
             cwd,
-            limit_bytes=SMALL_LIMIT_BYTES,
+            limit_bytes=_LIST_LIMIT_BYTES,
             timeout_s=QUICK_TIMEOUT_S,
         )
     except GitError:
-        return False
-    return bool(listed)
+        return frozenset()
+    top, found = os.path.realpath(cwd), set[str]()
+    for name in os.fsdecode(listed).split("\0")[:-1]:
+        file = os.path.normpath(f"{top}/{name}")
+        while file not in found:
+            found.add(file)
+            file = file.rpartition("/")[0]
+    return frozenset(found)
 
 
 def read_head(cwd: Path, *, timeout_s: float = QUICK_TIMEOUT_S) -> Facts:

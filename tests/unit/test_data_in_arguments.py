@@ -1,0 +1,61 @@
+"""Files and folders named in a command: whether one changed after an earlier run of it."""
+
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+
+import pytest
+
+from commands import git
+from runstore.analysis.reruns import inputs
+from runstore.analysis.reruns.inputs import FilesNow, arguments_now
+from runstore.capture.git import state
+
+EARLIER = SimpleNamespace(ended_at=datetime.now(timezone.utc) - timedelta(days=1))
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A repository with tracked data, all of it written after the earlier run."""
+    folder = tmp_path / "project"
+    (folder / "data" / "below").mkdir(parents=True)
+    for name in ("a.csv", "b.csv", "below/c.csv"):
+        (folder / "data" / name).write_text("1")
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    (tmp_path / "link").symlink_to(folder)
+    return folder
+
+
+def changed(project, *words):
+    files = FilesNow(SimpleNamespace(part=lambda _: SimpleNamespace(extent=len)))
+    return [(one.key, one.values[1]) for one in arguments_now(EARLIER, words, project, files)]
+
+
+@pytest.mark.parametrize(
+    "word", ["data", "./data/", "data/below/../../data", "{}/project/data", "{}/link/data"]
+)
+def test_tracked_files_are_no_data_and_git_is_asked_once(project, monkeypatch, word):
+    calls = []
+    run_git = state.run_git
+    monkeypatch.setattr(state, "run_git", lambda *a, **b: calls.append(a) or run_git(*a, **b))
+
+    assert changed(project, word.format(project.parent)) == []
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", ["new.csv", "below/new.csv", "?.csv"])
+def test_a_new_file_among_tracked_ones_is_data(project, name):
+    (project / "data" / name).write_text("1")
+
+    ((word, now),) = changed(project, "data")
+
+    assert word == "data"
+    assert now.startswith("written ")
+    assert [one for one, _ in changed(project, f"data/{name}")] == [f"data/{name}"]
+
+
+def test_a_folder_with_too_many_files_counts_as_changed(project, monkeypatch):
+    monkeypatch.setattr(inputs, "_FILES_AT_MOST", 3)
+
+    assert changed(project, "data") == [("data", "more than 3 files")]
+    assert changed(project, "data/below") == []
