@@ -67,9 +67,34 @@ def test_error_ends_with_its_own_exit_code(project):
 def test_the_nearest_is_told_with_what_differs(project):
     runstore("run", "fit", cwd=project)
 
-    ended = runstore("run", "fit", "--set", "lr=0.3", "--if-done", "warn", cwd=project)
+    for number, choice in enumerate(("warn", "skip", "error"), 2):
+        lr = f"lr=0.{number}"
+        ended = runstore("run", "fit", "--set", lr, "--if-done", choice, cwd=project)
+        near = f"fit#{number - 1} (complete); differs in lr: 0.{max(1, number - 1)} → 0.{number}"
+        assert f"no identical run is complete; the nearest is {near}" in ended.stderr
 
-    assert "the nearest earlier run is fit#1 (complete); differs in lr: 0.1 → 0.3" in ended.stderr
+
+@pytest.mark.parametrize("choice", ["warn", "skip", "error"])
+def test_a_command_that_is_not_skipped_says_why(project, choice):
+    command = ("exec", "--if-done", choice, "--", "echo")
+
+    first = runstore(*command, "1", cwd=project)
+    other = runstore(*command, "2", cwd=project)
+    plain = runstore("exec", "--", "echo", "3", cwd=project)
+
+    near = "the nearest is echo#1 (complete); differs in command.arguments: echo, 1 → echo, 2"
+    assert near in other.stderr
+    assert "nearest" not in first.stderr + plain.stderr
+
+
+def test_a_project_that_skips_says_why_it_did_not(project):
+    (project / "pyproject.toml").write_text('[tool.runstore]\nif-done = "skip"\n')
+    git(project, "commit", "-qam", "skip")
+
+    for number in (1, 2):
+        ended = runstore("run", "fit", "--set", f"lr=0.{number}", cwd=project)
+
+    assert "the nearest is fit#1 (complete); differs in lr: 0.1 → 0.2" in ended.stderr
 
 
 def test_similar_lists_the_nearest_runs_and_what_differs(project):

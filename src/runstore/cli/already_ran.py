@@ -15,6 +15,7 @@ from runstore.errors import AlreadyRanError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runstore.config import IfDone
+    from runstore.recording.active import ActiveRun
 
 if_done_option = click.option(
     "--if-done",
@@ -29,6 +30,23 @@ def chosen(given: str | None, default: IfDone) -> IfDone:
     """Return the choice of the option, or else of the project, or else the default."""
     asked = next((one for one in IF_DONE if one == given), None)
     return asked or wanted_if_done() or default
+
+
+def is_chosen(given: str | None) -> bool:
+    """Return whether the option or the project asks for a look-up of earlier runs."""
+    return (given or wanted_if_done() or "run") != "run"
+
+
+def say_nearest(run: ActiveRun, if_done: IfDone) -> None:
+    """Print how the nearest earlier run differs from a run that was started all the same."""
+    earlier = run.earlier
+    if earlier is None or earlier.same or earlier.running:
+        return
+    if earlier.unknown and if_done != "warn":
+        return  # the reason was printed
+    near = earlier.nearest
+    if near is not None:
+        say(f"runstore: no identical run is complete; the nearest is {near}.", err=True)
 
 
 @contextmanager

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from runstore.cli.already_ran import say_nearest
 from runstore.cli.output import console, say, terminal_safe
 from runstore.recording.active import ActiveRun
 
 if TYPE_CHECKING:
+    from runstore.config import IfDone
     from runstore.runner.repeating.differences import Differences
 
 
@@ -19,11 +21,12 @@ class _Silent:
 
     Attributes:
         reference: The run; empty until it is recorded.
-        tells_nearest: Whether the most similar earlier run is reported.
+        asked: What to do about an identical run, if that was chosen; then the nearest earlier run
+            is reported if there is none.
     """
 
     reference = ""
-    tells_nearest = False
+    asked: IfDone | None = None
 
     def differs(self, reference: str, differences: Differences) -> None:
         """Print the differences from the run that is repeated."""
@@ -35,12 +38,10 @@ class _Silent:
             say(f"  {one}", err=True)
 
     def started(self, run: ActiveRun) -> None:
-        """Keep the reference, and report the most similar run if requested."""
+        """Keep the reference, and report the nearest run if requested."""
         self.reference = run.reference
-        if self.tells_nearest and run.earlier is not None and run.earlier.same is None:
-            near = run.earlier.nearest
-            told = f"the nearest earlier run is {near}" if near else "there is no earlier run"
-            say(f"runstore: {told}.", err=True)
+        if self.asked is not None:
+            say_nearest(run, self.asked)
 
     def begin(self, name: str) -> None:
         """Start a set."""

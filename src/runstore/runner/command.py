@@ -118,6 +118,7 @@ def run_command(
     uses: Sequence[str] = (),
     saves: Sequence[str] = (),
     facts: Mapping[str, FactValue] = MappingProxyType({}),
+    started: Callable[[ActiveRun], object] = lambda _: None,
 ) -> Ended:
     """Run a command as a run: its output is shown and kept, signals are passed on.
 
@@ -135,6 +136,7 @@ def run_command(
         uses: Files and folders that it reads, noted as inputs.
         saves: Files and folders that it writes, kept when it has ended.
         facts: More facts about the run.
+        started: Called with the run before the command starts.
 
     Raises:
         AlreadyRanError: The same was run before, and is not to be run again.
@@ -151,6 +153,7 @@ def run_command(
         is_other_process=True,
         if_done=if_done,
     )
+    started(run)
     store = run.store  # that of this machine, if the server cannot be reached
     if facts:
         _keep(store, run.uid, Facts(values=facts))

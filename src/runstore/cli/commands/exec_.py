@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from runstore.cli.already_ran import chosen, if_done_option, skipping
+from runstore.cli.already_ran import chosen, if_done_option, say_nearest, skipping
 from runstore.cli.context import open_store
 from runstore.cli.options import mask_output_option
 from runstore.cli.output import say
@@ -176,6 +176,7 @@ def execute(
             uses=uses,
             saves=saves,
             facts=facts,
+            started=lambda run: say_nearest(run, if_done),
         )
         if repeats is not None and is_one_of_several and ended.run is not None:
             from runstore.runner.repeating.recorded import note_repeated

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from runstore.cli.already_ran import chosen, if_done_option, skipping
+from runstore.cli.already_ran import chosen, if_done_option, is_chosen, skipping
 from runstore.cli.completions import complete_experiment_modules, complete_parameter_modules
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import edited
@@ -141,7 +141,13 @@ def command(
     if dry_run:
         _print_plan(plan)
         return
-    record(plan, request, ["runstore", *sys.argv[1:]], is_kept=not no_record, if_done=if_done)
+    record(
+        plan,
+        request,
+        ["runstore", *sys.argv[1:]],
+        is_kept=not no_record,
+        is_asked=is_chosen(if_done),
+    )
 
 
 def record(
@@ -150,7 +156,7 @@ def record(
     argv: Sequence[str],
     *,
     is_kept: bool = True,
-    if_done: str | None = None,
+    is_asked: bool = False,
 ) -> NoReturn:
     """Run an experiment, and end this process: with 1 if a parameter set failed.
 
@@ -159,7 +165,7 @@ def record(
         request: The request.
         argv: The command, as recorded.
         is_kept: Whether the run is recorded.
-        if_done: The value of `--if-done`, if it was used.
+        is_asked: Whether the user chose what to do about an identical run.
     """
     from runstore.recording.live_runs import Terminated
     from runstore.runner.experiment import execute
@@ -172,7 +178,7 @@ def record(
         _progress(len(plan.steps)) as progress,
         skipping(request.if_done),
     ):
-        progress.tells_nearest = if_done == "warn"
+        progress.asked = request.if_done if is_asked else None
         try:
             outcome = execute(plan, store, request, argv=argv, progress=progress)
         except (KeyboardInterrupt, Terminated):
