@@ -40,6 +40,16 @@ def test_each_value_has_a_group_and_none_has_one_as_well(store, runs):
     assert groups[2].last_started_at == runs[1].started_at
 
 
+def test_missing_values_and_none_are_one_group_and_a_filter_finds_it(store):
+    for params in ({"lr": None}, {}, {"lr": "None"}, {"lr": 1}):
+        store.start("fit", params=params, capture=False).finish()
+
+    groups = groups_of(store, "params.lr")
+
+    assert {value: one.runs for value, one in groups.items()} == {None: 2, "None": 1, 1: 1}
+    assert len(store.find("params.lr is null")) == 2
+
+
 def test_the_group_with_the_latest_start_comes_first(store, runs):
     assert next(iter(groups_of(store, "params.lr"))) is None
     assert list(groups_of(store, "experiment")) == ["fit", "other"]

@@ -28,7 +28,7 @@ class RunGroup:
     """Runs that share a value of a field.
 
     Attributes:
-        value: The value; None for runs without one.
+        value: The value; None for runs without one, and for those with None.
         runs: Number of runs.
         statuses: Number of runs by status, without empty ones.
         last_reference: The most recently started run.
