@@ -127,6 +127,17 @@ def test_a_value_is_set_with_its_type(project):
     assert values == {"name": "a", "lr": 0.001, "new": [1, 2]}
 
 
+def test_a_new_name_that_resembles_a_parameter_is_questioned(project):
+    ended = runstore(
+        *("run", "train", "-p", "small", "--set", "lrr=5", "--set", "depth=2"), cwd=project
+    )
+
+    assert ended.returncode == 0
+    assert newest(project).parameter_sets[0].values["lrr"] == 5
+    asked = [line for line in messages(ended) if "Did you mean" in line]
+    assert asked == ["runstore: --set lrr adds the new parameter 'lrr'. Did you mean 'lr'?"]
+
+
 def test_an_error_in_user_code_is_recorded_and_shown(project):
     (project / "params" / "mixed.py").write_text(
         "def get_params():\n    return [{'name': 'bad', 'lr': 1}, {'name': 'after', 'lr': 1}]\n"

@@ -25,6 +25,7 @@ from runstore.runner.project import Module, Project
 from runstore.runner.repeating.differences import Differences, repeated_run, what_differs
 from runstore.runner.selection import Candidate, check_names, named_sets, select
 from runstore.store import Store
+from runstore.user_warnings import warn
 from runstore.value_classes import dataclass, field, replace
 
 if TYPE_CHECKING:
@@ -161,7 +162,11 @@ def with_settings(plan: Plan, settings: Sequence[str]) -> Plan:
     """
     if not settings:
         return plan
-    return replace(plan, sets=[_changed(one, settings) for one in plan.sets])
+    changed = [_changed(one, settings) for one in plan.sets]
+    found = (told for one in plan.sets for told in overrides.doubts(one.values, settings))
+    for told in dict.fromkeys(found):
+        warn(told)
+    return replace(plan, sets=changed)
 
 
 def _gathered(

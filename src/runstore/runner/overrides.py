@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from enum import Enum
@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from runstore.errors import UsageError
-from runstore.model.display.suggestions import hint_of
+from runstore.model.display.suggestions import hint_of, nearest
 from runstore.value_classes import fields, is_dataclass
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -41,6 +41,22 @@ def apply(values: Any, settings: Sequence[str]) -> Any:
             )
         values = _replaced(values, key.strip().split("."), text, key.strip())
     return values
+
+
+def doubts(values: Any, settings: Sequence[str]) -> Iterator[str]:
+    """Yield a question for each setting that added a key similar to another one of its mapping."""
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        *path, name = key.split(".")
+        known = _named_children(values)
+        for part in path:
+            known = _named_children(known.get(part))
+        if name not in known and (near := nearest(name, known)):
+            yield f"--set {key} adds the new parameter {name!r}. Did you mean {near!r}?"
+
+
+def _named_children(values: Any) -> dict[str, Any]:
+    return {str(name): one for name, one in (_children(values) or {}).items()}
 
 
 def built(settings: Sequence[str]) -> dict[str, Any]:
