@@ -239,6 +239,18 @@ def test_a_tag_is_removed_whose_name_contains_an_option(folder, key):
     assert json.loads(ended.stdout)[0]["tags"] == {"keep": ""} == tags_in(folder)[1]
 
 
+def test_a_tag_to_remove_that_is_not_there_is_said(folder):
+    runstore("tag", "mnist#1", "+phase=1", cwd=folder)
+
+    one = runstore("tag", "mnist#1", "-phases", cwd=folder)
+    several = runstore("tag", "mnist", "-other", "-phase", cwd=folder)
+
+    assert (one.returncode, several.returncode) == (0, 0)
+    assert messages(one) == ["runstore: mnist#1 has no tag 'phases'. Did you mean -phase?"]
+    assert messages(several) == ["runstore: None of these 3 runs has a tag 'other'."]
+    assert tags_in(folder)[1] == {}
+
+
 def test_help_is_shown_wherever_it_is_asked_for(folder):
     for words in (["-h"], ["mnist#1", "+keep", "-h"], ["mnist#1", "--help"]):
         assert runstore("tag", *words, cwd=folder).stdout.startswith("Usage: runstore tag")

@@ -14,6 +14,8 @@ from runstore.cli.options import json_option
 from runstore.cli.words import in_order, is_name, runs_meant
 from runstore.errors import RunNotFoundError, UsageError
 from runstore.model.display.formatting import tags_text
+from runstore.model.display.short_names import short_name
+from runstore.model.display.suggestions import nearest
 from runstore.model.query.fields import NAMESPACE_WORDS, RUN_FIELDS, SAME
 
 if TYPE_CHECKING:
@@ -70,9 +72,11 @@ def command(words: Sequence[str], *, as_json: bool) -> None:
     if not named:
         raise UsageError("No run is named.", hint="Write for example: runstore tag latest +keep")
     with open_store() as store:
-        runs: Sequence[Run] = _runs(store, named)
-        if changes and runs:
-            runs = store.tag(runs, changes)
+        before: Sequence[Run] = _runs(store, named)
+        runs = store.tag(before, changes) if changes and before else before
+    for key, value in changes.items():
+        if before and value is None:
+            _say_if_missing(key, before)
     if as_json:
         output.print_json(
             [{"reference": run.reference, "uid": run.uid, "tags": dict(run.tags)} for run in runs]
@@ -82,6 +86,18 @@ def command(words: Sequence[str], *, as_json: bool) -> None:
         output.say(f"{run.reference}\t{tags_text(run.tags)}")
     if not runs:
         output.say("runstore: No run matches, so no tag was changed.", err=True)
+
+
+def _say_if_missing(key: str, runs: Sequence[Run]) -> None:
+    """Report a tag to remove that none of the runs had."""
+    known = dict.fromkeys(tag for run in runs for tag in run.tags)
+    if key in known:
+        return
+    near = nearest(key, known)
+    hint = f" Did you mean -{near}?" if near else ""
+    one = f"{short_name(runs[0])} has no tag"
+    which = one if len(runs) == 1 else f"None of these {len(runs):,} runs has a tag"
+    output.say(f"runstore: {which} {key!r}.{hint}", err=True)
 
 
 def _parted(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
