@@ -96,7 +96,7 @@ def test_without_an_index_all_is_found_and_said(store, monkeypatch):
     with store.start("fit", notes="some words", capture=False) as run:
         printed(store, run, "more words\n")
 
-    with pytest.warns(StoreWarning, match="no search index for 1 runs .*tokenizer") as said:
+    with pytest.warns(StoreWarning, match="no search index for 1 run .*tokenizer") as said:
         assert found(store, "words") == [(1, "notes", 1), (1, "output", 1)]
         assert store.find("output contains 'more' and output not contains 'less'")
     assert len(said) == 1

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from rich.pretty import pretty_repr
 
-from runstore.model.display.formatting import duration_text
+from runstore.model.display.formatting import duration_text, size_text
 from runstore.testing import temporary_store
 
 
@@ -61,3 +61,19 @@ def test_a_page_is_a_table_in_a_notebook():
 )
 def test_durations_read_as_people_say_them(seconds, text):
     assert duration_text(timedelta(seconds=seconds)) == text
+
+
+def test_one_thing_is_not_several():
+    with temporary_store() as store, store.start("fit", capture=False) as run:
+        run.log(loss=0.5)
+        run.rewind(0)
+        (event,) = store.events(run.uid)
+        run.log(loss=0.5)
+        one = store.get(run.uid)
+        shown = [repr(one.outline("loss")), repr(store.points(one)), repr(store.group("status"))]
+
+    assert event.old == "1 point of 1 metric, from step 0 on"
+    assert shown[0] == "<Outline of 'loss': 1 point in 1 stretch>"
+    assert shown[1].startswith("<PointsTable of 1 point: 1 run, 1 key>")
+    assert shown[2].startswith("<1 group by status>")
+    assert [size_text(size) for size in (0, 1, 2)] == ["0 bytes", "1 byte", "2 bytes"]

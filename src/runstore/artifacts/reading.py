@@ -21,6 +21,7 @@ from runstore.errors import (
 )
 from runstore.model import arguments
 from runstore.model.artifacts import Artifact, Input, artifact_path, why_no_name
+from runstore.model.display.formatting import counted
 from runstore.storage.backend import Backend
 from runstore.user_warnings import warn
 
@@ -81,9 +82,10 @@ class Reading:
                 except StoreError:
                     raise
                 except genuine(OSError) as error:
+                    files = counted(len(written), "file was", "files were")
                     raise StoreUnavailableError(
                         f"{target} could not be written: {error.strerror or error}.",
-                        kept=f"{len(written)} files were written; the store was not changed.",
+                        kept=f"{files} written; the store was not changed.",
                     ) from error
         finally:
             self._note_use(run, [*written.values()])

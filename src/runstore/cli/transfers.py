@@ -77,7 +77,7 @@ def shown_progress() -> Iterator[Progress]:
     except KeyboardInterrupt:
         done, total = reached
         output.say(
-            f"runstore: interrupted after {done:,} of {total:,} runs, which are complete."
+            f"runstore: interrupted after {done:,} of {counted(total, 'run')}; these are complete."
             " Repeat the command to continue.",
             err=True,
         )

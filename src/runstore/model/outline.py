@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from runstore.errors import UsageError, shown
 from runstore.model import arguments
+from runstore.model.display.formatting import counted
 from runstore.value_classes import NamedTuple, dataclass
 
 STEP, RELATIVE, TIME = AXES = ("step", "relative", "time")
@@ -81,7 +82,8 @@ class SeriesOutline:
         return map(OutlinePart._make, zip(*columns, strict=True))
 
     def __repr__(self) -> str:
-        return f"<Outline of {self.key!r}: {self.count:,} points in {len(self):,} stretches>"
+        stretches = counted(len(self), "stretch", "stretches")
+        return f"<Outline of {self.key!r}: {counted(self.count, 'point')} in {stretches}>"
 
     @property
     def count(self) -> int:

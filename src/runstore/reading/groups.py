@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from runstore.errors import FilterError, UsageError
 from runstore.model import arguments
-from runstore.model.display.formatting import local_time, number_text
+from runstore.model.display.formatting import counted, local_time, number_text
 from runstore.model.query.evaluate import value_text
 from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.model.results.groups import RunGroup
@@ -82,7 +82,7 @@ class Groups(tuple[RunGroup, ...]):  # noqa: SLOT001 - it has attributes
     def __repr__(self) -> str:
         from runstore.model.display.text_table import text_table
 
-        title = f"<{len(self):,} groups by {self.by}>"
+        title = f"<{counted(len(self), 'group')} by {self.by}>"
         return text_table(*self._table(), title=title, total=len(self))
 
     def _repr_html_(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from runstore.model.display.formatting import counted
 from runstore.model.display.html import html_paragraphs, html_table
 from runstore.repeats.pivot import PivotCell, PivotCells
 from runstore.repeats.pivot_texts import (
@@ -30,7 +31,8 @@ class Pivot(PivotCells):
 
     def __repr__(self) -> str:
         return (
-            f"<Pivot of {str(self.metric)!r}: {len(self.rows)} rows, {len(self.columns)} columns>"
+            f"<Pivot of {str(self.metric)!r}: {counted(len(self.rows), 'row')},"
+            f" {counted(len(self.columns), 'column')}>"
         )
 
     def cell(self, row: int, column: int) -> PivotCell | None:

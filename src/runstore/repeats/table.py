@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runstore.model.display.formatting import counted
 from runstore.model.display.html import html_paragraphs, html_table
 from runstore.model.run import Run
 from runstore.repeats.statistics import Mean, MeanDifference, check_level, differences_of, mean_of
@@ -72,7 +73,7 @@ class RepeatsTable(RepeatsSummary):
             )
 
     def __repr__(self) -> str:
-        return f"<RepeatsTable of {str(self.metric)!r}: {len(self)} groups>"
+        return f"<RepeatsTable of {str(self.metric)!r}: {counted(len(self), 'group')}>"
 
     def __rich_repr__(self) -> Iterator[Any]:
         """Yield the parts that `rich` prints. Source: rich 13, Repr protocol."""

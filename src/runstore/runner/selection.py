@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runstore.errors import UsageError
+from runstore.model.display.formatting import counted
 from runstore.model.display.suggestions import hint_of
 from runstore.model.params.build import parameter_set
 from runstore.model.params.parameter_set import ParameterSet
@@ -137,7 +138,7 @@ def _places(text: str, count: int) -> range:
     last = first if match[2] is None else int(match[2])
     if last < first or last >= count:
         raise UsageError(
-            f"--indices {text} is out of range: there are {count} sets, 0 to {count - 1}.",
+            f"--indices {text} is out of range: {counted(count, 'set')}, the last is {count - 1}.",
             kept=_NOTHING_RECORDED,
         )
     return range(first, last + 1)

@@ -373,5 +373,5 @@ def _chosen(sections: dict[str, str], first: Sequence[str]) -> tuple[str, dict[s
 def _named(left_out: dict[str, str]) -> str:
     named = [f"{shown(path)} ({why})" for path, why in sorted(left_out.items())]
     more = len(named) - _NAMED_AT_MOST
-    rest = f"; {more} more files" if more > 0 else ""
+    rest = f"; {more} more file{'' if more == 1 else 's'}" if more > 0 else ""
     return f"not in the patch: {'; '.join(named[:_NAMED_AT_MOST])}{rest}"

@@ -178,7 +178,8 @@ def _untracked(
     loaded = [one for one in own.inside if one in set(names)]
     files.read((*loaded, *sorted(names, key=_worth)[:_FILES_AT_MOST]), FILE_LIMIT_BYTES)
     if len(names) > _FILES_AT_MOST:
-        files.left_out.append(f"{len(names) - _FILES_AT_MOST} more files")
+        more = len(names) - _FILES_AT_MOST
+        files.left_out.append(f"{more} more file{'' if more == 1 else 's'}")
         files.unknown["untracked.cut"] = f"they are more than {_FILES_AT_MOST}"
     ignored = Facts() if "untracked" in unknown else ignored_modules(ask, but)
     found = Facts(values=values, unknown=unknown).merged(files.facts()).merged(ignored)

@@ -115,7 +115,7 @@ def _summary(deletion: Deletion) -> Iterator[str]:
         yield _dependent(one)
     more = len(deletion.dependents) - _DEPENDENTS_TOLD
     if more > 0:
-        yield f"and {more:,} more runs that depend on them."
+        yield f"and {counted(more, 'more run that depends', 'more runs that depend')} on them."
 
 
 def _dependent(one: Dependent) -> str:

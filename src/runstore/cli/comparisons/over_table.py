@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.cli import output
 from runstore.cli.comparisons.lines import print_remark
 from runstore.errors import UsageError
+from runstore.model.display.formatting import counted
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -84,7 +85,8 @@ def _remarks(table: RepeatsTable, pairs: int) -> Iterator[str]:
     level = level_text(table.level)
     yield f"{over_text(table)} Each interval has a confidence level of {level} by itself."
     if pairs > _PAIRS_SHOWN:
-        yield f"{pairs - _PAIRS_SHOWN} more differences are not shown; --json prints all."
+        more = counted(pairs - _PAIRS_SHOWN, "more difference is", "more differences are")
+        yield f"{more} not shown; --json prints all."
     yield from table.remarks
 
 

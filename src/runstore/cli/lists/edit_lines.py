@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from runstore.cli.output import say
-from runstore.model.display.formatting import local_time
+from runstore.model.display.formatting import counted, local_time
 from runstore.model.results.events import edit_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def edit_lines(edits: Iterable[Undone], *, with_times: bool = False) -> list[str
         for _, reference, event in shown[:_SHOWN]
     ]
     more = len(shown) - _SHOWN
-    return lines if more <= 0 else [*lines, f"and {more:,} more edits"]
+    return lines if more <= 0 else [*lines, f"and {counted(more, 'more edit')}"]
 
 
 def print_edits(edits: Iterable[Undone]) -> None:

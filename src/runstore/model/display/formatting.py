@@ -83,7 +83,7 @@ def _exponent(text: str) -> str:
 def size_text(size_bytes: int) -> str:
     """Return a readable size: `12 bytes`, `3.4 kB`, `1.2 GB`; a kB is 1000 bytes."""
     if size_bytes < _KILO:
-        return f"{size_bytes} bytes"
+        return counted(size_bytes, "byte")
     size = float(size_bytes)
     for unit in ("kB", "MB", "GB", "TB"):
         size /= _KILO
@@ -116,6 +116,6 @@ def number_text(value: float) -> str:
     return f"{value:.6g}"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number of things: `1 run`, `2,000 runs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a number of things: `1 run`, `2,000 runs`; `plural` is any other than with an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

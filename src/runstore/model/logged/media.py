@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from runstore.errors import InvalidValueError, NotFoundError
 from runstore.model.artifacts import Artifact
+from runstore.model.display.formatting import counted
 from runstore.model.params.library_values import is_array_like
 from runstore.value_classes import dataclass
 
@@ -192,7 +193,7 @@ class MediaSeries:
     read_bytes: Callable[[str], bytes]
 
     def __repr__(self) -> str:
-        return f"<MediaSeries {self.kind} {self.key!r} of {len(self.artifacts)} steps>"
+        return f"<MediaSeries {self.kind} {self.key!r} of {counted(len(self.artifacts), 'step')}>"
 
     def __len__(self) -> int:
         """Return the number of steps."""

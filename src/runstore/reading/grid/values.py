@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from runstore.model.display.formatting import counted
 from runstore.model.query.evaluate import NAN, TRUTH, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace
 from runstore.reading.find import settle
@@ -107,7 +108,7 @@ def _categories(texts: Sequence[str | None], missing: array[int]) -> ValueColumn
     place_of[None] = _MISSING
     values = array("H", (place_of.get(one, len(categories)) for one in texts))
     if others:
-        categories.append(f"{others} others")
+        categories.append(counted(others, "other"))
     return ValueColumn("category", values, tuple(categories), missing, others)
 
 

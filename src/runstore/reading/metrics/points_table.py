@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
+from runstore.model.display.formatting import counted
 from runstore.reading.metrics.arrays import has_numpy
 from runstore.storage.rows import from_micros
 from runstore.value_classes import NamedTuple
@@ -96,8 +97,8 @@ class PointsTable:
 
     def __repr__(self) -> str:
         return (
-            f"<PointsTable of {len(self):,} points:"
-            f" {len(self.runs):,} runs, {len(self.keys):,} keys>"
+            f"<PointsTable of {counted(len(self), 'point')}:"
+            f" {counted(len(self.runs), 'run')}, {counted(len(self.keys), 'key')}>"
         )
 
     def to_pandas(self, *, wide: bool = False) -> pd.DataFrame:

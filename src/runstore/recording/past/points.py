@@ -7,6 +7,7 @@ from typing import Any
 
 from runstore.errors import InvalidValueError, UsageError, shown
 from runstore.model import arguments
+from runstore.model.display.formatting import counted
 from runstore.model.logged.values import (
     column_of,
     is_likely_time,
@@ -76,8 +77,8 @@ def _points(key: str, given: Any, at: int, first_step: int) -> Columns:
         at_times = [metric_time(one) for one in column_of(times, f"the times of {key!r}")]
     if not len(numbers) == len(at_steps) == len(at_times):
         raise InvalidValueError(
-            f"The metric {key!r} has {len(numbers)} values, {len(at_steps)} steps and"
-            f" {len(at_times)} times.",
+            f"The metric {key!r} has {counted(len(numbers), 'value')},"
+            f" {counted(len(at_steps), 'step')} and {counted(len(at_times), 'time')}.",
             hint="Pass as many steps and times as values.",
         )
     if at_times and not any(map(is_likely_time, at_times)):

@@ -294,9 +294,12 @@ class Channel:
         at = [now] * length if times is None else times_of(times, key, now, troubles)
         given = None if steps is None else column_of(steps, f"the steps of {key!r}")
         if len(at) != length or (given is not None and len(given) != length):
+            from runstore.model.display.formatting import counted
+
+            lengths = counted(length, "value"), counted(len(at), "time")
+            steps_given = counted(length if given is None else len(given), "step")
             raise InvalidValueError(
-                f"The metric {key!r} got {length} values, {len(at)} times and"
-                f" {length if given is None else len(given)} steps.",
+                f"The metric {key!r} got {', '.join(lengths)} and {steps_given}.",
                 kept="Nothing was logged.",
                 hint="Pass as many steps and times as values.",
             )

@@ -323,7 +323,10 @@ class PointLog:
         self.files.close_all()
         lost = len(self.held) + self.held.dropped
         if lost:
-            warn(f"{lost:,} points of {self._reference} were lost: no disk could be written.")
+            points = f"{lost:,} points of {self._reference} were"
+            if lost == 1:
+                points = f"1 point of {self._reference} was"
+            warn(f"{points} lost: no disk could be written.")
         return not self.files.was_refused
 
     def _end(self) -> None:

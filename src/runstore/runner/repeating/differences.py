@@ -18,6 +18,7 @@ from runstore.capture.git.new_files import command_words, data_among, marks_of
 from runstore.capture.git.snapshot import program_alone
 from runstore.capture.surroundings import Surroundings, environment_facts, quick_facts
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
+from runstore.model.display.formatting import counted
 from runstore.model.facts import Facts
 from runstore.runner.run_folder import ARTIFACTS
 from runstore.value_classes import dataclass
@@ -181,4 +182,4 @@ def _changed_packages(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
     ]
     yield from changed[:_PACKAGES_SHOWN]
     if len(changed) > _PACKAGES_SHOWN:
-        yield f"{len(changed) - _PACKAGES_SHOWN} more packages"
+        yield counted(len(changed) - _PACKAGES_SHOWN, "more package")

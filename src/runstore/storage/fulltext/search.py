@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from runstore.errors import StoreError, StoreUnavailableError
-from runstore.model.display.formatting import size_text
+from runstore.model.display.formatting import counted, size_text
 from runstore.storage.database import Database
 from runstore.storage.files.objects import Objects
 from runstore.storage.files.spool import Spool
@@ -135,7 +135,7 @@ class TextSearch:
         if not runs:
             return
         self._tell(
-            f"Adding {runs:,} runs with {size_text(size)} of output to the search index."
+            f"Adding {counted(runs, 'run')} with {size_text(size)} of output to the search index."
             " This is done once, and continues from there if it is interrupted."
         )
 
@@ -143,7 +143,7 @@ class TextSearch:
         if reason and texts.apart and reason not in self._said:
             self._said.add(reason)
             self._tell(
-                f"There is no search index for {len(texts.apart):,} runs ({reason});"
+                f"There is no search index for {counted(len(texts.apart), 'run')} ({reason});"
                 " their texts are searched one by one."
             )
         return fulfilled(texts, work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runstore.model.display.formatting import counted
 from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.metrics import chunks
@@ -57,8 +58,8 @@ def remove_points(database: Database, uid: str, step: int, author: str) -> int:
         ]
         total = sum(removed)
         if total:
-            series = len(removed) - removed.count(0)
-            old = f"{total:,} points of {series} metrics, from step {step} on"
+            series = counted(len(removed) - removed.count(0), "metric")
+            old = f"{counted(total, 'point')} of {series}, from step {step} on"
             add_event(connection, run_id, Edit(FIELD, old, REMOVED, author, None))
         return total
 

@@ -24,6 +24,7 @@ from runstore.cli.top.data.runs import runs_left
 from runstore.cli.top.dialogs.choice import ChoiceDialog
 from runstore.cli.top.keys import QUIT, Key, KeysLine, bindings
 from runstore.lasting import LastingStore
+from runstore.model.display.formatting import counted
 from runstore.model.run import Run
 from runstore.value_classes import NamedTuple, replace
 
@@ -127,7 +128,8 @@ class ChartScreen(Screen[None]):
             return
         found: Attempt[_ChartPoints] = event.worker.result
         self._is_reading = False
-        left_out = f"{self._left_out:,} more marked runs are not drawn." if self._left_out else ""
+        more = counted(self._left_out, "more marked run is", "more marked runs are")
+        left_out = f"{more} not drawn." if self._left_out else ""
         self._message(f"{found.problem} Trying again." if found.problem else left_out)
         if found.value is not None:
             self._found = found.value

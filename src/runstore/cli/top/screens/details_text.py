@@ -13,7 +13,7 @@ from runstore.cli.output import STATUS_STYLES, terminal_safe
 from runstore.cli.top.texts import curve, parameter_texts
 from runstore.errors import NotFoundError, StoreCorruptError
 from runstore.model.artifacts import Artifact
-from runstore.model.display.formatting import brief_number, cropped, size_text, tags_text
+from runstore.model.display.formatting import brief_number, counted, cropped, size_text, tags_text
 from runstore.model.run import Run, start_text
 from runstore.model.text.output import OutputLine
 from runstore.reading.following import Follower
@@ -202,7 +202,7 @@ def _metrics(run: Run) -> Iterator[tuple[str, Text]]:
             values = run.outline(one.key, one.set_name, stretches=_CURVE_STRETCHES).values
             shown.append(f"{curve(values, _CURVE_WIDTH):{_CURVE_WIDTH}}  ", style="cyan")
         last, low, high = (brief_number(number) for number in (one.last, one.min, one.max))
-        shown.append(f"{last}  (min {low}, max {high}; {one.count:,} points)")
+        shown.append(f"{last}  (min {low}, max {high}; {counted(one.count, 'point')})")
         yield key, shown
 
 
