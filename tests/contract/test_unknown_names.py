@@ -58,6 +58,25 @@ def test_keys_of_results_are_suggested(store, recorded):
     assert run.metrics.get("acc") is None
 
 
+def test_keys_of_a_running_program_are_suggested(store):
+    with store.start("fit", params={"lr": 0.1, "opt": {"beta": 1}}, capture=False) as run:
+        run.tags["phase"] = "pilot"
+
+        with pytest.raises(KeyError, match=r"There is no parameter 'lrr'\. Did you mean 'lr'"):
+            run.params["lrr"]
+        with pytest.raises(KeyError, match=r"parameter 'bta'\. Did you mean 'beta'"):
+            run.params["opt"]["bta"]
+        with pytest.raises(KeyError, match=r"There is no tag 'fase'\. Did you mean 'phase'"):
+            run.tags["fase"]
+        with pytest.raises(KeyError, match="Did you mean 'phase'"):
+            del run.tags["phases"]
+        assert ("phases" in run.tags, run.tags.get("phases"), run.tags.pop("x", 1)) == (
+            False,
+            None,
+            1,
+        )
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

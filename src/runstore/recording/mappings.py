@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 
 from runstore.config import current_author
 from runstore.errors import ConflictError
@@ -36,14 +36,22 @@ class Tags(MutableMapping[str, str]):
         self._known = dict(known)
 
     def __getitem__(self, key: str) -> str:
+        if key not in self._known:
+            raise _missing("tag", key, self._known)
         return self._known[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._known  # the inherited one would look for a similar key
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a tag, or the default."""
+        return self._known.get(key, default)
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._change({tag_key(key): tag_value(value)})
 
     def __delitem__(self, key: str) -> None:
-        if key not in self._known:
-            raise KeyError(key)
+        _ = self[key]
         self._change({key: None})
 
     def __iter__(self) -> Iterator[str]:
@@ -141,6 +149,9 @@ class Params(dict[str, "Any"]):
         super().__init__()
         self._show(values)
 
+    def __missing__(self, key: object) -> NoReturn:
+        raise _missing("parameter", key, self)
+
     def is_of(self, execution: Parameterized) -> bool:
         """Check whether these are parameters of this run."""
         return self._execution is execution
@@ -210,6 +221,12 @@ class Params(dict[str, "Any"]):
         )
 
     __delitem__ = pop = popitem = clear = _refused
+
+
+def _missing(noun: str, key: object, known: Collection[str]) -> KeyError:
+    from runstore.model.display.suggestions import missing_key
+
+    return missing_key(noun, key, known)
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

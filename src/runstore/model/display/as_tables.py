@@ -60,10 +60,9 @@ class DictTable(dict[str, V]):
         raise NotImplementedError
 
     def __missing__(self, name: object) -> V:
-        from runstore.model.display.suggestions import hint_of
+        from runstore.model.display.suggestions import missing_key
 
-        hint = hint_of(name, self, most=10) if isinstance(name, str) else ""
-        raise KeyError(f"There is no {self.noun} {name!r}. {hint}")
+        raise missing_key(self.noun, name, self)
 
     def __repr__(self) -> str:
         return _as_text(self.noun, self.head, self._rows(), len(self))

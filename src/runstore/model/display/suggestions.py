@@ -54,6 +54,12 @@ def hint_of(
     return listed(known, who=who, most=most) if otherwise is None else otherwise
 
 
+def missing_key(noun: str, name: object, known: Collection[str]) -> KeyError:
+    """Return the error of a mapping that has no such key, with a hint."""
+    hint = hint_of(name, known, most=10) if isinstance(name, str) else ""
+    return KeyError(f"There is no {noun} {name!r}. {hint}".rstrip())
+
+
 def either(names: Iterable[str], *, word: str = "or") -> str:
     """Return alternatives as a text: `a, b or c`."""
     *others, last = names
