@@ -8,6 +8,7 @@ from commands import messages
 from commands import runstore_here as runstore
 from places import store_at
 from runstore import Status
+from runstore.errors import NotFoundError
 
 
 def kept(folder):
@@ -136,3 +137,24 @@ def test_best_and_why_go_by_recorded_runs(tmp_path):
     assert [line.split("\t")[1] for line in ended.stdout.splitlines()[1:]] == ["lr=0.1", "lr=0.5"]
     assert "not complete (pruned)" in ended.stderr
     assert why.stdout.splitlines()[1].split("\t")[1:4] == ["params.lr", "0.1", "0.5"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["save", "--run", "mnist#1", "gone file", "x.txt"],
+        ["exec", "--save", "gone.txt", "--", "true"],
+    ],
+)
+def test_a_missing_file_is_no_text(tmp_path, words):
+    """A path on the command line is never the contents, so Python's way for these is no help."""
+    with store_at(tmp_path / ".runstore") as store:
+        store.start("mnist", capture=False).finish()
+
+        ended = runstore(*words, cwd=tmp_path)
+
+        assert "cannot be read: No such file" in ended.stderr
+        assert "run.save" not in ended.stderr
+        assert not store.get("latest").artifacts
+        with pytest.raises(NotFoundError, match="To save a text itself"):
+            store.add("mnist#1", artifacts={"x.bin": "gone"})

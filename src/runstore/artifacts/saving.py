@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 Keep = Callable[[Objects], Contents]
+_OF_TEXT = "To save a text itself: run.save(name, text.encode())."
 
 
 class _StoredContents(NamedTuple):
@@ -200,13 +201,15 @@ def _named(name: Any, source: Any) -> tuple[str, Any]:
     """Return the path of an artifact, and its source: bytes, an object, or the path of a file."""
     from runstore.artifacts.masking import masked_name
 
+    # A text beside a name may be the contents.
+    hint = _OF_TEXT if isinstance(source, str) else ""
     if source is None:
         source, name = name, name_of_file(name)
     path = masked_name(artifact_path(name))
     if is_text(source, path):
         source = clean_text(source).encode()
     if isinstance(source, (str, os.PathLike)):
-        return path, checked_source(_as_path(source))
+        return path, checked_source(_as_path(source), hint=hint)
     return path, drawn(source, path)
 
 

@@ -20,8 +20,13 @@ NOT_RECORDED = "The input was not recorded."
 _SHOWN = 200  # characters of a path
 
 
-def checked_source(path: Path, *, is_input: bool = False) -> Path:
+def checked_source(path: Path, *, is_input: bool = False, hint: str = "") -> Path:
     """Return a path of an input, or of something to save, that can be read.
+
+    Args:
+        path: The path.
+        is_input: Whether it is an input.
+        hint: The hint if it cannot be read.
 
     Raises:
         NotFoundError: It does not exist, or cannot be read.
@@ -33,9 +38,6 @@ def checked_source(path: Path, *, is_input: bool = False) -> Path:
         if stat.S_ISREG(about.st_mode) and not is_in_use:
             with_room(lambda: path.open("rb").close())
     except genuine(OSError, ValueError) as error:
-        hint = (
-            "" if is_input else "In Python, save a text itself with run.save(name, text.encode())."
-        )
         raise unreadable_source(path, error, kept=kept, hint=hint) from error
     if is_in_use:
         raise InvalidValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
 import click
 
@@ -98,7 +99,7 @@ def command(
             metrics=numbers,
             tags={key: value for key, _, value in (one.partition("=") for one in tags)},
             notes=notes,
-            artifacts={name_of_file(path): path for path in saves},
+            artifacts={name_of_file(path): Path(path) for path in saves},
             error=error,
             exit_code=exit_code,
             cli=cli,

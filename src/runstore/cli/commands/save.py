@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from runstore.cli.context import run_to_add_to
@@ -30,9 +32,9 @@ def command(path: str, name: str | None, run: str | None) -> None:
         named = name_of_file(path) if name is None else name
         if isinstance(found, Run):
             before = found.artifacts
-            after = store.add(found, artifacts={named: path}).artifacts
+            after = store.add(found, artifacts={named: Path(path)}).artifacts
             saved = tuple(one for one in after.values() if one != before.get(one.path))
         else:
-            saved = found.save(named, path)
+            saved = found.save(named, Path(path))
     for one in saved:
         say(one.path)
