@@ -165,3 +165,40 @@ def test_who_may_only_read_can_read(team, users):
 
     assert ended.stdout.split()[:3] == ["1", "complete", "0.5"]
     assert list((team.folder / "spool").iterdir()) == []
+
+
+OUT_OF_REACH = """
+import os, warnings
+from runstore import ManagerStore, Store, StoreWarning, errors
+os.mkdir("disk")
+class Manager: experiment_name = "mnist"
+lists = ManagerStore("disk/lists")
+lists.add_run(Manager())
+with Store.open("disk/store") as store:
+    run = store.start("fit", capture=False)
+    run.log(loss=1.0)
+    os.chmod("disk", 0)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for call in (store.list, lambda: lists.add_run(Manager())):
+            try: call()
+            except errors.StoreUnavailableError as error: print(error)
+        run.edit(notes="far away")
+        run.log(loss=2.0)
+        run.finish()
+    print(any("removed" in str(one.message) or "deleted" in str(one.message) for one in said))
+    os.chmod("disk", 0o700)
+    lists.add_run(Manager())
+with Store.open("disk/store") as store:
+    (kept,) = store.list()
+    print(kept.status.value, kept.notes, sum(kept.metric("loss").values), len(lists.runs))
+"""
+
+
+def test_a_folder_that_cannot_be_reached_for_a_time_was_not_removed(users):
+    said = users.run(ALICE, OUT_OF_REACH, cwd=users.home(ALICE))
+
+    *refused, is_called_removed, kept = said.stdout.splitlines()
+    assert len(refused) == 2
+    assert all("Permission denied" in one and "removed" not in one for one in refused), refused
+    assert (is_called_removed, kept) == ("False", "complete far away 3.0 2"), said

@@ -368,9 +368,9 @@ class ManagerStore:
             raise self._refusal or StoreReadOnlyError(f"{self.path} cannot be written.")
         if not self._store.backend.is_in_place:
             # SQLite would keep writing to the unlinked file.
-            warn(f"The database in {self._folder} was deleted; its replacement is used.")
-            self._mirror = Mirror()
             self._open()
+            self._mirror = Mirror()
+            warn(f"The database in {self._folder} was deleted; its replacement is used.")
         return self._store
 
     @contextmanager

@@ -67,14 +67,27 @@ class DatabaseFile:
         """Check that the path still leads to the opened file.
 
         Raises:
-            StoreUnavailableError: The file was removed, moved or replaced.
+            StoreUnavailableError: The file was removed, moved or replaced, or its folder cannot be
+                reached now.
         """
-        if not self.is_in_place:
+        if self.is_in_place:
+            return
+        store = dirname(self.path)
+        try:
+            os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except genuine(OSError) as error:
             raise StoreUnavailableError(
-                f"The store at {dirname(self.path)} was moved, removed or replaced while open.",
-                kept="Nothing was written to any store in its place.",
-                hint="If it was moved, open it in its new place.",
-            )
+                f"The store at {store} cannot be reached: {error.strerror or error}.",
+                kept="Nothing was written to it.",
+                hint="Check the folder and its disk, then repeat the call.",
+            ) from error
+        raise StoreUnavailableError(
+            f"The store at {store} was moved, removed or replaced while open.",
+            kept="Nothing was written to any store in its place.",
+            hint="If it was moved, open it in its new place.",
+        )
 
     def check_surroundings(self) -> None:
         """Check, before the file is first opened, that SQLite will touch only the store's files.
