@@ -44,6 +44,7 @@ _SHORT_ROUNDS = 8
 _LONG_ROUNDS = 100
 _MANY_FILES = 20
 _PATIENCE_S = 10.0
+_NEVER_S = 3600.0
 
 # A slow machine is not a failure; a timing is never asserted. What the suite tries is the same
 # each time, so that a change fails for what it does; campaigns look for what nobody has tried.
@@ -195,14 +196,18 @@ def _no_surroundings(_places):
     """What tests share is recorded away from the stores of the person who runs them, too.
 
     The tests themselves count as installed: each run would keep the texts of all that are loaded.
+    What runs do every few seconds is not done: one test in a hundred would meet it by chance.
     """
     from runstore.capture.program import files
     from runstore.recording import live_runs, tickers
+    from runstore.recording.points import log
 
     installed = (*files._OF_THE_SYSTEM, f"{Path(__file__).parent}{os.sep}")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(files, "_OF_THE_SYSTEM", installed)
         files.is_own.cache_clear()
+        monkeypatch.setattr(live_runs, "HEARTBEAT_S", _NEVER_S)
+        monkeypatch.setattr(log, "_TEND_EVERY_S", _NEVER_S)
         _isolate(monkeypatch, next(_places))
         yield
         # Those left active would be written to, or ended, after this.

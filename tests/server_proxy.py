@@ -7,16 +7,9 @@ import tempfile
 import threading
 from urllib.parse import parse_qs, urlsplit
 
-from runstore.recording import live_runs
-
-_NEVER_S = 3600.0
-_PATIENCE_S = 60.0
-
 
 class Proxy:
     """Passes connections on to a server, and counts how often a client waited for an answer.
-
-    Runs send no signs of life while it is open, since they would be counted at random.
 
     Attributes:
         url: The URL of the server through it.
@@ -41,8 +34,6 @@ class Proxy:
         self.cut = None
         self.refuses = False
         self.is_answered = False
-        self._heartbeat_s, live_runs.HEARTBEAT_S = live_runs.HEARTBEAT_S, _NEVER_S
-        _begin_to_wait()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -81,12 +72,3 @@ class Proxy:
     def close(self):
         self._listener.close()
         self._folder.cleanup()
-        live_runs.HEARTBEAT_S = self._heartbeat_s
-        _begin_to_wait()
-
-
-def _begin_to_wait():
-    """Let the thread of the signs of life wait from now on, for the present time between them."""
-    ticker = live_runs._registry._ticker
-    assert ticker.pause(_PATIENCE_S)
-    ticker.resume()

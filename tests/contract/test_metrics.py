@@ -396,6 +396,7 @@ def test_any_interleaving_reads_back_what_was_acknowledged(store, data):
             for path in store.backend.spool.point_files():
                 store.backend.metrics.absorb(path)
         elif action == "crash" and run.execution._points is not None:
+            assert run.execution._points._ticker.stop(60.0)
             run.execution._points.after_fork()  # as a killed process leaves its file
         elif action == "reopen":
             with Store.open(store.path) as other:
