@@ -174,6 +174,11 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
         (["diff", "a"], ["`runstore diff` needs the argument B.", "Usage: runstore diff"]),
         (["diff", "a", "b", "c"], ["got unexpected arguments: c.", "Usage: runstore diff"]),
         (["note"], ["`runstore note` needs the argument RUN.", "Usage: runstore note"]),
+        (
+            ["run", "-p", "q"],
+            ["needs the argument EXPERIMENT.", "Usage: runstore run", "runstore run --list"],
+        ),
+        (["mv", "net#1"], ["The target is missing.", "runstore mv 'net#1' pilots"]),
         (["ls", "-n"], ["The option -n needs a value."]),
         (
             ["--foo"],

@@ -335,6 +335,19 @@ def test_an_editor_that_saves_nothing_changes_nothing(folder):
         assert messages(ended) == ["runstore: Nothing was changed."]
 
 
+def test_an_empty_text_removes_no_notes(folder):
+    runstore("note", "1", "kept", cwd=folder)
+
+    ended = runstore("note", "mnist#1", "", cwd=folder)
+    appended = runstore("note", "1", "--append", " ", cwd=folder)
+
+    assert (ended.returncode, appended.returncode) == (2, 2)
+    assert "runstore note 'mnist#1' --remove" in ended.stderr
+    assert messages(appended) == ["runstore: The text is empty.", "Nothing was changed."]
+    with store_at(folder / ".runstore") as store:
+        assert store.get("mnist#1").notes == "kept"
+
+
 def test_the_default_editor_is_not_started_without_a_terminal(folder):
     """It would wait for keys that nobody can type, with the command and its callers."""
     ended = runstore("note", "1", cwd=folder, env={"EDITOR": "", "VISUAL": "", "PATH": ""})

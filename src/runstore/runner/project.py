@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class Project:
         Raises:
             UsageError: There is none.
         """
-        return self._found("experiment", name, (self.experiments,))
+        return self._found("experiment", name, (self.experiments,), "run")
 
     def parameters(self, name: str) -> Module:
         """Return the parameter module of this name; an experiment may bring its own parameters.
@@ -83,15 +83,20 @@ class Project:
         Raises:
             UsageError: There is none.
         """
-        return self._found("parameter file", name, (self.params, self.experiments))
+        return self._found("parameter file", name, (self.params, self.experiments), "get_params")
 
-    def _found(self, kind: str, given: str, folders: tuple[Path, ...]) -> Module:
+    def _found(self, kind: str, given: str, folders: Sequence[Path], function: str) -> Module:
         for folder in folders:
             name = _dotted(given, folder, self.root)
             file = folder.joinpath(*name.split(".")).with_suffix(".py")
             if name and all(part.isidentifier() for part in name.split(".")) and file.is_file():
                 return Module(name, file, folder)
-        known = [one.name for folder in folders for one in modules_in(folder)]
+        known = [
+            one.name
+            for folder in folders
+            for one in modules_in(folder)
+            if (read := outline(one.file)).problem or function in read.functions
+        ]
         hint = hint_of(given, known, most=_NAMED) if known else ""
         if kind == "experiment" and given.endswith(".py"):
             todo = f"Record a script with: runstore exec -- python {given}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 import click
 
@@ -30,8 +31,9 @@ def command(words: Sequence[str], target: str, *, merge: bool) -> None:
     references and numbers still work, and `runstore undo` undoes the change.
     """  # noqa: D301 - click keeps lines after the mark as they are
     if not words:
+        # The only word was taken as the target.
         raise UsageError(
-            "No run or experiment was named.", hint="Write for example: runstore mv mnist digits"
+            "The target is missing.", hint=f"Write for example: runstore mv {quote(target)} pilots"
         )
     with open_store() as store:
         if len(words) == 1 and store.has_experiment(words[0]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 import click
 
 from runstore.cli.context import open_store
@@ -9,6 +11,7 @@ from runstore.cli.dialogs import edited
 from runstore.cli.options import run_argument
 from runstore.cli.output import say
 from runstore.cli.words import run_before
+from runstore.errors import UsageError
 
 
 @click.command(short_help="Write the notes of a run.")
@@ -30,6 +33,11 @@ def command(run: str, text: tuple[str, ...], *, append: bool, remove: bool) -> N
     with open_store() as store:
         found = run_before(store, run, text)
         notes = None if remove else " ".join(text)
+        if text and notes is not None and not notes.strip():
+            todo = f"To remove the notes, write: runstore note {quote(run)} --remove"
+            raise UsageError(
+                "The text is empty.", kept="Nothing was changed.", hint="" if append else todo
+            )
         if not remove and not notes:
             notes = edited("" if append else found.notes or "", f"Notes of {found.reference}.")
         if not remove and (notes is None or (append and not notes)):

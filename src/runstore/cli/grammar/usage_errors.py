@@ -125,7 +125,9 @@ def _hint_of_command(error: click.UsageError, ctx: click.Context) -> str:
     if extra is not None and _is_before_run(ctx, extra[1]):
         return f"RUN is the only argument: {ctx.command_path} {quote(extra[1])}"
     # The usage shows which arguments there are, and in which order.
-    return ctx.get_usage()
+    is_run = isinstance(error, click.MissingParameter) and ctx.info_name == "run"
+    known = "\nList the experiments with: runstore run --list" if is_run else ""
+    return f"{ctx.get_usage()}{known}"
 
 
 def _is_before_run(ctx: click.Context, extra: str) -> bool:

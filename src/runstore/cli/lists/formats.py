@@ -107,12 +107,12 @@ def chosen(
             if is_known(name) or asked in fields or is_of_runs:
                 found[name] = Type.NUMBER if name.startswith("metrics.") else Type.TEXT
                 continue
-            whole = [one for one in types if "." not in one]
+            every = [*(one for one in types if "." not in one), *_NAMESPACES]
             if name == OUTPUT:
                 raise UsageError("The output of a run cannot be a column.", hint="Remove it.")
             raise UsageError(
                 f"None of these runs has {name!r}.",
-                hint=hint_of(name, types, otherwise=listed([*whole, *_NAMESPACES])),
+                hint=hint_of(name, types, otherwise=listed(every, most=len(every))),
             )
         found.update((one, types[one]) for one in inside)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 _MOST_LIKELY = 3
+_LISTED = 12
 _SEPARATORS = "/", "."
 
 
@@ -37,7 +38,7 @@ def hint_of(
     known: Collection[str],
     *,
     who: str = "Available",
-    most: int = 40,
+    most: int = _LISTED,
     otherwise: str | None = None,
 ) -> str:
     """Return `Did you mean 'train/loss' or 'val/loss'?`, or a list of the known names.
@@ -66,7 +67,7 @@ def either(names: Iterable[str], *, word: str = "or") -> str:
     return f"{', '.join(others)} {word} {last}" if others else last
 
 
-def listed(known: Collection[str], *, who: str = "Available", most: int = 40) -> str:
+def listed(known: Collection[str], *, who: str = "Available", most: int = _LISTED) -> str:
     """Return the known names as a sentence."""
     return f"{who}: {some_of(known, most) or 'none'}."
 
