@@ -636,7 +636,9 @@ def test_commits_that_differ_are_told(store):
 
     together, apart = compare_over(mixed, "acc"), compare_over(mixed, "acc", by_code=True)
 
-    assert "fit: runs of different commits; group by code to separate them." in together.remarks
+    (told,) = (one for one in together.remarks if "different commits" in one)
+    assert told.startswith("fit: runs of different commits; ")
+    assert "`runstore best --by-code` (in Python, by_code=True)" in told
     assert [row[:2] for row in apart.rows()] == [("code=bbbbbbb", "3"), ("code=aaaaaaa", "2")]
 
 

@@ -98,7 +98,10 @@ def remarks_on_code(groups: Sequence[Group]) -> Iterator[str]:
     """Yield a remark on groups with runs of different commits."""
     mixed = [one.label for one in groups if len({run.commit for run in one.runs}) > 1]
     if mixed:
-        yield f"{some_of(mixed)}: runs of different commits; group by code to separate them."
+        yield (
+            f"{some_of(mixed)}: runs of different commits; to separate them, use"
+            " `runstore best --by-code` (in Python, by_code=True)."
+        )
 
 
 def remarks_on_left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:
