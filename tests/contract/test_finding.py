@@ -158,6 +158,9 @@ def store(module_location):
                     connection.execute("UPDATE runs SET deleted_at = 1 WHERE uid = ?", (uid,))
                 if number % 8 == 7:
                     loosen_facts(connection, uid)
+                if number % 7 == 3:  # copied here from another store, after it had started
+                    earlier = "UPDATE runs SET started_at = started_at - 3600000000 WHERE uid = ?"
+                    connection.execute(earlier, (uid,))
         yield store
 
 

@@ -31,6 +31,7 @@ from runstore.maintenance import transfer
 from runstore.maintenance.scrub import scrub, wanted
 from runstore.model import reference
 from runstore.model.display.short_names import short_names
+from runstore.reading.grid.order import run_order, uids_of
 from runstore.storage.transfer import staging, transaction
 
 EXPERIMENTS = ("fit", "train", "naïve über#2")
@@ -248,6 +249,20 @@ def test_the_newest_of_an_experiment_is_the_same_in_every_store(stores, one_seco
     exchange(stores)
 
     assert len({store.get("fit#-1").uid for store in stores}) == 1
+
+
+@pytest.mark.parametrize("by", ["status", "params.lr", "params.lr desc, notes", "params.none"])
+def test_equal_values_have_one_order_in_every_store(stores, by):
+    a, b, _ = stores
+    uids = [record(store, lr=0.1).uid for store in (a, b, a, b)][::-1]
+
+    a.push(b)
+    a.pull(b)
+
+    for store in (a, b):
+        order = run_order(store.backend, f"order by {by}").ids  # as on the page
+        assert [one.uid for one in store.find(f"order by {by}")] == uids
+        assert list(uids_of(store.backend, order).values()) == uids
 
 
 def test_a_number_is_not_used_again_after_its_run_was_removed_elsewhere(stores):

@@ -23,7 +23,7 @@ from runstore.reading.pages import (
     write_cursor,
 )
 from runstore.storage.query.finder import Finder, FoundPage
-from runstore.storage.query.sort_keys import sort_keys
+from runstore.storage.query.sort_keys import sort_keys, until_newest
 from runstore.storage.query.where import Condition
 from runstore.value_classes import replace
 
@@ -141,7 +141,7 @@ def _with_texts(
 def _place(after: str, query: Query) -> Place:
     """Return the position in a cursor of this query."""
     place = read_cursor(after, order_name(query.order))
-    keys = len(sort_keys(query.order, Condition(lambda _: ()))) or 1
+    keys = len(sort_keys(until_newest(query.order), Condition(lambda _: ()))) or 1
     if len(place) != keys + 1 or not all(isinstance(one, int) for one in place[-1:]):
         raise UsageError(
             f"{after!r:.80} is not the `next` of a page.",

@@ -7,7 +7,7 @@ from runstore.model.query.tree import Query
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.query.packages import PackageLists
-from runstore.storage.query.sort_keys import sort_keys
+from runstore.storage.query.sort_keys import sort_keys, until_newest
 
 FOUND = f"""
     SELECT q.id FROM (
@@ -23,7 +23,7 @@ def trashed_ids(connection: Connection, packages: PackageLists, query: Query) ->
     The query has `not` only at its leaves.
     """
     condition = packages.condition()
-    keys = sort_keys(query.order, condition)
+    keys = sort_keys(until_newest(query.order), condition)
     listed = "".join(f", {key.of_run(condition)} AS k{n}" for n, key in enumerate(keys))
     order = [f"q.k{n} {key.direction} NULLS LAST" for n, key in enumerate(keys)]
     text = FOUND.format(

@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runstore.model.query.tree import Namespace, Order
+from runstore.model.query.tree import Field, Kind, Namespace, Order
 from runstore.storage import statements as sql
 from runstore.storage.query.where import INDEXED, Condition, column_of_run
 from runstore.value_classes import NamedTuple
 
+# Row ids differ between stores: among equal runs, the one that started last comes first.
+_NEWEST = Order(Field(Namespace.RUN, "started_at", Kind.MOMENT), is_descending=True)
 _NAME = "(SELECT x.name FROM experiments x WHERE x.id = r.experiment_id)"
 _HAS_IT = "(r.id IN (SELECT {id} FROM {rows} AND {value} = ?))"
 _HAS_NONE = "(NOT (r.id IN (SELECT {id} FROM {rows} AND {value} IS NOT NULL)))"
@@ -63,6 +65,12 @@ class SortKey(NamedTuple):
             return {"rows": tables, "id": "r.id", "value": "x.name"}
         runs = "runs r" if field.key in INDEXED else sql.SCANNED_RUNS
         return {"rows": f"{runs} WHERE {sql.KEPT}", "id": "r.id", "value": column_of_run(field)}
+
+
+def until_newest(order: Sequence[Order]) -> tuple[Order, ...]:
+    """Return the keys of an order, ending with the start of a run; none if runs have no order."""
+    has_start = any(one.field == _NEWEST.field for one in order)
+    return tuple(order) if has_start or not order else (*order, _NEWEST)
 
 
 def sort_keys(order: Sequence[Order], condition: Condition) -> list[SortKey]:

@@ -17,9 +17,8 @@ from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
 from runstore.storage.query.candidates import Candidates
 from runstore.storage.query.packages import PackageLists
-from runstore.storage.query.sort_keys import SortKey, sort_keys
+from runstore.storage.query.sort_keys import SortKey, sort_keys, until_newest
 from runstore.storage.query.where import EVERY_NAMESPACE, Condition
-from runstore.storage.stored_runs import BEYOND_NEWEST
 from runstore.value_classes import NamedTuple
 
 # Number of first runs by one key that are checked, then multiplied at most twice.
@@ -43,18 +42,6 @@ BY_ONE_KEY_AMONG = f"""
     ) q ORDER BY q.value {{direction}} LIMIT ?
 """
 WITH_VALUE = "SELECT {id} AS id FROM {rows} AND {value} = ? LIMIT ?"
-NEWEST_IDS = """
-    SELECT json_group_array(n.id) FROM (
-        SELECT r.id FROM runs r WHERE r.id < ? ORDER BY r.id DESC LIMIT ? /* in order */
-    ) n
-"""
-NEWEST_IN_COMMON = "SELECT n.id FROM ({sets}) n WHERE n.id < ? ORDER BY n.id DESC LIMIT ?"
-NEWEST_AMONG = f"""
-    SELECT q.id FROM (
-        SELECT r.id AS id FROM {sql.SCANNED_RUNS} WHERE r.id < ? AND {sql.KEPT} AND {{where}}
-        {sql.ALL_FIRST}
-    ) q ORDER BY q.id DESC LIMIT ?
-"""
 _SOME = "(SELECT DISTINCT j.value AS id FROM json_each(?) j) c CROSS JOIN runs r ON r.id = c.id"
 SORTED = """
     SELECT q.id FROM (SELECT r.id AS id, {keys} FROM {runs} WHERE {kept} AND {where}) q
@@ -70,7 +57,7 @@ Place = tuple[Any, ...]
 def place_of(connection: Connection, order: Sequence[Order], row_id: int) -> Place:
     """Return the place of a run in an order: its values of all keys, and its row id."""
     condition = PackageLists(connection).condition()
-    keys = sort_keys(order, condition)
+    keys = sort_keys(until_newest(order), condition)
     text = KEYS_OF_RUN.format(keys=_listed(keys, condition))
     row = connection.execute(text, [*condition.parameters, row_id]).fetchone()
     return (*(row or [None] * len(keys)), row_id)
@@ -100,7 +87,7 @@ class SortedRuns:
         self._packages = packages
         self._where = where
         self._limit = limit
-        self._keys = sort_keys(order, packages.condition())
+        self._keys = sort_keys(until_newest(order), packages.condition())
         self._after = after
 
     def ids(self) -> list[int]:
@@ -114,8 +101,8 @@ class SortedRuns:
 
     def _first(self, fixed: tuple[Any, ...], limit: int) -> list[int] | None:
         """Return the first runs whose first keys have these values; None if that is slow."""
-        if len(fixed) == len(self._keys):
-            return self._newest_with(fixed, limit)
+        if len(fixed) == len(self._keys):  # so many started in the same microsecond
+            return None
         start = self._start(fixed)
         if start is not None and start[0] is None:
             return self._first((*fixed, None), limit)
@@ -155,44 +142,6 @@ class SortedRuns:
         """Return the matches among some runs, without those found already."""
         new = sorted(set(ids).difference(found))
         return self._exact(json.dumps(new), fixed, limit - len(found)) if new else []
-
-    def _newest_with(self, fixed: tuple[Any, ...], limit: int) -> list[int]:
-        """Return the newest runs whose keys all have these values."""
-        follows = self._after is not None and self._after[:-1] == fixed
-        begin = self._after[-1] if follows and self._after else BEYOND_NEWEST[1]
-        newest = self._connection.execute(NEWEST_IDS, (begin, FIRST)).fetchone()[0]
-        found = self._exact(newest, fixed, limit)
-        size, search = FIRST, self._newest_in_common
-        if all(value is None for value in fixed):
-            search = self._newest_among
-        while len(found) < limit:
-            ids = search(fixed, begin, size)
-            found = self._exact(json.dumps(ids), fixed, limit)
-            if len(ids) < size:
-                break
-            size, search = size * GROWTH, self._newest_among
-        return found
-
-    def _newest_in_common(self, fixed: tuple[Any, ...], begin: int, size: int) -> list[int]:
-        """Return the newest runs with these values among those of the first keys."""
-        condition = self._packages.condition(EVERY_NAMESPACE)
-        sets, parameters = [], list[Any]()
-        for key, value in zip(self._keys, fixed, strict=True):
-            if value is not None:
-                sets.append(WITH_VALUE.format(**key.rows(condition)))
-                parameters += [*condition.parameters, value, -1]
-                condition.parameters.clear()
-        common = " INTERSECT ".join(f"SELECT * FROM ({one}) s" for one in sets)
-        text = NEWEST_IN_COMMON.format(sets=common)
-        found = self._connection.execute(text, [*parameters, begin, size]).fetchall()
-        return [row[0] for row in found]
-
-    def _newest_among(self, fixed: tuple[Any, ...], begin: int, size: int) -> list[int]:
-        """Return the newest runs that match, with these values among those of the first keys."""
-        where, parameters = self._among(fixed)
-        text = NEWEST_AMONG.format(where=where)
-        found = self._connection.execute(text, [begin, *parameters, size]).fetchall()
-        return [row[0] for row in found]
 
     def _among(self, fixed: tuple[Any, ...]) -> tuple[str, list[Any]]:
         """Return the condition that a run matches and has these values among its first keys.

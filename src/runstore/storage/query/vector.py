@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from operator import gt
 
 from runstore.model.query.normalize import is_of_run, parts_of
 from runstore.model.query.tree import All, Any, Missing, Namespace, Node, Not, Order
@@ -25,8 +26,9 @@ NEWEST_FIRST = f"""
 """
 OF_RUN = f"SELECT r.id FROM {sql.SCANNED_RUNS} WHERE {sql.KEPT} AND {{where}}"
 BY_KEYS = """
-    SELECT {id} FROM {rows} AND {value} IS NOT NULL ORDER BY {order}, {id} DESC LIMIT -1
+    SELECT {id} FROM {rows} AND {value} IS NOT NULL ORDER BY {order}, {ties} {id} DESC LIMIT -1
 """
+NEWEST = "(SELECT r.started_at FROM runs r WHERE r.id = {id}) DESC,"
 
 
 def newest_first(connection: Connection) -> list[int]:
@@ -55,13 +57,19 @@ class RunVector:
         return len(order) == 1 and order[0].field.namespace in {Namespace.PARAM, Namespace.METRIC}
 
     def sorted_ids(self, ids: Sequence[int], order: Sequence[Order]) -> list[int] | None:
-        """Return runs in a supported order; None if a run has several cells."""
+        """Sort runs, given newest first, in a supported order; None if a run has several cells."""
         condition = self._packages.condition(EVERY_NAMESPACE)
         keys = sort_keys(order, condition)
         rows = keys[0].rows(condition)
         by = ", ".join(_sorting(key, condition) for key in keys)
+        # Usually runs have row ids in the order of their starts, which takes a third of the time.
+        is_by_id = all(map(gt, self._newest, self._newest[1:]))
         text = BY_KEYS.format(
-            id=rows["id"], rows=rows["rows"], value=_any_of(keys, condition), order=by
+            id=rows["id"],
+            rows=rows["rows"],
+            value=_any_of(keys, condition),
+            order=by,
+            ties="" if is_by_id else NEWEST.format(id=rows["id"]),
         )
         wanted = set(ids)
         found = [
@@ -70,8 +78,7 @@ class RunVector:
         unique = dict.fromkeys(found)  # of several values, the first one counts
         if len(keys) > 1 and len(unique) < len(found):
             return None  # of several cells, the first number and the first text count
-        without = sorted(wanted.difference(unique), reverse=True)
-        return [*unique, *without]
+        return [*unique, *(one for one in ids if one not in unique)]
 
     # Sets
 
