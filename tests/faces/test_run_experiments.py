@@ -138,6 +138,21 @@ def test_a_new_name_that_resembles_a_parameter_is_questioned(project):
     assert asked == ["runstore: --set lrr adds the new parameter 'lrr'. Did you mean 'lr'?"]
 
 
+def test_a_new_name_that_resembles_a_parameter_of_the_last_run_is_questioned(project):
+    """The function may have a default for it."""
+    (project / "params" / "none.py").write_text("def get_params():\n    return {'seed': 1}\n")
+    (project / "experiments" / "got.py").write_text("def run(params, manager):\n    pass\n")
+    words = ("run", "got", "-p", "none", "--set")
+    first, other, again, more = (
+        runstore(*words, setting, cwd=project) for setting in ("lr=3", "lrr=3", "lrr=4", "size=1")
+    )
+
+    asked = [" ".join(one for one in messages(ended) if "mean" in one) for ended in (first, again)]
+    assert asked == ["", ""]
+    assert "--set lrr: got#1 has 'lr' and no 'lrr'. Did you mean 'lr'?" in other.stderr
+    assert "Did you" not in more.stderr
+
+
 def test_an_error_in_user_code_is_recorded_and_shown(project):
     (project / "params" / "mixed.py").write_text(
         "def get_params():\n    return [{'name': 'bad', 'lr': 1}, {'name': 'after', 'lr': 1}]\n"

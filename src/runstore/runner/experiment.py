@@ -5,14 +5,22 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runstore import background
 from runstore.current import PARENT_VARIABLE
-from runstore.errors import StoreUnavailableError, UsageError, UserCodeError, attempt
+from runstore.errors import (
+    RunstoreError,
+    StoreUnavailableError,
+    UsageError,
+    UserCodeError,
+    attempt,
+)
+from runstore.model.display.short_names import short_name
+from runstore.model.display.suggestions import nearest
 from runstore.model.facts import REPEATS, Facts
 from runstore.model.params.build import parameter_set
 from runstore.model.params.parameter_set import ParameterSet
@@ -255,6 +263,9 @@ def execute(
         sets = [one.recorded for one in plan.sets]
         found = what_differs(store, repeated, sets, argv)
         progress.differs(repeated.reference, found)
+    if request.settings:
+        with suppress(RunstoreError):  # the run may be recorded elsewhere
+            _question_new_names(store, plan, request.settings)
     run = store.start(
         plan.experiment,
         params=[one.recorded for one in plan.sets],
@@ -283,6 +294,22 @@ def execute(
         trace = "\n".join(one.traceback for one in outcome.failures)
         run.finish(outcome.status, error=outcome.error, traceback=trace or None)
     return outcome
+
+
+def _question_new_names(store: Store, plan: Plan, settings: Sequence[str]) -> None:
+    """Ask about new settings that resemble a parameter of the last run that is missing now."""
+    sets = [one.recorded for one in plan.sets]
+    for earlier in store.list(plan.experiment, limit=1):
+        before, now = _names_of(earlier.parameter_sets), _names_of(sets)
+        for key in dict.fromkeys(one.partition("=")[0].strip() for one in settings):
+            near = nearest(key, sorted(before - now)) if key in now - before else ""
+            if near:
+                last = short_name(earlier)
+                warn(f"--set {key}: {last} has {near!r} and no {key!r}. Did you mean {near!r}?")
+
+
+def _names_of(sets: Sequence[ParameterSet]) -> set[str]:
+    return {name for one in sets for name, *_ in one.flat()}
 
 
 def _work_through(
