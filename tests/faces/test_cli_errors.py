@@ -231,6 +231,27 @@ def test_reading_makes_no_store(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["init", "postgresql://me@host/runs"],
+        ["export", "--parquet", "s3://bucket/runs"],
+        ["plot", "-m", "loss", "-o", "https://host/loss.png"],
+        ["download", "fit#1", "-o", "s3://bucket"],
+        ["run", "fit", "--cache", "gs://bucket/cache"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_address_to_write_to_makes_no_folder(folder, words):
+    before = sorted(folder.iterdir())
+
+    refused = runstore(*words, cwd=folder)
+
+    assert refused.returncode != 0
+    assert "is an address" in refused.stderr
+    assert sorted(folder.iterdir()) == before
+
+
 def test_an_empty_store_says_so(tmp_path):
     store_at(tmp_path / ".runstore").close()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,6 +18,30 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+_ADDRESS = re.compile(r"[a-z][a-z0-9+]+://")
+
+
+class PathToWrite(click.Path):
+    """A path that a command writes to.
+
+    An address is refused: as a path, it would make a folder called `s3:`.
+    """
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the path.
+
+        Raises:
+            UsageError: It is an address.
+        """
+        if _ADDRESS.match(os.fsdecode(value)):
+            raise UsageError(
+                f"{value} is an address; this command writes to this machine alone.",
+                kept="Nothing was written.",
+                hint="Name a path.",
+            )
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
 def refuse_together(*given: tuple[str, object]) -> None:

@@ -12,7 +12,7 @@ import click
 from runstore.cli.completions import complete_artifacts
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
-from runstore.cli.options import run_argument
+from runstore.cli.options import PathToWrite, run_argument
 from runstore.cli.output import say
 from runstore.cli.words import run_before
 from runstore.config import is_there
@@ -20,6 +20,8 @@ from runstore.errors import NotFoundError, RunstoreError, StoreCorruptError, Usa
 from runstore.model.artifacts import why_no_name
 from runstore.model.run import Run
 from runstore.user_warnings import warn
+
+_STDOUT = Path("-")
 
 
 @click.command(short_help="Write the saved files of a run to a folder.")
@@ -30,6 +32,7 @@ from runstore.user_warnings import warn
     "--output",
     "--to",
     "to",
+    type=PathToWrite(allow_dash=True),
     default=".",
     metavar="FOLDER",
     help="Folder to write to, or - to print one file to stdout (default: here).",
@@ -45,7 +48,7 @@ def command(
     context: click.Context,
     run: str,
     paths: Sequence[str],
-    to: str,
+    to: Path,
     *,
     link: bool,
     overwrite: bool,
@@ -62,13 +65,13 @@ def command(
     """  # noqa: D301 - click keeps lines after the mark as they are
     with open_store() as store:
         found = run_before(store, run, paths)
-        if to == "-":
+        if to == _STDOUT:
             _print(found, paths)
             return
         wanted = _wanted(found, paths)
         if not overwrite:
-            _check_free(Path(to) / path for path in wanted if why_no_name(path) is None)
-        left = {Path(to) / path for path in wanted}
+            _check_free(to / path for path in wanted if why_no_name(path) is None)
+        left = {to / path for path in wanted}
         lost: list[RunstoreError] = []
         for path in paths or (None,):
             try:

@@ -14,7 +14,7 @@ from runstore.cli import output
 from runstore.cli.completions import complete_experiments
 from runstore.cli.context import open_store
 from runstore.cli.exit_codes import FAILED
-from runstore.cli.options import words_argument
+from runstore.cli.options import PathToWrite, words_argument
 from runstore.cli.words import place_meant
 from runstore.errors import UsageError
 from runstore.model.display.formatting import counted
@@ -30,7 +30,7 @@ _NAMES_SHOWN = 10
 @click.option(
     "--parquet",
     "folder",
-    type=click.Path(path_type=Path),
+    type=PathToWrite(),
     metavar="DIR",
     help="Folder of the dataset; a later export to it writes only what changed.",
 )

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
+from runstore.cli.options import PathToWrite
 from runstore.cli.output import say
 
 
 @click.command(short_help="Create a small example project.")
-@click.argument(
-    "folder", type=click.Path(path_type=Path, file_okay=False), default=".", required=False
-)
+@click.argument("folder", type=PathToWrite(file_okay=False), default=".", required=False)
 def command(folder: Path) -> None:
     """Create a small project in FOLDER (default: here): an experiment and its parameters."""
     from runstore.runner.new_project import COMMAND, make_project

@@ -12,7 +12,7 @@ import click
 from runstore.cli import output
 from runstore.cli.completions import complete_metrics, complete_runs
 from runstore.cli.context import open_store
-from runstore.cli.options import refuse_together, words_argument
+from runstore.cli.options import PathToWrite, refuse_together, words_argument
 from runstore.cli.plots.choice import DEFAULT_PANELS
 from runstore.cli.plots.panels import X_AXES, View, gather
 from runstore.cli.words import runs_meant
@@ -83,7 +83,7 @@ _RUNS_LOOKED_AT = 1000
     "-o",
     "--output",
     "file",
-    type=click.Path(path_type=Path),
+    type=PathToWrite(),
     help="Output file: .png, .svg, .pdf or .html.",
 )
 @click.option(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -15,7 +14,7 @@ from runstore.cli.completions import complete_experiment_modules, complete_param
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import edited
 from runstore.cli.lists.modules import list_options
-from runstore.cli.options import mask_output_option
+from runstore.cli.options import PathToWrite, mask_output_option
 from runstore.cli.output import TableColumn, is_terminal, print_table, say
 from runstore.model.display.formatting import counted
 
@@ -104,7 +103,7 @@ def _one_word_each(args: Sequence[str], with_value: Collection[str]) -> list[str
 )
 @click.option(
     "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathToWrite(file_okay=False),
     metavar="FOLDER",
     help="Folder of cached files of earlier runs (default: in the store).",
 )
