@@ -109,6 +109,18 @@ def test_similar_lists_the_nearest_runs_and_what_differs(project):
     assert [one["differences"][0]["key"] for one in told["similar"]] == ["lr"]
 
 
+def test_similar_shows_all_differences_in_a_pipe(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for number in (1, 2):
+            params = {f"p{place}": f"{number}{'x' * 50}" for place in range(5)}
+            store.start("fit", params=params, capture=False).finish()
+
+    listed = runstore_here("similar", "fit#2", cwd=tmp_path).stdout.splitlines()
+
+    one, other = ("'" + str(number) + 50 * "x" + "'" for number in (1, 2))
+    assert listed[1].count(f": {one} → {other}") == 5
+
+
 def test_a_project_may_choose(project):
     (project / "pyproject.toml").write_text('[tool.runstore]\nif-done = "error"\n')
     runstore("run", "fit", cwd=project)

@@ -69,19 +69,27 @@ def near_text(run: Run, found: tuple[Difference, ...], unknown: tuple[str, ...])
     return "; ".join(parts)
 
 
-def differences_text(found: tuple[Difference, ...]) -> str:
-    """Return the first differences in a line: `lr: 0.1 → 0.01, code.commit: 3f2a… → 88ac…`."""
+def differences_text(found: tuple[Difference, ...], *, is_whole: bool = False) -> str:
+    """Return differences in a line: `lr: 0.1 → 0.01, code.commit: 3f2a… → 88ac…`.
+
+    Args:
+        found: The differences.
+        is_whole: Whether to return all of them, with all of their values.
+    """
+    if is_whole:
+        return ", ".join(difference_text(one, width=None) for one in found)
     shown = [difference_text(one) for one in found[:_DIFFERENCES_SHOWN]]
     more = len(found) - _DIFFERENCES_SHOWN
     return ", ".join(shown) + (f", and {more} more" if more > 0 else "")
 
 
-def difference_text(one: Difference) -> str:
-    """Return a difference in a line: `lr: 0.1 → 0.01`."""
+def difference_text(one: Difference, *, width: int | None = _VALUE_WIDTH) -> str:
+    """Return a difference in a line: `lr: 0.1 → 0.01`, its values cut if there is a width."""
     name = one.key if one.section in {"params", "inputs"} else one.name
-    old, new = (_cut(text) for text in texts_of(one))
+    old, new = (_cut(text, width) for text in texts_of(one))
     return f"{name}: {old} → {new}" if old != new else name
 
 
-def _cut(text: str) -> str:
-    return cropped(" ".join(text.split()), _VALUE_WIDTH)
+def _cut(text: str, width: int | None) -> str:
+    line = " ".join(text.split())
+    return line if width is None else cropped(line, width)

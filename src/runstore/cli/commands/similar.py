@@ -50,8 +50,8 @@ def command(run: str, limit: int, *, as_json: bool) -> None:
 def _row(one: Similar, name: str) -> tuple[str, str, str]:
     from runstore.analysis.reruns.texts import differences_text
 
-    told = differences_text(one.differences) or "; ".join(one.unknown) or "nothing"
-    return name, one.run.status_text, told
+    told = differences_text(one.differences, is_whole=not output.is_terminal())
+    return name, one.run.status_text, told or "; ".join(one.unknown) or "nothing"
 
 
 def _as_json(meant: Run, found: tuple[Similar, ...]) -> dict[str, Any]:
