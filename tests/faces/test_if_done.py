@@ -10,6 +10,9 @@ import pytest
 
 from commands import git, messages, python, runstore, runstore_here
 from places import store_at
+from runstore.cli.already_ran import say_nearest
+from runstore.errors import StoreUnavailableError
+from runstore.storage.prior_runs import EarlierRuns
 
 EXPERIMENT = """
 def get_params():
@@ -85,6 +88,21 @@ def test_a_command_that_is_not_skipped_says_why(project, choice):
     near = "the nearest is echo#1 (complete); differs in command.arguments: echo, 1 → echo, 2"
     assert near in other.stderr
     assert "nearest" not in first.stderr + plain.stderr
+
+
+def test_a_store_that_fails_meanwhile_keeps_no_command_from_running(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    with store_at(project / ".runstore") as store:
+        store.start("fit", params={"lr": 1}).finish()
+        with store.start("fit", params={"lr": 2}, if_done="skip") as run:
+            monkeypatch.setattr(EarlierRuns, "candidates", fails)
+            say_nearest(run, "skip")
+
+    assert "nearest" not in capsys.readouterr().err
+
+
+def fails(*_):
+    raise StoreUnavailableError("The server did not answer.")
 
 
 def test_a_project_that_skips_says_why_it_did_not(project):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
 from runstore.cli.exit_codes import EXIT_CODES
 from runstore.cli.output import say
 from runstore.config import IF_DONE, wanted_if_done
-from runstore.errors import AlreadyRanError
+from runstore.errors import AlreadyRanError, RunstoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ def say_nearest(run: ActiveRun, if_done: IfDone) -> None:
         return
     if earlier.unknown and if_done != "warn":
         return  # the reason was printed
-    near = earlier.nearest
-    if near is not None:
-        say(f"runstore: no identical run is complete; the nearest is {near}.", err=True)
+    # The run is started: no failure of this look-up may keep the command from it.
+    with suppress(RunstoreError):
+        if near := earlier.nearest:
+            say(f"runstore: no identical run is complete; the nearest is {near}.", err=True)
 
 
 @contextmanager
