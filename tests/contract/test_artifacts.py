@@ -472,6 +472,14 @@ def test_an_input_that_is_missing_is_not_advised_to_be_saved(run):
     assert str(raised.value).endswith("No such file or directory. The input was not recorded.")
 
 
+def test_an_empty_path_is_no_input(run):
+    """As of an unset variable of a shell; it would be the working directory."""
+    with pytest.raises(InvalidValueError, match=r"The path is empty\. The input was not recorded"):
+        run.use("")
+
+    assert run.record.inputs == ()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the file is one of Linux")
 def test_an_input_that_cannot_be_read_to_its_end_is_named(run):
     """It can be opened, but each read fails, as on a failing disk."""

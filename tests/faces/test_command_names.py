@@ -189,6 +189,12 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
             ["`runstore rerun` has no option '--lr'.", "Set a parameter with: --set lr=VALUE"],
         ),
         (
+            ["record", "x", "--started", "2025", "-p", "lr=1"],
+            ["has no option '-p'.", "Set a parameter with: --set lr=0.1"],
+        ),
+        (["record", "x", "-m", "a=1"], ["has no option '-m'.", "with: --metric acc=0.9"]),
+        (["rerun", "fit", "-x"], ["has no option '-x'.", "with: runstore rerun --help"]),
+        (
             ["direction", "fit", "min"],
             ["`runstore direction` has no command 'fit'.", "Available: ls, rm, set."],
         ),

@@ -13,7 +13,7 @@ from typing import Any
 
 from runstore.artifacts.folders import FolderFiles, files_in
 from runstore.artifacts.sources import NOT_RECORDED, checked_source, opened, unreadable_source
-from runstore.errors import StoreError, genuine
+from runstore.errors import InvalidValueError, StoreError, genuine
 from runstore.inflight.deferred import Deferred
 from runstore.model import arguments
 from runstore.model.artifacts import Artifact, Input
@@ -66,6 +66,8 @@ class Lineage:
     def _used_file(self, uid: str, given: str, name: str | None, *, digest: bool | str) -> Input:
         from runstore.artifacts.masking import masked_location
 
+        if not given:  # as a path it would be the working directory
+            raise InvalidValueError("The path is empty.", kept=NOT_RECORDED)
         given_digest = digest if isinstance(digest, str) else None
         size, modified, location = None, None, given
         if "://" not in given:

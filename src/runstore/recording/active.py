@@ -371,6 +371,7 @@ class ActiveRun:
 
         Raises:
             NotFoundError: There is no such file, or it cannot be read.
+            InvalidValueError: The path is empty.
         """
         return self.execution.recorder.inputs.use(self.uid, source, name, digest=digest)
 

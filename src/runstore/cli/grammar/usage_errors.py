@@ -41,6 +41,13 @@ _HABITS = {
         "All settings are ranked; for some runs, write: runstore ls --sort metrics.loss -n 3",
     ),
     ("plot", "--all"): "Draw more runs with: -n 50",
+    **dict.fromkeys(
+        [(command, one) for command in ("record", "rerun") for one in ("-p", "--param")],
+        "Set a parameter with: --set lr=0.1",
+    ),
+    **dict.fromkeys(
+        [("record", "-m"), ("record", "--metrics")], "Record a metric with: --metric acc=0.9"
+    ),
 }
 
 
@@ -157,7 +164,8 @@ def _hint_for_habit(error: click.NoSuchOption) -> str:
         return hint
     near = [one for one in error.possibilities or () if one[:3] == wanted[:3]]
     options = () if error.ctx is None else error.ctx.command.params
-    if near or not any("--set" in one.opts for one in options):
+    is_name = wanted.startswith("--")
+    if near or not is_name or not any("--set" in one.opts for one in options):
         return ""
     return f"Set a parameter with: --set {wanted.lstrip('-')}=VALUE"
 
