@@ -223,6 +223,13 @@ def test_a_command_that_is_not_there(folder):
     assert is_empty(folder)
 
 
+def test_an_experiment_in_the_place_of_the_command_is_answered_with_its_option(folder):
+    missing = runstore("exec", "my fit", "--", "python", "train.py", cwd=folder)
+
+    assert missing.returncode == 127
+    assert "runstore exec -e 'my fit' -- python train.py" in missing.stderr
+
+
 def test_a_file_that_is_no_program(folder):
     file = folder / "data"
     file.write_bytes(b"\0\1\2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -95,11 +96,14 @@ def check_command(command: Sequence[str]) -> None:
             else f"There is no command {program!r}.",
             exit_code=EXIT_NOT_EXECUTABLE if exists else EXIT_NOT_FOUND,
             kept="Nothing was recorded.",
-            hint="" if is_folder else _hint_for_program(program, exists=exists),
+            hint="" if is_folder else _hint_for_program(command, exists=exists),
         )
 
 
-def _hint_for_program(program: str, *, exists: bool) -> str:
+def _hint_for_program(command: Sequence[str], *, exists: bool) -> str:
+    program = command[0]
+    if list(command[1:2]) == ["--"]:
+        return f"Name an experiment with -e: runstore exec -e {shlex.join(command)}"
     if not exists and program.endswith(".py") and Path(program).is_file():
         return f"Name the interpreter: runstore exec -- python {program}"
     return "Make it executable with chmod +x, or name its interpreter." if exists else ""
