@@ -163,7 +163,7 @@ def test_an_interrupted_transfer_names_its_progress(capsys):
         raise KeyboardInterrupt
 
     assert capsys.readouterr().err == (
-        "runstore: interrupted after 50 of 10,000 runs, which are complete."
+        "runstore: interrupted after 50 of 10,000 runs; these are complete."
         " Repeat the command to continue.\n"
     )
 
