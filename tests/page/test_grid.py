@@ -175,8 +175,8 @@ def test_bad_columns_of_an_address_are_explained(shared, look):
     expect(line(page, 0)).to_contain_text("mnist#180")
 
 
-def test_a_row_is_selected_before_its_values_are_there(shared, look):
-    page = look(shared, "/?panel=0")
+def test_a_row_is_selected_before_its_values_are_there(shared, visit):
+    page = visit(shared, "/?panel=0")
     held, is_over = [], False
 
     def hold(route):
