@@ -359,3 +359,17 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once(folder):
 
     assert b"seen 1" in output
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_command_is_tagged(folder):
+    tags = ["--tag", "phase=pilot", "--tag", "keep"]
+    refused = runstore("exec", "--tag", "=pilot", "--", "true", cwd=folder)
+    assert "'' cannot be a tag" in refused.stderr
+
+    runstore("exec", *tags, "--", "true", cwd=folder)
+    tagged = newest(folder)
+    assert (tagged.run_number, dict(tagged.tags)) == (1, {"phase": "pilot", "keep": ""})
+
+    again = runstore("rerun", "latest", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert (newest(folder).run_number, dict(newest(folder).tags)) == (2, {})

@@ -63,6 +63,15 @@ def test_every_set_is_run_and_recorded(project):
     assert run.cli == "runstore run train -p small --notes first"
 
 
+def test_tags_belong_to_one_run(project):
+    runstore("run", "train", "-p", "small", "--tag", "phase=pilot", cwd=project)
+    assert dict(newest(project).tags) == {"phase": "pilot"}
+
+    again = runstore("rerun", "latest", cwd=project)
+    assert again.returncode == 0, again.stderr
+    assert (newest(project).run_number, dict(newest(project).tags)) == (2, {})
+
+
 @pytest.mark.parametrize(
     ("options", "names"),
     [

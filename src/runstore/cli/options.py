@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -141,6 +141,22 @@ run_option = click.option(
     help="Run to add to (default: the run that started this program).",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON output.")
+
+
+def _tags(
+    _context: click.Context, _parameter: click.Parameter, given: Sequence[str]
+) -> dict[str, str]:
+    return {key: value for key, _, value in (one.partition("=") for one in given)}
+
+
+tag_option = click.option(
+    "--tag",
+    "tags",
+    metavar="KEY[=VALUE]",
+    multiple=True,
+    callback=_tags,
+    help="Tag of the run; repeatable.",
+)
 mask_output_option = click.option(
     "--mask-output",
     is_flag=True,

@@ -118,6 +118,7 @@ def run_command(
     given: Mapping[str, Any] = MappingProxyType({}),
     metrics: Sequence[str] = (),
     notes: str | None = None,
+    tags: Mapping[str, str] = MappingProxyType({}),
     if_done: IfDone = "run",
     uses: Sequence[str] = (),
     saves: Sequence[str] = (),
@@ -136,6 +137,7 @@ def run_command(
         given: Parameters that are kept even if the program records its own.
         metrics: Patterns of metrics in the output; see `metric_lines`.
         notes: Prose.
+        tags: Values by key.
         if_done: As in `Store.start`; files among the arguments count as its inputs.
         uses: Files and folders that it reads, noted as inputs.
         saves: Files and folders that it writes, kept when it has ended.
@@ -153,6 +155,7 @@ def run_command(
         experiment_of(command) if experiment is None else experiment,
         params=params,
         notes=notes,
+        tags=tags,
         argv=command,
         is_other_process=True,
         if_done=if_done,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,7 @@ class Request:
     indices: Sequence[str] = ()
     settings: Sequence[str] = ()
     notes: str | None = None
+    tags: Mapping[str, str] | None = None
     store_full: bool = False
     cache: Path | None = None
     dry_cache: bool = False
@@ -270,6 +271,7 @@ def execute(
         plan.experiment,
         params=[one.recorded for one in plan.sets],
         notes=request.notes,
+        tags=request.tags,
         argv=argv,
         full_store=request.store_full,
         if_done=request.if_done,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -11,7 +11,7 @@ import click
 
 from runstore.cli.already_ran import chosen, if_done_option, say_nearest, skipping
 from runstore.cli.context import open_store
-from runstore.cli.options import mask_output_option
+from runstore.cli.options import mask_output_option, tag_option
 from runstore.cli.output import say
 from runstore.errors import UsageError
 
@@ -83,6 +83,7 @@ class _Exec(click.Command):
     " repeatable.",
 )
 @click.option("--notes", metavar="TEXT", help="Notes of the run.")
+@tag_option
 @click.option(
     "--use",
     "uses",
@@ -123,6 +124,7 @@ def execute(
     no_params: bool,
     metrics: Sequence[str],
     notes: str | None,
+    tags: Mapping[str, str],
     uses: Sequence[str],
     saves: Sequence[str],
     if_done: IfDone,
@@ -141,6 +143,7 @@ def execute(
         no_params: Whether the words of the command are not parameters.
         metrics: Patterns.
         notes: Prose.
+        tags: Values by key.
         uses: Inputs.
         saves: Results.
         command: The program and its arguments.
@@ -172,6 +175,7 @@ def execute(
             given=given,
             metrics=metrics,
             notes=notes,
+            tags=tags,
             if_done=if_done,
             uses=uses,
             saves=saves,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import click
 from runstore.cli.completions import complete_experiment_names, complete_words
 from runstore.cli.context import open_store
 from runstore.cli.grammar.durations import duration
+from runstore.cli.options import tag_option
 from runstore.cli.output import say
 from runstore.cli.words import one_run
 from runstore.errors import UsageError
@@ -39,7 +40,7 @@ _NOTHING = "Nothing was recorded."
     multiple=True,
     help="Last value of a metric; repeatable.",
 )
-@click.option("--tag", "tags", metavar="KEY[=VALUE]", multiple=True, help="Tag; repeatable.")
+@tag_option
 @click.option("--notes", metavar="TEXT", help="Notes of the run.")
 @click.option(
     "--save", "saves", metavar="PATH", multiple=True, help="File or folder to save; repeatable."
@@ -60,7 +61,7 @@ def command(
     status: str | None,
     settings: Sequence[str],
     metrics: Sequence[str],
-    tags: Sequence[str],
+    tags: Mapping[str, str],
     notes: str | None,
     saves: Sequence[str],
     error: str | None,
@@ -97,7 +98,7 @@ def command(
             status=status,
             params=overrides.built(settings) if settings else None,
             metrics=numbers,
-            tags={key: value for key, _, value in (one.partition("=") for one in tags)},
+            tags=tags,
             notes=notes,
             artifacts={name_of_file(path): Path(path) for path in saves},
             error=error,

@@ -14,7 +14,7 @@ from runstore.cli.completions import complete_experiment_modules, complete_param
 from runstore.cli.context import open_store
 from runstore.cli.dialogs import edited
 from runstore.cli.lists.modules import list_options
-from runstore.cli.options import PathToWrite, mask_output_option
+from runstore.cli.options import PathToWrite, mask_output_option, tag_option
 from runstore.cli.output import TableColumn, is_terminal, print_table, say
 from runstore.model.display.formatting import counted
 
@@ -96,6 +96,7 @@ def _one_word_each(args: Sequence[str], with_value: Collection[str]) -> list[str
     metavar="[TEXT]",
     help="Notes of the run; without TEXT, your editor opens.",
 )
+@tag_option
 @click.option("--dry-run", is_flag=True, help="Show the parameter sets, and execute nothing.")
 @click.option("--no-record", is_flag=True, help="Run without recording.")
 @click.option(

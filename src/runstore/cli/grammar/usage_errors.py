@@ -40,6 +40,9 @@ _HABITS = {
         [("best", one) for one in ("-n", "--top", "--limit")],
         "All settings are ranked; for some runs, write: runstore ls --sort metrics.loss -n 3",
     ),
+    ("exec", "-n"): "Name the experiment with: -e fit",
+    ("exec", "--seed"): "Set a parameter with: --set seed=1",
+    ("ls", "-e"): "An experiment is an argument, without an option: runstore ls mnist",
     ("plot", "--all"): "Draw more runs with: -n 50",
     **dict.fromkeys(
         [(command, one) for command in ("record", "rerun") for one in ("-p", "--param")],

@@ -28,7 +28,7 @@ _KEPT = "Nothing was started."
 _INTERACTIVE = ("ipykernel", "colab_kernel")
 _LIMIT_BYTES = 1 << 10
 # Options of `runstore run` that belong to one run, or to the call.
-_NOT_REPEATED = frozenset({"--notes", "--if-done", "--store"})
+_NOT_REPEATED = frozenset({"--notes", "--tag", "--if-done", "--store"})
 
 
 @dataclass(frozen=True, slots=True)
