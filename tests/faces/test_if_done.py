@@ -237,6 +237,49 @@ def test_an_older_file_that_is_moved_into_place_counts(project):
     assert runstore(*command, cwd=project).stdout == "older.csv"
 
 
+def _link_again(folder):
+    (folder / "latest").unlink()
+    (folder / "latest").symlink_to("v2")
+
+
+def _swap(folder):
+    (folder / "v1").rename(folder / "v0")
+    (folder / "v2").rename(folder / "v1")
+
+
+@pytest.mark.parametrize(
+    ("argument", "change"),
+    [
+        ("latest/x.csv", _link_again),
+        ("latest/..", _link_again),
+        ("v1", _swap),
+        ("v1", lambda folder: (folder / "v1" / "y.csv").unlink()),
+        ("kept", lambda folder: (folder / "kept" / "x.csv").unlink()),
+        ("mixed", lambda folder: (folder / "mixed" / "x.csv").unlink()),
+    ],
+    ids=["link-above", "link-and-up", "swapped-folder", "removed", "last-but-dots", "beside-code"],
+)
+def test_data_that_is_replaced_or_removed_counts(project, argument, change):
+    for name in ("v1", "v2", "kept", "mixed"):
+        (project / name).mkdir()
+        for data in ("x.csv", "y.csv")[: 1 if name == "kept" else 2]:
+            (project / name / data).write_text(name)
+    (project / "kept" / ".gitkeep").touch()
+    (project / "mixed" / "code.py").touch()
+    (project / "latest").symlink_to("v1")
+    (project / ".gitignore").write_text("*.csv\nlatest\n.runstore\n")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "second")
+    command = ("exec", "--if-done", "skip", "--", "echo", argument)
+    runstore(*command, cwd=project)
+    again = runstore(*command, cwd=project)
+
+    change(project)
+
+    assert again.stdout.startswith("echo_1_")
+    assert runstore(*command, cwd=project).stdout == f"{argument}\n"
+
+
 def test_files_that_git_tracks_and_the_folder_around_are_no_data(project):
     (project / "code").mkdir()
     (project / "code" / "x.py").write_text("1\n")

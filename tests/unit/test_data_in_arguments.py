@@ -31,9 +31,7 @@ def changed(project, *words):
     return [(one.key, one.values[1]) for one in arguments_now(EARLIER, words, project, files)]
 
 
-@pytest.mark.parametrize(
-    "word", ["data", "./data/", "data/below/../../data", "{}/project/data", "{}/link/data"]
-)
+@pytest.mark.parametrize("word", ["data", "./data/", "data/below/../../data", "{}/project/data"])
 def test_tracked_files_are_no_data_and_git_is_asked_once(project, monkeypatch, word):
     calls = []
     run_git = state.run_git
@@ -41,6 +39,12 @@ def test_tracked_files_are_no_data_and_git_is_asked_once(project, monkeypatch, w
 
     assert changed(project, word.format(project.parent)) == []
     assert len(calls) == 1
+
+
+def test_a_new_link_on_the_way_may_have_led_elsewhere(project):
+    word = f"{project.parent}/link/data"
+
+    assert [one for one, _ in changed(project, word)] == [word]
 
 
 @pytest.mark.parametrize("name", ["new.csv", "below/new.csv", "?.csv"])

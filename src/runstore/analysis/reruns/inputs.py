@@ -6,9 +6,9 @@ import functools
 import os
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents
@@ -18,7 +18,7 @@ from runstore.capture.git.state import tracked_at
 from runstore.errors import RunstoreError, genuine, suppressed
 from runstore.model.display.formatting import local_time, size_text
 from runstore.storage.prior_runs import EarlierRuns
-from runstore.storage.rows import from_micros
+from runstore.storage.rows import from_micros, to_micros
 from runstore.value_classes import dataclass, field
 
 if TYPE_CHECKING:
@@ -173,18 +173,31 @@ def _written_since(
 ) -> Iterator[tuple[str, str]]:
     if run.ended_at is None:
         return
+    ended_at = to_micros(run.ended_at)
     for word in dict.fromkeys(_names_in(arguments)):
         changes = files.changes(folder / word, folder)
         if len(changes) > _FILES_AT_MOST:
             yield word, f"more than {_FILES_AT_MOST:,} files"
             continue
-        for at_ns, file in changes:
-            at = from_micros(at_ns // 1000)
-            if at <= run.ended_at:
-                break
-            if file not in files.tracked_at(folder / word, folder):
-                yield word, f"written {local_time(at)}"
-                break
+        late = [*takewhile(lambda one: one[0] // 1000 > ended_at, changes)]
+        if late and (at_ns := _changed_data_ns(late, changes, folder / word, folder, files)):
+            yield word, f"written {local_time(from_micros(at_ns // 1000))}"
+
+
+def _changed_data_ns(
+    late: list[tuple[int, str]],
+    every: list[tuple[int, str]],
+    place: Path,
+    folder: Path,
+    files: FilesNow,
+) -> int:
+    """Return the last of the late changes that is none of the code alone, or 0.
+
+    The time of a folder with code and data may be that of data which was removed.
+    """
+    tracked = files.tracked_at(place, folder)
+    mixed = {os.path.dirname(file) for _, file in every if file not in tracked}  # noqa: PTH120 - many
+    return next((ns for ns, file in late if file not in tracked or file in mixed), 0)
 
 
 def _names_in(arguments: tuple[str, ...]) -> Iterator[str]:
@@ -210,10 +223,19 @@ def _changes(place: Path, folder: Path) -> list[tuple[int, str]]:
         is_around = Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path))
     except genuine(OSError, ValueError):
         return []
-    found = [(_changed_ns(here, there), path)]
+    found = [(_changed_ns(here, there), path), *_links_above(place)]
     if S_ISDIR(there.st_mode) and not is_around:
         found += islice(_changes_inside(path), _FILES_AT_MOST)
     return sorted(found, reverse=True)
+
+
+def _links_above(place: Path) -> Iterator[tuple[int, str]]:
+    """Yield the same of links on the way to a file: they may lead to another one now."""
+    for above in place.parents:
+        with suppressed(OSError):
+            here = above.lstat()
+            if S_ISLNK(here.st_mode):
+                yield _changed_ns(here, here), str(above)
 
 
 def _changes_inside(place: str) -> Iterator[tuple[int, str]]:
@@ -232,10 +254,8 @@ def _changes_inside(place: str) -> Iterator[tuple[int, str]]:
 
 
 def _changed_ns(here: os.stat_result, there: os.stat_result) -> int:
-    """Return the last change of a file, or of a link to it.
+    """Return the last change of a file or folder, or of a link to it.
 
-    A file that is moved or copied to its place keeps its time of writing, so its inode counts.
+    What is moved or copied to its place keeps its time of writing, so its inode counts.
     """
-    if S_ISDIR(here.st_mode):
-        return here.st_mtime_ns
     return max(one for about in (here, there) for one in (about.st_mtime_ns, about.st_ctime_ns))
