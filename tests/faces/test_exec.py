@@ -321,6 +321,23 @@ def test_output_that_cannot_be_shown_is_kept_with_a_message(folder):
     assert kept_output(folder) == b"hello\n"
 
 
+@pytest.mark.parametrize("lost", ["2> /dev/full", "2> >(exec true)"])
+@pytest.mark.parametrize("options", ["", "--if-done warn", "--if-done skip"])
+def test_messages_that_cannot_be_written_keep_no_command_from_running(folder, lost, options):
+    line = f"{sys.executable} -m runstore exec {options} -- sh -c 'echo started; exit 3'"
+
+    ended = subprocess.run(
+        ["bash", "-c", f"{line} {lost}"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (3, "started\n")
+    assert newest(folder).status is Status.ERROR
+
+
 def test_on_a_terminal_the_command_has_one(folder):
     code = "import sys, os; print(sys.stdout.isatty(), *os.get_terminal_size())"
 

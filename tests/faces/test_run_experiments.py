@@ -3,6 +3,7 @@
 import json
 import shlex
 import subprocess
+import sys
 
 import pytest
 
@@ -145,6 +146,16 @@ def test_a_new_name_that_resembles_a_parameter_is_questioned(project):
     assert newest(project).parameter_sets[0].values["lrr"] == 5
     asked = [line for line in messages(ended) if "Did you mean" in line]
     assert asked == ["runstore: --set lrr adds the new parameter 'lrr'. Did you mean 'lr'?"]
+
+
+@pytest.mark.parametrize("option", ["--set lrr=5", "--if-done skip"])
+def test_messages_that_cannot_be_written_keep_no_experiment_from_running(project, option):
+    line = f"{sys.executable} -m runstore run train -p small {option} 2> /dev/full"
+
+    ended = subprocess.run(["bash", "-c", line], cwd=project, check=False)
+
+    assert ended.returncode == 0
+    assert newest(project).status is Status.COMPLETE
 
 
 def test_a_new_name_that_resembles_a_parameter_of_the_last_run_is_questioned(project):

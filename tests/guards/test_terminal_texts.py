@@ -12,7 +12,7 @@ DOORS = {"cli/output.py", "cli/safe_console.py"}
 RAW = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write", "Console"}
 LAST_NAMES = {name.rpartition(".")[2] for name in RAW}
 # These are no commands: each makes its text harmless itself.
-OWN = {"recording/live_runs.py", "runner/output_process.py", "user_warnings.py"}
+OWN = {"recording/live_runs.py", "user_warnings.py"}
 
 
 def calls_in(path):

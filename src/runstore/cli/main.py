@@ -15,7 +15,7 @@ import runstore
 from runstore.cli.exit_codes import BUG, INTERRUPTED, NOT_PRINTED, exit_code_of
 from runstore.cli.grammar.command_names import ALIASES, grouped, hint_for
 from runstore.cli.options import add_store_option, store_option
-from runstore.cli.output import say
+from runstore.cli.output import give_up_on_stderr, say
 from runstore.errors import (
     AlreadyRanWarning,
     RunstoreError,
@@ -136,7 +136,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )  # a name that cannot be encoded is still shown
     if _COMPLETING in os.environ:
         _answer_in_our_words()
-    sys.exit(_exit_code(arguments))
+    try:
+        sys.exit(_exit_code(arguments))
+    finally:
+        give_up_on_stderr()
 
 
 def _answer_in_our_words() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _GAP = 2  # between columns
 _REFERENCE = 60  # columns of a reference in a message
 _USUAL_SIZE = 80, 24
+# A full disk, a reader that went away, or a stream that the user's code has closed.
+_LOST = (OSError, ValueError)
 END_KEPT = 21  # of a reference: its number and time
 _CODES = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34",
@@ -56,9 +59,24 @@ _CODES = {
 def say(text: str = "", *, err: bool = False, nl: bool = True, keep_lines: bool = False) -> None:
     """Print a text without control characters, as one line unless `keep_lines` is set.
 
-    Commands print only with this function and the others of this module.
+    Commands print only with this function and the others of this module. A text for stderr that
+    cannot be written is lost: messages must not decide whether the user's command runs.
     """
-    click.echo(terminal_safe(text, keep_lines=keep_lines), err=err, nl=nl)
+    with suppress(*(_LOST if err else ())):
+        click.echo(terminal_safe(text, keep_lines=keep_lines), err=err, nl=nl)
+
+
+def give_up_on_stderr() -> None:
+    """Discard messages that could not be written, before the process ends.
+
+    Python would try again, and end with exit code 120.
+    """
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except _LOST:
+        with suppress(*_LOST):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def say_lines(lines: Iterable[str]) -> None:

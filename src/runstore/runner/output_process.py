@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import warnings
 from pathlib import Path
 from typing import NoReturn
 
-from runstore.errors import visible
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.runner.streams import Carrier, CommandStream
 from runstore.storage.files.spool import Spool
+from runstore.user_warnings import say
 
 # Signals that a terminal or a batch system sends to all processes of a group: the carrier ends
 # when the experiment has ended, with everything that it printed.
@@ -60,4 +59,4 @@ class _CarrierForParent(Carrier):
 
 
 def _say(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"runstore: {visible(str(message))}\n")
+    say(str(message))
