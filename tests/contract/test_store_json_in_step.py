@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -371,6 +371,83 @@ def test_texts_that_no_one_wrote_stay_missing(store, step):
     assert [one.reference for one in found] == [blocks(step)[-1]["reference"]]
     assert [one.field for one in store.events("fit#3")] == ["status"]
     assert blocks(step)[-1]["notes"] == ""
+
+
+@pytest.mark.parametrize("others", ["", "appends", "edits"])
+def test_an_older_file_takes_no_parameters_from_a_run(store, step, others):
+    run = store.start("fit", params={"lr": 0.1}, capture=False, notes="begun")
+    step.bring_together()
+    older = blocks(step)
+    run.add_params(layers=[64, 10])
+    run.finish()
+    store.edit(run.uid, notes="better")
+    step.bring_together()
+    if others == "appends":
+        older.append({**older[-1], "reference": "new_1_x", "experiment_name": "new"})
+    if others == "edits":
+        older[-1] |= {"notes": "by hand", "team": "new key"}
+    step.path.write_text(json.dumps(older))
+
+    with pytest.warns(StoreWarning, match="imported") if others else nullcontext():
+        step.take_in_or_warn()
+
+    kept = store.get(run.uid)
+    assert (kept.params, kept.status.value) == ({"lr": 0.1, "layers": [64, 10]}, "complete")
+    assert kept.notes == ("by hand" if others == "edits" else "better")
+    assert step.is_current()
+    if others == "edits":
+        assert blocks(step)[-1]["team"] == "new key"
+        store.undo(run.uid)
+        assert store.get(run.uid).notes == "better"
+
+
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+def test_an_older_file_takes_no_edits_back_if_it_lacks_runs(store, step):
+    older = blocks(step)
+    store.edit("fit#1", notes="better")
+    store.edit("fit#2", notes=None)
+    store.start("fit", capture=False).finish()
+    step.bring_together()
+    older[0]["cli"] = "python other.py"
+    step.path.write_text(json.dumps(older))
+
+    step.take_in_or_warn()
+
+    assert [store.get(f"fit#{number}").notes for number in (1, 2)] == ["better", None]
+    assert [(one.field, one.new) for one in store.events("fit#1")][1:] == [
+        ("cli", "python other.py")
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+def test_notes_are_set_back_in_the_file_and_by_an_undo(store, step):
+    store.edit("fit#1", notes="better")
+    step.bring_together()
+
+    rewrite(step, say("one"))
+    step.take_in_or_warn()
+    assert store.get("fit#1").notes == "one"
+
+    store.undo("fit#1")
+    assert store.get("fit#1").notes == notes_in(step)[0] == "better"
+
+
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+def test_parameters_that_another_program_adds_are_taken_with_their_values(store, step):
+    store.start("fit", params={"lr": 0.1}, capture=False)
+    step.bring_together()
+    registry = {"ab12": {"name": "wide", "width": "64"}}
+    (store.path / "params_registry.json").write_text(json.dumps(registry))
+
+    def add(found):
+        found[-1]["args"]["fit"].append(["wide", "ab12"])
+        return found
+
+    rewrite(step, add)
+    step.take_in_or_warn()
+
+    values = [one.values for one in store.get("fit#3").parameter_sets]
+    assert values == [{"lr": 0.1}, {"width": "64"}]
 
 
 def test_a_run_without_a_time_began_when_the_file_was_written(store, step):

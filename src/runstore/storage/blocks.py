@@ -305,8 +305,12 @@ class BlockWriter:
         *,
         author: str,
         trees: Mapping[str, str] | None = None,
+        operation: str | None = None,
     ) -> None:
-        """Write a run whose block was edited; edits of notes and names are recorded as events."""
+        """Write a run whose block was edited; replaced texts are recorded as events.
+
+        With an operation, that of the notes can be undone. Other edits are undone in the file.
+        """
         run, said = row.run, fields_from_block(block)
         name = said.experiment_name or run.experiment_name
         number = run.run_number if said.run_number is None else said.run_number
@@ -347,10 +351,14 @@ class BlockWriter:
             # The first end of a run is an ordinary change, not an edit.
             ("status", run.status.value, status.value if was_final else run.status.value),
             ("error", run.error, said.error if was_final else run.error),
+            # Their first text is an ordinary change, too.
+            ("commit", run.commit, said.commit if run.commit else run.commit),
+            ("cli", run.cli, said.cli if run.cli else run.cli),
+            ("reproduce", run.reproduce, said.reproduce if run.reproduce else run.reproduce),
         ):
             if not is_same_text(old, new):
-                # No operation id: such an edit is undone in the file.
-                add_event(self._connection, row.id, Edit(field, old, new, author, None))
+                undone_with = operation if field == "notes" else None
+                add_event(self._connection, row.id, Edit(field, old, new, author, undone_with))
 
     def _present_place(self, row_id: int) -> dict[str, Any]:
         statement = "SELECT experiment_id, run_number, duplicate FROM runs WHERE id = :id"

@@ -1,8 +1,9 @@
 """Import of changes that another program made to `store.json`, block by block.
 
 Rules: a missing block is not a deletion, because a git checkout of an older file must not lose
-runs. A final status is never reverted. If runstore and the other program changed the same run, new
-texts of the other one win, and are recorded as events; nothing else is guessed.
+runs. A final status is never reverted, and parameters do not disappear: a block that lacks them is
+older than ours, and adds only what ours lacks. If runstore and the other program changed the same
+run, new texts of the other one win, and are recorded as events; nothing else is guessed.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from runstore.model.block import (
     HEX_DIGITS,
     Block,
     fields_from_block,
+    is_same_text,
     status_of_word,
 )
+from runstore.model.reference import new_uid
 from runstore.model.status import Status
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
 from runstore.value_classes import dataclass, field
@@ -82,6 +85,8 @@ class BlockMerge:
         self._table = table
         self._base = base
         self._seen_at = seen_at
+        self._operation = new_uid()
+        self._is_older = False
 
     def take(self, blocks: Sequence[Block], trees: Mapping[str, str], folder: Path) -> Taken:
         """Import the blocks, and return the changes."""
@@ -97,12 +102,13 @@ class BlockMerge:
             taken.left_out = self._left_out(kept, shown)
             return taken
         whole = _whole_commits([block for block, _ in news], folder)
+        self._is_older = bool(self._left_out(kept, shown))
         with self._table.write() as writer:
             for block, pair in news:
                 if pair is None:
                     shown |= self._add(writer, _with_whole_commit(block, whole), trees, taken)
                 else:
-                    self._merge(writer, pair[0], pair[1], block, taken)
+                    self._merge(writer, pair[0], block, trees, taken)
         taken.newest = self._table.newest_change()
         if taken.is_first:
             # Every block became a row, in order: there is nothing to compare.
@@ -140,28 +146,36 @@ class BlockMerge:
         return set()
 
     def _merge(
-        self, writer: BlockWriter, row: BlockRow, ours: Block, theirs: Block, taken: Taken
+        self,
+        writer: BlockWriter,
+        row: BlockRow,
+        theirs: Block,
+        trees: Mapping[str, str],
+        taken: Taken,
     ) -> None:
         """Apply the file's changes to a run."""
         now = writer.row(row.id)
         if now is None or now.is_deleted:
             return
         ours = dict(now.block)
-        is_base_known = self._base is not None and now.changed <= self._base
+        is_newer = (
+            self._base is not None and now.changed <= self._base and not _is_older(ours, theirs)
+        )
         merged = dict(ours)
         for key in {**ours, **theirs}:
             if key in ours and key in theirs and ours[key] == theirs[key]:
                 continue
-            if not self._is_to_be_taken(
-                writer, now, key, ours, theirs, is_base_known=is_base_known
-            ):
+            if not self._is_to_be_taken(writer, now, key, ours, theirs, is_newer=is_newer):
                 continue
             if key in theirs:
                 merged[key] = theirs[key]
             else:
                 del merged[key]
         if merged != ours:
-            writer.change(now, merged, author=AUTHOR)
+            # The registry has texts of values: those that we recorded say more.
+            known = {one.hash for one in now.run.parameter_sets if one.tree is not None}
+            new = {digest: tree for digest, tree in trees.items() if digest not in known}
+            writer.change(now, merged, author=AUTHOR, trees=new, operation=self._operation)
             taken.edited.append(now.run.reference)
 
     def _is_to_be_taken(
@@ -172,28 +186,40 @@ class BlockMerge:
         ours: Block,
         theirs: Block,
         *,
-        is_base_known: bool,
+        is_newer: bool,
     ) -> bool:
         """Check whether the file's value of this key is new, and not just old."""
         if key in {"status", "error"}:
             said = status_of_word(theirs.get("status"))
-            is_other = _is_forward(row.run.status, said, is_base_known)
-            if key == "status":
+            is_other = _is_forward(row.run.status, said, is_newer)
+            if key == "status" or key not in theirs:
+                # An error belongs to its status: it comes and goes with it.
                 return is_other
-            # An error belongs to its status: it comes and goes with it.
-            return is_other if key not in theirs else said is Status.ERROR
+            return said is Status.ERROR and (is_other or row.run.status is Status.ERROR)
         if key == "commit" and (row.run.commit or "").startswith(str(theirs.get(key))):
             return False  # other tools abbreviate it
-        if is_base_known:
+        is_notes = key == "notes"
+        if is_notes and (self._is_older or not is_newer):
+            old = writer.old_texts(row.id, key)
+            if any(is_same_text(theirs.get(key), one) for one in old):
+                return False
+        if is_newer:
             return True
-        # The previous contents of the file are unknown: a missing key is not a deletion.
-        is_older = key == "notes" and theirs.get(key) in writer.old_texts(row.id, key)
-        return key in theirs and (not ours.get(key) or (key == "notes" and not is_older))
+        # The previous contents are unknown, or older: a missing key is not a deletion.
+        return key in theirs and (not ours.get(key) or is_notes)
 
 
-def _is_forward(ours: Status, theirs: Status, is_base_known: bool) -> bool:  # noqa: FBT001 - one fact of three
+def _is_older(ours: Block, theirs: Block) -> bool:
+    """Check whether a block is an older version of ours: it lacks parameters or the end."""
+    before, now = fields_from_block(ours), fields_from_block(theirs)
+    return (before.status.is_final and not now.status.is_final) or not (
+        {*before.parameter_sets} <= {*now.parameter_sets}
+    )
+
+
+def _is_forward(ours: Status, theirs: Status, is_newer: bool) -> bool:  # noqa: FBT001 - one fact of three
     if ours.is_final:
-        return is_base_known and theirs.is_final and theirs is not ours
+        return is_newer and theirs.is_final and theirs is not ours
     return theirs is not ours
 
 
