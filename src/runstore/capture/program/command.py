@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 
 from runstore.capture.secrets import mask_arguments, mask_command
 from runstore.errors import attempt, genuine
-from runstore.model.code.python_command import is_python, python_target
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import clean_text
 
@@ -123,7 +122,12 @@ def command_line(cli: str | None, argv: Sequence[str] | None) -> str:
     """
     if cli is not None:
         return mask_command(clean_text(cli))
-    return _shown_line(_typed() if argv is None else argument_texts(argv))
+    if argv is None:
+        return _shown_line(_typed())
+    from runstore.model.code.python_command import is_python
+
+    words = argument_texts(argv)
+    return _shown_line(_without_folder(words) if words and is_python(words[0]) else words)
 
 
 def _typed() -> tuple[str, ...]:
@@ -132,19 +136,25 @@ def _typed() -> tuple[str, ...]:
     Programs may set their arguments, as `multiprocessing` does in its workers.
     """
     words, typed = own_words(), _own_arguments()
+    if typed == words:  # an embedded interpreter
+        return words
     if words and typed[-len(words) :] == words:
-        return typed
+        return _without_folder(typed)
+    from runstore.model.code.python_command import python_target
+
     kind, _, arguments = python_target(typed[1:])
     is_named = kind == "module" or words[:1] in {("-c",), ("",)}  # the last one at a prompt
-    return typed if is_named and words[1:] == tuple(arguments) else words
+    return _without_folder(typed) if is_named and words[1:] == tuple(arguments) else words
+
+
+def _without_folder(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a command with the name of its program only."""
+    return (os.path.basename(words[0]), *words[1:])  # noqa: PTH119 - light
 
 
 @functools.lru_cache(maxsize=8)
 def _shown_line(argv: tuple[str, ...]) -> str:
-    """Return masked arguments, quoted for a shell, without the folder of Python."""
-    program = argv[:1]
-    if program and is_python(program[0]):
-        argv = (os.path.basename(program[0]), *argv[1:])  # noqa: PTH119 - light
+    """Return masked arguments, quoted for a shell."""
     return _quoted(mask_arguments([clean_text(one) for one in argv]))
 
 
