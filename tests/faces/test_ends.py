@@ -504,6 +504,47 @@ class TestDecorated:
         assert (closed, store.get("x#1").status.value) == ([True], "complete")
 
 
+AFTER_THE_END = """
+    from runstore import background
+
+    class Late:
+        def do_with(self, alike):
+            while not hasattr(sys, "last_value"):
+                time.sleep(0.001)
+            exec("1")  # as modules do that are loaded only now
+
+    with runstore.start_run("x", capture=False):
+        pass
+    background.do_later(Late())
+"""
+
+
+@pytest.mark.parametrize("kind", ["-c", "-m", "file"])
+def test_ctrl_c_ends_the_process_by_its_signal(tmp_path, kind):
+    """Otherwise, a loop of a shell would go on; Python forgets it for text that is executed."""
+    code = "import sys, time, runstore\n" + textwrap.dedent(AFTER_THE_END)
+    code += "raise KeyboardInterrupt\n"
+    (tmp_path / "endless.py").write_text(code)
+    arguments = {"-c": ("-c", code), "-m": ("-m", "endless"), "file": ("endless.py",)}[kind]
+    command = [sys.executable, *arguments]
+
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True)
+
+    assert done.returncode == -signal.SIGINT, done.stderr
+
+
+def test_a_ctrl_c_that_the_program_caught_is_not_its_end(tmp_path):
+    code = "import sys, time, runstore\n" + textwrap.dedent(AFTER_THE_END)
+    code += textwrap.dedent("""
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            sys.last_value = error  # as debuggers note it
+    """)
+
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
 def test_exit_and_quit_are_given_back(tmp_path):
     code = """
         before = (sys.exit, exit, quit)

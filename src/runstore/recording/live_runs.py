@@ -122,13 +122,7 @@ class ExitCalls:
     @property
     def is_caught(self) -> bool:
         """Whether the program reached its last line, even if an exit was raised before."""
-        if self._program is None or self._program.f_lasti < 0:
-            return True
-        import opcode
-
-        # A finished frame is at its last instruction.
-        last = self._program.f_code.co_code[self._program.f_lasti]
-        return opcode.opname[last].startswith("RETURN")
+        return self._program is None or _has_returned(self._program)
 
     def _noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -138,6 +132,15 @@ class ExitCalls:
             return original(*status, **more)
 
         return noting
+
+
+def _has_returned(frame: FrameType) -> bool:
+    if frame.f_lasti < 0:
+        return True
+    import opcode
+
+    # A finished frame is at its last instruction.
+    return opcode.opname[frame.f_code.co_code[frame.f_lasti]].startswith("RETURN")
 
 
 def _frame_of_main_thread() -> FrameType | None:
@@ -191,8 +194,7 @@ class _Registry:
         for run in self.inherited.values():
             with suppressed(RunstoreError, OSError):
                 run.take_over()
-        # At a prompt, the last error may be hours old and have nothing to do with the end.
-        error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+        error = _last_error()
         if self.terminated_by is not None:
             error = Terminated(self.terminated_by)
         if self._ends_with_worker:  # its program, copied from its parent, never reaches its end
@@ -376,6 +378,29 @@ def forget(is_meant: Callable[[LiveRun], bool]) -> None:
 _WORKERS_FORGET = (3, 13)
 
 
+def _last_error() -> BaseException | None:
+    """Return the exception that ended the program, or that it has reported as such."""
+    # At a prompt, the last error may be hours old and have nothing to do with the end.
+    return None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+
+
+def _repeat_ctrl_c() -> None:
+    """Make Python end the process by SIGINT again, if Ctrl-C has ended the program.
+
+    Python forgets it when it executes source text, as `namedtuple` does: a module that is loaded
+    in the background is enough. A shell would continue its loop if the process exited by itself.
+
+    Source: CPython 3.10 to 3.13, `run_eval_code_obj` in `pythonrun.c` and `Py_RunMain`.
+    """
+    error = _last_error()
+    if type(error) is not KeyboardInterrupt or error.__traceback__ is None:
+        return
+    program = error.__traceback__.tb_frame
+    if program.f_back is None and not _has_returned(program):  # the program did not catch it
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102 - the only way to note it
+
+
 def _exit_of_forked_worker() -> SystemExit | None:
     """Return the end of a forked worker: since Python 3.13, its exception is gone by now.
 
@@ -424,6 +449,7 @@ def _at_exit() -> None:
         # The process ends anyway.
         signals.drop(signal.default_int_handler, _terminate)
         stop_all(_THREADS_PATIENCE_S)
+        _repeat_ctrl_c()
 
 
 # A signal may arrive before they are protected from it, so this is repeated.
