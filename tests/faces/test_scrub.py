@@ -150,6 +150,20 @@ def test_rules_of_today_clean_what_was_recorded_before(tmp_path):
     assert {one.what for one in done.places} >= {"runs.error", "runs.cli", "runs.facts"}
 
 
+def test_names_with_secrets_are_named_by_the_rules_of_today(tmp_path):
+    """Users have chosen names, or an older version took them from a command."""
+    with Store.open(tmp_path) as store:
+        for name in (f"my-{TOKEN}", f"PGPASSWORD={SECRET}", "fit"):
+            store.start(name, capture=False).finish()
+
+        (left,) = scrub(store.backend, wanted(), is_dry=False).left
+        done = scrub(store.backend, wanted((SECRET, TOKEN)), is_dry=False)
+
+        assert (left.what, left.count) == ("experiments.name", 2)
+        assert (done.left, scrub(store.backend, wanted()).places) == ([], [])
+    assert places_of(tmp_path) == places_of(tmp_path, TOKEN) == []
+
+
 def test_links_are_not_followed(tmp_path):
     folder = tmp_path / "data"
     filled(folder)

@@ -1,5 +1,6 @@
 """No channel brings a secret into the store, apart from those that keep what users write."""
 
+import os
 import sys
 import warnings
 
@@ -195,6 +196,32 @@ def test_output_stays_as_it_is_otherwise(tmp_path):
     store.close()
 
     assert printed(tmp_path) == [f"password={SECRET}"]
+
+
+@pytest.mark.parametrize(
+    ("command", "experiment"),
+    [
+        (["sh", "-c", f"PGPASSWORD={SECRET} true -c 'select 1'"], "true"),
+        (["sh", "-c", f"PASSWORD='{SECRET}'"], "sh"),
+        (["sh", "-c", f"--password={SECRET}"], "sh"),
+        ([sys.executable, "-m", f"t={TOKEN}"], "t=***"),
+        ([f"my-{TOKEN}"], "my-***"),
+        (["env", "sshpass", "-p", SECRET], "sshpass"),
+    ],
+)
+def test_names_of_commands_hold_no_secrets(tmp_path, command, experiment):
+    for name in ("bin", ".runstore"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bin" / f"my-{TOKEN}").symlink_to("/bin/true")
+    path = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+
+    # Python repeats the name of a module that it does not find.
+    ended = cli("exec", "--mask-output", "--", *command, cwd=tmp_path, env=path)
+
+    assert f"recorded as {experiment}_1_" in ended.stderr
+    kept = bytes_of(tmp_path / ".runstore").decode(errors="replace")
+    ours = "".join(line for line in ended.stderr.splitlines() if line.startswith("runstore: "))
+    assert all(secret not in text for text in (kept, ours) for secret in (SECRET, TOKEN))
 
 
 @pytest.mark.parametrize("how", ["option", "variable", "setting"])

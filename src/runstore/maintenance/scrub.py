@@ -92,7 +92,9 @@ def _by_rules() -> WantedByRules:
     commands = dict.fromkeys(("runs.cli", "runs.reproduce"), mask_command)
     # The kind of a document is unknown here, so that it is inferred from its contents.
     documents = {"documents.body": lambda text: masked_value(text, mask_text)}
-    return WantedByRules(mask_message, {**commands, **documents, "runs.facts": facts})
+    names = {"experiments.name": lambda name: mask_arguments([name])[0]}
+    by_column = {**commands, **documents, **names, "runs.facts": facts}
+    return WantedByRules(mask_message, by_column)
 
 
 def scrub(backend: Backend, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed:
@@ -144,6 +146,8 @@ class _Scrubber:
         counts = scrubber.counted() if self._is_dry else scrubber.removed()
         for name, count in sorted(counts.items()):
             self._found.add(name, "masked", count)
+        for name, count in sorted(scrubber.left.items()):
+            self._found.add(name, "left", count, "remove it with: runstore scrub --secret")
 
     # Contents
 

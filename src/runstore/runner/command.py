@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runstore.capture.machine.process import current_process
+from runstore.capture.secrets import MASK, mask_arguments
 from runstore.current import COMMAND_VARIABLE, PARENT_VARIABLE
 from runstore.errors import (
     CommandNotFoundError,
@@ -68,9 +69,15 @@ class Ended:
 def experiment_of(command: Sequence[str]) -> str:
     """Return the experiment name of a command: its script, module or program, without suffix.
 
-    Launchers and wrappers such as `torchrun` or `nice` name nothing.
+    Launchers and wrappers such as `torchrun` or `nice` name nothing. The name shows nothing that
+    is masked in the command.
     """
-    return launched(command).name or Path(command[0]).name
+    name = launched(command).name or Path(command[0]).name
+    masked = mask_arguments(command)
+    if masked == tuple(command) or any(name in word for word in masked):
+        return name
+    (shown,) = mask_arguments([name])
+    return MASK if shown == name else shown
 
 
 def check_command(command: Sequence[str]) -> None:

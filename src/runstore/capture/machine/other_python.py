@@ -12,6 +12,7 @@ from typing import Any
 
 from runstore import errors, value_classes
 from runstore.capture.machine.environment import environment_facts, facts_of
+from runstore.capture.secrets import mask_arguments
 from runstore.errors import genuine
 from runstore.model.code.launchers import launched
 from runstore.model.code.python_command import is_python
@@ -61,7 +62,8 @@ def facts_of_command(command: Sequence[str], folder: Path | None) -> Facts:
         # A shell script starts the Python that it finds.
         interpreter = interpreter_of("python", folder) or interpreter_of("python3", folder)
     if interpreter is None:
-        return _unknown(f"{Path(run.interpreter).name} is not Python")
+        (name,) = mask_arguments([Path(run.interpreter).name])
+        return _unknown(f"{name} is not Python")
     if is_own(interpreter):
         return environment_facts()
     script = Path(folder or ".", run.what).parent if run.kind == "script" else folder

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.text import MASK, mask_plain
 from runstore.capture.secrets.values import is_placeholder, is_secret_setting, looks_random
+from runstore.model.code.launchers import SHELLS
 
 _SHELL_WORD = re.compile(r"(?:[^\s\"'\\;&|<>]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')+", re.DOTALL)
 _SMALL_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:\.[0-9]*)?")
@@ -46,6 +49,8 @@ _WORD_OPTIONS = {
     "zip": ("-P",),
     "unzip": ("-P",),
 }
+# Options of shells that take the next word.
+_SHELL_SETTINGS = {"-o", "+o", "-O", "+O"}
 _LOGGED_IN = {("wandb", "login"), ("comet", "login"), ("neptune", "login"), ("kaggle", "login")}
 
 
@@ -67,7 +72,8 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
                 option = "--token"
             elif name in _WORD_OPTIONS or name in _LOGIN_OPTIONS:
                 program = name
-        masked.append(_masked_word(word, program))
+        is_text = _is_shell_text(words, place)
+        masked.append(mask_command(word) if is_text else _masked_word(word, program))
         if word.startswith(("-", "+")) and "=" not in word and " " not in word:
             is_known = word in _WORD_OPTIONS.get(program, ()) + _LOGIN_OPTIONS.get(program, ())
             if is_known or secrecy(word):
@@ -75,6 +81,25 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
         elif place > 0 and words[place - 1] == "set" and secrecy(word) is Secrecy.SURE:
             option = word  # aws configure set NAME VALUE
     return tuple(masked)
+
+
+def _is_shell_text(words: Sequence[str], place: int) -> bool:
+    """Check whether a word is the text of `sh -c`: a command, even if it begins `NAME=value`."""
+    option = place - 1
+    if option < 1 or re.fullmatch(r"-\w*c\w*", words[option]) is None:
+        return False
+    shell = option - 1
+    while shell and (words[shell][:1] in {"-", "+"} or words[shell - 1] in _SHELL_SETTINGS):
+        shell -= 1
+    return PurePath(words[shell]).name in SHELLS and _is_whole(words[place])
+
+
+def _is_whole(text: str) -> bool:
+    """Check whether the quotes of a text are closed, so that its words are known."""
+    try:
+        return bool(shlex.split(text))
+    except ValueError:
+        return False
 
 
 def _is_value_of(option: str, program: str, word: str) -> bool:
@@ -148,8 +173,6 @@ _QUOTES: Callable[[str], bool] = re.compile(r"[\"'\\]").search  # type: ignore[a
 def _unquoted(word: str) -> str:
     if not _QUOTES(word):
         return word
-    import shlex
-
     try:
         return "".join(shlex.split(word))
     except ValueError:
@@ -158,7 +181,9 @@ def _unquoted(word: str) -> str:
 
 def _quoted_as(raw: str, masked: str) -> str:
     """Return a masked word with its original quotes, or with quotes for a shell."""
-    import shlex
-
     quote = raw[0] if raw[0] in "\"'" and raw[-1] == raw[0] else ""
-    return f"{quote}{masked}{quote}" if quote else shlex.quote(masked)
+    if quote:
+        return f"{quote}{masked}{quote}"
+    # A quoted assignment would be none, so the mask needs no quotes of its own.
+    plain = masked.replace(MASK, "")
+    return masked if shlex.quote(plain) == plain else shlex.quote(masked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from pathlib import PurePath
 
 from runstore.model.code.python_command import is_python, python_target
@@ -20,8 +20,8 @@ _INTERPRETERS = frozenset({
     "bash", "sh", "zsh", "dash", "ksh", "fish", "Rscript", "julia", "node", "perl", "ruby",
     "octave", "deno", "lua", "php",
 })  # fmt: skip
-_SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh"})
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh"})
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _SOURCE = re.compile(r"\.(?:py|pyw|R|r|jl|sh|js|ts|rb|pl)$")
 _OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
 
@@ -251,7 +251,7 @@ def launched(command: Sequence[str]) -> Launched:
         if is_python(name):
             return _of_python(words[1:], program, environment)
         if name in _INTERPRETERS:
-            inner = _inner_of_shell(words) if name in _SHELLS else []
+            inner = _inner_of_shell(words) if name in SHELLS else []
             if not inner:
                 return _of_interpreter(words, environment)
             words = inner
@@ -340,8 +340,14 @@ def _inner_of_shell(words: Sequence[str]) -> list[str]:
         if not word.startswith("-"):
             return []
         if not word.startswith("--") and "c" in word:
-            return [] if _OF_A_SHELL.search(following) else _split(following)
+            return [] if _OF_A_SHELL.search(following) else _without_assignments(following)
     return []
+
+
+def _without_assignments(text: str) -> list[str]:
+    """Return the words of a command that a shell runs, without `NAME=value` before it."""
+    words = [*dropwhile(_ASSIGNMENT.match, _split(text))]
+    return [] if words and words[0].startswith("-") else words
 
 
 def _of_interpreter(words: Sequence[str], environment: str) -> Launched:
