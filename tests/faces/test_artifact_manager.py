@@ -26,7 +26,7 @@ from runstore import (
     parameter_set,
 )
 from runstore.background import wait_until_done
-from runstore.errors import ConflictError, InvalidValueError
+from runstore.errors import ConflictError, InvalidValueError, StoreReadOnlyError
 
 KEYS_OF_THE_PAGE = [
     "reference", "experiment_name", "run_number", "timestamp", "commit", "params_files", "args",
@@ -288,8 +288,60 @@ def test_vanished_store_does_not_hurt_the_experiment(project):
             (project / "data").write_text("in its place")
         wait_until_done(60)
 
-    assert any("the end of example_experiment_1" in str(one.message) for one in told)
+    assert any("parameters and later data" in str(one.message) for one in told)
     assert manager.run is not None
+
+
+def refuse(project, manager):
+    manager.run.store.backend.database.driver.refuse_writes(StoreReadOnlyError("No room."))
+
+
+def allow(project, manager):
+    manager.run.store.backend.database.driver.refuse_writes(None)
+
+
+def move_away(project, _):
+    (project / "data").rename(project / "away")
+
+
+def move_back(project, _):
+    (project / "away").rename(project / "data")
+
+
+def lock_out(project, _):
+    (project / "data" / ".store.json.lock").unlink()
+    (project / "data" / ".store.json.lock").mkdir()
+
+
+def let_in(project, _):
+    (project / "data" / ".store.json.lock").rmdir()
+
+
+@pytest.mark.folder_only("is about files and folders")
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+@pytest.mark.parametrize("said", ["incomplete", "error"])
+@pytest.mark.parametrize(
+    ("hinder", "help_out"), [(refuse, allow), (move_away, move_back), (lock_out, let_in)]
+)
+def test_last_changes_outlive_a_store_that_cannot_be_written(project, hinder, help_out, said):
+    sets = [parameter_set({"lr": n}, name=f"s{n}", file="small") for n in (1, 2)]
+    with manager_of(project, "fit", params={"width": 3}) as manager:
+        manager.run.log(loss=0.3)
+        manager.set_params(sets)
+        manager.notes, manager.status, manager.error = "late", said, "no convergence"
+        hinder(project, manager)
+    wait_until_done(60)
+    help_out(project, manager)
+
+    (run,) = store_at(project / "data").list()
+    assert run.notes == "late"
+    assert [(one.file, one.name, one.values) for one in run.parameter_sets] == [
+        ("small", "s1", {"lr": 1}),
+        ("small", "s2", {"lr": 2}),
+    ]
+    expected = ("error", "no convergence") if said == "error" else ("complete", None)
+    assert (run.status.value, run.error) == expected
+    assert ManagerStore(project / "data").runs[0]["params_files"] == ["small"]
 
 
 # A run that began elsewhere, as our runner hands it to an experiment.

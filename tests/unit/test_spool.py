@@ -316,6 +316,17 @@ def test_a_file_that_holds_something_else_is_no_record(spool, data, why):
     assert spool.refused == {path: why}
 
 
+@pytest.mark.parametrize(
+    "sets",
+    [{}, ["wide"], [{"name": "wide"}], [{"file": 1, "name": "wide", "hash": "", "tree": None}]],
+)
+def test_parameter_sets_of_another_form_are_no_record(spool, sets):
+    path = put(spool, f"{UID}.1.sets.json", json.dumps({"sets": sets}).encode())
+
+    assert list(spool.records()) == []
+    assert spool.refused == {path: "its 'sets' has an invalid value"}
+
+
 def test_a_record_that_is_too_large_is_refused(spool):
     path = put(spool, f"{UID}.1.notes.json")
     os.truncate(path, (1 << 24) + 1)

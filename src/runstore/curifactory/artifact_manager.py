@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.capture.program.command import own_words
 from runstore.curifactory.home import home_at
-from runstore.curifactory.managed_run import watched_as
+from runstore.curifactory.managed_run import ManagedRun, watched_as
+from runstore.curifactory.manager_attributes import parameters_said_by, trees_said_by
 from runstore.curifactory.manager_store import ManagerStore
-from runstore.errors import RunstoreError, UsageError, genuine, shown
+from runstore.errors import RunstoreError, StoreError, UsageError, genuine, shown
 from runstore.model import arguments
 from runstore.model.block import (
     INCOMPLETE,
@@ -28,11 +29,15 @@ from runstore.model.block import (
     WORD_OF_STATUS,
     Block,
     block_from_run,
+    fields_from_block,
     sets_of_files,
+    status_of_word,
+    with_values,
 )
 from runstore.model.params.build import parameter_sets
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import TIMESTAMP_FORMAT, build_reference, folder_name
+from runstore.model.status import REPORTED, Status
 from runstore.model.values import check_text
 from runstore.recording.active import ActiveRun, current_run
 from runstore.storage.backend import RUNS
@@ -276,12 +281,30 @@ class ArtifactManager:
         if error is not None:
             self.status = INCOMPLETE  # the exception determines the end
         try:
-            # Last changes of parameters and notes; the end is written afterwards.
-            self.store()
+            self._store_last(run)
         except RunstoreError as refused:
             warn(f"The last changes of {self.get_reference_name()} were not recorded: {refused}")
         run.__exit__(kind, error, trace)
         self._tell_end(run)
+
+    def _store_last(self, run: ActiveRun) -> None:
+        """Record the state before the end, in the spool if the database cannot be written."""
+        # Otherwise, a new database would replace one whose folder was moved.
+        if run.store.backend.is_in_place:
+            try:
+                self.store()
+            except StoreError:
+                pass
+            else:
+                return
+        self._write_notes(run)
+        if not isinstance(run, ManagedRun):
+            return
+        if run.params_said != parameters_said_by(self):
+            sets = fields_from_block({PAGE.sets_key: self.experiment_args}).parameter_sets
+            run.execution.replace_params(with_values(sets, trees_said_by(self)))
+        if (said := status_of_word(self.status)) in REPORTED:
+            run.finish(said, error=self.error if said is Status.ERROR else None)
 
     def _tell_end(self, run: ActiveRun) -> None:
         self.status = WORD_OF_STATUS[run.status]

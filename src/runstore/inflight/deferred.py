@@ -30,7 +30,7 @@ from runstore.storage.files.objects import Contents, NotSentError, Objects
 from runstore.storage.files.output import is_being_written, open_output
 from runstore.storage.files.safe_files import UnsafeFileError, reader, remove_file
 from runstore.storage.files.spool import Record, uid_of
-from runstore.storage.late_params import add_params
+from runstore.storage.late_params import add_params, replace_params
 from runstore.storage.rows import facts_from_text, facts_to_text, from_micros
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
@@ -170,6 +170,12 @@ class Deferred:
             "author": author,
         }
         self._keep(uid, "replaced" if is_replacing else "params", body, "parameters", because)
+
+    def sets(self, uid: str, sets: tuple[ParameterSet, ...], because: StoreError | None) -> None:
+        """Keep parameter sets that replace those of the start."""
+        keys = ("file", "name", "hash", "tree")
+        body = {"sets": [{key: getattr(one, key) for key in keys} for one in sets]}
+        self._keep(uid, "sets", body, "parameters", because)
 
     def notes(self, uid: str, notes: str | None, author: str, because: StoreError | None) -> None:
         """Keep a change of notes."""
@@ -333,6 +339,9 @@ class Deferred:
                 body["author"],
                 is_replacing=record.kind == "replaced",
             )
+        elif record.kind == "sets":
+            sets = tuple(ParameterSet(**one) for one in body["sets"])
+            replace_params(backend.database, record.uid, sets)
         else:
             raise ValueError(record.kind)
 

@@ -180,6 +180,12 @@ class Execution:
         )
         self.parameter_sets = kept or now
 
+    def replace_params(self, sets: tuple[ParameterSet, ...]) -> None:
+        """Replace all parameter sets."""
+        be_ready(PARAMS)
+        self.recorder.replace_params(self.uid, sets)
+        self.parameter_sets = sets
+
     def _drop_read_params(self, added: Mapping[str, Any]) -> None:
         """Drop parameters that were read from the command line and are now set by the program."""
         from runstore.model.params.build import parameter_sets
@@ -190,8 +196,7 @@ class Execution:
         values = self.values_of_set(None)
         if dropped & {*values}:
             rest = {key: value for key, value in values.items() if key not in dropped}
-            self.parameter_sets = parameter_sets(rest or None)
-            self.recorder.replace_params(self.uid, self.parameter_sets)
+            self.replace_params(parameter_sets(rest or None))
 
     def _take_params_to_come(self) -> None:
         """Record the contents of the mapping that was empty at the start."""

@@ -187,13 +187,13 @@ class Recorder:
         return now[0] if now else None
 
     def replace_params(self, uid: str, sets: tuple[ParameterSet, ...]) -> None:
-        """Replace the parameter sets of a run; if that fails, they are unchanged."""
+        """Replace the parameter sets of a run; if that fails, spool them."""
         from runstore.storage.late_params import replace_params
 
-        try:
-            replace_params(self.backend.database, uid, sets)
-        except StoreError as error:
-            warn(f"{error} The parameters from the command line were kept.")
+        self.deferred.unless(
+            lambda: replace_params(self.backend.database, uid, sets),
+            lambda error: self.deferred.sets(uid, sets, error),
+        )
 
     # Facts
 

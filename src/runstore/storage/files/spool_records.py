@@ -60,6 +60,14 @@ def _are_documents(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, (*value.keys(), *value.values())))
 
 
+def _is_set(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == _SET.keys()
+        and all(is_right(value[key]) for key, is_right in _SET.items())
+    )
+
+
 def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
@@ -73,6 +81,7 @@ _PARAMS = {
     "set_name": _or_none(_is_text),
     "author": _is_text,
 }
+_SET = {"file": _or_none(_is_text), "name": _is_text, "hash": _is_text, "tree": _or_none(_is_text)}
 _KEYS: Mapping[str, Mapping[str, Check]] = {
     "end": {
         "status": _is_end,
@@ -103,6 +112,7 @@ _KEYS: Mapping[str, Mapping[str, Check]] = {
     "notes": {"notes": _or_none(_is_text), "author": _is_text},
     "params": _PARAMS,
     "replaced": _PARAMS,
+    "sets": {"sets": lambda value: isinstance(value, list) and all(map(_is_set, value))},
     "facts": {"facts": _or_none(_is_text), "documents": _are_documents},
 }
 
