@@ -25,9 +25,12 @@ def argument_texts(argv: object) -> tuple[str, ...]:
 
     Notebooks, tests and embedded interpreters set `sys.argv` to numbers, paths or nothing.
     """
-    if isinstance(argv, (str, bytes)):
-        argv = (argv,)
-    words = tuple(argv) if isinstance(argv, Iterable) else ()
+    if type(argv) is list:  # as usual, and faster than the question for any iterable
+        words = tuple(argv)
+    elif isinstance(argv, (str, bytes)):
+        words = (argv,)
+    else:
+        words = tuple(argv) if isinstance(argv, Iterable) else ()
     return words if {*map(type, words)} <= {str} else tuple(map(_text_of, words))
 
 
@@ -123,19 +126,19 @@ def command_line(cli: str | None, argv: Sequence[str] | None) -> str:
     if cli is not None:
         return mask_command(clean_text(cli))
     if argv is None:
-        return _shown_line(_typed())
+        return _shown_line(_typed(own_words(), _own_arguments()))
     from runstore.model.code.python_command import is_python
 
     words = argument_texts(argv)
     return _shown_line(_without_folder(words) if words and is_python(words[0]) else words)
 
 
-def _typed() -> tuple[str, ...]:
+@functools.lru_cache(maxsize=8)
+def _typed(words: tuple[str, ...], typed: tuple[str, ...]) -> tuple[str, ...]:
     """Return the command as typed, or `sys.argv` if that is not part of it.
 
     Programs may set their arguments, as `multiprocessing` does in its workers.
     """
-    words, typed = own_words(), _own_arguments()
     if typed == words:  # an embedded interpreter
         return words
     if words and typed[-len(words) :] == words:
