@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import gc
 import signal
 import subprocess
 import sys
@@ -543,6 +544,27 @@ def test_a_ctrl_c_that_the_program_caught_is_not_its_end(tmp_path):
     """)
 
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+def test_nothing_of_ours_is_called_when_ended_runs_are_gone(tmp_path):
+    """Python would print what a signal handler raises then, so that a Ctrl-C had no effect."""
+    called = []
+
+    def note(frame, event, _):
+        if event == "call":
+            called.append(f"{frame.f_code.co_filename}: {frame.f_code.co_name}")
+
+    with store_at(tmp_path / ".runstore") as store:
+        gc.collect()
+        for _ in range(2):
+            with runstore.start_run("x", store=store, capture=False) as run:
+                run.log({"loss": 0.3}, step=1)
+        del run
+        sys.setprofile(note)
+        gc.collect()
+        sys.setprofile(None)
+
+    assert called == []
 
 
 def test_exit_and_quit_are_given_back(tmp_path):

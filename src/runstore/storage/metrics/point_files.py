@@ -147,15 +147,13 @@ class PointFile:
             self.memory: mmap.mmap | None = None
             if mapped:
                 self.memory = mmap.mmap(self._descriptor, allocated)
+                self.__class__ = _Mapped
             is_it = mapped and identity_of(number) == self._device_and_file
             self._of_memory = number if is_it else None  # otherwise another thread was faster
         except BaseException:  # a file that is not mapped is useless
             os.close(self._descriptor)
             path.unlink(missing_ok=True)
             raise
-
-    def __del__(self) -> None:
-        self._let_go_of_memory()
 
     def write(self, number: int, step: int, time: int, value: float) -> bool:
         """Write a point; return False if the file is full or sealed.
@@ -256,6 +254,7 @@ class PointFile:
         """
         self._is_closing = True
         self._let_go_of_memory()
+        self.__class__ = PointFile
         self._seal_if_idle()
 
     def _let_go_of_memory(
@@ -317,6 +316,19 @@ class PointFile:
         self.seal()
         self.close()
         self.path.unlink(missing_ok=True)
+
+
+class _Mapped(PointFile):
+    """A file with a map that nobody else would let go of.
+
+    A sealed file is none of these: Python prints what a signal handler raises in a finalizer and
+    goes on, so that a Ctrl-C during one has no effect.
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self._let_go_of_memory()
 
 
 def next_room(points: int) -> int:

@@ -15,8 +15,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,15 +26,46 @@ if TYPE_CHECKING:
 
 # Long enough for a transaction; after a longer wait the fork proceeds, as it would without us.
 _LOOKS, _LOOK_EVERY_S = 5000, 0.001
+# References to objects that are gone are removed from a set with more than this.
+_TIDY_AT = 64
 
 
-class LiveSet(weakref.WeakSet["T"]):
-    """A weak set, such as of all open databases, to which other threads may add meanwhile."""
+class LiveSet(Collection["T"]):
+    """A weak set, such as of all open databases, to which other threads may add meanwhile.
+
+    `weakref.WeakSet` is called for each object that is gone, possibly in the middle of the
+    program, and Python prints what a signal handler raises then, so that a Ctrl-C has no effect.
+    """
+
+    def __init__(self) -> None:
+        self._references: set[weakref.ref[T]] = set()
+        self._tidy_at = _TIDY_AT
+
+    def add(self, item: T) -> None:
+        """Add an object."""
+        self._references.add(weakref.ref(item))
+        if len(self._references) > self._tidy_at:
+            gone = [one for one in list(self._references) if one() is None]
+            self._references.difference_update(gone)
+            self._tidy_at = max(_TIDY_AT, 2 * len(self._references))
+
+    def discard(self, item: T) -> None:
+        """Remove an object, if it is there."""
+        self._references.discard(weakref.ref(item))
+
+    def clear(self) -> None:
+        """Remove all objects."""
+        self._references.clear()
+
+    def __contains__(self, item: object) -> bool:
+        return weakref.ref(item) in self._references
+
+    def __len__(self) -> int:
+        return sum(one() is not None for one in list(self._references))
 
     def __iter__(self) -> Iterator[T]:
-        while True:
-            with suppress(RuntimeError):  # it was changed in the middle
-                return iter(list(super().__iter__()))
+        objects = [one() for one in list(self._references)]
+        return iter([one for one in objects if one is not None])
 
 
 class _Gate:
