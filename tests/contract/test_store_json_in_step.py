@@ -297,6 +297,29 @@ def test_a_damaged_file_is_kept_and_what_is_wrong_is_said(step, monkeypatch, cou
     assert (kept.read_text(), notes_in(step)) == ("damaged", ["one", "two"])
 
 
+@pytest.mark.parametrize("text", ["{}", '{"version": 2}', '{"runs": [{"note": "x"}]}'])
+def test_an_object_that_names_no_run_is_no_run(store, step, text):
+    step.path.write_text(text)
+
+    with pytest.warns(StoreWarning, match=r"damaged.* does not name its run"):
+        step.take_in_or_warn()
+
+    assert len(store.list()) == 2
+    assert notes_in(step) == ["one", "two"]
+
+
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+def test_a_block_that_a_merge_left_twice_counts_once(store, step):
+    new = {"reference": "new_1_x", "experiment_name": "new", "run_number": 1}
+
+    rewrite(step, lambda found: [found[0], *found, new, new, {**new, "notes": "another"}])
+    step.take_in_or_warn()
+
+    references = [block["reference"][:5] for block in blocks(step)]
+    assert references == ["fit_1", "fit_2", "new_1", "new_1"]
+    assert step.is_current()
+
+
 def test_a_database_that_was_put_back_gets_what_the_file_knows(store, step):
     with FileLock(step.path) as lock:
         lock.remember({**lock.state(), "changed": 10_000})

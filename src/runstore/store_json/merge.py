@@ -95,6 +95,8 @@ class BlockMerge:
         kept = [(row, row.block) for row in rows]
         taken = Taken(is_first=not rows and newest == 0, newest=newest)
         pairs = _matched(blocks, kept)
+        if not taken.is_first:
+            pairs = _without_copies(pairs)
         shown = {pair[0].id for _, pair in pairs if pair is not None}
         news = [(block, pair) for block, pair in pairs if pair is None or pair[1] != block]
         if not news:
@@ -256,6 +258,21 @@ def _matched(
         if candidates:
             found[at] = (found[at][0], candidates.pop(0))
     return found
+
+
+def _without_copies(
+    pairs: Sequence[tuple[Block, tuple[BlockRow, Block] | None]],
+) -> list[tuple[Block, tuple[BlockRow, Block] | None]]:
+    """Leave out new blocks that equal another block of the file: git merged two versions of it."""
+    shown: dict[str, list[Block]] = defaultdict(list)
+    found = []
+    # Blocks with a run first: their copies may stand before them.
+    for at, (block, pair) in sorted(enumerate(pairs), key=lambda one: one[1][1] is None):
+        same_name = shown[str(block.get("reference"))]
+        if pair is not None or block not in same_name:
+            same_name.append(block)
+            found.append(at)
+    return [pairs[at] for at in sorted(found)]
 
 
 def _whole_commits(blocks: Sequence[Block], folder: Path) -> dict[str, str]:

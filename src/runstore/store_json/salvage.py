@@ -109,7 +109,9 @@ def _scan(text: str, found: Salvaged) -> None:
             if inside is not None:
                 at = inside.start()
                 found.problems.append(f"The object at {begin} is not a run, but contains runs.")
-                continue
+            else:
+                found.problems.append(f"The object at {begin} does not name its run.")
+            continue
         found.blocks.append(block)
 
 
