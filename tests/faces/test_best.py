@@ -365,6 +365,22 @@ def test_equal_values_without_a_seed_are_not_tested(tmp_path, changed, is_by_val
     assert "no width" not in ended.stderr
 
 
+def test_a_best_with_equal_values_and_no_seed_is_compared_with_none(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for lr, values in ((1, [0.5] * 3), (2, [0.4, 0.6, 0.5]), (3, [0.9] * 3)):
+            for acc in values:
+                with store.start("fit", params={"lr": lr}, capture=False) as run:
+                    run.log(acc=acc)
+
+    ended = runstore("best", "-m", "acc", cwd=tmp_path)
+
+    told = "The runs of lr=3, lr=1 have equal values and no seeds"
+    assert told in " ".join(ended.stderr.split())
+    assert "p " not in ended.stdout
+    assert "interval" not in ended.stderr
+    assert "tied" not in ended.stdout + ended.stderr
+
+
 def test_runs_none_of_which_is_complete_are_counted(tmp_path):
     with store_at(tmp_path / ".runstore") as store:
         for status in ("error", "error", "interrupted"):

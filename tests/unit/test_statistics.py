@@ -189,17 +189,31 @@ def test_a_result_that_is_repeated_without_a_seed_is_not_tested(second):
     assert best_of(samples).is_by_value
 
 
-def test_a_result_that_is_repeated_is_compared_with_values_that_vary():
-    """Then there is chance, and the values may be equal because no better ones exist."""
-    equal, other, varied = (
-        sample(*one, repeats=[None] * 4) for one in ((1,) * 4, (0,) * 4, (0.5, 0.6, 0.7, 0.6))
-    )
+def repeated_without_seeds(*groups):
+    return [sample(*one, repeats=[None] * len(one)) for one in groups]
 
-    best = best_of([equal, other, varied])
 
-    verdicts = {one.place: (one.verdict, one.remark) for one in best.standings}
-    assert verdicts[1] == ("statistically tied", "equal values without a seed")
-    assert verdicts[2] == ("worse", "")
+@pytest.mark.parametrize("best", [(0.9,) * 5, (0.9, 0.91, 0.92, 0.9, 0.91)])
+def test_a_result_that_is_repeated_is_not_compared_with_values_that_vary(best):
+    samples = repeated_without_seeds((0.5,) * 5, (0.4, 0.6, 0.5, 0.55, 0.45), best)
+
+    found = {one.place: (one.verdict, one.p) for one in best_of(samples).standings}
+
+    assert found[0] == ("not judged", None)
+    assert difference_of(*samples[:2]).p is None
+    if best[0] == best[1]:
+        assert best_of(samples).is_by_value
+        assert found[1] == found[2] == ("not judged", None)
+    else:
+        assert best_of(samples).is_decided
+        assert (found[1][0], found[2][0]) == ("worse", "best")
+
+
+def test_one_group_that_varies_cannot_be_the_best_of_repeated_results():
+    best = best_of(repeated_without_seeds((0.9, 0.8, 0.85), (0.5, 0.5), (0.4, 0.4)))
+
+    assert best.is_by_value
+    assert [one.rank for one in best.standings] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from runstore.model.display.suggestions import some_of
 from runstore.model.metric_directions import Direction, kept_for
 from runstore.model.run import Run
 from runstore.repeats.grouping import Group
+from runstore.repeats.samples import EQUAL_VALUES
 from runstore.repeats.selection import Best, Standing, best_of
-from runstore.repeats.statistics import ALL_EQUAL, ONE_VALUE, Mean, check_level
+from runstore.repeats.statistics import Mean, check_level
 from runstore.repeats.summary import RepeatsSummary
 from runstore.repeats.texts import (
     ends,
@@ -41,8 +42,8 @@ _FIRST = 3  # settings worth repeating
 class Ranking(RepeatsSummary):
     """Groups of repeats by rank: the winner, and the groups that are tied with it.
 
-    If fewer than two groups have repeats, or if these are equal and have no seed, all are ranked
-    by value, and none is called best.
+    If no group can be compared with the best, because only one has repeats, or because these are
+    equal and have no seed, all are ranked by value, and none is called best.
 
     Attributes:
         best: The decision, by places in `groups`.
@@ -88,8 +89,14 @@ class Ranking(RepeatsSummary):
             return
         repeated = [self.groups[one.place].group.label for one in standings if one.mean.n > 1]
         if len(repeated) > 1:
+            equal = [
+                self.groups[one.place].group.label
+                for one in standings
+                if one.remark == EQUAL_VALUES
+            ]
+            whose = "a setting" if len(equal) == len(repeated) else some_of(equal)
             yield (
-                "The runs of a setting have equal values and no seeds, so they say nothing about"
+                f"The runs of {whose} have equal values and no seeds, so they say nothing about"
                 " chance: the settings are ranked by value, without a test."
             )
         elif repeated:
@@ -328,7 +335,7 @@ def best(
 
 def _without_interval(mean: Mean) -> Mean:
     """Return a mean without remarks on its interval, which is not shown."""
-    kept = [one for one in mean.remarks if one not in {ONE_VALUE, ALL_EQUAL}]
+    kept = [one for one in mean.remarks if "interval" not in one]
     return replace(mean, remarks=tuple(kept))
 
 

@@ -87,7 +87,7 @@ class MeanGap:
         arrangements: Number of equally likely arrangements of the values if the samples do not
             differ: of signs to pairs, or of values to samples.
         numbers: Number of values of each sample.
-        is_of_results: Whether both samples are one result each, see `Sample.is_one_result`.
+        is_of_results: Whether a sample is one result, see `Sample.is_one_result`.
     """
 
     kind: Kind
@@ -207,7 +207,7 @@ def gap_between(first: Sample, second: Sample) -> MeanGap:
         skew,
         math.comb(one.n + other.n, one.n),
         (one.n, other.n),
-        first.is_one_result and second.is_one_result,
+        first.is_one_result or second.is_one_result,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
 from runstore.model.metric_directions import Direction
@@ -36,7 +36,7 @@ class Standing:
     Attributes:
         place: Place of the sample among all.
         rank: From 1, by mean. If all are ranked by value, none is judged and equal means share a
-            rank; otherwise None for a sample that is not judged.
+            rank; otherwise None for a sample of fewer than two values.
         mean: Its mean, with an interval by itself.
         verdict: The verdict; the winner is `best` if it is better than all others, and has the
             `best mean` otherwise. With `too few values`, no exact test can decide, whatever they
@@ -101,7 +101,8 @@ class Best:
     def is_by_value(self) -> bool:
         """Whether all are ranked by value alone.
 
-        Too few samples have two values, or these are equal and without a seed.
+        None can be compared with the best: too few samples have two values, or these are equal
+        and without a seed.
         """
         return self.first is not None and self.first.verdict == "not judged"
 
@@ -147,19 +148,20 @@ def best_of(
         return -sign * one.mean, -one.n, one.spread, sorted(finite(samples[place].values))
 
     judged = sorted((place for place, one in enumerate(means) if one.n >= PAIR), key=order)
-    has_single = len(judged) <= 1 and any(one.n == 1 for one in means)
-    if has_single or (len(judged) > 1 and all(samples[one].is_one_result for one in judged)):
-        why = "no other group has two values" if has_single else EQUAL_VALUES
+    among = _Among(samples, means, judged, sign, level, has_direction=direction is not None)
+    others = [among.standing(rank) for rank in range(2, len(judged) + 1)]
+    verdicts = {one.verdict for one in others} - {"not judged"}
+    has_single = not others and any(one.n == 1 for one in means)
+    if has_single or (others and not verdicts):
+        results = {place for place in judged if samples[place].is_one_result}
         return Best(
             direction=direction,
             level=level,
-            standings=(*_by_value(means, sign, why), *_unjudged(means, sign, below=1)),
+            standings=(*_by_value(means, sign, results), *_unjudged(means, sign, below=1)),
             winner_interval=None,
             is_decided=False,
         )
-    among = _Among(samples, means, judged, sign, level, has_direction=direction is not None)
-    others = [among.standing(rank) for rank in range(2, len(judged) + 1)]
-    is_decided = bool(others) and all(one.verdict == "worse" for one in others)
+    is_decided = verdicts == {"worse"}
     return Best(
         direction=direction,
         level=level,
@@ -214,7 +216,7 @@ class _Among:
             interval = gap.interval(gap.least_freedom, 1 - 2 * (1 - self.level) / count)
         is_worse = p is not None and p <= 1 - self.level
         enough = None if is_worse or not gap.is_exact else self._enough(gap, count)
-        verdict: Verdict = "statistically tied"
+        verdict: Verdict = "not judged" if gap.is_of_results else "statistically tied"
         if is_worse:
             verdict = "worse" if self.has_direction else "smaller"
         elif enough is not None and min(self.means[one].n for one in (place, first)) < enough:
@@ -254,10 +256,10 @@ class _Among:
         return not gap.is_below_if_skewed(gap.least_freedom, self.sign, share)
 
 
-def _by_value(means: Sequence[Mean], sign: int, why: str) -> Iterator[Standing]:
+def _by_value(means: Sequence[Mean], sign: int, results: Collection[int]) -> Iterator[Standing]:
     """Yield samples with a value, the best first; equal means share a rank.
 
-    `why` is the reason that a sample of several values is not judged.
+    `results` are the places of those that are one result, see `Sample.is_one_result`.
     """
     known = [place for place, one in enumerate(means) if one.n]
     known.sort(key=lambda place: -sign * means[place].mean)
@@ -265,6 +267,7 @@ def _by_value(means: Sequence[Mean], sign: int, why: str) -> Iterator[Standing]:
     for at, place in enumerate(known):
         if not at or means[place].mean != means[known[at - 1]].mean:
             rank = at + 1
+        why = EQUAL_VALUES if place in results else "no other group can be compared with it"
         yield Standing(
             place=place,
             rank=rank,

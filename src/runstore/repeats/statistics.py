@@ -29,9 +29,6 @@ from runstore.value_classes import dataclass, replace
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.5, 0.999
 
 
-# These say nothing about chance, as the conclusion of a ranking by value mentions.
-ONE_VALUE = "one value has no interval"
-ALL_EQUAL = "all values are equal, so the interval has no width, which is not informative"
 _FEW = 5  # values below which nothing shows whether they are normal
 _ENOUGH_FOR_SKEW = 8
 _STRONG_SKEW = 1.0
@@ -139,9 +136,11 @@ def _remarks(values: Sequence[float], moments: Moments, left_out: int) -> list[s
         count = "1 value is" if left_out == 1 else f"{left_out} values are"
         found.append(f"{count} NaN or infinite and left out")
     if moments.n == 1:
-        found.append(ONE_VALUE)
+        found.append("one value has no interval")
     elif moments.n and moments.spread == 0:
-        found.append(ALL_EQUAL)
+        found.append(
+            "all values are equal, so the interval has no width, which is not informative"
+        )
     elif 1 < moments.n < _FEW:
         found.append(
             f"{moments.n} values are few: the interval assumes that they are normally distributed"
