@@ -96,13 +96,21 @@ def __getattr__(name: str) -> Any:
     if home is None and name not in _MODULES:
         hint = f". Use {_HABITS[name]}." if name in _HABITS else ""
         raise AttributeError(f"module 'runstore' has no attribute {name!r}{hint}")
-    import importlib
-
     if home is None:
-        return importlib.import_module(f"runstore.{name}")
-    value = getattr(importlib.import_module(home), name)
+        return _loaded(f"runstore.{name}")
+    value = getattr(_loaded(home), name)
     globals()[name] = value
     return value
+
+
+def _loaded(module: str) -> Any:
+    """Load a module; a signal handler waits, as it would find one that is only partly loaded."""
+    import importlib
+
+    from runstore.storage.sqlite.signals import Uninterrupted
+
+    with Uninterrupted():
+        return importlib.import_module(module)
 
 
 def __dir__() -> list[str]:

@@ -276,3 +276,23 @@ def test_a_handler_that_raises_interrupts_no_import_of_ours(tmp_path, call, modu
         check=False,
     )
     assert (ended.stdout, ended.returncode) == ("True\n", 0), ended.stderr
+
+
+def test_a_handler_that_needs_a_name_waits_for_its_modules(tmp_path):
+    """It would find a module that is only partly loaded."""
+    code = """if True:
+        import signal, sys, runstore
+
+        class Disturbing:
+            def find_spec(self, *_):
+                if "runstore.start" in sys.modules:  # begun
+                    signal.raise_signal(signal.SIGUSR1)
+
+        answers = []
+        signal.signal(signal.SIGUSR1, lambda *_: answers.append(runstore.current_run()))
+        sys.meta_path.insert(0, Disturbing())
+        runstore.start_run
+        assert answers and set(answers) == {None}, answers
+    """
+
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
