@@ -193,8 +193,12 @@ def test_settings_stay_readable(line):
         (["sh", "-c", f"train --password {SECRET} --lr 1"], None),
         (["env", f"PGPASSWORD={SECRET}", "train"], "env PGPASSWORD=*** train"),
         (["sh", "-c", f"DB_TOKEN={SECRET} psql -l"], "sh -c DB_TOKEN=*** psql -l"),
-        (["nice", "/bin/bash", "-o", "pipefail", "-lc", f"A=1 PASSWORD='{SECRET} x' y"], None),
+        (["nice", "/bin/bash", "-euo", "pipefail", "-lc", f"A=1 PASSWORD='{SECRET} x' y"], None),
         (["sh", "-c", f"PASSWORD='{SECRET} psql"], "sh -c PASSWORD=***"),
+        (
+            ["bash", "-euo", "pipefail", "-c", f"DB_TOKEN={SECRET} x"],
+            "bash -euo pipefail -c DB_TOKEN=*** x",
+        ),
         (["sh", "x.sh", "-c", f"PASSWORD={SECRET} psql"], "sh x.sh -c PASSWORD=***"),
         (["env", f"PASSWORD={SECRET} psql", "x"], "env PASSWORD=*** x"),
         (["train", f"+api.key={SECRET}"], "train +api.key=***"),

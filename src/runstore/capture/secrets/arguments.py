@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.text import MASK, mask_plain
 from runstore.capture.secrets.values import is_placeholder, is_secret_setting, looks_random
-from runstore.model.code.launchers import SHELLS
+from runstore.model.code.launchers import SHELLS, text_of_shell
 
 _SHELL_WORD = re.compile(r"(?:[^\s\"'\\;&|<>]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')+", re.DOTALL)
 _SMALL_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:\.[0-9]*)?")
@@ -49,8 +49,6 @@ _WORD_OPTIONS = {
     "zip": ("-P",),
     "unzip": ("-P",),
 }
-# Options of shells that take the next word.
-_SHELL_SETTINGS = {"-o", "+o", "-O", "+O"}
 _LOGGED_IN = {("wandb", "login"), ("comet", "login"), ("neptune", "login"), ("kaggle", "login")}
 
 
@@ -59,6 +57,7 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
     masked: list[str] = []
     program = ""
     option = ""
+    texts = {*_shell_texts(words)}
     for place, word in enumerate(words):
         if option and _is_value_of(option, program, word):
             masked.append(_masked_value(option, program, word))
@@ -72,8 +71,7 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
                 option = "--token"
             elif name in _WORD_OPTIONS or name in _LOGIN_OPTIONS:
                 program = name
-        is_text = _is_shell_text(words, place)
-        masked.append(mask_command(word) if is_text else _masked_word(word, program))
+        masked.append(mask_command(word) if place in texts else _masked_word(word, program))
         if word.startswith(("-", "+")) and "=" not in word and " " not in word:
             is_known = word in _WORD_OPTIONS.get(program, ()) + _LOGIN_OPTIONS.get(program, ())
             if is_known or secrecy(word):
@@ -83,15 +81,13 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(masked)
 
 
-def _is_shell_text(words: Sequence[str], place: int) -> bool:
-    """Check whether a word is the text of `sh -c`: a command, even if it begins `NAME=value`."""
-    option = place - 1
-    if option < 1 or re.fullmatch(r"-\w*c\w*", words[option]) is None:
-        return False
-    shell = option - 1
-    while shell and (words[shell][:1] in {"-", "+"} or words[shell - 1] in _SHELL_SETTINGS):
-        shell -= 1
-    return PurePath(words[shell]).name in SHELLS and _is_whole(words[place])
+def _shell_texts(words: Sequence[str]) -> Iterator[int]:
+    """Yield the places of texts of `sh -c`: commands, even if they begin with `NAME=value`."""
+    for place, word in enumerate(words):
+        if PurePath(word).name in SHELLS:
+            text = text_of_shell(words[place:])
+            if text is not None and _is_whole(words[place + text]):
+                yield place + text
 
 
 def _is_whole(text: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from itertools import dropwhile, pairwise
+from itertools import dropwhile
 from pathlib import PurePath
 
 from runstore.model.code.python_command import is_python, python_target
@@ -22,6 +22,8 @@ _INTERPRETERS = frozenset({
 })  # fmt: skip
 SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh"})
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
+_SHELL_CODE = re.compile(r"-\w*c\w*")
+_SHELL_SETTING = re.compile(r"[-+]\w*[oO]")  # takes the next word, as in `-euo pipefail`
 _SOURCE = re.compile(r"\.(?:py|pyw|R|r|jl|sh|js|ts|rb|pl)$")
 _OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
 
@@ -334,14 +336,25 @@ def _split(text: str) -> list[str]:
         return []
 
 
+def text_of_shell(words: Sequence[str]) -> int | None:
+    """Return the place of the text of `sh -c`; None if the shell runs no text."""
+    place = 1
+    while words[place : place + 1] and words[place][:1] in {"-", "+"}:
+        option = words[place]
+        place += 1
+        if _SHELL_CODE.fullmatch(option):
+            return place if place < len(words) else None
+        if _SHELL_SETTING.fullmatch(option):
+            place += 1
+    return None
+
+
 def _inner_of_shell(words: Sequence[str]) -> list[str]:
     """Return the command of `sh -c` if it is a single one; empty if the shell does more."""
-    for word, following in pairwise(words[1:]):
-        if not word.startswith("-"):
-            return []
-        if not word.startswith("--") and "c" in word:
-            return [] if _OF_A_SHELL.search(following) else _without_assignments(following)
-    return []
+    place = text_of_shell(words)
+    if place is None or _OF_A_SHELL.search(words[place]):
+        return []
+    return _without_assignments(words[place])
 
 
 def _without_assignments(text: str) -> list[str]:
@@ -352,9 +365,17 @@ def _without_assignments(text: str) -> list[str]:
 
 def _of_interpreter(words: Sequence[str], environment: str) -> Launched:
     program = words[0]
+    is_shell = PurePath(program).name in SHELLS
     for place, word in enumerate(words[1:], 2):
-        if word in {"-c", "-e", "-E", "--eval"} or (word[:1] == "-" and word.endswith("c")):
+        if _is_code_option(word, is_shell=is_shell):
             return Launched("code", "", program, environment)
-        if not word.startswith("-") and not word.isdigit():
+        is_setting = is_shell and (word[:1] == "+" or _SHELL_SETTING.fullmatch(words[place - 2]))
+        if not (word.startswith("-") or word.isdigit() or is_setting):
             return Launched("script", word, program, environment, tuple(words[place:]))
     return Launched("program", program, program, environment)
+
+
+def _is_code_option(word: str, *, is_shell: bool) -> bool:
+    if is_shell:  # -e ends a shell at the first error
+        return _SHELL_CODE.fullmatch(word) is not None
+    return word in {"-c", "-e", "-E", "--eval"} or (word[:1] == "-" and word.endswith("c"))
