@@ -215,6 +215,33 @@ def test_many_changes_write_the_file_anew(store, step, monkeypatch, at_most, rea
     assert (len(seen), notes_in(step)) == (reads, ["new 1", "new 2"])
 
 
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+@pytest.mark.parametrize("is_whole", [True, False])
+@pytest.mark.parametrize("times", [1, 100])
+def test_runs_that_another_program_adds_meanwhile_are_kept(
+    store, step, monkeypatch, is_whole, times
+):
+    write, added = sync.write_block_file, []
+
+    def add_before(path, pieces, *known):
+        pieces = [*pieces]
+        if len(added) < times:
+            added.append(f"new_{len(added)}_x")
+            rewrite(step, lambda found: [*found, {"reference": added[-1]}])
+        return write(path, pieces, *known)
+
+    if is_whole:
+        rewrite(step, say("by hand"))
+    monkeypatch.setattr(sync, "write_block_file", add_before)
+    store.edit("fit#2", notes="better")
+    monkeypatch.undo()
+
+    assert again(store).is_current() is (times == 1)
+    again(store).bring_together()
+    assert [block["reference"] for block in blocks(step)[2:]] == added
+    assert blocks(step)[1]["notes"] == "better"
+
+
 def test_a_file_that_vanishes_while_it_is_patched_is_written_anew(store, step, monkeypatch):
     def gone(path):
         raise FileNotFoundError(path)

@@ -184,14 +184,26 @@ def decode(data: bytes) -> tuple[str, str | None]:
     return text, None
 
 
-def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
+class FileChangedError(OSError):
+    """Another program wrote the file after it was read."""
+
+
+def write_block_file(
+    path: Path, chunks: Iterable[bytes | memoryview], was_read: Stamp | None = None
+) -> Stamp:
     """Replace a file atomically.
 
     The data is written to a temporary file in the same folder, synced, renamed, and the folder
     synced. An existing file's permissions are kept. On failure, the old file remains, and nothing
     is left beside it.
 
+    Args:
+        path: The file.
+        chunks: Its new contents.
+        was_read: The stamp of the file before its runs were read, if they were.
+
     Raises:
+        FileChangedError: Another program has written the file since.
         OSError: The disk is full or not writable.
     """
     if path.is_symlink() and not _is_circle(path):
@@ -207,6 +219,8 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
             file.flush()
             os.fsync(file.fileno())
             written = os.fstat(file.fileno())
+        if was_read is not None:
+            _check_is_still(was_read, path)
         aside.replace(path)
         # Otherwise, after a power cut, the remembered stamp could belong to another file, and an
         # older list would be mistaken for a foreign edit.
@@ -216,6 +230,11 @@ def write_block_file(path: Path, chunks: Iterable[bytes | memoryview]) -> Stamp:
             aside.unlink()
         raise
     return Stamp(written.st_size, written.st_mtime_ns, written.st_ino)
+
+
+def _check_is_still(was_read: Stamp, path: Path) -> None:
+    if stamp_of(path) != was_read:
+        raise FileChangedError(f"Another program kept changing {path}.")
 
 
 def _take_rights(path: Path, descriptor: int) -> None:

@@ -20,6 +20,7 @@ from runstore.storage.blocks import BlockRow, BlockTable
 from runstore.storage.database import PATIENCE_S
 from runstore.store_json.block_text import CurrentEntry, Piece, patched_list, whole_list
 from runstore.store_json.file import (
+    FileChangedError,
     FileLock,
     Stamp,
     read_block_file,
@@ -35,6 +36,7 @@ from runstore.value_classes import NamedTuple
 
 # With more changes, writing the whole list is faster than locating each block.
 _PATCHES_AT_MOST = 200
+_TRIES = 10
 
 
 class _Written(NamedTuple):
@@ -137,6 +139,17 @@ class BlockSync:
             del _own.has_more[self.path]
 
     def _bring_together(self, lock: FileLock, *, file_is_wanted: bool) -> None:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._read_and_write(lock, file_is_wanted=file_is_wanted)
+            except FileChangedError:
+                # The new blocks are imported first.
+                if not tries_left:
+                    raise
+            else:
+                return
+
+    def _read_and_write(self, lock: FileLock, *, file_is_wanted: bool) -> None:
         state, stamp = self._state(), stamp_of(self.path)
         if self._is_followed(lock, state, stamp):
             return
@@ -147,7 +160,7 @@ class BlockSync:
             is_same = state.pop("is_same", False)
             if is_same and stamp == stamp_of(self.path):
                 state = {**state, **stamp._asdict()}
-        self._write(lock, state, file_is_wanted=file_is_wanted)
+        self._write(lock, state, stamp, file_is_wanted=file_is_wanted)
 
     def write_anew_or_warn(self) -> None:
         """Rewrite the whole file without a run that the database never had.
@@ -158,7 +171,7 @@ class BlockSync:
             with FileLock(self.path, patience_s=PATIENCE_S) as lock:
                 stamp = stamp_of(self.path)
                 if stamp is not None and _is_ours(self._state(), stamp):
-                    self._write(lock, stamp._asdict())
+                    self._write(lock, stamp._asdict(), stamp)
         except genuine(OSError) as error:
             warn(f"{self.path} was not updated: {error}")
 
@@ -258,15 +271,19 @@ class BlockSync:
             return False
         last_id = max(last_id, rows[-1].id if rows else 0)
         self._written = _Written(known, newest, rows)
-        written = write_block_file(self.path, pieces)
+        written = write_block_file(self.path, pieces, stamp)
         self._remember(lock, {**written._asdict(), "changed": newest, "last_id": last_id})
         return True
 
     def _write(
-        self, lock: FileLock, state: Mapping[str, Any], *, file_is_wanted: bool = False
+        self,
+        lock: FileLock,
+        state: Mapping[str, Any],
+        stamp: Stamp | None,
+        *,
+        file_is_wanted: bool = False,
     ) -> None:
         """Write the whole file from the database if it is not current; the lock must be held."""
-        stamp = stamp_of(self.path)
         known = state.get("changed") if _is_ours(state, stamp) else None
         if isinstance(known, int) and not self.table.has_changed_since(known):
             self._remember(lock, state)
@@ -278,7 +295,7 @@ class BlockSync:
             return  # nothing was ever recorded: leave no file behind
         last_id = max((row.id for row in rows), default=0)
         pieces = whole_list(block_from_run(row.run) for row in rows)
-        written = write_block_file(self.path, pieces)
+        written = write_block_file(self.path, pieces, stamp)
         self._remember(lock, {**written._asdict(), "changed": changed, "last_id": last_id})
 
     def _remember(self, lock: FileLock, state: Mapping[str, Any]) -> None:
