@@ -80,11 +80,11 @@ class TestLogging:
 
     def test_scalars_of_other_libraries_are_numbers(self, store):
         run = begun(store)
-        for value in (np.float32(0.5), np.int64(3), np.array(2.0), True):
+        for value in (np.float32(0.5), np.int64(3), np.array(2.0), True, 10**400):
             run.log(loss=value)
         run.finish()
 
-        assert values(run) == [0.5, 3.0, 2.0, 1.0]
+        assert values(run) == [0.5, 3.0, 2.0, 1.0, math.inf]
 
     def test_metrics_of_a_set_stand_beside_those_of_the_run(self, store):
         run = begun(store, params=[{"name": "a", "lr": 1}, {"name": "b", "lr": 2}])

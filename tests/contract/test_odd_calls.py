@@ -1,9 +1,6 @@
 """Calls and circumstances nobody plans for: odd values, odd clocks, files of earlier versions."""
 
-import math
 import time
-from decimal import Decimal
-from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -150,21 +147,6 @@ class TestValues:
         assert points_of(run, "after") == [(step, 2.0) for step in range(3)]
         assert points_of(run, "column") == [(0, 1.0), (2, 3.0)]
         assert set(run.record.metrics) == {"before", "after", "column"}
-
-    @pytest.mark.parametrize(
-        "large", [10**400, -(10**400), Fraction(10**400), Decimal("1e400"), np.longdouble("1e400")]
-    )
-    def test_finite_numbers_beyond_all_floats_are_not_infinities(self, store, large):
-        run = begun(store)
-        with pytest.warns(StoreWarning, match="which is too large for a float") as seen:
-            run.log({"loss": large, "acc": Decimal("inf")})
-            run.log_points("column", [1.0, large, math.inf])
-        run.finish()
-
-        assert len(seen) == 2
-        assert set(run.record.metrics) == {"acc", "column"}
-        assert points_of(run, "acc") == [(0, math.inf)]
-        assert points_of(run, "column") == [(0, 1.0), (2, math.inf)]
 
     def test_each_kind_of_trouble_is_one_warning(self, store):
         run = begun(store)

@@ -19,7 +19,6 @@ _EARLIEST, _LATEST = -(10**11), 10**12  # seconds; far beyond any clock
 # Smaller numbers are rather durations: 1973, before any run was logged.
 _LEAST_LIKELY_TIME = 10**8
 _TEXTS = (str, bytes, bytearray)
-_INFINITIES = (float("inf"), float("-inf"))
 _MOMENTS = {"m", "M"}  # numpy's kinds of time spans and of times
 
 
@@ -27,22 +26,17 @@ def metric_value(value: Any, key: str) -> float:
     """Convert a number to a float: int, bool, scalars of numpy, torch and similar.
 
     Raises:
-        InvalidValueError: It is not a single number, or too large for a float.
+        InvalidValueError: It is not a single number.
     """
     try:
         return _number(value)
-    except genuine(OverflowError):
-        raise InvalidValueError(
-            f"The metric {shown(key)} got {shown(value)}, which is too large for a float.",
-            hint="Log its logarithm instead.",
-        ) from None
     except genuine(Exception):  # conversions are user code and may raise anything
         raise _no_number(value, key) from None
 
 
 def _number(value: Any) -> float:
     if type(value) is int:
-        return float(value)
+        return _finite_or_huge(value)
     masked = sys.modules.get("numpy.ma")
     if masked is not None and isinstance(value, masked.MaskedArray):
         # Its `item` returns the value below the mask.
@@ -56,15 +50,21 @@ def _number(value: Any) -> float:
     plain = item() if callable(item) else value
     if isinstance(plain, _TEXTS):
         raise TypeError("text is not a number")
-    number = float(plain)
-    if number in _INFINITIES and plain not in _INFINITIES:
-        raise OverflowError  # a decimal, or a longer float of numpy
-    return number
+    return _finite_or_huge(plain)
 
 
 def _kind_of(value: Any) -> Any:
     """Return numpy's letter for the kind of an array or a scalar; None for anything else."""
     return getattr(getattr(value, "dtype", None), "kind", None)
+
+
+def _finite_or_huge(plain: Any) -> float:
+    try:
+        return float(plain)
+    except OverflowError:
+        if not isinstance(plain, int):
+            raise
+        return float("inf") if plain > 0 else float("-inf")
 
 
 def _no_number(value: Any, key: str) -> InvalidValueError:
