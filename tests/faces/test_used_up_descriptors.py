@@ -341,7 +341,7 @@ assert "pathlib" not in sys.modules
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 try:
     while True: os.open(os.devnull, os.O_RDONLY)
-except OSError: pass
+except OSError: full = True
 os.write(1, os.fsencode(store.path.name))
 """
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import PurePath
 
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.text import MASK, mask_plain
 from runstore.capture.secrets.values import is_placeholder, is_secret_setting, looks_random
-from runstore.model.code.launchers import SHELLS, text_of_shell
 
 _SHELL_WORD = re.compile(r"(?:[^\s\"'\\;&|<>]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')+", re.DOTALL)
 _SMALL_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:\.[0-9]*)?")
@@ -83,8 +81,12 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
 
 def _shell_texts(words: Sequence[str]) -> Iterator[int]:
     """Yield the places of texts of `sh -c`: commands, even if they begin with `NAME=value`."""
+    if not any(word.endswith("sh") for word in words):  # as every name of a shell does
+        return
+    from runstore.model.code.launchers import SHELLS, text_of_shell
+
     for place, word in enumerate(words):
-        if PurePath(word).name in SHELLS:
+        if word.rpartition("/")[2] in SHELLS:
             text = text_of_shell(words[place:])
             if text is not None and _is_whole(words[place + text]):
                 yield place + text
