@@ -470,6 +470,38 @@ def test_an_older_file_takes_no_edits_back_if_it_lacks_runs(store, step):
 
 
 @pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+@pytest.mark.parametrize("sets", [[["base", "ab12"]], [["renamed", None]]])
+def test_parameters_that_were_edited_by_hand_are_taken(store, step, sets):
+    store.start("fit", params={"lr": 0.1}, capture=False).finish()
+    step.bring_together()
+
+    def edit(found):
+        (before,) = found[-1]["args"]["fit"]
+        found[-1]["args"]["fit"] = [[name, digest or before[1]] for name, digest in sets]
+        found[-1]["cli"] = "python by_hand.py"
+        return found
+
+    rewrite(step, edit)
+    step.take_in_or_warn()
+
+    run = store.get("fit#3")
+    assert [one.name for one in run.parameter_sets] == [sets[0][0]]
+    assert run.cli == "python by_hand.py"
+
+
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
+def test_each_imported_note_is_undone_by_itself(store, step):
+    rewrite(step, lambda found: [{**one, "notes": "by hand"} for one in found])
+    step.take_in_or_warn()
+    store.edit("fit#2", notes="later")
+
+    store.undo("fit#1")
+
+    assert store.get("fit#1").notes != "by hand"
+    assert store.get("fit#2").notes == "later"
+
+
+@pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
 def test_notes_are_set_back_in_the_file_and_by_an_undo(store, step):
     store.edit("fit#1", notes="better")
     step.bring_together()

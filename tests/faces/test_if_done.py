@@ -242,6 +242,12 @@ def _link_again(folder):
     (folder / "latest").symlink_to("v2")
 
 
+def _data_again(folder):
+    """Let the last of two links lead elsewhere."""
+    (folder / "sets" / "now").unlink()
+    (folder / "sets" / "now").symlink_to("../v2")
+
+
 def _swap(folder):
     (folder / "v1").rename(folder / "v0")
     (folder / "v2").rename(folder / "v1")
@@ -252,22 +258,22 @@ def _swap(folder):
     [
         ("latest/x.csv", _link_again),
         ("latest/..", _link_again),
+        ("data/x.csv", _data_again),
+        ("--in=data", _data_again),
         ("v1", _swap),
         ("v1", lambda folder: (folder / "v1" / "y.csv").unlink()),
-        ("kept", lambda folder: (folder / "kept" / "x.csv").unlink()),
-        ("mixed", lambda folder: (folder / "mixed" / "x.csv").unlink()),
     ],
-    ids=["link-above", "link-and-up", "swapped-folder", "removed", "last-but-dots", "beside-code"],
+    ids=["link-above", "link-and-up", "second-link", "last-link", "swapped-folder", "removed"],
 )
 def test_data_that_is_replaced_or_removed_counts(project, argument, change):
-    for name in ("v1", "v2", "kept", "mixed"):
+    for name in ("v1", "v2"):
         (project / name).mkdir()
-        for data in ("x.csv", "y.csv")[: 1 if name == "kept" else 2]:
+        for data in ("x.csv", "y.csv"):
             (project / name / data).write_text(name)
-    (project / "kept" / ".gitkeep").touch()
-    (project / "mixed" / "code.py").touch()
-    (project / "latest").symlink_to("v1")
-    (project / ".gitignore").write_text("*.csv\nlatest\n.runstore\n")
+    (project / "sets").mkdir()
+    for link, target in (("latest", "v1"), ("data", "sets/now"), ("sets/now", "../v1")):
+        (project / link).symlink_to(target)
+    (project / ".gitignore").write_text("*.csv\nlatest\ndata\nsets\n.runstore\n")
     git(project, "add", ".")
     git(project, "commit", "-qm", "second")
     command = ("exec", "--if-done", "skip", "--", "echo", argument)
@@ -289,6 +295,8 @@ def test_files_that_git_tracks_and_the_folder_around_are_no_data(project):
     runstore(*command, cwd=project)
 
     (project / "code" / "x.py").write_text("1\n")
+    (project / "code" / ".x.py.swp").touch()
+    (project / "code" / ".x.py.swp").unlink()
 
     assert runstore(*command, cwd=project).stdout.startswith("echo_1_")
 

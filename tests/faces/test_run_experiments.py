@@ -64,6 +64,15 @@ def test_every_set_is_run_and_recorded(project):
     assert run.cli == "runstore run train -p small --notes first"
 
 
+def test_several_sets_run_although_stderr_is_closed(project):
+    command = f"exec {sys.executable} -m runstore run train -p small 2>&-"
+
+    done = subprocess.run(["sh", "-c", command], cwd=project, capture_output=True, check=False)
+
+    assert done.returncode == 0
+    assert newest(project).status is Status.COMPLETE
+
+
 def test_tags_belong_to_one_run(project):
     runstore("run", "train", "-p", "small", "--tag", "phase=pilot", cwd=project)
     assert dict(newest(project).tags) == {"phase": "pilot"}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore.model.code.launchers import launched
+from runstore.runner.command import experiment_of
 
 WORDS = (
     "nice", "-n", "5", "env", "A=1", "timeout", "-k", "-s", "--", "-", "=", "--x=1", "-m", "-c",
@@ -134,3 +135,7 @@ def test_any_words_are_understood(words):
     found = launched(words)
 
     assert found.interpreter in shlex.split(shlex.join(words)) or "-S" in words
+
+
+def test_the_name_of_a_quoted_program_is_no_secret():
+    assert experiment_of(["bash", "-c", "python my\\ train.py --token abcdefg1"]) == "my train"

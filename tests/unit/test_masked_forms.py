@@ -398,7 +398,8 @@ def test_a_command_line_stays_one(line, masked):
     ("command", "masked"),
     [
         ("train --token abc1", "train --token '***'"),
-        ("export A_TOKEN=abcdefg1; echo hi", "export A_TOKEN=***; echo hi"),
+        ("export A_TOKEN=abcdefg1; echo hi", "export 'A_TOKEN=***'; echo hi"),
+        ("export A_TOKEN=abcdefg1;echo hi", "export 'A_TOKEN=***';echo hi"),
     ],
 )
 def test_a_command_within_a_word_is_masked(command, masked):

@@ -195,6 +195,9 @@ def test_settings_stay_readable(line):
         (["sh", "-c", f"DB_TOKEN={SECRET} psql -l"], "sh -c DB_TOKEN=*** psql -l"),
         (["nice", "/bin/bash", "-euo", "pipefail", "-lc", f"A=1 PASSWORD='{SECRET} x' y"], None),
         (["sh", "-c", f"PASSWORD='{SECRET} psql"], "sh -c PASSWORD=***"),
+        (["sh", "-c", f'PASSWORD="$(echo {SECRET} | cat)" psql'], "sh -c PASSWORD=***"),
+        (["sh", "-c", f"PASSWORDS=(a {SECRET}); psql"], "sh -c PASSWORDS=***"),
+        (["sh", "-c", f"./password={SECRET}.sh"], "sh -c ./password=***"),
         (
             ["bash", "-euo", "pipefail", "-c", f"DB_TOKEN={SECRET} x"],
             "bash -euo pipefail -c DB_TOKEN=*** x",

@@ -205,8 +205,8 @@ def test_a_result_that_is_repeated_is_not_compared_with_values_that_vary(best):
         assert best_of(samples).is_by_value
         assert found[1] == found[2] == ("not judged", None)
     else:
-        assert best_of(samples).is_decided
-        assert (found[1][0], found[2][0]) == ("worse", "best")
+        assert not best_of(samples).is_decided  # the first one may be as good
+        assert (found[1][0], found[2][0]) == ("worse", "best mean")
 
 
 def test_one_group_that_varies_cannot_be_the_best_of_repeated_results():

@@ -69,7 +69,7 @@ class _Bar(_Silent):
 @contextmanager
 def shown_on_terminal(total: int) -> Iterator[_Silent]:
     """Yield a progress bar on stderr; printed text appears above it."""
-    if total < 2 or not sys.stderr.isatty():  # noqa: PLR2004 - one set is no progress
+    if total < 2 or sys.stderr is None or not sys.stderr.isatty():  # noqa: PLR2004 - one set is no progress
         yield _Silent()
         return
     from rich.progress import (

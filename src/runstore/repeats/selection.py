@@ -161,7 +161,7 @@ def best_of(
             winner_interval=None,
             is_decided=False,
         )
-    is_decided = verdicts == {"worse"}
+    is_decided = bool(others) and all(one.verdict == "worse" for one in others)
     return Best(
         direction=direction,
         level=level,

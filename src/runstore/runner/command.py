@@ -74,10 +74,18 @@ def experiment_of(command: Sequence[str]) -> str:
     """
     name = launched(command).name or Path(command[0]).name
     masked = mask_arguments(command)
-    if masked == tuple(command) or any(name in word for word in masked):
+    if masked == tuple(command) or any(name in part for word in masked for part in _parts(word)):
         return name
     (shown,) = mask_arguments([name])
     return MASK if shown == name else shown
+
+
+def _parts(word: str) -> list[str]:
+    """Return a word, and the words in it without their quotes, as of `sh -c`."""
+    try:
+        return [word, *shlex.split(word)]
+    except ValueError:
+        return [word]
 
 
 def check_command(command: Sequence[str]) -> None:

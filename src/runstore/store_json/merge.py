@@ -85,7 +85,6 @@ class BlockMerge:
         self._table = table
         self._base = base
         self._seen_at = seen_at
-        self._operation = new_uid()
         self._is_older = False
 
     def take(self, blocks: Sequence[Block], trees: Mapping[str, str], folder: Path) -> Taken:
@@ -177,7 +176,7 @@ class BlockMerge:
             # The registry has texts of values: those that we recorded say more.
             known = {one.hash for one in now.run.parameter_sets if one.tree is not None}
             new = {digest: tree for digest, tree in trees.items() if digest not in known}
-            writer.change(now, merged, author=AUTHOR, trees=new, operation=self._operation)
+            writer.change(now, merged, author=AUTHOR, trees=new, operation=new_uid())
             taken.edited.append(now.run.reference)
 
     def _is_to_be_taken(
@@ -212,11 +211,19 @@ class BlockMerge:
 
 
 def _is_older(ours: Block, theirs: Block) -> bool:
-    """Check whether a block is an older version of ours: it lacks parameters or the end."""
+    """Check whether a block is an older version of ours.
+
+    It lacks parameter sets or the end, or has other values of a run that goes on in both.
+    """
     before, now = fields_from_block(ours), fields_from_block(theirs)
-    return (before.status.is_final and not now.status.is_final) or not (
-        {*before.parameter_sets} <= {*now.parameter_sets}
-    )
+    if now.status.is_final or not before.status.is_final:
+        known, named = (
+            {(one.file, one.name) for one in said.parameter_sets} for said in (before, now)
+        )
+        goes_on = not (before.status.is_final or now.status.is_final)
+        has_others = goes_on and {*before.parameter_sets} != {*now.parameter_sets}
+        return named < known or (named == known and has_others)
+    return True
 
 
 def _is_forward(ours: Status, theirs: Status, is_newer: bool) -> bool:  # noqa: FBT001 - one fact of three

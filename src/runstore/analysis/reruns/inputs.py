@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice, takewhile
 from pathlib import Path
-from stat import S_ISDIR, S_ISLNK, S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 READ_LIMIT_BYTES = 256 << 20
 _INPUTS_AT_MOST = 2_000
 _FILES_AT_MOST = 100_000
+_LINKS_AT_MOST = 40  # as in the kernel
 # Folders that change without new data.
 _NO_DATA = frozenset({".git", ".runstore", "__pycache__"})
 _SHORT_OPTION = re.compile(r"-\w.")
@@ -179,25 +180,10 @@ def _written_since(
         if len(changes) > _FILES_AT_MOST:
             yield word, f"more than {_FILES_AT_MOST:,} files"
             continue
-        late = [*takewhile(lambda one: one[0] // 1000 > ended_at, changes)]
-        if late and (at_ns := _changed_data_ns(late, changes, folder / word, folder, files)):
-            yield word, f"written {local_time(from_micros(at_ns // 1000))}"
-
-
-def _changed_data_ns(
-    late: list[tuple[int, str]],
-    every: list[tuple[int, str]],
-    place: Path,
-    folder: Path,
-    files: FilesNow,
-) -> int:
-    """Return the last of the late changes that is none of the code alone, or 0.
-
-    The time of a folder with code and data may be that of data which was removed.
-    """
-    tracked = files.tracked_at(place, folder)
-    mixed = {os.path.dirname(file) for _, file in every if file not in tracked}  # noqa: PTH120 - many
-    return next((ns for ns, file in late if file not in tracked or file in mixed), 0)
+        for at_ns, file in takewhile(lambda one: one[0] // 1000 > ended_at, changes):
+            if file not in files.tracked_at(folder / word, folder):
+                yield word, f"written {local_time(from_micros(at_ns // 1000))}"
+                break
 
 
 def _names_in(arguments: tuple[str, ...]) -> Iterator[str]:
@@ -223,19 +209,30 @@ def _changes(place: Path, folder: Path) -> list[tuple[int, str]]:
         is_around = Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path))
     except genuine(OSError, ValueError):
         return []
-    found = [(_changed_ns(here, there), path), *_links_above(place)]
+    found = [(_changed_ns(here, there), path), *_links_to(os.fspath(place))]
     if S_ISDIR(there.st_mode) and not is_around:
         found += islice(_changes_inside(path), _FILES_AT_MOST)
     return sorted(found, reverse=True)
 
 
-def _links_above(place: Path) -> Iterator[tuple[int, str]]:
-    """Yield the same of links on the way to a file: they may lead to another one now."""
-    for above in place.parents:
-        with suppressed(OSError):
-            here = above.lstat()
-            if S_ISLNK(here.st_mode):
-                yield _changed_ns(here, here), str(above)
+def _links_to(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the same of each link on the way to a path: it may lead elsewhere now."""
+    at, names, followed = "/", path.split("/")[::-1], 0
+    while names and followed < _LINKS_AT_MOST:
+        name = names.pop()
+        if name == "..":
+            at = os.path.dirname(at)  # noqa: PTH120 - of a text
+        elif name not in {"", "."}:
+            step = f"{at.rstrip('/')}/{name}"
+            try:
+                target, here = os.readlink(step), os.lstat(step)  # noqa: PTH115 - the same
+            except genuine(OSError):  # no link
+                at = step
+                continue
+            followed += 1
+            yield _changed_ns(here, here), step
+            at = "/" if target.startswith("/") else at
+            names += target.split("/")[::-1]
 
 
 def _changes_inside(place: str) -> Iterator[tuple[int, str]]:

@@ -160,8 +160,7 @@ def top_folder(cwd: Path) -> str:
 def tracked_at(path: Path, cwd: Path) -> frozenset[str]:
     """Return the files that git tracks at or below a path, and the folders that contain them.
 
-    A folder is none of them for its `.gitkeep` or `.gitignore` alone. The paths are absolute,
-    without links in `cwd`. There is none if git does not answer.
+    The paths are absolute, without links in `cwd`. There is none if git does not answer.
     """
     try:
         listed = run_git(
@@ -175,9 +174,6 @@ def tracked_at(path: Path, cwd: Path) -> frozenset[str]:
     top, found = os.path.realpath(cwd), set[str]()
     for name in os.fsdecode(listed).split("\0")[:-1]:
         file = os.path.normpath(f"{top}/{name}")
-        if os.path.basename(file).startswith("."):  # noqa: PTH119 - many
-            found.add(file)
-            continue
         while file not in found:
             found.add(file)
             file = file.rpartition("/")[0]

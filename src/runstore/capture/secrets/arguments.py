@@ -80,24 +80,29 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _shell_texts(words: Sequence[str]) -> Iterator[int]:
-    """Yield the places of texts of `sh -c`: commands, even if they begin with `NAME=value`."""
+    """Yield the places of texts of `sh -c` that are one command, as `NAME=value program`.
+
+    All others are masked as one word: what a shell makes of them is unknown.
+    """
     if not any(word.endswith("sh") for word in words):  # as every name of a shell does
         return
-    from runstore.model.code.launchers import SHELLS, text_of_shell
+    from runstore.model.code.launchers import OF_A_SHELL, SHELLS, text_of_shell
 
     for place, word in enumerate(words):
         if word.rpartition("/")[2] in SHELLS:
             text = text_of_shell(words[place:])
-            if text is not None and _is_whole(words[place + text]):
+            if text is None or OF_A_SHELL.search(words[place + text]):
+                continue
+            if len(_split(words[place + text])) > 1:
                 yield place + text
 
 
-def _is_whole(text: str) -> bool:
-    """Check whether the quotes of a text are closed, so that its words are known."""
+def _split(text: str) -> list[str]:
+    """Return the words of a text; none if its quotes are not closed."""
     try:
-        return bool(shlex.split(text))
+        return shlex.split(text)
     except ValueError:
-        return False
+        return []
 
 
 def _is_value_of(option: str, program: str, word: str) -> bool:
@@ -159,7 +164,8 @@ def mask_command(line: str) -> str:
     done = 0
     for one, before, after in zip(found, words, masked, strict=True):
         if before != after:
-            parts += (line[done : one.start()], _quoted_as(one[0], after))
+            is_alone = not line[one.end() : one.end() + 1].strip()
+            parts += (line[done : one.start()], _quoted_as(one[0], after, is_alone=is_alone))
             done = one.end()
     parts.append(line[done:])
     return mask_plain("".join(parts))
@@ -177,11 +183,14 @@ def _unquoted(word: str) -> str:
         return word
 
 
-def _quoted_as(raw: str, masked: str) -> str:
-    """Return a masked word with its original quotes, or with quotes for a shell."""
+def _quoted_as(raw: str, masked: str, *, is_alone: bool) -> str:
+    """Return a masked word with its original quotes, or with quotes for a shell.
+
+    If a sign such as `;` follows without a space, quotes show where the mask ends.
+    """
     quote = raw[0] if raw[0] in "\"'" and raw[-1] == raw[0] else ""
     if quote:
         return f"{quote}{masked}{quote}"
     # A quoted assignment would be none, so the mask needs no quotes of its own.
-    plain = masked.replace(MASK, "")
+    plain = masked.replace(MASK, "") if is_alone else masked
     return masked if shlex.quote(plain) == plain else shlex.quote(masked)

@@ -101,7 +101,7 @@ def _print(done: Exported, folder: Path) -> None:
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
     """Yield a function that shows how many parts are written, on a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda _done, _all: None
         return
     from rich.progress import Progress

@@ -25,7 +25,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _SHELL_CODE = re.compile(r"-\w*c\w*")
 _SHELL_SETTING = re.compile(r"[-+]\w*[oO]")  # takes the next word, as in `-euo pipefail`
 _SOURCE = re.compile(r"\.(?:py|pyw|R|r|jl|sh|js|ts|rb|pl)$")
-_OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
+OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
 
 
 class _Launcher(NamedTuple):
@@ -352,7 +352,7 @@ def text_of_shell(words: Sequence[str]) -> int | None:
 def _inner_of_shell(words: Sequence[str]) -> list[str]:
     """Return the command of `sh -c` if it is a single one; empty if the shell does more."""
     place = text_of_shell(words)
-    if place is None or _OF_A_SHELL.search(words[place]):
+    if place is None or OF_A_SHELL.search(words[place]):
         return []
     return _without_assignments(words[place])
 
