@@ -469,6 +469,20 @@ def test_an_older_file_takes_no_edits_back_if_it_lacks_runs(store, step):
     ]
 
 
+def test_an_older_file_takes_no_parameters_from_a_run_that_goes_on(store, step):
+    run = store.start("fit", params={"lr": 0.1}, capture=False)
+    step.bring_together()
+    older = blocks(step)
+    run.add_params(layers=[64, 10])
+    step.bring_together()
+    step.path.write_text(json.dumps(older))
+
+    step.take_in_or_warn()
+    run.finish()
+
+    assert store.get(run.uid).params == {"lr": 0.1, "layers": [64, 10]}
+
+
 @pytest.mark.filterwarnings("ignore::runstore.errors.StoreWarning")
 @pytest.mark.parametrize("sets", [[["base", "ab12"]], [["renamed", None]]])
 def test_parameters_that_were_edited_by_hand_are_taken(store, step, sets):

@@ -216,14 +216,13 @@ def _is_older(ours: Block, theirs: Block) -> bool:
     It lacks parameter sets or the end, or has other values of a run that goes on in both.
     """
     before, now = fields_from_block(ours), fields_from_block(theirs)
-    if now.status.is_final or not before.status.is_final:
-        known, named = (
-            {(one.file, one.name) for one in said.parameter_sets} for said in (before, now)
-        )
-        goes_on = not (before.status.is_final or now.status.is_final)
-        has_others = goes_on and {*before.parameter_sets} != {*now.parameter_sets}
-        return named < known or (named == known and has_others)
-    return True
+    if before.status.is_final and not now.status.is_final:
+        return True
+    known, named = (
+        {(one.file, one.name) for one in said.parameter_sets} for said in (before, now)
+    )
+    has_others = named == known and {*now.parameter_sets} != {*before.parameter_sets}
+    return named < known or (has_others and not now.status.is_final)
 
 
 def _is_forward(ours: Status, theirs: Status, is_newer: bool) -> bool:  # noqa: FBT001 - one fact of three
