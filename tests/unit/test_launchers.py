@@ -51,6 +51,12 @@ NAMES = [
     ("env A=1 B=2 -u C python train.py", "train"),
     ("env -S 'python -u train.py'", "train"),
     ("env -i PATH=/bin /usr/bin/python3 /x/train.py", "train"),
+    ("env -S 'A=1 python' train.py", "train"),
+    ("env -u B -S '-i A=1 nice python train.py'", "train"),
+    ("env '-iSA=1 ./simulate --lr 1'", "simulate"),
+    ("env '--split-string=A=1 ./simulate'", "simulate"),
+    ("env -S", "env"),
+    ("env - -- A=1 ./simulate", "simulate"),
     ("env", "env"),
     ("timeout 9 python train.py", "train"),
     ("timeout -k 5 --signal INT 1h python train.py", "train"),
@@ -135,6 +141,10 @@ def test_any_words_are_understood(words):
     found = launched(words)
 
     assert found.interpreter in shlex.split(shlex.join(words)) or "-S" in words
+
+
+def test_a_program_behind_a_secret_names_the_experiment():
+    assert experiment_of(["env", "-S", "API_KEY=abcdefg1 ./simulate --lr 1"]) == "simulate"
 
 
 def test_the_name_of_a_quoted_program_is_no_secret():

@@ -55,7 +55,7 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
     masked: list[str] = []
     program = ""
     option = ""
-    texts = {*_shell_texts(words)}
+    texts = dict(_texts(words))
     for place, word in enumerate(words):
         if option and _is_value_of(option, program, word):
             masked.append(_masked_value(option, program, word))
@@ -69,7 +69,12 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
                 option = "--token"
             elif name in _WORD_OPTIONS or name in _LOGIN_OPTIONS:
                 program = name
-        masked.append(mask_command(word) if place in texts else _masked_word(word, program))
+        begin = texts.get(place)
+        masked.append(
+            _masked_word(word, program)
+            if begin is None
+            else word[:begin] + _masked_text(word[begin:], program)
+        )
         if word.startswith(("-", "+")) and "=" not in word and " " not in word:
             is_known = word in _WORD_OPTIONS.get(program, ()) + _LOGIN_OPTIONS.get(program, ())
             if is_known or secrecy(word):
@@ -79,22 +84,41 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(masked)
 
 
-def _shell_texts(words: Sequence[str]) -> Iterator[int]:
-    """Yield the places of texts of `sh -c` that are one command, as `NAME=value program`.
+def _texts(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the places of texts that are a command, and where they begin in their words."""
+    # As every name of a shell ends, and env.
+    if any(word.endswith(("sh", "env")) for word in words):
+        yield from _shell_texts(words)
+        yield from _env_texts(words)
+
+
+def _shell_texts(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the texts of `sh -c` that are one command, as `NAME=value program`.
 
     All others are masked as one word: what a shell makes of them is unknown.
     """
-    if not any(word.endswith("sh") for word in words):  # as every name of a shell does
-        return
     from runstore.model.code.launchers import OF_A_SHELL, SHELLS, text_of_shell
 
     for place, word in enumerate(words):
         if word.rpartition("/")[2] in SHELLS:
             text = text_of_shell(words[place:])
-            if text is None or OF_A_SHELL.search(words[place + text]):
-                continue
-            if len(_split(words[place + text])) > 1:
-                yield place + text
+            if text is not None and not OF_A_SHELL.search(words[place + text]):
+                yield place + text, 0
+
+
+def _env_texts(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the texts of `env -S`."""
+    from runstore.model.code.launchers import split_text
+
+    is_env = False
+    for place, word in enumerate(words):
+        if is_env and (text := split_text(words[place:])) is not None:
+            yield place + text[0], text[1]
+        is_env = is_env or word.rpartition("/")[2] == "env"
+
+
+def _masked_text(text: str, program: str) -> str:
+    return mask_command(text) if len(_split(text)) > 1 else _masked_word(text, program)
 
 
 def _split(text: str) -> list[str]:

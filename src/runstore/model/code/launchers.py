@@ -26,6 +26,7 @@ _SHELL_CODE = re.compile(r"-\w*c\w*")
 _SHELL_SETTING = re.compile(r"[-+]\w*[oO]")  # takes the next word, as in `-euo pipefail`
 _SOURCE = re.compile(r"\.(?:py|pyw|R|r|jl|sh|js|ts|rb|pl)$")
 OF_A_SHELL = re.compile(r"[;&|<>$`(){}\n*?]")
+_SPLITS = re.compile(r"-[i0v]*S|--split-string(?:=|$)")
 
 
 class _Launcher(NamedTuple):
@@ -36,7 +37,7 @@ class _Launcher(NamedTuple):
         flags: Options that take no value; all others take the next word. Replaces `values`.
         verbs: Words of which one must follow, such as `run`.
         words: Number of its own arguments before the command.
-        splits: Whether `-S` contains the command as one text.
+        splits: Whether the text of `-S` stands for its own words.
         is_python: Whether it runs a Python script, or `-m` and a module.
         has_own_environment: Whether the command has other packages than this process.
     """
@@ -296,12 +297,14 @@ def _behind(launcher: _Launcher, words: Sequence[str]) -> list[str] | None:
         word = rest[0]
         if launcher.is_python and word in {"-m", "--module"} and not waits_for_verb:
             return rest
-        if launcher.splits and word in {"-S", "--split-string"}:
-            return _split(rest[1]) + rest[2:] if rest[1:] else None
+        if launcher.splits and (text := split_text(rest)) is not None:
+            place, begin = text
+            rest = _split(rest[place][begin:]) + rest[place + 1 :]
+            continue
         if word == "--":
-            rest = rest[1:]
+            rest = [*dropwhile(_ASSIGNMENT.match, rest[1:])]
             break
-        if word.startswith("-") and word != "-":
+        if word.startswith("-"):
             rest = rest[1 + _takes(launcher, word, rest[1:]) :]
         elif waits_for_verb:
             if word not in launcher.verbs:
@@ -334,6 +337,23 @@ def _split(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:
         return []
+
+
+def split_text(words: Sequence[str]) -> tuple[int, int] | None:
+    """Return the place of the text of `env -S`, and where it begins in its word.
+
+    Args:
+        words: The words that begin with the option: `-S TEXT`, `-STEXT`, `--split-string=TEXT`.
+
+    Returns:
+        None if they begin with another word, or if no text follows.
+    """
+    option = _SPLITS.match(words[0])
+    if option is None:
+        return None
+    if option.end() < len(words[0]) or option[0].endswith("="):
+        return 0, option.end()
+    return (1, 0) if words[1:] else None
 
 
 def text_of_shell(words: Sequence[str]) -> int | None:
