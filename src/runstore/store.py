@@ -896,7 +896,7 @@ class Store:
         """
         from runstore.maintenance.transfer import transfer, uids_of
 
-        progress = arguments.function_or_none(progress, "progress", "print")
+        progress = arguments.progress(progress)
         uids = uids_of(self.backend, where, experiment, runs)
         with other_store(other, is_to_write=True, create=not dry, sender=self) as receiver:
             if not dry:
@@ -943,7 +943,7 @@ class Store:
         """
         from runstore.maintenance.transfer import transfer, uids_of
 
-        progress = arguments.function_or_none(progress, "progress", "print")
+        progress = arguments.progress(progress)
         with other_store(other, is_to_write=False) as sender:
             if not dry:
                 self.backend.make()

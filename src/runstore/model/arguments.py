@@ -112,14 +112,14 @@ def mapping(value: Mapping[K, V], name: str, example: object) -> Mapping[K, V]:
     return value
 
 
-def function_or_none(value: F | None, name: str, example: str) -> F | None:
-    """Check that an argument is a function or None, and return it.
+def progress(value: F | None) -> F | None:
+    """Check that a `progress` argument is a function or None, and return it.
 
     Raises:
         UsageError: It is not a function.
     """
     if value is not None and not callable(value):
-        raise UsageError(f"Expected {name} as a function (such as {example}), got {shown(value)}.")
+        raise UsageError(f"Expected progress as a function (such as print), got {shown(value)}.")
     return value
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 RUNS_AT_MOST = 200
 CODE: Feature = ("code", "code")
-COMMAND: Feature = ("command", "command")
 _LARGEST = 1e300
 
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from runstore.reading.pages import Page
     from runstore.store import Store
 
-FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet")
 _USUAL = ("run", "status", "started", "duration")
 _FOR_PEOPLE = frozenset({"table", "markdown"})
 _WHOLE_BELOW = 1e15
@@ -45,13 +44,13 @@ _NAMESPACES = ("params", "metrics", "tags")
 def print_page(
     store: Store, page: Page[Run], names: Sequence[str], form: str, *, sets: bool
 ) -> None:
-    """Print columns of runs in one of `FORMATS`; times are UTC for programs.
+    """Print columns of runs in a format; times are UTC for programs.
 
     Args:
         store: The store of the runs.
         page: The runs.
         names: Columns; none for all, or on a terminal for the default columns.
-        form: The format.
+        form: The format, as for `runstore ls --format`.
         sets: Whether each parameter set has a row.
     """
     is_known = partial(is_known_column, store.backend)
@@ -158,11 +157,9 @@ def _is_dull(name: str, column: Column) -> bool:
     return key.startswith(SYSTEM) or (len(values) == 1 and len(column.values) > 1)
 
 
-def print_table_of(
-    table: Table, names: Sequence[str], form: str, ranks: Mapping[str, int] | None = None
-) -> None:
-    """Print these columns of a table in one of `FORMATS`."""
-    columns = {name: table.columns[name] for name in names}
+def print_table_of(table: Table, form: str, ranks: Mapping[str, int]) -> None:
+    """Print a table in a format."""
+    columns = table.columns
     if form == "table" and output.is_terminal():
         _print_table(columns, _rows(columns, for_people=True), ranks)
         return

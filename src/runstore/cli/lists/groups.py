@@ -69,7 +69,7 @@ def print_groups(
         agos = [None if at is None else ago_text(at, now) for at in starts]
         table.columns["last run"] = Column(Type.TEXT, [one.last_name for one in groups[:limit]])
         table.columns["started"] = Column(Type.TEXT, agos)
-    print_table_of(table, list(table.columns), form, _ranks(list(table.columns)))
+    print_table_of(table, form, _ranks(list(table.columns)))
     if limit is not None and len(groups) > limit:
         say(f"Showing {limit:,} of {len(groups):,} groups; for more: -n N, --all", err=True)
 
