@@ -29,6 +29,7 @@ from runstore.storage.postgres.waiting import (
     delivered_change,
     note_delivered,
 )
+from runstore.storage.stored_runs import batches
 from runstore.user_warnings import say, warn_in_background
 from runstore.value_classes import NamedTuple
 
@@ -104,10 +105,10 @@ def _transfer_within(
     """Transfer runs until time is up; return the result, and whether all were transferred."""
     deadline = time.monotonic() + within_s
     done: list[Transfer] = []
-    for begin in range(0, len(uids), _RUNS_AT_ONCE):
+    for some in batches(uids, _RUNS_AT_ONCE):
         if time.monotonic() > deadline:
             break
-        done.append(transfer(source, target, uids[begin : begin + _RUNS_AT_ONCE]))
+        done.append(transfer(source, target, some))
     result = Transfer(
         added=sum(one.added for one in done),
         changed=sum(one.changed for one in done),

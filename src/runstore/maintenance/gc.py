@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from runstore.errors import StoreError, StoreReadOnlyError, genuine
 from runstore.inflight import take_in
@@ -29,6 +28,7 @@ from runstore.storage.files.safe_files import folder_at, remove_tree
 from runstore.storage.files.spool import uid_of
 from runstore.storage.integrity.orphan_rows import OrphanRows
 from runstore.storage.integrity.references import References
+from runstore.storage.stored_runs import batches
 from runstore.storage.transfer.staging import remove_abandoned
 from runstore.storage.trash import Expired, InTrash
 from runstore.user_warnings import warn
@@ -36,7 +36,6 @@ from runstore.user_warnings import warn
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend
 
-T = TypeVar("T")
 RUNS_AT_ONCE = 100
 _FILES_AT_ONCE = 500
 _ANY_TIME = 2**62  # later than any deletion
@@ -87,9 +86,7 @@ def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bo
 def _purged(backend: Backend, expired: Sequence[Expired], before: int) -> list[Expired]:
     """Permanently remove runs, unless they were restored, and return the removed ones."""
     return [
-        one
-        for some in _batches(expired, RUNS_AT_ONCE)
-        for one in backend.trash.purge(some, before)
+        one for some in batches(expired, RUNS_AT_ONCE) for one in backend.trash.purge(some, before)
     ]
 
 
@@ -143,7 +140,7 @@ class _Sweep:
             if (digest := self._objects.digest_at(path)) is not None and digest not in needed
         )
         total = Amount()
-        for some in _batches(candidates, _FILES_AT_ONCE):
+        for some in batches(candidates, _FILES_AT_ONCE):
             total += self._with_nobody_saving(some)
         return total
 
@@ -245,9 +242,3 @@ def gone_in_flight(backend: Backend, expired: Collection[Expired] = ()) -> Itera
 
 def _uids(expired: Iterable[Expired]) -> set[str]:
     return {one.uid for one in expired}
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    left = iter(items)
-    while some := list(islice(left, size)):
-        yield some

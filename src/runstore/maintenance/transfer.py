@@ -12,9 +12,8 @@ import time
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from runstore.capture.machine.process import is_gone
 from runstore.errors import (
@@ -45,6 +44,7 @@ from runstore.reading.metrics.points import parts_by_points
 from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import runs_of
 from runstore.storage.backend import Backend
+from runstore.storage.stored_runs import batches
 from runstore.storage.transfer.branches import were_both_continued
 from runstore.storage.transfer.candidates import (
     KnownRuns,
@@ -63,7 +63,6 @@ from runstore.storage.transfer.transaction import DamagedError, Delivery, record
 if TYPE_CHECKING:
     from runstore.model.query.tree import Query
 
-T = TypeVar("T")
 _RUNS_AT_ONCE = 50
 _FIRST_AT_ONCE = 4
 # How long other writers of the receiving store may have to wait for one transaction.
@@ -202,7 +201,7 @@ class _Transfer:
         is_short = uids is not None and len(uids) < _MANY_RUNS
         every = iter(uids) if uids is not None and is_short else self._different(uids)
         experiments: set[str] = set()
-        for some in _parts(every, _RUNS_AT_ONCE):
+        for some in batches(every, _RUNS_AT_ONCE):
             experiments |= self._some(some)
             self._done += len(some)
             self._show()
@@ -421,9 +420,3 @@ def _is_active(record: RunRecord) -> bool:
         if gone is not None:
             return not gone
     return silent_s < _SILENT_S
-
-
-def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while some := list(islice(iterator, size)):
-        yield some

@@ -25,6 +25,7 @@ from runstore.reading.pages import (
 from runstore.storage.query.finder import Finder, FoundPage
 from runstore.storage.query.sort_keys import sort_keys, until_newest
 from runstore.storage.query.where import Condition
+from runstore.storage.stored_runs import batches
 from runstore.value_classes import replace
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ def _rest(backend: Backend, query: Query, after: str) -> Iterator[tuple[Run, ...
     is_settled = settle(backend, query.fields())
     place = _place(after, query)
     ids = _with_texts(backend, query, None, partial(_ids, Finder(backend.database), place))
-    for begin in range(0, len(ids), PART):
-        some = backend.database.runs_by_id(ids[begin : begin + PART])
-        yield shown_runs(backend, list(some.values()), is_settled=is_settled)
+    for some in batches(ids, PART):
+        runs = backend.database.runs_by_id(some)
+        yield shown_runs(backend, list(runs.values()), is_settled=is_settled)
 
 
 def _ids(

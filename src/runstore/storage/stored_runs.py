@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from sys import getsizeof
 
 from runstore.model.params.parameter_set import ParameterSet
@@ -24,10 +25,12 @@ from runstore.storage.sqlite.driver import LONGEST_READ, values_up_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
     from runstore.model.results.experiments import Experiment
     from runstore.model.run import Run
+
+    T = TypeVar("T")
 
 _MANY = 20  # matches of a prefix that are listed; more are only counted
 AFTER_ANY_TEXT = "\U0010ffff"
@@ -345,9 +348,15 @@ def for_each(
 ) -> Iterator[Any]:
     """Yield the rows of a statement for these `{ids}` and more parameters, in batches."""
     # Engines limit the parameters per statement: 999 in SQLite before 3.32.
-    for begin in range(0, len(ids), 500):
-        some = ids[begin : begin + 500]
+    for some in batches(ids, 500):
         yield from connection.execute(_with_marks(statement, len(some)), [*some, *more])
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of this size, the last one shorter."""
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some
 
 
 @functools.lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.rows import as_int, as_text
+from runstore.storage.stored_runs import batches
 from runstore.value_classes import NamedTuple
 
 # In these, the placeholder of one value or one row is repeated for each value.
@@ -90,11 +91,10 @@ def _known(connection: Connection, uids: Sequence[str]) -> dict[int, str]:
 
 def _many(connection: Connection, sql: str, values: Sequence[Any]) -> Iterator[Any]:
     """Yield the rows of a statement for each of these values, or tuples of values."""
-    for begin in range(0, len(values), _AT_ONCE):
-        some = values[begin : begin + _AT_ONCE]
+    for some in batches(values, _AT_ONCE):
         is_row = isinstance(some[0], tuple)
         one = "(?, ?, ?)" if is_row else "?"
-        parameters = [part for row in some for part in row] if is_row else list(some)
+        parameters = [part for row in some for part in row] if is_row else some
         yield from connection.execute(
             sql.replace(one, ", ".join([one] * len(some))), parameters
         ).fetchall()

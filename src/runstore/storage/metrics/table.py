@@ -22,6 +22,7 @@ from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import LARGEST_BYTES, KeyOf, points_in, writer_of
 from runstore.storage.rows import as_int, as_number, as_text
+from runstore.storage.stored_runs import batches
 from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
@@ -372,10 +373,8 @@ def _marks(rows: Sequence[Any]) -> dict[str, int]:
 
 def add_points(connection: Connection, run_id: int, points: Mapping[KeyOf, Columns]) -> None:
     """Add points to series of a run, at least one each, within the caller's transaction."""
-    every = [*points]
-    connection.lock_new_keys({series.key for series in every})
-    for begin in range(0, len(every), _SERIES_AT_ONCE):
-        some = every[begin : begin + _SERIES_AT_ONCE]
+    connection.lock_new_keys({series.key for series in points})
+    for some in batches(points, _SERIES_AT_ONCE):
         for series in some:
             connection.execute(ADD_KEY, {"key": series.key})
         ids = connection.first_rows([(KEY_ID, {"key": series.key}) for series in some])

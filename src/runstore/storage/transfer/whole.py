@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 from runstore.errors import ConflictError, SchemaTooNewError
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Driver, StoredTable
 from runstore.storage.indexes.params import waiting_rows
+from runstore.storage.stored_runs import batches
 
 # Contents are copied by `Objects`, because each store keeps them in its own place; the index of a
 # server with pg_trgm is derived from them, and only some stores have one.
@@ -75,5 +75,5 @@ def _copy_table(rows: Iterator[Sequence[Any]], there: Connection, table: StoredT
     marks = ", ".join("?" * len(table.columns))
     insertion = f'INSERT INTO "{table.name}" ({_columns(table)}) VALUES ({marks})'
     there.execute(f'DELETE FROM "{table.name}"{_condition(table)}')  # those of a new store
-    while some := list(islice(rows, _ROWS_AT_ONCE)):
+    for some in batches(rows, _ROWS_AT_ONCE):
         there.executemany(insertion, some)
