@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
+from runstore.model.display.suggestions import some_of
 from runstore.model.results.deletion import Amount
 from runstore.storage.files.spool import OBJECTS
 from runstore.storage.integrity.references import References
@@ -72,9 +73,8 @@ def _copy_missing(backend: Backend, source: Objects, target: Objects) -> Amount:
             else:
                 copied += Amount(1, size)
     if lost:
-        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
         warn(
-            f"Missing or damaged in the former place, and not copied: {lost[0]}{more}."
+            f"Missing or damaged in the former place, and not copied: {some_of(lost, 1)}."
             " To list them: runstore doctor."
         )
     return copied

@@ -90,8 +90,8 @@ class RunSource(Protocol):
         """Return the stored directions of metrics: whether lower or higher is better."""
 
 
-class AnyRun(Protocol):
-    """A run, stored or being executed here."""
+class Referenced(Protocol):
+    """A run, or its uid and reference."""
 
     @property
     def uid(self) -> str:
@@ -100,6 +100,10 @@ class AnyRun(Protocol):
     @property
     def reference(self) -> str:
         """`<experiment>_<run number>_<timestamp>`."""
+
+
+class AnyRun(Referenced, Protocol):
+    """A run, stored or being executed here."""
 
     @property
     def parameter_sets(self) -> tuple[ParameterSet, ...]:

@@ -8,6 +8,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.context import open_store
+from runstore.cli.dialogs import named_in_lines
 from runstore.cli.exit_codes import FAILED
 from runstore.cli.options import json_option
 from runstore.cli.output import terminal_safe
@@ -15,7 +16,6 @@ from runstore.cli.output import terminal_safe
 if TYPE_CHECKING:
     from runstore.model.results.findings import Finding
 
-_NAMES_SHOWN = 10
 _STYLES = {"damaged": "bold red", "dangling": "red", "orphaned": "yellow", "unused": "green"}
 
 
@@ -64,10 +64,8 @@ def _print(one: Finding) -> None:
         output.console().print(line, soft_wrap=True)
     else:
         output.say(f"{one.kind}\t{one.what}")
-    for name in one.names[:_NAMES_SHOWN]:
-        output.say(f"  {name}")
-    if len(one.names) > _NAMES_SHOWN:
-        output.say(f"  and {len(one.names) - _NAMES_SHOWN:,} more")
+    for name in named_in_lines(one.names):
+        output.say(name)
     if one.hint:
         output.say(f"  {one.hint}")
 

@@ -14,6 +14,7 @@ from runstore.cli.context import open_store
 from runstore.cli.options import mask_output_option, tag_option
 from runstore.cli.output import say
 from runstore.errors import UsageError
+from runstore.model.display.suggestions import some_of
 
 if TYPE_CHECKING:
     from runstore.config import IfDone
@@ -229,11 +230,9 @@ def _as_words(
 def _say_read(run: Run, names: Sequence[str]) -> None:
     """Print the parameters that were read, at the first run of an experiment."""
     if run.run_number == 1:
-        some = ", ".join(names[:_NAMED])
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         one = "parameter" if len(names) == 1 else "parameters"
         say(
-            f"runstore: {one} {some}{more} read from the command line; use --no-params to leave"
-            f" {'it' if len(names) == 1 else 'them'} out",
+            f"runstore: {one} {some_of(names, _NAMED)} read from the command line; use --no-params"
+            f" to leave {'it' if len(names) == 1 else 'them'} out",
             err=True,
         )

@@ -14,7 +14,7 @@ from runstore.cli import output
 from runstore.cli.lists.runs import RUN_END, say_left_out
 from runstore.errors import UsageError
 from runstore.extras import library
-from runstore.model.display.as_json import as_utc
+from runstore.model.display.as_json import for_programs
 from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
@@ -186,18 +186,9 @@ def _rows_of(parts: Iterable[Table], *, for_people: bool = False) -> Iterator[li
 
 
 def _rows(columns: Mapping[str, Column], *, for_people: bool) -> Iterator[list[Any]]:
-    shown = _legible if for_people else _plain
+    shown = _legible if for_people else for_programs
     for row in zip(*(column.values for column in columns.values()), strict=True):
         yield [shown(value) for value in row]
-
-
-def _plain(value: Any) -> Any:
-    """Return a value for programs: times as strings, durations in seconds."""
-    if isinstance(value, datetime):
-        return as_utc(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return value
 
 
 def _legible(value: Any) -> str:

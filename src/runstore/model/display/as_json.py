@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.run import status_word, time_of
@@ -29,6 +29,13 @@ def as_utc(at: datetime) -> str:
 def optional_utc(at: datetime | None) -> str | None:
     """Return a time as ISO 8601 with Z; None for none."""
     return None if at is None else as_utc(at)
+
+
+def for_programs(value: Any) -> Any:
+    """Return a value with times as ISO 8601, and durations in seconds."""
+    if isinstance(value, datetime):
+        return as_utc(value)
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def run_as_json(run: Run) -> dict[str, Any]:

@@ -5,24 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from runstore.model.reference import parse_reference, with_endings
 
 if TYPE_CHECKING:
-    from runstore.model.run import Run
-
-
-class Referenced(Protocol):
-    """A run, or its uid and reference."""
-
-    @property
-    def uid(self) -> str:
-        """Identity across machines."""
-
-    @property
-    def reference(self) -> str:
-        """`<experiment>_<run number>_<timestamp>`."""
+    from runstore.model.run import Referenced, Run
 
 
 def short_names(runs: Sequence[Run]) -> tuple[str, ...]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import NotFoundError
-from runstore.model.display.as_json import as_utc, duration_s, optional_utc
+from runstore.model.display.as_json import duration_s, for_programs, optional_utc
 from runstore.model.display.short_names import short_names
 from runstore.model.query.evaluate import NAN, TRUTH, Cell, value_text
 from runstore.model.query.exact import DOUBLES_TO, exact_value
@@ -88,20 +87,12 @@ def _cell(row_id: int, run: Run, column: GridColumn, metrics: _Metrics) -> Any:
     if field.namespace is Namespace.RUN:
         if field.key == "status":
             return status_word(run)
-        return None if field.key in run.damaged else _of_run(getattr(run, field.key))
+        return None if field.key in run.damaged else for_programs(getattr(run, field.key))
     values = dict.fromkeys(map(_shown, RunSubject(run).values(field)))
     if len(values) <= 1:
         return next(iter(values), None)
     some = [value_text(one) for one in list(values)[:_SHOWN_VALUES]]
     return ", ".join(some) + (" …" if len(values) > _SHOWN_VALUES else "")
-
-
-def _of_run(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return as_utc(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return value
 
 
 def _shown(value: Any) -> Any:

@@ -251,15 +251,14 @@ class MetricTable:
 
     def totals(self, uid: str) -> tuple[dict[KeyOf, tuple[Total, int]], dict[str, int]]:
         """Return a snapshot of each series's summary and last step, with the spool marks."""
-        bounds = {"begin": uid, "end": uid + "/"}
         with self._database.driver.read() as connection, one_moment(connection):
-            marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
+            marks = _marks(connection, uid)
             found = connection.execute(SUMMARIES_OF_RUN, {"uid": uid}).fetchall()
         totals = {
             KeyOf(as_int(row[1], -1), as_text(row[0])): (_total_of(row[2:9]), as_int(row[9]))
             for row in found
         }
-        return totals, _marks(marks)
+        return totals, marks
 
     def totals_of_all(self, uids: Sequence[str]) -> dict[str, dict[KeyOf, tuple[Total, int]]]:
         """Return the summary and the last step of each stored series of many runs, by uid."""
@@ -272,12 +271,11 @@ class MetricTable:
 
     def stored(self, uid: str, series: KeyOf) -> Stored:
         """Return a consistent snapshot of a series's chunks and the spool marks."""
-        bounds = {"begin": uid, "end": uid + "/"}
         with self._database.driver.read() as connection, one_moment(connection):
-            marks = connection.execute(MARKS_OF_RUN, bounds).fetchall()
+            marks = _marks(connection, uid)
             where = {"uid": uid, "set_index": series.set_index, "key": series.key}
             found = connection.execute(CHUNKS_OF_SERIES, where).fetchall()
-        return Stored([row[0] for row in found], _marks(marks))
+        return Stored([row[0] for row in found], marks)
 
     def outlined(
         self,
@@ -328,9 +326,8 @@ class MetricTable:
         """
         from runstore.storage.metrics.outlining import Outlining
 
-        bounds = {"begin": uid, "end": uid + "/"}
         with self._database.driver.read() as connection, one_moment(connection):
-            marks = _marks(connection.execute(MARKS_OF_RUN, bounds).fetchall())
+            marks = _marks(connection, uid)
             waiting = in_flight(marks)
             return [
                 read(Outlining(connection, _ids(connection, uid, one), window), waiting.get(one))
@@ -367,8 +364,10 @@ def _total_of(cells: Sequence[Any]) -> Total:
     return Total(points, unknown, *map(as_number, cells[2:]))
 
 
-def _marks(rows: Sequence[Any]) -> dict[str, int]:
-    return {as_text(name): as_int(position) for name, position in rows}
+def _marks(connection: Connection, uid: str) -> dict[str, int]:
+    """Return the imported length of each spool file of a run."""
+    found = connection.execute(MARKS_OF_RUN, {"begin": uid, "end": uid + "/"}).fetchall()
+    return {as_text(name): as_int(position) for name, position in found}
 
 
 def add_points(connection: Connection, run_id: int, points: Mapping[KeyOf, Columns]) -> None:
