@@ -165,7 +165,7 @@ def test_the_first_rows_of_a_view_come_at_once(connection, view):
 @pytest.mark.parametrize(
     "text",
     [
-        search_index.NEWEST_CHANGE,
+        statements.NEWEST_CHANGE,
         search_index.CHANGE_OF_RUN,
         search_index.CHANGED_RUNS,
         search_index.OUTPUTS_OF_RUNS,

@@ -23,7 +23,7 @@ from runstore.storage.files.safe_files import names_in
 from runstore.storage.files.spool import RECORD_SUFFIX, Spool, uid_of
 from runstore.storage.integrity.checks import Checks
 from runstore.storage.past_runs import PastRun, write_past_run
-from runstore.storage.transfer.checking import is_uid
+from runstore.storage.rows import is_uid
 
 EXPERIMENT = "recovered"
 _NOTES = "Recovered from data in flight: the store had no record of this run."

@@ -44,6 +44,7 @@ from runstore.reading.metrics.points import parts_by_points
 from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import runs_of
 from runstore.storage.backend import Backend
+from runstore.storage.rows import is_uid
 from runstore.storage.stored_runs import batches
 from runstore.storage.transfer.branches import were_both_continued
 from runstore.storage.transfer.candidates import (
@@ -52,7 +53,7 @@ from runstore.storage.transfer.candidates import (
     raise_counters,
     to_compare,
 )
-from runstore.storage.transfer.checking import is_uid, problem_of
+from runstore.storage.transfer.checking import problem_of
 from runstore.storage.transfer.joining import PointJoiner
 from runstore.storage.transfer.merging import merged
 from runstore.storage.transfer.places import placed_as

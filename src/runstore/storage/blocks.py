@@ -36,7 +36,6 @@ from runstore.value_classes import dataclass
 _FROM_RUNS = "FROM runs r JOIN experiments e ON e.id = r.experiment_id"
 _BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed {_FROM_RUNS}"
 
-NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 BORN_AT = "SELECT applied_at FROM schema_migrations WHERE version = 1"
 KEPT_ROWS = f"{_BLOCK_ROWS} WHERE r.deleted_at IS NULL ORDER BY r.id"
 # Ordered by change to use that index; ordered by id, SQLite would scan the whole table.
@@ -93,7 +92,7 @@ class BlockTable:
 
     def newest_change(self) -> int:
         """Return the number of the store's last change of any run; 0 if it has no runs."""
-        return as_int(self.database.driver.fetch_one(NEWEST_CHANGE)[0])
+        return as_int(self.database.driver.fetch_one(sql.NEWEST_CHANGE)[0])
 
     def created_at(self) -> int:
         """Return the database's creation time in microseconds, which identifies it."""
@@ -119,7 +118,7 @@ class BlockTable:
         """
         driver = self.database.driver
         with driver.read() as connection:
-            newest = as_int(connection.execute(NEWEST_CHANGE).fetchone()[0])
+            newest = as_int(connection.execute(sql.NEWEST_CHANGE).fetchone()[0])
             if newest < after or (newest == after and driver.changes_in_order):
                 return newest, []
             found = self.select(connection, CHANGED_ROWS, {"after": after})
@@ -131,7 +130,7 @@ class BlockTable:
         """Check whether a run has changed after a change, or changes were undone."""
         driver = self.database.driver
         with driver.read() as connection:
-            if as_int(connection.execute(NEWEST_CHANGE).fetchone()[0]) != after:
+            if as_int(connection.execute(sql.NEWEST_CHANGE).fetchone()[0]) != after:
                 return True
             return not driver.changes_in_order and bool(
                 connection.execute(LATER_CHANGES, {"after": after}).fetchone()[0]

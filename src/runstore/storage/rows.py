@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
@@ -86,6 +87,17 @@ def is_text(cell: Any) -> bool:
 def is_optional_text(cell: Any) -> bool:
     """Check whether a cell is a text or NULL."""
     return cell is None or type(cell) is str
+
+
+def is_uid(value: object) -> bool:
+    """Check whether a value is the uid of a run; it becomes a part of file names."""
+    form = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    return isinstance(value, str) and re.fullmatch(form, value) is not None
+
+
+def is_digest(value: object) -> bool:
+    """Check whether a value is a SHA-256 in hexadecimal digits."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def is_int(cell: Any) -> bool:

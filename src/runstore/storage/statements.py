@@ -52,7 +52,6 @@ class RunRow(NamedTuple):
 
 
 RUN_COLUMNS = ", ".join("e.name" if one == "experiment" else f"r.{one}" for one in RunRow._fields)
-# The facts of a run for json_each, without text that another program damaged.
 # The number that a tag `v` spells. Most are words, or integers that SQLite parses as Python does:
 # calling Python takes ten times as long.
 TAG_NUMBER = (
@@ -61,7 +60,13 @@ TAG_NUMBER = (
     " WHEN v.value GLOB '*[0-9]*' OR v.value LIKE '%inf%' OR v.value IN ('false', 'true')"
     " THEN number_of(v.value) END)"
 )
+# The facts of a run for json_each, without text that another program damaged.
 READABLE_FACTS = "CASE WHEN json_valid({run}.facts) THEN {run}.facts END"
+# The number and the text of a fact `v`.
+FACT_NUMBER = "(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"
+FACT_TEXT = (
+    "(CASE v.type WHEN 'text' THEN v.value WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END)"
+)
 _RUNS = f"SELECT {RUN_COLUMNS} FROM runs r JOIN experiments e ON e.id = r.experiment_id"
 # A join by name would let PostgreSQL sort all runs of the experiment.
 _OF_EXPERIMENT = "r.experiment_id = (SELECT id FROM experiments WHERE name = :experiment)"
@@ -132,6 +137,7 @@ IS_MORE_THAN_STARTED = """
         OR EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id)
     )
 """
+NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 REMOVE_TAGS = "DELETE FROM tags WHERE run_id = :id"
 REMOVE_RUN = "DELETE FROM runs WHERE id = :id"
 
@@ -187,11 +193,6 @@ RUNS_BY_NUMBER = f"""
 RUNS_BY_NUMBER_AND_ENDING = RUNS_BY_NUMBER.replace(
     f"{KEPT}\n    ORDER BY r.id", f"{KEPT} AND r.uid LIKE :ending\n    ORDER BY r.duplicate"
 )
-# Runs that share a reference, each with the last digits of its uid.
-RUNS_SHARING_REFERENCE = f"""
-    {_RUNS} WHERE r.reference >= :begin AND r.reference < :end AND {KEPT}
-    ORDER BY r.reference LIMIT 21
-"""
 RUN_FROM_END = f"""
     {_RUNS} WHERE {_OF_EXPERIMENT} AND {KEPT}
     ORDER BY r.run_number DESC, r.duplicate DESC LIMIT 1 OFFSET :back

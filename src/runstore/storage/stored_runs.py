@@ -76,10 +76,11 @@ class Lookups:
     def runs_by_reference(self, reference: str) -> list[Run]:
         """Return runs with this current or former reference; 21 at most."""
         parameters = {"reference": reference}
+        # Runs that share a reference, each with the last digits of its uid.
         shared = {"begin": f"{reference}~", "end": f"{reference}{AFTER_TILDE}"}
         return (
             self._found(sql.RUNS_BY_REFERENCE, parameters)
-            or self._found(sql.RUNS_SHARING_REFERENCE, shared)
+            or self._found(sql.RUNS_BY_REFERENCE_PREFIX, shared)
             or self._found(sql.RUNS_BY_ALIAS, parameters)
         )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,6 +34,7 @@ from runstore.storage.files.safe_files import (
     remove_file,
     stat_file,
 )
+from runstore.storage.rows import is_digest
 from runstore.storage.sqlite.paths import follow_folder, parsed, sync_folder
 from runstore.value_classes import NamedTuple
 
@@ -49,7 +49,6 @@ _READ_ONLY = 0o444
 _FICLONE = 0x40049409
 _ASIDE = "incoming"
 _SAVING_PATIENCE_S, _CLEANING_PATIENCE_S = 20.0, 60.0
-_DIGEST = re.compile("[0-9a-f]{64}")
 # A file in the place of a server's contents that says which store they belong to.
 MARK = "runstore.txt"
 # If saving cannot be blocked while contents are removed, younger ones are spared.
@@ -92,7 +91,7 @@ class Objects:
         Raises:
             StoreCorruptError: It is not a digest.
         """
-        if not (isinstance(digest, str) and _DIGEST.fullmatch(digest)):
+        if not is_digest(digest):
             raise StoreCorruptError(f"The store names contents {digest!r}, not a SHA-256.")
         return self.folder / digest[:2] / digest[2:]
 
@@ -196,7 +195,7 @@ class Objects:
     def digest_at(self, path: Path) -> str | None:
         """Return the digest in the name of a file below the folder; None for any other file."""
         digest = path.parent.name + path.name
-        is_place = _DIGEST.fullmatch(digest) is not None and path == self.path_of(digest)
+        is_place = is_digest(digest) and path == self.path_of(digest)
         return digest if is_place else None
 
     def foreign(self) -> Iterator[str]:

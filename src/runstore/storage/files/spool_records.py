@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ from runstore.model.artifacts import why_no_name
 from runstore.model.status import FINAL
 from runstore.model.values import clean_text
 from runstore.storage.files.safe_files import read_file
+from runstore.storage.rows import is_digest, is_uid
 
-_UID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DIGEST = re.compile("[0-9a-f]{64}")
 _LARGEST_INTEGER = 2**63 - 1
 _LAST_MICROS = 253_402_300_799_999_999  # the end of the year 9999
 _PARTS = 4  # uid, time, kind, suffix
@@ -36,10 +34,6 @@ def _is_time(value: Any) -> bool:
 
 def _is_end(value: Any) -> bool:
     return value in [status.value for status in FINAL]
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _is_exit_code(value: Any) -> bool:
@@ -92,7 +86,7 @@ _KEYS: Mapping[str, Mapping[str, Check]] = {
     },
     "artifact": {
         "path": lambda value: why_no_name(value) is None,
-        "digest": _is_digest,
+        "digest": is_digest,
         "size_bytes": _is_number,
         "media_type": _is_text,
         "saved_at": _is_time,
@@ -126,7 +120,7 @@ def read_record(path: Path, *, at_most: int) -> Mapping[str, Any]:
     """
     parts = path.name.split(".")
     keys = _KEYS.get(parts[2]) if len(parts) == _PARTS else None
-    if keys is None or not _UID.fullmatch(parts[0]):
+    if keys is None or not is_uid(parts[0]):
         raise ValueError("its name is not that of a record")
     try:
         body = json.loads(read_file(path, at_most=at_most))

@@ -22,6 +22,7 @@ from runstore.storage.files.objects import Objects
 from runstore.storage.fulltext.index_file import make_anew
 from runstore.storage.fulltext.pieces import checksum_of, pieces_of, texts_in
 from runstore.storage.rows import as_int, as_optional_text, as_text, grouped
+from runstore.storage.statements import NEWEST_CHANGE
 from runstore.value_classes import NamedTuple
 
 FIELD_NUMBERS: Mapping[str, int] = {name: number for number, name in enumerate(TEXT_FIELDS)}
@@ -37,7 +38,6 @@ _NOT_THERE, _DAMAGED = -1, -2  # of `parts.taken_bytes`
 # Statements on runs
 
 BORN_AT = "SELECT coalesce(min(applied_at), 0) FROM schema_migrations"
-NEWEST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 CHANGE_OF_RUN = "SELECT changed FROM runs WHERE uid = ?"
 CHANGED_RUNS = """
     SELECT id, uid, changed, deleted_at, notes, error, traceback FROM runs

@@ -82,9 +82,6 @@ def _first_of_each(found: re.Match[str]) -> str:
 
 
 _IS_PLAIN = "(v.text IS NULL OR v.text NOT IN ('false', 'true'))"
-_FACT_TEXT = (
-    "(CASE v.type WHEN 'text' THEN v.value WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END)"
-)
 # Only live runs are looked up: a heartbeat must not change a column of an index.
 _LAST_SEEN = """(CASE WHEN r.ended_at IS NULL
     THEN (SELECT u.last_seen_at FROM runs u WHERE u.id = r.id) ELSE r.final_seen_at END)"""
@@ -138,8 +135,8 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
             r"fact_cells(CASE WHEN \1.has_facts THEN \1.facts END, ",
         ),
         (r"\bjson_group_array\(([\w.]+)\)", r"coalesce(json_agg(\1)::text, '[]')"),
-        (re.escape("(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"), "v.number"),
-        (re.escape(_FACT_TEXT), "v.text"),
+        (re.escape(sql.FACT_NUMBER), "v.number"),
+        (re.escape(sql.FACT_TEXT), "v.text"),
         (re.escape(sql.TAG_NUMBER), "v.as_number"),
         (rf"\bFROM (params|tags) v WHERE [^\n]*?{re.escape(sql.BY_INDEX)}", _in_index),
         # Patterns.

@@ -27,7 +27,7 @@ from runstore.storage.driver import Connection
 from runstore.storage.files.locks import locked
 from runstore.storage.rows import facts_from_text
 from runstore.storage.sqlite.paths import DATABASE
-from runstore.storage.statements import EXPERIMENT_ID, NEXT_CHANGE
+from runstore.storage.statements import EXPERIMENT_ID, NEWEST_CHANGE, NEXT_CHANGE
 from runstore.user_warnings import warn
 
 WAITING = "waiting"  # the name of its folder
@@ -47,7 +47,6 @@ UIDS_SINCE = f"""
     SELECT uid FROM runs WHERE purged_at IS NULL AND (changed > :change OR status IN ({_ACTIVE}))
     ORDER BY id
 """
-LAST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 AMOUNT = """
     SELECT (SELECT coalesce(sum(size_bytes), 0) FROM artifacts)
         + (SELECT coalesce(sum(size_bytes), 0) FROM outputs),
@@ -87,7 +86,7 @@ class WaitingDatabase(Database):
 
     def last_change(self) -> int:
         """Return the number of the last change."""
-        return int(self.driver.fetch_one(LAST_CHANGE)[0])
+        return int(self.driver.fetch_one(NEWEST_CHANGE)[0])
 
     def change_of(self, uid: str) -> int:
         """Return the number of the last change of a run."""

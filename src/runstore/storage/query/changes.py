@@ -6,23 +6,21 @@ from __future__ import annotations
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
 from runstore.storage.rows import as_int
-from runstore.storage.statements import CURRENT_VERSION
 from runstore.value_classes import NamedTuple
 
-LAST_CHANGE = "SELECT coalesce(max(changed), 0) FROM runs"
 # Also the last one that a reader sees, which may be later on a server: see `LastChange`.
-LATEST = f"SELECT ({LAST_CHANGE}), (SELECT coalesce(max(r.changed), 0) FROM runs r)"
+LATEST = f"SELECT ({sql.NEWEST_CHANGE}), (SELECT coalesce(max(r.changed), 0) FROM runs r)"
 COUNTS = f"""
-    SELECT ({LAST_CHANGE}),
+    SELECT ({sql.NEWEST_CHANGE}),
         (SELECT count(*) FROM runs),
         (SELECT count(*) FROM runs r WHERE r.deleted_at IS NOT NULL),
         (SELECT count(*) FROM runs r WHERE r.deleted_at IS NOT NULL AND {sql.PURGED}),
         (SELECT count(*) FROM experiments e WHERE EXISTS (
             SELECT 1 FROM runs r WHERE r.experiment_id = e.id AND {sql.KEPT})),
-        ({CURRENT_VERSION})
+        ({sql.CURRENT_VERSION})
 """
 CHANGED_SINCE = f"""
-    SELECT r.id, r.changed, r.deleted_at IS NOT NULL, r.changed <= ({LAST_CHANGE})
+    SELECT r.id, r.changed, r.deleted_at IS NOT NULL, r.changed <= ({sql.NEWEST_CHANGE})
     FROM runs r
     WHERE r.changed > ? ORDER BY r.changed LIMIT ?
 """

@@ -66,10 +66,6 @@ _PARTS: Mapping[Namespace, Mapping[str, str]] = {
         "source": "v.source_uid",
     },
 }
-_FACT_NUMBER = "(CASE WHEN v.type = 'text' THEN NULL ELSE v.value END)"
-_FACT_TEXT = (
-    "(CASE v.type WHEN 'text' THEN v.value WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' END)"
-)
 # Facts by name; and facts of runs that are not indexed yet.
 _FILED = "fact_values v CROSS JOIN run_facts l ON l.set_id = v.set_id WHERE v.key = {key}"
 _LOOSE = (
@@ -78,7 +74,7 @@ _LOOSE = (
 )
 _FACTS = f"""(
     SELECT l.run_id AS run_id, v.number AS number, v.text AS text FROM {_FILED}
-    UNION ALL SELECT p.id, {_FACT_NUMBER}, {_FACT_TEXT} FROM {_LOOSE}
+    UNION ALL SELECT p.id, {sql.FACT_NUMBER}, {sql.FACT_TEXT} FROM {_LOOSE}
 ) v WHERE (1 = 1)"""
 _CELL = ("v.number", "v.text")
 # The numbers that a comparison refuses.
@@ -192,7 +188,7 @@ class Condition(ComparisonBuilder):
             filed = f"SELECT l.run_id FROM {_FILED.format(key=self._mark(node.field.key))}"
             filed += f" AND {self._inner(node, _CELL, is_refused=is_refused)}"
             loose = f"SELECT p.id FROM {_LOOSE.format(path=self._mark(_fact_path(node.field)))}"
-            cells = (_FACT_NUMBER, _FACT_TEXT)
+            cells = (sql.FACT_NUMBER, sql.FACT_TEXT)
             loose += f" AND {self._inner(node, cells, is_refused=is_refused)}"
             return f"{filed} UNION ALL {loose}"
         is_one = node.field.namespace is not Namespace.PARAM or len(keys_of(node.field)) == 1
@@ -225,7 +221,7 @@ class Condition(ComparisonBuilder):
     def cells(self, field: Field) -> tuple[str, str]:
         """Return the SQL of a value's number and of its text, which may be the same."""
         if field.namespace is Namespace.FACT and Namespace.FACT not in self._from_sets:
-            return _FACT_NUMBER, _FACT_TEXT
+            return sql.FACT_NUMBER, sql.FACT_TEXT
         if field.namespace in {Namespace.PARAM, Namespace.FACT}:
             return _CELL
         if field.namespace is Namespace.TAG:

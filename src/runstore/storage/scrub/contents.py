@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runstore.storage import statements as sql
+from runstore.storage.artifacts import PUT_PREVIEW
 
 if TYPE_CHECKING:
     from runstore.model.artifacts import Preview
@@ -33,10 +34,6 @@ REMOVE = tuple(
     f"DELETE FROM {table} WHERE digest = :digest"  # noqa: S608 - a constant
     for table in ("artifacts", "outputs", "previews")
 )
-ADD_PREVIEW = """
-    INSERT INTO previews (digest, media_type, body) VALUES (:digest, :media_type, :body)
-    ON CONFLICT (digest) DO NOTHING
-"""
 
 
 class ContentsTable:
@@ -70,7 +67,7 @@ class ContentsTable:
                     "media_type": preview.media_type,
                     "body": preview.body,
                 }
-                connection.execute(ADD_PREVIEW, seen)
+                connection.execute(PUT_PREVIEW, seen)
 
     def remove(self, digest: str) -> None:
         """Remove contents from all runs; inputs keep the digest."""

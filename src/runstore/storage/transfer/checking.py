@@ -18,11 +18,13 @@ from runstore.model.tags import tag_key
 from runstore.model.values import clean_text
 from runstore.storage.edits import TAG, UNDONE_FIELDS
 from runstore.storage.rows import (
+    is_digest,
     is_int,
     is_optional_int,
     is_optional_text,
     is_optional_time,
     is_time,
+    is_uid,
     mended_row,
     moment_of,
 )
@@ -30,17 +32,10 @@ from runstore.storage.transfer.records import Edited, RunRecord, Summary
 
 # Higher ones would leave an experiment without numbers for new runs.
 HIGHEST_NUMBER = 2**60
-_UID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DIGEST = re.compile("[0-9a-f]{64}")
 _MEDIA_TYPE = re.compile(r"[\x21-\x7e]+(; ?[\x21-\x7e]+)*")
 _LONG_NUMBER = re.compile("[0-9]{19}")
 _LONGEST_NAME = 1_000
 _LARGEST = 2**63 - 1
-
-
-def is_uid(uid: object) -> bool:
-    """Check whether a value is the uid of a run; it becomes a part of file names."""
-    return isinstance(uid, str) and _UID.fullmatch(uid) is not None
 
 
 def problem_of(record: RunRecord) -> str | None:
@@ -98,7 +93,7 @@ def _is_tag(key: Any) -> bool:
 
 def _has_sound_documents(record: RunRecord) -> bool:
     return all(
-        _is_name(name) and is_on_one_line(name) and _is_digest(digest)
+        _is_name(name) and is_on_one_line(name) and is_digest(digest)
         for name, digest in record.documents.items()
     )
 
@@ -200,11 +195,7 @@ def _is_summary(summary: Summary) -> bool:
 
 
 def _are_contents(digest: Any, size_bytes: Any) -> bool:
-    return _is_digest(digest) and is_int(size_bytes) and 0 <= size_bytes <= _LARGEST
-
-
-def _is_digest(digest: Any) -> bool:
-    return isinstance(digest, str) and _DIGEST.fullmatch(digest) is not None
+    return is_digest(digest) and is_int(size_bytes) and 0 <= size_bytes <= _LARGEST
 
 
 def _is_name(name: Any) -> bool:

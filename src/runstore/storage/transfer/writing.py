@@ -67,7 +67,6 @@ SHARING_PLACE = """
 SET_DUPLICATE = "UPDATE runs SET duplicate = :duplicate WHERE id = :id"
 DOCUMENT = "SELECT body FROM documents WHERE hash = :hash"
 REMOVE_ALIASES = "DELETE FROM reference_aliases WHERE run_id = :id"
-REMOVE_RUN = "DELETE FROM runs WHERE id = :id"
 REMOVE_ARTIFACT = "DELETE FROM artifacts WHERE run_id = :run_id AND path = :path"
 
 
@@ -125,7 +124,7 @@ class Writer:
         """
         row = removed.row
         self._target.execute(REMOVE_ALIASES, {"id": row.id})
-        self._target.execute(REMOVE_RUN, {"id": row.id})
+        self._target.execute(sql.REMOVE_RUN, {"id": row.id})
         forget_last_edits(self._target, row.uid, row.reference)
         place = {"experiment_id": self._experiment(row), "run_number": row.run_number}
         self._order_duplicates(place)
