@@ -12,6 +12,7 @@ from runstore.capture.secrets.keys import mask_keys
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.urls import mask_urls
 from runstore.capture.secrets.values import (
+    has_own_default,
     is_code,
     is_mixed,
     is_placeholder,
@@ -53,8 +54,9 @@ _ARRAY_ITEM = re.compile(
     rf"|(?P<bare>[^\s,\]\"'\[{{}}#]{{1,{_VALUE_BOUND}}}))"
 )
 _REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}")
-_SHELL_WORD = re.compile(rf"[^\s\"'`]{{1,{_VALUE_BOUND}}}")
-_WORD = re.compile(rf"[^\s\"'`,;&<>(){{}}\[\]|\\]{{1,{_VALUE_BOUND}}}")
+_EXPANSION = rf"\$\{{[^\s{{}}]{{1,{_VALUE_BOUND}}}\}}"
+_SHELL_WORD = re.compile(rf"{_EXPANSION}|[^\s\"'`]{{1,{_VALUE_BOUND}}}")
+_WORD = re.compile(rf"{_EXPANSION}|[^\s\"'`,;&<>(){{}}\[\]|\\]{{1,{_VALUE_BOUND}}}")
 _ELEMENT = re.compile(rf"[^<>\n]{{1,{_VALUE_BOUND}}}(?=</)")
 _BEGINS_LINE = re.compile(
     r"[\s>#/+*-]*(?:(?:export|set|setx|ENV|ARG|local|declare|readonly|const|let|var|public|private"
@@ -131,7 +133,8 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
 def _masked_header(found: re.Match[str]) -> str:
     value = found["value"]
     whole = found[0].removesuffix(value)
-    if "{" in value or is_placeholder(value) or MASK in value.split():
+    is_template = "{" in value and not has_own_default(value)
+    if is_template or is_placeholder(value) or MASK in value.split():
         return found[0]
     if "cookie" in found["name"].lower():
         return whole + MASK if "=" in value and looks_random(value) else found[0]
@@ -368,7 +371,7 @@ class _Assignments:
         word = (_SHELL_WORD if is_variable else _WORD).match(self._text, begin)
         if word is None:
             return begin
-        shown = word[0].rstrip(".,;:)]}\\")
+        shown = _without_signs(word[0])
         is_call = not is_variable and self._text[word.end() : word.end() + 1] in {"(", "["}
         is_secret = (
             is_secret_setting(shown, sure)
@@ -399,6 +402,13 @@ class _Assignments:
         if sure is Secrecy.SURE and is_secret_line(value):
             return True
         return " " not in value and not is_code(value) and is_secret_word(value, sure)
+
+
+def _without_signs(word: str) -> str:
+    """Return a word without the signs that follow it; `}` may end a `${NAME}`."""
+    shown = word.rstrip(".,;:)]}\\")
+    is_open = shown.startswith("${") and word.startswith("}", len(shown))
+    return shown + "}" if is_open else shown
 
 
 def _indent(line: str) -> int:

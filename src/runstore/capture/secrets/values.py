@@ -27,6 +27,9 @@ _PLACEHOLDER = (
     r"(?:[-_ ]?(?:your|my|the|api|access|secret|private|auth|client|me|this|here|it|super|own|long"
     r"|token|key|password|pass|hf|aws|github|openai|wandb|in|with|to|db|user))*"
 )
+# ${NAME:-default} of shells and ${oc.env:NAME,default} of OmegaConf, for one value or in a text.
+_DEFAULT = r"\$\{[\w.]+(?::?[-=+]|:\w+,)(?P<default>[^{}]+)\}"
+_DEFAULTS = rf"{_DEFAULT}|(?:\bdefault\(|\|\|)\s*(?P<quote>[\"'])(?P<quoted>.+?)(?P=quote)"
 _PATH = r"(?:[A-Za-z]:)?[/\\.~][\w./\\ ~-]*|[\w-]+\.(?:json|ya?ml|txt|pem|key|py|env|toml)"
 _NUMBER = (
     r"0[xX][0-9A-Fa-f]+[uUlL]{0,3}|[+-]?[0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?[jJLnf]?"
@@ -72,16 +75,34 @@ def is_placeholder(value: str) -> bool:
     value = value[:_LONGEST_LOOKED_AT]
     if value[:1] == "$" and looks_random(value) and "{" not in value and "(" not in value:
         return False  # not a name of a variable
+    if has_own_default(value):
+        return False
     return re.fullmatch(_PLACEHOLDER, value) is not None or "${" in value or "{{" in value
+
+
+def has_own_default(value: str) -> bool:
+    """Check whether a placeholder has a default that is not one, as in `${NAME:-secret}`."""
+    if "${" not in value and "{{" not in value:
+        return False
+    found = re.finditer(_DEFAULTS, value[:_LONGEST_LOOKED_AT])
+    return any(not is_placeholder(one["default"] or one["quoted"]) for one in found)
+
+
+def _judged(value: str) -> str:
+    """Return the default of a placeholder, which is used as a value; else the value itself."""
+    found = re.fullmatch(_DEFAULT, value) if value.startswith("${") else None
+    return value if found is None else found["default"]
 
 
 def is_stand_in(value: str) -> bool:
     """Check whether a value names its own meaning, as in `user:password@host`."""
+    value = _judged(value)
     return re.fullmatch(_STAND_IN, value) is not None or is_placeholder(value)
 
 
 def is_secret_literal(value: str, name: Secrecy) -> bool:
     """Check whether a text literal assigned to a secret name is a secret."""
+    value = _judged(value)
     if len(value) < _SHORTEST or is_stand_in(value) or "\n" in value or "::" in value:
         return False
     if name is Secrecy.PERHAPS:
@@ -120,12 +141,14 @@ def _is_secret_text(value: str) -> bool:
 
 def is_secret_line(value: str) -> bool:
     """Check whether the rest of a line, after a certain name, is a password of letters only."""
+    value = _judged(value)
     is_word = len(value) >= _LETTERS_ALONE and value.isalpha() and value.islower()
     return is_word and not re.search(_SAYS, value) and not is_placeholder(value)
 
 
 def is_secret_word(value: str, name: Secrecy) -> bool:
     """Check whether a bare word after such a name is a secret, in a text of unknown type."""
+    value = _judged(value)
     if is_placeholder(value) or re.fullmatch(_NUMBER, value) or re.fullmatch(_PATH, value):
         return False
     if looks_random(value):
@@ -139,6 +162,7 @@ def is_secret_word(value: str, name: Secrecy) -> bool:
 
 def is_secret_setting(value: str, name: Secrecy) -> bool:
     """Check whether the value of a setting, an option or a URL parameter is a secret."""
+    value = _judged(value)
     if not value or is_placeholder(value):
         return False
     if name is Secrecy.PERHAPS:
