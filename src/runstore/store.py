@@ -1516,12 +1516,18 @@ def store_with(store: Store, name: str | Run | ActiveRun) -> tuple[Store, Run]:
 
 def started(store: Store, request: StartRequest) -> ActiveRun:
     """Start a run in a store; see `Store.start`."""
-    be_ready(STARTING)
-    from runstore.recording.starting import start
-
+    start = _starter()
     if store.backend.server is None:
         return start(store.backend, request, store)
     return _waiting(store.backend).start(request, store)
+
+
+@functools.cache
+def _starter() -> Callable[[Backend, StartRequest, Store], ActiveRun]:
+    be_ready(STARTING)
+    from runstore.recording.starting import start
+
+    return start
 
 
 def opened_to_deliver(location: str | os.PathLike[str] | None = None) -> Store:

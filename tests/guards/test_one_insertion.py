@@ -4,7 +4,7 @@ from pathlib import Path
 
 import runstore
 from runstore import Store
-from runstore.storage.database import INSERT_RUN, RunCells
+from runstore.storage.database import RunCells, insertion
 from runstore.storage.postgres.functions import FUNCTIONS
 
 SOURCE = Path(runstore.__file__).parent
@@ -19,7 +19,7 @@ def test_one_statement_inserts_runs():
 
     # A function of PostgreSQL starts a run in one round trip.
     assert sorted(found) == [("database.py", 1), ("functions.py", 1)]
-    assert INSERT_RUN.startswith("INSERT INTO runs (uid, ")
+    assert insertion((True, False, True)).startswith("INSERT INTO runs (uid, run_number, changed)")
 
 
 def test_a_start_on_a_server_fills_the_same_columns():

@@ -104,6 +104,23 @@ class Execution:
     _sampler = 0
     # Whether what it may need later was loaded.
     _has_loaded = False
+    # Defaults of attributes are of the class, because each assignment delays the start.
+    surrounding: Execution | None = None
+    was_current = False
+    is_block = False
+    is_first = False
+    loading: Loading | None = None
+    params_to_come: MutableMapping[Any, Any] | None = None
+    has_cells = False
+    has_output = False
+    again: Any = None
+    ends_with_process = False
+    command_run: CommandRun | None = None
+    has_read_params = False
+    was_ended_by_exit = False
+    _points: PointLog | None = None
+    _output: KeptOutput | None = None
+    _is_strict = False
 
     def __init__(
         self, backend: Backend, run: Run | StartedRun, active: Any, *, is_owner: bool = True
@@ -116,31 +133,15 @@ class Execution:
         self.experiment_name = run.experiment_name
         self.parameter_sets: tuple[ParameterSet, ...] = run.parameter_sets
         self.status = run.status
-        self.surrounding: Execution | None = None
-        self.was_current = False
-        self.is_block = False
-        self.is_first = False
         self.lineage = frozenset((run.uid,))
-        self.loading: Loading | None = None
-        self.params_to_come: MutableMapping[Any, Any] | None = None
-        self.has_cells = False
-        self.has_output = False
-        self.again: Any = None
-        self.ends_with_process = False
-        self.command_run: CommandRun | None = None
-        self.has_read_params = False
         self.own_params: set[str] = set()
         self.is_end_written = run.status.is_final
-        self.was_ended_by_exit = False
         self._backend = backend
         self._process = current_process() if is_owner else None
         self._pid = None if self._process is None else self._process.pid
         # Started here: nothing was logged to it before.
         self._is_new = is_owner and isinstance(run, StartedRun)
-        self._points: PointLog | None = None
         self._held: dict[int, Any] = {}  # `Later` instead of channels
-        self._output: KeptOutput | None = None
-        self._is_strict = False
         if is_owner:
             live_runs.begin(self)
 

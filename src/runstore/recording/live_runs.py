@@ -276,9 +276,7 @@ class _Registry:
 
     def take_signals(self) -> None:
         """Handle signals that have no handler; only the main thread can do this."""
-        if not background.in_main_thread():
-            return
-        if self._handled:
+        if self._handled or not background.in_main_thread():
             return
         for number in _SIGNALS:
             if signal.getsignal(number) is signal.SIG_DFL:

@@ -83,12 +83,7 @@ INPUTS = (
 )
 # The modules for opening a store, and for starting and resuming a run.
 OPENING = ("runstore.inflight",)
-STARTING = (
-    "runstore.recording.starting",
-    "runstore.capture.machine.process",
-    "runstore.capture.program.command",
-    "runstore.model.params.build",
-)
+STARTING = ("runstore.recording.starting",)
 CAPTURE = (
     "runstore.capture.surroundings",
     "runstore.capture.git.state",

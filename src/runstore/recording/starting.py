@@ -9,12 +9,15 @@ from contextlib import suppress
 from importlib import import_module
 
 from runstore import background, current
+from runstore.capture.machine.process import current_process
+from runstore.capture.program.command import command_line
 from runstore.config import checked_if_done
 from runstore.errors import ConflictError, RunstoreError, UsageError, genuine, shown
 from runstore.inflight import take_in
 from runstore.model import arguments
 from runstore.model import reference as names
 from runstore.model.facts import Facts
+from runstore.model.params.build import parameter_set, parameter_sets
 from runstore.model.status import Status
 from runstore.model.values import check_text
 from runstore.recording import live_runs
@@ -47,16 +50,14 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
     sets, tags = _sets_of(asked), tags_of(asked)
     notes, cli = check_text(asked.notes, "notes"), check_text(asked.cli, "cli")
     parent_uid = _parent_uid(backend, asked.parent, name)
-    asked = asked._replace(argv=checked_command(asked.argv))
+    if asked.argv is not None:
+        asked = asked._replace(argv=checked_command(asked.argv))
     _make(backend)
     where, facts = _quick_facts(backend, asked)
     earlier = None
     if asked.if_done != "run" and current.AGAIN_VARIABLE not in os.environ:
         checked_if_done(asked.if_done)
         earlier = _not_done_before(backend, asked, sets, facts, where)
-    from runstore.capture.machine.process import current_process
-    from runstore.capture.program.command import command_line
-
     loading = None if where is None or asked.is_other_process else where.loading(facts)
     if loading is not None:
         facts = facts.merged(loading.facts)
@@ -84,22 +85,29 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
                 number, reference = backend.database.start_run(new)
                 run = ActiveRun(backend, _started_run(new, number, reference), store=store)
         run.earlier = earlier
-        run.execution.is_first, backend.is_fresh = backend.is_fresh, False
-        run.execution.lineage |= current.lineage_of(parent_uid)
-        run.execution.loading = loading
+        execution = run.execution
+        execution.is_first, backend.is_fresh = backend.is_fresh, False
+        execution.lineage |= current.lineage_of(parent_uid)
+        execution.loading = loading
         if run.uid != new.uid:
             new = new._replace(uid=run.uid)
-        if isinstance(asked.params, MutableMapping) and not asked.params:
-            run.execution.params_to_come = asked.params
+        if _is_filled_later(asked.params):
+            execution.params_to_come = asked.params
         if asked.capture and asked.argv is None and "IPython" in sys.modules:
             backend.part(Recorder).keep_cells(new.uid)
-            run.execution.has_cells = True
+            execution.has_cells = True
         if where is not None:
             _capture_later(backend, new.uid, facts, where, earlier.code if earlier else None)
     except BaseException as error:  # of a signal handler, or any other
         end_unreturned(backend, new.uid, error)
         raise
     return run
+
+
+def _is_filled_later(params: Any) -> bool:
+    """Check whether parameters are an empty mapping, which the program fills after the start."""
+    is_mapping = type(params) is dict or isinstance(params, MutableMapping)
+    return is_mapping and not params
 
 
 def _make(backend: Backend) -> None:
@@ -115,8 +123,6 @@ def _sets_of(asked: StartRequest) -> tuple[ParameterSet, ...]:
     Raises:
         UsageError: A set already has a different seed.
     """
-    from runstore.model.params.build import parameter_set, parameter_sets
-
     sets, seed = parameter_sets(asked.params), asked.seed
     if seed is None:
         return sets
@@ -150,8 +156,6 @@ def end_unreturned(backend: Backend, uid: str, error: BaseException) -> None:
 
     It can be any exception of a signal handler. If the store rejected the run, there is no run.
     """
-    from runstore.capture.machine.process import current_process
-
     with live_runs.Undisturbed(), suppress(RunstoreError):
         watched = live_runs.running(uid)
         if watched is not None:
@@ -235,7 +239,9 @@ def _taken_over(
 ) -> ActiveRun | None:
     """Return the run of this command, if `runstore exec` started it; else None."""
     is_plain = asked.argv is None and asked.cli is None and not (asked.full_store or asked.live)
-    if current.COMMAND_VARIABLE not in os.environ or asked.parent is not None or not is_plain:
+    if new.parent_uid is None or current.COMMAND_VARIABLE not in os.environ:
+        return None
+    if asked.parent is not None or not is_plain:
         return None
     if current.innermost() is not None:
         return None

@@ -66,10 +66,11 @@ def is_plain(tree: str) -> bool:
     if tree.count("{") != 1 or "[" in tree or "\\" in tree or not tree.isascii():
         return False
     parts = tree.split('"')  # without a backslash, each quote begins or ends a text
+    has_long_names = len(tree) > KEY_LIMIT and max(map(len, parts)) >= KEY_LIMIT
     for name, behind in zip(parts[1::2], parts[2::2], strict=True):
-        if behind[:1] != ":":
+        if behind[0] != ":":
             continue  # a value
-        if not name.isidentifier() or len(name) >= KEY_LIMIT:
+        if not name.isidentifier() or (has_long_names and len(name) >= KEY_LIMIT):
             return False
         if len(behind) > _SHORT_INT and "." not in behind and "e" not in behind:
             return False
