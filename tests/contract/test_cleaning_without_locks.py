@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import sys
 import time
 from datetime import timedelta
 
@@ -14,8 +13,6 @@ from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.maintenance import gc
 from runstore.model.results.deletion import Amount
 from runstore.storage.files.objects import is_old
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses locks of Unix")
 
 AT_ONCE = timedelta(0)
 HOUR_S, DAY_S = 3_600, 86_400

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sqlite3
-import sys
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,8 +20,6 @@ from runstore.model.status import Status
 from runstore.storage.files.locks import lock_now, unlock
 from runstore.storage.files.objects import Objects
 from runstore.storage.metrics.point_files import KeyOf, PointFile
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses locks of Unix")
 
 AT = datetime(2026, 11, 27, 12, 0, 0, 123456, tzinfo=timezone.utc)
 LOCKED = StoreLockedError("The store is locked.")

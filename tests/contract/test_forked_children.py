@@ -17,8 +17,6 @@ from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.files.output import is_being_written
 from runstore.storage.sqlite.forks import LiveSet
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
-
 OTHER = "import sys; from runstore import Store; Store.open(sys.argv[1]).close()"
 
 

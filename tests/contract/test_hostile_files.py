@@ -26,7 +26,6 @@ from runstore.storage.files.safe_files import (
     remove_tree,
 )
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a POSIX file system")
 SECRET = b"-----BEGIN PRIVATE KEY----- not yours"
 NUMBER = "00000000000000000001"
 

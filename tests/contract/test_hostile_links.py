@@ -23,7 +23,6 @@ from runstore.errors import (
 from runstore.runner.run_folder import write_beginning
 from runstore.storage.files.safe_files import write_whole
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a POSIX file system")
 BESIDE = ("-wal", "-shm", "-journal")
 
 

@@ -4,8 +4,6 @@ import os
 import threading
 from collections import Counter
 
-import pytest
-
 from command_server import Program
 from runstore import Status, Store
 
@@ -65,7 +63,6 @@ def test_threads_share_one_store(store):
     assert sorted(numbers) == list(range(1, 201))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is a POSIX call")
 def test_a_forked_child_opens_its_own_connection(store):
     parent = store.start("forked", capture=False)
 

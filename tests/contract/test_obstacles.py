@@ -98,7 +98,6 @@ def test_a_disk_that_takes_nothing_more_at_the_end(location, monkeypatch):
     assert list(run.record.metric("loss").values) == [1.0]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="uses locks of Unix")
 def test_a_disk_without_locks_is_named(location, monkeypatch):
     """SQLite reports that the system refuses locks as a lock that another program holds."""
     import fcntl

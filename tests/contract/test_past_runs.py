@@ -703,7 +703,6 @@ def test_kill_9_leaves_a_run_whole_or_not_at_all(location, campaign_rounds):
         assert {one.kind for one in store.check()} <= {"unused", "leftover"}
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is a POSIX call")
 def test_a_forked_child_records_too(store):
     store.record("mnist", started_at=MARCH)
 

@@ -279,7 +279,6 @@ def test_threads_and_processes_that_write_at_once_leave_a_current_file(shown):
     assert is_current(shown)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM")
 def test_a_handler_that_ends_a_run_while_the_file_is_written_waits_for_nothing(shown, monkeypatch):
     run = shown.start("fit", capture=False)
     write = sync.write_block_file

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from contextlib import contextmanager, nullcontext
 
 import pytest
@@ -20,8 +19,6 @@ from runstore.store_json import sync
 from runstore.store_json.file import FileLock, stamp_of
 from runstore.store_json.lists import refresh_lists
 from runstore.store_json.sync import BlockSync, trees_of
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="renames what is open")
 
 
 @pytest.fixture

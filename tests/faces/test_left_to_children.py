@@ -1,6 +1,5 @@
 """Runs whose process ends and leaves them to a child, as daemons do."""
 
-import os
 import time
 
 import pytest
@@ -8,8 +7,6 @@ import pytest
 from command_server import Program
 from places import place, store_at
 from runstore import Status
-
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
 
 # Standard output is open until the last child has ended, and so is waited for.
 BEGIN = """

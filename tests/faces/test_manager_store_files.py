@@ -202,7 +202,7 @@ for call in (lambda: store.add_run(Manager()), store.save):
 
 
 @pytest.mark.folder_only("takes rights of the folder away")
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="changes the user")
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes the user")
 @pytest.mark.parametrize("has_database", [True, False])
 def test_read_only_folder_can_be_read(folder, tmp_path, has_database):
     if has_database:

@@ -89,7 +89,6 @@ def test_threads_may_share_a_store_or_have_their_own(tmp_path, is_shared):
     assert shared.runs == blocks
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_forked_children_use_the_store_of_their_parent(tmp_path):
     store = ManagerStore(tmp_path)
     mine = Manager()

@@ -171,7 +171,6 @@ def test_what_a_run_and_its_children_print_is_kept(folder):
     assert [text for stream, text in lines if stream == "stderr"] == ["warning"] * 2
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_that_leaves_an_experiment_holds_nothing_up(folder):
     (folder / "experiments").mkdir()
     (folder / "experiments" / "fit.py").write_text(
@@ -453,7 +452,6 @@ def test_a_script_keeps_its_output_and_gives_the_streams_back(folder):
     ]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forked_children_keep_their_output_too(folder):
     code = (
         "import os, runstore\n"

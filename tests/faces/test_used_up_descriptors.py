@@ -15,8 +15,6 @@ from runstore import Status
 from runstore.storage.sqlite import descriptors
 from runstore.storage.sqlite.read_only import ways_to_read
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
-
 USED_UP = """
 import os, pickle, resource, sys, traceback
 import runstore

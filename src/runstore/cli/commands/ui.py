@@ -79,7 +79,7 @@ def command(
 
 def _has_browser() -> bool:
     """Return whether a browser can open a window; a browser in this terminal would block it."""
-    if sys.platform in {"darwin", "win32"}:
+    if sys.platform == "darwin":
         return "SSH_CONNECTION" not in os.environ
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
