@@ -1,4 +1,4 @@
-"""The store of a test on the engine that the test runs on."""
+"""The store of a test on the engine that the test runs on, and runs in it."""
 
 import os
 from pathlib import Path
@@ -43,6 +43,29 @@ def variables_in(cwd):
     """Return the variables of a program that works in a folder with a shared store."""
     url = _shared.get(Path(cwd) / ".runstore")
     return {} if url is None else {"RUNSTORE_URL": url}
+
+
+def newest(folder):
+    """Return the newest run of the store of a project."""
+    with store_at(folder / ".runstore") as store:
+        return store.get("latest")
+
+
+def has_no_run(folder):
+    """Return whether the store of a project has no run, or was not made."""
+    if (folder / ".runstore" / "runstore.db").exists():
+        return False
+    with store_at(folder / ".runstore") as store:
+        return not store.list()
+
+
+def ended(store, contents=b"", experiment="fit", **options):
+    """Record a run, with a file if there are contents."""
+    run = store.start(experiment, capture=False, **options)
+    if contents:
+        run.save("model.bin", contents)
+    run.finish()
+    return store.get(run.uid)
 
 
 def is_folder_only(test):

@@ -94,6 +94,16 @@ def url():
     yield from _place("postgresql", None)
 
 
+@pytest.fixture
+def empty_url():
+    """Return the URL of a database without tables."""
+    from postgres_server import drop, new_database
+
+    url, name = new_database(is_empty=True)
+    yield url
+    drop(name)
+
+
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory):
     """A store that is copied, never changed: making its tables takes much longer."""
@@ -126,6 +136,15 @@ def module_location(request, tmp_path_factory):
 def store(location):
     with Store.open(location) as opened:
         yield opened
+
+
+@pytest.fixture
+def run(store):
+    """Return a run in progress."""
+    started = store.start("fit", capture=False)
+    yield started
+    if not started.status.is_final:
+        started.finish()
 
 
 # Stores from somebody else

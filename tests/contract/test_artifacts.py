@@ -24,14 +24,6 @@ from runstore.model.artifacts import artifact_path
 from searching import change_contents
 
 
-@pytest.fixture
-def run(store):
-    started = store.start("fit", capture=False)
-    yield started
-    if not started.status.is_final:
-        started.finish()
-
-
 def object_files(store):
     return sorted(path for path in (store.path / "objects").rglob("*") if path.is_file())
 

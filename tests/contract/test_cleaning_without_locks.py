@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from places import ended
 from runstore import Store
 from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.maintenance import gc
@@ -16,14 +17,6 @@ from runstore.storage.files.objects import is_old
 
 AT_ONCE = timedelta(0)
 HOUR_S, DAY_S = 3_600, 86_400
-
-
-def ended(store, contents=b"", experiment="fit"):
-    run = store.start(experiment, capture=False)
-    if contents:
-        run.save("model.bin", contents)
-    run.finish()
-    return store.get(run.uid)
 
 
 def orphan(store, contents, age_s=0.0):

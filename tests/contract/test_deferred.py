@@ -19,17 +19,11 @@ from runstore.model.params.build import parameter_set
 from runstore.model.status import Status
 from runstore.storage.files.locks import lock_now, unlock
 from runstore.storage.files.objects import Objects
+from runstore.storage.metrics import table
 from runstore.storage.metrics.point_files import KeyOf, PointFile
 
 AT = datetime(2026, 11, 27, 12, 0, 0, 123456, tzinfo=timezone.utc)
 LOCKED = StoreLockedError("The store is locked.")
-
-
-@pytest.fixture
-def run(store):
-    started = store.start("fit", capture=False)
-    yield started
-    started.finish()
 
 
 @pytest.fixture
@@ -235,19 +229,25 @@ def test_a_record_is_taken_in_once(store, deferred, run, monkeypatch, is_removed
     assert len(spooled(store)) == (0 if is_removed else 1)
 
 
+def seen_before_removal(store, monkeypatch, module, text):
+    """Return what a query finds, by another connection, whenever a module removes a file."""
+    remove, seen = module.remove_file, []
+
+    def look_first(path):
+        with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as other:
+            seen.extend(other.execute(text).fetchall())
+        remove(path)
+
+    monkeypatch.setattr(module, "remove_file", look_first)
+    return seen
+
+
 @pytest.mark.folder_only
 def test_a_record_goes_once_the_database_has_it(store, deferred, run, monkeypatch):
     """Killed in between, it is taken in twice; the other way around it would be lost."""
     with pytest.warns(StoreWarning, match="Kept"):
         deferred.notes(run.uid, "kept", "ada", LOCKED)
-    remove, seen = deferred_module.remove_file, []
-
-    def look_first(path):
-        with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as other:
-            seen.extend(other.execute("SELECT notes FROM runs").fetchall())
-        remove(path)
-
-    monkeypatch.setattr(deferred_module, "remove_file", look_first)
+    seen = seen_before_removal(store, monkeypatch, deferred_module, "SELECT notes FROM runs")
 
     deferred.take_records()
 
@@ -259,14 +259,7 @@ def test_points_go_once_the_database_has_them(store, deferred, monkeypatch):
     with store.start("fit", capture=False) as run:
         pass
     leave(store, run)[1].unlink()
-    seen = []
-
-    def look_first(path):
-        with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as other:
-            seen.extend(other.execute("SELECT count FROM metric_summaries").fetchall())
-        path.unlink()
-
-    monkeypatch.setattr("runstore.storage.metrics.table.remove_file", look_first)
+    seen = seen_before_removal(store, monkeypatch, table, "SELECT count FROM metric_summaries")
 
     deferred.take_in()
 
@@ -277,15 +270,10 @@ def test_points_go_once_the_database_has_them(store, deferred, monkeypatch):
 def test_output_goes_once_its_contents_and_their_row_are_there(store, deferred, monkeypatch):
     with store.start("fit", capture=False) as run:
         pass
-    (points, path), remove, seen = leave(store, run), deferred_module.remove_file, []
+    points, path = leave(store, run)
     points.unlink()
-
-    def look_first(one):
-        with contextlib.closing(sqlite3.connect(store.path / "runstore.db")) as other:
-            seen.extend(other.execute("SELECT part, digest FROM outputs").fetchall())
-        remove(one)
-
-    monkeypatch.setattr(deferred_module, "remove_file", look_first)
+    text = "SELECT part, digest FROM outputs"
+    seen = seen_before_removal(store, monkeypatch, deferred_module, text)
 
     deferred.take_in()
 

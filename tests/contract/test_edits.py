@@ -9,14 +9,6 @@ from runstore.errors import ConflictError, InvalidValueError, NotFoundError, Run
 from runstore.model.tags import tag_key
 
 
-@pytest.fixture
-def run(store):
-    started = store.start("fit", capture=False)
-    yield started
-    if not started.status.is_final:
-        started.finish()
-
-
 def test_tags_are_a_mapping_that_writes_through(store, run):
     run.tags["phase"] = "pilot"
     run.tags["fold"] = 3

@@ -10,19 +10,12 @@ from pathlib import Path
 import pytest
 
 from command_server import Program
+from places import ended
 from runstore import Store, background
 from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.model.results.deletion import Amount
 
 AT_ONCE = timedelta(0)
-
-
-def ended(store, contents=b"", experiment="fit", **options):
-    run = store.start(experiment, capture=False, **options)
-    if contents:
-        run.save("model.bin", contents)
-    run.finish()
-    return store.get(run.uid)
 
 
 def on_disk(store):

@@ -19,14 +19,6 @@ from runstore.model.logged.media import Histogram
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.fixture
-def run(store):
-    started = store.start("fit", capture=False)
-    yield started
-    if not started.status.is_final:
-        started.finish()
-
-
 def test_texts_come_back_by_step(run):
     run.log_text("samples", "first")
     run.log_text("samples", "later", step=10)

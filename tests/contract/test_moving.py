@@ -2,14 +2,9 @@
 
 import pytest
 
+from places import ended
 from runstore.errors import ConflictError, NotFoundError
 from runstore.storage import moves
-
-
-def ended(store, experiment="fit"):
-    run = store.start(experiment, capture=False)
-    run.finish()
-    return store.get(run.uid)
 
 
 def names(store):
@@ -32,7 +27,7 @@ def test_numbers_of_the_old_name_are_not_used_again(store):
     store.rename_experiment("fit", "train")
 
     assert ended(store).run_number == 2
-    assert ended(store, "train").run_number == 2
+    assert ended(store, experiment="train").run_number == 2
 
 
 def test_deleted_runs_get_the_new_name_too(store):
@@ -60,7 +55,7 @@ def test_a_rename_is_taken_back_at_once(store):
 
 def test_the_name_of_another_experiment_is_refused_unless_they_are_merged(store):
     for _ in range(3):
-        ended(store, "train")
+        ended(store, experiment="train")
     old = ended(store)
 
     with pytest.raises(ConflictError, match=r"already.*Nothing was moved"):
@@ -72,7 +67,7 @@ def test_the_name_of_another_experiment_is_refused_unless_they_are_merged(store)
 
 
 def test_an_unknown_experiment_tells_the_nearest(store):
-    ended(store, "mnist")
+    ended(store, experiment="mnist")
 
     with pytest.raises(NotFoundError, match="Did you mean 'mnist'"):
         store.rename_experiment("minst", "x")
@@ -106,8 +101,8 @@ def test_a_run_that_goes_on_can_be_moved(store):
 
 
 def test_an_underscore_in_a_name_misleads_nobody(store):
-    run = ended(store, "fit_2")
-    other = ended(store, "fit")
+    run = ended(store, experiment="fit_2")
+    other = ended(store, experiment="fit")
 
     store.move(run, "fit")
 

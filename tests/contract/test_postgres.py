@@ -41,16 +41,6 @@ psycopg = pytest.importorskip("psycopg")
 regex = pytest.importorskip("regex")
 
 
-@pytest.fixture
-def empty():
-    """Return the URL of a database without tables."""
-    from postgres_server import drop, new_database
-
-    url, name = new_database(is_empty=True)
-    yield url
-    drop(name)
-
-
 # URLs
 
 
@@ -119,39 +109,39 @@ def test_a_server_that_does_not_answer_is_an_error_without_the_password(tmp_path
 # Opening
 
 
-def test_a_new_store_is_made_in_an_empty_database(empty):
+def test_a_new_store_is_made_in_an_empty_database(empty_url):
     with pytest.raises(StoreUnavailableError):
-        Store.open(empty, create=False)
+        Store.open(empty_url, create=False)
 
-    with Store.open(empty) as store, store.start("fit", capture=False) as run:
+    with Store.open(empty_url) as store, store.start("fit", capture=False) as run:
         run.log(loss=1.0)
 
-    with Store.open(empty, create=False) as store:
+    with Store.open(empty_url, create=False) as store:
         assert store.get("fit#1").status is Status.COMPLETE
         assert not [one for one in store.check(deep=True) if one.is_trouble]
 
 
-def test_a_store_that_another_program_creates_at_the_same_moment_is_used(empty, monkeypatch):
+def test_a_store_that_another_program_creates_at_the_same_moment_is_used(empty_url, monkeypatch):
     has_others = schema.has_others
 
     def after_the_other(driver):
         monkeypatch.setattr(schema, "has_others", has_others)
-        Store.open(empty).close()
+        Store.open(empty_url).close()
         return has_others(driver)
 
     monkeypatch.setattr(schema, "has_others", after_the_other)
-    with Store.open(empty) as store:
+    with Store.open(empty_url) as store:
         store.start("fit", capture=False).finish()
 
         assert store.get("fit#1").status is Status.COMPLETE
 
 
-def test_tables_of_another_program_are_left_alone(empty):
-    with psycopg.connect(empty) as connection:
+def test_tables_of_another_program_are_left_alone(empty_url):
+    with psycopg.connect(empty_url) as connection:
         connection.execute("CREATE TABLE books (title text)")
 
     with pytest.raises(StoreCorruptError, match="another program"):
-        Store.open(empty)
+        Store.open(empty_url)
 
 
 def test_a_store_is_found_by_the_variable(url, monkeypatch):
@@ -227,18 +217,18 @@ def later_step(monkeypatch):
     return later
 
 
-def test_older_tables_are_migrated_only_on_request(empty, request):
-    with Store.open(empty) as store:
+def test_older_tables_are_migrated_only_on_request(empty_url, request):
+    with Store.open(empty_url) as store:
         store.start("fit", capture=False).finish()
     later = request.getfixturevalue("later_step")
 
     with pytest.raises(SchemaTooOldError, match="requires"):
-        Store.open(empty)
+        Store.open(empty_url)
     for _ in range(2):
-        with migrate(empty) as store:
+        with migrate(empty_url) as store:
             assert store.get("fit#1").status is Status.COMPLETE
 
-    with psycopg.connect(empty) as connection:
+    with psycopg.connect(empty_url) as connection:
         notes = connection.execute(
             "SELECT count(*) FROM schema_migrations WHERE version = %s", (later.version,)
         ).fetchone()
@@ -246,15 +236,15 @@ def test_older_tables_are_migrated_only_on_request(empty, request):
         assert connection.execute("SELECT later FROM runs").fetchall() == [(None,)]
 
 
-def test_new_tables_have_all_migrations(empty, later_step):
-    with Store.open(empty), psycopg.connect(empty) as connection:
+def test_new_tables_have_all_migrations(empty_url, later_step):
+    with Store.open(empty_url), psycopg.connect(empty_url) as connection:
         assert connection.execute("SELECT later FROM runs").fetchall() == []
 
 
-def test_parts_without_data_are_restored(empty):
-    with Store.open(empty) as store:
+def test_parts_without_data_are_restored(empty_url):
+    with Store.open(empty_url) as store:
         store.start("fit", params={"lr": 1}, capture=False).finish()
-    with psycopg.connect(empty) as connection:
+    with psycopg.connect(empty_url) as connection:
         for part in ("FUNCTION number_of", "FUNCTION is_json", "INDEX runs_by_start"):
             connection.execute(f"DROP {part} CASCADE")
         connection.execute("ALTER TABLE params DROP COLUMN is_plain")
@@ -265,19 +255,19 @@ def test_parts_without_data_are_restored(empty):
         )
 
     with pytest.raises(SchemaTooOldError, match="lacks a function"):
-        Store.open(empty)
+        Store.open(empty_url)
     with pytest.warns(StoreWarning, match="function json_number, index runs_uid_key") as told:
-        migrate(empty).close()
+        migrate(empty_url).close()
     assert "view tags_flat" in str(told[0].message)
-    with migrate(empty) as store:
+    with migrate(empty_url) as store:
         assert store.check() == ()
         assert [run.run_number for run in store.find("params.lr = 1")] == [1]
 
 
-def test_tables_that_are_searched_in_indexes_are_vacuumed_early(empty):
-    Store.open(empty).close()
+def test_tables_that_are_searched_in_indexes_are_vacuumed_early(empty_url):
+    Store.open(empty_url).close()
 
-    with psycopg.connect(empty) as connection:
+    with psycopg.connect(empty_url) as connection:
         rows = connection.execute(
             "SELECT relname FROM pg_class"
             " WHERE 'autovacuum_vacuum_insert_scale_factor=0.02' = ANY (reloptions)"
@@ -286,17 +276,17 @@ def test_tables_that_are_searched_in_indexes_are_vacuumed_early(empty):
     assert {name for (name,) in rows} == {*schema.SEARCHED_TABLES}
 
 
-def test_lost_tables_and_columns_are_named(empty):
-    Store.open(empty).close()
-    with psycopg.connect(empty) as connection:
+def test_lost_tables_and_columns_are_named(empty_url):
+    Store.open(empty_url).close()
+    with psycopg.connect(empty_url) as connection:
         connection.execute("DROP TABLE known_files")
         connection.execute("DROP TABLE metric_chunks_3")
         connection.execute("ALTER TABLE runs DROP COLUMN exit_code CASCADE")
 
     lost = r": table known_files, table metric_chunks_3, column runs\.exit_code\."
     with pytest.raises(StoreCorruptError, match=lost):
-        migrate(empty)
-    with Store.open(empty) as store:
+        migrate(empty_url)
+    with Store.open(empty_url) as store:
         hints = {finding.what: finding.hint for finding in store.check()}
     assert "runstore migrate" in hints["missing parts of the tables"]
 

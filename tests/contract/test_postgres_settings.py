@@ -20,16 +20,6 @@ from runstore.storage.postgres.connections import pool
 psycopg = pytest.importorskip("psycopg")
 
 
-@pytest.fixture
-def empty():
-    """Return the URL of a database without tables."""
-    from postgres_server import drop, new_database
-
-    url, name = new_database(is_empty=True)
-    yield url
-    drop(name)
-
-
 def with_options(url, options):
     return f"{url}{'&' if '?' in url else '?'}options={quote(options)}"
 
@@ -53,12 +43,12 @@ TEXT = "n\u00f6te \u5931\u8d25 \\n '\""
         ],
     ],
 )
-def test_settings_of_a_session_change_nothing(empty, settings):
+def test_settings_of_a_session_change_nothing(empty_url, settings):
     options = " ".join(f"-c {one}" for one in settings)
-    with psycopg.connect(empty, autocommit=True) as connection:
+    with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA team")
 
-    with Store.open(with_options(empty, options)) as store:
+    with Store.open(with_options(empty_url, options)) as store:
         with store.start(
             "fit", params={"lr": 0.1, "text": TEXT}, notes=TEXT, capture=False
         ) as run:
@@ -78,14 +68,14 @@ def test_settings_of_a_session_change_nothing(empty, settings):
         assert store.check() == ()
 
 
-def test_the_encoding_of_the_environment_changes_nothing(empty, monkeypatch):
+def test_the_encoding_of_the_environment_changes_nothing(empty_url, monkeypatch):
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
 
-    with Store.open(empty) as store:
+    with Store.open(empty_url) as store:
         store.start("fit", notes=TEXT, capture=False).finish()
         assert store.get("fit#1").notes == TEXT
 
-    with psycopg.connect(empty, client_encoding="utf8") as connection:
+    with psycopg.connect(empty_url, client_encoding="utf8") as connection:
         assert connection.execute("SELECT notes FROM runs").fetchall() == [(TEXT,)]
 
 
@@ -106,11 +96,11 @@ def test_a_database_in_another_encoding_is_refused(encoding):
         drop(name)
 
 
-def test_a_session_that_only_reads_by_default_reads(empty):
-    with Store.open(empty) as store:
+def test_a_session_that_only_reads_by_default_reads(empty_url):
+    with Store.open(empty_url) as store:
         store.start("fit", capture=False).finish()
 
-    with Store.open(with_options(empty, "-c default_transaction_read_only=on")) as store:
+    with Store.open(with_options(empty_url, "-c default_transaction_read_only=on")) as store:
         assert [run.run_number for run in store.list()] == [1]
         with pytest.raises(StoreReadOnlyError, match="only read"):
             store.start("fit", capture=False)
@@ -220,21 +210,21 @@ def test_a_role_that_loses_its_permissions_loses_no_data(writer, has_saved):
         assert found.tags["kept"] == "yes"
 
 
-def test_a_statement_that_takes_too_long_for_its_role_is_named(empty):
-    Store.open(empty).close()
+def test_a_statement_that_takes_too_long_for_its_role_is_named(empty_url):
+    Store.open(empty_url).close()
     with (
-        Store.open(with_options(empty, "-c statement_timeout=200")) as store,
-        psycopg.connect(empty) as other,
+        Store.open(with_options(empty_url, "-c statement_timeout=200")) as store,
+        psycopg.connect(empty_url) as other,
     ):
         other.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailableError, match="longer statement_timeout"):
             store.list()
 
 
-def test_a_table_that_was_dropped_is_found(empty):
-    with Store.open(empty) as store:
+def test_a_table_that_was_dropped_is_found(empty_url):
+    with Store.open(empty_url) as store:
         store.start("fit", capture=False).finish()
-        with psycopg.connect(empty) as connection:
+        with psycopg.connect(empty_url) as connection:
             connection.execute("DROP TABLE artifacts CASCADE")
 
         with pytest.raises(StoreCorruptError, match="restore the database from a backup"):
@@ -245,10 +235,10 @@ def test_a_table_that_was_dropped_is_found(empty):
     assert not any("sqlite3" in hint for hint in findings.values())
 
 
-def test_a_damaged_row_is_repaired_with_the_tools_of_the_server(empty):
-    with Store.open(empty) as store:
+def test_a_damaged_row_is_repaired_with_the_tools_of_the_server(empty_url):
+    with Store.open(empty_url) as store:
         store.start("fit", capture=False).finish()
-        with psycopg.connect(empty) as connection:
+        with psycopg.connect(empty_url) as connection:
             connection.execute("UPDATE runs SET started_at = 9223372036854775807")
 
         hints = [finding.hint for finding in store.check()]

@@ -13,13 +13,6 @@ from runstore.errors import ConflictError, InvalidValueError, StoreWarning
 
 
 @pytest.fixture
-def run(store):
-    started = store.start("fit", capture=False)
-    yield started
-    started.finish()
-
-
-@pytest.fixture
 def folder(tmp_path):
     made = tmp_path / "out"
     (made / "deep").mkdir(parents=True)

@@ -26,13 +26,6 @@ from runstore.model.display.json_text import json_text
 np = pytest.importorskip("numpy")
 
 
-@pytest.fixture
-def run(store):
-    started = store.start("fit", capture=False)
-    yield started
-    started.finish()
-
-
 def saved_json(run, thing):
     run.save("thing.json", thing)
     return json.loads(run.record.read_bytes("thing.json"))

@@ -4,19 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from places import ended
 from runstore.errors import NotFoundError, RunActiveError, RunNotFoundError, StoreCorruptError
 from runstore.model.results.deletion import Amount
 from runstore.storage import trash as trash_module
 
 AT_ONCE = timedelta(0)
-
-
-def ended(store, contents=b"", experiment="fit", **options):
-    run = store.start(experiment, capture=False, **options)
-    if contents:
-        run.save("model.bin", contents)
-    run.finish()
-    return store.get(run.uid)
 
 
 def purge(store, *runs):

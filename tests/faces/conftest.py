@@ -1,6 +1,7 @@
 """The engines that the tests of Python, commands, the page and ManagerStore run on."""
 
 import shutil
+from contextlib import ExitStack
 
 import pytest
 
@@ -45,6 +46,13 @@ def _store_of_the_project(engine, monkeypatch):
 def named_store(tmp_path, monkeypatch):
     """Name the store of a test to the programs and commands that it starts."""
     monkeypatch.setenv("RUNSTORE_URL", str(place(tmp_path / "store")))
+
+
+@pytest.fixture
+def newest(tmp_path):
+    """Return a function for the newest run, which can be read until the test ends."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(store_at(tmp_path / "store")).get("latest")
 
 
 @pytest.fixture(scope="session")

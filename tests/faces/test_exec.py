@@ -12,7 +12,7 @@ import pytest
 import command_server
 from commands import messages, on_terminal, runstore
 from leaked_secrets import bytes_of
-from places import store_at
+from places import has_no_run, newest, store_at
 from runstore import Status
 from runstore.errors import StoreLockedError
 from runstore.runner import signals
@@ -23,18 +23,6 @@ from runstore.runner.command import run_command
 def folder(tmp_path):
     (tmp_path / ".runstore").mkdir()
     return tmp_path
-
-
-def newest(folder):
-    with store_at(folder / ".runstore") as store:
-        return store.get("latest")
-
-
-def is_empty(folder):
-    if (folder / ".runstore" / "runstore.db").exists():
-        return False
-    with store_at(folder / ".runstore") as store:
-        return not store.list()
 
 
 def kept_output(folder):
@@ -186,7 +174,7 @@ def test_an_unknown_option_is_not_the_command(folder):
     assert "--name" in other.stderr
     assert "--experiment" in other.stderr
     assert "--experiment" in unknown.stderr
-    assert is_empty(folder)
+    assert has_no_run(folder)
 
 
 def test_modules_that_cannot_be_checked_at_the_end_are_unknown(folder, monkeypatch):
@@ -220,7 +208,7 @@ def test_a_command_that_is_not_there(folder):
     assert "runstore exec -- python fit.py" in script.stderr
     assert "runstore exec -- python train.py" in none.stderr
     assert none.returncode == 2
-    assert is_empty(folder)
+    assert has_no_run(folder)
 
 
 def test_an_experiment_in_the_place_of_the_command_is_answered_with_its_option(folder):

@@ -8,24 +8,9 @@ import sys
 import pytest
 
 from commands import messages, runstore
-from places import store_at
 from runstore import Status
 
 pytestmark = pytest.mark.usefixtures("named_store")
-
-
-@pytest.fixture
-def newest(tmp_path):
-    """Return the newest run, which can be read until the test ends."""
-    opened = []
-
-    def read():
-        opened.append(store_at(tmp_path / "store"))
-        return opened[-1].get("latest")
-
-    yield read
-    for store in opened:
-        store.close()
 
 
 def executed(folder, script, *options):

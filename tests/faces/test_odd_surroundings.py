@@ -5,7 +5,6 @@ import pathlib
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 
 import pytest
 
@@ -47,13 +46,6 @@ def python_in_a_shell(code, folder, shell_end=""):
         check=False,
         timeout=60,
     )
-
-
-@pytest.fixture
-def newest(tmp_path):
-    """Return the newest run, which can be read until the test ends."""
-    with ExitStack() as stack:
-        yield lambda: stack.enter_context(store_at(tmp_path / "store")).get("latest")
 
 
 # Threads

@@ -12,7 +12,7 @@ import pytest
 
 from command_server import Started
 from commands import messages, python, runstore, runstore_here
-from places import store_at, variables_in
+from places import newest, store_at, variables_in
 from runstore.inflight.deferred import Deferred
 from runstore.runner import own_output
 from searching import change_contents
@@ -34,11 +34,6 @@ def saved(folder):
         for step in range(100):
             run.log(loss=1 / (step + 1))
     return folder
-
-
-def newest(folder):
-    with store_at(folder / ".runstore") as store:
-        return store.get("latest")
 
 
 def printed(folder):

@@ -23,13 +23,6 @@ from runstore.recording.output.program_lines import Metrics, Saved, Tagged, pars
 pytestmark = pytest.mark.usefixtures("named_store")
 
 
-@pytest.fixture
-def newest(tmp_path):
-    """Return the newest run, which can be read until the test ends."""
-    with contextlib.ExitStack() as stack:
-        yield lambda: stack.enter_context(store_at(tmp_path / "store")).get("latest")
-
-
 def in_flight(folder):
     """Return the names of files whose contents are not in the database yet."""
     with store_at(folder / "store") as store:

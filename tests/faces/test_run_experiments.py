@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from commands import git, messages, runstore
-from places import place, store_at
+from places import has_no_run, newest, place, store_at
 from runstore import Status
 
 EXPERIMENT = '''
@@ -32,18 +32,6 @@ def project(tmp_path):
     (tmp_path / "experiments" / "train.py").write_text(EXPERIMENT)
     (tmp_path / "params" / "small.py").write_text(SETS)
     return tmp_path
-
-
-def newest(project):
-    with store_at(project / ".runstore") as store:
-        return store.get("latest")
-
-
-def is_empty(project):
-    if (project / ".runstore" / "runstore.db").exists():
-        return False
-    with store_at(project / ".runstore") as store:
-        return not store.list()
 
 
 def test_every_set_is_run_and_recorded(project):
@@ -136,7 +124,7 @@ def test_a_dry_run_executes_nothing(project):
     assert [line[:2] for line in lines] == [["set", "file"], ["c", "small"]]
     assert "lr=0.3" in lines[1][2]
     assert "Nothing was executed." in ended.stderr
-    assert is_empty(project)
+    assert has_no_run(project)
 
 
 def test_a_value_is_set_with_its_type(project):
@@ -274,7 +262,7 @@ def test_a_run_without_a_record_says_so(project):
     assert ended.returncode == 0
     assert "ran a" in ended.stdout
     assert "Nothing is recorded" in ended.stderr
-    assert is_empty(project)
+    assert has_no_run(project)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +314,7 @@ def test_mistakes_get_one_clear_message(project, arguments, said):
     assert "Traceback" not in ended.stderr
     assert len(messages(ended)) <= 4
     assert ended.returncode not in {0, 70}
-    assert is_empty(project)
+    assert has_no_run(project)
 
 
 def test_a_get_params_that_fails_shows_the_users_traceback(project):
@@ -337,7 +325,7 @@ def test_a_get_params_that_fails_shows_the_users_traceback(project):
     assert 'params/fails.py", line 2' in ended.stderr
     assert "get_params failed: ZeroDivisionError" in ended.stderr
     messages(ended)
-    assert is_empty(project)
+    assert has_no_run(project)
 
 
 def test_notes_come_from_the_editor(project):

@@ -267,19 +267,14 @@ def test_a_word_that_may_be_tag_or_filter_is_refused(folder, word):
     assert runstore("tag", "mnist#1", f"+{word}", cwd=folder).returncode == 0
 
 
-def test_a_tag_of_two_words_without_its_sign_is_hinted_at(folder):
-    ended = runstore("tag", "mnist#1", "keep me", cwd=folder)
+@pytest.mark.parametrize(
+    ("word", "hint", "code"), [("keep me", "'+keep me'", 2), ("best", "+best", 3)]
+)
+def test_a_tag_without_its_sign_is_hinted_at(folder, word, hint, code):
+    ended = runstore("tag", "mnist#1", word, cwd=folder)
 
-    assert ended.returncode == 2
-    assert "To set a tag, write: '+keep me'" in ended.stderr
-    assert tags_in(folder)[1] == {}
-
-
-def test_a_tag_without_its_sign_is_hinted_at(folder):
-    ended = runstore("tag", "mnist#1", "best", cwd=folder)
-
-    assert ended.returncode == 3
-    assert "To set a tag, write: +best" in ended.stderr
+    assert ended.returncode == code
+    assert f"To set a tag, write: {hint}" in ended.stderr
     assert tags_in(folder)[1] == {}
 
 

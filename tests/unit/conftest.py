@@ -1,4 +1,6 @@
-"""A real repository of git for the tests of capture."""
+"""A real repository of git for the tests of capture, and a clock for those that wait."""
+
+import time
 
 import pytest
 
@@ -15,3 +17,12 @@ def repository(tmp_path):
     git(folder, "add", ".")
     git(folder, "commit", "-qm", "first")
     return folder
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the waits of this process, which take no time but move its clock on."""
+    waits = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + sum(waits))
+    return waits

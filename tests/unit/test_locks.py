@@ -37,15 +37,6 @@ def two(tmp_path):
         os.close(descriptor)
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """Return the waits of this process, which take no time but move its clock on."""
-    waits = []
-    monkeypatch.setattr(time, "sleep", waits.append)
-    monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + sum(waits))
-    return waits
-
-
 @pytest.mark.parametrize(
     ("mine", "others", "is_granted"),
     [(True, True, True), (True, False, False), (False, True, False), (False, False, False)],

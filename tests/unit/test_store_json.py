@@ -39,15 +39,6 @@ def path(tmp_path):
     return tmp_path / "store.json"
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """Return the waits of this process, which take no time but move its clock on."""
-    waits = []
-    monkeypatch.setattr(time, "sleep", waits.append)
-    monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + sum(waits))
-    return waits
-
-
 def failing(number):
     def fail(*_, **__):
         raise OSError(number, os.strerror(number))
