@@ -1,5 +1,6 @@
 """No channel brings a secret into the store, apart from those that keep what users write."""
 
+import json
 import os
 import sys
 import warnings
@@ -156,6 +157,48 @@ def test_tracked_and_new_files_follow_the_same_rules(repository, monkeypatch):
     assert "conf.yaml" in facts.unknown["untracked.masked"]
     assert SECRET.encode() not in bytes_of(repository / "runs")
     assert "token = tokens[i]" in patch
+
+
+def test_names_of_new_and_changed_files_hold_no_tokens(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    (repository / ".gitignore").write_text(f"ignored_{TOKEN}.py\n")
+    (repository / f"staged_{TOKEN}.txt").write_text("1\n")
+    (repository / f"staged_{TOKEN}.bin").write_bytes(b"\0" * 99)
+    git(repository, "add", ".")
+    (repository / f"ignored_{TOKEN}.py").write_text("x = 1\n")
+    (repository / f"new_{TOKEN}.py").write_text("x = 1\n")
+    (repository / f"old_{TOKEN}.py").write_bytes(b"x = '\xe9'\n")
+    (repository / f"data_{TOKEN}").mkdir()
+    (repository / f"data_{TOKEN}" / "x.bin").write_bytes(b"\0" * 99)
+
+    with store_at(repository / "runs") as store:
+        store.start("fit").finish()
+    with store_at(repository / "runs") as store:
+        facts = store.get("fit#1").facts
+        patch = store.document("fit#1", "patch")
+        new = store.document("fit#1", "untracked")
+
+    assert TOKEN.encode() not in bytes_of(repository / "runs")
+    assert list(json.loads(new)) == ["new_***.py", "old_***.py"]
+    assert facts.values["untracked.others"][0].endswith(" data_***/x.bin")
+    assert facts.values["untracked.ignored"][0].endswith(" ignored_***.py")
+    assert facts.unknown["untracked.encoding"] == "old_***.py (latin-1)"
+    assert facts.unknown["untracked.masked"]
+    assert "+++ b/staged_***.txt" in patch
+    assert "diff --git a/staged_***.bin b/staged_***.bin" in patch
+    assert facts.unknown["patch.masked"]
+
+
+def test_names_of_files_outside_git_hold_no_tokens(tmp_path):
+    program = tmp_path / f"{TOKEN}.py"
+    program.write_text("import runstore\nrunstore.start_run('fit').finish()\n")
+
+    cli("exec", "-e", "fit", "--", sys.executable, program.name, cwd=tmp_path)
+    with store_at(tmp_path / ".runstore") as store:
+        new = store.document("fit#1", "untracked")
+
+    assert list(json.loads(new)) == ["***.py"]
+    assert TOKEN.encode() not in bytes_of(tmp_path / ".runstore")
 
 
 # Output

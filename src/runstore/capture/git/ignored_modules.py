@@ -8,7 +8,7 @@ from importlib import machinery
 from pathlib import Path
 
 from runstore.capture.git.asking import Asker
-from runstore.capture.git.source_files import shown
+from runstore.capture.git.source_files import masked_path
 from runstore.capture.git.state import GitError
 from runstore.errors import genuine
 from runstore.model.facts import Facts
@@ -36,7 +36,7 @@ def ignored_modules(ask: Asker, but: Sequence[str]) -> Facts:
     from runstore.capture.program.modules import Marks
 
     marks = Marks()
-    lines = [f"{_mark(marks, ask.root, one)} {shown(one)}" for one in paths[:_AT_MOST]]
+    lines = [f"{_mark(marks, ask.root, one)} {masked_path(one)}" for one in paths[:_AT_MOST]]
     if len(paths) > _AT_MOST or marks.problem:
         why = marks.problem or f"git ignores more than {_AT_MOST:,} modules"
         return Facts(unknown={"untracked.ignored": why})

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runstore.capture.git.asking import Asker
-from runstore.capture.git.source_files import is_secret_file, is_source, shown
+from runstore.capture.git.source_files import is_secret_file, is_source, masked_path, shown
 from runstore.capture.git.state import GitError
-from runstore.capture.secrets import mask_patch, mask_text
+from runstore.capture.secrets import mask_patch, mask_text, mask_tokens
 from runstore.errors import genuine
 from runstore.model.code.patches import parse_patch
 from runstore.model.facts import Facts
@@ -305,11 +305,7 @@ def _take_text(text: str, found: _Found) -> None:
         if len(set(_SUBPROJECTS.findall(text))) == 1 and "\nnew file mode" not in text:
             return  # the same commit: a patch would be empty
     path = _path_of(text.encode(), found)
-    masked = mask_patch(text, path)
-    if masked != text:
-        # Masked patches, which no longer apply, are marked as such.
-        found.unknown["patch.masked"] = "secrets in it were masked"
-    _add(path, masked, found)
+    _add(path, text, mask_patch(text, path), found)
 
 
 def _take_binary(section: bytes, found: _Found) -> None:
@@ -322,12 +318,16 @@ def _take_binary(section: bytes, found: _Found) -> None:
     elif _has_secrets(forward):
         found.left_out[path] = "may hold secrets"
     else:
-        _add(path, (head + _BINARY + forward + b"\n\n").decode("utf-8"), found)
+        told, text = head.decode("utf-8"), (_BINARY + forward + b"\n\n").decode("ascii")
+        _add(path, told + text, mask_tokens(told) + text, found)
 
 
-def _add(path: str, section: str, found: _Found) -> None:
+def _add(path: str, section: str, masked: str, found: _Found) -> None:
+    if masked != section:
+        # Masked patches, which no longer apply, are marked as such.
+        found.unknown["patch.masked"] = "secrets in it were masked"
     # A change of type, such as a file that became a link, has two parts.
-    found.sections[path] = found.sections.get(path, "") + section
+    found.sections[path] = found.sections.get(path, "") + masked
 
 
 def _has_secrets(contents: bytes) -> bool:
@@ -371,7 +371,7 @@ def _chosen(sections: dict[str, str], first: Sequence[str]) -> tuple[str, dict[s
 
 
 def _named(left_out: dict[str, str]) -> str:
-    named = [f"{shown(path)} ({why})" for path, why in sorted(left_out.items())]
+    named = [f"{masked_path(path)} ({why})" for path, why in sorted(left_out.items())]
     more = len(named) - _NAMED_AT_MOST
     rest = f"; {more} more file{'' if more == 1 else 's'}" if more > 0 else ""
     return f"not in the patch: {'; '.join(named[:_NAMED_AT_MOST])}{rest}"

@@ -14,7 +14,13 @@ from pathlib import Path
 
 from runstore.capture.git.asking import Asker, RunGit
 from runstore.capture.git.ignored_modules import ignored_modules
-from runstore.capture.git.source_files import is_code, is_secret_file, is_source, shown
+from runstore.capture.git.source_files import (
+    is_code,
+    is_secret_file,
+    is_source,
+    masked_path,
+    shown,
+)
 from runstore.capture.git.state import GitError
 from runstore.capture.git.tracked import Tracked
 from runstore.capture.program.files import Command, LoadedModule
@@ -170,8 +176,8 @@ def _untracked(
     hidden = _hidden_changes(ask, tracked)
     files.read(hidden, PROGRAM_LIMIT_BYTES)
     if hidden:
-        values[HIDDEN] = tuple(map(shown, hidden))
-    if any(shown(one) not in files.texts for one in hidden):
+        values[HIDDEN] = tuple(map(masked_path, hidden))
+    if any(masked_path(one) not in files.texts for one in hidden):
         unknown["patch.hidden"] = (
             "changes of some files are hidden from git, and the files were not recorded"
         )
@@ -258,7 +264,7 @@ class _Files:
                 self.done.add(name)
                 why = self._keep(name, limit_bytes)
                 if why:
-                    self.left_out.append(f"{shown(name)} ({why})")
+                    self.left_out.append(f"{masked_path(name)} ({why})")
                     self.unkept.append(name)
 
     def _keep(self, name: str, limit_bytes: int) -> str:
@@ -276,12 +282,12 @@ class _Files:
             self.unknown["untracked.cut"] = f"they are larger than {limit} MiB"
             return "no room left"
         self.room -= len(text)
-        masked = self.texts[shown(name)] = self._mask_text(text, name)
+        masked = self.texts[self._masked_name(name)] = self._mask_text(text, name)
         if masked != text:
-            self.unknown["untracked.masked"] = f"secrets in {shown(name)} were masked"
+            self._note_masked(name)
         if encoding:
             known = self.unknown.get("untracked.encoding")
-            told = f"{shown(name)} ({encoding})"
+            told = f"{masked_path(name)} ({encoding})"
             self.unknown["untracked.encoding"] = f"{known}; {told}" if known else told
         return ""
 
@@ -296,6 +302,16 @@ class _Files:
         self.masked[key] = masked
         return text if masked is None else masked
 
+    def _masked_name(self, name: str) -> str:
+        """Return the path of a file without tokens, and note if it had some."""
+        masked = masked_path(name)
+        if masked != shown(name):
+            self._note_masked(name)
+        return masked
+
+    def _note_masked(self, name: str) -> None:
+        self.unknown["untracked.masked"] = f"secrets in {masked_path(name)} were masked"
+
     def _mark(self, names: Sequence[str]) -> None:
         """Note fingerprints of files whose text is not kept, to detect changes."""
         from runstore.capture.program.fingerprints import Fingerprints
@@ -306,9 +322,9 @@ class _Files:
                 mark = fingerprints.of(self.root / name, is_secret=is_secret_file(name))
             except genuine(OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or error
-                self.unknown["untracked.others"] = f"{shown(name)}: {why}"
+                self.unknown["untracked.others"] = f"{masked_path(name)}: {why}"
             else:
-                self.marks.append(f"{mark} {shown(name)}")
+                self.marks.append(f"{mark} {self._masked_name(name)}")
 
     def facts(self) -> Facts:
         """Return the document, and its missing parts."""

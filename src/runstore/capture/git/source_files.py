@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
+from runstore.capture.secrets import mask_tokens
+
+_SHORTEST_TOKEN = 14
 # Files that exist only to hold secrets are named, never read. They are recognized by their name,
 # its prefix or suffix, or their folder.
 _SECRET_NAMES = frozenset({
@@ -68,3 +73,12 @@ def is_secret_file(path: str) -> bool:
 def shown(path: str) -> str:
     """Return a path as valid UTF-8 text: file names may contain any bytes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def masked_path(path: str) -> str:
+    """Return a path for storage: as text, and without tokens."""
+    text = shown(path)
+    # The forms of tokens load slowly; all but a few tokens are long and have digits.
+    may_hold_token = len(text) > _SHORTEST_TOKEN and any(map(str.isdigit, text))
+    return mask_tokens(text) if may_hold_token else text

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from runstore.capture.git.source_files import shown
+from runstore.capture.git.source_files import masked_path
 from runstore.capture.machine.process import process_started_ns
 from runstore.capture.program.files import LOADED_AT_NS, LoadedModule, Loading, is_own
 from runstore.capture.program.imports import imports_beyond
@@ -54,7 +54,7 @@ class Marks:
             about = os.stat(place)  # noqa: PTH116 - text all along
             return self._of(place, about)
         except genuine(OSError) as error:
-            self.problem = f"{shown(place)}: {error.strerror}"
+            self.problem = f"{masked_path(place)}: {error.strerror}"
             return ""
 
     def _of(self, place: str, about: os.stat_result) -> str:
@@ -95,7 +95,7 @@ def _documents(name: str, entries: Mapping[str, tuple[str, str]]) -> dict[str, s
     """Return the text with place and fingerprint of modules by name; no text without modules."""
     if not entries:
         return {}
-    return {name: json.dumps({one: list(entries[one]) for one in sorted(entries)})}
+    return {name: json.dumps({masked_path(one): list(entries[one]) for one in sorted(entries)})}
 
 
 def files_of(
@@ -170,7 +170,7 @@ def modules_since(loading: Loading) -> Facts:
     for name, one in loading.late.copy().items():
         place = place_of(one.file, loading.root)
         # Tracked files belong to the commit; git is only asked if that matters.
-        entries[name] = place, "" if place != shown(one.file) else marks.of(one.file)
+        entries[name] = place, "" if place != masked_path(one.file) else marks.of(one.file)
     problem = loading.problem or marks.problem
     return Facts(
         documents=_documents(f"{loading.prefix}{LATE_MODULES}", entries),

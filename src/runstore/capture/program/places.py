@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterable
 
-from runstore.capture.git.source_files import shown
+from runstore.capture.git.source_files import masked_path
 from runstore.errors import genuine
 
 
@@ -40,7 +40,7 @@ def place_of(file: str, root: str | None) -> str:
     """Return the path of a file, relative to the root of the work tree if it is inside."""
     start = None if root is None else root.rstrip(os.sep) + os.sep
     inside = start is not None and file.startswith(start)
-    return shown(file[len(start or "") :] if inside else file)
+    return masked_path(file[len(start or "") :] if inside else file)
 
 
 def first_written_since(since_ns: int, root: str | None, files: Iterable[str]) -> str:

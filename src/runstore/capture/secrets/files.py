@@ -44,7 +44,7 @@ def mask_hunks(text: str, path: str = "") -> str:
     # A hunk may begin inside a literal; then code and text are swapped.
     if kind.endswith(_PYTHON):
         lines = [_masked_text(line) for line in lines]
-    return head + mask_tokens("\n".join(lines), MASK)
+    return mask_tokens(head + "\n".join(lines), MASK)
 
 
 def _masked_text(line: str) -> str:
