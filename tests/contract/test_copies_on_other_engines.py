@@ -1,7 +1,10 @@
 """`Store.copy` from and to a server: the same runs, as they were at one moment."""
 
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from datetime import datetime, timezone
@@ -107,6 +110,53 @@ def test_the_search_index_of_a_server_is_not_copied(empty, tmp_path):
 
     with Store.open(empty) as copy:
         assert [run.experiment_name for run in copy.list()] == ["fit"]
+
+
+KILLED = """
+import os, signal, sys, runstore
+from runstore.maintenance import copying
+copying.copy_rows = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+runstore.Store.open(sys.argv[1]).copy(sys.argv[2])
+"""
+
+
+def record_with_files(store):
+    run = store.start("fit", capture=False, full_store=True)
+    folder = store.folder_of(run.reference)
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("plain")
+    run.finish()
+
+
+def test_a_copy_to_a_server_that_was_killed_can_be_repeated(empty, tmp_path):
+    """Plain files of runs are in a folder of this machine, and not in the database."""
+    with Store.open(tmp_path / "store") as store:
+        record_with_files(store)
+        killed = [sys.executable, "-c", KILLED, str(store.path), empty]
+        assert subprocess.run(killed, check=False).returncode == -signal.SIGKILL
+
+        store.copy(empty)
+
+    with Store.open(empty, create=False) as copy:
+        folder = copy.folder_of(copy.get("fit#1").reference)
+        assert (folder / "notes.txt").read_text() == "plain"
+        assert not list(copy.path.glob(".runstore-copy-*"))
+
+
+def test_plain_files_of_an_earlier_database_are_not_overwritten(empty, tmp_path):
+    with Store.open(empty) as other:
+        precious = other.path / "runs" / "old" / "precious.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("data")
+
+    with Store.open(tmp_path / "store") as store:
+        record_with_files(store)
+        with pytest.raises(ConflictError, match="runs already exists"):
+            store.copy(empty)
+
+    assert precious.read_text() == "data"
+    with Store.open(empty, create=False) as other:
+        assert len(other.list()) == 0
 
 
 def test_filters_on_a_copy_find_the_parameters_of_the_newest_runs(empty, tmp_path):

@@ -1,6 +1,7 @@
 """A store is copied whole, also while programs record into it."""
 
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -169,6 +170,29 @@ def test_an_incomplete_copy_is_removed(store, tmp_path, monkeypatch):
         store.copy(tmp_path / "copy")
 
     assert [one.name for one in tmp_path.iterdir()] == ["original"]
+
+
+KILLED = """
+import os, signal, sys, runstore
+from runstore.storage.files.unfinished import UnfinishedFolder
+UnfinishedFolder.keep_as = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+runstore.Store.open(sys.argv[1]).copy(sys.argv[2])
+"""
+
+
+def test_the_next_copy_removes_that_of_a_killed_process(store, tmp_path):
+    """It is as large as the store, and nobody looks for hidden folders of old copies."""
+    store.start("mnist", capture=False).finish()
+    killed = [sys.executable, "-c", KILLED, str(store.path), str(tmp_path / "monday")]
+    assert subprocess.run(killed, check=False).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+
+    store.copy(tmp_path / "tuesday")
+
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["original", "tuesday"]
+    with Store.open(tmp_path / "tuesday", create=False) as copy:
+        assert copy.check() == ()
+    assert not list((tmp_path / "tuesday").glob("*unfinished*"))
 
 
 def full_disk(*_):

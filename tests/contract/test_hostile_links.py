@@ -4,9 +4,12 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -157,6 +160,38 @@ def test_a_log_is_not_copied_from_elsewhere_to_be_read(given, outside, tmp_path,
     monkeypatch.setattr("tempfile.tempdir", None)
 
     assert [way.copy for way in ways_to_read(given / "runstore.db")] == [None, None]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from runstore.storage.sqlite.read_only import ways_to_read
+assert len(list(ways_to_read(Path(sys.argv[1]), leave_alone=True))) == 1
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_copy_of_a_killed_reader_is_removed_by_the_next_one(tmp_path, monkeypatch):
+    """It is as large as the database, in the folder for temporary files."""
+    from runstore.storage.sqlite.read_only import ways_to_read
+
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    with Store.open(tmp_path / "store") as store:
+        store.start("fit", capture=False).finish()  # is in the log
+        path = store.path / "runstore.db"
+        words = [sys.executable, "-c", KILLED, str(path)]
+        ended = subprocess.run(words, env={**os.environ, "TMPDIR": str(temporary)}, check=False)
+        assert ended.returncode == -signal.SIGKILL
+        assert len(list(temporary.iterdir())) == 1
+
+        (way,) = ways_to_read(path, leave_alone=True)
+
+    assert way.copy is not None
+    assert len(list(temporary.iterdir())) == 1
+    way.copy.remove()
+    assert list(temporary.iterdir()) == []
 
 
 def older(folder):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from runstore.storage.backend import RUNS, STORE_JSON, Backend
 from runstore.storage.database import Database
 from runstore.storage.driver import one_moment
 from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
+from runstore.storage.files.unfinished import MARK, UnfinishedFolder
 from runstore.storage.sqlite.paths import DATABASE, sync_folder
 from runstore.storage.transfer.whole import check_is_empty, contents_in, copy_rows
 from runstore.store_json.lists import Lists
@@ -38,7 +38,8 @@ _AT_ONCE = 1 << 20
 _RIGHTS = 0o777  # a program of another user must not run with the rights of this one
 # Left out: the database and its journals are copied by SQLite, the block list is written anew, and
 # the index of searches and locks belong to one place.
-_NOT_COPIED = (DATABASE, "search.db", STORE_JSON, f".{STORE_JSON}.lock", "objects.lock")
+_NOT_COPIED = (DATABASE, "search.db", STORE_JSON, f".{STORE_JSON}.lock", "objects.lock", MARK)
+_UNFINISHED = ".runstore-copy-"
 
 
 def copy_store(backend: Backend, target: str | Path) -> Path | str:
@@ -67,12 +68,11 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
             kept="Nothing was copied.",
             hint="Choose a new folder.",
         )
-    aside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.mkdir()
-        _fill(backend, aside)
-        aside.rename(target)
+        with UnfinishedFolder(target.parent, _UNFINISHED) as aside:
+            _fill(backend, aside.path)
+            aside.keep_as(target)
         sync_folder(target.parent)
     except StoreError:
         raise
@@ -81,8 +81,6 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
             f"The store could not be copied to {target}: {error.strerror or error}.",
             kept="The store is unchanged; the incomplete copy was removed.",
         ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return target
 
 
@@ -93,20 +91,43 @@ def _is_empty_folder(path: Path) -> bool:
 def _copy_to_server(backend: Backend, server: ServerLocation) -> str:
     from runstore.storage.postgres.database import ServerDatabase
 
+    files = server.folder / RUNS
     target = Backend(server.folder, ServerDatabase(server), server=server)
     try:
         check_is_empty(target.database.driver, target.place)
+        has_files = os.path.lexists(backend.path / RUNS)
+        if has_files and os.path.lexists(files) and not _is_empty_folder(files):
+            raise ConflictError(
+                f"{files} already exists.",
+                kept="Nothing was copied.",
+                hint="It has files of another database of this URL: move them elsewhere.",
+            )
         make_own_folder(server.folder, server.shown)
-        with folder_at(backend.path, levels=0) as store, backend.objects.in_use():
-            copy_tree(store, RUNS, server.folder)
-            _copy_database(backend, target)
-    except FileExistsError as error:
-        raise ConflictError(
-            f"{error.filename} already exists.", kept="Nothing was copied.", hint="Remove it."
+        with (
+            folder_at(backend.path, levels=0) as store,
+            backend.objects.in_use(),
+            UnfinishedFolder(server.folder, _UNFINISHED) as aside,
+        ):
+            copy_tree(store, RUNS, aside.path)
+            # In place at the last moment: if the copy is interrupted, it can be repeated.
+            _copy_database(backend, target, lambda: _move_folder(aside.path / RUNS, files))
+    except StoreError:
+        raise
+    except genuine(OSError) as error:
+        raise StoreUnavailableError(
+            f"The store could not be copied to {target.place}: {error.strerror or error}.",
+            kept="The store is unchanged.",
         ) from error
     finally:
         target.close()
     return target.place
+
+
+def _move_folder(folder: Path, target: Path) -> None:
+    """Move a folder, if it exists, within its disk; durable on return."""
+    if folder.exists():
+        folder.rename(target)
+        sync_folder(target.parent)
 
 
 def _fill(backend: Backend, aside: Path) -> None:
@@ -119,7 +140,7 @@ def _fill(backend: Backend, aside: Path) -> None:
         copy_tree(store, "spool", aside)
         if backend.server is not None:
             copy = Backend(aside, Database(aside / DATABASE))
-            _copy_database(backend, copy)
+            _copy_database(backend, copy, lambda: None)
             copy.close()
             copy_tree(store, RUNS, aside)
             sync_folder(aside)
@@ -136,8 +157,11 @@ def _fill(backend: Backend, aside: Path) -> None:
     sync_folder(aside)
 
 
-def _copy_database(backend: Backend, target: Backend) -> None:
-    """Copy rows and contents as they are at one moment, to another engine or server."""
+def _copy_database(backend: Backend, target: Backend, finish: Callable[[], None]) -> None:
+    """Copy rows and contents as they are at one moment, to another engine or server.
+
+    `finish` is called when all is there, just before the rows can be seen.
+    """
     source = backend.database.driver
     with source.read() as connection, one_moment(connection), target.objects.in_use():
         for digest, size in contents_in(connection).items():
@@ -146,7 +170,7 @@ def _copy_database(backend: Backend, target: Backend) -> None:
                     target.objects.keep_open(file)
             except (NotFoundError, StoreCorruptError) as error:  # also if removed meanwhile
                 warn(f"A file was not copied: {error.what}")
-        copy_rows(source, connection, target.database.driver, target.place)
+        copy_rows(source, connection, target.database.driver, target.place, finish)
 
 
 def copy_tree(above: Folder, name: str, into: Path, *, deepest: int = _DEEPEST) -> None:

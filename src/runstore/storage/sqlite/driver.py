@@ -764,11 +764,11 @@ class SQLiteDriver(DriverBase):
         with suppressed(OSError, ImportError):
             from pathlib import Path
 
-            from runstore.storage.sqlite.read_only import remove_copy, ways_to_read
+            from runstore.storage.sqlite.read_only import ways_to_read
 
             for way in ways_to_read(Path(self.path), leave_alone=self._leave_alone):
                 if way.copy is not None:
-                    weakref.finalize(self, remove_copy, way.copy, os.getpid())
+                    weakref.finalize(self, way.copy.remove)
                 try:
                     connection = self._prepared(way)
                 except sqlite3.Error:

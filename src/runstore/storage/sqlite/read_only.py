@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from runstore.storage.files.unfinished import UnfinishedFolder
 from runstore.storage.sqlite.paths import file_uri, has_content
 from runstore.value_classes import dataclass
+
+_COPIES = "runstore-reads-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Readable:
     """A way to open the file, perhaps a copy in a temporary folder that the caller removes."""
 
     uri: str
-    copy: Path | None = None
+    copy: UnfinishedFolder | None = None
 
 
 def ways_to_read(
@@ -42,21 +45,31 @@ def ways_to_read(
     if not may_copy:
         return
     # The newest runs may be in the write-ahead log, which `immutable` would omit; to read it,
-    # SQLite requires a file of its own beside it. A module that another thread failed to load, as
-    # descriptors are used up, lacks names: only `from` turns that into an ImportError.
-    from shutil import copyfileobj, disk_usage
-    from tempfile import mkdtemp
+    # SQLite requires a file of its own beside it.
+    folder = _copied(path)
+    yield Readable(file_uri(folder.path / path.name, "mode=rw"), folder)
 
-    folder = Path(mkdtemp(prefix="runstore-"))
+
+def _copied(path: Path) -> UnfinishedFolder:
+    """Copy a database and its log to a private temporary folder."""
+    # A module that another thread failed to load, as descriptors are used up, lacks names: only
+    # `from` turns that into an ImportError.
+    from shutil import copyfileobj, disk_usage
+    from tempfile import gettempdir
+
+    above = Path(gettempdir())
     files = (path, _beside(path, "-wal"))
-    sizes = [one.stat().st_size for one in files]
-    if sum(sizes) > disk_usage(folder).free // 2:
-        folder.rmdir()
+    if sum(one.stat().st_size for one in files) > disk_usage(above).free // 2:
         raise OSError("the copy would need more than half of the temporary disk space")
-    for one, ending in zip(files, ("", "-wal"), strict=True):
-        with _plain(one) as source, (folder / (path.name + ending)).open("xb") as copy:
-            copyfileobj(source, copy)
-    yield Readable(file_uri(folder / path.name, "mode=rw"), folder)
+    folder = UnfinishedFolder(above, _COPIES, is_private=True)
+    try:
+        for one, ending in zip(files, ("", "-wal"), strict=True):
+            with _plain(one) as source, (folder.path / (path.name + ending)).open("xb") as copy:
+                copyfileobj(source, copy)
+    except BaseException:  # there is no other reference to remove it
+        folder.remove()
+        raise
+    return folder
 
 
 def _plain(path: Path) -> BinaryIO:
@@ -66,14 +79,6 @@ def _plain(path: Path) -> BinaryIO:
         file.close()
         raise OSError(f"{path} is not a regular file")
     return file
-
-
-def remove_copy(folder: Path, pid: int) -> None:
-    """Remove a copy in the process that created it; a forked child leaves it alone."""
-    if os.getpid() == pid:
-        import shutil
-
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _beside(path: Path, suffix: str) -> Path:

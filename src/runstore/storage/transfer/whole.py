@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from runstore.errors import ConflictError, SchemaTooNewError
@@ -41,10 +41,21 @@ def check_is_empty(target: Driver, place: str) -> None:
         )
 
 
-def copy_rows(source: Driver, connection: Connection, target: Driver, place: str) -> None:
+def copy_rows(
+    source: Driver,
+    connection: Connection,
+    target: Driver,
+    place: str,
+    finish: Callable[[], None],
+) -> None:
     """Copy all rows into an empty store, in one transaction.
 
-    `connection` reads the source in a transaction that sees one moment.
+    Args:
+        source: The copied store.
+        connection: Its connection, in a transaction that sees one moment.
+        target: The empty store.
+        place: The name of the empty store, for errors.
+        finish: Called at the end of the transaction.
 
     Raises:
         ConflictError: It has runs.
@@ -61,6 +72,7 @@ def copy_rows(source: Driver, connection: Connection, target: Driver, place: str
         if not target.indexes_later:
             there.executemany(sql.INSERT_PARAM, waiting_rows(connection))
         target.adopt_rows(there)
+        finish()
 
 
 def _condition(table: StoredTable) -> str:

@@ -1,0 +1,128 @@
+"""Folders of unfinished work are removed with their process, even if it is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from runstore.storage.files import unfinished
+from runstore.storage.files.unfinished import MARK, UnfinishedFolder
+
+PREFIX = ".work-"
+HOLDS = """
+import sys, time
+from pathlib import Path
+from runstore.storage.files.unfinished import UnfinishedFolder
+folder = UnfinishedFolder(Path(sys.argv[1]), sys.argv[2])
+(folder.path / "inner").mkdir()
+(folder.path / "inner" / "data").write_text("much")
+print(folder.path, flush=True)
+time.sleep(600)
+"""
+
+
+def names(folder):
+    return sorted(one.name for one in folder.iterdir())
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that fills such a folder; the name of the folder."""
+    words = [sys.executable, "-c", HOLDS, str(tmp_path), PREFIX]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        yield process, os.path.basename(process.stdout.readline().strip())  # noqa: PTH119
+        process.kill()
+
+
+def test_it_is_removed_at_the_end_of_the_block(tmp_path):
+    with UnfinishedFolder(tmp_path, PREFIX) as folder:
+        (folder.path / "data").write_text("some")
+
+    assert names(tmp_path) == []
+
+
+def test_a_finished_one_is_kept_without_the_mark(tmp_path):
+    with UnfinishedFolder(tmp_path, PREFIX) as folder:
+        (folder.path / "data").write_text("some")
+        folder.keep_as(tmp_path / "result")
+
+    assert names(tmp_path) == ["result"]
+    assert names(tmp_path / "result") == ["data"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_next_one_removes_that_of_a_killed_process(tmp_path, holder, number):
+    process, name = holder
+    process.send_signal(number)
+    process.wait()
+    assert names(tmp_path) == [name]
+
+    with UnfinishedFolder(tmp_path, PREFIX) as folder:
+        assert names(tmp_path) == [folder.path.name]
+
+
+def test_the_next_one_leaves_that_of_a_running_process(tmp_path, holder):
+    _, name = holder
+
+    with UnfinishedFolder(tmp_path, PREFIX) as folder:
+        assert names(tmp_path) == sorted([name, folder.path.name])
+
+    assert names(tmp_path) == [name]
+    assert names(tmp_path / name) == ["inner", MARK]
+
+
+def test_other_folders_are_left_alone(tmp_path):
+    """A folder without the mark is somebody's own, and a link leads elsewhere."""
+    (tmp_path / f"{PREFIX}mine").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / MARK).touch()
+    (tmp_path / f"{PREFIX}link").symlink_to(elsewhere)
+    (tmp_path / f"{PREFIX}file").touch()
+    before = names(tmp_path)
+
+    UnfinishedFolder(tmp_path, PREFIX).remove()
+
+    assert names(tmp_path) == before
+    assert names(elsewhere) == [MARK]
+
+
+def test_without_locks_nothing_of_others_is_removed(tmp_path, holder, monkeypatch):
+    process, name = holder
+    process.kill()
+    process.wait()
+    monkeypatch.setattr(unfinished, "lock_now", lambda _: None)
+
+    with UnfinishedFolder(tmp_path, PREFIX) as folder:
+        assert names(folder.path) == []
+
+    assert names(tmp_path) == [name]
+
+
+def test_a_forked_child_leaves_it_to_its_parent(tmp_path):
+    folder = UnfinishedFolder(tmp_path, PREFIX)
+    child = os.fork()
+    if not child:
+        folder.remove()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert names(tmp_path) == [folder.path.name]
+    folder.remove()
+    assert names(tmp_path) == []
+
+
+def test_a_file_that_got_the_number_of_the_mark_is_not_closed(tmp_path):
+    """A program may close all descriptors, and open its own files afterwards."""
+    number = os.dup(1)
+    os.close(number)
+    folder = UnfinishedFolder(tmp_path, PREFIX)
+    os.close(number)
+    with (tmp_path / "own").open("w") as own:
+        assert own.fileno() == number
+        folder.remove()
+        own.write("text")
+
+    assert (tmp_path / "own").read_text() == "text"
