@@ -1,6 +1,7 @@
 """The store of a test on the engine that the test runs on, and runs in it."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from runstore import Store
 
 # On a server: a database for each store that all tests of a file share, by its folder.
 _shared = {}
-_to_take_back = []
+_databases = ExitStack()
 
 
 def place(folder):
@@ -27,16 +28,14 @@ def shared_at(folder, engine):
     if engine == "postgresql":
         from postgres_server import database
 
-        _shared[Path(folder)], take_back = database()
-        _to_take_back.append(take_back)
+        _shared[Path(folder)] = _databases.enter_context(database())
     return Store.open(place(folder))
 
 
 def forget_shared():
     """Take back the databases of the tests of a file."""
     _shared.clear()
-    while _to_take_back:
-        _to_take_back.pop()()
+    _databases.close()
 
 
 def variables_in(cwd):

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -154,13 +154,15 @@ def named_database(name):
     return with_database(server(), name)
 
 
+@contextmanager
 def database():
-    """Return the URL of a database with an empty store, and a function that takes it back."""
+    """Yield the URL of a database with an empty store, for the block."""
     url, name = _free.pop() if _free else new_database()
     runs = live_runs._current().runs
     before = {*runs}
-
-    def take_back():
+    try:
+        yield url
+    finally:
         # A heartbeat of an unfinished run would bring runs back that wait on this machine.
         for uid in runs.keys() - before:
             del runs[uid]
@@ -168,8 +170,6 @@ def database():
         _close_shared(url)
         _empty(url)
         _free.append((url, name))
-
-    return url, take_back
 
 
 def _empty(url):

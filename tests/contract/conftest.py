@@ -83,9 +83,8 @@ def _place(engine, folder):
     pytest.importorskip("psycopg")
     from postgres_server import database
 
-    url, take_back = database()
-    yield url
-    take_back()
+    with database() as url:
+        yield url
 
 
 @pytest.fixture

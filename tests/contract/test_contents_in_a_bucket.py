@@ -580,13 +580,14 @@ def test_two_stores_do_not_share_a_prefix(place, bucket, impatient):
     from postgres_server import database
 
     record(place)
-    other, take_back = database()
 
-    with pytest.warns(StoreWarning, match="has the contents of another store"):
+    with (
+        database() as other,
+        pytest.warns(StoreWarning, match="has the contents of another store"),
+    ):
         record(naming(other, bucket.url), other=b"other")
 
     assert bucket.contents() == [key_of(WEIGHTS)]
-    take_back()
 
 
 def test_a_bucket_without_the_mark_is_refused(place, bucket, impatient):

@@ -50,10 +50,7 @@ with Store.open(sys.argv[1]) as store, open(sys.argv[3], "w") as told:
 
 
 @pytest.mark.timeout(400)
-def test_writers_of_one_run_with_keys_in_any_order(is_full_campaign):
-    from postgres_server import database
-
-    url, take_back = database()
+def test_writers_of_one_run_with_keys_in_any_order(url, is_full_campaign):
     with Store.open(url) as store:
         run = store.start("fit", capture=False)
         command_server.load("psycopg")
@@ -70,7 +67,6 @@ def test_writers_of_one_run_with_keys_in_any_order(is_full_campaign):
         counts = [one.count for key, one in kept.metrics.items() if str(key).startswith("key")]
         assert sum(counts) == len(writers) * 2 * 8
         assert not [one for one in store.check(deep=True) if one.is_trouble]
-    take_back()
 
 
 SHARING = """
@@ -86,10 +82,7 @@ with Store.open(sys.argv[1]) as store:
 
 
 @pytest.mark.timeout(400)
-def test_runs_that_add_the_same_new_keys_in_any_order(is_full_campaign):
-    from postgres_server import database
-
-    url, take_back = database()
+def test_runs_that_add_the_same_new_keys_in_any_order(url, is_full_campaign):
     before = deadlocks(url)
     count = 32 if is_full_campaign else 3
     command_server.load("psycopg")
@@ -101,7 +94,6 @@ def test_runs_that_add_the_same_new_keys_in_any_order(is_full_campaign):
         assert sorted(run.run_number for run in runs) == list(range(1, count + 1))
         assert {len(run.metrics) for run in runs} == {len(run.tags) for run in runs} == {20}
     assert deadlocks(url) == before
-    take_back()
 
 
 def deadlocks(url):

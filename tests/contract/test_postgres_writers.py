@@ -349,12 +349,10 @@ def test_edits_by_the_server_have_links_that_are_verified(edited, edits):
 def edited():
     from postgres_server import database
 
-    url, take_back = database()
-    with Store.open(url) as store:
+    with database() as url, Store.open(url) as store:
         run = store.start("fit", capture=False)
         yield store, run
         run.finish()
-    take_back()
 
 
 def test_an_edit_that_was_altered_later_is_found(store, url):

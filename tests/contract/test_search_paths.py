@@ -61,16 +61,19 @@ def stores(tmp_path_factory):
     from postgres_server import database
 
     folder = tmp_path_factory.mktemp("paths") / "store"
-    (url, take_back), (other, take_other_back) = database(), database()
-    with Store.open(folder) as indexed, Store.open(url) as server, Store.open(other) as in_rows:
+    with (
+        database() as url,
+        database() as other,
+        Store.open(folder) as indexed,
+        Store.open(url) as server,
+        Store.open(other) as in_rows,
+    ):
         for store in (indexed, server):
             recorded(store)
         with pytest.MonkeyPatch.context() as patch, opened_without_index(indexed) as plain:
             patch.setattr(objects, "PART_BYTES", ROW_BYTES)
             recorded(in_rows)
             yield indexed, plain, server, in_rows
-    take_back()
-    take_other_back()
 
 
 def part_of(line, begin, length):

@@ -48,12 +48,8 @@ def new_program(monkeypatch):
 
 
 @pytest.fixture
-def gate(tmp_path):
-    from postgres_server import database
-
-    url, take_back = database()
-    yield Gate(tmp_path / "gate", url)
-    take_back()
+def gate(tmp_path, url):
+    return Gate(tmp_path / "gate", url)
 
 
 @pytest.fixture

@@ -78,16 +78,14 @@ class Network:
 
 
 @pytest.fixture
-def network():
-    from postgres_server import database, server
+def network(url):
+    from postgres_server import server
 
     if "host=" not in server():
         pytest.skip("the server has no socket on this machine")
-    url, take_back = database()
     between = Network(url)
     yield between
     between.close()
-    take_back()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="packets are dropped by a filter of Linux")

@@ -24,8 +24,7 @@ def stores(request, tmp_path, unsynced, monkeypatch):
         place = tmp_path / "b"
         if request.param == "server":
             pytest.importorskip("psycopg")
-            place, take_back = pytest.importorskip("postgres_server").database()
-            opened.callback(take_back)
+            place = opened.enter_context(pytest.importorskip("postgres_server").database())
         yield [opened.enter_context(Store.open(one)) for one in (tmp_path / "a", place)]
 
 

@@ -197,10 +197,9 @@ def test_random_histories_with_a_server_end_in_equal_stores(
     pytest.importorskip("psycopg")
     database = pytest.importorskip("postgres_server").database
     for seed in range(1000, 1100 if is_full_campaign else 1001):
-        url, take_back = database()
         steps = 25 if is_full_campaign else 12
-        end_in_equal_stores(tmp_path / str(seed), url, seed, steps=steps)
-        take_back()
+        with database() as url:
+            end_in_equal_stores(tmp_path / str(seed), url, seed, steps=steps)
 
 
 # Names

@@ -36,10 +36,9 @@ def _store_of_the_project(engine, monkeypatch):
     pytest.importorskip("psycopg")
     from postgres_server import database
 
-    url, take_back = database()
-    monkeypatch.setenv("RUNSTORE_URL", url)
-    yield
-    take_back()
+    with database() as url:
+        monkeypatch.setenv("RUNSTORE_URL", url)
+        yield
 
 
 @pytest.fixture

@@ -34,15 +34,14 @@ def here(tmp_path, monkeypatch):
 def url(here, monkeypatch):
     from postgres_server import database
 
-    url, take_back = database()
-    monkeypatch.setenv("RUNSTORE_URL", url)
-    yield url
-    # A sign of life that waited for the server would bring the lists of this test into the
-    # database of the next one.
-    ticker = live_runs._registry._ticker
-    assert ticker.pause(60)
-    ticker.resume()
-    take_back()
+    with database() as url:
+        monkeypatch.setenv("RUNSTORE_URL", url)
+        yield url
+        # A sign of life that waited for the server would bring the lists of this test into the
+        # database of the next one.
+        ticker = live_runs._registry._ticker
+        assert ticker.pause(60)
+        ticker.resume()
 
 
 @pytest.fixture

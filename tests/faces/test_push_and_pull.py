@@ -188,16 +188,14 @@ def test_runs_and_folders_are_completed(here, begun, offered):
 
 def test_runs_are_pushed_to_a_server(here):
     pytest.importorskip("psycopg")
-    url, take_back = pytest.importorskip("postgres_server").database()
+    with pytest.importorskip("postgres_server").database() as url:
+        pushed = runstore("push", url, cwd=here)
 
-    pushed = runstore("push", url, cwd=here)
-
-    assert "2 runs were added to postgresql://" in messages(pushed)[0]
-    with Store.open(url) as team, Store.open(here / "own") as own:
-        assert own.pull(team, runs=["mnist#2"]).added == 1
-        with pytest.raises(UsageError, match="same store"):
-            team.push(url)
-    take_back()
+        assert "2 runs were added to postgresql://" in messages(pushed)[0]
+        with Store.open(url) as team, Store.open(here / "own") as own:
+            assert own.pull(team, runs=["mnist#2"]).added == 1
+            with pytest.raises(UsageError, match="same store"):
+                team.push(url)
 
 
 def test_data_that_waits_on_this_machine_is_delivered(here):

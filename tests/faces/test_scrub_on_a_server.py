@@ -26,9 +26,8 @@ def url(tmp_path, monkeypatch):
     from postgres_server import database
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    url, take_back = database()
-    yield url
-    take_back()
+    with database() as url:
+        yield url
 
 
 def rows_with(url, secret):

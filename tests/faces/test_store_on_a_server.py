@@ -31,9 +31,8 @@ SECRET = "sesame"  # noqa: S105 - of tests
 def url():
     from postgres_server import database
 
-    url, take_back = database()
-    yield url.replace("postgres@", f"postgres:{SECRET}@")
-    take_back()
+    with database() as url:
+        yield url.replace("postgres@", f"postgres:{SECRET}@")
 
 
 @pytest.fixture

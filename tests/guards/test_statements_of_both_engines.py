@@ -82,17 +82,15 @@ def test_postgresql_understands_each_statement():
     from postgres_server import database
     from runstore.storage.postgres.dialect import translated
 
-    url, take_back = database()
     found = statements()
     refused = {}
-    with psycopg.connect(url, autocommit=True) as connection:
+    with database() as url, psycopg.connect(url, autocommit=True) as connection:
         for text, name in found.items():
             try:
                 connection.execute(f"PREPARE one AS {translated(text).text}")
                 connection.execute("DEALLOCATE one")
             except psycopg.Error as error:
                 refused[name] = str(error)
-    take_back()
 
     assert refused == {}
     assert len(found) > 200

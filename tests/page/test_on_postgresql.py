@@ -17,8 +17,7 @@ RUNS = 24
 def url():
     from postgres_server import database
 
-    url, take_back = database()
-    with Store.open(url) as store:
+    with database() as url, Store.open(url) as store:
         for n in range(RUNS):
             params = {"lr": 10.0 ** -(n % 3), "model": ["cnn", "mlp"][n % 2], "seed": n // 6}
             with store.start("fit" if n % 4 else "try", params=params, capture=False) as run:
@@ -28,8 +27,7 @@ def url():
                 run.save("model.txt", b"weights")
                 run.log_text("sample", f"text of {n}")
             store.tag(run.uid, {"phase": "pilot"})
-    yield url
-    take_back()
+        yield url
 
 
 @pytest.fixture(scope="module")
