@@ -55,6 +55,7 @@ def filled(folder, secret=SECRET):
             "fit", params={"password": secret, "deep": [1, {"x": secret}]},
             notes=f"note {secret}", capture=False,
         )  # fmt: skip
+        run.tags[f"key {secret.splitlines()[0]}"] = "1"
         run.tags["page"] = f"see {secret}"
         run.tags["page"] = "gone"
         run.edit(notes="none")

@@ -70,6 +70,36 @@ def test_undo_brings_nothing_back(tmp_path):
     assert places_of(tmp_path) == []
 
 
+def test_keys_of_tags_and_of_their_edits_stay_the_same(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.start("fit", tags={"***": "0"}, capture=False).finish()
+        for number in "123":
+            store.tag("fit#1", {f"{SECRET}{number}": "x", "plain": number})
+        store.tag("fit#1", {f"{SECRET}1": None})
+
+        scrub(store.backend, wanted(pattern=f"{SECRET}."), is_dry=False)
+
+        assert store.get("fit#1").tags == {"***": "0", "***-3": "x", "***-4": "x", "plain": "3"}
+        for _ in range(3):
+            store.undo("fit#1")
+        assert store.get("fit#1").tags == {"***": "0", "***-2": "x", "plain": "1"}
+        assert verify(store.backend.database.driver).problems == ()
+    assert places_of(tmp_path) == []
+
+
+def test_only_keys_of_tags_are_matched_by_a_pattern(tmp_path):
+    with Store.open(tmp_path) as store:
+        run = store.start("fit", capture=False)
+        run.tags["tags.ab"] = run.tags[SECRET] = "1"
+        run.finish()
+
+        scrub(store.backend, wanted(pattern=f"^{SECRET}|s[.]tags"), is_dry=False)
+
+        assert store.get("fit#1").tags == {"***": "1", "tags.ab": "1"}
+        fields = {one.field for one in store.events("fit#1")}
+        assert fields == {"tags.***", "tags.tags.ab"}
+
+
 def test_contents_of_several_runs_are_followed(tmp_path):
     with Store.open(tmp_path) as store:
         for _ in range(2):

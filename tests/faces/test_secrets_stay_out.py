@@ -63,14 +63,17 @@ def test_tags_are_masked_and_that_is_said(tmp_path):
     run.tags.update({"phase": "pilot", "token": "bert", "page": f"https://bob:{SECRET}@x.org"})
     run.finish()
     store.tag("fit#1", {"later": TOKEN})
+    with pytest.warns(runstore.StoreWarning, match=r"key .* recorded as 'is-\*\*\*'"):
+        store.tag("fit#1", {f"is-{TOKEN}": "1"})
     tags = dict(store.get("fit#1").tags)
     store.close()
 
     assert tags == {
-        "api_key": "***", "later": "***", "page": "https://bob:***@x.org", "phase": "pilot",
-        "token": "bert",
+        "api_key": "***", "is-***": "1", "later": "***", "page": "https://bob:***@x.org",
+        "phase": "pilot", "token": "bert",
     }  # fmt: skip
     assert SECRET.encode() not in bytes_of(tmp_path)
+    assert TOKEN.encode() not in bytes_of(tmp_path)
 
 
 def test_addresses_of_inputs_are_masked(tmp_path):

@@ -13,9 +13,15 @@ from runstore.user_warnings import warn
 
 
 def masked_tags(changes: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return tags with secret values masked, warning about each."""
+    """Return tags with secret keys and values masked, warning about each.
+
+    The keys of tags to remove stay, because an older version recorded them as they are.
+    """
     masked: dict[str, str | None] = {}
-    for key, value in changes.items():
+    for given, value in changes.items():
+        key = given if value is None else mask_message(given)
+        if key != given:
+            warn(f"The key of a tag contains a secret; it was recorded as {key!r}.")
         shown = value if value is None else _masked_tag(key, value)
         if shown != value:
             warn(f"The value of the tag {key!r} looks like a secret; recorded as {shown!r}.")

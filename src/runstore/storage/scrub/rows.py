@@ -13,6 +13,8 @@ from runstore.model.scrubbing import Wanted, WantedByRules
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Driver, StoredTable, one_moment
 from runstore.storage.integrity.history import is_intact, link_anew
+from runstore.storage.rows import as_text
+from runstore.storage.scrub.tag_keys import TagKeys
 
 # Texts written by users; the rules for captured texts do not apply to them.
 _OF_USERS = frozenset({
@@ -30,6 +32,8 @@ _NEVER = frozenset({
     "object_parts.digest", "object_parts.body",
 })  # fmt: skip
 _RUN_OF_EVENT = "SELECT run_id FROM events WHERE id = ?"
+_FIELD_OF_EVENT = "SELECT run_id, field FROM events WHERE id = ?"
+_FIELD, _KEY = ("events", "field"), ("tags", "key")
 LOOSEN_FACTS = "UPDATE runs SET facts_filed = NULL WHERE id = ?"
 # The facts of a run are filed by value; changed ones are filed again later.
 _FILE_FACTS_AGAIN = (
@@ -51,6 +55,7 @@ class RowScrubber:
         self._secrets = secrets
         self._is_by_rules = isinstance(secrets, WantedByRules)
         self._edited: dict[int, bool] = {}
+        self._tag_keys = TagKeys(secrets.masked_of("tags.key"))
         self.left: Counter[str] = Counter()
 
     def counted(self) -> Counter[str]:
@@ -93,7 +98,11 @@ class RowScrubber:
         key = ", ".join(f'"{one}"' for one in table.key)
         where, values = self._filter(column, table.columns[column])
         statement = f'SELECT "{column}", {key} FROM "{table.name}" WHERE {where}'
-        masked = self._secrets.masked_of(f"{table.name}.{column}")
+        masked = (
+            self._tag_keys.masked_field
+            if (table.name, column) == _FIELD
+            else self._secrets.masked_of(f"{table.name}.{column}")
+        )
         # Only changes are kept in memory: there may be many captured texts.
         changes = [
             (place, after)
@@ -129,6 +138,8 @@ class RowScrubber:
             (run_id,) = connection.execute(_RUN_OF_EVENT, values).fetchone()
             if run_id not in self._edited:
                 self._edited[run_id] = is_intact(connection, run_id)
+        if (table.name, column) in {_FIELD, _KEY}:
+            after = self._new_key(connection, table, values)
         where = " AND ".join(f'"{one}" IS ?' for one in table.key)
         change = f", changed = {sql.NEXT_CHANGE}" if table.name == "runs" else ""
         text = f'UPDATE "{table.name}" SET "{column}" = ?{change} WHERE {where}'
@@ -144,6 +155,14 @@ class RowScrubber:
             else:
                 connection.execute("RELEASE SAVEPOINT before")
                 return
+
+    def _new_key(self, connection: Connection, table: StoredTable, values: list[Any]) -> str:
+        """Return the new key of a tag, or the new field of an event."""
+        if table.name == "events":
+            run_id, field = connection.execute(_FIELD_OF_EVENT, values).fetchone()
+            return self._tag_keys.new_field(connection, run_id, as_text(field))
+        row = dict(zip(table.key, values, strict=True))
+        return self._tag_keys.new_key(connection, row["run_id"], row["key"])
 
 
 def _after(before: Any, masked: Callable[[str], str]) -> Any:
