@@ -59,6 +59,12 @@ def test_what_lines_ask_for(line, asked):
 
 
 @pytest.mark.folder_only("has no store")
+@pytest.mark.parametrize("form", ["loss={}", '{{"loss": {}}}'])
+def test_an_integer_beyond_all_floats_is_infinite(form):
+    assert parse_line(form.format(10**400)) == Metrics({"loss": float("inf")})
+
+
+@pytest.mark.folder_only("has no store")
 @pytest.mark.parametrize(
     "line",
     ["hello", "loss", "loss=", "loss=high", "step=3", "=1", "loss=1 step=1.5", "save", "tag",

@@ -36,7 +36,7 @@ def metric_value(value: Any, key: str) -> float:
 
 def _number(value: Any) -> float:
     if type(value) is int:
-        return _finite_or_huge(value)
+        return to_float(value)
     masked = sys.modules.get("numpy.ma")
     if masked is not None and isinstance(value, masked.MaskedArray):
         # Its `item` returns the value below the mask.
@@ -50,7 +50,7 @@ def _number(value: Any) -> float:
     plain = item() if callable(item) else value
     if isinstance(plain, _TEXTS):
         raise TypeError("text is not a number")
-    return _finite_or_huge(plain)
+    return to_float(plain)
 
 
 def _kind_of(value: Any) -> Any:
@@ -58,7 +58,8 @@ def _kind_of(value: Any) -> Any:
     return getattr(getattr(value, "dtype", None), "kind", None)
 
 
-def _finite_or_huge(plain: Any) -> float:
+def to_float(plain: Any) -> float:
+    """Convert a number or a text to a float; an integer beyond all floats becomes infinite."""
     try:
         return float(plain)
     except OverflowError:

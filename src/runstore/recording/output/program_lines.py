@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import RunstoreError, UsageError, genuine, suppressed
+from runstore.model.logged.values import to_float
 from runstore.model.status import Status
 from runstore.storage.files.locks import lock_now, pause
 from runstore.storage.files.safe_files import open_file, remove_file, stat_file
@@ -121,7 +122,7 @@ def _metrics(found: Any) -> Metrics:
     step, time = (found.get(name) for name in _OPTIONS)
     if isinstance(step, float) and not step.is_integer():
         raise ValueError("the step is not a whole number")
-    values = {key: float(value) for key, value in found.items() if key not in _OPTIONS}
+    values = {key: to_float(value) for key, value in found.items() if key not in _OPTIONS}
     if not values:
         raise ValueError("there is no metric")
     return Metrics(

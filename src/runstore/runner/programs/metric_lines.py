@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from runstore.errors import UsageError
+from runstore.model.logged.values import to_float
 from runstore.model.text.output import SEQUENCE
 from runstore.user_warnings import warn
 from runstore.value_classes import NamedTuple
@@ -342,5 +343,4 @@ def _numbers(found: Mapping[Any, Any], start: str, depth: int = 0) -> Iterator[t
         if isinstance(value, Mapping) and depth < _DEEPEST:
             yield from _numbers(value, f"{name}/", depth + 1)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            with suppress(OverflowError):
-                yield name, float(value)
+            yield name, to_float(value)
