@@ -175,6 +175,14 @@ class TestMistakes:
         assert len(seen) == 1
         assert values(run) == [1.0]
 
+    @pytest.mark.filterwarnings("error")
+    def test_a_name_has_joiners_as_in_persian_and_emoji(self, store):
+        run = begun(store)
+        run.log({"👩\u200d🔬/loss": 1.0})
+        run.finish()
+
+        assert list(run.record.metrics) == ["👩\u200d🔬/loss"]
+
     def test_what_stands_beside_a_mistake_is_logged(self, store):
         run = begun(store)
         with pytest.warns(StoreWarning):

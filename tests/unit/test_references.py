@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import strategies
 from runstore.errors import InvalidValueError, UsageError
 from runstore.model.display.short_names import end_of_name
+from runstore.model.logged.values import metric_key
 from runstore.model.reference import (
     TIMESTAMP_FORMAT,
     Bare,
@@ -34,6 +35,7 @@ from runstore.model.reference import (
     with_endings,
     without_ending,
 )
+from runstore.model.tags import tag_key
 
 STAMP = "2026-11-23-T101500"
 
@@ -250,6 +252,30 @@ def test_a_refused_name_is_shown_as_far_as_a_line_goes(name, shown):
 def test_each_kind_of_unprintable_character_is_refused(character):
     with pytest.raises(InvalidValueError, match=f"U\\+{ord(character):04X}"):
         check_experiment_name(f"a{character}b")
+
+
+@pytest.mark.parametrize("check", [check_experiment_name, metric_key, tag_key])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u0645\u06cc\u200c\u062f\u0642\u062a",
+        "👩\u200d🔬",
+        "a\xa0b",
+        "精度\u3000平均",
+        "\ue0a0 main",
+    ],
+    ids=["Persian", "emoji", "no break", "wide space", "private use"],
+)
+def test_experiments_metrics_and_tags_may_have_the_same_characters(check, name):
+    """Python calls some of these unprintable, though each line can show them."""
+    assert check(name) == name
+
+
+@pytest.mark.parametrize("check", [check_experiment_name, metric_key, tag_key])
+def test_experiments_metrics_and_tags_are_refused_the_same_characters(check):
+    for character in "\n\x1b\x85\ud800\u2028\u202e":
+        with pytest.raises(InvalidValueError, match="printable"):
+            check(f"a{character}b")
 
 
 def test_the_form_of_a_timestamp_is_for_ever():

@@ -11,6 +11,7 @@ import click
 
 from runstore.cli.context import STORE
 from runstore.errors import RunstoreError
+from runstore.model.reference import is_on_one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,7 +164,7 @@ def _asked(context: click.Context, begun: str, ask: Callable[[Store], Iterable[s
         warnings.simplefilter("ignore")
         with Store.open(location, create=False) as store:
             names = ask(store)
-            return [name for name in names if name.startswith(begun) and name.isprintable()]
+            return [name for name in names if name.startswith(begun) and is_on_one_line(name)]
     return []
 
 

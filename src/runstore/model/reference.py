@@ -175,8 +175,7 @@ def check_experiment_name(name: object) -> str:
 def _check_text(name: str) -> None:
     if not name.strip():
         raise InvalidValueError("An experiment name cannot be empty.")
-    if not name.isprintable():
-        _check_characters(name)
+    check_is_on_one_line(name, "experiment name")
     size = len(name.encode("utf-8"))
     if size > NAME_LIMIT_BYTES:
         raise InvalidValueError(
@@ -205,15 +204,21 @@ def _is_unprintable(character: str) -> bool:
     return character in _BIDI_CONTROLS or any(ord(character) in some for some in _UNPRINTABLE)
 
 
-def _check_characters(name: str) -> None:
-    for position, character in enumerate(name):
-        if _is_unprintable(character):
-            shown = name if len(name) <= 60 else name[:57] + "…"  # noqa: PLR2004 - a line's worth
-            raise InvalidValueError(
-                f"The experiment name {shown!r} has an unprintable character"
-                f" (U+{ord(character):04X}) at position {position}.",
-                hint="Use printable text on one line.",
-            )
+def check_is_on_one_line(text: str, what: str) -> None:
+    """Check that all characters of a name can be shown on one line.
+
+    Raises:
+        InvalidValueError: One cannot; the error has its position.
+    """
+    if is_on_one_line(text):
+        return
+    position, character = next((n, one) for n, one in enumerate(text) if _is_unprintable(one))
+    shown = text if len(text) <= 60 else text[:57] + "…"  # noqa: PLR2004 - a line's worth
+    raise InvalidValueError(
+        f"The {what} {shown!r} has an unprintable character"
+        f" (U+{ord(character):04X}) at position {position}.",
+        hint="Use printable text on one line.",
+    )
 
 
 class Latest(NamedTuple):

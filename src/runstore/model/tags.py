@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from runstore.errors import InvalidValueError, shown
+from runstore.model.reference import is_on_one_line
 from runstore.model.values import clean_text
 
 KEY_LIMIT_BYTES = 250
@@ -18,7 +19,7 @@ def tag_key(key: object) -> str:
         InvalidValueError: It is not printable text of 1 to 250 bytes, begins with `+`, `-` or a
             space, or contains `=`, which would be ambiguous on the command line.
     """
-    if not isinstance(key, str) or not key or not key.isprintable():
+    if not isinstance(key, str) or not key or not is_on_one_line(key):
         raise _refused(key, "a key is printable text")
     if key[0] in "+-" or "=" in key or key != key.strip():
         raise _refused(key, "a key has no =, no + or - in front, and no space around it")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from runstore.errors import InvalidValueError, attempt, genuine, shown
+from runstore.model.reference import check_is_on_one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ def metric_key(key: Any) -> str:
             hint='Pass a name: run.log({"loss": 0.5}).',
         )
     text = str.__str__(key)  # a subclass may have another representation
-    if not text.isprintable():
-        raise InvalidValueError(f"The metric {text!r:.60} has an unprintable character.")
+    check_is_on_one_line(text, "metric")
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > KEY_LIMIT_BYTES:
         raise InvalidValueError(
