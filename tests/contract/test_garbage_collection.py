@@ -161,7 +161,7 @@ def test_a_store_that_cannot_be_written_is_left_alone(store, monkeypatch):
     store.delete(run)
     store.backend.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
 
-    with pytest.raises(StoreReadOnlyError):
+    with pytest.raises(StoreReadOnlyError, match="It is read only"):
         store.collect_garbage(older_than=AT_ONCE)
 
     assert store.collect_garbage(older_than=AT_ONCE, dry=True).freed.total == Amount(1, 1)

@@ -113,6 +113,28 @@ def test_files_beside_damaged_ones_are_written(saved):
     assert "b.txt could not be written: Is a directory." in messages(blocked)[1]
 
 
+def test_files_without_a_name_in_the_encoding_of_the_system_are_named(saved):
+    with store_at(saved / ".runstore") as store, store.start("fit", capture=False) as run:
+        run.save("größe.txt", b"1")
+        run.save("size.txt", b"1")
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+    ended = runstore("download", "fit#2", "-o", "out", cwd=saved, env=plain)
+
+    assert (ended.returncode, ended.stdout.split()) == (1, ["out/size.txt"])
+    assert "cannot be written in ascii, as file names are here" in " ".join(messages(ended))
+
+
+def test_a_run_without_files_says_so(saved):
+    with store_at(saved / ".runstore") as store, store.start("fit", capture=False):
+        pass
+
+    ended = runstore_here("download", "fit#2", "-o", "out", cwd=saved)
+
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "has no artifacts." in messages(ended)[0]
+
+
 def test_a_file_can_be_printed(saved):
     assert (
         runstore_here("download", "fit#1", "loss.csv", "-o", "-", cwd=saved).stdout

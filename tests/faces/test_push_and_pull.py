@@ -1,5 +1,6 @@
 """Runs are pushed to and pulled from another store on the command line."""
 
+import errno
 import io
 import json
 from itertools import pairwise
@@ -13,6 +14,7 @@ from places import store_at
 from runstore import Store
 from runstore.cli import output, transfers
 from runstore.errors import StoreUnavailableError, UsageError
+from runstore.storage.files.spool import Spool
 
 
 @pytest.fixture
@@ -216,3 +218,19 @@ def test_data_that_waits_on_this_machine_is_delivered(here):
         store.backend.spool.keep(run.uid, "tags", body)
         with pytest.raises(StoreUnavailableError, match="1 change could not be written"):
             transfers.show_delivered(store, None, as_json=False)
+
+
+def test_data_that_cannot_be_delivered_is_where_the_error_says(here, monkeypatch):
+    def full_disk(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with store_at(here / ".runstore") as store:
+        monkeypatch.setattr(Spool, "_place_in_store", full_disk)
+        body = {"changes": {"late": "yes"}, "author": "ada"}
+        kept = store.backend.spool.keep(store.get("mnist#1").uid, "tags", body)
+
+        with pytest.raises(StoreUnavailableError) as refused:
+            transfers.show_delivered(store, None, as_json=False)
+
+    assert kept.parent != store.backend.spool.place
+    assert f"It is kept in {kept.parent}." in str(refused.value)

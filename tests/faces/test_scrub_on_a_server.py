@@ -146,7 +146,7 @@ def test_a_reader_changes_nothing(url):
         from runstore.errors import StoreReadOnlyError
 
         store.backend.database.driver.refuse_writes(StoreReadOnlyError("The role may only read."))
-        with pytest.raises(StoreReadOnlyError):
+        with pytest.raises(StoreReadOnlyError, match="The role may only read"):
             scrub(store.backend, wanted((SECRET,)), is_dry=False)
 
     assert rows_with(url, SECRET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
@@ -166,7 +167,7 @@ def _with_names(wanted: Sequence[Artifact]) -> list[Artifact]:
     Raises:
         InvalidValueError: There are none.
     """
-    reasons = {one.path: why_no_name(one.path) for one in wanted}
+    reasons = {one.path: why_no_name(one.path) or _why_not_here(one.path) for one in wanted}
     wrong = {path: why for path, why in reasons.items() if why is not None}
     if not wrong:
         return list(wanted)
@@ -178,6 +179,15 @@ def _with_names(wanted: Sequence[Artifact]) -> list[Artifact]:
         raise InvalidValueError(told, kept="Nothing was written.", hint="Print it with --to -.")
     warn(told)
     return [one for one in wanted if one.path not in wrong]
+
+
+def _why_not_here(path: str) -> str | None:
+    """Return why a valid name cannot be that of a file of this process; None if it can."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return f"cannot be written in {sys.getfilesystemencoding()}, as file names are here"
+    return None
 
 
 def _not_whole(run: Run, lost: dict[str, RunstoreError], written: int) -> RunstoreError:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
     from runstore.model.results.transfers import Progress, Transfer
+    from runstore.storage.files.spool import Record
     from runstore.store import Store
     from runstore.waiting import WaitingRuns
 
@@ -263,12 +264,12 @@ def show_delivered(
     Raises:
         StoreUnavailableError: Some data could not be written to the store.
     """
-    records = store.backend.spool.records()
-    changes = sum(store.backend.database.knows_any({one.uid}) for one in records)
-    if changes:
+    knows_any = store.backend.database.knows_any
+    records = [one for one in store.backend.spool.records() if knows_any({one.uid})]
+    if changes := len(records):
         raise StoreUnavailableError(
             f"{counted(changes, 'change')} could not be written to {store.backend.place}.",
-            kept=f"{'It is' if changes == 1 else 'They are'} kept in {store.backend.spool.place}.",
+            kept=f"{'It is' if changes == 1 else 'They are'} kept in {_kept_in(records)}.",
             hint="Try again later, or check the store with: runstore doctor",
         )
     is_news = result is not None and (result.added or result.changed or result.skipped)
@@ -292,6 +293,11 @@ def show_delivered(
             err=True,
         )
     tell_missing(store)
+
+
+def _kept_in(records: Sequence[Record]) -> str:
+    """Return the folders that data waits in: if the disk of the store is full, one of the user."""
+    return " and ".join(sorted({str(one.path.parent) for one in records}))
 
 
 def _waiting(store: Store) -> WaitingRuns:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.errors import StoreError, StoreReadOnlyError, genuine
+from runstore.errors import StoreError, genuine
 from runstore.inflight import take_in
 from runstore.maintenance.usage import (
     amount_in,
@@ -47,10 +47,8 @@ _UNFINISHED = timedelta(days=7)
 
 def collect(backend: Backend, *, older_than: timedelta, is_dry: bool, vacuum: bool) -> Collected:
     """Clean up; see `Store.collect_garbage`."""
-    if not is_dry and not backend.database.is_writable:
-        raise StoreReadOnlyError(
-            f"The store at {backend.place} cannot be written.", kept="Nothing was removed."
-        )
+    if not is_dry and (refusal := backend.database.driver.refusal) is not None:
+        raise refusal
     before = max(0, now_micros() - older_than // timedelta(microseconds=1))
     expired = backend.trash.expired(before)
     sweep = _Sweep(backend, expired if is_dry else [], is_dry=is_dry)

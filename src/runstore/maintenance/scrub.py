@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from runstore.artifacts import previews
-from runstore.errors import RunstoreError, StoreReadOnlyError, UsageError, genuine, suppressed
+from runstore.errors import RunstoreError, UsageError, genuine, suppressed
 from runstore.inflight import take_in
 from runstore.model.scrubbing import (
     SHORTEST,
@@ -101,13 +101,11 @@ def scrub(backend: Backend, secrets: Wanted, *, is_dry: bool = True) -> Scrubbed
     """Remove secrets from a store, and return the affected places; a second call changes nothing.
 
     Raises:
-        StoreReadOnlyError: The store cannot be written.
+        StoreError: The store cannot be written.
         StoreLockedError: Another program uses the database.
     """
-    if not is_dry and not backend.database.is_writable:
-        raise StoreReadOnlyError(
-            f"The store at {backend.place} cannot be written.", kept="Nothing was changed."
-        )
+    if not is_dry and (refusal := backend.database.driver.refusal) is not None:
+        raise refusal
     found = Scrubbed(is_dry=is_dry)
     work = _Scrubber(backend, secrets, found)
     if not is_dry:

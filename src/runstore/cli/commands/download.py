@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import click
@@ -68,29 +68,38 @@ def command(
         if to == _STDOUT:
             _print(found, paths)
             return
+        if not found.artifacts and not paths:
+            say(f"runstore: {found.reference} has no artifacts.", err=True)
+            return
         wanted = _wanted(found, paths)
         if not overwrite:
             _check_free(to / path for path in wanted if why_no_name(path) is None)
-        left = {to / path for path in wanted}
         lost: list[RunstoreError] = []
-        for path in paths or (None,):
-            try:
-                written = found.download(path, to, link=link)
-            except (NotFoundError, StoreCorruptError) as error:
-                lost.append(error)
-                continue
-            except RunstoreError as error:
-                lost.insert(0, error)
-                break
-            for file in written:
-                say(str(file))
-                left.discard(file)
+        left = {to / path for path in wanted} - set(_written(found, paths, to, lost, link=link))
     for other in lost[1:]:
         warn(str(other))
     if lost:
         raise lost[0]
     if left:
         context.exit(FAILED)  # a warning named them
+
+
+def _written(
+    run: Run, paths: Sequence[str], to: Path, lost: list[RunstoreError], *, link: bool
+) -> Iterator[Path]:
+    """Write and print files, and yield them; the most important error is the first of `lost`."""
+    for path in paths or (None,):
+        try:
+            written = run.download(path, to, link=link)
+        except (NotFoundError, StoreCorruptError) as error:
+            lost.append(error)
+            continue
+        except RunstoreError as error:
+            lost.insert(0, error)
+            return
+        for file in written:
+            say(str(file))
+            yield file
 
 
 def _print(run: Run, paths: Sequence[str]) -> None:
