@@ -1,11 +1,11 @@
 """Sixteen processes at once: no number twice, no run lost, no exception."""
 
 import os
-import threading
 from collections import Counter
 
 from command_server import Program
 from runstore import Status, Store
+from threads import at_once
 
 PROCESSES, STARTS = 16, 8
 
@@ -42,24 +42,16 @@ def test_sixteen_processes_share_one_new_store(vacant):
 
 
 def test_threads_share_one_store(store):
-    numbers, errors = [], []
+    numbers = []
 
     def work():
-        try:
-            for _ in range(25):
-                run = store.start("threads", capture=False)
-                numbers.append(run.run_number)
-                run.finish()
-        except Exception as error:  # noqa: BLE001 - whatever a thread raises is the finding
-            errors.append(error)
+        for _ in range(25):
+            run = store.start("threads", capture=False)
+            numbers.append(run.run_number)
+            run.finish()
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once([work] * 8)
 
-    assert errors == []
     assert sorted(numbers) == list(range(1, 201))
 
 

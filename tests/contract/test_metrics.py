@@ -4,10 +4,10 @@ import math
 import os
 import random
 import shutil
-import threading
 import time
 import warnings
 from datetime import datetime, timezone
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from commands import runstore
 from runstore import Status, Store, StoreWarning
 from runstore.errors import InvalidValueError, NotFoundError, RunFinishedError, UsageError
 from runstore.storage.metrics.chunks import Columns, pack, unpack
+from threads import at_once
 
 # Each example has a run of its own.
 in_one_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -253,11 +254,7 @@ class TestManyWriters:
             for place in range(2000):
                 run.log({f"series {number}": float(place), "shared": 1.0})
 
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once([partial(work, number) for number in range(4)])
         run.finish()
 
         assert run.record.metrics["shared"].count == 8000

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import subprocess
-import threading
 import time
 from datetime import datetime, timedelta, timezone, tzinfo
 
@@ -25,6 +24,7 @@ from runstore.errors import (
     UsageError,
 )
 from runstore.model.status import FINAL
+from threads import at_once
 
 UTC = timezone.utc
 MARCH = datetime(2025, 3, 1, 10, tzinfo=UTC)
@@ -625,24 +625,16 @@ def test_files_that_no_disk_takes_are_an_error_and_leave_nothing(store):
 
 
 def test_threads_record_at_once(store):
-    numbers, errors = [], []
+    numbers = []
 
     def work():
-        try:
-            numbers.extend(
-                store.record("mnist", started_at=MARCH, metrics={"loss": [n, n]}).run_number
-                for n in range(15)
-            )
-        except Exception as error:  # noqa: BLE001 - whatever a thread raises is the finding
-            errors.append(error)
+        numbers.extend(
+            store.record("mnist", started_at=MARCH, metrics={"loss": [n, n]}).run_number
+            for n in range(15)
+        )
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once([work] * 6)
 
-    assert errors == []
     assert sorted(numbers) == list(range(1, 91))
 
 

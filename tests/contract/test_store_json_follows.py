@@ -6,7 +6,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import threading
 import warnings
 
 import pytest
@@ -23,6 +22,7 @@ from runstore.storage.blocks import BlockTable
 from runstore.store_json import sync
 from runstore.store_json.file import FileLock, stamp_of
 from runstore.store_json.lists import Lists
+from threads import at_once
 
 
 @pytest.fixture
@@ -265,14 +265,7 @@ def test_threads_and_processes_that_write_at_once_leave_a_current_file(shown):
         "for _ in range(5): store.start('fit', capture=False).finish()"
     )
     programs = [subprocess.Popen([sys.executable, "-W", "error", "-c", code]) for _ in range(2)]
-    threads = [
-        threading.Thread(target=lambda: shown.start("fit", capture=False).finish())
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    at_once([lambda: shown.start("fit", capture=False).finish()] * 4)
 
     assert [program.wait(60) for program in programs] == [0, 0]
     assert len(blocks(shown)) == 15

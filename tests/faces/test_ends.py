@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from functools import partial
 
 import pytest
 
@@ -18,6 +19,7 @@ from places import store_at
 from runstore import StoreWarning
 from runstore.errors import UsageError
 from runstore.recording.outcome import exit_status, status_of
+from threads import at_once
 
 PLAIN = "run = runstore.start_run('x', capture=False)\nrun.log(a=1.0)\n"
 BLOCK = "with runstore.start_run('x', capture=False) as run:\n    run.log(a=1.0)\n    "
@@ -230,11 +232,7 @@ def test_two_threads_end_a_run_once(store):
         with contextlib.suppress(Warning):
             run.finish(status)
 
-    threads = [threading.Thread(target=end, args=[one]) for one in ("complete", "error") * 2]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    at_once([partial(end, one) for one in ("complete", "error") * 2])
 
     assert run.record.status.value == run.status.value
 

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
 import runstore
 from commands import but_the_first_line, python
 from places import store_at
+from threads import at_once
 
 
 @pytest.fixture
@@ -182,11 +184,7 @@ def test_threads_with_runs_of_their_own_keep_their_output_apart(store):
                 sys.stdout.write(f"fit {number}\n")
                 turn.wait(20)
 
-        threads = [threading.Thread(target=fit, args=(number,)) for number in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
+        at_once([partial(fit, number) for number in range(3)])
 
     assert {number: texts(run) for number, run in runs.items()} == {
         number: [f"fit {number}"] for number in range(3)

@@ -17,6 +17,7 @@ from places import store_at
 from runstore import Status, StoreWarning
 from runstore.errors import UsageError
 from runstore.user_warnings import warn
+from threads import at_once
 
 
 @pytest.fixture
@@ -298,11 +299,7 @@ class TestCalls:
             meeting.wait()
             seen.append(runstore.current_run().run_number)
 
-        threads = [threading.Thread(target=train) for _ in range(4)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
+        at_once([train] * 4)
 
         assert sorted(seen) == [1, 2, 3, 4]
         assert statuses(store) == [Status.COMPLETE] * 4

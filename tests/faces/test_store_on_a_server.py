@@ -4,13 +4,13 @@ import array
 import asyncio
 import json
 import sys
-import threading
 from urllib.parse import urlsplit
 
 import pytest
 
 from commands import runstore, runstore_here
 from runstore import Status, Store
+from threads import at_once
 
 pytest.importorskip("psycopg")
 
@@ -129,11 +129,7 @@ def test_threads_share_a_store(url):
                 with store.start("fit", capture=False) as run:
                     run.log(loss=1.0)
 
-        threads = [threading.Thread(target=record) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once([record] * 4)
 
         runs = store.list(limit=100)
         assert sorted(run.run_number for run in runs) == list(range(1, 13))

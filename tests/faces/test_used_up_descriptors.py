@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import types
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ from places import place, store_at
 from runstore import Status
 from runstore.storage.sqlite import descriptors
 from runstore.storage.sqlite.read_only import ways_to_read
+from threads import at_once
 
 USED_UP = """
 import os, pickle, resource, sys, traceback
@@ -307,11 +309,7 @@ def test_connections_of_other_threads_are_not_taken_for_closed_ones(tmp_path, on
                 store.get(run.uid)
                 run.tags[f"t{number}"] = "1"
 
-            threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-            for one in threads:
-                one.start()
-            for one in threads:
-                one.join()
+            at_once([partial(work, number) for number in range(8)])
             gc.collect()
             with store_at(tmp_path) as other:
                 other.get(run.uid)
