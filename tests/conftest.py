@@ -247,15 +247,15 @@ def unsynced(monkeypatch):
 
     What is synced, and when, is what tests/contract/test_syncs.py is about.
     """
-    from runstore.storage.sqlite import driver
+    from runstore.storage.sqlite import opening
 
-    distrust = driver._distrust
+    distrust = opening.distrust
 
     def leave_it_to_the_system(connection):
         distrust(connection)
         connection.execute("PRAGMA synchronous=OFF")
 
-    monkeypatch.setattr(driver, "_distrust", leave_it_to_the_system)
+    monkeypatch.setattr(opening, "distrust", leave_it_to_the_system)
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 

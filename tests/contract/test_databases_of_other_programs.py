@@ -8,6 +8,7 @@ import pytest
 
 from runstore import Store
 from runstore.errors import StoreCorruptError, StoreUnavailableError
+from runstore.storage.sqlite.opening import Opener
 
 OURS = 0x72756E73  # "runs"
 
@@ -113,9 +114,9 @@ def test_a_link_to_a_store_is_followed(path, tmp_path, mark):
 def test_the_owner_is_asked_for_once(path, monkeypatch):
     """Not with each connection of each thread."""
     with Store.open(path.parent) as store:
-        driver, asked = store.backend.database.driver, []
-        monkeypatch.setattr(type(driver), "_check_owner", lambda *_: asked.append(1))
-        driver.close_for_now()
+        asked = []
+        monkeypatch.setattr(Opener, "_check_owner", lambda *_: asked.append(1))
+        store.backend.database.driver.close_for_now()
         assert len(store.list()) == 0
 
     assert asked == []

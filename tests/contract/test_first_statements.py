@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from runstore import Store
-from runstore.storage.sqlite import driver
+from runstore.storage.sqlite import opening
 
 
 @pytest.fixture
@@ -14,12 +14,12 @@ def statements(monkeypatch):
     """Return the list of statements that are executed from now on."""
     executed = []
 
-    class Traced(driver._Connection):
+    class Traced(opening.SQLiteConnection):
         def execute(self, sql, parameters=()):
             executed.append(" ".join(sql.split()))
             return sqlite3.Connection.execute(self, sql, parameters)
 
-    monkeypatch.setattr(driver, "_Connection", Traced)
+    monkeypatch.setattr(opening, "SQLiteConnection", Traced)
     return executed
 
 

@@ -107,7 +107,7 @@ def test_a_disk_without_locks_is_named(location, monkeypatch):
 
     with Store.open(location) as store:
         store.start("fit", capture=False).finish()
-    monkeypatch.setattr("runstore.storage.sqlite.driver._ENGINE_WAITS_S", 0.0)
+    monkeypatch.setattr("runstore.storage.sqlite.opening.ENGINE_WAITS_S", 0.0)
     other = sqlite3.connect(location / DATABASE, isolation_level=None)
     other.execute("PRAGMA locking_mode=EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
@@ -126,7 +126,7 @@ def test_a_database_that_another_program_holds(location, data, monkeypatch):
         monkeypatch.setattr(module, "END_PATIENCE_S", 0.3)
     for module in (log, deferred):
         monkeypatch.setattr(module, "PATIENCE_S", 0.3)
-    monkeypatch.setattr("runstore.storage.sqlite.driver._ENGINE_WAITS_S", 0.1)
+    monkeypatch.setattr("runstore.storage.sqlite.opening.ENGINE_WAITS_S", 0.1)
     store = Store.open(location)
     run = store.start("fit", capture=False)
     other = sqlite3.connect(location / DATABASE, isolation_level=None)

@@ -16,7 +16,7 @@ import pytest
 
 from runstore import Store, StoreWarning
 from runstore.errors import StoreLockedError, StoreUnavailableError
-from runstore.storage.sqlite import driver
+from runstore.storage.sqlite import opening, pool
 from runstore.storage.sqlite.database_file import DatabaseFile
 from runstore.storage.sqlite.paths import DATABASE
 
@@ -241,15 +241,15 @@ def test_a_replaced_database_does_not_meet_the_log_of_the_old_one(location, tmp_
 @pytest.fixture
 def while_a_connection_is_opened(monkeypatch):
     """Return a function that sets what happens once, as soon as the next file was opened."""
-    usual = driver._distrust
+    usual = opening.distrust
 
     def do(work):
         def distrust(connection):
-            monkeypatch.setattr(driver, "_distrust", usual)
+            monkeypatch.setattr(opening, "distrust", usual)
             work()
             usual(connection)
 
-        monkeypatch.setattr(driver, "_distrust", distrust)
+        monkeypatch.setattr(opening, "distrust", distrust)
 
     return do
 
@@ -281,7 +281,7 @@ def test_a_store_is_made_again_once_nobody_opens_the_old_one(
     """Two files of one name in a process would share their memory, and no lock would tell."""
 
     def make_again():
-        monkeypatch.setattr(driver, "_REPLACED_PATIENCE_S", 0)
+        monkeypatch.setattr(pool, "_REPLACED_PATIENCE_S", 0)
         location.rename(tmp_path / "elsewhere")
         with pytest.raises(StoreLockedError, match="was using the old file"):
             Store.open(location)

@@ -8,7 +8,7 @@ from collections.abc import Container
 from pathlib import Path
 
 from runstore.errors import genuine
-from runstore.storage.sqlite.driver import files_in_use
+from runstore.storage.sqlite.pool import files_in_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

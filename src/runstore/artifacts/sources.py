@@ -9,7 +9,7 @@ from pathlib import Path
 from runstore.errors import InvalidValueError, NotFoundError, genuine
 from runstore.model.display.formatting import cropped
 from runstore.storage.sqlite.descriptors import with_room
-from runstore.storage.sqlite.driver import files_in_use
+from runstore.storage.sqlite.pool import files_in_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

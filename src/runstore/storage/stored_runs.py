@@ -21,7 +21,7 @@ from runstore.storage.rows import (
     is_text,
     pairs_of_texts,
 )
-from runstore.storage.sqlite.driver import LONGEST_READ, values_up_to
+from runstore.storage.sqlite.connection import LONGEST_READ, values_up_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

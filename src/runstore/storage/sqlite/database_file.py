@@ -15,7 +15,13 @@ from contextlib import suppress
 from os.path import basename, dirname, join
 
 from runstore.errors import StoreCorruptError, StoreUnavailableError, genuine, suppressed
-from runstore.storage.sqlite.descriptors import Files, identity_of, is_whole, marked
+from runstore.storage.sqlite.descriptors import (
+    Files,
+    identity_of,
+    is_log_removed,
+    is_whole,
+    marked,
+)
 from runstore.storage.sqlite.paths import (
     follow_folder,
     is_missing,
@@ -30,6 +36,8 @@ _HEAD_BYTES, _FIRST_PAGES_BYTES = 100, 1 << 20
 _NOTES = b"schema_migrations"
 _BESIDE = (_LOG, _SHARED_MEMORY, "-journal")
 _LOCK_PATIENCE_S = 5.0
+# Databases whose descriptors the program has closed.
+_severed: set[tuple[int, int] | None] = set()
 
 
 class DatabaseFile:
@@ -38,6 +46,8 @@ class DatabaseFile:
     # While a descriptor is open, no new file gets the inode number of this one. Of the class,
     # because a signal handler may raise before this object has its attributes.
     _pin: Files = ()
+    # Why it must not be used any more.
+    abandoned: StoreUnavailableError | None = None
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -88,6 +98,55 @@ class DatabaseFile:
             kept="Nothing was written to any store in its place.",
             hint="If it was moved, open it in its new place.",
         )
+
+    def check_held(self, files: Files) -> None:
+        """Check that a connection's descriptors still lead to the database and its log.
+
+        Raises:
+            StoreUnavailableError: The program has closed them, the log was removed, or the file is
+                not the one that was opened.
+        """
+        if not is_whole(files) or not (files or self._has_pin):
+            raise self._closed_by_program()
+        self.check()
+        if is_log_removed(files):
+            raise self._abandon(
+                f"Another program removed the log of {self.path}, as if no program used it.",
+                "Do not open files of a store in a program that uses it: closing one releases "
+                "its locks. To copy a store: runstore copy",
+            )
+
+    def prove(self) -> None:
+        """Check that all connections have the same file, before it is opened and afterwards.
+
+        Raises:
+            StoreUnavailableError: It is another file, or its descriptors were closed before.
+        """
+        if self.is_known:
+            self.check()
+            return
+        with suppressed(OSError):  # removed just now, as the next statement will find
+            self.remember()
+        if self._identity in _severed:
+            raise self._closed_by_program()
+
+    def _closed_by_program(self) -> StoreUnavailableError:
+        return self._abandon(
+            f"This program has closed the open files of {self.path}.",
+            "Close only files that your program has opened.",
+        )
+
+    def _abandon(self, what: str, hint: str) -> StoreUnavailableError:
+        """Abandon a database whose descriptors or log are gone; return the error to raise.
+
+        The numbers of closed descriptors may belong to other files now, and SQLite shares some
+        descriptors, and the index of the log, among all connections of this process.
+        """
+        _severed.add(self._identity)
+        self.abandoned = StoreUnavailableError(
+            what, kept="Nothing was written to other files.", hint=hint
+        )
+        return self.abandoned
 
     def check_surroundings(self) -> None:
         """Check, before the file is first opened, that SQLite will touch only the store's files.
@@ -212,7 +271,7 @@ class DatabaseFile:
         return self._identity
 
     @property
-    def has_pin(self) -> bool:
+    def _has_pin(self) -> bool:
         """Whether the pinned descriptor is still open, if there was one."""
         return is_whole(self._pin)
 
