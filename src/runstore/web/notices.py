@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ OF_NOTICES = {
     "content-security-policy": f"default-src 'none'; style-src 'sha256-{_DIGEST}';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
+_CODE = re.compile("`([^`]+)`")
 _FORM = (
     '<form method="get" action="/"><label>Token <input name="token" type="password"'
     ' autocomplete="current-password"></label> <button>Open</button></form>'
@@ -37,12 +39,16 @@ def notice(refusal: Refusal) -> bytes:
 
 
 def page(title: str, text: str = "", *, head: str = "", more: str = "") -> bytes:
-    """Return a page; its title and text are escaped, `head` and `more` are HTML."""
+    """Return a page; its title and text are escaped, `head` and `more` are HTML.
+
+    Words of the text between backticks are shown as code.
+    """
+    shown = _CODE.sub(r"<code>\1</code>", escape(text))
     made = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>runstore</title>{head}<style>{_STYLE}</style></head>"
-        f"<body><main><h1>{escape(title)}</h1><p>{escape(text)}</p>{more}</main></body></html>"
+        f"<body><main><h1>{escape(title)}</h1><p>{shown}</p>{more}</main></body></html>"
     )
     return made.encode()
 

@@ -338,6 +338,7 @@ def test_a_browser_without_a_cookie_gets_a_page_that_says_what_to_do(stranger):
 
     assert response.status_code == 401
     assert response.headers["content-type"].startswith("text/html")
+    assert "the address that <code>runstore ui</code> prints" in response.text
     assert "runstore ui" in response.text
     assert "<script" not in response.text
 
