@@ -155,6 +155,14 @@ class Program(Command):
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
+    def kill_after_a_line(self, rng):
+        """Kill it soon after it has printed a line, and return the lines that it printed."""
+        first = self.stdout.readline()
+        time.sleep(rng.uniform(0, 0.05))
+        self.kill()
+        rest, _ = self.communicate()
+        return (first + rest).split("\n")[:-1]  # the last one may be cut
+
     def communicate(self, timeout=100):
         """Wait for its end; return the rest of its output, and its errors."""
         with self.stdout, self._errors:

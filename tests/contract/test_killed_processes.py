@@ -1,7 +1,6 @@
 """kill -9 at random moments: every change that returned is there afterwards."""
 
 import random
-import time
 
 import pytest
 
@@ -22,25 +21,14 @@ while True:
 """
 
 
-def kill_at_random(location, rng):
-    """Run the worker until it has done something, kill it, and return what it acknowledged."""
-    worker = Program(WORKER, location)
-    first = worker.stdout.readline()
-    time.sleep(rng.uniform(0, 0.05))
-    worker.kill()
-    rest, _ = worker.communicate()
-    lines = (first + rest).splitlines()
-    # The pipe may end within a line; that one was not told to anybody.
-    return [tuple(line.split()) for line in lines if len(line.split()) == 2]
-
-
 @pytest.mark.campaign
 def test_every_acknowledged_change_survives(location, campaign_rounds):
     rng = random.Random(campaign_rounds)
     acknowledged = []
 
     for _ in range(campaign_rounds):
-        acknowledged += kill_at_random(location, rng)
+        lines = Program(WORKER, location).kill_after_a_line(rng)
+        acknowledged += [tuple(line.split()) for line in lines]
         with Store.open(location) as store:
             newest = store.list("killed", limit=2)
             assert all(run.status.is_final for run in newest), "nobody executes them any more"
@@ -73,12 +61,7 @@ def test_parameters_that_were_added_before_a_kill_are_there(location, campaign_r
     """Each that returned, whole: its values, its hash and its event."""
     rng = random.Random(campaign_rounds)
     for _ in range(max(3, campaign_rounds // 4)):
-        worker = Program(ADDING, location)
-        first = worker.stdout.readline()
-        time.sleep(rng.uniform(0, 0.05))
-        worker.kill()
-        rest, _ = worker.communicate()
-        told = (first + rest).split("\n")[:-1]  # the last one may be cut
+        told = Program(ADDING, location).kill_after_a_line(rng)
 
         with Store.open(location) as store:
             run = store.get("latest")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 
 import pytest
 
@@ -52,18 +51,6 @@ def kept_before(number):
     }
 
 
-def kill_at_random(folder, rng):
-    """Run the worker until it has done something, kill it, and return what it acknowledged."""
-    worker = Program(WORKER, folder)
-    first = worker.stdout.readline()
-    time.sleep(rng.uniform(0, 0.05))
-    worker.kill()
-    rest, _ = worker.communicate()
-    # The pipe may end within a line; that one was not told to anybody.
-    lines = (first + rest).splitlines(keepends=True)
-    return [tuple(line.split()) for line in lines if line.endswith("\n")]
-
-
 @pytest.mark.campaign
 def test_every_acknowledged_change_survives(tmp_path, campaign_rounds):
     rng = random.Random(campaign_rounds)
@@ -72,7 +59,8 @@ def test_every_acknowledged_change_survives(tmp_path, campaign_rounds):
     acknowledged = []
 
     for _ in range(campaign_rounds):
-        acknowledged += kill_at_random(tmp_path, rng)
+        lines = Program(WORKER, tmp_path).kill_after_a_line(rng)
+        acknowledged += [tuple(line.split()) for line in lines]
         # As the kill left it: readable before anybody of us has looked.
         blocks = json.loads(path.read_text())
         assert [one["reference"] for one in blocks[:KEPT]] == [

@@ -5,11 +5,12 @@ import fcntl
 import os
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from open_files import open_below
+from open_files import open_below, open_in_a_child
 from runstore.errors import StoreLockedError
 from runstore.storage.files import locks
 from runstore.storage.files.locks import (
@@ -88,19 +89,11 @@ def test_a_system_without_locks_is_told_from_a_held_lock(two, monkeypatch):
 
 def test_a_lock_is_given_back_although_a_child_has_the_file_open(two):
     lock_now(two[0])
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(writer)
-        os.read(reader, 1)  # until the parent is done
-        os._exit(0)
 
-    unlock(two[0])
+    with open_in_a_child():
+        unlock(two[0])
 
-    assert lock_now(two[1]) is True
-    os.close(reader)
-    os.close(writer)
-    os.waitpid(child, 0)
+        assert lock_now(two[1]) is True
 
 
 @pytest.mark.parametrize(
@@ -140,19 +133,12 @@ def test_a_block_holds_the_lock_and_gives_it_back(tmp_path, is_shared):
 
 
 def test_a_block_gives_the_lock_back_although_a_child_has_the_file_open(tmp_path):
-    reader, writer = os.pipe()
-    with locked(tmp_path / "lock", is_shared=False, patience_s=0):
-        child = os.fork()
-        if child == 0:
-            os.close(writer)
-            os.read(reader, 1)  # until the parent is done
-            os._exit(0)
+    with ExitStack() as child:
+        with locked(tmp_path / "lock", is_shared=False, patience_s=0):
+            child.enter_context(open_in_a_child())
 
-    with locked(tmp_path / "lock", is_shared=False, patience_s=0) as held:
-        assert held is True
-    os.close(reader)
-    os.close(writer)
-    os.waitpid(child, 0)
+        with locked(tmp_path / "lock", is_shared=False, patience_s=0) as held:
+            assert held is True
 
 
 def test_a_lock_that_is_waited_for_is_for_one_unless_it_is_shared(two):

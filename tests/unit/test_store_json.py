@@ -7,11 +7,12 @@ import os
 import stat
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from open_files import open_below
+from open_files import open_below, open_in_a_child
 from other_users import skip_without_root
 from runstore.errors import StoreLockedError, StoreReadOnlyError, StoreUnavailableError
 from runstore.storage.files.safe_files import UnsafeFileError
@@ -390,21 +391,13 @@ def test_a_lock_is_given_back_by_an_error(path):
 
 
 def test_a_lock_is_given_back_although_a_child_has_it_open(path, monkeypatch):
-    reader, writer = os.pipe()
-    with FileLock(path):
-        child = os.fork()
-        if child == 0:
-            os.close(writer)
-            os.read(reader, 1)
-            os._exit(0)
-    monkeypatch.setattr(store_json, "LOCK_PATIENCE_S", 0)
+    with ExitStack() as child:
+        with FileLock(path):
+            child.enter_context(open_in_a_child())
+        monkeypatch.setattr(store_json, "LOCK_PATIENCE_S", 0)
 
-    with FileLock(path):
-        pass
-
-    os.close(reader)
-    os.close(writer)
-    os.waitpid(child, 0)
+        with FileLock(path):
+            pass
 
 
 def test_a_disk_without_locks_is_no_locked_store(path, monkeypatch):
