@@ -6,11 +6,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 from finding import SIZES, fill
-from timing import median_ms
+from timing import median_ms, spent_ms
 
 from runstore import Store
 
@@ -56,9 +56,8 @@ def processes(folder: Path) -> dict[str, float]:
     times: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for name, words in whole.items():
-            begin = time.perf_counter()
-            subprocess.run(words, check=True, capture_output=True)
-            times.setdefault(name, []).append((time.perf_counter() - begin) * 1e3)
+            command = partial(subprocess.run, words, check=True, capture_output=True)
+            times.setdefault(name, []).append(spent_ms(command))
     return {name: statistics.median(some) for name, some in times.items()}
 
 

@@ -19,6 +19,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from timing import spent_ms
+
 ROUNDS = 31
 
 
@@ -103,9 +105,7 @@ def opened(which: Any, folder: Path, size: int) -> tuple[Any, float]:
 def add_run(store: Any, folder: Path) -> float:
     """Return the milliseconds of one add_run."""
     manager = Manager(folder)
-    begin = time.perf_counter()
-    store.add_run(manager)
-    return (time.perf_counter() - begin) * 1e3
+    return spent_ms(lambda: store.add_run(manager))
 
 
 def main(sizes: list[int]) -> None:

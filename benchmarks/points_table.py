@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import resource
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from timing import median_ms
 
 from runstore import Store
 
 ROUNDS = 5
 KINDS = ((1000, 10, 100), (10, 1, 1_000_000))
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long a call took."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
-def median_ms(work: Callable[[], object]) -> float:
-    """Return the middle of some rounds, in milliseconds, after one that imports and compiles."""
-    work()
-    return statistics.median(seconds(work) for _ in range(ROUNDS)) * 1e3
 
 
 def fill(store: Store, runs: int, keys: int, points: int) -> None:
@@ -58,7 +44,8 @@ def measure(runs: int, keys: int, points: int) -> None:
         print(f"| {runs:,} runs, {keys} keys, {points:,} points each | median |")
         print("|---|---|")
         for label, work in works.items():
-            print(f"| {label} | {median_ms(work):,.0f} ms |", flush=True)
+            work()  # imports and compiles
+            print(f"| {label} | {median_ms(work, ROUNDS):,.0f} ms |", flush=True)
         sizes = {
             "pandas": table.to_pandas().memory_usage(deep=True).sum(),
             "polars": table.to_polars().estimated_size(),

@@ -12,13 +12,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psycopg
+from timing import spent_ms
 
 from runstore import Store
 
@@ -78,13 +77,6 @@ def started_server() -> str:
     return url.format("bench")
 
 
-def milliseconds(work: Callable[[], Any]) -> float:
-    """Return how long a call takes."""
-    begin = time.perf_counter()
-    work()
-    return (time.perf_counter() - begin) * 1000
-
-
 def starts(url: str) -> None:
     """Print the start of a run beside a bare insert of the same rows, in turns."""
     with psycopg.connect(url) as connection:
@@ -105,7 +97,7 @@ def starts(url: str) -> None:
                 )
 
         for _ in range(STARTS):
-            bare.append(milliseconds(insert))
+            bare.append(spent_ms(insert))
             begin = time.perf_counter()
             run = store.start("bench", params=PARAMS, capture=False)
             ours.append((time.perf_counter() - begin) * 1000)
@@ -161,11 +153,9 @@ def filters(url: str) -> None:
                 connection.execute(statement)
             connection.execute("VACUUM ANALYZE")
         for query in FILTERS:
-            laps = [
-                milliseconds(lambda query=query: store.find(query, limit=20)) for _ in range(5)
-            ]
+            laps = [spent_ms(lambda query=query: store.find(query, limit=20)) for _ in range(5)]
             print(f"{statistics.median(laps):8.1f} ms  {query or 'newest 20'}")
-        print(f"{milliseconds(lambda: store.get(run.uid)):8.1f} ms  one run by its uid")
+        print(f"{spent_ms(lambda: store.get(run.uid)):8.1f} ms  one run by its uid")
 
 
 def main() -> None:

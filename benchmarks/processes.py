@@ -7,10 +7,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 from filled_stores import fill
+from timing import spent_ms
 
 ROUNDS = 21
 RUNS = 100_000
@@ -32,11 +33,9 @@ def main() -> None:
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
         for _ in range(ROUNDS + 1):
             for label, arguments in commands.items():
-                begin = time.perf_counter()
-                subprocess.run(
-                    [sys.executable, *arguments], check=True, capture_output=True, env=environment
-                )
-                times[label].append((time.perf_counter() - begin) * 1e3)
+                words = [sys.executable, *arguments]
+                options = {"check": True, "capture_output": True, "env": environment}
+                times[label].append(spent_ms(partial(subprocess.run, words, **options)))
     times = {label: values[1:] for label, values in times.items()}
     bare = statistics.median(times["python -c pass"])
     print(f"| process ({RUNS:,} runs kept) | median, ms | added, ms |")

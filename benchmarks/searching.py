@@ -12,7 +12,7 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-from timing import median_ms
+from timing import median_ms, spent_ms
 
 from runstore import Store
 from runstore.model.reference import new_uid
@@ -107,9 +107,7 @@ def index_size(folder: Path) -> float:
 
 def print_index(store: Store) -> None:
     """Print what the index costs."""
-    begin = time.perf_counter()
-    store.grep("absent from all of it")
-    built = time.perf_counter() - begin
+    built = spent_ms(lambda: store.grep("absent from all of it")) / 1e3
     print("| index | |\n|---|---|")
     print(f"| making it, the first search | {built:.1f} s |")
     print(f"| its size | {index_size(store.path):.0f} MB |")
@@ -141,9 +139,7 @@ def print_searches(store: Store) -> None:
                 begin = time.perf_counter()
                 found = store.grep(text, regexp=regexp, lines=1, limit=None)
                 whole = (time.perf_counter() - begin) * 1e3
-                begin = time.perf_counter()
-                plain.grep(text, regexp=regexp, lines=1)
-                scan = (time.perf_counter() - begin) * 1e3
+                scan = spent_ms(partial(plain.grep, text, regexp=regexp, lines=1))
                 name = f"`{text}` ({len(found):,})"
                 print(f"| {name} | {place} | {ms:.1f} | {whole:.0f} | {scan:.0f} |", flush=True)
     print("\n| newest 20 of a filter | of the runs | ms |\n|---|---|---|")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import statistics
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 from finding import SIZES, fill
+from timing import median_ms
 
 from runstore.storage.sqlite.paths import DATABASE
 
@@ -32,6 +32,11 @@ STATEMENTS = (
 )
 
 
+def read(reader: sqlite3.Connection, text: str) -> None:
+    """Read all rows of a statement."""
+    reader.execute(text).fetchall()
+
+
 def main() -> None:
     """Print the medians."""
     sizes = [int(text) for text in sys.argv[1:]] or SIZES
@@ -41,12 +46,8 @@ def main() -> None:
             fill(Path(folder), size)
             reader = sqlite3.connect(f"file:{folder}/{DATABASE}?mode=ro", uri=True)
             for text, cells in rows.items():
-                times = []
-                for _ in range(ROUNDS):
-                    begin = time.perf_counter()
-                    reader.execute(text).fetchall()
-                    times.append((time.perf_counter() - begin) * 1e3)
-                cells.append(f"{statistics.median(times):.2f}")
+                ms = median_ms(partial(read, reader, text), ROUNDS)
+                cells.append(f"{ms:.2f}")
             reader.close()
     print("| statement | " + " | ".join(f"{size:,} runs, ms" for size in sizes) + " |")
     print("|---" * (len(sizes) + 1) + "|")

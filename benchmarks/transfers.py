@@ -6,10 +6,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from timing import spent_ms
 
 from runstore import Store
 from runstore.storage.sqlite.driver import SQLiteDriver
@@ -47,9 +49,9 @@ def many(place: Path) -> None:
                 run.tags["phase"] = "pilot"
                 if number % 2:
                     run.save("model.bin", str(number).encode() * 100)
-        first = timed(lambda: store.push(place / "pushed"))
-        again = timed(lambda: store.push(place / "pushed"))
-        copied = timed(lambda: store.copy(place / "copied"))
+        first = spent_ms(lambda: store.push(place / "pushed")) / 1e3
+        again = spent_ms(lambda: store.push(place / "pushed")) / 1e3
+        copied = spent_ms(lambda: store.copy(place / "copied")) / 1e3
     print(f"| {RUNS:,} runs | runs a second |")
     print("|---|---|")
     print(f"| pushed | {RUNS / first:,.0f} |")
@@ -71,20 +73,13 @@ def large(place: Path) -> None:
         del values
         locked = watched_transactions()
         before = forget_peak()
-        spent = timed(lambda: store.push(place / "received"))
+        spent = spent_ms(lambda: store.push(place / "received")) / 1e3
         memory = peak_bytes() - before
     print("| a run with 10 million points and a file of 524 MB | |")
     print("|---|---|")
     print(f"| pushed | {spent:.1f} s |")
     print(f"| longest transaction, which other writers wait for | {max(locked):.1f} s |")
     print(f"| memory, in addition to that of the process | {memory / 1e6:.0f} MB |")
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that a call takes."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def watched_transactions() -> list[float]:
