@@ -34,7 +34,7 @@ def calls(store: Store) -> dict[str, float]:
 
 
 # All that differs from run to run but `options.C`, which makes ten groups.
-OVER = ["lr", "model", *(f"p{n}" for n in range(17))]
+OVER = ["lr", "model", "batch-size", *(f"p{n}" for n in range(14))]
 
 
 def processes(folder: Path) -> dict[str, float]:
