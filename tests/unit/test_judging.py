@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from runstore.analysis.explain.judging import Observed, judge
+from runstore.analysis.explain.judging import judge
+from runstore.analysis.explain.observed import Observed
 
 LR, DATA, CODE, SEED, OUT = (
     ("params", "lr"), ("inputs", "d"), ("code", "code"), ("params", "seed"), ("params", "out"),

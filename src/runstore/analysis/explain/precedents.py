@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from runstore.analysis.compare.descriptions import describe_packages, environment, parameters
 from runstore.analysis.compare.differences import FileContents, identity
 from runstore.analysis.explain.environment import is_minor
-from runstore.analysis.explain.judging import Feature, Judgement, Observed, judge
+from runstore.analysis.explain.judging import Judgement, judge
 from runstore.analysis.explain.known_names import is_seed
 from runstore.analysis.explain.new_code import NewCode
+from runstore.analysis.explain.observed import Feature, Observed
 from runstore.model.status import Status
 from runstore.reading.newest import newest_page
 from runstore.reading.shown.facts import command_text

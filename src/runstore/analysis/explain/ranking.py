@@ -17,8 +17,9 @@ from runstore.analysis.compare.differences import (
 )
 from runstore.analysis.explain.code import code_cause
 from runstore.analysis.explain.environment import environment_cause, package_cause
-from runstore.analysis.explain.judging import Evidence, SeedSpread
+from runstore.analysis.explain.judging import Evidence
 from runstore.analysis.explain.known_names import is_cosmetic, is_length, is_likely, is_seed
+from runstore.analysis.explain.observed import SeedSpread
 from runstore.analysis.explain.renamed_parameters import renamed
 from runstore.analysis.explain.rules import Cause, Rule, Setting
 
