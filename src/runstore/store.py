@@ -556,7 +556,7 @@ class Store:
             status_by_parts,
             texts_of,
         )
-        from runstore.storage.database import now_micros
+        from runstore.storage.rows import now_micros
 
         run = self.get(name)
         code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)

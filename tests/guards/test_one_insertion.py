@@ -4,7 +4,7 @@ from pathlib import Path
 
 import runstore
 from runstore import Store
-from runstore.storage.database import RunCells, insertion
+from runstore.storage.new_runs import RunCells, insertion
 from runstore.storage.postgres.functions import FUNCTIONS
 
 SOURCE = Path(runstore.__file__).parent
@@ -18,7 +18,7 @@ def test_one_statement_inserts_runs():
     ]
 
     # A function of PostgreSQL starts a run in one round trip.
-    assert sorted(found) == [("database.py", 1), ("functions.py", 1)]
+    assert sorted(found) == [("functions.py", 1), ("new_runs.py", 1)]
     assert insertion((True, False, True)).startswith("INSERT INTO runs (uid, run_number, changed)")
 
 

@@ -41,7 +41,7 @@ from runstore.model.reference import check_experiment_name, new_uid
 from runstore.model.values import clean_text
 from runstore.storage.backend import STORE_JSON
 from runstore.storage.blocks import BlockRow, BlockTable, BlockWriter
-from runstore.storage.database import now_micros
+from runstore.storage.rows import now_micros
 from runstore.store import Store, open_shared
 from runstore.store_json.file import read_block_file, read_list
 from runstore.store_json.lists import Lists, refresh_lists

@@ -22,12 +22,12 @@ from runstore.maintenance.usage import (
 )
 from runstore.model.reference import folder_name
 from runstore.model.results.deletion import Amount, Collected, Freed
-from runstore.storage.database import now_micros
 from runstore.storage.files.objects import is_old
 from runstore.storage.files.safe_files import folder_at, remove_tree
 from runstore.storage.files.spool import uid_of
 from runstore.storage.integrity.orphan_rows import OrphanRows
 from runstore.storage.integrity.references import References
+from runstore.storage.rows import now_micros
 from runstore.storage.stored_runs import batches
 from runstore.storage.transfer.staging import remove_abandoned
 from runstore.storage.trash import Expired, InTrash

@@ -18,10 +18,10 @@ from runstore.inflight.deferred import is_over
 from runstore.model.reference import local_timestamp
 from runstore.model.status import Status
 from runstore.storage.backend import Backend
-from runstore.storage.database import NewRun
 from runstore.storage.files.safe_files import names_in
 from runstore.storage.files.spool import RECORD_SUFFIX, Spool, uid_of
 from runstore.storage.integrity.checks import Checks
+from runstore.storage.new_runs import NewRun
 from runstore.storage.past_runs import PastRun, write_past_run
 from runstore.storage.rows import is_uid
 

@@ -11,7 +11,8 @@ from runstore.model.status import Status
 from runstore.recording import live_runs
 from runstore.recording.readiness import INFLIGHT, INPUTS, SAVING, be_ready
 from runstore.storage.backend import Backend
-from runstore.storage.database import END_PATIENCE_S, not_withdrawn
+from runstore.storage.database import END_PATIENCE_S
+from runstore.storage.new_runs import not_withdrawn
 from runstore.storage.rows import from_micros
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.paths import is_missing

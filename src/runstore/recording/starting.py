@@ -27,8 +27,8 @@ from runstore.recording.readiness import CAPTURE, NAMES, be_ready
 from runstore.recording.recorder import Recorder
 from runstore.recording.request import StartRequest, checked_command
 from runstore.storage.backend import Backend
-from runstore.storage.database import NewRun, now_micros
-from runstore.storage.rows import from_micros
+from runstore.storage.new_runs import NewRun
+from runstore.storage.rows import from_micros, now_micros
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import afterwards, warn
 

@@ -27,9 +27,10 @@ from runstore.model.run import Run
 from runstore.model.status import REPORTED, Status
 from runstore.storage import rows
 from runstore.storage import statements as sql
-from runstore.storage.database import Database, Edit, RunCells, add_event, now_micros
+from runstore.storage.database import Database, Edit, add_event
 from runstore.storage.driver import Connection
-from runstore.storage.rows import as_int
+from runstore.storage.new_runs import RunCells
+from runstore.storage.rows import as_int, now_micros
 from runstore.storage.trash import set_deleted
 from runstore.value_classes import dataclass
 

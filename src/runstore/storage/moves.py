@@ -13,9 +13,10 @@ from runstore.errors import ConflictError, NotFoundError
 from runstore.model.facts import ProcessIdentity
 from runstore.model.reference import build_reference, new_uid, with_endings, without_ending
 from runstore.storage import statements as sql
-from runstore.storage.database import Database, Edit, NewRun, add_event, now_micros, run_row
+from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.driver import Connection
-from runstore.storage.rows import as_text, mended_row
+from runstore.storage.new_runs import NewRun
+from runstore.storage.rows import as_text, mended_row, now_micros
 from runstore.storage.stored_runs import AFTER_TILDE
 from runstore.value_classes import NamedTuple
 

@@ -9,12 +9,13 @@ from runstore.model.display.suggestions import some_of
 from runstore.model.status import Status
 from runstore.storage import statements as sql
 from runstore.storage.artifacts import Noted, put_artifact
-from runstore.storage.database import Database, Edit, NewRun, add_event, run_row
+from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.indexes.facts import file_facts
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.metrics.table import add_points
+from runstore.storage.new_runs import NewRun
 from runstore.storage.rows import facts_to_text
 from runstore.value_classes import NamedTuple
 

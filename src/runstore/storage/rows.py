@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
@@ -230,6 +231,11 @@ def length_of_texts(row: Sequence[Any]) -> int:
         texts = itemgetter(slice(0, 0), slice(0, 0), *places)
         _texts_among[types] = texts
     return sum(map(len, texts(row)))
+
+
+def now_micros() -> int:
+    """Return the current time in microseconds since 1970 (UTC)."""
+    return time.time_ns() // 1000
 
 
 def to_micros(at: datetime) -> int:

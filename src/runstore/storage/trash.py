@@ -11,10 +11,10 @@ from runstore.model.reference import new_uid, without_ending
 from runstore.model.results.events import DELETED
 from runstore.model.status import Status
 from runstore.storage import statements as sql
-from runstore.storage.database import Database, Edit, add_event, no_run, now_micros, run_row
+from runstore.storage.database import Database, Edit, add_event, no_run, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.indexes.facts import release_facts
-from runstore.storage.rows import as_int, as_text, moment_text
+from runstore.storage.rows import as_int, as_text, moment_text, now_micros
 from runstore.storage.stored_runs import AFTER_ANY_TEXT, Lookups
 from runstore.value_classes import NamedTuple
 

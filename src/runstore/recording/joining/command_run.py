@@ -29,7 +29,7 @@ from runstore.value_classes import NamedTuple
 if TYPE_CHECKING:
     from runstore.model.params.parameter_set import ParameterSet
     from runstore.model.run import Run
-    from runstore.storage.database import NewRun
+    from runstore.storage.new_runs import NewRun
 
 
 class CommandRun(NamedTuple):

@@ -31,9 +31,9 @@ from runstore.recording.outcome import (
     texts_of,
 )
 from runstore.recording.past.points import points_of
-from runstore.storage.database import NewRun, now_micros
+from runstore.storage.new_runs import NewRun
 from runstore.storage.past_runs import PastRun, add_to_run, write_past_run
-from runstore.storage.rows import from_micros
+from runstore.storage.rows import from_micros, now_micros
 from runstore.value_classes import NamedTuple
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.model.params.parameter_set import lowest_hash
-from runstore.storage.database import Database, NewRun, RunEdits, no_run, now_micros
+from runstore.storage.database import Database, RunEdits, no_run
+from runstore.storage.new_runs import NewRun
 from runstore.storage.postgres import parts, schema
 from runstore.storage.postgres.driver import PostgresDriver
 from runstore.storage.postgres.location import ServerLocation
-from runstore.storage.rows import facts_to_text
+from runstore.storage.rows import facts_to_text, now_micros
 from runstore.storage.statements import SCHEMA_VERSION
 from runstore.user_warnings import warn
 

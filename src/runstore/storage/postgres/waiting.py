@@ -22,10 +22,10 @@ from runstore.errors import (
 )
 from runstore.model.facts import ProcessIdentity
 from runstore.model.status import Status
-from runstore.storage.database import Database, now_micros
+from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.files.locks import locked
-from runstore.storage.rows import facts_from_text
+from runstore.storage.rows import facts_from_text, now_micros
 from runstore.storage.sqlite.paths import DATABASE
 from runstore.storage.statements import EXPERIMENT_ID, NEWEST_CHANGE, NEXT_CHANGE
 from runstore.user_warnings import warn

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from runstore.storage.database import Database, now_micros
+from runstore.storage.database import Database
 from runstore.storage.driver import Connection
+from runstore.storage.rows import now_micros
 from runstore.storage.statements import EXPERIMENT_ID
 from runstore.storage.transfer.checking import HIGHEST_NUMBER, is_experiment
 from runstore.storage.transfer.comparing import SeenRun, every_run

@@ -13,12 +13,14 @@ from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
-from runstore.storage.database import Database, RunCells, now_micros
+from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.metrics.table import SUMMARY, Total, put_summary, summed
+from runstore.storage.new_runs import RunCells
+from runstore.storage.rows import now_micros
 from runstore.storage.statements import EXPERIMENT_ID
 from runstore.storage.transfer.points import PointRows, SeriesCopy
 from runstore.storage.transfer.records import STAGED, RunRecord, Summary

@@ -18,14 +18,15 @@ from runstore.storage.artifacts import (
     PUT_OUTPUT,
     PUT_PREVIEW,
 )
-from runstore.storage.database import Database, RunCells, now_micros
+from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.edits import REMOVE_TAG
 from runstore.storage.indexes.facts import file_facts, release_facts
 from runstore.storage.integrity.history import write_history
 from runstore.storage.metrics.point_files import KeyOf
 from runstore.storage.moves import MOVE_RUN, REMOVE_ALIAS, tell_apart
-from runstore.storage.rows import facts_from_text
+from runstore.storage.new_runs import RunCells
+from runstore.storage.rows import facts_from_text, now_micros
 from runstore.storage.transfer.joining import Joined, columns_of
 from runstore.storage.transfer.merging import PLACE, RECORDED, row_of
 from runstore.storage.transfer.points import PointRows, SeriesCopy, drop_series, write_points
