@@ -136,10 +136,9 @@ def test_a_store_that_cannot_be_written_loses_nothing(store):
         connection.execute("INSERT INTO metric_keys (key) VALUES ('of nobody')")
     store.backend.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
 
-    with pytest.raises(StoreReadOnlyError) as refused:
+    with pytest.raises(StoreReadOnlyError, match="It is read only"):
         store.collect_garbage(older_than=AT_ONCE)
 
-    assert refused.value.kept == "Nothing was removed."
     assert path.exists()
     counted = store.collect_garbage(older_than=AT_ONCE, dry=True)
     assert (counted.is_dry, counted.rows) == (True, {"metric_keys": 1})
