@@ -175,6 +175,12 @@ def test_bad_columns_of_an_address_are_explained(shared, look):
     expect(line(page, 0)).to_contain_text("mnist#180")
 
 
+def test_words_of_a_hint_are_shown_as_code(shared, look):
+    page = look(shared, "/?columns=reference,output", expected_statuses={400})
+
+    expect(page.locator(".message p code")).to_have_text("output")
+
+
 def test_a_row_is_selected_before_its_values_are_there(shared, visit):
     page = visit(shared, "/?panel=0")
     held, is_over = [], False

@@ -1,5 +1,6 @@
 // What is wrong with a filter: the place, the reason, and the nearest names to choose from.
 import type { ErrorFacts } from "../api/types";
+import { Sentences } from "../common/message";
 
 interface FilterMistakeProps {
   text: string;
@@ -50,7 +51,7 @@ export function FilterMistake({ text, mistake, meant, onReplace }: FilterMistake
             ))}
           </>
         ) : (
-          mistake.hint
+          mistake.hint && <Sentences text={mistake.hint} />
         )}
       </p>
     </div>

@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { CopyAs, pythonText, shellWord } from "../common/copy";
 import { Icon } from "../common/icons";
-import { EmptyMessage, ErrorMessage } from "../common/message";
+import { EmptyMessage, ErrorMessage, Sentences } from "../common/message";
 import { MenuButton, MenuItem } from "../common/popover";
 import { openStore, program } from "../common/program";
 import { formatCount, plural } from "../common/values";
@@ -185,7 +185,11 @@ function BadColumns({ error }: { error: ApiError }) {
   return (
     <EmptyMessage title="These columns cannot be shown">
       <pre>{error.message}</pre>
-      {error.facts.hint && <p>{error.facts.hint}</p>}
+      {error.facts.hint && (
+        <p>
+          <Sentences text={error.facts.hint} />
+        </p>
+      )}
       <button type="button" class="button" onClick={reset}>
         Show differing columns
       </button>

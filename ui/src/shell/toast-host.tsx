@@ -1,6 +1,7 @@
 // Shows the short messages; they leave by themselves unless somebody is about to use them.
 import { useEffect, useState } from "preact/hooks";
 import { IconButton } from "../common/icons";
+import { Sentences } from "../common/message";
 import { dismiss, type Toast, toasts } from "../state/toasts";
 
 const SHOWN_MS = { done: 8_000, error: 20_000 };
@@ -22,7 +23,11 @@ function ToastLine({ toast }: { toast: Toast }) {
     >
       <div class="toast-text">
         <strong>{toast.text}</strong>
-        {toast.hint && <span>{toast.hint}</span>}
+        {toast.hint && (
+          <span>
+            <Sentences text={toast.hint} />
+          </span>
+        )}
       </div>
       {toast.action && (
         <button type="button" class="button small" onClick={toast.action.run}>
