@@ -45,6 +45,21 @@ def stores(tmp_path, unsynced):
 
 
 @pytest.fixture
+def a(stores):
+    return stores[0]
+
+
+@pytest.fixture
+def b(stores):
+    return stores[1]
+
+
+@pytest.fixture
+def run(a):
+    return record(a)
+
+
+@pytest.fixture
 def staged(monkeypatch):
     """Write series in parts before their run, though they are short."""
     monkeypatch.setattr(staging, "LONG_SERIES", 4)
@@ -227,8 +242,7 @@ def test_runs_with_one_number_have_the_same_names_in_every_store(stores, one_sec
         assert record(store).run_number == 2
 
 
-def test_a_reference_is_kept_if_only_the_number_is_shared(stores, monkeypatch):
-    a, b, _ = stores
+def test_a_reference_is_kept_if_only_the_number_is_shared(a, b, monkeypatch):
     first = record(a)
     monkeypatch.setattr(reference, "local_timestamp", lambda _: "2026-11-27-T101600")
     second = record(b)
@@ -240,8 +254,7 @@ def test_a_reference_is_kept_if_only_the_number_is_shared(stores, monkeypatch):
     assert short_names(b.list("fit")) == tuple(f"fit#1~{run.uid[-4:]}" for run in b.list("fit"))
 
 
-def test_the_newest_of_an_experiment_is_the_same_in_every_store(stores, one_second):
-    a, b, _ = stores
+def test_the_newest_of_an_experiment_is_the_same_in_every_store(stores, a, b, one_second):
     record(a)
     record(b)
 
@@ -251,8 +264,7 @@ def test_the_newest_of_an_experiment_is_the_same_in_every_store(stores, one_seco
 
 
 @pytest.mark.parametrize("by", ["status", "params.lr", "params.lr desc, notes", "params.none"])
-def test_equal_values_have_one_order_in_every_store(stores, by):
-    a, b, _ = stores
+def test_equal_values_have_one_order_in_every_store(a, b, by):
     uids = [record(store, lr=0.1).uid for store in (a, b, a, b)][::-1]
 
     a.push(b)
@@ -264,8 +276,7 @@ def test_equal_values_have_one_order_in_every_store(stores, by):
         assert list(uids_of(store.backend, order).values()) == uids
 
 
-def test_a_number_is_not_used_again_after_its_run_was_removed_elsewhere(stores):
-    a, b, _ = stores
+def test_a_number_is_not_used_again_after_its_run_was_removed_elsewhere(a, b):
     record(a)
     record(a)
     a.delete("fit#2")
@@ -276,9 +287,7 @@ def test_a_number_is_not_used_again_after_its_run_was_removed_elsewhere(stores):
     assert record(b).run_number == 3
 
 
-def test_runs_of_a_shared_reference_keep_their_folders(stores, one_second):
-    a, b, _ = stores
-    run = record(a)
+def test_runs_of_a_shared_reference_keep_their_folders(a, b, one_second, run):
     folder = a.folder_of(run.reference)
     folder.mkdir(parents=True)
     record(b)
@@ -291,8 +300,7 @@ def test_runs_of_a_shared_reference_keep_their_folders(stores, one_second):
 # Edits
 
 
-def test_the_last_edit_of_each_field_counts(stores):
-    a, b, _ = stores
+def test_the_last_edit_of_each_field_counts(stores, a, b):
     run = record(a, notes="first")
     a.push(b)
     a.edit(run, notes="of a")
@@ -312,9 +320,7 @@ def test_the_last_edit_of_each_field_counts(stores):
         ]
 
 
-def test_an_edit_from_another_store_can_be_undone(stores):
-    a, b, _ = stores
-    run = record(a)
+def test_an_edit_from_another_store_can_be_undone(a, b, run):
     other = record(a)
     a.tag(run, {"phase": "final"}, author="ada")
     a.push(b)
@@ -331,9 +337,7 @@ def test_an_edit_from_another_store_can_be_undone(stores):
     assert_sound(a)
 
 
-def test_a_deleted_run_stays_deleted_with_later_edits(stores):
-    a, b, _ = stores
-    run = record(a)
+def test_a_deleted_run_stays_deleted_with_later_edits(stores, a, b, run):
     a.push(b)
     a.delete(run)
     b.edit(run.uid, notes="still in use")
@@ -345,9 +349,7 @@ def test_a_deleted_run_stays_deleted_with_later_edits(stores):
         assert store.restore(run.uid)[0].notes == "still in use"
 
 
-def test_a_permanently_deleted_run_does_not_return(stores):
-    a, b, _ = stores
-    run = record(a)
+def test_a_permanently_deleted_run_does_not_return(a, b, run):
     a.push(b)
     b.delete(run.uid)
     b.collect_garbage(older_than=timedelta(0))
@@ -384,8 +386,7 @@ def test_a_permanently_deleted_run_is_restored_on_request(stores, one_second):
     assert everything(a) == everything(b) == everything(c)
 
 
-def test_several_removed_runs_are_restored_together(stores):
-    a, b, _ = stores
+def test_several_removed_runs_are_restored_together(a, b):
     runs = [record(a) for _ in range(3)]
     a.push(b)
     b.delete([run.uid for run in runs[:2]])
@@ -399,8 +400,7 @@ def test_several_removed_runs_are_restored_together(stores):
     assert_sound(b)
 
 
-def test_restoring_a_run_renames_no_other_run(stores, one_second):
-    a, b, _ = stores
+def test_restoring_a_run_renames_no_other_run(a, b, one_second):
     run, other = record(a), record(b)
     exchange([a, b])
     name, former = b.get(other.uid).reference, b.backend.moves.former_references(other.uid)
@@ -414,8 +414,7 @@ def test_restoring_a_run_renames_no_other_run(stores, one_second):
     assert everything(a) == everything(b)
 
 
-def test_a_run_that_went_on_replaces_its_older_copy(stores):
-    a, b, _ = stores
+def test_a_run_that_went_on_replaces_its_older_copy(a, b):
     run = record(a, points=3)
     a.push(b)
     with a.resume(run) as again:
@@ -428,9 +427,7 @@ def test_a_run_that_went_on_replaces_its_older_copy(stores):
     assert a.pull(b).changed == 0
 
 
-def test_a_reported_end_replaces_one_that_was_presumed(stores):
-    a, b, _ = stores
-    run = record(a)
+def test_a_reported_end_replaces_one_that_was_presumed(stores, a, b, run):
     with a.backend.database.driver.write() as connection:
         connection.execute(
             "UPDATE runs SET status = 'running', ended_at = NULL, last_seen_at = 1,"
@@ -449,8 +446,7 @@ def test_a_reported_end_replaces_one_that_was_presumed(stores):
 # What is transferred
 
 
-def test_a_run_is_transferred_with_everything(stores, tmp_path):
-    a, b, _ = stores
+def test_a_run_is_transferred_with_everything(a, b, tmp_path):
     data = tmp_path / "data.csv"
     data.write_text("x\n1\n")
     sets = [{"name": "small", "lr": 1}, {"name": "wide", "lr": 2}]
@@ -464,22 +460,20 @@ def test_a_run_is_transferred_with_everything(stores, tmp_path):
     a.move(run.uid, "train")
     a.close()
 
-    with Store.open(a.path) as a:
-        result = a.push(b)
+    with Store.open(a.path) as again:
+        result = again.push(b)
 
         assert (result.added, result.points, result.skipped) == (1, 20_003, ())
-        mine, theirs = (everything_of(store, store.get(run.uid)) for store in (a, b))
+        mine, theirs = (everything_of(store, store.get(run.uid)) for store in (again, b))
         assert repr(mine) == repr(theirs)
         assert b.get("fit#1").uid == run.uid
         assert len(b.find("params.lr = 2 and metrics.long.max = 96")) == 1
-        outlines = [store.get(run.uid).outline("long", stretches=50) for store in (a, b)]
+        outlines = [store.get(run.uid).outline("long", stretches=50) for store in (again, b)]
         assert repr(outlines[0]) == repr(outlines[1])
         assert_sound(b)
 
 
-def test_nothing_is_transferred_twice(stores):
-    a, b, _ = stores
-    run = record(a)
+def test_nothing_is_transferred_twice(a, b, run):
     a.push(b)
     before = files_of(b.path)
 
@@ -490,8 +484,7 @@ def test_nothing_is_transferred_twice(stores):
     assert b.pull(a, runs=[run]).unchanged == 1
 
 
-def test_equal_runs_are_not_read_again(stores, monkeypatch):
-    a, b, _ = stores
+def test_equal_runs_are_not_read_again(a, b, monkeypatch):
     for _ in range(3):
         record(a)
     a.push(b)
@@ -530,9 +523,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_a_change_of_any_kind_is_noticed(stores, kind):
-    a, b, _ = stores
-    run = record(a)
+def test_a_change_of_any_kind_is_noticed(a, b, kind, run):
     a.push(b)
 
     CHANGES[kind](a, a.get(run.uid))
@@ -551,8 +542,7 @@ def files_of(folder):
     }
 
 
-def test_contents_of_several_runs_are_copied_once(stores):
-    a, b, _ = stores
+def test_contents_of_several_runs_are_copied_once(a, b):
     for _ in range(3):
         with a.start("fit", capture=False) as run:
             run.save("data.bin", b"x" * 1000)
@@ -562,8 +552,7 @@ def test_contents_of_several_runs_are_copied_once(stores):
     assert (result.contents.files, result.contents.size_bytes) == (1, 1000)
 
 
-def test_many_files_are_copied_at_once_and_damaged_ones_are_named(stores):
-    a, b, _ = stores
+def test_many_files_are_copied_at_once_and_damaged_ones_are_named(a, b):
     runs = []
     for place in range(30):
         with a.start("fit", capture=False) as run:
@@ -585,8 +574,7 @@ def test_many_files_are_copied_at_once_and_damaged_ones_are_named(stores):
     assert {b.get(run.uid).read_bytes("one.bin").decode() for run in runs[3:]} == {*kept[:-1]}
 
 
-def test_a_filter_or_names_select_runs(stores):
-    a, b, _ = stores
+def test_a_filter_or_names_select_runs(a, b):
     for lr in (1, 2, 3):
         record(a, lr=lr)
 
@@ -601,8 +589,7 @@ def test_a_filter_or_names_select_runs(stores):
     assert b.pull(a, runs=["fit#1"]).added == 1
 
 
-def test_a_dry_run_counts_and_changes_nothing(stores, tmp_path):
-    a, b, _ = stores
+def test_a_dry_run_counts_and_changes_nothing(a, b, tmp_path):
     record(a)
     before = files_of(b.path)
 
@@ -617,8 +604,7 @@ def test_a_dry_run_counts_and_changes_nothing(stores, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_an_active_run_is_transferred_after_its_end(stores):
-    a, b, _ = stores
+def test_an_active_run_is_transferred_after_its_end(a, b):
     with a.start("fit", capture=False) as run:
         run.log(loss=1.0)
 
@@ -630,9 +616,7 @@ def test_an_active_run_is_transferred_after_its_end(stores):
     assert list(b.get(run.uid).metric("loss").values) == [1.0]
 
 
-def test_a_silent_run_of_another_machine_is_transferred_as_it_is(stores):
-    a, b, _ = stores
-    run = record(a)
+def test_a_silent_run_of_another_machine_is_transferred_as_it_is(a, b, run):
     with a.backend.database.driver.write() as connection:
         connection.execute(
             "UPDATE runs SET status = 'running', ended_at = NULL, last_seen_at = 1,"
@@ -668,8 +652,7 @@ def test_no_store_is_made_within_the_store(stores, tmp_path, inner):
 # Damage
 
 
-def test_a_damaged_run_is_skipped_and_the_others_are_transferred(stores):
-    a, b, _ = stores
+def test_a_damaged_run_is_skipped_and_the_others_are_transferred(a, b):
     runs = [record(a) for _ in range(5)]
     damage = [
         "UPDATE metric_chunks SET chunk = zeroblob(40) WHERE run_id = 1",
@@ -710,8 +693,7 @@ def hostile(tmp_path_factory):
         ("parent_uid = '../settings'", "an invalid parent"),
     ],
 )
-def test_a_run_named_like_a_path_is_skipped_and_the_others_are_transferred(stores, cells, why):
-    a, b, _ = stores
+def test_a_run_named_like_a_path_is_skipped_and_the_others_are_transferred(a, b, cells, why):
     odd, good = record(a), record(a)
     with closing(sqlite3.connect(a.path / "runstore.db")) as database, database:
         database.execute(f"UPDATE runs SET {cells} WHERE uid = ?", (odd.uid,))  # noqa: S608
@@ -722,8 +704,7 @@ def test_a_run_named_like_a_path_is_skipped_and_the_others_are_transferred(store
     assert [run.uid for run in b.list()] == [good.uid]
 
 
-def test_experiments_with_slashes_are_transferred(stores):
-    a, b, _ = stores
+def test_experiments_with_slashes_are_transferred(a, b):
     with a.start("vision/../mnist", capture=False) as run:
         pass
 
@@ -840,10 +821,7 @@ def test_a_full_disk_ends_a_transfer_that_goes_on_later(stores, tmp_path):
         (1, "Mount it.", "1 run was transferred before, completely.", "Mount it."),
     ],
 )
-def test_a_transfer_that_fails_tells_what_is_complete(
-    stores, monkeypatch, count, hint, kept, told
-):
-    a, b, _ = stores
+def test_a_transfer_that_fails_tells_what_is_complete(a, b, monkeypatch, count, hint, kept, told):
     for _ in range(3):
         record(a)
     for name in ("_RUNS_AT_ONCE", "_FIRST_AT_ONCE"):
@@ -876,8 +854,7 @@ for number in itertools.count():
 """
 
 
-def test_programs_record_into_both_stores_meanwhile(stores, is_full_campaign):
-    a, b, _ = stores
+def test_programs_record_into_both_stores_meanwhile(stores, a, b, is_full_campaign):
     writers = [Program(RECORDS, store.path) for store in (a, b) * (8 if is_full_campaign else 1)]
     try:
         for writer in writers:
@@ -949,8 +926,7 @@ def test_a_store_of_another_user_is_not_written_and_changes_no_run(users):
 # Secrets
 
 
-def test_a_secret_that_was_scrubbed_does_not_return(stores):
-    a, b, _ = stores
+def test_a_secret_that_was_scrubbed_does_not_return(a, b):
     leaked = "hunter2-correct-horse"
     with a.start("fit", params={"key": leaked}, notes=leaked, capture=False, cli=leaked) as run:
         run.save("log.txt", f"password {leaked}\n".encode())
@@ -974,8 +950,7 @@ def test_a_secret_that_was_scrubbed_does_not_return(stores):
 # Plain files
 
 
-def test_the_folder_of_a_full_store_is_copied_once(stores, tmp_path):
-    a, b, _ = stores
+def test_the_folder_of_a_full_store_is_copied_once(a, b, tmp_path):
     with a.start("fit", capture=False, full_store=True) as run:
         folder = a.folder_of(run.reference)
         (folder / "inner").mkdir(parents=True)
@@ -993,8 +968,7 @@ def test_the_folder_of_a_full_store_is_copied_once(stores, tmp_path):
     assert [path.name for path in copied.parent.iterdir()] == [copied.name]
 
 
-def test_links_in_the_folder_of_a_full_store_are_not_followed(stores, tmp_path):
-    a, b, _ = stores
+def test_links_in_the_folder_of_a_full_store_are_not_followed(a, b, tmp_path):
     (tmp_path / "private").mkdir()
     (tmp_path / "private" / "key").write_text("secret")
     with a.start("fit", capture=False, full_store=True) as run:
