@@ -20,8 +20,7 @@ def record_all(run):
     run.finish()
 
 
-def test_a_run_in_the_trash_keeps_what_it_records(store):
-    run = store.start("e", capture=False)
+def test_a_run_in_the_trash_keeps_what_it_records(store, run):
     run.tags["early"] = "1"
     store.delete(run.reference, force=True)
 
@@ -34,8 +33,7 @@ def test_a_run_in_the_trash_keeps_what_it_records(store):
     assert restored.read_bytes("m.bin") == b"weights"
 
 
-def test_a_run_that_is_removed_for_good_goes_on_and_says_so(store):
-    run = store.start("e", capture=False)
+def test_a_run_that_is_removed_for_good_goes_on_and_says_so(store, run):
     store.delete(run.reference, force=True)
     store.collect_garbage(older_than=AT_ONCE)
 
@@ -84,8 +82,7 @@ def test_what_was_taken_back_before_does_not_stand_in_the_way(store):
     assert store.get("e#1").notes is None
 
 
-def test_the_record_of_a_run_in_the_trash_is_readable_in_its_program(store):
-    run = store.start("e", capture=False)
+def test_the_record_of_a_run_in_the_trash_is_readable_in_its_program(store, run):
     store.delete(run, force=True)
     run.save("m.bin", b"weights")
     run.log(loss=1)
@@ -122,8 +119,7 @@ def test_an_artifact_of_a_deleted_run_can_be_named_as_an_input(store, for_good):
 
 
 @pytest.mark.parametrize("logs", [(), ("before",), ("after",), ("before", "after")])
-def test_points_and_output_of_a_run_that_is_removed_for_good_go_with_it(store, logs):
-    run = store.start("e", capture=False)
+def test_points_and_output_of_a_run_that_is_removed_for_good_go_with_it(store, logs, run):
     run.keep_output()
     print("a line")
     if "before" in logs:

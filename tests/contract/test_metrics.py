@@ -45,8 +45,7 @@ class TestLogging:
         assert list(series.steps) == [0, 1, 2, 3]
         assert list(store.get("logged#1").metric("val/loss").values) == [1.0]
 
-    def test_steps_may_be_given_repeated_and_out_of_order(self, store):
-        run = begun(store)
+    def test_steps_may_be_given_repeated_and_out_of_order(self, run):
         for step in (10, 5, 5):
             run.log(loss=float(step), step=step)
         run.log(loss=0.0)
@@ -54,8 +53,7 @@ class TestLogging:
 
         assert list(run.record.metric("loss").steps) == [10, 5, 5, 6]
 
-    def test_times_are_now_or_given(self, store):
-        run = begun(store)
+    def test_times_are_now_or_given(self, run):
         before = time.time()
         run.log(loss=1.0)
         run.log(loss=2.0, time=1.6e9 + 0.5)
@@ -66,8 +64,7 @@ class TestLogging:
         assert before - 1 <= times[0] <= time.time() + 1
         assert list(times[1:]) == [1.6e9 + 0.5, 1767225600.0]
 
-    def test_nan_and_infinities_are_kept_as_such(self, store):
-        run = begun(store)
+    def test_nan_and_infinities_are_kept_as_such(self, run):
         for value in (math.nan, math.inf, -math.inf, 1.0):
             run.log(loss=value)
         run.finish()
@@ -79,8 +76,7 @@ class TestLogging:
         assert math.isnan(summary.first)
         assert (summary.min, summary.max, summary.count) == (-math.inf, math.inf, 4)
 
-    def test_scalars_of_other_libraries_are_numbers(self, store):
-        run = begun(store)
+    def test_scalars_of_other_libraries_are_numbers(self, run):
         for value in (np.float32(0.5), np.int64(3), np.array(2.0), True, 10**400):
             run.log(loss=value)
         run.finish()
@@ -100,8 +96,7 @@ class TestLogging:
         with pytest.raises(UsageError, match="It has: a, b"):
             run.of_set("c")
 
-    def test_many_points_at_once(self, store):
-        run = begun(store)
+    def test_many_points_at_once(self, run):
         run.log_points("loss", np.arange(10_000) / 2)
         run.log_points("acc", [1, 2], steps=[7, 9], times=[1.6e9, 1.7e9])
         with pytest.warns(StoreWarning, match="Nothing was logged"):
@@ -111,8 +106,7 @@ class TestLogging:
         assert np.array_equal(run.record.metric("loss").values, np.arange(10_000) / 2)
         assert list(run.record.metric("acc").steps) == [7, 9]
 
-    def test_a_live_run_is_read_up_to_its_last_point(self, store):
-        run = begun(store)
+    def test_a_live_run_is_read_up_to_its_last_point(self, store, run):
         for place in range(5000):
             run.log(loss=float(place))
             if place == 3000:
@@ -133,8 +127,7 @@ class TestLogging:
 
         assert list(run.record.metric("loss").steps) == [0, 1, 2]
 
-    def test_summaries_say_what_the_points_say(self, store):
-        run = begun(store)
+    def test_summaries_say_what_the_points_say(self, run):
         for value in (3.0, 1.0, 2.0):
             run.log(loss=value, step=int(value))
         run.finish()
@@ -143,8 +136,7 @@ class TestLogging:
         assert (one.count, one.first, one.last, one.min, one.max) == (3, 3.0, 2.0, 1.0, 3.0)
         assert (one.mean, one.last_step) == (2.0, 2)
 
-    def test_an_unknown_metric_names_the_nearest(self, store):
-        run = begun(store)
+    def test_an_unknown_metric_names_the_nearest(self, run):
         run.log(loss=1.0)
         run.finish()
 
@@ -165,8 +157,7 @@ class TestMistakes:
             ({7: 1.0}, "as text"),
         ],
     )
-    def test_they_warn_once_and_the_program_goes_on(self, store, metrics, said):
-        run = begun(store)
+    def test_they_warn_once_and_the_program_goes_on(self, metrics, said, run):
         with pytest.warns(StoreWarning, match=said) as seen:
             for _ in range(3):
                 run.log(metrics)
@@ -177,23 +168,20 @@ class TestMistakes:
         assert values(run) == [1.0]
 
     @pytest.mark.filterwarnings("error")
-    def test_a_name_has_joiners_as_in_persian_and_emoji(self, store):
-        run = begun(store)
+    def test_a_name_has_joiners_as_in_persian_and_emoji(self, run):
         run.log({"👩\u200d🔬/loss": 1.0})
         run.finish()
 
         assert list(run.record.metrics) == ["👩\u200d🔬/loss"]
 
-    def test_what_stands_beside_a_mistake_is_logged(self, store):
-        run = begun(store)
+    def test_what_stands_beside_a_mistake_is_logged(self, run):
         with pytest.warns(StoreWarning):
             run.log({"a": 1.0, "b": "text", "": 2.0, "c": 3.0})
         run.finish()
 
         assert set(run.record.metrics) == {"a", "c"}
 
-    def test_they_are_errors_for_who_asks_for_it(self, store):
-        run = begun(store)
+    def test_they_are_errors_for_who_asks_for_it(self, run):
         run.is_strict = True
 
         with pytest.raises(InvalidValueError):
@@ -202,8 +190,7 @@ class TestMistakes:
         with pytest.raises(RunFinishedError):
             run.log(loss=1.0)
 
-    def test_logging_continues_a_complete_run(self, store):
-        run = begun(store)
+    def test_logging_continues_a_complete_run(self, run):
         log = run.log
         log(loss=1.0)
         run.finish()
@@ -219,9 +206,8 @@ class TestMistakes:
         assert list(run.record.metric("loss").steps) == [0, 1, 2]
         assert run.record.status.value == "complete"
 
-    def test_a_sample_of_the_system_does_not_continue_a_run(self, store):
+    def test_a_sample_of_the_system_does_not_continue_a_run(self, run):
         """It may have been taken before the end, by another thread."""
-        run = begun(store)
         run.log(loss=1.0)
 
         class EndedMeanwhile(dict):
@@ -234,9 +220,8 @@ class TestMistakes:
         assert run.record.status.value == "complete"
         assert "system/memory_bytes" not in run.record.metrics
 
-    def test_after_an_error_nothing_is_logged(self, store):
+    def test_after_an_error_nothing_is_logged(self, run):
         """The end that was written would be untrue."""
-        run = begun(store)
         run.log(loss=1.0)
         run.finish("error")
 
@@ -247,9 +232,7 @@ class TestMistakes:
 
 
 class TestManyWriters:
-    def test_threads_lose_nothing(self, store):
-        run = begun(store)
-
+    def test_threads_lose_nothing(self, run):
         def work(number):
             for place in range(2000):
                 run.log({f"series {number}": float(place), "shared": 1.0})
@@ -262,8 +245,7 @@ class TestManyWriters:
             assert values(run, f"series {number}") == list(map(float, range(2000)))
 
     @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-    def test_forked_children_log_into_files_of_their_own(self, store):
-        run = begun(store)
+    def test_forked_children_log_into_files_of_their_own(self, store, run):
         run.log(loss=1.0)
         for number in range(3):
             pid = os.fork()
@@ -316,8 +298,7 @@ def test_each_point_whose_call_returned_survives_a_kill(location, campaign_round
             assert store.backend.spool.point_files() == []
 
 
-def test_absorbing_twice_or_after_a_crash_in_the_middle_changes_nothing(store, monkeypatch):
-    run = begun(store)
+def test_absorbing_twice_or_after_a_crash_in_the_middle_changes_nothing(store, monkeypatch, run):
     for place in range(3000):
         run.log(loss=float(place))
     (path,) = store.backend.spool.point_files(run.uid)[:1]
@@ -340,8 +321,7 @@ def test_absorbing_twice_or_after_a_crash_in_the_middle_changes_nothing(store, m
     assert run.record.metrics["loss"].count == 3000
 
 
-def test_a_torn_last_record_is_dropped_and_the_file_is_read(store):
-    run = begun(store)
+def test_a_torn_last_record_is_dropped_and_the_file_is_read(store, run):
     for place in range(10):
         run.log(loss=float(place))
     (path,) = store.backend.spool.point_files(run.uid)
@@ -432,8 +412,7 @@ def test_chunks_round_trip(points):
     assert [x.hex() for x in found.values] == [x.hex() for x in numbers]
 
 
-def test_points_take_few_bytes(store):
-    run = begun(store)
+def test_points_take_few_bytes(store, run):
     for place in range(4):
         run.log_points("loss", np.random.default_rng(place).random(4096))
     run.finish()
@@ -444,8 +423,7 @@ def test_points_take_few_bytes(store):
     assert size / count < 16
 
 
-def test_a_disk_that_takes_nothing_costs_a_warning(store, monkeypatch):
-    run = begun(store)
+def test_a_disk_that_takes_nothing_costs_a_warning(monkeypatch, run):
     from runstore.storage.files.spool import Spool
 
     def refuse(*_):
@@ -461,8 +439,7 @@ def test_a_disk_that_takes_nothing_costs_a_warning(store, monkeypatch):
     assert sorted(values(run)) == list(map(float, range(101)))
 
 
-def test_a_disk_with_little_room_costs_no_points(store, monkeypatch):
-    run = begun(store)
+def test_a_disk_with_little_room_costs_no_points(monkeypatch, run):
     from runstore.storage.files.spool import Spool
 
     place = Spool.in_first_place
@@ -548,8 +525,7 @@ def test_points_of_other_stores_cost_a_search_no_transaction(store, tmp_path, mo
     assert not written
 
 
-def test_a_sample_keeps_extremes(store):
-    run = begun(store)
+def test_a_sample_keeps_extremes(run):
     numbers = np.zeros(100_000)
     numbers[[777, 55_555]] = [9.0, -9.0]
     run.log_points("loss", numbers)

@@ -55,9 +55,10 @@ def points_of(run, key):
 
 class TestClocks:
     @pytest.mark.parametrize("per_call", [0, -3_600_000_000_000])
-    def test_one_that_stands_still_or_goes_back_loses_nothing(self, store, monkeypatch, per_call):
+    def test_one_that_stands_still_or_goes_back_loses_nothing(
+        self, store, monkeypatch, per_call, run
+    ):
         """Files are taken in in the order of their writing, also those of a run that goes on."""
-        run = begun(store)
         run.log(loss=0.0)
         run.finish()
         now = time.time_ns()
@@ -77,9 +78,8 @@ class TestClocks:
         assert read_live == expected
         assert points_of(run, "loss") == expected
 
-    def test_a_resumed_run_comes_after_what_it_had(self, store, monkeypatch):
+    def test_a_resumed_run_comes_after_what_it_had(self, store, monkeypatch, run):
         """Even if the clock of the machine that goes on with it is a year behind."""
-        run = begun(store)
         run.log(loss=0.0)
         run.finish()
         behind = SimpleNamespace(
@@ -107,8 +107,7 @@ class TestClocks:
 
 
 class TestValues:
-    def test_masked_ones_are_nan(self, store):
-        run = begun(store)
+    def test_masked_ones_are_nan(self, run):
         run.log(loss=np.ma.masked)
         run.log(loss=np.ma.array(3.0, mask=True))
         run.log(loss=np.ma.array(3.0))
@@ -134,8 +133,7 @@ class TestValues:
         ],
         ids=range(10),
     )
-    def test_what_is_no_number_is_one_warning_and_leaves_the_others(self, store, odd):
-        run = begun(store)
+    def test_what_is_no_number_is_one_warning_and_leaves_the_others(self, odd, run):
         with pytest.warns(StoreWarning, match="is not a number") as seen:
             for _ in range(3):
                 run.log({"before": 1.0, "odd": odd, "after": 2.0})
@@ -148,8 +146,7 @@ class TestValues:
         assert points_of(run, "column") == [(0, 1.0), (2, 3.0)]
         assert set(run.record.metrics) == {"before", "after", "column"}
 
-    def test_each_kind_of_trouble_is_one_warning(self, store):
-        run = begun(store)
+    def test_each_kind_of_trouble_is_one_warning(self, run):
         with pytest.warns(StoreWarning) as seen:
             for _ in range(3):
                 run.log({"a": "text"})
@@ -164,8 +161,7 @@ class TestValues:
         assert points_of(run, "c") == [(step, 1.0) for step in range(6)]
 
     @pytest.mark.parametrize("odd", [None, "text", {"a": 1.0}, np.zeros((2, 2)), 7.0])
-    def test_what_is_no_column_logs_nothing(self, store, odd):
-        run = begun(store)
+    def test_what_is_no_column_logs_nothing(self, odd, run):
         with pytest.warns(StoreWarning, match="Nothing was logged"):
             run.log_points("loss", odd)
         run.log_points("loss", [1.0])
@@ -175,8 +171,7 @@ class TestValues:
 
 
 class TestSteps:
-    def test_beyond_the_largest_the_values_are_kept_at_it(self, store):
-        run = begun(store)
+    def test_beyond_the_largest_the_values_are_kept_at_it(self, run):
         run.log(loss=1.0, step=LAST_STEP)
         with pytest.warns(StoreWarning, match="exceed the limit") as seen:
             run.log(loss=2.0)
@@ -188,8 +183,7 @@ class TestSteps:
         assert points_of(run, "loss") == [(LAST_STEP, 1.0), (LAST_STEP, 2.0), (LAST_STEP, 3.0)]
         assert points_of(run, "many") == [(LAST_STEP, 1.0), (LAST_STEP, 2.0)]
 
-    def test_seconds_that_something_took_are_a_metric(self, store):
-        run = begun(store)
+    def test_seconds_that_something_took_are_a_metric(self, run):
         before = time.time()
         with pytest.warns(StoreWarning, match="recorded as the metric 'time'") as seen:
             for _ in range(3):
@@ -201,9 +195,8 @@ class TestSteps:
         assert min(run.record.metric("loss").times) >= before - 1
 
 
-def test_many_points_fill_files_in_order(store):
+def test_many_points_fill_files_in_order(store, run):
     """They are written column by column, and go on in the next file where one is full."""
-    run = begun(store)
     numbers = np.random.default_rng(0).random(30_000)
     run.log(loss=0.5)
     run.log_points("loss", numbers, steps=range(-5, 29_995), times=np.arange(30_000) + 1.6e9)
@@ -217,9 +210,8 @@ def test_many_points_fill_files_in_order(store):
 
 
 @pytest.mark.folder_only
-def test_a_file_of_the_first_format_is_read(store):
+def test_a_file_of_the_first_format_is_read(store, run):
     """Its series stand together behind the head, each followed by its key."""
-    run = begun(store)
     killed = Program("")
     killed.wait()
     key = b"a rather long key, longer than a record"

@@ -71,8 +71,7 @@ def test_runs_are_changed_while_another_run_is(store, url):
     one.finish()
 
 
-def test_a_change_of_the_whole_store_waits_for_all_runs_and_keeps_them_waiting(store, url):
-    run = store.start("fit", capture=False)
+def test_a_change_of_the_whole_store_waits_for_all_runs_and_keeps_them_waiting(store, url, run):
     with driver_of(store).write(), Store.open(url) as other, driver_of(other).hurried(0.1):
         for change in (
             lambda: other.backend.edits.change([run.uid], {}, "ann", notes=["x"]),
@@ -168,8 +167,7 @@ def changes_rows(store):
     return [(key[1], run) for key, run in found]
 
 
-def test_an_order_has_new_runs_while_an_older_change_is_open(store, url):
-    run = store.start("fit", capture=False)
+def test_an_order_has_new_runs_while_an_older_change_is_open(store, url, run):
     orders = [run_order(store.backend).ids]
     with unfinished(url, CHANGE.format(run.uid)):
         for _ in range(2):
@@ -190,8 +188,7 @@ def test_changes_of_one_transaction_have_their_own_numbers(store):
     assert len({one.change for one in changes.since(before, 10)}) == 5
 
 
-def test_changes_count_on_after_the_tables_moved_to_another_server(store, url):
-    run = store.start("fit", capture=False)
+def test_changes_count_on_after_the_tables_moved_to_another_server(store, url, run):
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("UPDATE runs SET changed = changed + (1::bigint << 45)")
     moved = Changes(store.backend.database).latest()
@@ -210,8 +207,9 @@ def test_changes_count_on_after_the_tables_moved_to_another_server(store, url):
 
 
 @pytest.mark.parametrize("is_committed", [False, True])
-def test_a_transaction_whose_connection_is_lost_is_repeated_once(store, monkeypatch, is_committed):
-    run = store.start("fit", capture=False)
+def test_a_transaction_whose_connection_is_lost_is_repeated_once(
+    store, monkeypatch, is_committed, run
+):
     run.log(loss=1.0)
     commit, lost = Transaction._commit, []
 
@@ -355,8 +353,7 @@ def edited():
         run.finish()
 
 
-def test_an_edit_that_was_altered_later_is_found(store, url):
-    run = store.start("fit", capture=False)
+def test_an_edit_that_was_altered_later_is_found(store, url, run):
     for text in ("one", "two"):
         run.notes = text
     store.backend.database.driver.transact(

@@ -64,8 +64,7 @@ def test_series_go_on_counting_behind_what_is_left(store):
     assert points_of(run, "system/memory_bytes") == [(0, 1.0)]
 
 
-def test_summaries_and_events_say_what_is_left(store):
-    run = begun(store)
+def test_summaries_and_events_say_what_is_left(store, run):
     run.log_points("loss", [float(one) for one in range(10_000)])
     for step in (9000, 9001):
         run.log(gone=1.0, step=step)
@@ -95,8 +94,7 @@ def test_summaries_and_events_say_what_is_left(store):
     assert {one.kind for one in store.check()} <= {"unused"}  # the key, until `gc`
 
 
-def test_a_run_that_was_deleted_meanwhile_goes_on(store):
-    run = begun(store)
+def test_a_run_that_was_deleted_meanwhile_goes_on(store, run):
     run.log_points("loss", [1.0] * 10)
     store.delete(run.uid, force=True)
 
@@ -107,8 +105,7 @@ def test_a_run_that_was_deleted_meanwhile_goes_on(store):
     assert len(points_of(run, "loss")) == 5
 
 
-def test_what_is_interrupted_removes_nothing(store, monkeypatch):
-    run = begun(store)
+def test_what_is_interrupted_removes_nothing(store, monkeypatch, run):
     run.log_points("loss", [1.0] * 10)
 
     def crash(*_):
@@ -124,8 +121,7 @@ def test_what_is_interrupted_removes_nothing(store, monkeypatch):
     assert store.events(run.uid) == ()
 
 
-def test_a_run_that_has_ended_and_what_is_no_step_are_refused(store):
-    run = begun(store)
+def test_a_run_that_has_ended_and_what_is_no_step_are_refused(run):
     run.log(loss=1.0)
     with pytest.raises(InvalidValueError, match="is not a step"):
         run.rewind("first")

@@ -120,19 +120,17 @@ class TestStarting:
         ],
         ids=["ended", "points", "artifact", "tag", "notes"],
     )
-    def test_what_is_more_than_a_start_is_not_withdrawn(self, store, what):
-        run = start(store)
+    def test_what_is_more_than_a_start_is_not_withdrawn(self, store, what, run):
         what(run)
 
         with pytest.raises(ConflictError, match="cannot be undone"):
             store.backend.part(Recorder).withdraw(run.uid)
 
         assert store.get(run.uid).run_number == 1
-        assert start(store).run_number == 2
+        assert start(store, run.experiment_name).run_number == 2
 
     @pytest.mark.parametrize("argument", [5, None, "train"])
-    def test_calling_a_run_with_no_function_changes_nothing(self, store, argument):
-        run = start(store)
+    def test_calling_a_run_with_no_function_changes_nothing(self, store, argument, run):
         run.log(loss=0.5)
 
         with pytest.raises(UsageError, match="was called"):
@@ -154,9 +152,7 @@ class TestEnding:
         ("status", "code"),
         [("complete", 0), ("pruned", 0), ("error", 1), ("interrupted", None)],
     )
-    def test_each_end_is_written_once(self, store, status, code):
-        run = start(store)
-
+    def test_each_end_is_written_once(self, store, status, code, run):
         run.finish(status, error="it broke", traceback="Traceback …")
 
         kept = store.get(run.uid)
@@ -170,9 +166,7 @@ class TestEnding:
         assert store.get(run.uid) == kept
 
     @pytest.mark.parametrize("status", ["running", "lost", "queued", "done", ""])
-    def test_only_reports_of_the_run_itself_end_it(self, store, status):
-        run = start(store)
-
+    def test_only_reports_of_the_run_itself_end_it(self, store, status, run):
         with pytest.raises(UsageError):
             run.finish(status)
 
@@ -193,9 +187,7 @@ class TestEnding:
         again.finish()
         assert store.get(run.uid).status is Status.COMPLETE
 
-    def test_a_living_run_is_not_resumed(self, store):
-        run = start(store)
-
+    def test_a_living_run_is_not_resumed(self, store, run):
         with pytest.raises(RunActiveError):
             store.resume(run.reference)
 
@@ -227,9 +219,7 @@ class TestEditing:
         assert start(store, "source").run_number == 2
         assert [e.field for e in store.events(moved.uid)] == ["experiment_name", "reference"]
 
-    def test_notes_are_text(self, store):
-        run = start(store)
-
+    def test_notes_are_text(self, store, run):
         with pytest.raises(InvalidValueError):
             store.edit(run.uid, notes=7)
 
@@ -342,8 +332,7 @@ class TestListing:
 
 
 class TestFacts:
-    def test_facts_and_documents_are_added_later(self, store):
-        run = start(store)
+    def test_facts_and_documents_are_added_later(self, store, run):
         facts = Facts(
             values={"python.version": "3.11", "command.argv": ("a", "b c")},
             documents={"patch": "diff ü"},

@@ -17,6 +17,11 @@ def store(tmp_path):
 
 
 @pytest.fixture
+def run(store):
+    return store.start("bert", capture=False)
+
+
+@pytest.fixture
 def uses(engine, store, monkeypatch):
     """Return a list that gets `read` or `write` for each use of the database by this thread."""
     seen, me = [], threading.get_ident()
@@ -40,8 +45,7 @@ def spooled(store):
     return [path.name for path in (store.path / "spool").iterdir()]
 
 
-def test_the_first_points_of_a_new_run_ask_the_database_nothing(store, uses):
-    run = store.start("bert", capture=False)
+def test_the_first_points_of_a_new_run_ask_the_database_nothing(uses, run):
     uses.clear()
 
     run.log(loss=0.5)
@@ -50,8 +54,7 @@ def test_the_first_points_of_a_new_run_ask_the_database_nothing(store, uses):
     run.finish()
 
 
-def test_points_and_end_are_one_transaction(store, uses):
-    run = store.start("bert", capture=False)
+def test_points_and_end_are_one_transaction(store, uses, run):
     run.log(loss=0.5)
     uses.clear()
 
@@ -72,8 +75,7 @@ def test_a_resumed_run_counts_its_steps_on(store):
     assert list(store.series_of(run, "loss").steps) == [0, 1]
 
 
-def test_points_that_are_not_taken_keep_no_end_back(store):
-    run = store.start("bert", capture=False)
+def test_points_that_are_not_taken_keep_no_end_back(store, run):
     run.log(loss=0.5)
     run.execution.hand_in()
     with store.backend.database.driver.write() as connection:
@@ -87,8 +89,7 @@ def test_points_that_are_not_taken_keep_no_end_back(store):
     assert any(name.endswith(".points") for name in spooled(store))
 
 
-def test_points_in_a_file_that_was_moved_away_are_kept(store):
-    run = store.start("bert", capture=False)
+def test_points_in_a_file_that_was_moved_away_are_kept(store, run):
     run.log(loss=0.5)
     for path in (store.path / "spool").iterdir():
         path.rename(store.path / path.name)
@@ -99,8 +100,7 @@ def test_points_in_a_file_that_was_moved_away_are_kept(store):
     assert run.record.metric("loss").values.tolist() == [0.5]
 
 
-def test_points_of_a_run_that_was_ended_elsewhere_are_taken_in(store):
-    run = store.start("bert", capture=False)
+def test_points_of_a_run_that_was_ended_elsewhere_are_taken_in(store, run):
     run.log(loss=0.5)
     store.finish(run.reference, "error", error="stopped by hand")
 
@@ -128,8 +128,7 @@ def test_points_of_a_run_that_was_removed_are_removed(store):
 
 
 @pytest.mark.folder_only("removes the folder")
-def test_a_store_that_was_removed_is_said_to_be_gone(store):
-    run = store.start("bert", capture=False)
+def test_a_store_that_was_removed_is_said_to_be_gone(store, run):
     run.log(loss=0.5)
     shutil.rmtree(store.path)
 

@@ -187,6 +187,11 @@ def begun(store, name="x"):
     return store.start(name, capture=False)
 
 
+@pytest.fixture
+def run(store):
+    return begun(store)
+
+
 def test_a_block_may_be_left_in_another_thread(store):
     stack = contextlib.ExitStack()
     thread = threading.Thread(target=lambda: stack.enter_context(begun(store)))
@@ -213,8 +218,7 @@ def test_a_generator_may_be_resumed_in_another_context(store):
     assert (store.get("x#1").status.value, runstore.current_run()) == ("error", None)
 
 
-def test_a_second_end_changes_nothing_and_says_so(store):
-    run = begun(store)
+def test_a_second_end_changes_nothing_and_says_so(run):
     run.finish("error", error="first")
 
     with pytest.warns(StoreWarning, match="has ended already, as error"):
@@ -223,8 +227,7 @@ def test_a_second_end_changes_nothing_and_says_so(store):
     assert (run.record.status.value, run.record.error) == ("error", "first")
 
 
-def test_two_threads_end_a_run_once(store):
-    run = begun(store)
+def test_two_threads_end_a_run_once(run):
     barrier = threading.Barrier(4)
 
     def end(status):
@@ -237,8 +240,7 @@ def test_two_threads_end_a_run_once(store):
     assert run.record.status.value == run.status.value
 
 
-def test_an_error_within_an_except_block_has_its_traceback(store):
-    run = begun(store)
+def test_an_error_within_an_except_block_has_its_traceback(run):
     try:
         int("the reason")
     except ValueError:
@@ -266,9 +268,7 @@ class Unreadable:
         ({"error": "t", "traceback": 3}, "t"),
     ],
 )
-def test_an_end_is_written_whatever_its_parts_are(store, options, error):
-    run = begun(store)
-
+def test_an_end_is_written_whatever_its_parts_are(options, error, run):
     run.finish("error", **options)
 
     assert (run.record.status.value, run.record.error) == ("error", error)
@@ -289,26 +289,20 @@ def test_an_end_is_written_whatever_its_parts_are(store, options, error):
         ({"error": None}, "complete", 0),
     ],
 )
-def test_an_end_without_a_status_goes_by_its_other_parts(store, options, status, code):
-    run = begun(store)
-
+def test_an_end_without_a_status_goes_by_its_other_parts(options, status, code, run):
     run.finish(**options)
 
     assert (run.record.status.value, run.record.exit_code) == (status, code)
 
 
-def test_an_exit_status_that_is_no_number_is_said(store):
-    run = begun(store)
-
+def test_an_exit_status_that_is_no_number_is_said(run):
     with pytest.warns(StoreWarning, match="exit status"):
         run.finish("error", error="t", exit_code="many")
 
     assert run.record.exit_code == 1
 
 
-def test_a_status_that_is_no_end_changes_nothing(store):
-    run = begun(store)
-
+def test_a_status_that_is_no_end_changes_nothing(run):
     with pytest.raises(UsageError):
         run.finish("done")
 
@@ -348,17 +342,13 @@ def test_a_trial_that_is_pruned_goes_on_its_way(store, kind):
     ]  # fmt: skip
 
 
-def test_an_end_with_the_pruning_itself_is_pruned(store):
-    run = begun(store)
-
+def test_an_end_with_the_pruning_itself_is_pruned(run):
     run.finish(error=TrialPruned("not promising"))
 
     assert run.record.status.value == "pruned"
 
 
-def test_the_reason_of_a_pruned_run_is_kept_if_it_is_given(store):
-    run = begun(store)
-
+def test_the_reason_of_a_pruned_run_is_kept_if_it_is_given(run):
     run.finish("pruned", error=TrialPruned("at epoch 3"))
 
     assert run.record.status.value == "pruned"
@@ -396,8 +386,7 @@ def test_a_program_that_a_pruning_ends(tmp_path):
     assert ended(tmp_path, code) == ("pruned", 0, None, 1)
 
 
-def test_a_pruned_run_is_not_continued_by_logging(store):
-    run = begun(store)
+def test_a_pruned_run_is_not_continued_by_logging(run):
     run.finish("pruned")
 
     with pytest.warns(StoreWarning):
