@@ -27,8 +27,12 @@ _PLACEHOLDER = (
     r"(?:[-_ ]?(?:your|my|the|api|access|secret|private|auth|client|me|this|here|it|super|own|long"
     r"|token|key|password|pass|hf|aws|github|openai|wandb|in|with|to|db|user))*"
 )
-# ${NAME:-default} of shells and ${oc.env:NAME,default} of OmegaConf, for one value or in a text.
-_DEFAULT = r"\$\{[\w.]+(?::?[-=+]|:\w+,)(?P<default>[^{}]+)\}"
+# ${NAME:-default} of shells, ${oc.env:NAME,default} of OmegaConf and ${NAME:default} of Spring,
+# which is a part of a variable in shells if numbers follow: for one value or in a text.
+_DEFAULT = (
+    r"\$\{(?:[\w.]+(?::?[-=+]|:\w+,)|[A-Z_][A-Z0-9_]*:(?![-=+?]|[0-9: ]+\}))"
+    r"(?P<default>[^{}]+)\}"
+)
 _DEFAULTS = rf"{_DEFAULT}|(?:\bdefault\(|\|\|)\s*(?P<quote>[\"'])(?P<quoted>.+?)(?P=quote)"
 _PATH = r"(?:[A-Za-z]:)?[/\\.~][\w./\\ ~-]*|[\w-]+\.(?:json|ya?ml|txt|pem|key|py|env|toml)"
 _NUMBER = (
