@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import shlex
 import subprocess
 import sys
 import time
@@ -451,6 +452,10 @@ def test_commands(closed, tmp_path):
     assert json.loads(shown.stdout)["reference"] == reference
     assert "Using the runs of this machine" in shown.stderr
     assert command("output", reference, cwd=tmp_path, env=env).stdout == "hello\n"
+    removed = command("rm", "-y", reference, cwd=tmp_path, env=env).stderr.splitlines()
+    undo = next(line for line in removed if line.startswith("Undo with: runstore "))
+    words = shlex.split(undo.removeprefix("Undo with: runstore "))
+    assert command(*words, cwd=tmp_path, env=env).returncode == 0
     for words in (("ls",), ("push",), ("doctor",), ("show", "fit#1")):
         ended = command(*words, cwd=tmp_path, env=env)
         assert ended.returncode == 5

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 
 STORE = "runstore.store"  # key of the value of `--store` in the context of click
+_SHOWN = "runstore.shown"  # key of the store that commands in messages have to name
+# A command that a message suggests, unless it names a store, or does not use one.
+_SUGGESTED = r"((?:: |^)runstore )(?=[a-z])(?!(?:completion|init|trust)\b)(?!.*--(?:store|help)\b)"
 _MEMORY_BYTES = 300 << 20  # for SQLite; more than any command needs
 
 
@@ -40,6 +43,7 @@ def open_store(*, create: bool = False) -> Store:
         error.kept = error.hint = ""
         say(f"runstore: {error} Using the runs of this machine.", err=True)
         store = waiting
+        click.get_current_context().find_root().meta[_SHOWN] = store.backend.place
     if not create:  # otherwise a program of the user can run in this process
         # A store of another user can contain a text that is larger than the memory.
         store.backend.database.driver.limit_memory(_MEMORY_BYTES)
@@ -62,6 +66,30 @@ def store_location() -> str | None:
     """Return the location of `--store`; None without it."""
     location: str | None = click.get_current_context().find_root().meta.get(STORE)
     return location
+
+
+def for_this_store(text: str) -> str:
+    """Return a message whose commands use the store of this command.
+
+    With `--store`, a command that is copied from a message would use another store without it.
+    """
+    context = click.get_current_context(silent=True)
+    meta = {} if context is None else context.find_root().meta
+    named = meta.get(_SHOWN) or meta.get(STORE)
+    if not named or "runstore " not in text:
+        return text
+    import re
+    import shlex
+
+    from runstore.errors import RunstoreError
+    from runstore.location import server_at
+
+    try:
+        server = server_at(named)
+    except RunstoreError:  # the message is about this URL
+        return text
+    option = f"--store {shlex.quote(named if server is None else server.shown)} "
+    return re.sub(_SUGGESTED, lambda found: found[1] + option, text, flags=re.MULTILINE)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 import runstore
+from runstore.cli.context import for_this_store
 from runstore.cli.exit_codes import BUG, INTERRUPTED, NOT_PRINTED, exit_code_of
 from runstore.cli.grammar.command_names import ALIASES, grouped, hint_for
 from runstore.cli.options import add_store_option, store_option
@@ -91,6 +92,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError as error:
             raise _ReaderWentAwayError from error
+        except RunstoreError as error:
+            error.kept, error.hint = for_this_store(error.kept), for_this_store(error.hint)
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -270,7 +274,7 @@ def _show_warning(
     if _COMPLETING in os.environ:
         return
     if issubclass(category, _OURS):
-        say(f"runstore: {message}", err=True)
+        say(f"runstore: {for_this_store(str(message))}", err=True)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         say(text, err=True, nl=False, keep_lines=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.cli import output
 from runstore.cli.amounts import amount_as_json, bytes_text
+from runstore.cli.context import for_this_store
 from runstore.cli.words import filter_text, is_filter, runs_meant, tell_hints
 from runstore.config import working_directory
 from runstore.errors import StoreUnavailableError, UsageError
@@ -246,9 +247,8 @@ def tell_missing(store: Store) -> None:
 
     if missing := len(files_without_run(store.backend)):
         runs = "a run that is" if missing == 1 else f"{missing:,} runs that are"
-        output.say(
-            f"runstore: there is data of {runs} not in the store; see: runstore doctor", err=True
-        )
+        see = for_this_store("see: runstore doctor")
+        output.say(f"runstore: there is data of {runs} not in the store; {see}", err=True)
 
 
 def show_delivered(
@@ -283,7 +283,7 @@ def show_delivered(
     elif not completed and not recovered:
         output.say(
             f"runstore: no data is waiting for {_shown(store.backend.place)}."
-            " To copy runs, name another store: runstore push OTHER",
+            f" {for_this_store('To copy runs, name another store: runstore push OTHER')}",
             err=True,
         )
     if completed and not as_json:

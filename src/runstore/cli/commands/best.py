@@ -12,7 +12,7 @@ import click
 from runstore.cli import output
 from runstore.cli.comparisons.options import level_option, over_option
 from runstore.cli.completions import complete_experiments, complete_metrics
-from runstore.cli.context import open_store
+from runstore.cli.context import for_this_store, open_store
 from runstore.cli.options import json_option, words_argument
 from runstore.cli.words import runs_meant
 from runstore.errors import NotFoundError, UsageError
@@ -164,9 +164,10 @@ def _remarks(ranking: Ranking, *, is_chosen: bool) -> Iterator[str]:
     direction = ranking.best.direction
     key = shlex.quote(ranking.metric.key)
     if direction is None:
+        setting = for_this_store(f"set it with: runstore direction set {key} max")
         yield (
             f"Higher values of {ranking.metric.key} come first, since its name does not suggest a"
-            f" direction. Use --max or --min, or set it with: runstore direction set {key} max"
+            f" direction. Use --max or --min, or {setting}"
         )
     elif not is_chosen:
         good, other = ("higher", "--min") if direction == "max" else ("lower", "--max")

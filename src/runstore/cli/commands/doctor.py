@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runstore.cli import output
-from runstore.cli.context import open_store
+from runstore.cli.context import for_this_store, open_store
 from runstore.cli.dialogs import named_in_lines
 from runstore.cli.exit_codes import FAILED
 from runstore.cli.options import json_option
@@ -67,7 +67,7 @@ def _print(one: Finding) -> None:
     for name in named_in_lines(one.names):
         output.say(name)
     if one.hint:
-        output.say(f"  {one.hint}")
+        output.say(f"  {for_this_store(one.hint)}")
 
 
 def _as_json(one: Finding) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runstore.cli import output
-from runstore.cli.context import open_store
+from runstore.cli.context import for_this_store, open_store
 from runstore.cli.options import json_option
 from runstore.model.display.as_json import optional_utc
 from runstore.model.display.formatting import ago_text, local_time
@@ -35,7 +35,10 @@ def command(*, as_json: bool) -> None:
         return
     if not groups:
         output.say(
-            "runstore: There are no runs yet; record one with: runstore exec -- COMMAND", err=True
+            for_this_store(
+                "runstore: There are no runs yet; record one with: runstore exec -- COMMAND"
+            ),
+            err=True,
         )
         return
     statuses = [

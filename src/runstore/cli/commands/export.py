@@ -12,7 +12,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.completions import complete_experiments
-from runstore.cli.context import open_store
+from runstore.cli.context import for_this_store, open_store
 from runstore.cli.exit_codes import FAILED
 from runstore.cli.options import PathToWrite, words_argument
 from runstore.cli.words import place_meant
@@ -95,7 +95,7 @@ def _print(done: Exported, folder: Path) -> None:
     if more > 0:
         output.say(f"runstore: {counted(more, 'other metric')} were left out as well.", err=True)
     if done.left_out:
-        output.say("To see what else is damaged: runstore doctor --deep", err=True)
+        output.say(for_this_store("To see what else is damaged: runstore doctor --deep"), err=True)
 
 
 @contextmanager

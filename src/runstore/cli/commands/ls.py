@@ -9,7 +9,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.completions import complete_columns, complete_experiments
-from runstore.cli.context import open_store
+from runstore.cli.context import for_this_store, open_store
 from runstore.cli.options import json_option, refuse_together, words_argument
 from runstore.cli.words import place_meant, tell_hints
 from runstore.errors import UsageError
@@ -206,7 +206,10 @@ def _print_groups(
 
 def _print_list(page: Page[Run], query: Query | None) -> None:
     if not page:
-        output.say("runstore: No run matches this filter." if query else _NOTHING, err=True)
+        output.say(
+            "runstore: No run matches this filter." if query else for_this_store(_NOTHING),
+            err=True,
+        )
         return
     from runstore.cli.lists.runs import print_runs
 
@@ -244,8 +247,8 @@ def _tell_waiting(store: Store) -> None:
     if waiting := store.backend.part(WaitingRuns).count:
         output.say(
             f"runstore: {counted(waiting, 'run')} of this machine"
-            f" {'is' if waiting == 1 else 'are'} not on the server yet. To deliver finished"
-            " runs: runstore push",
+            f" {'is' if waiting == 1 else 'are'} not on the server yet."
+            f" {for_this_store('To deliver finished runs: runstore push')}",
             err=True,
         )
 

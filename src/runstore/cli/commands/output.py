@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from runstore.cli import output
-from runstore.cli.context import open_store
+from runstore.cli.context import for_this_store, open_store
 from runstore.cli.options import run_argument
 from runstore.cli.words import one_run
 from runstore.model.display.as_json import as_utc
@@ -71,7 +71,7 @@ def command(
 def _say_nothing_kept(run: Run) -> None:
     so_far = " so far" if run.ended_at is None else ""
     hint = (
-        f"Show its error with: runstore show {run.reference}"
+        for_this_store(f"Show its error with: runstore show {run.reference}")
         if run.error
         else "The output of scripts is kept unless it is turned off; for other programs, use:"
         " runstore exec -- PROGRAM"

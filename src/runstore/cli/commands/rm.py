@@ -9,7 +9,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.amounts import amount_as_json, bytes_text, freed_as_json, freed_text
-from runstore.cli.context import open_store
+from runstore.cli.context import for_this_store, open_store
 from runstore.cli.dialogs import confirm, named_in_lines
 from runstore.cli.options import json_option, runs_argument, yes_option
 from runstore.cli.words import other_meanings, runs_meant
@@ -108,7 +108,7 @@ def _summary(deletion: Deletion) -> Iterator[str]:
     else:
         frees = freed_text(deletion.frees)
         yield f"{them} moved to the trash. Deleting permanently frees {frees}."
-        yield "Undo with: runstore undo"
+        yield for_this_store("Undo with: runstore undo")
     if deletion.shared:
         yield f"{bytes_text(deletion.shared)} of contents are kept: other runs use them too."
     for one in deletion.dependents[:_DEPENDENTS_TOLD]:

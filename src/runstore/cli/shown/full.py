@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from runstore.cli import output
+from runstore.cli.context import for_this_store
 from runstore.cli.shown.layout import PagePart
 from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError, StoreCorruptError, StoreError
@@ -123,7 +124,8 @@ def _code(store: Store, run: Run) -> Iterator[tuple[str, str]]:
     for name in store.documents(run.uid):
         lines = (store.document(run.uid, name) or "").count("\n")
         shown = shlex.quote(run.reference)
-        yield name, f"{counted(lines, 'line')}: runstore show {shown} --document {name}"
+        whole = for_this_store(f": runstore show {shown} --document {name}")
+        yield name, f"{counted(lines, 'line')}{whole}"
 
 
 def _fact(value: object) -> str:
