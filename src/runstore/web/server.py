@@ -43,25 +43,17 @@ class Options:
     is_read_only: bool = False
 
 
-def serve(store: Store, options: Options, started: Callable[[str], object]) -> None:
-    """Serve a store until the process is interrupted.
-
-    `started` is called with the address for a browser once it can be opened.
-
-    Raises:
-        UsageError: Other machines could reach the page, and there is no token; the token is too
-            short; or the port is taken.
-    """
-    Serving(store, options, started).run()
-
-
 class Serving:
     """A store that can be reached: its socket listens, and answers once it runs.
 
     Attributes:
         access: Names, tokens and cookies that are accepted.
 
-    It has the arguments and errors of `serve`.
+    `started` is called with the address for a browser once it can be opened.
+
+    Raises:
+        UsageError: Other machines could reach the page, and there is no token; the token is too
+            short; or the port is taken.
     """
 
     def __init__(self, store: Store, options: Options, started: Callable[[str], object]) -> None:

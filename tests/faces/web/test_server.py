@@ -116,10 +116,10 @@ def test_it_ends_while_something_long_is_read(store, tmp_path):
         "    return encoding.json_answer({})\n"
         "all_endpoints.ENDPOINTS = (endpoints.Endpoint(\n"
         "    path='/endless', answer=endless, about='Never end.'),)\n"
-        "from runstore.web.server import Options, serve\n"
+        "from runstore.web.server import Options, Serving\n"
         "options = Options(port=0, token=sys.argv[2])\n"
         "with Store.open(sys.argv[1], create=False) as store:\n"
-        "    serve(store, options, lambda address: print(address, flush=True))\n"
+        "    Serving(store, options, lambda address: print(address, flush=True)).run()\n"
     )
     process = subprocess.Popen(
         [sys.executable, program, store.backend.url, LONG_TOKEN],

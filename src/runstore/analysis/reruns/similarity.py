@@ -92,7 +92,8 @@ def _recorded(
 ) -> tuple[list[Difference], list[str]]:
     found, unknown = _params(backend, old.run, new.run)
     code = _code(old, new) if with_data else _code_alone(old, new)
-    for compared in (code, _call(old.run, new.run, exactly=exactly)):
+    calls = call_of(old.run.facts), call_of(new.run.facts)
+    for compared in (code, call_differences(*calls, exactly=exactly)):
         found += compared[0]
         unknown += compared[1]
     return found, unknown
@@ -110,10 +111,6 @@ def _params(backend: Backend, old: Run, new: Run) -> tuple[list[Difference], lis
     # Values may be equal although their forms in the hash are not.
     hashes = tuple(", ".join(s.hash for s in run.parameter_sets) for run in (old, new))
     return found or [Difference("params", "(hash)", hashes)], unknown
-
-
-def _call(old: Run, new: Run, *, exactly: bool) -> tuple[list[Difference], list[str]]:
-    return call_differences(call_of(old.facts), call_of(new.facts), exactly=exactly)
 
 
 def _code_alone(old: ComparedRun, new: ComparedRun) -> tuple[list[Difference], list[str]]:

@@ -56,7 +56,7 @@ def command(
 
     By default, only this machine can open the page, at the printed address.
     """
-    from runstore.web.server import Options, serve
+    from runstore.web.server import Options, Serving
 
     options = Options(
         host=host,
@@ -74,7 +74,7 @@ def command(
             _open(address)
 
     with open_store() as store:
-        serve(store, options, started)
+        Serving(store, options, started).run()
 
 
 def _has_browser() -> bool:

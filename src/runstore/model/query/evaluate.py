@@ -169,11 +169,6 @@ def number_in(text: str | None) -> float | None:
     return None if math.isnan(number) or math.isinf(number) is not is_word else number
 
 
-def tag_cell(text: str) -> Cell:
-    """Return the cell of a tag: a number or a truth value if its text is one."""
-    return tag_number(text), text
-
-
 def tag_number(text: str) -> float | None:
     """Return the number of a tag's text, or None."""
     return float(TRUTH.index(text)) if text in TRUTH else written_number(text)

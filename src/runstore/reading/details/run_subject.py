@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from runstore.model.query.evaluate import Value, tag_cell
+from runstore.model.query.evaluate import Value, tag_number
 from runstore.model.query.fields import keys_of
 from runstore.model.query.tree import Field, Namespace
 from runstore.storage.indexes.facts import cells
@@ -75,9 +75,10 @@ class RunSubject:
                 yield None if value != value else value  # noqa: PLR0124 - NaN
 
     def tags(self, field: Field) -> Iterator[Value]:
-        """Yield the cell of a tag."""
-        if field.key in self.run.tags:
-            yield tag_cell(self.run.tags[field.key])
+        """Yield the cell of a tag: also a number, if its text is one or a truth value."""
+        text = self.run.tags.get(field.key)
+        if text is not None:
+            yield tag_number(text), text
 
     def facts(self, field: Field) -> Iterator[Value]:
         """Yield the cells of a fact."""
