@@ -101,15 +101,10 @@ class BlockTable:
             self._born_at = as_int(self.database.driver.fetch_one(BORN_AT)[0])
         return self._born_at
 
-    def rows(self, after: int = 0) -> list[BlockRow]:
-        """Return runs that changed after a change number; all kept runs for 0.
-
-        The changed runs include runs deleted meanwhile.
-        """
-        statement = CHANGED_ROWS if after else KEPT_ROWS
+    def rows(self) -> list[BlockRow]:
+        """Return all kept runs, by row id."""
         with self.database.driver.read() as connection:
-            found = self.select(connection, statement, {"after": after} if after else {})
-        return sorted(found, key=attrgetter("id")) if after else found
+            return self.select(connection, KEPT_ROWS, {})
 
     def since(self, after: int) -> tuple[int, list[BlockRow]]:
         """Return the last change number, and the runs that changed after the given one.
