@@ -585,6 +585,29 @@ def test_runs_that_wait_for_another_url_can_be_delivered(closed, tmp_path):
         assert len(store.list()) == 2
 
 
+def test_a_start_that_failed_leaves_nothing_that_waits(closed, monkeypatch):
+    """The disk of this machine is full: there is no room for the tables of waiting runs."""
+
+    def full(_):
+        raise StoreUnavailableError("No space left on device.")
+
+    monkeypatch.setattr("runstore.storage.migrations.migrate", full)
+    with (
+        Store.open(closed.url) as store,
+        pytest.warns(StoreWarning),
+        pytest.raises(StoreUnavailableError, match="cannot be recorded on this machine either"),
+    ):
+        store.start("mnist", capture=False)
+    assert (store.path / "waiting" / "runstore.db").exists()
+
+    closed.open()
+    with warnings.catch_warnings(), Store.open(closed.url) as store:
+        warnings.simplefilter("error")
+        assert waiting_in(store).deliver() is None
+        assert waiting_in(store).count == 0
+        store.start("mnist", capture=False).finish()
+
+
 def test_a_damaged_store_of_waiting_runs_is_kept_and_replaced(closed):
     start_aside(closed)
     with Store.open(closed.url) as store:

@@ -26,7 +26,7 @@ from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.files.locks import locked
 from runstore.storage.rows import facts_from_text, now_micros
-from runstore.storage.sqlite.paths import DATABASE
+from runstore.storage.sqlite.paths import DATABASE, has_content
 from runstore.storage.statements import EXPERIMENT_ID, NEWEST_CHANGE, NEXT_CHANGE
 from runstore.user_warnings import warn
 
@@ -39,6 +39,7 @@ _PATIENCE_S = 10.0
 PARENT_NAME = "parent.name"
 # Provisional numbers are times in microseconds: of 16 digits, until the year 2286.
 LOWEST_NUMBER = 10**15
+_FIRST_PAGE_BYTES = 4096  # of a database, with its mark; tables are on further pages
 # In its folder: the server and the change up to which the server has all of it.
 _MARK = "delivered"
 
@@ -153,7 +154,13 @@ def set_aside(folder: Path, check: Callable[[], None], error: StoreCorruptError)
 
 def is_waiting(folder: Path) -> bool:
     """Check whether runs may wait on this machine; quick enough for every opening."""
-    return (folder / WAITING / DATABASE).exists()
+    database = folder / WAITING / DATABASE
+    try:
+        size = database.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    # A start that failed, because the disk was full, leaves a database without tables.
+    return size > _FIRST_PAGE_BYTES or has_content(database.with_name(f"{DATABASE}-wal"))
 
 
 def folders_of_others(folder: Path) -> list[Path]:
