@@ -338,9 +338,9 @@ class Spool:
         """Return the files of printed lines of a run, or of all, oldest first."""
         return self._files(OUTPUT_SUFFIX, uid, is_to_take=is_to_take)
 
-    def line_files(self, *, is_to_take: bool = False) -> list[Path]:
-        """Return the files of programs' lines, oldest first."""
-        return self._files(LINES_SUFFIX, is_to_take=is_to_take)
+    def line_files(self, uid: str = "", *, is_to_take: bool = False) -> list[Path]:
+        """Return the files of programs' lines of a run, or of all, oldest first."""
+        return self._files(LINES_SUFFIX, uid, is_to_take=is_to_take)
 
     def every_file(self) -> list[Path]:
         """Return every entry in all folders, of any type."""
