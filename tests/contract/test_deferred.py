@@ -20,7 +20,8 @@ from runstore.model.status import Status
 from runstore.storage.files.locks import lock_now, unlock
 from runstore.storage.files.objects import Objects
 from runstore.storage.metrics import table
-from runstore.storage.metrics.point_files import KeyOf, PointFile
+from runstore.storage.metrics.point_files import PointFile
+from runstore.storage.metrics.point_records import KeyOf
 
 AT = datetime(2026, 11, 27, 12, 0, 0, 123456, tzinfo=timezone.utc)
 LOCKED = StoreLockedError("The store is locked.")

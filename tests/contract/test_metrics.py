@@ -326,7 +326,8 @@ def test_a_torn_last_record_is_dropped_and_the_file_is_read(store, run):
         run.log(loss=float(place))
     (path,) = store.backend.spool.point_files(run.uid)
     data = bytearray(path.read_bytes())
-    from runstore.storage.metrics.point_files import RECORD, read_points
+    from runstore.storage.metrics.point_reading import read_points
+    from runstore.storage.metrics.point_records import RECORD
 
     end = int(RECORD.unpack_from(data)[2]) + 12 * RECORD.size  # the series takes two
     data[end : end + 16] = b"\x01" * 16  # a step and a time, and no mark
@@ -343,7 +344,7 @@ def test_a_torn_last_record_is_dropped_and_the_file_is_read(store, run):
 
 def test_a_place_that_a_thread_has_not_filled_yet_is_waited_for(store):
     """While the writer lives, what stands behind such a place is read, and taken in later."""
-    from runstore.storage.metrics.point_files import MARK, POINT, RECORD
+    from runstore.storage.metrics.point_records import MARK, POINT, RECORD
 
     run = begun(store)
     run.log(loss=0.0)
@@ -556,7 +557,9 @@ def test_an_experiment_of_the_runner_logs_for_its_set(tmp_path):
 @pytest.mark.parametrize("mapped", [True, False])
 def test_a_file_that_is_full_keeps_its_last_point(tmp_path, mapped):
     """Also where a network disk gets writes, and the file is only as long as they are."""
-    from runstore.storage.metrics.point_files import KeyOf, PointFile, read_points
+    from runstore.storage.metrics.point_files import PointFile
+    from runstore.storage.metrics.point_reading import read_points
+    from runstore.storage.metrics.point_records import KeyOf
 
     series = KeyOf(-1, "loss")
     file = PointFile(tmp_path / "full", 7, mapped=mapped)

@@ -10,7 +10,7 @@ from command_server import Program
 from runstore import Store, StoreWarning
 from runstore.model.logged.values import LAST_STEP
 from runstore.recording.points import log
-from runstore.storage.metrics.point_files import MARK, RECORD
+from runstore.storage.metrics.point_records import MARK, RECORD
 
 
 class Refuses:

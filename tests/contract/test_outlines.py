@@ -13,7 +13,7 @@ from runstore import Store, background
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
 from runstore.reading.metrics.outlines import values_at
 from runstore.storage.metrics import chunks, levels, outlining
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.rows import to_micros
 
 NOON_S, SECOND = 1_795_780_800, 1_000_000

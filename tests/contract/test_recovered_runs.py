@@ -12,7 +12,8 @@ from runstore.inflight.deferred import Deferred
 from runstore.maintenance.recovery import recover
 from runstore.model.reference import new_uid
 from runstore.model.status import Status
-from runstore.storage.metrics.point_files import KeyOf, PointFile
+from runstore.storage.metrics.point_files import PointFile
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.new_runs import NewRun
 from runstore.storage.past_runs import PastRun, write_past_run
 

@@ -20,7 +20,8 @@ from runstore.errors import StoreWarning
 from runstore.storage.files.safe_files import write_whole
 from runstore.storage.fulltext.index_file import SearchFile
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import KeyOf, PointFile
+from runstore.storage.metrics.point_files import PointFile
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.sqlite.paths import make_folders
 from runstore.storage.trust.trusted import list_file, trust
 from runstore.store_json.file import set_aside, write_block_file

@@ -13,7 +13,8 @@ import runstore
 from commands import but_the_first_line, messages
 from places import store_at
 from runstore import Status
-from runstore.storage.metrics.point_files import PointFile, read_points
+from runstore.storage.metrics.point_files import PointFile
+from runstore.storage.metrics.point_reading import read_points
 
 pytestmark = pytest.mark.usefixtures("named_store")
 

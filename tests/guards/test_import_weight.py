@@ -229,7 +229,7 @@ def test_ls_reads_no_points_of_a_store_that_is_gone(tmp_path):
     loaded = loaded_by_command("ls", cwd=tmp_path)
 
     assert "runstore.storage.metrics.last_values" in loaded
-    assert "runstore.storage.metrics.point_files" not in loaded
+    assert "runstore.storage.metrics.point_reading" not in loaded
 
 
 def test_ls_in_a_pipe_draws_nothing(tmp_path):
@@ -263,6 +263,7 @@ UNUSED = {
     "runstore.reading.shown.listing",
     "runstore.recording.active",
     "runstore.recording.past",
+    "runstore.storage.metrics.point_files",
     "runstore.store_json.sync",
 }
 
@@ -276,7 +277,7 @@ def test_reading_ends_without_loading_what_it_does_not_use(tmp_path, words):
     loaded = loaded_by_command(*words, cwd=tmp_path)
 
     assert "runstore.store" in loaded
-    assert ("runstore.storage.metrics.point_files" in loaded) == (words == ["show"])
+    assert ("runstore.storage.metrics.point_reading" in loaded) == (words == ["show"])
     assert not loaded & UNUSED
 
 

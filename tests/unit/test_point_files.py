@@ -13,15 +13,9 @@ from open_files import open_below
 from runstore.storage.files.host import host_number
 from runstore.storage.files.safe_files import UnsafeFileError
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import (
-    LARGEST_BYTES,
-    MARK,
-    KeyOf,
-    PointFile,
-    next_room,
-    read_points,
-    writer_of,
-)
+from runstore.storage.metrics.point_files import PointFile, next_room
+from runstore.storage.metrics.point_reading import read_points, writer_of
+from runstore.storage.metrics.point_records import LARGEST_BYTES, MARK, KeyOf
 from runstore.storage.metrics.table import is_abandoned
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")

@@ -13,7 +13,7 @@ from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.driver import Connection
 from runstore.storage.indexes.facts import file_facts
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.metrics.table import add_points
 from runstore.storage.new_runs import NewRun
 from runstore.storage.rows import facts_to_text

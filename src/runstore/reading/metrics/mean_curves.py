@@ -15,7 +15,7 @@ from runstore.reading.metrics.summaries import OF_RUN
 from runstore.repeats.grouping import Group, LeftOut, Member, group_repeats
 from runstore.repeats.samples import PAIR, finite, moments_of
 from runstore.repeats.student import t_quantile
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:

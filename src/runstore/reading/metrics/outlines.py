@@ -39,7 +39,7 @@ from runstore.reading.metrics.summaries import (
 from runstore.storage.files.spool import uid_of
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.outlining import Outlined, Window
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.rows import to_micros
 from runstore.value_classes import NamedTuple
 

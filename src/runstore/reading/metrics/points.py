@@ -26,7 +26,7 @@ from runstore.reading.names import each_of, run_of
 from runstore.storage.files.spool import uid_of
 from runstore.storage.metrics.chunks import Columns, extend, taken_apart, unpack
 from runstore.storage.metrics.many_series import StoredMany, series_of_runs, stored_of_runs
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 
 if TYPE_CHECKING:
     from pathlib import Path

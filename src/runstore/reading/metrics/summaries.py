@@ -22,7 +22,8 @@ from runstore.reading.metrics.arrays import has_numpy, whole_arrays
 from runstore.storage.files.safe_files import UnsafeFileError
 from runstore.storage.files.spool import Spool, uid_of
 from runstore.storage.metrics.chunks import Columns, extend, unpack
-from runstore.storage.metrics.point_files import KeyOf, read_points
+from runstore.storage.metrics.point_reading import read_points
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.metrics.table import MetricTable, Stored, Total, summary_of, with_points
 from runstore.user_warnings import warn
 

@@ -19,7 +19,7 @@ from runstore.model.logged.values import (
 from runstore.model.metrics import Series
 from runstore.recording.points.log import OF_RUN
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 
 _COLUMNS = ("values", "steps", "times")
 _NONE: Mapping[KeyOf, int] = {}

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from runstore.storage.artifacts import Noted
     from runstore.storage.backend import Backend
     from runstore.storage.metrics.chunks import Columns
-    from runstore.storage.metrics.point_files import KeyOf
+    from runstore.storage.metrics.point_records import KeyOf
 
 _ENDS_WITH_ZONE = re.compile(r"[t ].*\d ?(?:z|[+-]\d{2}(?::?\d{2})?)$", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -32,7 +32,8 @@ from runstore.model.logged.calls import (
 )
 from runstore.model.logged.values import LAST_STEP, column_of, metric_key, metric_value
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import QUICK_RECORD, KeyOf, PointFile, kind_of
+from runstore.storage.metrics.point_files import PointFile
+from runstore.storage.metrics.point_records import QUICK_RECORD, KeyOf, kind_of
 from runstore.user_warnings import afterwards
 
 TYPE_CHECKING = False

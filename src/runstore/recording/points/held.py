@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from runstore.storage.files.spool import POINTS_SUFFIX
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False

@@ -24,7 +24,8 @@ from runstore.recording.tickers import Ticker
 from runstore.storage.database import END_PATIENCE_S, PATIENCE_S
 from runstore.storage.files.spool import POINTS_SUFFIX
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import KeyOf, PointFile, next_room
+from runstore.storage.metrics.point_files import PointFile, next_room
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.metrics.table import is_abandoned
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.disks import is_network_disk

@@ -7,7 +7,7 @@ from typing import Any
 
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.rows import as_int, as_text
 from runstore.storage.stored_runs import batches
 from runstore.value_classes import NamedTuple

@@ -20,7 +20,8 @@ from runstore.storage.files.safe_files import read_file, remove_file
 from runstore.storage.files.spool import uid_of
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import LARGEST_BYTES, KeyOf, points_in, writer_of
+from runstore.storage.metrics.point_reading import points_in, writer_of
+from runstore.storage.metrics.point_records import LARGEST_BYTES, KeyOf
 from runstore.storage.rows import as_int, as_number, as_text
 from runstore.storage.stored_runs import batches
 from runstore.value_classes import NamedTuple

@@ -17,7 +17,7 @@ from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns, bytes_of, column_of
 from runstore.storage.metrics.levels import FAN_OUT
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.metrics.rewinding import NEVER_REMOVED
 from runstore.storage.metrics.table import Total, summed
 from runstore.storage.transfer.branches import Branch, Removal

@@ -16,7 +16,7 @@ from runstore.model.reference import without_ending
 from runstore.model.results.events import DELETED
 from runstore.model.status import REPORTED, Status
 from runstore.storage.edits import TAG
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.rows import moment_of
 from runstore.storage.statements import RunRow
 from runstore.storage.transfer.branches import Branch, branches, identity

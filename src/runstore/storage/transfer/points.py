@@ -12,7 +12,7 @@ from runstore.storage.driver import Connection
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.levels import FAN_OUT, PUT_ROW, row_digest, row_from
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.metrics.rewinding import REMOVE_SUMMARY, remove_series
 from runstore.storage.metrics.table import (
     ADD_KEY,

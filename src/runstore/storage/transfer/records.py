@@ -11,7 +11,7 @@ from runstore.model.reference import without_ending
 from runstore.storage import rows
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.stored_runs import for_each
 from runstore.value_classes import NamedTuple
 

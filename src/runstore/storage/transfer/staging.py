@@ -17,7 +17,7 @@ from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.metrics.table import SUMMARY, Total, put_summary, summed
 from runstore.storage.new_runs import RunCells
 from runstore.storage.rows import now_micros

@@ -9,7 +9,7 @@ from runstore.errors import StoreCorruptError
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
 from runstore.storage.integrity.history import is_intact
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.transfer.checking import HIGHEST_NUMBER
 from runstore.storage.transfer.joining import Joined
 from runstore.storage.transfer.places import with_next_number

@@ -23,7 +23,7 @@ from runstore.storage.driver import Connection
 from runstore.storage.edits import REMOVE_TAG
 from runstore.storage.indexes.facts import file_facts, release_facts
 from runstore.storage.integrity.history import write_history
-from runstore.storage.metrics.point_files import KeyOf
+from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.moves import MOVE_RUN, REMOVE_ALIAS, tell_apart
 from runstore.storage.new_runs import RunCells
 from runstore.storage.rows import facts_from_text, now_micros
