@@ -34,6 +34,7 @@ from runstore.storage.remote.places import (
     note,
     noted,
 )
+from runstore.storage.rows import is_digest
 
 LARGEST_BYTES = 256 << 20
 PART_BYTES = 4 << 20
@@ -107,9 +108,7 @@ class RowObjects(CopiedObjects):
 
     def size_of(self, digest: str) -> int | None:
         """Return the size of these contents; None if missing."""
-        try:
-            self.path_of(digest)
-        except StoreCorruptError:  # not a digest
+        if not is_digest(digest):
             return None
         row = self._driver.fetch_one(_SIZE, {"digest": digest})
         return None if row is None else int(row[0])

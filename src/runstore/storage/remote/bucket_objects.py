@@ -35,6 +35,7 @@ from runstore.storage.remote.places import (
     check_mark,
     check_name,
 )
+from runstore.storage.rows import is_digest
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 # How long contents that are being removed are left to the program that removes them, which has
@@ -190,9 +191,7 @@ class BucketObjects(CopiedObjects):
 
     def size_of(self, digest: str) -> int | None:
         """Return the size of these contents; None if missing."""
-        try:
-            self.path_of(digest)
-        except StoreCorruptError:  # not a digest
+        if not is_digest(digest):
             return None
         row = self._driver.fetch_one(_KNOWN_SIZE, {"digest": digest})
         if row is not None:
