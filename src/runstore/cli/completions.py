@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from runstore.runner.project import Project
     from runstore.store import Store
 
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
+
 _RECENT = 50  # runs that are offered by number
 _NEWEST = 3  # runs of an experiment whose metrics are offered
 
@@ -92,11 +94,6 @@ def _keys(store: Store, namespace: str) -> list[str]:
     return [one[len(namespace) :] for one in _columns(store) if one.startswith(namespace)]
 
 
-def complete_trash(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return matching references of runs in the trash, the last deleted first."""
-    return _asked(context, begun, lambda store: [run.reference for run in store.trash()])
-
-
 def complete_experiments(
     context: click.Context, parameter: click.Parameter, begun: str
 ) -> list[str]:
@@ -104,25 +101,6 @@ def complete_experiments(
     if begun.startswith("@"):
         return complete_words(context, parameter, begun)
     return complete_experiment_names(context, parameter, begun)
-
-
-def complete_experiment_names(
-    context: click.Context, _parameter: click.Parameter, begun: str
-) -> list[str]:
-    """Return matching experiments, the most recently run first."""
-    return _asked(context, begun, lambda store: [one.name for one in store.experiments()])
-
-
-def complete_filters(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return matching names of saved filters."""
-    return _asked(context, begun, lambda store: [*store.queries])
-
-
-def complete_directed(
-    context: click.Context, _parameter: click.Parameter, begun: str
-) -> list[str]:
-    """Return matching metrics whose direction is set."""
-    return _asked(context, begun, lambda store: [*store.directions])
 
 
 def complete_artifacts(
@@ -168,24 +146,28 @@ def _asked(context: click.Context, begun: str, ask: Callable[[Store], Iterable[s
     return []
 
 
-def complete_experiment_modules(
-    _context: click.Context, _parameter: click.Parameter, begun: str
-) -> list[str]:
-    """Return matching experiment modules."""
-    return _modules(lambda project: project.experiments, begun)
+def _names(names_in: Callable[[Store], Iterable[str]]) -> Completion:
+    """Return a completion of names in the store."""
+    return lambda context, _parameter, begun: _asked(context, begun, names_in)
 
 
-def complete_parameter_modules(
-    _context: click.Context, _parameter: click.Parameter, begun: str
-) -> list[str]:
-    """Return matching parameter modules."""
-    return _modules(lambda project: project.params, begun)
+def _modules(folder_of: Callable[[Project], Path]) -> Completion:
+    """Return a completion of modules of the project."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+        from runstore.runner.project import Project, modules_in
+
+        with suppress(RunstoreError):
+            found = modules_in(folder_of(Project.find()))
+            return [one.name for one in found if one.name.startswith(begun)]
+        return []
+
+    return complete
 
 
-def _modules(folder_of: Callable[[Project], Path], begun: str) -> list[str]:
-    from runstore.runner.project import Project, modules_in
-
-    with suppress(RunstoreError):
-        found = modules_in(folder_of(Project.find()))
-        return [one.name for one in found if one.name.startswith(begun)]
-    return []
+complete_trash = _names(lambda store: [run.reference for run in store.trash()])
+complete_experiment_names = _names(lambda store: [one.name for one in store.experiments()])
+complete_filters = _names(lambda store: [*store.queries])
+complete_directed = _names(lambda store: [*store.directions])
+complete_experiment_modules = _modules(lambda project: project.experiments)
+complete_parameter_modules = _modules(lambda project: project.params)
