@@ -74,19 +74,19 @@ WAYS = list(itertools.product(SETS, (True, False), (True, False)))
 
 @pytest.fixture(params=WAYS, ids=lambda way: "-".join(map(str, way)))
 def way(request):
-    """Return where values are looked for, whether in order, and whether facts are filed."""
-    name, in_order, is_filed = request.param
-    return frozenset(SETS[name]), in_order, is_filed
+    """Return where values are looked for, whether in order, and whether facts are indexed."""
+    name, in_order, is_indexed = request.param
+    return frozenset(SETS[name]), in_order, is_indexed
 
 
 @pytest.fixture
 def ids(kept, way):
     """Return a function that gives the row ids of the runs that a filter accepts."""
-    from_sets, in_order, is_filed = way
+    from_sets, in_order, is_indexed = way
 
     def found(text):
         with kept.backend.database.driver.write() as connection:
-            if not is_filed:  # as an earlier release left them
+            if not is_indexed:  # as an earlier release left them
                 connection.execute("UPDATE runs SET facts_filed = NULL")
                 connection.execute("DELETE FROM run_facts")
             condition = Condition(

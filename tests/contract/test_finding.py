@@ -149,7 +149,7 @@ PATTERNS = ["'%'", "'S%'", "'s_m%'", r"'svm\%'", "'%1%'", "'x*%'", "'[a-z]'", "'
 
 @pytest.fixture(scope="module")
 def store(module_location):
-    """42 runs of every kind; more like them, in the trash; facts filed and not filed."""
+    """42 runs of every kind; more like them, in the trash; facts indexed and not indexed."""
     with Store.open(module_location) as store:
         uids = [add_run(store, number) for number in range(60)]
         with store.backend.database.driver.write() as connection:
@@ -157,7 +157,7 @@ def store(module_location):
                 if number % 10 in {2, 5, 9}:
                     connection.execute("UPDATE runs SET deleted_at = 1 WHERE uid = ?", (uid,))
                 if number % 8 == 7:
-                    loosen_facts(connection, uid)
+                    unindex_facts(connection, uid)
                 if number % 7 == 3:  # copied here from another store, after it had started
                     earlier = "UPDATE runs SET started_at = started_at - 3600000000 WHERE uid = ?"
                     connection.execute(earlier, (uid,))
@@ -197,7 +197,7 @@ def add_run(store, number):
     return run.uid
 
 
-def loosen_facts(connection, uid):
+def unindex_facts(connection, uid):
     """Leave the facts of a run as an older release wrote them: in the row alone."""
     row = connection.execute("SELECT id FROM runs WHERE uid = ?", (uid,)).fetchone()
     fact_index.release_facts(connection, row[0])

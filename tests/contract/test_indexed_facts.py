@@ -1,4 +1,4 @@
-"""Captured facts are filed by their names beside the runs, once for many, and found either way."""
+"""Captured facts are indexed by name beside the runs, once for many, and found either way."""
 
 import itertools
 import json
@@ -62,7 +62,7 @@ def test_facts_that_come_later_are_filed_with_those_before(store):
 
 
 def test_facts_are_found_before_they_are_filed(store, monkeypatch):
-    """The row of a run has them at its start; the background files them a little later."""
+    """The row of a run has them at its start; the background indexes them a little later."""
     monkeypatch.setattr(background, "do_later", lambda _: None)
     run = store.start("m", argv=["train", "--fast"])
     run.finish()
@@ -72,7 +72,7 @@ def test_facts_are_found_before_they_are_filed(store, monkeypatch):
 
 
 def older_store(folder, runs):
-    """Make a store of the schema before facts were filed."""
+    """Make a store of the schema before facts were indexed."""
     steps = itertools.takewhile(lambda step: step.name != "filters", known_migrations())
     driver = SQLiteDriver(folder / DATABASE)
     migrate(driver, list(steps))
@@ -98,18 +98,18 @@ def test_facts_of_an_older_store_are_found_and_then_filed(tmp_path, monkeypatch)
     with Store.open(tmp_path) as store:
         few = found(store, "git.branch = b1")
         filed_at_first = rows_of(store, "SELECT count(*) FROM run_facts")
-        monkeypatch.setattr(fact_index, "LOOSE_AT_MOST", 3)
+        monkeypatch.setattr(fact_index, "UNINDEXED_AT_MOST", 3)
         many = found(store, "git.branch = b1")
-        filed = rows_of(store, "SELECT count(DISTINCT run_id) FROM run_facts")
+        indexed = rows_of(store, "SELECT count(DISTINCT run_id) FROM run_facts")
 
     assert few == many == set(uids[::3])
     assert filed_at_first == [(0,)]
-    assert filed == [(9,)]
+    assert indexed == [(9,)]
 
 
 def test_a_store_that_cannot_be_written_finds_facts_as_well(tmp_path, monkeypatch):
     uids = older_store(tmp_path, runs=4)
-    monkeypatch.setattr(fact_index, "LOOSE_AT_MOST", 0)
+    monkeypatch.setattr(fact_index, "UNINDEXED_AT_MOST", 0)
 
     with Store.open(tmp_path) as store:
         store.backend.database.driver.refuse_writes(StoreReadOnlyError("The disk is read-only."))

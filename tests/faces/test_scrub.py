@@ -168,7 +168,7 @@ def test_rules_of_today_clean_what_was_recorded_before(tmp_path):
                                         "command.argv": ["x", "--pat", SECRET]}, "unknown": {}})),
             )  # fmt: skip
 
-        store.find("facts.command.line = 'x'")  # files the facts
+        store.find("facts.command.line = 'x'")  # indexes the facts
         done = scrub(store.backend, wanted(), is_dry=False)
         kept = store.get("fit#1")
         assert kept.facts.values["command.argv"] == ("x", "--pat", "***")

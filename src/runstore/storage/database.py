@@ -347,7 +347,7 @@ class Database(NewRuns):
 
     def attach_facts(self, uid: str, facts: Facts, edits: Sequence[Edit] = ()) -> None:
         """Add facts captured after the start, recording edits in the same transaction."""
-        from runstore.storage.indexes.facts import file_facts
+        from runstore.storage.indexes.facts import index_facts
 
         # Programs that add the same documents do so in the same order.
         bodies = sorted(
@@ -359,7 +359,7 @@ class Database(NewRuns):
             row = connection.execute(sql.FACTS_OF_RUN, {"uid": uid}).fetchone()
             if row is None:
                 return
-            run_id, text, is_filed = row
+            run_id, text, is_indexed = row
             try:
                 before = rows.facts_from_text(text)
             except ValueError as error:
@@ -371,7 +371,7 @@ class Database(NewRuns):
             if "git.dirty" not in before.values and "git.dirty" in merged.values:
                 is_dirty = merged.values["git.dirty"]
                 connection.execute(sql.SET_WORKDIR_DIRTY, {"id": run_id, "is_dirty": is_dirty})
-            file_facts(connection, run_id, merged.values, before.values if is_filed else {})
+            index_facts(connection, run_id, merged.values, before.values if is_indexed else {})
             for digest, name, body in bodies:
                 connection.execute(sql.ADD_DOCUMENT, {"hash": digest, "body": body})
                 connection.execute(

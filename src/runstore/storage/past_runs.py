@@ -11,7 +11,7 @@ from runstore.storage import statements as sql
 from runstore.storage.artifacts import Noted, put_artifact
 from runstore.storage.database import Database, Edit, add_event, run_row
 from runstore.storage.driver import Connection
-from runstore.storage.indexes.facts import file_facts
+from runstore.storage.indexes.facts import index_facts
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.metrics.table import add_points
@@ -62,7 +62,7 @@ def write_past_run(database: Database, past: PastRun, author: str) -> None:
         run_id, _, _ = database.insert_run(connection, new, ending)
         if facts:
             connection.execute(sql.SET_FACTS, {"id": run_id, "facts": facts_to_text(new.facts)})
-            file_facts(connection, run_id, facts, {})
+            index_facts(connection, run_id, facts, {})
         _add_products(connection, run_id, past.points, past.artifacts)
         add_event(connection, run_id, Edit(FIELD, None, AFTERWARDS, author, None))
 

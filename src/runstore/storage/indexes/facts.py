@@ -1,4 +1,4 @@
-"""Captured facts by name, filed beside the JSON of each run so that filters find them.
+"""Captured facts by name, indexed beside the JSON of each run so that filters find them.
 
 The facts of one group (`git`, `host` …) are the same in many runs: each set is stored once.
 """
@@ -19,21 +19,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Facts that are not filed are scanned; from this number of runs on, filing them is faster.
-LOOSE_AT_MOST = 500
+# Facts that are not indexed are scanned; from this number of runs on, indexing them is faster.
+UNINDEXED_AT_MOST = 500
 # Other programs can write between two batches.
 BATCH = 1_000
 PATIENCE_S = 0.5
 
-COUNT_LOOSE = """
+COUNT_UNINDEXED = """
     SELECT count(*) FROM (
         SELECT id FROM runs WHERE facts IS NOT NULL AND facts_filed IS NULL LIMIT :limit
     ) n
 """
-LOOSE = """
+UNINDEXED = """
     SELECT id, facts FROM runs WHERE facts IS NOT NULL AND facts_filed IS NULL LIMIT :limit
 """
-MARK_FILED = "UPDATE runs SET facts_filed = 1 WHERE id = :id"
+MARK_INDEXED = "UPDATE runs SET facts_filed = 1 WHERE id = :id"
 FACTS_OF_ROW = "SELECT facts FROM runs WHERE id = :id"
 IS_KNOWN = "SELECT 1 FROM run_facts WHERE set_id = :id LIMIT 1"
 ADD_VALUE = """
@@ -50,8 +50,8 @@ Cell = tuple[float | None, str | None]
 Values = Mapping[str, FactValue]
 
 
-def file_facts(connection: Connection, run_id: int, facts: Values, before: Values) -> None:
-    """File the facts of a run, within the caller's transaction, which marks them as filed."""
+def index_facts(connection: Connection, run_id: int, facts: Values, before: Values) -> None:
+    """Index the facts of a run, within the caller's transaction, which marks them as indexed."""
     sets, old = _sets(facts), _sets(before)
     gone = {key: old[key] for key in old.keys() - sets.keys()}
     connection.lock_facts(sets.keys(), gone.keys())
@@ -64,7 +64,7 @@ def file_facts(connection: Connection, run_id: int, facts: Values, before: Value
 
 
 def release_facts(connection: Connection, run_id: int) -> None:
-    """Remove the filed facts of a run, within the caller's transaction.
+    """Remove the indexed facts of a run, within the caller's transaction.
 
     This must be called before a run is permanently removed.
     """
@@ -105,25 +105,25 @@ def _rows(set_id: int, group: Values) -> list[tuple[str, int, int, float | None,
     ]
 
 
-def file_loose_facts(driver: Driver) -> None:
-    """File unfiled facts if there are many, such as all facts of an older store.
+def index_unindexed_facts(driver: Driver) -> None:
+    """Index facts that are not indexed, if there are many, such as all facts of an older store.
 
     If the database cannot be written now, filters still find these facts, but more slowly.
     """
-    count = driver.fetch_one(COUNT_LOOSE, {"limit": LOOSE_AT_MOST + 1})[0]
-    if count <= LOOSE_AT_MOST or driver.refusal is not None:
+    count = driver.fetch_one(COUNT_UNINDEXED, {"limit": UNINDEXED_AT_MOST + 1})[0]
+    if count <= UNINDEXED_AT_MOST or driver.refusal is not None:
         return
     with suppress(StoreError), driver.hurried(PATIENCE_S):
-        while _file_batch(driver):
+        while _index_batch(driver):
             pass
 
 
-def _file_batch(driver: Driver) -> bool:
+def _index_batch(driver: Driver) -> bool:
     with driver.write() as connection:
-        found = connection.execute(LOOSE, {"limit": BATCH}).fetchall()
+        found = connection.execute(UNINDEXED, {"limit": BATCH}).fetchall()
         for run_id, text in found:
-            file_facts(connection, run_id, _values(text), {})
-            connection.execute(MARK_FILED, {"id": run_id})
+            index_facts(connection, run_id, _values(text), {})
+            connection.execute(MARK_INDEXED, {"id": run_id})
     return len(found) == BATCH
 
 

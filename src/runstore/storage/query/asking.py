@@ -10,7 +10,7 @@ from runstore.model.query.evaluate import regex
 from runstore.model.query.normalize import leaves
 from runstore.model.query.tree import Compare, Field, Namespace, Op, Query
 from runstore.storage.driver import Driver
-from runstore.storage.indexes.facts import file_loose_facts
+from runstore.storage.indexes.facts import index_unindexed_facts
 from runstore.storage.indexes.params import indexed_params
 from runstore.storage.sqlite.signals import Heard
 
@@ -24,7 +24,7 @@ def asking(driver: Driver, query: Query, *more: Field) -> Iterator[None]:
     """
     regex.cache_clear()  # each query has its own time limit for expressions
     if any(field.namespace is Namespace.FACT for field in (*query.fields(), *more)):
-        file_loose_facts(driver)
+        index_unindexed_facts(driver)
     has_params = any(field.namespace is Namespace.PARAM for field in (*query.fields(), *more))
     try:
         # A statement may call functions of ours for each run.

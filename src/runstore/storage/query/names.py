@@ -40,7 +40,7 @@ _HAS_TEXT = """
 """
 _EVERY_METRIC = "SELECT k.key FROM metric_keys k ORDER BY k.key"
 _HAS_METRIC = "SELECT 1 FROM metric_keys k WHERE k.key = ?"
-_LOOSE_FACTS = f"""
+_UNINDEXED_FACTS = f"""
     SELECT DISTINCT v.key
     FROM runs p CROSS JOIN json_each({sql.READABLE_FACTS.format(run="p")}, '$.values') v
     WHERE p.facts IS NOT NULL AND p.facts_filed IS NULL
@@ -68,7 +68,7 @@ class StoredNames:
             statement = f"SELECT 1 FROM {_TABLES[field.namespace]} AND v.key = ? LIMIT 1"
             if any(connection.execute(statement, (key,)).fetchone() for key in keys):
                 return True
-            return field.namespace is Namespace.FACT and field.key in _loose_facts(connection)
+            return field.namespace is Namespace.FACT and field.key in _unindexed_facts(connection)
 
     def has_values(self, field: Field, *, are_numbers: bool) -> bool:
         """Return whether any run has a number, or else a text or truth value, for a parameter."""
@@ -91,7 +91,7 @@ class StoredNames:
             statement = _EVERY_KEY.format(table=_TABLES[namespace])
             found = {as_text(row[0]) for row in connection.execute(statement).fetchall()}
             return sorted(
-                found | (_loose_facts(connection) if namespace is Namespace.FACT else set())
+                found | (_unindexed_facts(connection) if namespace is Namespace.FACT else set())
             )
 
 
@@ -103,5 +103,5 @@ def reading_names(driver: Driver, namespace: Namespace) -> Iterator[Connection]:
         yield connection
 
 
-def _loose_facts(connection: Connection) -> set[str]:
-    return {as_text(row[0]) for row in connection.execute(_LOOSE_FACTS).fetchall()}
+def _unindexed_facts(connection: Connection) -> set[str]:
+    return {as_text(row[0]) for row in connection.execute(_UNINDEXED_FACTS).fetchall()}

@@ -67,14 +67,14 @@ _PARTS: Mapping[Namespace, Mapping[str, str]] = {
     },
 }
 # Facts by name; and facts of runs that are not indexed yet.
-_FILED = "fact_values v CROSS JOIN run_facts l ON l.set_id = v.set_id WHERE v.key = {key}"
-_LOOSE = (
+_INDEXED = "fact_values v CROSS JOIN run_facts l ON l.set_id = v.set_id WHERE v.key = {key}"
+_UNINDEXED = (
     f"runs p CROSS JOIN json_each({sql.READABLE_FACTS.format(run='p')}, {{path}}) v"
     " WHERE p.facts IS NOT NULL AND p.facts_filed IS NULL AND v.type <> 'null'"
 )
 _FACTS = f"""(
-    SELECT l.run_id AS run_id, v.number AS number, v.text AS text FROM {_FILED}
-    UNION ALL SELECT p.id, {sql.FACT_NUMBER}, {sql.FACT_TEXT} FROM {_LOOSE}
+    SELECT l.run_id AS run_id, v.number AS number, v.text AS text FROM {_INDEXED}
+    UNION ALL SELECT p.id, {sql.FACT_NUMBER}, {sql.FACT_TEXT} FROM {_UNINDEXED}
 ) v WHERE (1 = 1)"""
 _CELL = ("v.number", "v.text")
 # The numbers that a comparison refuses.
@@ -185,12 +185,13 @@ class Condition(ComparisonBuilder):
         """
         if node.field.namespace is Namespace.FACT:
             # Two statements, because SQLite would combine all facts before it filters them.
-            filed = f"SELECT l.run_id FROM {_FILED.format(key=self._mark(node.field.key))}"
-            filed += f" AND {self._inner(node, _CELL, is_refused=is_refused)}"
-            loose = f"SELECT p.id FROM {_LOOSE.format(path=self._mark(_fact_path(node.field)))}"
+            indexed = f"SELECT l.run_id FROM {_INDEXED.format(key=self._mark(node.field.key))}"
+            indexed += f" AND {self._inner(node, _CELL, is_refused=is_refused)}"
+            path = self._mark(_fact_path(node.field))
+            unindexed = f"SELECT p.id FROM {_UNINDEXED.format(path=path)}"
             cells = (sql.FACT_NUMBER, sql.FACT_TEXT)
-            loose += f" AND {self._inner(node, cells, is_refused=is_refused)}"
-            return f"{filed} UNION ALL {loose}"
+            unindexed += f" AND {self._inner(node, cells, is_refused=is_refused)}"
+            return f"{indexed} UNION ALL {unindexed}"
         is_one = node.field.namespace is not Namespace.PARAM or len(keys_of(node.field)) == 1
         end = sql.BY_INDEX if is_limited and is_one else ""
         if isinstance(node, Compare) and is_refused is not node.is_negated and _is_range(node):

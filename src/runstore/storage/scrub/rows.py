@@ -34,9 +34,9 @@ _NEVER = frozenset({
 _RUN_OF_EVENT = "SELECT run_id FROM events WHERE id = ?"
 _FIELD_OF_EVENT = "SELECT run_id, field FROM events WHERE id = ?"
 _FIELD, _KEY = ("events", "field"), ("tags", "key")
-LOOSEN_FACTS = "UPDATE runs SET facts_filed = NULL WHERE id = ?"
-# The facts of a run are filed by value; changed ones are filed again later.
-_FILE_FACTS_AGAIN = (
+UNINDEX_FACTS = "UPDATE runs SET facts_filed = NULL WHERE id = ?"
+# The facts of a run are indexed by value; changed ones are indexed again later.
+_INDEX_FACTS_AGAIN = (
     "DELETE FROM run_facts WHERE run_id IN (SELECT id FROM runs WHERE facts_filed IS NULL)",
     "DELETE FROM fact_values WHERE set_id NOT IN (SELECT set_id FROM run_facts)",
 )
@@ -88,7 +88,7 @@ class RowScrubber:
                 count = self._column(connection, table, column, is_dry=is_dry or is_kept)
                 (self.left if is_kept else found).update({name: count} if count else {})
         if found["runs.facts"] and not is_dry:
-            for text in _FILE_FACTS_AGAIN:
+            for text in _INDEX_FACTS_AGAIN:
                 connection.execute(text)
         return found
 
@@ -133,7 +133,7 @@ class RowScrubber:
             renew(connection, values[0], after)
             return
         if (table.name, column) == ("runs", "facts"):
-            connection.execute(LOOSEN_FACTS, values)
+            connection.execute(UNINDEX_FACTS, values)
         if table.name == "events":
             (run_id,) = connection.execute(_RUN_OF_EVENT, values).fetchone()
             if run_id not in self._edited:

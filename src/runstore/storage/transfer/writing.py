@@ -21,7 +21,7 @@ from runstore.storage.artifacts import (
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection
 from runstore.storage.edits import REMOVE_TAG
-from runstore.storage.indexes.facts import file_facts, release_facts
+from runstore.storage.indexes.facts import index_facts, release_facts
 from runstore.storage.integrity.history import write_history
 from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.moves import MOVE_RUN, REMOVE_ALIAS, tell_apart
@@ -108,7 +108,7 @@ class Writer:
             self._database.insert_sets(self._target, run_id, record.sets)
         if others:
             self._order_duplicates(place)
-        self._file_facts(run_id, row)
+        self._index_facts(run_id, row)
         if row.deleted_at is not None:
             set_deleted(self._target, run_id, row.deleted_at)
         series = {} if staged is None else staged.series
@@ -156,7 +156,7 @@ class Writer:
         self._target.execute(
             CHANGE_RECORD, {**recorded, "notes": row.notes, "params_hash": hashed, "id": row.id}
         )
-        self._file_facts(row.id, row)
+        self._index_facts(row.id, row)
         if before.deleted_at != row.deleted_at:
             set_deleted(self._target, row.id, row.deleted_at)
         if mine.sets != record.sets:
@@ -218,10 +218,10 @@ class Writer:
 
     # Facts, tags and texts
 
-    def _file_facts(self, run_id: int, row: sql.RunRow) -> None:
+    def _index_facts(self, run_id: int, row: sql.RunRow) -> None:
         if row.facts is None:
             return
-        file_facts(self._target, run_id, facts_from_text(row.facts).values, {})
+        index_facts(self._target, run_id, facts_from_text(row.facts).values, {})
         self._target.execute(sql.SET_FACTS, {"id": run_id, "facts": row.facts})
 
     def _write_tags(self, mine: RunRecord, record: RunRecord) -> None:
