@@ -37,7 +37,7 @@ from runstore.value_classes import dataclass
 _FROM_RUNS = "FROM runs r JOIN experiments e ON e.id = r.experiment_id"
 _BLOCK_ROWS = f"SELECT {sql.RUN_COLUMNS}, r.changed {_FROM_RUNS}"
 
-BORN_AT = "SELECT applied_at FROM schema_migrations WHERE version = 1"
+CREATED_AT = "SELECT applied_at FROM schema_migrations WHERE version = 1"
 KEPT_ROWS = f"{_BLOCK_ROWS} WHERE r.deleted_at IS NULL ORDER BY r.id"
 # Ordered by change to use that index; ordered by id, SQLite would scan the whole table.
 CHANGED_ROWS = f"{_BLOCK_ROWS} WHERE r.changed > :after ORDER BY r.changed"
@@ -89,7 +89,7 @@ class BlockTable:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._born_at: int | None = None
+        self._created_at: int | None = None
 
     def newest_change(self) -> int:
         """Return the number of the store's last change of any run; 0 if it has no runs."""
@@ -97,9 +97,9 @@ class BlockTable:
 
     def created_at(self) -> int:
         """Return the database's creation time in microseconds, which identifies it."""
-        if self._born_at is None:
-            self._born_at = as_int(self.database.driver.fetch_one(BORN_AT)[0])
-        return self._born_at
+        if self._created_at is None:
+            self._created_at = as_int(self.database.driver.fetch_one(CREATED_AT)[0])
+        return self._created_at
 
     def rows(self) -> list[BlockRow]:
         """Return all kept runs, by row id."""

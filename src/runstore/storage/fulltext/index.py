@@ -37,7 +37,7 @@ _NOT_THERE, _DAMAGED = -1, -2  # of `parts.taken_bytes`
 
 # Statements on runs
 
-BORN_AT = "SELECT coalesce(min(applied_at), 0) FROM schema_migrations"
+CREATED_AT = "SELECT coalesce(min(applied_at), 0) FROM schema_migrations"
 CHANGE_OF_RUN = "SELECT changed FROM runs WHERE uid = ?"
 CHANGED_RUNS = """
     SELECT id, uid, changed, deleted_at, notes, error, traceback FROM runs
@@ -132,7 +132,7 @@ class SearchIndex:
 
     def _trusted_marks(self) -> list[Mark]:
         """Return the marks from the latest one whose run still exists, newest first."""
-        if self._fact("born_at") != self._of_runs(BORN_AT)[0][0]:
+        if self._fact("born_at") != self._of_runs(CREATED_AT)[0][0]:
             return []
         try:
             marks = [Mark(*one) for one in json.loads(self._fact("marks") or "[]")]
@@ -183,10 +183,10 @@ class SearchIndex:
     def _step(self) -> None:
         """Index changes for half a second."""
         self._deadline = time.monotonic() + _STEP_S
-        born_at = self._of_runs(BORN_AT)[0][0]
-        if self._fact("born_at") not in {None, born_at}:
+        created_at = self._of_runs(CREATED_AT)[0][0]
+        if self._fact("born_at") not in {None, created_at}:
             make_anew(self._connection)  # the runs belong to another database
-        self._connection.execute(SET_FACT, ("born_at", born_at))
+        self._connection.execute(SET_FACT, ("born_at", created_at))
         self._stale = self._fact("stale") or 0
         marks = self._trusted_marks()
         reached = marks[0] if marks else Mark(0, "")

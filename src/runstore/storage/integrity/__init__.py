@@ -1,1 +1,1 @@
-"""Integrity checks of rows: schema, hashes, history, references, leftovers."""
+"""Integrity checks of rows: schema, hashes, history, references, orphan rows."""
