@@ -81,7 +81,7 @@ def write_run(database: sqlite3.Connection, n: int, chance: random.Random, is_ol
         *("gpu7" if is_odd else "host", json.dumps({"values": facts, "unknown": {}}), n),
     )
     database.execute(INSERT_RUN, run)
-    fact_index.file_facts(database, n, facts, {})
+    fact_index.index_facts(database, n, facts, {})
     write_params(database, n, chance)
     write_metrics(database, n, chance)
     if n % 4 == 1:
