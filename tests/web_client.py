@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -48,9 +47,3 @@ def client_of(served, *, headers=None, base=BASE):
         transport=_Within(Application(served)), base_url=base, headers=headers
     ) as client:
         yield client
-
-
-def path_and_query(address):
-    """Return an address without its server."""
-    parts = urlsplit(address)
-    return f"{parts.path}?{parts.query}"

@@ -4,7 +4,7 @@ import pytest
 
 from places import place, store_at
 
-IPYTHON = pytest.importorskip("IPython")
+pytest.importorskip("IPython")
 
 
 @pytest.fixture

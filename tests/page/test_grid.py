@@ -37,17 +37,6 @@ def cell(page, number, column):
     return line(page, number).locator(f'[data-c="{column}"]')
 
 
-def focused(page):
-    """Return the line and the column that have the focus."""
-    found = page.evaluate(
-        """() => {
-            const cell = document.activeElement.closest("[data-c]");
-            return cell && [cell.closest("[data-line]").dataset.line, cell.dataset.c].map(Number);
-        }"""
-    )
-    return tuple(found) if found else None
-
-
 def names(page):
     return page.locator('[role="columnheader"][data-name]').evaluate_all(
         "cells => cells.map(cell => cell.dataset.name)"
