@@ -812,8 +812,8 @@ class Store:
         in the copy once its process has ended. Links are skipped with a warning.
 
         Args:
-            target: The folder to create, where an empty folder is replaced; or the URL of an
-                empty database.
+            target: The folder to create, an empty folder, whose permissions are kept and apply to
+                the copy, or the URL of an empty database.
 
         Returns:
             The absolute path of the copy, which is complete and durable; or the URL, without the

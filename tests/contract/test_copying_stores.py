@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import warnings
@@ -180,6 +181,14 @@ runstore.Store.open(sys.argv[1]).copy(sys.argv[2])
 """
 
 
+KILLED_IN_FOLDER = """
+import os, signal, sys, runstore
+from runstore.maintenance import copying
+copying._move_into = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+runstore.Store.open(sys.argv[1]).copy(sys.argv[2])
+"""
+
+
 def test_the_next_copy_removes_that_of_a_killed_process(store, tmp_path):
     """It is as large as the store, and nobody looks for hidden folders of old copies."""
     store.start("mnist", capture=False).finish()
@@ -193,6 +202,55 @@ def test_the_next_copy_removes_that_of_a_killed_process(store, tmp_path):
     with Store.open(tmp_path / "tuesday", create=False) as copy:
         assert copy.check() == ()
     assert not list((tmp_path / "tuesday").glob("*unfinished*"))
+
+
+def rights(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_copy_in_a_prepared_folder_has_its_permissions(store, tmp_path):
+    """As a folder that a group shares: others cannot enter it, and members can write."""
+    with store.start("mnist", capture=False) as run:
+        run.save("model.bin", b"weights")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o2770)
+    before = shared.stat()
+
+    store.copy(shared)
+
+    after = shared.stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    for path in shared.rglob("*"):
+        owner, group, others = rights(path) >> 6 & 7, rights(path) >> 3 & 7, rights(path) & 7
+        assert (owner, others) == (group, 0), path
+        assert path.is_file() or rights(path) & stat.S_ISGID, path
+    with Store.open(shared, create=False) as copy:
+        assert copy.get("mnist#1").read_bytes("model.bin") == b"weights"
+        assert copy.check() == ()
+
+
+def test_a_copy_in_a_prepared_folder_can_be_repeated_if_it_was_killed(store, tmp_path):
+    store.start("mnist", capture=False).finish()
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "kill.py").write_text(KILLED_IN_FOLDER)
+    killed = [sys.executable, tmp_path / "kill.py", store.path, tmp_path / "prepared"]
+    assert subprocess.run(killed, check=False).returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "prepared").iterdir())) == 1
+
+    store.copy(tmp_path / "prepared")
+
+    assert not list((tmp_path / "prepared").glob(".*"))
+    with Store.open(tmp_path / "prepared", create=False) as copy:
+        assert copy.get("mnist#1").run_number == 1
+
+
+def test_nobody_can_enter_the_copy_of_a_private_store(store, tmp_path):
+    """Its files may be readable for all, since nobody could enter their folder."""
+    store.start("mnist", capture=False).finish()
+    store.path.chmod(0o700)
+
+    assert rights(store.copy(tmp_path / "copy")) == 0o700
 
 
 def full_disk(*_):

@@ -17,6 +17,7 @@ from runstore.errors import (
     StoreUnavailableError,
     UsageError,
     genuine,
+    suppressed,
 )
 from runstore.location import make_own_folder, server_at
 from runstore.model import arguments
@@ -25,7 +26,7 @@ from runstore.storage.database import Database
 from runstore.storage.driver import one_moment
 from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
 from runstore.storage.files.unfinished import MARK, UnfinishedFolder
-from runstore.storage.sqlite.paths import DATABASE, sync_folder
+from runstore.storage.sqlite.paths import DATABASE, follow_folder, sync_folder
 from runstore.storage.transfer.whole import check_is_empty, contents_in, copy_rows
 from runstore.store_json.lists import Lists
 from runstore.user_warnings import warn
@@ -62,7 +63,8 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
             kept="Nothing was copied.",
             hint=f"Choose a folder outside {backend.path}.",
         )
-    if os.path.lexists(target) and not _is_empty_folder(target):
+    is_prepared = _is_empty_folder(target)
+    if os.path.lexists(target) and not is_prepared:
         raise ConflictError(
             f"{target} already exists.",
             kept="Nothing was copied.",
@@ -70,10 +72,15 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with UnfinishedFolder(target.parent, _UNFINISHED) as aside:
+        above = target if is_prepared else target.parent
+        with UnfinishedFolder(above, _UNFINISHED) as aside:
             _fill(backend, aside.path)
-            aside.keep_as(target)
-        sync_folder(target.parent)
+            if is_prepared:
+                _move_into(target, aside.path)
+            else:
+                _keep_private(aside.path, backend)
+                aside.keep_as(target)
+        sync_folder(above)
     except StoreError:
         raise
     except genuine(OSError) as error:
@@ -85,7 +92,35 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
 
 
 def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+    """Check whether a folder is empty, apart from copies of processes that were killed."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return all(one.name.startswith(_UNFINISHED) for one in path.iterdir())
+
+
+def _move_into(target: Path, copy: Path) -> None:
+    """Move the parts of a copy into a folder that others may share, the database last.
+
+    The folder stays the same: it may be a mounted disk, and its permissions count for the parts.
+    """
+    folder = target.stat()
+    for _, _, files, descriptor in os.fwalk(copy):
+        follow_folder(descriptor, folder)
+        for name in files:
+            with suppressed(OSError):  # a plain file that its owner cannot read
+                made = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=descriptor)
+                follow_folder(made, folder)
+                os.close(made)
+    for name in sorted(os.listdir(copy), key=DATABASE.__eq__):  # noqa: PTH208 - names
+        if name != MARK:
+            (copy / name).rename(target / name)
+
+
+def _keep_private(copy: Path, backend: Backend) -> None:
+    """Let users who cannot enter a store not enter its copy: its files may be readable for all."""
+    if backend.server is None:
+        rights = stat.S_IMODE(backend.path.stat().st_mode) & _RIGHTS
+        copy.chmod(stat.S_IMODE(copy.stat().st_mode) & rights | stat.S_IRWXU)
 
 
 def _copy_to_server(backend: Backend, server: ServerLocation) -> str:

@@ -13,9 +13,9 @@ from runstore.cli.context import open_store
 def command(target: str) -> None:
     """Copy the store to TARGET, even while programs record into it.
 
-    TARGET is a new folder, or the URL of an empty database. The copy has all runs, files, output
-    and metrics. To use it, pass it as --store or RUNSTORE_URL, or rename a folder to .runstore in
-    another project.
+    TARGET is a new or empty folder, or the URL of an empty database. The copy has all runs,
+    files, output and metrics. To use it, pass it as --store or RUNSTORE_URL, or rename a folder
+    to .runstore in another project.
 
     \b
     runstore copy /backup/runs-2026-11-27
