@@ -4,6 +4,7 @@ import math
 import os
 import random
 import select
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -966,6 +967,48 @@ def test_the_folder_of_a_full_store_is_copied_once(a, b, tmp_path):
     assert (copied / "program").stat().st_mode & 0o7777 == 0o755
     assert again.contents.files == 0
     assert [path.name for path in copied.parent.iterdir()] == [copied.name]
+
+
+KILLED = """
+import os, signal, sys, runstore
+from runstore.maintenance import run_folders
+copy_tree = run_folders.copy_tree
+def copied_and_killed(*arguments):
+    copy_tree(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+run_folders.copy_tree = copied_and_killed
+runstore.Store.open(sys.argv[1]).push(sys.argv[2])
+"""
+
+
+def test_the_folder_of_a_killed_transfer_is_replaced_by_the_next_one(a, b):
+    with a.start("fit", capture=False, full_store=True) as run:
+        folder = a.folder_of(run.reference)
+        folder.mkdir(parents=True)
+        (folder / "log.txt").write_text("12345")
+    words = [sys.executable, "-c", KILLED, str(a.path), str(b.path)]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+
+    done = a.push(b)
+
+    copied = b.folder_of(run.reference)
+    assert (copied / "log.txt").read_text() == "12345"
+    assert list(copied.parent.iterdir()) == [copied]
+    assert (done.unchanged, done.contents.files) == (1, 1)
+
+
+def test_plain_files_are_not_added_to_runs_from_a_store_of_somebody_else(a, b):
+    """Runs that are here already are not changed by a store that is not trusted."""
+    with a.start("fit", capture=False, full_store=True) as run:
+        pass
+    a.push(b)
+    folder = a.folder_of(run.reference)
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_text("12345")
+
+    transfer.transfer(a.backend, b.backend, may_change=False)
+
+    assert not b.folder_of(run.reference).exists()
 
 
 def test_links_in_the_folder_of_a_full_store_are_not_followed(a, b, tmp_path):

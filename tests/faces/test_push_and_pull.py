@@ -234,3 +234,19 @@ def test_data_that_cannot_be_delivered_is_where_the_error_says(here, monkeypatch
 
     assert kept.parent != store.backend.spool.place
     assert f"It is kept in {kept.parent}." in str(refused.value)
+
+
+@pytest.mark.folder_only("has plain files")
+def test_plain_files_that_an_interrupted_transfer_left_out_are_copied(here):
+    with store_at(here / ".runstore") as store:
+        run = store.start("mnist", capture=False, full_store=True)
+        folder = store.folder_of(run.reference)
+        run.finish()
+    runstore("push", "team/runs", cwd=here)
+    folder.mkdir(parents=True)  # as if the folder had not been copied
+    (folder / "log.txt").write_text("12345")
+
+    ended = runstore("push", "team/runs", cwd=here)
+
+    assert messages(ended) == ["runstore: team/runs has 3 runs already; 1 file copied, 5 bytes."]
+    assert (here / "team" / "runs" / "runs" / folder.name / "log.txt").exists()

@@ -114,11 +114,22 @@ def show_result(result: Transfer, receiver: str, *, as_json: bool) -> None:
 
 
 def _summary(result: Transfer, place: str) -> str:
-    if not (result.added or result.changed):
-        known = counted(result.unchanged, "run")
-        return (
-            f"nothing to do: {place} has {known} already" if result.unchanged else "nothing to do"
-        )
+    known = f"{place} has {counted(result.unchanged, 'run')} already"
+    if result.added or result.changed:
+        text = _counts(result, place)
+    elif not result.contents:
+        return f"nothing to do: {known}" if result.unchanged else "nothing to do"
+    else:
+        text = known  # the last transfer ended before their plain files were copied
+    if result.contents:
+        files = counted(result.contents.files, "file")
+        text += f"; {files} to copy" if result.is_dry else f"; {files} copied"
+        text += f", {bytes_text(result.contents)}"
+    return text
+
+
+def _counts(result: Transfer, place: str) -> str:
+    """Return the numbers of runs by what happened to them."""
     would = "would be " if result.is_dry else ""
     were = "" if would else "was " if result.added == 1 else "were "
     parts = []
@@ -130,12 +141,7 @@ def _summary(result: Transfer, place: str) -> str:
     if result.unchanged:
         were = "was" if result.unchanged == 1 else "were"
         parts.append(f"{result.unchanged:,} {were} there already")
-    text = ", ".join(parts)
-    if result.contents:
-        files = counted(result.contents.files, "file")
-        text += f"; {files} to copy" if would else f"; {files} copied"
-        text += f", {bytes_text(result.contents)}"
-    return text
+    return ", ".join(parts)
 
 
 _REASONS = {

@@ -40,7 +40,7 @@ _RIGHTS = 0o777  # a program of another user must not run with the rights of thi
 # Left out: the database and its journals are copied by SQLite, the block list is written anew, and
 # the index of searches and locks belong to one place.
 _NOT_COPIED = (DATABASE, "search.db", STORE_JSON, f".{STORE_JSON}.lock", "objects.lock", MARK)
-_UNFINISHED = ".runstore-copy-"
+UNFINISHED = ".runstore-copy-"
 
 
 def copy_store(backend: Backend, target: str | Path) -> Path | str:
@@ -73,7 +73,7 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         above = target if is_prepared else target.parent
-        with UnfinishedFolder(above, _UNFINISHED) as aside:
+        with UnfinishedFolder(above, UNFINISHED) as aside:
             _fill(backend, aside.path)
             if is_prepared:
                 _move_into(target, aside.path)
@@ -95,7 +95,7 @@ def _is_empty_folder(path: Path) -> bool:
     """Check whether a folder is empty, apart from copies of processes that were killed."""
     if path.is_symlink() or not path.is_dir():
         return False
-    return all(one.name.startswith(_UNFINISHED) for one in path.iterdir())
+    return all(one.name.startswith(UNFINISHED) for one in path.iterdir())
 
 
 def _move_into(target: Path, copy: Path) -> None:
@@ -141,7 +141,7 @@ def _copy_to_server(backend: Backend, server: ServerLocation) -> str:
         with (
             folder_at(backend.path, levels=0) as store,
             backend.objects.in_use(),
-            UnfinishedFolder(server.folder, _UNFINISHED) as aside,
+            UnfinishedFolder(server.folder, UNFINISHED) as aside,
         ):
             copy_tree(store, RUNS, aside.path)
             # In place at the last moment: if the copy is interrupted, it can be repeated.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 from runstore.errors import StoreUnavailableError, genuine
-from runstore.maintenance.copying import copy_tree
+from runstore.maintenance.copying import UNFINISHED, copy_tree
 from runstore.maintenance.usage import amount_in, folders_named
 from runstore.model.reference import folder_name
 from runstore.model.results.deletion import Amount
 from runstore.storage.backend import RUNS, Backend
 from runstore.storage.files.safe_files import folder_at, make_folder
+from runstore.storage.files.unfinished import UnfinishedFolder
 from runstore.storage.sqlite.paths import sync_folder
 from runstore.storage.transfer.records import references_of
 
@@ -29,18 +28,17 @@ def copy_run_folder(source: Backend, target: Backend, uid: str) -> Amount:
         StoreUnavailableError: The folder could not be written.
     """
     found = folders_named(source, _references(source, uid))
-    names = _references(target, uid)
-    if not found or not names or folders_named(target, names):
+    names = _references(target, uid) if found else []
+    if not names or folders_named(target, names):
         return Amount()
     runs = target.path / RUNS
-    aside = runs / f".{os.urandom(8).hex()}"
     try:
         make_folder(runs, levels=1)
-        aside.mkdir()
-        with folder_at(Path(source.home, RUNS), levels=1) as folders:
-            copy_tree(folders, found[0].name, aside)
-        copied = runs / folder_name(names[0])
-        (aside / found[0].name).rename(copied)
+        with UnfinishedFolder(runs, UNFINISHED) as aside:
+            with folder_at(Path(source.home, RUNS), levels=1) as folders:
+                copy_tree(folders, found[0].name, aside.path)
+            copied = runs / folder_name(names[0])
+            (aside.path / found[0].name).rename(copied)
         sync_folder(runs)
     except genuine(OSError) as error:
         why = error.strerror or error
@@ -49,8 +47,6 @@ def copy_run_folder(source: Backend, target: Backend, uid: str) -> Amount:
             kept="The run itself was transferred.",
             hint="Repeat the transfer to continue.",
         ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return amount_in(copied)
 
 

@@ -221,6 +221,9 @@ class _Transfer:
             elif known.has(run):
                 self._unchanged += 1
                 self._done += 1
+                if run.is_full_store and self._may_change and not self._is_dry:
+                    # They come after their run: the last transfer may have ended before.
+                    self._copy_folders([run.uid])
             elif run.uid in known.purged and not self._is_restoring:
                 self._skip(str(known.purged[run.uid]), run.uid, DELETED)
                 self._done += 1

@@ -25,7 +25,7 @@ ROWS_AFTER = f"""
     SELECT r.id, r.uid, r.status, e.name, r.run_number, r.started_at, r.ended_at, r.last_seen_at,
         r.deleted_at, r.purged_at, r.exit_code, r.params_hash, r.commit_hash, r.parent_uid,
         r.workdir_dirty, r.pid, length(r.notes), length(r.error), length(r.cli), length(r.facts),
-        length(r.block)
+        length(r.block), r.full_store
     FROM runs r JOIN experiments e ON e.id = r.experiment_id
     WHERE r.id > :after ORDER BY r.id LIMIT {_RUNS_AT_ONCE}
 """
@@ -51,7 +51,7 @@ PARTS_BETWEEN = {
     for table, columns in COMPARED.items()
 }
 _FINAL = frozenset(one.value for one in Status if one.is_final)
-_UID, _STATUS, _PURGED_AT = 1, 2, 9
+_UID, _STATUS, _PURGED_AT, _FULL_STORE = 1, 2, 9, 21
 
 
 class SeenRun(NamedTuple):
@@ -61,11 +61,13 @@ class SeenRun(NamedTuple):
         uid: Its uid, of any type.
         fingerprint: Its fingerprint, valid within this process; None for a run that has not ended.
         is_purged: Whether it was permanently removed.
+        is_full_store: Whether it may have a folder of plain files.
     """
 
     uid: Any
     fingerprint: int | None
     is_purged: bool
+    is_full_store: bool
 
 
 def every_run(database: Database) -> Iterator[SeenRun]:
@@ -79,7 +81,8 @@ def every_run(database: Database) -> Iterator[SeenRun]:
             return
         for row in some:
             fingerprint = hash((*row[_UID:], *parts[row[0]])) if row[_STATUS] in _FINAL else None
-            yield SeenRun(row[_UID], fingerprint, row[_PURGED_AT] is not None)
+            is_purged = row[_PURGED_AT] is not None
+            yield SeenRun(row[_UID], fingerprint, is_purged, bool(row[_FULL_STORE]))
         after = some[-1][0]
 
 
