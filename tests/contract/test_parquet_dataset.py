@@ -5,10 +5,17 @@ import random
 import pytest
 
 from runstore import Store
-from runstore.errors import ConflictError, NotFoundError, StoreUnavailableError, UsageError
+from runstore.errors import (
+    ConflictError,
+    NotFoundError,
+    StoreLockedError,
+    StoreUnavailableError,
+    UsageError,
+)
 from runstore.exports import dataset
 from runstore.exports.columns import TABLES
 from runstore.reading.metrics import points
+from runstore.storage.files.locks import locked
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 
@@ -231,6 +238,28 @@ def test_an_unknown_experiment_is_refused_before_anything_is_written(store, tmp_
     with pytest.raises(NotFoundError, match="minst"):
         store.export_parquet(tmp_path / "out", experiment="minst")
     assert not (tmp_path / "out").exists()
+
+
+def test_another_export_to_the_folder_is_named(store, tmp_path):
+    record(store)
+    store.export_parquet(tmp_path / "out")
+
+    with (
+        locked(tmp_path / "out" / "_runstore.lock", is_shared=False, patience_s=0),
+        pytest.raises(StoreLockedError, match=r"^Another program kept .*later\.$"),
+    ):
+        store.export_parquet(tmp_path / "out")
+
+
+def test_an_error_of_the_store_is_not_one_of_the_folder(store, tmp_path, monkeypatch):
+    record(store)
+
+    def away(*_):
+        raise StoreUnavailableError("The server cannot be reached.")
+
+    monkeypatch.setattr(dataset, "_write", away)
+    with pytest.raises(StoreUnavailableError, match=r"^The server cannot be reached\.$"):
+        store.export_parquet(tmp_path / "out")
 
 
 def test_an_interrupted_export_continues(store, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.errors import (
     ConflictError,
     StoreCorruptError,
+    StoreError,
     StoreUnavailableError,
     UsageError,
     genuine,
@@ -105,6 +106,8 @@ def export_dataset(
                     incomplete.append(part)
             tell(len(outdated), len(outdated))
             removed = manifest.close(parts, incomplete)
+    except StoreError:  # of the store, or another export to this folder
+        raise
     except genuine(OSError) as error:
         raise StoreUnavailableError(
             f"The dataset cannot be written to {folder}: {error.strerror or error}.",
