@@ -192,7 +192,8 @@ class NewRuns(StoredRuns):
             return experiment_id, number
         # Another program or a broken disk changed the counter or a number.
         row = connection.execute(sql.HIGHEST_NUMBER, {"id": experiment_id}).fetchone()
-        number = max(as_int(row[0]) + 1, as_int(number))
+        counted = as_int(number)
+        number = max(as_int(row[0]) + 1, counted if counted < BEYOND_NUMBERS else 0)
         connection.execute(sql.SET_COUNTER, {"id": experiment_id, "number": number})
         return experiment_id, number
 

@@ -115,7 +115,7 @@ NEXT_RUN_NUMBER = """
 """  # the counter's row lock makes numbers unique between processes
 HIGHEST_NUMBER = """
     SELECT coalesce(max(r.run_number), 0) FROM runs r
-    WHERE r.experiment_id = :id AND r.run_number BETWEEN 1 AND 4611686018427387904
+    WHERE r.experiment_id = :id AND r.run_number BETWEEN 1 AND 4611686018427387903
 """
 SET_COUNTER = "UPDATE experiments SET last_run_number = :number WHERE id = :id"
 
