@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -123,6 +124,36 @@ def test_files_without_a_name_in_the_encoding_of_the_system_are_named(saved):
 
     assert (ended.returncode, ended.stdout.split()) == (1, ["out/size.txt"])
     assert "cannot be written in ascii, as file names are here" in " ".join(messages(ended))
+
+
+ENDED = """
+import os, signal, sys
+from pathlib import Path
+from runstore.cli.main import main
+def end(*_):
+    os.kill(os.getpid(), int(sys.argv[1]))
+    raise AssertionError("the signal was ignored")
+Path.replace = end  # the last step of writing a file
+if sys.argv[2] == "nohup":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+main(sys.argv[3:])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_unfinished_files(saved, number):
+    words = [str(int(number)), "", "download", "fit#1", "loss.csv", "-o", "out"]
+    ended = python("-c", ENDED, *words, cwd=saved)
+
+    assert ended.returncode == -number
+    assert list((saved / "out").iterdir()) == []
+
+
+def test_a_hangup_that_is_ignored_does_not_end_a_download(saved):
+    words = [str(int(signal.SIGHUP)), "nohup", "download", "fit#1", "loss.csv", "-o", "out"]
+    ended = python("-c", ENDED, *words, cwd=saved)
+
+    assert "the signal was ignored" in ended.stderr
 
 
 def test_a_run_without_files_says_so(saved):

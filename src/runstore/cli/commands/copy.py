@@ -6,6 +6,7 @@ import click
 
 from runstore.cli import output
 from runstore.cli.context import open_store
+from runstore.cli.ending import cleaned_up
 
 
 @click.command(short_help="Copy the store to another folder or database.")
@@ -20,6 +21,6 @@ def command(target: str) -> None:
     \b
     runstore copy /backup/runs-2026-11-27
     """  # noqa: D301 - click keeps lines after the mark as they are
-    with open_store() as store:
+    with open_store() as store, cleaned_up():
         copied = store.copy(target)
         output.say(f"runstore: copied {store.backend.place} to {copied}.", err=True)

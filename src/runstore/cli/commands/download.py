@@ -11,6 +11,7 @@ import click
 
 from runstore.cli.completions import complete_artifacts
 from runstore.cli.context import open_store
+from runstore.cli.ending import cleaned_up
 from runstore.cli.exit_codes import FAILED
 from runstore.cli.options import PathToWrite, run_argument
 from runstore.cli.output import say
@@ -63,7 +64,7 @@ def command(
     runstore download mnist#7
     runstore download mnist#7 model.pt -o /tmp
     """  # noqa: D301 - click keeps lines after the mark as they are
-    with open_store() as store:
+    with open_store() as store, cleaned_up():
         found = run_before(store, run, paths)
         if to == _STDOUT:
             _print(found, paths)
