@@ -1,0 +1,117 @@
+"""Connections of a process: of closed stores, failed openings, and forks inside a use."""
+
+import os
+import threading
+
+import pytest
+
+from runstore import Store
+from runstore.errors import StoreUnavailableError
+from runstore.storage.sqlite import forks
+from runstore.storage.sqlite.connection import SQLiteConnection
+from runstore.storage.sqlite.driver import SQLiteDriver
+
+
+@pytest.fixture
+def driver(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.start("fit", capture=False).finish()
+        yield store.backend.database.driver
+
+
+def said_in_a_child(work):
+    """Return what a function returns, or raises, in a forked child."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            answer = str(work())
+        except StoreUnavailableError as error:
+            answer = error.what
+        os.write(writing, answer.encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(pid, 0)
+    with os.fdopen(reading, "rb") as file:
+        return file.read().decode()
+
+
+def names(driver):
+    return driver.fetch_all("SELECT name FROM experiments")
+
+
+def test_a_closed_store_is_not_used_by_any_thread(tmp_path):
+    store, raised = Store.open(tmp_path), []
+    store.close()
+
+    def use():
+        for work in (store.list, lambda: store.start("fit", capture=False)):
+            with pytest.raises(StoreUnavailableError, match="was closed"):
+                work()
+            raised.append(work)
+
+    use()
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert len(raised) == 4
+
+
+def test_a_store_that_is_closed_inside_a_use_is_closed_after_it(driver):
+    with driver.read() as connection:
+        driver.close()
+        assert connection.execute("SELECT name FROM experiments").fetchall() == [("fit",)]
+        assert driver.is_open
+    assert not driver.is_open
+
+
+def test_a_child_that_was_forked_inside_a_use_reads_only(driver):
+    def write():
+        with driver.write():
+            return "written"
+
+    with driver.read():
+        assert said_in_a_child(lambda: names(driver)) == "[('fit',)]"
+        assert "forked while its parent was using" in said_in_a_child(write)
+    assert said_in_a_child(write) == "written"
+
+
+def test_a_child_keeps_the_reason_why_nothing_is_written(driver):
+    driver.refuse_writes(StoreUnavailableError("It is for reading."))
+
+    def write():
+        with driver.write():
+            return "written"
+
+    with driver.read():
+        assert said_in_a_child(write) == "It is for reading."
+
+
+def test_a_child_leaves_a_connection_in_use_to_its_parent(driver):
+    """SQLite forbids using or closing it in the child."""
+    before = len(SQLiteConnection.left_by_fork)
+    with driver.read() as connection:
+        pid = os.fork()
+    if pid == 0:
+        os._exit(SQLiteConnection.left_by_fork[before:] != [connection._raw])
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert SQLiteConnection.left_by_fork[before:] == []
+
+
+def test_a_failed_opening_leaves_no_connection_and_delays_no_fork(tmp_path):
+    driver = SQLiteDriver(tmp_path / "runstore.db", create=False)
+
+    with pytest.raises(StoreUnavailableError, match="no run database"):
+        names(driver)
+
+    assert not driver.is_open
+    assert forks._gate.depths == {}
+
+
+def test_a_connection_is_used_again(driver):
+    with driver.read() as first, driver.read() as second:
+        assert first._raw is not second._raw
+    with driver.read() as third:
+        assert third._raw in {first._raw, second._raw}
+    assert len(driver._handles) == 2
