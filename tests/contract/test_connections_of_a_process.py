@@ -115,3 +115,18 @@ def test_a_connection_is_used_again(driver):
     with driver.read() as third:
         assert third._raw in {first._raw, second._raw}
     assert len(driver._handles) == 2
+
+
+def test_many_databases_keep_only_the_connections_in_use(tmp_path):
+    """Each has three descriptors, and the system allows a program some hundred."""
+    drivers = [SQLiteDriver(tmp_path / f"{number}.db") for number in range(17)]
+
+    with drivers[0].read() as used:
+        for one in drivers[1:]:
+            one.fetch_all("SELECT 1")
+        assert used.execute("SELECT 1").fetchall() == [(1,)]
+        assert drivers[0].is_open
+
+    assert drivers[-1].is_open
+    assert not drivers[1].is_open
+    assert drivers[1].fetch_all("SELECT 1") == [(1,)]
