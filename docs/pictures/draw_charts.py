@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -38,11 +39,30 @@ def fill(folder):
                 run.finish()
 
 
-def serve(folder):
-    """Start the page; return its process and address."""
+@contextmanager
+def browser_tab(width, height):
+    """Yield an empty page of Chromium in this size."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield chromium.new_page(viewport={"width": width, "height": height}, color_scheme="light")
+        chromium.close()
+
+
+@contextmanager
+def opened_store(folder, width, height):
+    """Serve a store, and yield the page in a browser, and its address."""
     command = [sys.executable, "-m", "runstore", "--store", str(folder), "ui", "--no-browser"]
     process = subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True)
-    return process, process.stdout.readline().strip()
+    try:
+        with browser_tab(width, height) as tab:
+            address = process.stdout.readline().strip()
+            tab.goto(address)
+            yield tab, address.split("/?")[0]
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def shrink(name):
@@ -51,23 +71,15 @@ def shrink(name):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as temporary:
         kept = Path(temporary) / "digits"
         fill(kept)
-        server, address = serve(kept)
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        shown = chromium.new_page(viewport={"width": 1280, "height": 700})
-        shown.goto(address)
-        shown.goto(f"{address.split('/?')[0]}/?{VIEW}")
-        plots = shown.locator(".chart-plot[data-state=drawn]")
-        plots.nth(1).wait_for()
-        box = plots.first.bounding_box()
-        shown.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.75)
-        shown.wait_for_timeout(500)
-        shown.screenshot(path=HERE / "charts.png")
-        shrink("charts.png")
-        chromium.close()
-        server.terminate()
-        server.wait()
+        with opened_store(kept, 1280, 700) as (shown, root):
+            shown.goto(f"{root}/?{VIEW}")
+            plots = shown.locator(".chart-plot[data-state=drawn]")
+            plots.nth(1).wait_for()
+            box = plots.first.bounding_box()
+            shown.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.75)
+            shown.wait_for_timeout(500)
+            shown.screenshot(path=HERE / "charts.png")
+    shrink("charts.png")

@@ -8,8 +8,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from draw_charts import serve, shrink
-from playwright.sync_api import sync_playwright
+from draw_charts import opened_store, shrink
 
 from runstore import Store
 
@@ -43,13 +42,12 @@ def fill(folder):
 
 def draw_views(page, address, uids):
     """Draw the table of a few runs, and all runs as parallel coordinates."""
-    page.goto(address)
-    page.goto(f"{address.split('/?')[0]}/compare?runs={','.join(uids)}")
+    page.goto(f"{address}/compare?runs={','.join(uids)}")
     page.locator(".compare-best").first.wait_for()
     page.wait_for_timeout(500)
     page.screenshot(path=HERE / "compare.png", clip={"x": 0, "y": 0, "width": 1120, "height": 620})
     axes = "params.lr,params.layers,params.optimizer,params.dropout,metrics.val/acc.last"
-    page.goto(f"{address.split('/?')[0]}/compare?tab=parallel&axes={axes}")
+    page.goto(f"{address}/compare?tab=parallel&axes={axes}")
     canvas = page.locator(".plot-place canvas[data-axes]")
     canvas.wait_for()
     box = canvas.bounding_box()
@@ -65,16 +63,10 @@ def draw_views(page, address, uids):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as temporary:
         kept = Path(temporary) / "digits"
         fill(kept)
         with Store.open(kept) as filled:
             chosen = [filled.get(f"mnist#{number}").uid for number in (1, 7, 22, 40)]
-        server, opened = serve(kept)
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        draw_views(chromium.new_page(viewport={"width": 1120, "height": 620}), opened, chosen)
-        chromium.close()
-        server.terminate()
-        server.wait()
+        with opened_store(kept, 1120, 620) as (shown, root):
+            draw_views(shown, root, chosen)

@@ -7,8 +7,7 @@ import html
 from pathlib import Path
 
 from digits_project import digits_project
-from draw_charts import shrink
-from playwright.sync_api import sync_playwright
+from draw_charts import browser_tab, shrink
 
 from runstore import Store
 
@@ -38,12 +37,7 @@ def cells(store):
 if __name__ == "__main__":
     with digits_project() as folder, Store.open(folder / ".runstore", create=False) as kept:
         page = PAGE.format(cells="".join(cells(kept)))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        view = browser.new_page(viewport={"width": 1000, "height": 400})
+    with browser_tab(1000, 400) as view:
         view.set_content(page)
         view.screenshot(path=HERE / "notebook.png", full_page=True)
-        browser.close()
     shrink("notebook.png")

@@ -8,8 +8,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from draw_charts import serve, shrink
-from playwright.sync_api import sync_playwright
+from draw_charts import opened_store, shrink
 
 from runstore import Store
 
@@ -52,30 +51,20 @@ def draw_runs(view, address):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as temporary:
         kept = Path(temporary) / "digits"
         fill(kept)
-        server, address = serve(kept)
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        context = chromium.new_context(viewport={"width": 1500, "height": 620})
-        shown = context.new_page()
-        shown.goto(address)
-        root = address.split("/?", 1)[0]
-        for colours in ("light", "dark"):
-            shown.emulate_media(color_scheme=colours)
-            draw_runs(shown, root)
-            shown.screenshot(path=HERE / f"runs-{colours}.png")
-            shrink(f"runs-{colours}.png")
-        shown.emulate_media(color_scheme="light")
-        shown.set_viewport_size({"width": 900, "height": 240})
-        shown.goto(f"{root}/?panel=0&columns={COLUMNS}")
-        shown.locator("#filter").fill("params.lr < 0.2 and statu = error")
-        shown.keyboard.press("Enter")
-        shown.locator(".filter-mistake").wait_for()
-        shown.screenshot(path=HERE / "filter-mistake.png")
-        shrink("filter-mistake.png")
-        chromium.close()
-        server.terminate()
-        server.wait()
+        with opened_store(kept, 1500, 620) as (shown, root):
+            for colours in ("light", "dark"):
+                shown.emulate_media(color_scheme=colours)
+                draw_runs(shown, root)
+                shown.screenshot(path=HERE / f"runs-{colours}.png")
+                shrink(f"runs-{colours}.png")
+            shown.emulate_media(color_scheme="light")
+            shown.set_viewport_size({"width": 900, "height": 240})
+            shown.goto(f"{root}/?panel=0&columns={COLUMNS}")
+            shown.locator("#filter").fill("params.lr < 0.2 and statu = error")
+            shown.keyboard.press("Enter")
+            shown.locator(".filter-mistake").wait_for()
+            shown.screenshot(path=HERE / "filter-mistake.png")
+    shrink("filter-mistake.png")

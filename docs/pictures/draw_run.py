@@ -8,8 +8,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from draw_charts import serve, shrink
-from playwright.sync_api import sync_playwright
+from draw_charts import opened_store, shrink
 
 from runstore import Store
 
@@ -49,22 +48,13 @@ def fill(folder):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as temporary:
         kept = Path(temporary) / "digits"
         uid = fill(kept)
-        server, address = serve(kept)
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        shown = chromium.new_page(viewport={"width": 1280, "height": 660}, color_scheme="light")
-        shown.goto(address)
-        root = address.split("/?", 1)[0]
-        for name, query in (("run", ""), ("run-output", "?tab=output&find=warning&line=225")):
-            shown.goto(f"{root}/runs/{uid}{query}")
-            shown.locator(".sparkline, .output-line mark").first.wait_for()
-            shown.wait_for_timeout(500)
-            shown.screenshot(path=HERE / f"{name}.png")
-            shrink(f"{name}.png")
-        chromium.close()
-        server.terminate()
-        server.wait()
+        with opened_store(kept, 1280, 660) as (shown, root):
+            for name, query in (("run", ""), ("run-output", "?tab=output&find=warning&line=225")):
+                shown.goto(f"{root}/runs/{uid}{query}")
+                shown.locator(".sparkline, .output-line mark").first.wait_for()
+                shown.wait_for_timeout(500)
+                shown.screenshot(path=HERE / f"{name}.png")
+                shrink(f"{name}.png")
