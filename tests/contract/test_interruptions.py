@@ -4,6 +4,7 @@ import contextlib
 import functools
 import gc
 import inspect
+import itertools
 import os
 import random
 import signal
@@ -19,9 +20,10 @@ import pytest
 import runstore
 from command_server import Program
 from runstore import Status, Store, StoreWarning, background, user_warnings
-from runstore.errors import NotFoundError, RunFinishedError
+from runstore.errors import NotFoundError, RunFinishedError, StoreReadOnlyError
 from runstore.recording import live_runs
 from runstore.recording.tickers import Ticker
+from runstore.storage.sqlite.driver import SQLiteDriver
 from threads import at_once
 
 pytestmark = pytest.mark.usefixtures("only_new_objects")
@@ -302,6 +304,45 @@ def test_a_time_limit_is_not_taken_for_a_failure_of_the_disk(
     assert unseen == []
     LIMITED[call](run, 1_000_000)
     end_unfinished(store)
+
+
+@pytest.mark.folder_only
+@pytest.mark.usefixtures("dropped")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("how", ["second name", "copy"])
+def test_a_database_that_can_only_be_read_stays_so_if_its_opening_is_interrupted(
+    tmp_path, monkeypatch, how
+):
+    """What is written to a copy is lost; that under a second name may damage the first."""
+    path = tmp_path / "runstore.db"
+    owner = SQLiteDriver(path)
+    with owner.write() as connection:
+        connection.execute("CREATE TABLE numbers (n)")
+    if how == "second name":
+        owner.close()
+        os.link(path, tmp_path / "second.db")
+
+    before = signal.signal(signal.SIGALRM, _raise_timeout)
+    written = []
+    try:
+        for at in itertools.count():
+            temporary = tmp_path / f"{at}"  # each copy looks at those that are left
+            temporary.mkdir()
+            monkeypatch.setattr("tempfile.tempdir", str(temporary))
+            driver, moments = SQLiteDriver(path, leave_alone=how == "copy"), Moments(at)
+            with contextlib.suppress(TimeoutError):
+                moments.within(functools.partial(driver.fetch_all, "SELECT n FROM numbers"))
+            with contextlib.suppress(StoreReadOnlyError), driver.write():
+                written.append(at)
+            driver.close()
+            del driver
+            gc.collect()  # each opening looks at all databases in use
+            if not moments.is_over:
+                break
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        owner.close()
+    assert written == []
 
 
 @pytest.mark.folder_only

@@ -86,9 +86,10 @@ class Opener:
             self._file.check()
         else:
             self._find_file()
-            if self._file.has_other_names:
-                what = f"{basename(self._file.path)} is a hard link of another file"
-                return self._read_only(sqlite3.OperationalError(what), kept)
+        # Also if a signal handler or a lock ended the first attempt after the file became known.
+        if not self._is_ours and self._readable is None and self._file.has_other_names:
+            what = f"{basename(self._file.path)} is a hard link of another file"
+            return self._read_only(sqlite3.OperationalError(what), kept)
         if self._leave_alone and self._readable is None:
             return self._read_only(sqlite3.OperationalError("it is not yours"), kept)
         deadline = time.monotonic() + patience_s
@@ -131,8 +132,9 @@ class Opener:
                     connection = self._prepared(way)
                 except sqlite3.Error:
                     continue
-                self._readable = way
+                # First, because a signal handler may raise before the next line.
                 self.refusal = meaning if is_full(reason) else unwritable(self._file.path, reason)
+                self._readable = way
                 return connection
         raise meaning from reason
 
