@@ -143,4 +143,6 @@ def test_facts_that_other_runs_share_stay_when_one_is_withdrawn(store):
     store.backend.database.attach_facts(run.uid, Facts(values=HERE))
     store.backend.part(Recorder).withdraw(run.uid)
 
+    owners = "SELECT r.uid FROM run_facts f LEFT JOIN runs r ON r.id = f.run_id"
+    assert set(rows_of(store, owners)) == {(kept,)}
     assert found(store, "host.cpu_count = 8") == {kept}
