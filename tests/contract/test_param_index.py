@@ -133,7 +133,11 @@ def test_starts_put_into_the_index_what_waits(store):
     assert waiting(store) > 0
 
     record(store, 1)
+    assert waiting(store) == 0
 
+    record(store, EVERY_RUNS - 1)
+    assert waiting(store) > 0
+    record(store, 1)
     assert waiting(store) == 0
 
 
