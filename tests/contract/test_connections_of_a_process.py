@@ -1,13 +1,15 @@
 """Connections of a process: of closed stores, failed openings, and forks inside a use."""
 
 import os
+import sqlite3
 import threading
+from contextlib import closing, suppress
 
 import pytest
 
 from runstore import Store
-from runstore.errors import StoreUnavailableError
-from runstore.storage.sqlite import forks
+from runstore.errors import StoreLockedError, StoreUnavailableError
+from runstore.storage.sqlite import forks, opening
 from runstore.storage.sqlite.connection import SQLiteConnection
 from runstore.storage.sqlite.driver import SQLiteDriver
 
@@ -87,11 +89,14 @@ def test_a_child_keeps_the_reason_why_nothing_is_written(driver):
         assert said_in_a_child(write) == "It is for reading."
 
 
-def test_a_child_leaves_a_connection_in_use_to_its_parent(driver):
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_a_child_leaves_a_connection_in_use_to_its_parent(driver, is_interrupted):
     """SQLite forbids using or closing it in the child."""
     before = len(SQLiteConnection.left_by_fork)
-    with driver.read() as connection:
+    with suppress(KeyboardInterrupt), driver.read() as connection:
         pid = os.fork()
+        if pid == 0 and is_interrupted:
+            raise KeyboardInterrupt
     if pid == 0:
         os._exit(SQLiteConnection.left_by_fork[before:] != [connection._raw])
 
@@ -102,11 +107,44 @@ def test_a_child_leaves_a_connection_in_use_to_its_parent(driver):
 def test_a_failed_opening_leaves_no_connection_and_delays_no_fork(tmp_path):
     driver = SQLiteDriver(tmp_path / "runstore.db", create=False)
 
-    with pytest.raises(StoreUnavailableError, match="no run database"):
+    with pytest.raises(StoreUnavailableError, match="no run database") as raised:
         names(driver)
 
+    assert raised.tb is not None, "it refers to all that the opening had"
     assert not driver.is_open
     assert forks._gate.depths == {}
+
+
+def test_an_opening_waits_for_a_program_that_keeps_the_file_locked(tmp_path, monkeypatch):
+    """A second of a clock that only pauses move on."""
+    now, waited = [1000.0], []
+
+    def pause(longest_s):
+        waited.append(longest_s)
+        now[0] += longest_s
+
+    SQLiteDriver(tmp_path / "runstore.db").fetch_all("SELECT 1")
+    monkeypatch.setattr(opening, "ENGINE_WAITS_S", 0.0)
+    monkeypatch.setattr(opening, "pause", pause)
+    monkeypatch.setattr(opening.time, "monotonic", lambda: now[0])
+    with closing(sqlite3.connect(tmp_path / "runstore.db", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreLockedError):
+            SQLiteDriver(tmp_path / "runstore.db", busy_timeout_s=1.0).fetch_all("SELECT 1")
+
+    assert set(waited) == {0.02}
+    assert sum(waited) == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("is_far", "mode"), [(False, "wal"), (True, "delete")])
+def test_a_network_disk_has_no_log_in_shared_memory(tmp_path, monkeypatch, is_far, mode):
+    monkeypatch.setattr(opening, "is_network_disk", lambda _: is_far)
+
+    driver = SQLiteDriver(tmp_path / "runstore.db")
+
+    assert driver.fetch_one("PRAGMA journal_mode") == (mode,)
+    driver.close()
 
 
 def test_a_connection_is_used_again(driver):
