@@ -9,6 +9,8 @@ from runstore.capture.secrets.values import is_mixed, is_placeholder, is_stand_i
 SECRET = "Zq81mm" + "Pl9w20xx77"
 # Here {} stands for the secret.
 MASKED = [
+    "echo ${{PASSWORD:-{}}} x",
+    "echo \"${{PASSWORD:='{}'}}\"",
     "Authorization: Bearer {}",
     "Authorization: token {}",
     "Proxy-Authorization: Basic {}",
@@ -108,6 +110,8 @@ MASKED = [
 ]
 # Nothing here is masked: no secret, or a name that says of none.
 KEPT = [
+    "PASSWORD=${{PASSWORD:?{} is missing}}",
+    "echo ${{PASSWORD:+{}}}",
     "Authorization: Bearer $TOKEN",
     "authorization: plain",
     'Authorization: Digest username="a", response={}',
@@ -264,6 +268,7 @@ OTHERS = [
     ("PASSWORD=${{A:-{}}}", "PASSWORD=***"),
     ("PASSWORD=${{A:-swordfish}}", "PASSWORD=***"),
     ('password = "${{A:-{}}}"', 'password = "***"'),
+    ("password: ${{A_PASSWORD:-$B_PASSWORD}}", "password: ${A_PASSWORD:-$B_PASSWORD}"),
     ("password: ${{oc.env:A,{}}}", "password: ***"),
     ("password: ${{A:{}}}", "password: ***"),
     ("train --token ${{A:-{}}} x", "train --token *** x"),

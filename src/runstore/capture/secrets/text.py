@@ -44,6 +44,11 @@ _UNTIL = {
     one: re.compile(rf"(?:[^{one}\\\n]|\\[^\n]){{0,{_VALUE_BOUND}}}{one}")
     for one in ("'", '"', "`")
 }
+# Within ${NAME:-default}, after the name.
+_OPERATOR = re.compile(r":?(?P<sign>[-=+?])")
+_DEFAULT = re.compile(
+    rf"(?P<quote>\\{{0,7}}[\"']?)(?P<value>[^{{}}\"'\\\r\n]{{1,{_VALUE_BOUND}}})(?P=quote)\}}"
+)
 _BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n")
 _LIST = re.compile(r"[ \t]*\r?\n(?=[ \t]*- )")
 _ITEM = re.compile(r"\n[ \t]*- (?P<bare>[^\r\n:]{3,400})\r?(?=\n|$)")
@@ -252,7 +257,9 @@ class _Assignments:
                 found["sign"] == ":" and self._text[found.start() - 1 : found.start()] == ":"
             )
             if sure and not is_chain:
-                place = max(place, self._mask(found, sure))
+                operator = self._operator(found)
+                ended = self._mask_default(operator, sure) if operator else self._mask(found, sure)
+                place = max(place, ended)
         self._parts.append(self._text[self._done :])
         return "".join(self._parts)
 
@@ -280,6 +287,20 @@ class _Assignments:
             if ended is not None:
                 return ended
         return self._mask_bare(found, begin, sure)
+
+    def _operator(self, found: re.Match[str]) -> re.Match[str] | None:
+        """Return the operator of a variable in `${NAME:-default}`; None for other assignments."""
+        is_expansion = self._text[max(0, found.start() - 2) : found.start()] == "${"
+        return _OPERATOR.match(self._text, found.end("name")) if is_expansion else None
+
+    def _mask_default(self, operator: re.Match[str], sure: Secrecy) -> int:
+        """Mask a default in `${NAME:-default}`; `+` and `?` precede no value of the variable."""
+        begin = operator.end()
+        found = _DEFAULT.match(self._text, begin) if operator["sign"] in "-=" else None
+        is_secret = is_secret_setting if self._is_settings else is_secret_word
+        if found is None or not is_secret(found["value"], sure):
+            return begin
+        return self._replace(*found.span("value"), MASK)
 
     def _mask_element(self, found: re.Match[str], begin: int) -> int:
         value = _ELEMENT.match(self._text, begin)
