@@ -261,6 +261,15 @@ def test_entries_that_are_attributes_as_well_count_once(values):
     assert parameter_set(shown).hash == parameter_set(values).hash
 
 
+def test_a_set_with_a_default_gets_no_further_key():
+    values = collections.defaultdict(lambda: "other", lr=0.1)
+
+    (one,) = parameter_sets(values)
+
+    assert one == parameter_set({"lr": 0.1})
+    assert dict(values) == {"lr": 0.1}
+
+
 def test_private_attributes_and_caches_of_a_set_do_not_count():
     @dataclass
     class Cached:

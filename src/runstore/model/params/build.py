@@ -161,6 +161,8 @@ def _named(values: Mapping[Any, Any]) -> Any:
     # A key that raises is refused, by its place, when the values are read.
     if type(values) is dict:  # most are plain dicts without one
         return values.get("name")
+    if not attempt(lambda: "name" in values, lambda _: False):
+        return None  # a mapping with a default would add the key
     return attempt(lambda: values["name"], lambda _: None)
 
 
