@@ -284,12 +284,15 @@ def test_a_program_that_lost_its_locks_writes_to_no_removed_log(tmp_path):
         "run.tags['a'] = '1'; run.log(a=1.0)\n"
         "other('store.start(\"y\", capture=False).finish()')\n"
         "run.tags['b'] = '1'; run.finish()\n"
+        "try: runstore.Store.open(sys.argv[1])\n"
+        "except runstore.errors.StoreUnavailableError as error: print(error)\n"
     )
 
     ended = python("-c", code, place(tmp_path / "store"), cwd=tmp_path)
 
     assert ended.returncode == 0
     assert "StoreWarning: Another program removed the log of" in ended.stderr
+    assert ended.stdout.startswith("Another program removed the log of")
     with store_at(tmp_path / "store") as store:
         run = store.get("x#1")
         assert (run.status, run.tags) == (Status.COMPLETE, {"a": "1", "b": "1"})

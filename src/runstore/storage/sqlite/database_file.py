@@ -36,8 +36,8 @@ _HEAD_BYTES, _FIRST_PAGES_BYTES = 100, 1 << 20
 _NOTES = b"schema_migrations"
 _BESIDE = (_LOG, _SHARED_MEMORY, "-journal")
 _LOCK_PATIENCE_S = 5.0
-# Databases whose descriptors the program has closed.
-_severed: set[tuple[int, int] | None] = set()
+# Databases that this process must not use any more, with what happened and a hint.
+_severed: dict[tuple[int, int] | None, tuple[str, str]] = {}
 
 
 class DatabaseFile:
@@ -120,15 +120,15 @@ class DatabaseFile:
         """Check that all connections have the same file, before it is opened and afterwards.
 
         Raises:
-            StoreUnavailableError: It is another file, or its descriptors were closed before.
+            StoreUnavailableError: It is another file, or it was abandoned before.
         """
         if self.is_known:
             self.check()
             return
         with suppressed(OSError):  # removed just now, as the next statement will find
             self.remember()
-        if self._identity in _severed:
-            raise self._closed_by_program()
+        if (why := _severed.get(self._identity)) is not None:
+            raise self._abandon(*why)
 
     def _closed_by_program(self) -> StoreUnavailableError:
         return self._abandon(
@@ -142,7 +142,7 @@ class DatabaseFile:
         The numbers of closed descriptors may belong to other files now, and SQLite shares some
         descriptors, and the index of the log, among all connections of this process.
         """
-        _severed.add(self._identity)
+        _severed[self._identity] = what, hint
         self.abandoned = StoreUnavailableError(
             what, kept="Nothing was written to other files.", hint=hint
         )
