@@ -546,3 +546,21 @@ def test_a_name_says_how_secret_its_value_is(names, expected):
 )  # fmt: skip
 def test_a_value_is_judged_by_its_look(texts, judge, expected):
     assert {text: judge(text) for text in texts} == dict.fromkeys(texts, expected)
+
+
+class Words(list):
+    """Counts the words that are copied by slices."""
+
+    copied = 0
+
+    def __getitem__(self, place):
+        found = super().__getitem__(place)
+        self.copied += len(found) if isinstance(place, slice) else 0
+        return found
+
+
+def test_a_long_command_of_env_is_masked_in_linear_time():
+    words = Words(["env", "A=1", "train", "--token", "abc1", *["a.csv"] * 1_000])
+
+    assert mask_arguments(words)[:5] == ("env", "A=1", "train", "--token", "***")
+    assert words.copied < 10 * len(words)

@@ -112,7 +112,7 @@ def _env_texts(words: Sequence[str]) -> Iterator[tuple[int, int]]:
 
     is_env = False
     for place, word in enumerate(words):
-        if is_env and (text := split_text(words[place:])) is not None:
+        if is_env and (text := split_text(words[place : place + 2])) is not None:
             yield place + text[0], text[1]
         is_env = is_env or word.rpartition("/")[2] == "env"
 
