@@ -55,6 +55,17 @@ def test_errors_and_tracebacks_are_masked(tmp_path):
         assert again.get("fit#2").error == "password=*** is wrong"
 
 
+def test_tags_that_differ_only_in_their_secrets_are_all_kept(tmp_path):
+    other = TOKEN[:4] + TOKEN[4:][::-1]
+    given = {f"of {TOKEN}": "1", "of ***-2": "2", f"of {other}": "3"}
+    with (
+        store_at(tmp_path) as store,
+        pytest.warns(runstore.StoreWarning, match="key of a tag"),
+        store.start("fit", tags=given, capture=False) as run,
+    ):
+        assert dict(run.tags) == {"of ***": "1", "of ***-2": "2", "of ***-3": "3"}
+
+
 def test_tags_are_masked_and_that_is_said(tmp_path):
     store = store_at(tmp_path)
     run = store.start("fit", capture=False)

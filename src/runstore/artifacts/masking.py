@@ -5,7 +5,7 @@ Parameters, notes and output stay as their user wrote them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from runstore.capture.secrets import is_secret_name, mask_message, mask_tokens
 from runstore.model.tags import tags_given
@@ -21,6 +21,7 @@ def masked_tags(changes: Mapping[str, str | None]) -> dict[str, str | None]:
     for given, value in changes.items():
         key = given if value is None else mask_message(given)
         if key != given:
+            key = _free(key, masked.keys() | changes.keys())
             warn(f"The key of a tag contains a secret; it was recorded as {key!r}.")
         shown = value if value is None else _masked_tag(key, value)
         if shown != value:
@@ -33,6 +34,15 @@ def tags_to_keep(tags: object) -> dict[str, str]:
     """Return the tags of a run that begins, checked and masked; see `tags_given`."""
     masked = masked_tags(tags_given(tags))
     return {key: value for key, value in masked.items() if value is not None}
+
+
+def _free(key: str, taken: Collection[str]) -> str:
+    """Return a key that no other tag has: two may differ only in their secrets, as in a scrub."""
+    found, number = key, 1
+    while found in taken:
+        number += 1
+        found = f"{key}-{number}"
+    return found
 
 
 def _masked_tag(key: str, value: str) -> str:
