@@ -19,6 +19,7 @@ import pytest
 
 import runstore
 from command_server import Program
+from commands import python
 from runstore import Status, Store, StoreWarning, background, user_warnings
 from runstore.errors import NotFoundError, RunFinishedError, StoreReadOnlyError
 from runstore.recording import live_runs
@@ -186,6 +187,39 @@ def test_a_handler_that_raises_while_threads_are_awaited_leaves_them_able_to_wor
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+_LOOKING = """
+import gc, os, sys, threading
+from runstore.recording.live_runs import _frame_of_main_thread
+
+class Link:
+    def __init__(self):
+        self.link = self
+    def __del__(self):
+        os.stat("/")  # lets other threads run
+
+def look():
+    for _ in range(3000):
+        Link()
+        assert _frame_of_main_thread() is not None
+
+sys.setswitchinterval(1e-5)
+gc.set_threshold(3)
+threads = [threading.Thread(target=look) for _ in range(3)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+print(gc.isenabled())
+"""
+
+
+def test_no_finalizer_runs_while_python_holds_the_lock_of_its_threads(tmp_path):
+    """It could wait, and then all threads of the process would stop for ever."""
+    looked = python("-c", _LOOKING, cwd=tmp_path)
+
+    assert (looked.stdout, looked.stderr) == ("True\n", "")
 
 
 class FirstLines:

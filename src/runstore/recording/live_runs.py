@@ -16,6 +16,7 @@ from types import FrameType
 from runstore import background
 from runstore.errors import RunstoreError, suppressed, visible
 from runstore.model.status import Status
+from runstore.recording.readiness import Uncollected
 from runstore.recording.tickers import Ticker, stop_all
 from runstore.storage.sqlite.descriptors import keep_reserve
 from runstore.storage.sqlite.signals import ENDING, Uninterrupted, is_waiting
@@ -147,7 +148,10 @@ def _frame_of_main_thread() -> FrameType | None:
     if background.in_main_thread():
         return sys._getframe()  # noqa: SLF001 - named so by Python's documentation
     main = threading.main_thread().ident
-    return None if main is None else sys._current_frames().get(main)  # noqa: SLF001 - the same
+    # A collection inside this call would run finalizers while Python holds the lock of its list of
+    # threads: if one of them waits, all threads stop for ever. Source: CPython, gh-106883.
+    with Uncollected():
+        return None if main is None else sys._current_frames().get(main)  # noqa: SLF001 - the same
 
 
 class _Registry:

@@ -126,7 +126,7 @@ def be_ready(needed: tuple[str, ...]) -> None:
     if needed in _loaded:
         return
     # A child that is forked while another thread imports could never import the same.
-    with inside_the_engine(), Uninterrupted(), _Uncollected():
+    with inside_the_engine(), Uninterrupted(), Uncollected():
         # Logging and printing do not wait: values are held.
         _loaded_soon(needed, () if needed in {POINTS, OUTPUT} else _PAUSES_S)
     _loaded.append(needed)
@@ -207,7 +207,7 @@ class Later:
             warn(f"{lost:,} calls that logged to {self._reference} were lost.")
 
 
-class _Uncollected:
+class Uncollected:
     """Defers garbage collection to the end of a block, as finalizers may run any code."""
 
     def __enter__(self) -> None:
