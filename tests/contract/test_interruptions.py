@@ -23,6 +23,7 @@ from commands import python
 from runstore import Status, Store, StoreWarning, background, user_warnings
 from runstore.errors import NotFoundError, RunFinishedError, StoreReadOnlyError
 from runstore.recording import live_runs
+from runstore.recording.readiness import Uncollected
 from runstore.recording.tickers import Ticker
 from runstore.storage.sqlite.driver import SQLiteDriver
 from threads import at_once
@@ -220,6 +221,33 @@ def test_no_finalizer_runs_while_python_holds_the_lock_of_its_threads(tmp_path):
     looked = python("-c", _LOOKING, cwd=tmp_path)
 
     assert (looked.stdout, looked.stderr) == ("True\n", "")
+
+
+def test_garbage_is_collected_again_after_blocks_of_several_threads():
+    def enter_often():
+        for _ in range(5000):
+            with Uncollected():
+                pass
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        at_once([enter_often] * 4)
+    finally:
+        sys.setswitchinterval(usual)
+
+    assert gc.isenabled()
+
+
+def test_a_child_that_is_forked_inside_such_a_block_collects_garbage():
+    with Uncollected():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(gc.isenabled())
+        assert not gc.isenabled()
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert gc.isenabled()
 
 
 class FirstLines:

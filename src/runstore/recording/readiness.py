@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from runstore.errors import genuine, suppressed
 from runstore.storage.sqlite.descriptors import with_room
@@ -21,7 +23,7 @@ from runstore.user_warnings import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, ClassVar
 
 # The modules for logging, which most runs need.
 POINTS = (
@@ -208,12 +210,34 @@ class Later:
 
 
 class Uncollected:
-    """Defers garbage collection to the end of a block, as finalizers may run any code."""
+    """Defers garbage collection to the end of a block, as finalizers may run any code.
+
+    If several threads are inside such blocks, the last one to leave turns it on again.
+    """
+
+    # An entry for each thread inside, and whether one of them has turned it off.
+    _inside: ClassVar[list[None]] = []
+    _has_turned_off = False
 
     def __enter__(self) -> None:
-        self._collects = gc.isenabled()
-        gc.disable()
+        self._inside.append(None)
+        if gc.isenabled():
+            gc.disable()
+            Uncollected._has_turned_off = True
 
     def __exit__(self, *error: object) -> None:
-        if self._collects:
+        with suppress(IndexError):  # forked inside
+            self._inside.pop()
+        if not self._inside:
+            self.end_all()
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Collect again, also in a forked child, which lacks the other threads."""
+        cls._inside.clear()
+        if cls._has_turned_off:
+            cls._has_turned_off = False
             gc.enable()
+
+
+os.register_at_fork(after_in_child=Uncollected.end_all)
