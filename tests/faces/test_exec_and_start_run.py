@@ -45,6 +45,16 @@ def kept(tmp_path):
         one.close()
 
 
+@pytest.mark.parametrize(
+    "parent", ["os.environ.pop('RUNSTORE_PARENT')", "os.environ['RUNSTORE_PARENT'] = ''"]
+)
+def test_the_run_of_the_command_needs_no_parent_in_the_environment(executed, kept, parent):
+    executed(f"{parent}\n{ONE}")
+
+    (run,) = kept()
+    assert (run.experiment_name, run.metrics["loss"].last) == ("digits", 0.5)
+
+
 def test_one_run_has_output_parameters_and_metrics(executed, kept, tmp_path):
     ended = executed(ONE)
 

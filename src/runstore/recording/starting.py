@@ -239,9 +239,7 @@ def _taken_over(
 ) -> ActiveRun | None:
     """Return the run of this command, if `runstore exec` started it; else None."""
     is_plain = asked.argv is None and asked.cli is None and not (asked.full_store or asked.live)
-    if new.parent_uid is None or current.COMMAND_VARIABLE not in os.environ:
-        return None
-    if asked.parent is not None or not is_plain:
+    if current.COMMAND_VARIABLE not in os.environ or asked.parent is not None or not is_plain:
         return None
     if current.innermost() is not None:
         return None

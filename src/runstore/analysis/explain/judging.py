@@ -96,7 +96,7 @@ class _News(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """What pairs have in common that are evidence about a bundle together.
+    """What the pairs have in common that together are evidence about a bundle.
 
     Attributes:
         bundle: The bundle.

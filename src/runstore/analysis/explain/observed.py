@@ -261,7 +261,7 @@ def _bundles(
 
 
 def _numbered(values: Iterable[Hashable]) -> tuple[int, ...]:
-    """Return values as numbers, each the first time it comes the next one."""
+    """Return values as numbers from 0, in the order in which they first appear."""
     labels: dict[Hashable, int] = {}
     return tuple(labels.setdefault(one, len(labels)) for one in values)
 
