@@ -11,7 +11,7 @@ import pytest
 
 from runstore import Status, Store
 from runstore import location as locations
-from runstore.errors import StoreWarning
+from runstore.errors import StoreUnavailableError, StoreWarning
 from runstore.storage.postgres.location import server_location
 from runstore.waiting import WaitingRuns
 
@@ -212,3 +212,17 @@ def test_points_of_a_deleted_state_folder_are_written_again_if_the_server_is_awa
 
     with Store.open(url) as store:
         assert store.get("fit#1").metric("loss").values.tolist() == [*map(float, range(5_000))]
+
+
+def test_runs_behind_a_loop_of_links_stop_no_run(url):
+    """They wait there, perhaps: programs record their runs, and a delivery names the reason."""
+    with Store.open(url):
+        folder = server_location(url).folder
+    (folder / "waiting").symlink_to("waiting")
+
+    with Store.open(url) as store:
+        store.start("fit", capture=False).finish()
+
+        assert store.get("fit#1").status is Status.COMPLETE
+        with pytest.raises(StoreUnavailableError, match="symbolic links"):
+            store.backend.part(WaitingRuns).deliver()

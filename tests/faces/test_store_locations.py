@@ -229,3 +229,11 @@ def test_in_the_folder_of_a_store_its_name_is_suggested(tmp_path, monkeypatch):
 
     with pytest.raises(StoreUnavailableError, match=r"is a store itself\. Name it with: --store"):
         Store.open().list()
+
+
+@pytest.mark.parametrize("create", [False, None])
+def test_a_folder_that_cannot_be_reached_is_not_called_missing(tmp_path, create):
+    (tmp_path / "runs").symlink_to("runs")
+
+    with pytest.raises(StoreUnavailableError, match="Too many levels of symbolic links"):
+        Store.open(tmp_path / "runs", create=create)

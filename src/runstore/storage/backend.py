@@ -15,7 +15,7 @@ from runstore.model.once import once
 from runstore.storage.database import Database
 from runstore.storage.files.spool import OBJECTS, Spool
 from runstore.storage.sqlite.descriptors import with_room
-from runstore.storage.sqlite.paths import DATABASE, absolute, mode_of, path_of
+from runstore.storage.sqlite.paths import DATABASE, absolute, mode_of, out_of_reach, path_of
 from runstore.user_warnings import warn
 
 TYPE_CHECKING = False
@@ -276,12 +276,14 @@ def _is_of_waiting(folder: str) -> bool:
 
 
 def no_store(folder: AnyPath) -> StoreUnavailableError:
-    """Return the error about a folder without a store."""
+    """Return the error about a folder without a store, or that cannot be reached."""
     hint = "Record a run first, or name another folder."
     above = dirname(folder)
     if mode_of(join(above, DATABASE)):
         hint = f"The folder is a store itself. Name it with: --store {above}"
-    return StoreUnavailableError(f"There is no store at {folder}.", hint=hint)
+    return out_of_reach(join(folder, DATABASE)) or StoreUnavailableError(
+        f"There is no store at {folder}.", hint=hint
+    )
 
 
 def _show_nothing(_backend: Backend) -> None:

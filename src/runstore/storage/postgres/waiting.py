@@ -159,6 +159,8 @@ def is_waiting(folder: Path) -> bool:
         size = database.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except genuine(OSError):  # opening it reports the reason
+        return True
     # A start that failed, because the disk was full, leaves a database without tables.
     return size > _FIRST_PAGE_BYTES or has_content(database.with_name(f"{DATABASE}-wal"))
 

@@ -26,6 +26,7 @@ from runstore.storage.sqlite.paths import (
     follow_folder,
     is_missing,
     mode_of,
+    out_of_reach,
     sync_folder,
     wait_for_rights,
 )
@@ -82,19 +83,8 @@ class DatabaseFile:
         """
         if self.is_in_place:
             return
-        store = dirname(self.path)
-        try:
-            os.stat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except genuine(OSError) as error:
-            raise StoreUnavailableError(
-                f"The store at {store} cannot be reached: {error.strerror or error}.",
-                kept="Nothing was written to it.",
-                hint="Check the folder and its disk, then repeat the call.",
-            ) from error
-        raise StoreUnavailableError(
-            f"The store at {store} was moved, removed or replaced while open.",
+        raise out_of_reach(self.path) or StoreUnavailableError(
+            f"The store at {dirname(self.path)} was moved, removed or replaced while open.",
             kept="Nothing was written to any store in its place.",
             hint="If it was moved, open it in its new place.",
         )

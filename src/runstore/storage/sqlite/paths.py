@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from runstore.errors import genuine, suppressed
+from runstore.errors import StoreUnavailableError, genuine, suppressed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +45,24 @@ def is_missing(path: AnyPath) -> bool:
     except genuine(OSError):
         return False
     return False
+
+
+def out_of_reach(database: AnyPath) -> StoreUnavailableError | None:
+    """Return the error for a database that may exist but cannot be reached; else None."""
+    try:
+        os.stat(database)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except genuine(OSError) as error:
+        found = StoreUnavailableError(
+            f"The store at {os.path.dirname(database)} cannot be reached: "
+            f"{error.strerror or error}.",
+            kept="Nothing was written to it.",
+            hint="Check the folder and its disk, then repeat the call.",
+        )
+        found.__cause__ = error
+        return found
+    return None
 
 
 def file_uri(path: AnyPath, options: str) -> str:
