@@ -14,6 +14,8 @@ from duckdb_home import duckdb_home
 from runstore import Store
 from runstore.storage.sqlite.paths import DATABASE
 
+# A float with 17 digits.
+LONG = 0.1 + 0.2
 VIEWS = (
     "runs_flat",
     "params_flat",
@@ -33,13 +35,15 @@ def folder(tmp_path_factory):
     data.write_text("a,b\n1,2\n")
     with Store.open(folder) as store:
         params = {"lr": 0.1, "layers": 64, "bias": True, "model": {"depth": 2, "kind": "tree"}}
+        store.start("early", params={"long": LONG}, capture=False).finish()
+        assert len(store.find("params.long > 0")) == 1  # writes the rows of parameters
         with store.start("fit", params=params, notes="it's", capture=False) as run:
             run.log(loss=0.5, steep=math.inf)
-            run.log(loss=0.25, odd=math.nan)
+            run.log(loss=0.25, odd=math.nan, long=LONG)
             run.tags["phase"] = "pilot"
             run.save("data.csv", data)
             run.use(data)
-            sets = [{"name": "a", "k": 1}, {"name": "b", "k": 2}]
+            sets = [{"name": "a", "k": 1}, {"name": "b", "k": 2, "long": LONG}]
             with store.start("eval", params=sets, capture=False) as child:
                 child.of_set("b").log(acc=0.75)
         with pytest.raises(ZeroDivisionError), store.start("fit", capture=False):
@@ -79,7 +83,12 @@ def test_a_run_is_one_readable_row(folder, reader):
     assert row["status"] == "complete"
     assert json.loads(row["params"]) == run.params
     assert json.loads(row["tags"]) == {"phase": "pilot"}
-    assert json.loads(row["metrics"]) == {"loss": 0.25, "steep": None, "odd": None}
+    assert json.loads(row["metrics"]) == {
+        "loss": 0.25,
+        "steep": None,
+        "odd": None,
+        "long": LONG,
+    }
 
 
 def test_a_run_without_anything_has_empty_objects(reader):
@@ -102,7 +111,10 @@ def test_a_run_that_goes_on_has_no_end(tmp_path):
 def test_several_sets_stand_under_their_names(reader):
     row = one(reader, "SELECT params, metrics, parent_uid FROM runs_flat WHERE experiment='eval'")
 
-    assert json.loads(row["params"]) == {"a": {"k": 1, "name": "a"}, "b": {"k": 2, "name": "b"}}
+    assert json.loads(row["params"]) == {
+        "a": {"k": 1, "name": "a"},
+        "b": {"k": 2, "name": "b", "long": LONG},
+    }
     assert json.loads(row["metrics"]) == {"b/acc": 0.75}
     parent = one(
         reader, "SELECT uid FROM runs_flat WHERE reference LIKE 'fit\\_1\\_%' ESCAPE '\\'"
@@ -117,6 +129,7 @@ def test_parameters_are_rows(reader):
     )
 
     assert [tuple(row) for row in found] == [
+        ("default", "long", LONG, None, "0.30000000000000004"),
         ("default", "bias", 1.0, "true", "true"),
         ("default", "layers", 64.0, None, "64"),
         ("default", "lr", 0.1, None, "0.1"),
@@ -124,6 +137,7 @@ def test_parameters_are_rows(reader):
         ("default", "model.kind", None, "tree", "tree"),
         ("a", "k", 1.0, None, "1"),
         ("b", "k", 2.0, None, "2"),
+        ("b", "long", LONG, None, "0.30000000000000004"),
     ]
 
 
@@ -260,7 +274,7 @@ def test_pandas_reads_a_view(folder):
     )
 
     connection.close()
-    assert len(frame) == 2
+    assert len(frame) == 3
     assert str(frame["started_at"].dtype).startswith("datetime64[")
     assert str(frame["started_at"].dt.tz) == "UTC"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from runstore.value_classes import NamedTuple
 
 # Of the tables that these statements are for.
-SCHEMA_VERSION = 15
+SCHEMA_VERSION = 16
 CURRENT_VERSION = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 # Objects that no migration creates: the names of its views end with `_flat`.
 FOREIGN = """

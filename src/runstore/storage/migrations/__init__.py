@@ -37,6 +37,7 @@ _MODULES = (
     "m0013_params_view",
     "m0014_covering_params",
     "m0015_edits_by_time",
+    "m0016_exact_views",
 )
 
 # Later steps add tables, indexes, and views for other programs: if they cannot be applied because

@@ -22,9 +22,10 @@ def _utc(column: str) -> str:
 
 _RUN = "run_id, reference, experiment, run_number"
 
-# JSON has no infinities, whose difference is NaN.
-STATEMENTS = (
-    f"""
+
+def runs_view(last: str) -> str:
+    """Return the statement for the view of runs, from the last value of a metric for JSON."""
+    return f"""
     CREATE VIEW runs_flat AS SELECT
         r.id AS run_id, reference, e.name AS experiment, run_number, uid, status,
         {_utc("started_at")} AS started_at, {_utc("ended_at")} AS ended_at,
@@ -33,14 +34,18 @@ STATEMENTS = (
         (SELECT CASE count(name) WHEN 1 THEN max(tree)
             ELSE json_group_object(name, json(tree)) END
         FROM run_params LEFT JOIN param_values USING (tree_key) WHERE run_id = r.id) AS params,
-        (SELECT json_group_object(coalesce(name || '/', '') || key,
-            CASE WHEN last - last = 0 THEN last END)
+        (SELECT json_group_object(coalesce(name || '/', '') || key, {last})
         FROM metric_summaries JOIN metric_keys ON id = key_id
         LEFT JOIN run_params USING (run_id, set_index) WHERE run_id = r.id) AS metrics,
         (SELECT json_group_object(key, value) FROM tags WHERE run_id = r.id) AS tags,
         facts
     FROM runs r JOIN experiments e ON e.id = experiment_id WHERE deleted_at IS NULL
-    """,
+    """
+
+
+# JSON has no infinities, whose difference is NaN.
+STATEMENTS = (
+    runs_view("CASE WHEN last - last = 0 THEN last END"),
     f"""
     CREATE VIEW params_flat AS SELECT
         {_RUN}, file, name AS set_name, hash, key, number, text,

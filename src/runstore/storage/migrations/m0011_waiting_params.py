@@ -14,21 +14,22 @@ LAST = """coalesce(
     (SELECT CAST(value AS INTEGER) FROM store_state WHERE name = 'last_run_indexed'), 0)"""
 
 
-def selected(key: str, number: str, text: str) -> str:
-    """Return the columns of the view, from those of a value."""
+def selected(key: str, number: str, text: str, digits: str = "'%.15g'") -> str:
+    """Return the columns of the view, from those of a value and the format of its number."""
     return (
         "SELECT run_id, reference, experiment, run_number, file, name AS set_name, hash,"
         f" {key} AS key, {number} AS number, {text} AS text, coalesce({text},"
-        f" CASE WHEN {number} IS NOT NULL THEN printf('%.15g', {number}) END) AS value"
+        f" CASE WHEN {number} IS NOT NULL THEN printf({digits}, {number}) END) AS value"
     )
 
 
+STORED = ("key", "number", "text")
 # With the types of the table's columns: SQLite treats a union of the same types as one table.
-FROM_JSON = selected(
+IN_JSON = (
     "CAST(key AS TEXT)",
     "CAST(CASE WHEN type <> 'text' THEN value END AS REAL)",
-    "CAST(CASE type WHEN 'text' THEN value WHEN 'true' THEN type WHEN 'false' THEN type END"
-    " AS TEXT)",
+    """CAST(CASE type WHEN 'text' THEN value WHEN 'true' THEN type WHEN 'false' THEN type END
+        AS TEXT)""",
 )
 
 STATEMENTS = (
@@ -40,10 +41,10 @@ STATEMENTS = (
     """,
     "DROP VIEW params_flat",
     f"""
-    CREATE VIEW param_values_flat AS {selected("key", "number", "text")}
+    CREATE VIEW param_values_flat AS {selected(*STORED)}
     FROM params JOIN run_params USING (run_id, set_index) JOIN runs_flat USING (run_id)
     WHERE indexed = 1
-    UNION ALL {FROM_JSON}
+    UNION ALL {selected(*IN_JSON)}
     FROM run_params s JOIN param_values USING (tree_key) JOIN runs_flat USING (run_id),
         json_each(tree)
     WHERE s.run_id > {LAST} AND NOT EXISTS (
