@@ -180,7 +180,8 @@ def doubling(levels):
         ({"a": recursive()}, "params.a[0][0]: values nested deeper than 64"),
         (deep(70), "params.a.a.a: values nested deeper"),
         ({"a": doubling(40)}, "params: more than 100,000 values"),
-        ({"a": list(range(100_001))}, "params: more than 100,000 values"),
+        ({"a": list(range(100_000))}, "params: more than 100,000 values, including lists and map"),
+        (dict.fromkeys(map(str, range(100_001)), 0), "params: more than 100,000 values"),
         ({"a": "x" * (17 << 20)}, "params: 17,825,"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -190,6 +191,13 @@ def test_what_cannot_be_kept_is_refused_by_its_place(values, place):
         parameter_set(values)
 
     assert place in str(caught.value)
+
+
+@pytest.mark.parametrize("last", [0, Path("data")], ids=["plain", "path"])
+def test_keys_are_not_counted_as_values(last):
+    values = {**dict.fromkeys(map(str, range(99_998)), 0), "in": {"last": last}}
+
+    assert parameter_set(values).values == values
 
 
 def test_unknown_values_are_empty():

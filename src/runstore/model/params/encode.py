@@ -75,9 +75,10 @@ class TreeBuilder:
         Raises:
             InvalidValueError: It cannot be represented; the message names its place.
         """
-        self._count += 1
+        self._count += len(place) > 1  # the set itself is no value
         if self._count > self._limit:
-            raise refusal(place[:1], f"more than {VALUES_LIMIT:,} values cannot be stored")
+            values = f"{VALUES_LIMIT:,} values, including lists and mappings,"
+            raise refusal(place[:1], f"more than {values} cannot be stored")
         if len(place) > DEPTH_LIMIT:
             why = f"values nested deeper than {DEPTH_LIMIT} levels, or in themselves,"
             raise refusal(place[:4], f"{why} cannot be stored")
@@ -213,7 +214,9 @@ class TreeBuilder:
         return tree
 
     def _key(self, key: Any, place: Place) -> str:
+        count = self._count
         tree = self.build(key, (*place, "(key)"))
+        self._count = count  # of values only
         if type(tree) is str:
             return f"${tree}" if tree[:1] == "$" else tree
         return "$" + canonical_json(tree)
