@@ -22,9 +22,25 @@ print(folder.path, flush=True)
 time.sleep(600)
 """
 
+# Killed by the first call of a function.
+BEGINS = """
+import fcntl, os, signal, sys
+from pathlib import Path
+from runstore.storage.files.unfinished import UnfinishedFolder
+def end(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+place, name = sys.argv[2].split(".")
+setattr({"fcntl": fcntl, "os": os}[place], name, end)
+UnfinishedFolder(Path(sys.argv[1]), sys.argv[3])
+"""
+
 
 def names(folder):
     return sorted(one.name for one in folder.iterdir())
+
+
+def with_marks(*folders):
+    return sorted(name for one in folders for name in (one, f"{one}{MARK}"))
 
 
 @pytest.fixture
@@ -52,25 +68,64 @@ def test_a_finished_one_is_kept_without_the_mark(tmp_path):
     assert names(tmp_path / "result") == ["data"]
 
 
+@pytest.mark.parametrize("call", ["fcntl.flock", "os.fstat", "os.mkdir"])
+def test_the_next_one_removes_that_of_a_process_that_was_killed_early(tmp_path, call):
+    """At no moment is there a folder that nobody recognizes later."""
+    words = [sys.executable, "-c", BEGINS, str(tmp_path), call, PREFIX]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    assert len(names(tmp_path)) == 1
+
+    UnfinishedFolder(tmp_path, PREFIX).remove()
+
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_next_one_removes_that_of_a_killed_process(tmp_path, holder, number):
     process, name = holder
     process.send_signal(number)
     process.wait()
-    assert names(tmp_path) == [name]
+    assert names(tmp_path) == with_marks(name)
 
     with UnfinishedFolder(tmp_path, PREFIX) as folder:
-        assert names(tmp_path) == [folder.path.name]
+        assert names(tmp_path) == with_marks(folder.path.name)
 
 
 def test_the_next_one_leaves_that_of_a_running_process(tmp_path, holder):
     _, name = holder
 
     with UnfinishedFolder(tmp_path, PREFIX) as folder:
-        assert names(tmp_path) == sorted([name, folder.path.name])
+        assert names(tmp_path) == with_marks(name, folder.path.name)
+
+    assert names(tmp_path) == with_marks(name)
+    assert names(tmp_path / name) == ["inner"]
+
+
+def test_that_of_a_killed_process_is_kept_if_it_has_results(tmp_path, holder):
+    process, name = holder
+    process.kill()
+    process.wait()
+
+    UnfinishedFolder(tmp_path, PREFIX, has_results=lambda folder: folder.name == name).remove()
 
     assert names(tmp_path) == [name]
-    assert names(tmp_path / name) == ["inner", MARK]
+    UnfinishedFolder(tmp_path, PREFIX).remove()
+    assert names(tmp_path) == [name]
+
+
+def test_it_is_kept_while_programs_that_it_was_lent_to_are_running(tmp_path):
+    folder = UnfinishedFolder(tmp_path, PREFIX)
+    folder.keep_locked_by_children()
+    words = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, close_fds=False) as child:
+        os.close(folder._lock)  # as at the end of this process
+        UnfinishedFolder(tmp_path, PREFIX).remove()
+        assert names(tmp_path) == with_marks(folder.path.name)
+        child.communicate(b"\n")
+
+    UnfinishedFolder(tmp_path, PREFIX).remove()
+
+    assert names(tmp_path) == []
 
 
 def test_other_folders_are_left_alone(tmp_path):
@@ -78,15 +133,17 @@ def test_other_folders_are_left_alone(tmp_path):
     (tmp_path / f"{PREFIX}mine").mkdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / MARK).touch()
+    (elsewhere / "data").touch()
     (tmp_path / f"{PREFIX}link").symlink_to(elsewhere)
+    (tmp_path / f"{PREFIX}link{MARK}").touch()
     (tmp_path / f"{PREFIX}file").touch()
+    (tmp_path / f"{PREFIX}file{MARK}").touch()
     before = names(tmp_path)
 
     UnfinishedFolder(tmp_path, PREFIX).remove()
 
     assert names(tmp_path) == before
-    assert names(elsewhere) == [MARK]
+    assert names(elsewhere) == ["data"]
 
 
 def test_without_locks_nothing_of_others_is_removed(tmp_path, holder, monkeypatch):
@@ -96,9 +153,9 @@ def test_without_locks_nothing_of_others_is_removed(tmp_path, holder, monkeypatc
     monkeypatch.setattr(unfinished, "lock_now", lambda _: None)
 
     with UnfinishedFolder(tmp_path, PREFIX) as folder:
-        assert names(folder.path) == []
+        assert names(tmp_path) == sorted([*with_marks(name), folder.path.name])
 
-    assert names(tmp_path) == [name]
+    assert names(tmp_path) == with_marks(name)
 
 
 def test_a_forked_child_leaves_it_to_its_parent(tmp_path):
@@ -109,7 +166,7 @@ def test_a_forked_child_leaves_it_to_its_parent(tmp_path):
         os._exit(0)
     os.waitpid(child, 0)
 
-    assert names(tmp_path) == [folder.path.name]
+    assert names(tmp_path) == with_marks(folder.path.name)
     folder.remove()
     assert names(tmp_path) == []
 

@@ -25,7 +25,7 @@ from runstore.storage.backend import RUNS, STORE_JSON, Backend
 from runstore.storage.database import Database
 from runstore.storage.driver import one_moment
 from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
-from runstore.storage.files.unfinished import MARK, UnfinishedFolder
+from runstore.storage.files.unfinished import UnfinishedFolder
 from runstore.storage.sqlite.paths import DATABASE, follow_folder, sync_folder
 from runstore.storage.transfer.whole import check_is_empty, contents_in, copy_rows
 from runstore.store_json.lists import Lists
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 _DEEPEST = 40
 _AT_ONCE = 1 << 20
 _RIGHTS = 0o777  # a program of another user must not run with the rights of this one
+UNFINISHED = ".runstore-copy-"
 # Left out: the database and its journals are copied by SQLite, the block list is written anew, and
 # the index of searches and locks belong to one place.
-_NOT_COPIED = (DATABASE, "search.db", STORE_JSON, f".{STORE_JSON}.lock", "objects.lock", MARK)
-UNFINISHED = ".runstore-copy-"
+_LOCKS = (f".{STORE_JSON}.lock", "objects.lock")
+_NOT_COPIED = (DATABASE, "search.db", STORE_JSON, *_LOCKS, UNFINISHED)
 
 
 def copy_store(backend: Backend, target: str | Path) -> Path | str:
@@ -112,8 +113,7 @@ def _move_into(target: Path, copy: Path) -> None:
                 follow_folder(made, folder)
                 os.close(made)
     for name in sorted(os.listdir(copy), key=DATABASE.__eq__):  # noqa: PTH208 - names
-        if name != MARK:
-            (copy / name).rename(target / name)
+        (copy / name).rename(target / name)
 
 
 def _keep_private(copy: Path, backend: Backend) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from runstore.errors import suppressed
 from runstore.storage.files.locks import lock_now, unlock
 from runstore.storage.files.safe_files import Folder, folder_at, open_in, remove_tree
 
-# Its lock ends with the process. Folders without this file, or of disks without locks, are kept.
-MARK = "unfinished.lock"
+# A file beside the folder, which exists before it and until it is finished or removed. Its lock
+# ends with the process. Folders without this file, or of disks without locks, are kept.
+MARK = ".lock"
 _OPEN = os.O_RDWR | os.O_CLOEXEC
 _EVERYBODY, _PRIVATE = 0o777, 0o700
 
@@ -18,34 +20,43 @@ _EVERYBODY, _PRIVATE = 0o777, 0o700
 class UnfinishedFolder:
     """A new folder, which belongs to this process until it is kept or removed.
 
-    If the process is killed, the next one that makes such a folder in the same place removes it.
+    If the process is killed, the next process that makes one in the same place removes it.
 
     Attributes:
         path: The folder.
     """
 
-    __slots__ = ("_identity", "_is_kept", "_lock", "_pid", "path")
+    __slots__ = ("_identity", "_is_kept", "_lock", "_mark", "_pid", "path")
 
-    def __init__(self, above: Path, prefix: str, *, is_private: bool = False) -> None:
+    def __init__(
+        self,
+        above: Path,
+        prefix: str,
+        *,
+        is_private: bool = False,
+        has_results: Callable[[Path], bool] | None = None,
+    ) -> None:
         """Create it, and remove those of killed processes.
 
         Args:
             above: The folder that it is in.
             prefix: Begin of its name, which no other entry there has.
             is_private: Whether other users cannot enter it; otherwise the umask decides.
+            has_results: Checks whether the folder of a killed process is kept.
 
         Raises:
             OSError: It cannot be created.
         """
-        _remove_abandoned(above, prefix)
+        remove_abandoned(above, prefix, has_results)
         self._pid = os.getpid()
         self._is_kept = False
-        self._lock: int | None = None
-        self._identity: tuple[int, int] | None = None
-        self.path = above / f"{prefix}{os.urandom(8).hex()}"
-        self.path.mkdir(_PRIVATE if is_private else _EVERYBODY)
-        with suppressed(OSError):  # the disk is full, as the caller will notice
-            self._mark()
+        while not self._begin(above / f"{prefix}{os.urandom(8).hex()}"):
+            pass
+        try:
+            self.path.mkdir(_PRIVATE if is_private else _EVERYBODY)
+        except BaseException:  # there is nothing that the mark belongs to
+            self._release()
+            raise
 
     def __enter__(self) -> UnfinishedFolder:
         return self
@@ -53,16 +64,28 @@ class UnfinishedFolder:
     def __exit__(self, *error: object) -> None:
         self.remove()
 
-    def _mark(self) -> None:
-        # Locked before it gets its name: others lock what they find, and remove it.
-        new = self.path / f"new-{MARK}"
-        self._lock = os.open(new, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+    def _begin(self, path: Path) -> bool:
+        """Lock the mark of a folder; return False if another process removed it as abandoned."""
+        self.path = path
+        self._mark = path.with_name(f"{path.name}{MARK}")
+        self._lock: int | None = os.open(self._mark, _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+        is_held = lock_now(self._lock)
         about = os.fstat(self._lock)
         self._identity = about.st_dev, about.st_ino
-        if lock_now(self._lock):
-            new.rename(self.path / MARK)
-        else:
-            new.unlink()
+        if is_held and about.st_nlink:
+            return True
+        self._release()
+        return is_held is None
+
+    def keep_locked_by_children(self) -> None:
+        """Let programs that are started from now on hold the lock as well."""
+        if self._lock is not None:
+            os.set_inheritable(self._lock, True)  # noqa: FBT003 - positional only
+
+    def keep(self) -> None:
+        """Leave it where it is: its work is finished."""
+        self._is_kept = True
+        self._release()
 
     def keep_as(self, path: Path) -> None:
         """Rename it: its work is finished.
@@ -71,10 +94,7 @@ class UnfinishedFolder:
             OSError: There is something at the path.
         """
         self.path.rename(path)
-        self._is_kept = True
-        with suppressed(OSError):
-            (path / MARK).unlink()
-        self._release()
+        self.keep()
 
     def remove(self) -> None:
         """Remove it, unless it was kept; a forked child leaves it to its parent."""
@@ -83,9 +103,13 @@ class UnfinishedFolder:
         from shutil import rmtree
 
         rmtree(self.path, ignore_errors=True)
-        self._release()
+        self._release(is_removed=not os.path.lexists(self.path))
 
-    def _release(self) -> None:
+    def _release(self, *, is_removed: bool = True) -> None:
+        """Remove the mark and its lock; the mark of a folder that remains is left for others."""
+        if is_removed:
+            with suppressed(OSError):
+                self._mark.unlink()
         descriptor, self._lock = self._lock, None
         # If the program has closed it, the number may be that of another file now.
         with suppressed(OSError):
@@ -96,21 +120,31 @@ class UnfinishedFolder:
                     os.close(descriptor)
 
 
-def _remove_abandoned(above: Path, prefix: str) -> None:
-    """Remove the folders of processes that have ended."""
+def remove_abandoned(
+    above: Path, prefix: str, has_results: Callable[[Path], bool] | None = None
+) -> None:
+    """Remove the folders of processes that have ended; see `UnfinishedFolder`."""
     with suppressed(OSError), folder_at(above, levels=0) as folder:
         for name in folder.names():
-            if name.startswith(prefix):
+            if name.startswith(prefix) and name.endswith(MARK):
                 with suppressed(OSError):  # removed meanwhile, or not ours
-                    _remove_if_abandoned(folder, name)
+                    _remove_if_abandoned(folder, name, has_results)
 
 
-def _remove_if_abandoned(above: Folder, name: str) -> None:
-    with above.inner(name) as folder:
-        mark = open_in(folder, MARK, _OPEN)
+def _remove_if_abandoned(
+    above: Folder, mark: str, has_results: Callable[[Path], bool] | None
+) -> None:
+    lock = open_in(above, mark, _OPEN)
     try:
-        if os.fstat(mark).st_uid == os.geteuid() and lock_now(mark):
-            remove_tree(above, name)
+        if os.fstat(lock).st_uid != os.geteuid() or not lock_now(lock):
+            return
+        if not os.fstat(lock).st_nlink:  # finished or removed just now
+            return
+        name = mark.removesuffix(MARK)
+        if has_results is None or not has_results(above.path / name):
+            with suppressed(FileNotFoundError):
+                remove_tree(above, name)
+        above.remove(mark)
     finally:
-        unlock(mark)
-        os.close(mark)
+        unlock(lock)
+        os.close(lock)
