@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -454,6 +455,93 @@ def test_a_signal_reaches_a_program_in_a_copy_of_its_code(project, read):
 
     assert command.returncode == 128 + signal.SIGTERM, told
     assert read(project)[-1].status is Status.INTERRUPTED
+
+
+KILLED = """
+import os, runstore, sys, time
+with runstore.start_run("slow"):
+    if os.environ.get("WRITES"):
+        open("result.txt", "w").write("of hours")
+    print(os.getcwd(), flush=True)
+    if os.environ.get("WAITS"):
+        sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def killed(project, tmp_path):
+    """Start a program in a copy of its code, and kill the command, or all with it."""
+
+    def start(**variables):
+        (project / "train.py").write_text(KILLED)
+        git(project, "commit", "-qam", "two")
+        python(project, "train.py")
+        words = [sys.executable, "-m", "runstore", "rerun", "slow#1", "--recorded-code"]
+        process = subprocess.Popen(
+            words,
+            cwd=project,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **environment, **variables, "WAITS": "1"},
+            start_new_session=True,
+        )
+        started.append(process)
+        return process, Path(process.stdout.readline().strip()).parent
+
+    started = []
+    environment = {"TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def copies_after_another_rerun(project):
+    """Return the copies of code that are left after a run was repeated once more."""
+    temporary = project.parent / "temporary"
+    ended = runstore(
+        "rerun", "slow#1", "--recorded-code", cwd=project, env={"TMPDIR": str(temporary)}
+    )
+    assert ended.returncode == 0, ended.stderr
+    return sorted(one.name for one in temporary.glob("runstore-code-*"))
+
+
+def test_a_copy_of_the_code_is_removed_after_all_were_killed(project, killed):
+    process, copy = killed()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert copy.is_dir()
+
+    assert copies_after_another_rerun(project) == []
+
+
+def test_a_copy_of_the_code_with_results_is_kept_after_all_were_killed(project, killed):
+    process, copy = killed(WRITES="1")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+    assert copies_after_another_rerun(project) == [copy.name]
+    assert (copy / "project" / "result.txt").read_text() == "of hours"
+
+
+def test_a_copy_of_the_code_is_kept_while_its_program_lives(project, killed, read):
+    process, copy = killed()
+    process.kill()
+    process.wait()
+
+    left = copies_after_another_rerun(project)
+
+    assert left == [copy.name, f"{copy.name}.lock"]
+    process.stdin.close()
+    process.stdout.read()  # until all have ended
+    assert read(project)[1].status is Status.COMPLETE
+    assert copies_after_another_rerun(project) == []
 
 
 def test_a_damaged_list_of_files_is_an_error_that_names_the_run(project):

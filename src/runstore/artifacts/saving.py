@@ -266,7 +266,7 @@ def _kept_by(thing: Any, path: str) -> Keep:
         except genuine(OSError) as refused:
             try:
                 with temporary_folder() as folder:  # on another disk, perhaps
-                    aside = Path(folder, f"saved{suffix}")
+                    aside = folder.path / f"saved{suffix}"
                     _write_thing(write, thing, path, aside)
                     return objects.keep_file(aside)
             except StoreError:

@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ from runstore.capture.git.state import GitError, run_git
 from runstore.errors import ConflictError
 from runstore.model.code.documents import IGNORED, OTHER_FILES
 from runstore.model.display.short_names import short_name
-from runstore.value_classes import dataclass, field
+from runstore.storage.files.unfinished import UnfinishedFolder
+from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
     from runstore.model.run import Run
@@ -29,6 +30,9 @@ _KEPT = "Nothing was started."
 _BYTECODE = ".pyc"
 _CODE = (".py", ".pyw", ".ipynb", _BYTECODE)
 _STORE = ".runstore"
+_PREFIX = "runstore-code-"
+# A file beside the checkout: its name, and those of its untracked files before it is used.
+_KNOWN = "known.json"
 # No program of a repository runs, not even a hook.
 _SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
 
@@ -39,25 +43,21 @@ class Checkout:
 
     Attributes:
         root: The folder, a repository of its own.
-        linked: Links in it to data files of the original folder, relative to it.
         is_kept: Whether it has files that the program wrote, and so was not deleted.
     """
 
     root: Path
-    linked: list[str] = field(default_factory=list)
     is_kept: bool = False
 
-    def written(self) -> list[str]:
+    def untracked(self) -> set[str]:
         """Return new files in it, except bytecode, relative to it."""
         listed = _git(["ls-files", "--others", "-z"], self.root)
         names = os.fsdecode(listed).split("\0")[:-1]
-        return [
+        return {
             one
             for one in names
-            if one not in self.linked
-            and not one.startswith(f"{_STORE}/")
-            and "__pycache__" not in PurePosixPath(one).parts
-        ]
+            if not one.startswith(f"{_STORE}/") and "__pycache__" not in PurePosixPath(one).parts
+        }
 
 
 @contextmanager
@@ -66,33 +66,46 @@ def checked_out(store: Store, run: Run, root: Path | None) -> Iterator[Checkout]
 
     It has the commit, the uncommitted changes and the new files of the run. Data files that git
     does not track are links to the original ones. When the block ends it is deleted, unless the
-    program has written files to it.
+    program has written files to it; if this process is killed, by the next one.
 
     Raises:
         ConflictError: The code was not recorded as a whole, or the commit is missing.
     """
     if run.commit is None or root is None:
         raise _refused(run, "it was not in a git repository")
-    above = Path(tempfile.mkdtemp(prefix="runstore-code-"))
-    checkout = Checkout(above / (root.name or "code"))
-    before: set[str] | None = None
-    try:
+    above = Path(tempfile.gettempdir())
+    with UnfinishedFolder(above, _PREFIX, is_private=True, has_results=_has_results) as folder:
+        checkout = Checkout(folder.path / (root.name or "code"))
         try:
-            _fill(store, run, root, checkout)
-            before = set(checkout.written())
+            _fill(store, run, root, checkout.root)
+            known = json.dumps([checkout.root.name, *checkout.untracked()])
+            (folder.path / _KNOWN).write_text(known, encoding="utf-8")
         except (GitError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise _refused(run, str(reason)) from error
-        yield checkout
-    finally:
-        with suppress(GitError):
-            checkout.is_kept = before is not None and bool(set(checkout.written()) - before)
-        if not checkout.is_kept:
-            shutil.rmtree(above, ignore_errors=True)
+        folder.keep_locked_by_children()  # if this process is killed, they use it further
+        try:
+            yield checkout
+        finally:
+            checkout.is_kept = _has_results(folder.path)
+            if checkout.is_kept:
+                folder.keep()
 
 
-def _fill(store: Store, run: Run, root: Path, checkout: Checkout) -> None:
-    place, commit = checkout.root, str(run.commit)
+def _has_results(above: Path) -> bool:
+    """Check whether a program has written files to the checkout in a folder of `checked_out`."""
+    try:
+        name, *known = json.loads((above / _KNOWN).read_text(encoding="utf-8"))
+        root = above / name
+        return root.is_dir() and not Checkout(root).untracked() <= set(known)
+    except FileNotFoundError:
+        return False  # nothing was started in it
+    except (GitError, OSError, ValueError):
+        return True  # it cannot be decided
+
+
+def _fill(store: Store, run: Run, root: Path, place: Path) -> None:
+    commit = str(run.commit)
     try:
         _git(["cat-file", "-e", f"{commit}^{{commit}}"], root)
     except GitError as error:
@@ -118,9 +131,9 @@ def _fill(store: Store, run: Run, root: Path, checkout: Checkout) -> None:
         _write(place, name, text)
     for name in _marked(run):
         _copy(root, place, name)
-    checkout.linked = list(_link_data(root, place))
+    linked = list(_link_data(root, place))
     with (place / ".git" / "info" / "exclude").open("a", encoding="utf-8") as ignored:
-        ignored.writelines(f"/{_escaped(one)}\n" for one in checkout.linked)
+        ignored.writelines(f"/{_escaped(one)}\n" for one in linked)
 
 
 def _git(words: Sequence[str], folder: Path) -> bytes:

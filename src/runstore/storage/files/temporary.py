@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from runstore.errors import genuine
+from runstore.storage.files.unfinished import UnfinishedFolder
 
 # A folder in the memory of Linux. Source: Linux, filesystems/tmpfs.
 _MEMORY = "/dev/shm"  # noqa: S108 - folders in it are private
 _LEAST_BYTES = 1 << 20
+_PREFIX = "runstore-files-"
 
 
-def new_temporary_folder() -> Path:
-    """Return a new folder, which the caller removes.
+def temporary_folder() -> UnfinishedFolder:
+    """Return a new private folder.
 
     Raises:
         OSError: It cannot be created.
     """
     from shutil import disk_usage
-    from tempfile import gettempdir, mkdtemp
+    from tempfile import gettempdir
 
     place = _MEMORY
     try:
@@ -28,20 +28,4 @@ def new_temporary_folder() -> Path:
             place = gettempdir()
     except genuine(OSError):
         pass  # there is no folder for temporary files
-    return Path(mkdtemp(prefix="runstore-", dir=place))
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Return a new folder, which is removed on exit.
-
-    Raises:
-        OSError: It cannot be created.
-    """
-    from shutil import rmtree
-
-    folder = new_temporary_folder()
-    try:
-        yield folder
-    finally:
-        rmtree(folder, ignore_errors=True)
+    return UnfinishedFolder(Path(place), _PREFIX, is_private=True)

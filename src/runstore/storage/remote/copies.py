@@ -23,7 +23,7 @@ from runstore.errors import (
     suppressed,
 )
 from runstore.storage.files.objects import Contents, NotSentError, Objects, hashed
-from runstore.storage.files.temporary import new_temporary_folder
+from runstore.storage.files.temporary import temporary_folder
 from runstore.storage.sqlite.paths import parsed
 
 # Copies take at most this much, and at most this share of their disk.
@@ -94,9 +94,9 @@ class CopiedObjects(Objects):
         try:
             self._fetch(wanted)
         except _NoRoomError:
-            place = new_temporary_folder()
-            weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-            self.folder = parsed(place / self.folder.name)
+            place = temporary_folder()
+            weakref.finalize(self, place.remove)
+            self.folder = parsed(place.path / self.folder.name)
             self._fetch(wanted)
 
     def share(self, digest: str, size_bytes: int) -> None:
