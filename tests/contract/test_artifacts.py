@@ -4,7 +4,10 @@ import hashlib
 import io
 import os
 import pickle
+import resource
+import signal
 import stat
+import subprocess
 import sys
 
 import pytest
@@ -393,6 +396,62 @@ def test_download_writes_files_or_folders(run, tmp_path):
     assert (tmp_path / "all/d.txt").stat().st_nlink == 1
     (tmp_path / "all/d.txt").write_text("mine")  # a copy is one's own
     assert linked[0].stat().st_nlink == 2
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_download_replaces_files_whole_and_leaves_nothing_else(run, tmp_path, link):
+    run.save("m/a.txt", b"a" * 100_000)
+    (tmp_path / "to" / "m").mkdir(parents=True)
+    (tmp_path / "to" / "m" / "a.txt").write_text("of before")
+
+    for _ in range(2):
+        run.record.download(to=tmp_path / "to", link=link)
+
+    assert [path for path in (tmp_path / "to").rglob("*") if path.is_file()] == [
+        tmp_path / "to" / "m" / "a.txt"
+    ]
+    assert (tmp_path / "to" / "m" / "a.txt").read_bytes() == b"a" * 100_000
+
+
+def test_a_download_that_fails_leaves_the_files_of_before(run, tmp_path):
+    run.save("a.txt", b"new")
+    target = tmp_path / "to" / "a.txt"
+    target.parent.mkdir()
+    target.write_text("mine")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        with pytest.raises(StoreUnavailableError, match="File too large"):
+            run.record.download(to=tmp_path / "to")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert target.read_text() == "mine"
+    assert list(target.parent.iterdir()) == [target]
+
+
+KILLED = """
+import os, signal, sys, runstore
+from pathlib import Path
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+runstore.Store.open(sys.argv[1]).get("fit#1").download(to=sys.argv[2])
+"""
+
+
+@pytest.mark.folder_only
+def test_a_download_removes_files_of_one_that_was_killed(store, run, tmp_path):
+    run.save("m/a.txt", b"a")
+    (tmp_path / "to" / "m").mkdir(parents=True)
+    mine = tmp_path / "to" / "m" / ".runstore-download-mine"
+    mine.touch()
+    words = [sys.executable, "-c", KILLED, str(store.path), str(tmp_path / "to")]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "to" / "m").iterdir())) == 3
+
+    run.record.download(to=tmp_path / "to")
+
+    assert sorted((tmp_path / "to" / "m").iterdir()) == [mine, tmp_path / "to" / "m" / "a.txt"]
 
 
 def test_download_does_not_write_through_links(run, tmp_path):

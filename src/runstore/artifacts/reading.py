@@ -24,6 +24,7 @@ from runstore.model import arguments
 from runstore.model.artifacts import Artifact, Input, artifact_path, why_no_name
 from runstore.model.display.formatting import counted
 from runstore.storage.backend import Backend
+from runstore.storage.files.unfinished import UnfinishedFolder
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _READ_MODES = {"r", "rt", "rb"}
 _NAMES_TOLD = 10
+_ASIDE = ".runstore-download-"
 
 
 class Reading:
@@ -72,11 +74,12 @@ class Reading:
         folder = Path(arguments.path(to, "to"))
         written: dict[Path, Artifact] = {}
         lost: dict[str, RunstoreError] = {}
+        asides = _Asides()
         try:
             for one in wanted:
                 target = folder / one.path
                 try:
-                    self._write(one, target, folder, link=link)
+                    self._write(one, target, folder, asides, link=link)
                     written[target] = one
                 except (NotFoundError, StoreCorruptError) as error:
                     lost[one.path] = error
@@ -89,14 +92,21 @@ class Reading:
                         kept=f"{files} written; the store was not changed.",
                     ) from error
         finally:
+            asides.remove()
             self._note_use(run, [*written.values()])
         if lost:
             raise _not_whole(run, lost, len(written))
         return tuple(written)
 
-    def _write(self, one: Artifact, target: Path, folder: Path, *, link: bool) -> None:
+    def _write(
+        self, one: Artifact, target: Path, folder: Path, asides: _Asides, *, link: bool
+    ) -> None:
+        """Write a file atomically, replacing an existing one; folders are created."""
         _check_inside(target, folder)
-        self._backend.objects.copy_to(one.digest, one.size_bytes, target, link=link)
+        with self._backend.objects.opened(one.digest, one.size_bytes) as file:
+            aside = asides.beside(target)
+            self._backend.objects.copy_to(one.digest, file, aside, link=link)
+        aside.replace(target)
 
     def _one(self, run: Run, path: object) -> Artifact:
         path, known = _path_in(run, path), self.of_run(run)
@@ -140,6 +150,26 @@ class Reading:
                     used_at=datetime.now(timezone.utc),
                 ),
             )
+
+
+class _Asides:
+    """A folder for unfinished files, in the folder of the file that is being written."""
+
+    def __init__(self) -> None:
+        self._folder: UnfinishedFolder | None = None
+
+    def beside(self, target: Path) -> Path:
+        """Return a new path on the disk of a file; the folders above the file are created."""
+        if self._folder is None or self._folder.path.parent != target.parent:
+            self.remove()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = UnfinishedFolder(target.parent, _ASIDE)
+        return self._folder.path / os.urandom(8).hex()
+
+    def remove(self) -> None:
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            folder.remove()
 
 
 def _path_in(run: Run, path: object) -> str:

@@ -381,27 +381,18 @@ class Objects:
         """
         self.whole(digest, size_bytes)
 
-    def copy_to(self, digest: str, size_bytes: int, target: Path, *, link: bool = False) -> None:
-        """Write contents to a path atomically, replacing an existing file; folders are created.
+    def copy_to(self, digest: str, file: BinaryIO, target: Path, *, link: bool = False) -> None:
+        """Write the contents of an opened file to a new path.
 
         A hard link is made if asked for and the disk allows it; the file is then read-only.
 
         Raises:
-            NotFoundError: The contents are missing.
-            StoreCorruptError: They were damaged; nothing was written.
             OSError: The disk is full.
         """
-        with self.opened(digest, size_bytes) as file:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            aside = target.with_name(f".{os.urandom(8).hex()}.part")
-            try:
-                if not (link and self._linked(digest, file, aside)) and not _cloned(file, aside):
-                    with aside.open("xb") as copy:
-                        while some := file.read(_CHUNK_BYTES):
-                            copy.write(some)
-                aside.replace(target)
-            finally:
-                aside.unlink(missing_ok=True)
+        if not (link and self._linked(digest, file, target)) and not _cloned(file, target):
+            with target.open("xb") as copy:
+                while some := file.read(_CHUNK_BYTES):
+                    copy.write(some)
 
     def _linked(self, digest: str, file: BinaryIO, target: Path) -> bool:
         """Create a hard link to an open file of these contents; return False if it fails."""
