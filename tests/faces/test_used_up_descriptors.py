@@ -265,6 +265,32 @@ def test_what_the_program_closed_is_said_once(tmp_path):
         assert store.get("latest").tags == {"a": "1", "b": "1"}
 
 
+REMOVED = """
+import gc, os, runstore, shutil, sys
+run = runstore.start_run("x", store=sys.argv[1], capture=False)
+if sys.argv[2] == "closed": os.closerange(3, 256)
+else: os.unlink(sys.argv[1] + "/runstore.db-wal")
+run.tags["a"] = "1"; run.finish(); del run; gc.collect()
+shutil.rmtree(sys.argv[1])
+links = [f"/proc/self/fd/{one}" for one in os.listdir("/proc/self/fd")]
+links = {os.readlink(one) for one in links if os.path.lexists(one)}
+assert any(one.endswith("/runstore.db (deleted)") for one in links), links
+runstore.start_run("y", store=sys.argv[1], capture=False).finish()
+"""
+
+
+@ON_LINUX
+@pytest.mark.folder_only("is about files of SQLite")
+@pytest.mark.parametrize("how", ["closed", "removed"])
+def test_the_number_of_a_database_that_must_not_be_used_is_not_given_to_another(tmp_path, how):
+    """Otherwise a new store could not be used, because its file had the number of the old one."""
+    ended = python("-c", REMOVED, place(tmp_path / "store"), how, cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    with store_at(tmp_path / "store") as store:
+        assert [one.experiment_name for one in store.list()] == ["y"]
+
+
 @ON_LINUX
 @pytest.mark.folder_only("is about files of SQLite")
 def test_a_program_that_lost_its_locks_writes_to_no_removed_log(tmp_path):

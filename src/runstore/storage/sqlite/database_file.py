@@ -20,6 +20,7 @@ from runstore.storage.sqlite.descriptors import (
     identity_of,
     is_log_removed,
     is_whole,
+    keep_for_ever,
     marked,
 )
 from runstore.storage.sqlite.paths import (
@@ -132,7 +133,13 @@ class DatabaseFile:
         The numbers of closed descriptors may belong to other files now, and SQLite shares some
         descriptors, and the index of the log, among all connections of this process.
         """
-        _severed[self._identity] = what, hint
+        if self._identity not in _severed:
+            _severed[self._identity] = what, hint
+            # If it is removed, a new file must not get its inode number.
+            if not self._has_pin and self.is_in_place:
+                with suppressed(OSError):
+                    self.remember()
+            keep_for_ever(self)
         self.abandoned = StoreUnavailableError(
             what, kept="Nothing was written to other files.", hint=hint
         )
