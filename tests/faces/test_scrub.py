@@ -79,10 +79,10 @@ def test_keys_of_tags_and_of_their_edits_stay_the_same(tmp_path):
 
         scrub(store.backend, wanted(pattern=f"{SECRET}."), is_dry=False)
 
-        assert store.get("fit#1").tags == {"***": "0", "***-3": "x", "***-4": "x", "plain": "3"}
+        assert store.get("fit#1").tags == {"***": "0", "***~3": "x", "***~4": "x", "plain": "3"}
         for _ in range(3):
             store.undo("fit#1")
-        assert store.get("fit#1").tags == {"***": "0", "***-2": "x", "plain": "1"}
+        assert store.get("fit#1").tags == {"***": "0", "***~2": "x", "plain": "1"}
         assert verify(store.backend.database.driver).problems == ()
     assert places_of(tmp_path) == []
 

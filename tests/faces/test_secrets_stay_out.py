@@ -57,13 +57,28 @@ def test_errors_and_tracebacks_are_masked(tmp_path):
 
 def test_tags_that_differ_only_in_their_secrets_are_all_kept(tmp_path):
     other = TOKEN[:4] + TOKEN[4:][::-1]
-    given = {f"of {TOKEN}": "1", "of ***-2": "2", f"of {other}": "3"}
+    given = {f"of {TOKEN}": "1", "of ***~2": "2", f"of {other}": "3"}
     with (
         store_at(tmp_path) as store,
         pytest.warns(runstore.StoreWarning, match="key of a tag"),
         store.start("fit", tags=given, capture=False) as run,
     ):
-        assert dict(run.tags) == {"of ***": "1", "of ***-2": "2", "of ***-3": "3"}
+        assert dict(run.tags) == {"of ***": "1", "of ***~2": "2", "of ***~3": "3"}
+
+
+def test_tags_set_one_by_one_keep_their_keys_apart(tmp_path):
+    other = TOKEN[:4] + TOKEN[4:][::-1]
+    with (
+        store_at(tmp_path) as store,
+        pytest.warns(runstore.StoreWarning, match="key of a tag"),
+        store.start("fit", tags={f"of {TOKEN}": "1"}, capture=False) as run,
+    ):
+        run.tags[f"of {other}"] = "2"
+        run.tags.add(f"of {other}!")
+        run.tags.update({f"of {other}": "3"})
+
+        assert dict(run.tags) == {"of ***": "1", "of ***~2": "3", "of ***!": ""}
+        assert store.get("fit#1").tags == dict(run.tags)
 
 
 def test_tags_are_masked_and_that_is_said(tmp_path):

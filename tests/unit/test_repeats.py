@@ -172,7 +172,7 @@ def test_labels_are_short_and_no_two_are_the_same():
     first, second = labels(runs)
 
     assert len(first) <= 60
-    assert second == f"{first} (2)"
+    assert second == f"{first}~2"
 
 
 def test_a_group_that_lacks_what_others_have_says_so():

@@ -9,19 +9,32 @@ from collections.abc import Collection, Mapping
 
 from runstore.capture.secrets import is_secret_name, mask_message, mask_tokens
 from runstore.model.tags import tags_given
+from runstore.model.values import free_name
 from runstore.user_warnings import warn
 
 
-def masked_tags(changes: Mapping[str, str | None]) -> dict[str, str | None]:
+def masked_tags(
+    changes: Mapping[str, str | None],
+    known: dict[str, str] | None = None,
+    taken: Collection[str] = (),
+) -> dict[str, str | None]:
     """Return tags with secret keys and values masked, warning about each.
 
-    The keys of tags to remove stay, because an older version recorded them as they are.
+    The keys of tags to remove stay, because an older version recorded them as they are. Keys may
+    differ only in their secrets.
+
+    Args:
+        changes: Values by key; None removes a tag.
+        known: Recorded keys by keys with secrets, to which new ones are added.
+        taken: Keys of other tags.
     """
+    known = {} if known is None else known
     masked: dict[str, str | None] = {}
     for given, value in changes.items():
         key = given if value is None else mask_message(given)
         if key != given:
-            key = _free(key, masked.keys() | changes.keys())
+            others = {*masked, *changes, *taken}
+            key = known[given] = known.get(given) or free_name(key, others)
             warn(f"The key of a tag contains a secret; it was recorded as {key!r}.")
         shown = value if value is None else _masked_tag(key, value)
         if shown != value:
@@ -34,15 +47,6 @@ def tags_to_keep(tags: object) -> dict[str, str]:
     """Return the tags of a run that begins, checked and masked; see `tags_given`."""
     masked = masked_tags(tags_given(tags))
     return {key: value for key, value in masked.items() if value is not None}
-
-
-def _free(key: str, taken: Collection[str]) -> str:
-    """Return a key that no other tag has: two may differ only in their secrets, as in a scrub."""
-    found, number = key, 1
-    while found in taken:
-        number += 1
-        found = f"{key}-{number}"
-    return found
 
 
 def _masked_tag(key: str, value: str) -> str:

@@ -17,6 +17,7 @@ except ImportError:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
+    from collections.abc import Container
     from typing import Any
 
 TEXT_LIMIT_CHARACTERS = 1 << 20
@@ -73,6 +74,15 @@ def check_text(value: object, what: str) -> str | None:
             hint="Save long texts as a file.",
         )
     return clean_text(str.__str__(value))
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a name that is not taken: itself, or with a number, as in `name~2`."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}~{number}"
+    return found
 
 
 def canonical_json(value: Any) -> str:

@@ -34,6 +34,7 @@ class Tags(MutableMapping[str, str]):
         self._recorder = recorder
         self._uid = uid
         self._known = dict(known)
+        self._masked: dict[str, str] = {}  # recorded keys, by keys with secrets
 
     def __getitem__(self, key: str) -> str:
         if key not in self._known:
@@ -98,7 +99,7 @@ class Tags(MutableMapping[str, str]):
     def _change(self, given: Mapping[str, str | None]) -> None:
         from runstore.artifacts.masking import masked_tags
 
-        changes = masked_tags(given)
+        changes = masked_tags(given, self._masked, self._known)
         self._recorder.tag(self._uid, changes, current_author())
         for key, value in changes.items():
             if value is None:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from runstore.model.display.formatting import cropped, free_name
+from runstore.model.display.formatting import cropped
 from runstore.model.params.decode import tag_of
 from runstore.model.params.flatten import Cell, flatten, joined
 from runstore.model.run import Run
 from runstore.model.status import Status
-from runstore.model.values import blake2b, canonical_json
+from runstore.model.values import blake2b, canonical_json, free_name
 from runstore.value_classes import dataclass
 
 DEFAULT_OVER = ("seed", "random_state", "rng_seed", "random_seed")

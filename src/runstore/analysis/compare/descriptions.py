@@ -20,7 +20,7 @@ from runstore.capture.git.new_files import (
 )
 from runstore.model.code.documents import LEFT_OUT
 from runstore.model.code.patches import parse_patch
-from runstore.model.display.formatting import free_name
+from runstore.model.values import free_name
 from runstore.reading.shown.facts import command_text
 from runstore.value_classes import dataclass
 

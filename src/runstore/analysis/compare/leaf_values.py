@@ -7,13 +7,15 @@ from typing import Any
 
 from runstore.model.params.decode import decode, tag_of
 from runstore.model.params.flatten import LIST_LIMIT, joined
+from runstore.model.values import free_name
 
 
 def leaves(tree: str) -> dict[str, Any]:
     """Return the values of a tree text by dotted key, e.g. `layers[0]` and `options.C`.
 
     Keys are those of `flat.py`. A list of more than `LIST_LIMIT` elements, a set, and an empty
-    value are one value each. An array has one more, `<key>.array`: its kind and shape.
+    value are one value each; `{"a": [1], "a[0]": 2}` has `a[0]` and `a[0]~2`. An array has one
+    more, `<key>.array`: its kind and shape.
     """
     found: dict[str, Any] = {}
     root = json.loads(tree)
@@ -26,11 +28,13 @@ def _add(found: dict[str, Any], key: str, tree: Any) -> None:
     tag = tag_of(tree) if isinstance(tree, dict) else None
     if tag == "$array":
         kind, shape, inside = tree[tag]
-        found[_free(found, f"{key}.array")] = f"{kind} {' x '.join(map(str, shape)) or 'scalar'}"
+        found[free_name(f"{key}.array", found)] = (
+            f"{kind} {' x '.join(map(str, shape)) or 'scalar'}"
+        )
         _add(found, key, inside)
     elif tag == "$enum":
         # Decoded it would be its name alone, which a text may be as well.
-        found[_free(found, key)] = f"{tree[tag][0]}.{decode(tree)}"
+        found[free_name(key, found)] = f"{tree[tag][0]}.{decode(tree)}"
     elif tag is None and isinstance(tree, dict) and tree:
         for name, one in tree.items():
             _add(found, joined(key, name), one)
@@ -38,13 +42,4 @@ def _add(found: dict[str, Any], key: str, tree: Any) -> None:
         for index, one in enumerate(tree):
             _add(found, f"{key}[{index}]", one)
     else:
-        found[_free(found, key)] = decode(tree)
-
-
-def _free(found: dict[str, Any], key: str) -> str:
-    """Return a key that is not taken: `{"a": [1], "a[0]": 2}` stay apart."""
-    unique, count = key, 1
-    while unique in found:
-        count += 1
-        unique = f"{key}~{count}"
-    return unique
+        found[free_name(key, found)] = decode(tree)

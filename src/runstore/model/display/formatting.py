@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
@@ -90,15 +90,6 @@ def size_text(size_bytes: int) -> str:
         if size < _KILO - 0.05:
             return f"{size:.1f} {unit}"
     return f"{size / _KILO:,.1f} PB"
-
-
-def free_name(name: str, taken: Container[str]) -> str:
-    """Return a name that is not taken: itself, or with a number, as in `name (2)`."""
-    unique, count = name, 1
-    while unique in taken:
-        count += 1
-        unique = f"{name} ({count})"
-    return unique
 
 
 def cropped(text: str, most: int) -> str:

@@ -23,7 +23,7 @@ import json
 import re
 
 from runstore.model.params.decode import decode, decode_key, tag_of
-from runstore.model.values import blake2b, canonical_json, clean_text, nearest_double
+from runstore.model.values import blake2b, canonical_json, clean_text, free_name, nearest_double
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,11 +170,7 @@ def _storable_key(rows: dict[str, Cell], key: str) -> str:
         # Index entries have a limit too: about 2,700 bytes in PostgreSQL.
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         clean = f"{clean[:KEY_LIMIT]}…{digest}"
-    unique, count = clean, 1
-    while unique in rows:
-        count += 1
-        unique = f"{clean}~{count}"
-    return unique
+    return free_name(clean, rows)
 
 
 def shown_in_line(tree: str, width: int | None) -> str:

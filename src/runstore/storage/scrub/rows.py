@@ -178,7 +178,8 @@ def _after(before: Any, masked: Callable[[str], str]) -> Any:
 
 def _other(after: Any, attempt: int) -> Any:
     """Return a unique text, because two names may differ only in their secrets."""
-    return f"{after}-{attempt + 1}" if attempt and isinstance(after, str) else after
+    # In the form of `free_name`.
+    return f"{after}~{attempt + 1}" if attempt and isinstance(after, str) else after
 
 
 def _renew_tree(connection: Connection, before: str, tree: Any) -> None:

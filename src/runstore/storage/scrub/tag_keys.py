@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from runstore.model.values import free_name
 from runstore.storage.driver import Connection
 from runstore.storage.edits import TAG
 from runstore.storage.rows import as_text
@@ -48,9 +49,6 @@ class TagKeys:
         taken = {key for key, new in found.items() if key == new}
         for key, new in sorted(found.items()):
             if key != new:
-                number, found[key] = 1, new
-                while found[key] in taken:
-                    number += 1
-                    found[key] = f"{new}-{number}"
+                found[key] = free_name(new, taken)
                 taken.add(found[key])
         return found
