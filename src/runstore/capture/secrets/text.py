@@ -44,10 +44,12 @@ _UNTIL = {
     one: re.compile(rf"(?:[^{one}\\\n]|\\[^\n]){{0,{_VALUE_BOUND}}}{one}")
     for one in ("'", '"', "`")
 }
-# Within ${NAME:-default}, after the name.
+# Within ${NAME:-default}, after the name. A default may be another variable with a default.
 _OPERATOR = re.compile(r":?(?P<sign>[-=+?])")
+_QUOTE = r"\\{0,7}[\"']?"
 _DEFAULT = re.compile(
-    rf"(?P<quote>\\{{0,7}}[\"']?)(?P<value>[^{{}}\"'\\\r\n]{{1,{_VALUE_BOUND}}})(?P=quote)\}}"
+    rf"(?:{_QUOTE}\$\{{\w{{1,100}}:?[-=]){{0,8}}"
+    rf"(?P<quote>{_QUOTE})(?P<value>[^{{}}\"'\\\r\n]{{1,{_VALUE_BOUND}}})(?P=quote)\}}"
 )
 _BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n")
 _LIST = re.compile(r"[ \t]*\r?\n(?=[ \t]*- )")
@@ -59,7 +61,8 @@ _ARRAY_ITEM = re.compile(
     rf"|(?P<bare>[^\s,\]\"'\[{{}}#]{{1,{_VALUE_BOUND}}}))"
 )
 _REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}")
-_EXPANSION = rf"\$\{{[^\s{{}}]{{1,{_VALUE_BOUND}}}\}}"
+_PART = rf"[^\s{{}}]{{1,{_VALUE_BOUND}}}"
+_EXPANSION = rf"\$\{{(?:{_PART}\$\{{){{0,8}}{_PART}\}}{{1,9}}"
 _SHELL_WORD = re.compile(rf"{_EXPANSION}|[^\s\"'`]{{1,{_VALUE_BOUND}}}")
 _WORD = re.compile(rf"{_EXPANSION}|[^\s\"'`,;&<>(){{}}\[\]|\\]{{1,{_VALUE_BOUND}}}")
 _ELEMENT = re.compile(rf"[^<>\n]{{1,{_VALUE_BOUND}}}(?=</)")
@@ -297,7 +300,7 @@ class _Assignments:
         """Mask a default in `${NAME:-default}`; `+` and `?` precede no value of the variable."""
         begin = operator.end()
         found = _DEFAULT.match(self._text, begin) if operator["sign"] in "-=" else None
-        is_secret = is_secret_setting if self._is_settings else is_secret_word
+        is_secret = is_secret_setting if self._is_settings else is_secret_literal
         if found is None or not is_secret(found["value"], sure):
             return begin
         return self._replace(*found.span("value"), MASK)
@@ -428,8 +431,10 @@ class _Assignments:
 def _without_signs(word: str) -> str:
     """Return a word without the signs that follow it; `}` may end a `${NAME}`."""
     shown = word.rstrip(".,;:)]}\\")
-    is_open = shown.startswith("${") and word.startswith("}", len(shown))
-    return shown + "}" if is_open else shown
+    if not shown.startswith("${"):
+        return shown
+    closing = re.match(r"\}*", word[len(shown) :][: shown.count("{") - shown.count("}")])
+    return shown + (closing[0] if closing else "")
 
 
 def _indent(line: str) -> int:

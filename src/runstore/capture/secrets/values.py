@@ -28,10 +28,11 @@ _PLACEHOLDER = (
     r"|token|key|password|pass|hf|aws|github|openai|wandb|in|with|to|db|user))*"
 )
 # ${NAME:-default} of shells, ${oc.env:NAME,default} of OmegaConf and ${NAME:default} of Spring,
-# which is a part of a variable in shells if numbers follow: for one value or in a text.
+# which is a part of a variable in shells if numbers follow: for one value or in a text. A default
+# may be another placeholder with a default.
 _DEFAULT = (
-    r"\$\{(?:[\w.]+(?::?[-=+]|:\w+,)|[A-Z_][A-Z0-9_]*:(?![-=+?]|[0-9: ]+\}))"
-    r"(?P<default>[^{}]+)\}"
+    r"(?:\$\{(?:[\w.]+(?::?[-=+]|:\w+,)|[A-Z_][A-Z0-9_]*:(?![-=+?]|[0-9: ]+\}))){1,8}"
+    r"(?P<default>[^{}]+)\}{1,8}"
 )
 _DEFAULTS = rf"{_DEFAULT}|(?:\bdefault\(|\|\|)\s*(?P<quote>[\"'])(?P<quoted>.+?)(?P=quote)"
 _PATH = r"(?:[A-Za-z]:)?[/\\.~][\w./\\ ~-]*|[\w-]+\.(?:json|ya?ml|txt|pem|key|py|env|toml)"
@@ -152,7 +153,8 @@ def is_secret_line(value: str) -> bool:
 
 def is_secret_word(value: str, name: Secrecy) -> bool:
     """Check whether a bare word after such a name is a secret, in a text of unknown type."""
-    value = _judged(value)
+    if _judged(value) != value:
+        return is_secret_literal(value, name)  # a default is not code
     if is_placeholder(value) or re.fullmatch(_NUMBER, value) or re.fullmatch(_PATH, value):
         return False
     if looks_random(value):
