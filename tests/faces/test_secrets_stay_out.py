@@ -230,6 +230,25 @@ def test_names_of_files_outside_git_hold_no_tokens(tmp_path):
     assert TOKEN.encode() not in bytes_of(tmp_path / ".runstore")
 
 
+def test_files_whose_names_differ_only_in_tokens_are_all_recorded(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    other = TOKEN[:4] + TOKEN[4:][::-1]
+    for number, token in enumerate((TOKEN, other)):
+        (repository / f"new_{token}.py").write_text(f"x = {number}\n")
+        (repository / f"new_{token}.bin").write_bytes(b"\0" * (number + 1))
+
+    with store_at(repository / "runs") as store:
+        store.start("fit").finish()
+    with store_at(repository / "runs") as store:
+        facts = store.get("fit#1").facts
+        new = json.loads(store.document("fit#1", "untracked"))
+
+    assert new.keys() == {"new_***.py", "new_***.py~2"}
+    assert set(new.values()) == {"x = 0\n", "x = 1\n"}
+    names = {line.partition(" ")[2] for line in facts.values["untracked.others"]}
+    assert names == {"new_***.bin", "new_***.bin~2"}
+
+
 # Output
 
 

@@ -11,6 +11,7 @@ import re
 import pytest
 
 import secret_corpus as corpus
+from runstore.capture.git.source_files import masked_path
 from runstore.capture.secrets import mask_text
 from runstore.capture.secrets.issuers import FORMATS, is_token, mask_tokens
 
@@ -212,3 +213,11 @@ def test_the_secret_path_of_a_webhook_goes_and_its_host_stays(address, secret):
     address, secret = corpus.filled(address, chance), corpus.filled(secret, chance)
 
     assert mask_tokens(f"see {address}{secret} now", "***") == f"see {address}*** now"
+
+
+@pytest.mark.parametrize(
+    "token", ["AK" + "IA" + "ABCDEFGH" * 2, "glp" + "at-" + "abcdefghijklmnopqrst"]
+)
+@pytest.mark.parametrize("name", ["{}", "a/{}.py", "train-{}.py", "train_{}/x.py", "a.{}"])
+def test_a_token_without_digits_is_masked_within_a_name(token, name):
+    assert masked_path(name.format(token)) == name.format("***")

@@ -28,7 +28,7 @@ from runstore.capture.secrets import mask_text
 from runstore.errors import genuine
 from runstore.model.code.documents import HIDDEN
 from runstore.model.facts import Facts, FactValue
-from runstore.model.values import blake2b
+from runstore.model.values import blake2b, free_name
 from runstore.value_classes import NamedTuple
 
 FILE_LIMIT_BYTES = 1 << 18
@@ -255,6 +255,7 @@ class _Files:
         self.room = UNTRACKED_LIMIT_BYTES
         self.done: set[str] = set()
         self.marks: list[str] = []
+        self.names: set[str] = set()
         self.unkept: list[str] = []
 
     def read(self, names: Iterable[str], limit_bytes: int) -> None:
@@ -303,8 +304,9 @@ class _Files:
         return text if masked is None else masked
 
     def _masked_name(self, name: str) -> str:
-        """Return the path of a file without tokens, and note if it had some."""
-        masked = masked_path(name)
+        """Return the unique path of a file without tokens, and note if it had some."""
+        masked = free_name(masked_path(name), self.names)
+        self.names.add(masked)
         if masked != shown(name):
             self._note_masked(name)
         return masked

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from runstore.capture.secrets import mask_tokens
+from runstore.capture.secrets import mask_tokens, may_hold_token
 
-_SHORTEST_TOKEN = 14
 # Files that exist only to hold secrets are named, never read. They are recognized by their name,
 # its prefix or suffix, or their folder.
 _SECRET_NAMES = frozenset({
@@ -79,6 +78,4 @@ def shown(path: str) -> str:
 def masked_path(path: str) -> str:
     """Return a path for storage: as text, and without tokens."""
     text = shown(path)
-    # The forms of tokens load slowly; all but a few tokens are long and have digits.
-    may_hold_token = len(text) > _SHORTEST_TOKEN and any(map(str.isdigit, text))
-    return mask_tokens(text) if may_hold_token else text
+    return mask_tokens(text) if may_hold_token(text) else text  # the forms load slowly

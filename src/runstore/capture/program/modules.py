@@ -20,6 +20,7 @@ from runstore.capture.program.places import (
 from runstore.errors import attempt, genuine, named_error
 from runstore.model.code.documents import LATE_MODULES, MODULES, RESUMED_CODE
 from runstore.model.facts import Facts
+from runstore.model.values import free_name
 
 _FILES_AT_MOST = 5_000
 _READ_AT_MOST_BYTES = 256 << 20
@@ -95,7 +96,10 @@ def _documents(name: str, entries: Mapping[str, tuple[str, str]]) -> dict[str, s
     """Return the text with place and fingerprint of modules by name; no text without modules."""
     if not entries:
         return {}
-    return {name: json.dumps({masked_path(one): list(entries[one]) for one in sorted(entries)})}
+    masked: dict[str, list[str]] = {}
+    for one in sorted(entries):
+        masked[free_name(masked_path(one), masked)] = list(entries[one])
+    return {name: json.dumps(masked)}
 
 
 def files_of(

@@ -28,6 +28,7 @@ _SHORT_TOKENS = (
 )  # fmt: skip
 _SHORT_LENGTH, _LENGTH = 14, 19
 _BETWEEN_WORDS = str.maketrans(dict.fromkeys("\"'=,;:/@()[]{}<>|&?\\", " "))
+_WITHIN_WORDS = "-_."
 _LONG_TEXT = 10_000  # checking all words would take longer than the patterns
 
 
@@ -37,13 +38,20 @@ def _may_hold_secrets(text: str) -> bool:
         return True  # a URL can have a secret in its login or in a parameter
     if any(map(lowered.__contains__, _HINTS)) or len(text) > _LONG_TEXT:
         return True
-    words = lowered.translate(_BETWEEN_WORDS).split()
+    return may_hold_token(lowered)
+
+
+def may_hold_token(text: str) -> bool:
+    """Check quickly whether a text may contain a token in the form of an issuer."""
+    words = text.lower().translate(_BETWEEN_WORDS).split()
     return any(map(_may_be_token, [word for word in words if len(word) > _SHORT_LENGTH]))
 
 
 def _may_be_token(word: str) -> bool:
-    has_form = word.startswith(_SHORT_TOKENS)
-    return has_form or (len(word) > _LENGTH and any(map(str.isdigit, word)))
+    if len(word) > _LENGTH and any(map(str.isdigit, word)):
+        return True
+    signs = [at for at, sign in enumerate(word[:-_SHORT_LENGTH], 1) if sign in _WITHIN_WORDS]
+    return any(word.startswith(_SHORT_TOKENS, at) for at in (0, *signs))
 
 
 def mask_text(text: str, path: str = "") -> str:
