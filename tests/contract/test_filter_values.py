@@ -57,6 +57,16 @@ def test_whole_numbers_of_any_size_are_told_apart(store):
         assert numbers(store, f"params.id in ({text}, 5)") == equal
 
 
+def test_long_whole_numbers_of_one_length_are_sorted_exactly(store):
+    values = [BIG + 2, BIG, BIG + 1, 2**64, 2**64 - 1, 2**64 + 1, 1_764_436_223_000_000_001]
+    for value in values:
+        add(store, params={"id": value}, tags={"id": value})
+
+    for field in ("params.id", "tags.id"):
+        found = store.find(f"order by {field}", limit=None)
+        assert [run.params["id"] for run in found] == sorted(values)
+
+
 def test_patterns_see_numbers_as_python_writes_them(store):
     """1e23 is half way between two doubles, and 1e15 + 0.25 has digits beyond a half."""
     values = (1e23, -1e23, 1e15 + 0.25, -1e15 - 0.125, 2.003485544858745e16, 1e16, 2e15, 1e-5)
