@@ -17,6 +17,8 @@ from werkzeug.serving import make_server
 _numbers = itertools.count(1)
 # The methods of all requests.
 requests = []
+# A function that is called with each request, and may block it.
+hooks = []
 VARIABLES = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "hidden-from-users",
@@ -33,11 +35,17 @@ def server():
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     # moto's own server finds out for each request which of all services it is for.
     app = create_backend_app("s3")
-    app.before_request(lambda: requests.append(flask.request.method))
+    app.before_request(_note)
     started = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=started.serve_forever, daemon=True).start()
     atexit.register(started.shutdown)
     return f"http://127.0.0.1:{started.port}"
+
+
+def _note():
+    requests.append(flask.request.method)
+    for hook in hooks:
+        hook(flask.request)
 
 
 def variables():

@@ -4,10 +4,13 @@ import hashlib
 import multiprocessing
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
+from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
@@ -357,6 +360,88 @@ def test_a_program_does_not_wait_for_each_file(place, bucket, monkeypatch):
         record(place, **{f"file{number}": str(number).encode() for number in range(20)})
 
     assert len(tries) == 1
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """A bucket that accepts connections and never answers; the connections."""
+    accepted = []
+
+    def accept():
+        with suppress(OSError):
+            while True:
+                accepted.append(listener.accept()[0])
+
+    monkeypatch.setattr(bucket_module, "_ANSWER_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        bucket_module._opened_s3.clear()
+        yield accepted
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    for one in accepted:
+        one.close()
+    bucket_module._opened_s3.clear()
+
+
+def test_one_limit_holds_for_all_attempts_at_a_silent_bucket(place, silent):
+    with pytest.warns(StoreWarning, match=r"did not answer within 0\.5 s.*Kept in .*model\.bin"):
+        record(place)
+
+    assert len(silent) == 1
+
+
+def test_saving_pauses_for_longer_after_a_long_wait_than_reading(place, silent, monkeypatch):
+    monkeypatch.setattr(bucket_module, "_ANSWER_S", 1.5)
+    with (
+        Store.open(place) as store,
+        store.start("fit", capture=False) as run,
+        pytest.warns(StoreWarning),
+    ):
+        run.save("one.bin", b"one")
+        bucket = store.backend.objects._bucket_opened
+        assert bucket._saving_from - bucket._away_until > 10.0
+        bucket._away_until = 0.0  # as half a minute later
+        run.save("two.bin", b"two")
+        assert len(silent) == 1
+
+        with pytest.raises(StoreUnavailableError, match="did not answer"):
+            store.backend.objects.check("0" * 64, 1)
+        assert len(silent) == 2
+
+
+def test_a_bucket_that_becomes_silent_during_an_upload_is_not_asked_again(
+    place, bucket, monkeypatch
+):
+    """Neither by another attempt nor to discard the parts: gc removes them a day later."""
+    from s3_server import requests
+
+    monkeypatch.setattr(bucket_module, "_PART_BYTES", 5 << 20)
+    record(place)
+    monkeypatch.setattr(bucket_module, "_ANSWER_S", 4)  # other requests are answered in it
+    monkeypatch.setattr(bucket_module, "_SLOWEST_BYTES_PER_S", 1 << 30)
+    bucket_module._opened_s3.clear()
+    is_over = threading.Event()
+    parts = []
+
+    def be_silent(request):
+        if request.args.get("partNumber"):
+            parts.append(request.args["partNumber"])
+            is_over.wait(60)
+
+    monkeypatch.setattr("s3_server.hooks", [be_silent])
+    before = len(requests)
+    try:
+        with pytest.warns(StoreWarning, match="did not answer within"):
+            record(place, model=os.urandom(1 << 20) * 11)
+
+        assert parts
+        assert "DELETE" not in requests[before:]
+    finally:
+        is_over.set()
+        bucket_module._opened_s3.clear()
 
 
 def test_output_waits_as_well(place, bucket, monkeypatch, impatient):

@@ -25,10 +25,16 @@ _TEXT_BYTES = 1 << 16
 # Two parts are in memory during an upload. An upload has at most 10,000 parts.
 # Source: Amazon S3 User Guide, Multipart upload limits.
 _PART_BYTES, _MOST_PARTS = 16 << 20, 9_000
-# A program that is recording does not wait for long.
-_CONNECT_S, _ANSWER_S, _ATTEMPTS = 5, 30, 3
-# Programs do not wait again for a bucket that was away just now.
-_PAUSE_S = 30.0
+# A program that is recording does not wait for long: for a connection, and for an answer with all
+# attempts. More time is left for sending, as the network may be slow.
+_CONNECT_S, _ANSWER_S, _ATTEMPTS = 3, 20, 3
+_SLOWEST_BYTES_PER_S = 1 << 17
+# S3 sends spaces until it is done, which may take minutes.
+# Source: Amazon S3 API Reference, CompleteMultipartUpload.
+_LONG = "complete_multipart_upload"
+# Programs do not wait again for a bucket that was away just now. Saving, which can do without it,
+# does so for as many seconds for each second of waiting, up to the longest pause.
+_PAUSE_S, _LONGEST_PAUSE_S = 30.0, 600.0
 _SHARD = re.compile("[0-9a-f]{2}")
 _PASSWORD = re.compile("//[^/@ ]*@")
 # Uploads that were cut off, by a crash, for example.
@@ -69,9 +75,22 @@ class Bucket:
         self.url = url
         self._opened: tuple[int, Any, str] | None = None
         self._away_until = 0.0
-        self._because = ""
+        self._saving_from = 0.0
+        self._told = ""
 
     # Files
+
+    def check_saving(self) -> None:
+        """Raise StoreUnavailableError if the bucket was away, and saving does not wait again."""
+        if time.monotonic() < self._saving_from:
+            raise self._away()
+
+    def note_away(self, told: str, waited_s: float) -> None:
+        """Do not wait again for a while, after an attempt that took some seconds."""
+        now = time.monotonic()
+        self._told = told
+        self._away_until = now + _PAUSE_S
+        self._saving_from = now + min(_PAUSE_S * max(waited_s, 1), _LONGEST_PAUSE_S)
 
     def deliver(self, source: BinaryIO, key: str, contents: Contents) -> None:
         """Upload a file from its position on, unless the bucket has the same; durable on return.
@@ -97,24 +116,26 @@ class Bucket:
 
     def _upload(self, source: BinaryIO, key: str, contents: Contents) -> None:
         digest = hashlib.sha256()
-        with self._using() as (fs, root):
-            options = {"block_size": _part_bytes(contents.size_bytes)}
-            target = fs.open(f"{root}/{key}", "wb", **options)
-            try:
+        target: Any = None
+        try:
+            with self._using() as (fs, root):
+                options = {"block_size": _part_bytes(contents.size_bytes)}
+                target = fs.open(f"{root}/{key}", "wb", **options)
                 while some := source.read(_CHUNK_BYTES):
                     digest.update(some)
                     target.write(some)
                 if digest.hexdigest() != contents.digest:
                     raise self._failure("the file was changed during the upload")  # noqa: TRY301
                 target.close()
-            except BaseException:  # its finalizer would complete the upload
+        except BaseException:  # its finalizer would complete the upload
+            if target is not None:
                 self._give_up(target)
-                raise
+            raise
 
     def _give_up(self, target: Any) -> None:
-        """Discard an unfinished upload."""
+        """Discard an unfinished upload, unless the bucket is away."""
         target.closed = True
-        # If that fails, its parts remain invisible, and are removed by garbage collection.
+        # Its parts remain invisible otherwise, and are removed by garbage collection.
         with suppress(StoreUnavailableError), self._using():
             target.discard()
 
@@ -225,8 +246,6 @@ class Bucket:
     def _system(self) -> tuple[Any, str]:
         """Return the file system of this process, and the path of the prefix in it."""
         if self._opened is None or self._opened[0] != os.getpid():
-            if time.monotonic() < self._away_until:
-                raise self._failure(self._because)
             if self._is_s3:
                 fs, root = _s3(), self.url.partition("://")[2]
             else:
@@ -245,8 +264,9 @@ class Bucket:
 
         Errors of the library are raised as our own, except for that about a missing object.
         """
-        if time.monotonic() < self._away_until:
-            raise self._failure(self._because)
+        begin = time.monotonic()
+        if begin < self._away_until:
+            raise self._away()
         try:
             yield self._system()
         except (StoreError, MissingExtraError) as error:
@@ -258,18 +278,22 @@ class Bucket:
         except is_missing:
             raise
         except genuine(Exception) as error:  # each file system of fsspec has exceptions of its own
-            because = _reason(error)
+            failed = self._failure(_reason(error))
             if not isinstance(error, (FileNotFoundError, PermissionError)):
-                self._away_until = time.monotonic() + _PAUSE_S
-                self._because = because
+                self.note_away(failed.what, time.monotonic() - begin)
                 self._opened = None
                 _opened_s3.clear()  # it remembers credentials
-            raise self._failure(because) from error
+            raise failed from error
 
     def _failure(self, because: str) -> StoreUnavailableError:
-        return StoreUnavailableError(
-            f"{self.url} cannot be used: {because}.", kept=_KEPT, hint=_HINT
-        )
+        return _unavailable(f"{self.url} cannot be used: {because}.")
+
+    def _away(self) -> StoreUnavailableError:
+        return _unavailable(self._told)
+
+
+def _unavailable(what: str) -> StoreUnavailableError:
+    return StoreUnavailableError(what, kept=_KEPT, hint=_HINT)
 
 
 def _s3() -> Any:
@@ -281,16 +305,42 @@ def _s3() -> Any:
             "read_timeout": _ANSWER_S,
             "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
         }
-        fs = library("s3fs", "s3").S3FileSystem(
+        settings = {**usual, **configured}
+        fs = _patient_s3(settings["read_timeout"])(
             skip_instance_cache=True,
             use_listings_cache=False,
             fixed_upload_size=True,
-            config_kwargs={**usual, **configured},
+            config_kwargs=settings,
         )
         fs.retries = 1  # the library below tries again
         _opened_s3.clear()
         _opened_s3[os.getpid()] = fs
     return _opened_s3[os.getpid()]
+
+
+def _patient_s3(answer_s: float) -> Any:
+    """Return a class of file systems that limit the time of each request with all its attempts."""
+    import asyncio
+
+    wrapped = library("fsspec.asyn", "s3").sync_wrapper
+
+    class PatientS3(library("s3fs", "s3").S3FileSystem):  # type: ignore[misc]
+        async def _call_s3(self, method: str, *options: Any, **more: Any) -> Any:
+            await self.set_session()  # loads modules for a second
+            await self.get_s3(more.get("Bucket"))
+            answer = super()._call_s3(method, *options, **more)
+            if method == _LONG:
+                return await answer
+            size_bytes = len(more.get("Body") or b"")
+            limit_s = answer_s + size_bytes / _SLOWEST_BYTES_PER_S
+            try:
+                return await asyncio.wait_for(answer, limit_s)
+            except asyncio.TimeoutError as error:
+                raise ConnectionError(f"it did not answer within {limit_s:g} s") from error
+
+        call_s3 = wrapped(_call_s3)
+
+    return PatientS3
 
 
 def _about(fs: Any, path: str) -> dict[str, Any]:

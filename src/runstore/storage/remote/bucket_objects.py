@@ -121,6 +121,7 @@ class BucketObjects(CopiedObjects):
         return found.modified_at is not None and time.time() - found.modified_at > DAY_S
 
     def _send(self, kept: Contents, source: BinaryIO) -> None:
+        self._bucket_opened.check_saving()
         if not threading.main_thread().is_alive():
             self._send_in_child(kept)
             return
@@ -134,12 +135,12 @@ class BucketObjects(CopiedObjects):
             raise StoreUnavailableError("The program is exiting, and there is no copy to upload.")
         words = [sys.executable, "-m", "runstore.storage.remote.sending"]
         about = json.dumps([self._driver.location.given, *kept])
+        begin = time.monotonic()
         ended = subprocess.run(words, input=about, capture_output=True, text=True, check=False)
         if ended.returncode:
-            raise StoreUnavailableError(
-                (ended.stderr.strip().splitlines() or ["The upload was interrupted."])[-1],
-                kept="There is a copy on this machine.",
-            )
+            told = (ended.stderr.strip().splitlines() or ["The upload was interrupted."])[-1]
+            self._bucket_opened.note_away(told, time.monotonic() - begin)
+            raise StoreUnavailableError(told, kept="There is a copy on this machine.")
 
     def _claim(self, kept: Contents) -> None:
         """Keep contents from being removed for a day.
