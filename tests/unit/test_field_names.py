@@ -1,9 +1,14 @@
 """Names of fields: what is written is read back as the same field."""
 
 import pytest
+from hypothesis import example, given
 
+import strategies
+from runstore.model.params.build import parameter_set
+from runstore.model.query.fields import keys_of
 from runstore.model.query.parse import parse_fields
-from runstore.model.query.spelling import field_name
+from runstore.model.query.spelling import field_name, spelled
+from runstore.model.query.tree import Namespace
 
 
 @pytest.mark.parametrize(
@@ -26,3 +31,12 @@ def test_a_name_is_read_back_as_the_same_field(text, name):
 
     assert field_name(field) == name
     assert parse_fields(name) == (field,)
+
+
+@given(params=strategies.parameter_mappings)
+@example(params={"$ref": 1, "a": {"$": 2, 3: {"b.c": [4]}}, "a[3]": 5, "x" * 500: 6})
+def test_the_name_of_each_parameter_leads_to_its_rows(params):
+    for key, _, _ in parameter_set(params).flat():
+        (field,) = parse_fields(spelled(Namespace.PARAM, key))
+
+        assert key in keys_of(field)

@@ -183,7 +183,8 @@ def dotted(words: Sequence[Word]) -> str:
         if word.is_bracket:
             key += f"[{word.text}]"
         elif word.is_quoted:
-            key = joined(key, word.text)
+            # In a tree, a key with one dollar sign is no text.
+            key = joined(key, f"${word.text}" if word.text[:1] == "$" else word.text)
         else:
             key = f"{key}.{word.text}" if key else word.text
     return key
