@@ -162,8 +162,10 @@ def test_a_source_that_is_gone_for_good_still_has_its_name(store, run):
 def test_run_folders_are_compared_with_runs(store, run):
     store.folder_of(run.reference).rmdir()
     (store.path / "runs" / "mine").mkdir()
+    (store.path / "objects" / "mine").touch()
 
     assert found(store) == [
+        ("orphaned", "foreign files among the contents"),
         ("dangling", "the folder of plain files is missing"),
         ("orphaned", "foreign files in runs/"),
     ]

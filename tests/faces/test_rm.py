@@ -75,6 +75,18 @@ def test_with_inner_runs(folder):
     assert sorted(line[:5] for line in both.stdout.splitlines()) == ["part_", "sweep"]
 
 
+def test_freed_files_are_named_without_a_place(folder):
+    """They may be in a database or a bucket."""
+    with store_at(folder / ".runstore") as store, store.start("saved", capture=False) as run:
+        run.save("a.bin", b"123456789")
+
+    deleted = runstore("rm", "saved#1", "-y", cwd=folder)
+    freed = runstore("gc", "--trash", "-y", cwd=folder)
+
+    assert "Deleting permanently frees 9 bytes: 1 saved file." in messages(deleted)[0]
+    assert messages(freed)[-1] == "Freed: 9 bytes: 1 saved file."
+
+
 def test_a_trash_can_be_listed_restored_and_emptied(folder):
     runstore("rm", "fit#1", "fit#2", "fit#3", "-y", cwd=folder)
 

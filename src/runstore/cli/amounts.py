@@ -19,13 +19,13 @@ def bytes_text(amount: Amount) -> str:
 
 
 def freed_text(freed: Freed) -> str:
-    """Return the size of all files, and their folders."""
+    """Return the size of all files, and their kinds."""
     parts = [
-        f"{counted(amount.files, 'file')} {where}"
-        for amount, where in (
-            (freed.contents, "in objects/"),
-            (freed.folders, "in run folders"),
-            (freed.leftovers, "left by crashes"),
+        f"{counted(amount.files, kind)}{rest}"
+        for amount, kind, rest in (
+            (freed.contents, "saved file", ""),  # in a folder, a database or a bucket
+            (freed.folders, "file", " in run folders"),
+            (freed.leftovers, "file", " left by crashes"),
         )
         if amount
     ]

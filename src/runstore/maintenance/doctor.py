@@ -234,7 +234,7 @@ def _files(backend: Backend) -> Iterator[Finding]:
         size = size_text(sum(_size(objects, path) for path in paths))
         told = f"{what}: {len(paths):,}, {size}"
         yield from _findings(UNUSED, told, map(objects.shown, paths), _CLEAN_UP)
-    yield from _findings(ORPHANED, "foreign files in objects/", map(str, strange))
+    yield from _findings(ORPHANED, "foreign files among the contents", map(str, strange))
     yield from _findings(ORPHANED, "foreign objects in the bucket", objects.foreign())
 
 
