@@ -528,6 +528,11 @@ class Store:
         from runstore.storage.backend import RUNS
 
         reference = arguments.text(reference, "reference", "mnist_7_2026-11-23-T101500")
+        if self.backend.server is not None:
+            waiting = _waiting(self.backend).named(reference)  # also if the server is away
+            if waiting is not None:
+                found: Path = waiting[0].folder_of(reference)
+                return found
         run = self.backend.database.runs_by_reference(reference)
         former = self.backend.moves.former_references(run[0].uid) if len(run) == 1 else []
         there = folders_named(self.backend, [reference, *former])

@@ -518,6 +518,9 @@ def test_a_folder_of_plain_files_keeps_its_place(closed):
     with Store.open(closed.url) as store, pytest.warns(StoreWarning):
         run = store.start("mnist", capture=False, full_store=True)
         folder = run.store.folder_of(run.reference)
+        assert store.folder_of(run.reference) == folder
+        with pytest.raises(ServerUnreachableError):
+            store.folder_of("mnist_1_2026-11-23-T101500")
         folder.mkdir(parents=True)
         (folder / "notes.txt").write_text("plain")
         closed.open()
