@@ -406,7 +406,8 @@ def _make_with_parents(path: str) -> None:
     except FileExistsError:
         if not is_folder(path):  # otherwise another process was faster
             raise
-    sync_folder(above)
+    with suppressed(OSError):  # as noticed when a name in it is synced
+        sync_folder(above)
     with suppressed(OSError), opened_folder(path) as made:
         leave_to_owner(made, os.stat(above))
 

@@ -4,6 +4,7 @@ A file is synced before it gets its name, and its folder afterwards: else a powe
 the name without the contents, or neither.
 """
 
+import errno
 import io
 import os
 import sqlite3
@@ -306,3 +307,71 @@ def test_all_of_a_file_is_synced(store, tmp_path, monkeypatch, name):
     found = path.stat()
     assert found.st_size > 0
     assert synced[found.st_ino] == found.st_size
+
+
+# A disk that fails
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Let the sync of folders below one fail with an error; the names of those folders."""
+    errors, asked, real = [], [], os.fsync
+
+    def fsync(file):
+        number = file if isinstance(file, int) else file.fileno()
+        path = Path(f"/proc/self/fd/{number}").readlink()
+        for error, above in errors:
+            if path.is_dir() and path.is_relative_to(above):
+                asked.append(path.name)
+                raise OSError(error, os.strerror(error))
+        return real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return errors, asked
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_contents_whose_name_may_be_lost_are_not_acknowledged(store, failing, number):
+    """The next save of the same contents syncs again."""
+    errors, asked = failing
+    errors.append((number, store.path))
+    contents = store.backend.objects
+    for _ in range(2):
+        asked.clear()
+        with pytest.raises(OSError, match=os.strerror(number)):
+            contents.keep_bytes(b"weights")
+        assert asked
+
+    errors.clear()
+
+    assert contents.whole(*contents.keep_bytes(b"weights")).read_bytes() == b"weights"
+
+
+def test_a_system_that_cannot_sync_folders_is_used(store, failing):
+    errors, asked = failing
+    errors.append((errno.EINVAL, store.path))
+
+    with store.start("bert", capture=False) as run:
+        run.save("model.bin", b"weights")
+
+    assert asked
+    assert store.get("bert#1").read_bytes("model.bin") == b"weights"
+
+
+@pytest.mark.parametrize("fails", ["store", "all"])
+def test_a_program_goes_on_if_a_disk_cannot_sync_folders(
+    store, failing, fails, monkeypatch, tmp_path
+):
+    """Contents are kept on another disk, or otherwise as well as possible."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    errors, _ = failing
+    names = {"store": [], "all": ["model.bin"]}[fails]
+    told = "a power cut could remove them.*Input/output error" if names else "Kept in"
+    with store.start("bert", capture=False) as run, pytest.warns(StoreWarning, match=told):
+        errors.append((errno.EIO, Path("/") if names else store.path))
+        run.save("model.bin", b"weights")
+        assert list(run.record.artifacts) == names
+        errors.clear()
+
+    with Store.open(store.path) as again:
+        assert again.get("bert#1").read_bytes("model.bin") == b"weights"

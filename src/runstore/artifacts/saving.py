@@ -31,7 +31,7 @@ from runstore.model.artifacts import Artifact, artifact_path, media_type_of, why
 from runstore.model.values import clean_text
 from runstore.storage.artifacts import Noted
 from runstore.storage.backend import Backend
-from runstore.storage.files.objects import Contents, NotSentError, Objects
+from runstore.storage.files.objects import Contents, NotSentError, Objects, UnsyncedError
 from runstore.storage.files.spool import OBJECTS
 from runstore.storage.files.temporary import temporary_folder
 from runstore.storage.sqlite.descriptors import with_room
@@ -189,7 +189,13 @@ class Saving:
             try:
                 return self._kept_aside(keep)
             except genuine(OSError):
-                raise refused from None
+                if not isinstance(refused, UnsyncedError):
+                    raise refused from None
+            warn(
+                f"Files were saved to {self.objects.folder}, but a power cut could remove them:"
+                f" the disk reported {refused.strerror!r}."
+            )
+            return _StoredContents(self.objects, refused.contents)
 
     def _kept_aside(self, keep: Keep, because: StoreError | None = None) -> _StoredContents:
         """Store contents in the user's private folder until they can be moved to the store."""

@@ -85,9 +85,12 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
     except StoreError:
         raise
     except genuine(OSError) as error:
+        is_left = os.path.lexists(target) and not _is_empty_folder(target)
         raise StoreUnavailableError(
             f"The store could not be copied to {target}: {error.strerror or error}.",
-            kept="The store is unchanged; the incomplete copy was removed.",
+            kept=f"The store is unchanged; {'a part of' if is_left else 'nothing of'} the copy"
+            " is left.",
+            hint="Remove that part before you try again." if is_left else "",
         ) from error
     return target
 

@@ -68,6 +68,12 @@ class NotSentError(StoreUnavailableError):
     contents: Contents
 
 
+class UnsyncedError(OSError):
+    """Contents were stored, but a power cut could remove them, because the disk failed."""
+
+    contents: Contents
+
+
 class Objects:
     """The contents stored below one folder.
 
@@ -259,6 +265,7 @@ class Objects:
         view = memoryview(contents).cast("B")
         kept = Contents(_hash_of(view).hexdigest(), len(view))
         if self._has(kept):
+            self._sync_names(kept)
             self._found(kept)
             return kept
         with self.aside() as path:
@@ -292,6 +299,7 @@ class Objects:
     def _name(self, path: Path, kept: Contents) -> None:
         if self._has(kept):
             path.unlink()
+            self._sync_names(kept)
             return
         target = self.path_of(kept.digest)
         make_folder(target.parent, levels=2)
@@ -300,8 +308,17 @@ class Objects:
             with path.open("rb") as file:
                 follow_folder(file.fileno(), folder.status())
             os.replace(path, folder.at(target.name), dst_dir_fd=folder.descriptor)
-        sync_folder(target.parent)
-        sync_folder(self.folder)
+        self._sync_names(kept)
+
+    def _sync_names(self, kept: Contents) -> None:
+        """Make the name of contents durable, perhaps of another process that did not yet."""
+        try:
+            sync_folder(self.path_of(kept.digest).parent)
+            sync_folder(self.folder)
+        except genuine(OSError) as error:
+            failed = UnsyncedError(*error.args)
+            failed.contents = kept
+            raise failed from error
 
     def _has(self, kept: Contents) -> bool:
         """Check whether contents exist and are intact; a damaged file is replaced."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runstore.errors import genuine, suppressed
-from runstore.storage.sqlite.paths import follow_folder, wait_for_rights
+from runstore.storage.sqlite.paths import follow_folder, sync_names, wait_for_rights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,10 +72,9 @@ class Folder:
         return sorted(os.listdir(self.descriptor))  # noqa: PTH208 - an open folder
 
     def sync(self) -> None:
-        """Flush the names in the folder to the disk; some systems cannot, and need not."""
+        """Flush the names in the folder to the disk; see `sync_names`."""
         if self.descriptor is not None:
-            with suppressed(OSError):
-                os.fsync(self.descriptor)
+            sync_names(self.descriptor)
 
     def remove(self, name: str) -> None:
         """Remove a file, or a link itself."""
@@ -324,7 +323,8 @@ def make_folder(path: Path, *, levels: int = 1) -> None:
                 if is_new:
                     # Without delay, because until then, others of a group cannot use it.
                     follow_folder(made.descriptor, above.status())
-                    above.sync()
+                    with suppressed(OSError):  # as noticed when a name in it is synced
+                        above.sync()
 
 
 def levels_below(path: Path, store: Path) -> int:

@@ -155,7 +155,7 @@ class Spool:
         elif not is_own_uid(found.st_uid):
             wait_for_rights(lambda: os.lstat(place), about)
         if is_new:
-            sync_folder(self._folder)
+            _sync(self._folder)
         return place
 
     def own_place(self, *, is_temporary: bool = False) -> Path:
@@ -478,7 +478,7 @@ def write_copy(folder: Path, path: Path, contents: bytes) -> None:
         file.write(contents)
         file.flush()
         os.fsync(file.fileno())
-    sync_folder(folder)
+    _sync(folder)
 
 
 def _write(path: Path, text: str) -> Path:
@@ -490,11 +490,16 @@ def _write(path: Path, text: str) -> Path:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
-        sync_folder(path.parent)
+        _sync(path.parent)
     except genuine(OSError):
         aside.unlink(missing_ok=True)
         raise
     return path
+
+
+def _sync(folder: str | Path) -> None:
+    with suppressed(OSError):  # its files are the last resort, even if a power cut may remove them
+        sync_folder(folder)
 
 
 def _own_folders() -> list[str]:

@@ -199,8 +199,9 @@ class PointFile:
         finally:
             os.close(descriptor)
         if not self._has_lasting_name:
-            sync_folder(self.path.parent)
-            self._has_lasting_name = True
+            with suppressed(OSError):  # repeated next time; the points can be imported
+                sync_folder(self.path.parent)
+                self._has_lasting_name = True
 
     def seal(self) -> None:
         """Mark the end of the file; a second call changes nothing.

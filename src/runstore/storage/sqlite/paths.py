@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import stat
@@ -22,6 +23,9 @@ DATABASE = "runstore.db"
 # The creator of a folder sets its permissions at once, unless the machine is very busy.
 _RIGHTS_WITHIN_S = 1.0
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~"
+# Errors of a disk. Others mean that the system cannot sync a folder, or need not.
+# Source: PostgreSQL, src/backend/storage/file/fd.c, fsync_fname_ext, which is as strict.
+_FAILED = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
 _IN_URIS = [chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in range(256)]
 
 
@@ -204,7 +208,8 @@ def make_folders(path: Path) -> None:
         raise
     with suppressed(OSError), opened_folder(path) as made:
         follow_folder(made, path.parent.stat())
-    sync_folder(path.parent)
+    with suppressed(OSError):  # as noticed when a name in it is synced
+        sync_folder(path.parent)
 
 
 def wait_for_rights(status: Callable[[], os.stat_result], above: os.stat_result) -> None:
@@ -260,10 +265,27 @@ def has_content(path: AnyPath) -> bool:
 
 
 def sync_folder(folder: AnyPath) -> None:
-    """Flush the names in a folder to the disk; some systems cannot, and need not."""
-    with suppressed(OSError):
+    """Flush the names in a folder to the disk; see `sync_names`."""
+    try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except genuine(OSError) as error:
+        if error.errno in _FAILED:
+            raise
+        return
+    try:
+        sync_names(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_names(descriptor: int) -> None:
+    """Flush the names in an open folder to the disk; some systems cannot, and need not.
+
+    Raises:
+        OSError: The disk failed, or is full: a power cut could remove names that were created.
+    """
+    try:
+        os.fsync(descriptor)
+    except genuine(OSError) as error:
+        if error.errno in _FAILED:
+            raise

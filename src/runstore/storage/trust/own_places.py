@@ -122,7 +122,8 @@ def private_folder(path: Path, *, parts: int) -> Path:
     for one in reversed(chain):
         with suppress(FileExistsError):
             one.mkdir(0o700)
-            sync_folder(one.parent)
+            with suppressed(OSError):  # as noticed when a name in it is synced
+                sync_folder(one.parent)
             with suppressed(OSError), opened_folder(one) as made:
                 leave_to_owner(made, one.parent.stat())
         _make_private(one)
