@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from types import TracebackType
 
-from runstore.errors import StoreWarning, suppressed, visible
+from runstore.errors import StoreWarning, attempt, visible
 
 
 class _Thread(threading.local):
@@ -42,7 +42,10 @@ def warn(message: str, category: type[Warning] = StoreWarning) -> None:
     elif (level := _user_frame()) is None:
         warn_in_background(message)
     else:
-        warnings.warn(message, category, stacklevel=level)
+        attempt(
+            lambda: warnings.warn(message, category, stacklevel=level + 2),
+            lambda error: _say_unless_raised(error, message),
+        )
 
 
 def warn_in_background(message: str) -> None:
@@ -50,17 +53,25 @@ def warn_in_background(message: str) -> None:
 
     If warnings are errors, it is printed: there is no code of the user to be interrupted.
     """
-    try:
-        warnings.warn_explicit(visible(message), StoreWarning, "runstore", 1, module=__name__)
-    except StoreWarning:
-        say(message)
+    attempt(
+        lambda: warnings.warn_explicit(
+            visible(message), StoreWarning, "runstore", 1, module=__name__
+        ),
+        lambda _: say(message),
+    )
+
+
+def _say_unless_raised(error: Exception, message: str) -> None:
+    """Raise a warning that is an error; print one that the program's stderr refused."""
+    if isinstance(error, Warning):
+        raise error
+    say(message)
 
 
 def say(message: str) -> None:
-    """Print a line to stderr that is not a warning; do nothing if stderr is closed."""
-    # Python sets a closed stderr to None.
-    with suppressed(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"runstore: {visible(message)}\n")
+    """Print a line to stderr that is not a warning; do nothing if stderr cannot be written."""
+    # A program may replace it by an object of its own; Python sets a closed one to None.
+    attempt(lambda: sys.stderr.write(f"runstore: {visible(message)}\n"), lambda _: 0)
 
 
 class afterwards:  # noqa: N801 - reads as a statement

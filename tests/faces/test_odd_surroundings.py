@@ -192,6 +192,40 @@ def test_programs_are_recorded_although_standard_streams_are_closed(tmp_path, ne
     assert "python.version" in run.facts.values
 
 
+UNWRITABLE = {
+    "closed": "sys.stderr = open(os.devnull, 'w'); sys.stderr.close()",
+    "without all characters": "sys.stderr = io.TextIOWrapper(io.BytesIO(), 'ascii')",
+    "without methods": "sys.stderr = object()",
+    "of a window that is gone": "sys.stderr = types.SimpleNamespace(write=gone, flush=gone)",
+}
+
+
+@pytest.mark.parametrize("unwritable", UNWRITABLE)
+@pytest.mark.parametrize("when", ["start", "end"])
+def test_warnings_that_cannot_be_printed_do_not_end_a_program(tmp_path, newest, unwritable, when):
+    """Nor does the message of the first run of a store."""
+    lines = {"start": "", "end": "", when: f"{UNWRITABLE[unwritable]}\n"}
+    code = (
+        "import io, os, sys, types, warnings, runstore\n"
+        "warnings.simplefilter('always')\n"
+        "def gone(*_): raise RuntimeError('the window is gone')\n"
+        f"{lines['start']}"
+        "run = runstore.start_run('\u00e9', output=False)\n"
+        f"{lines['end']}"
+        "run.log(loss='\u00e9'); run.log({'n': 1}, step='\u00e9')\n"
+        "with run: run.log(0.3); run.log(n=2)\n"
+        "sys.stderr = sys.__stderr__\n"  # which Python flushes at its end
+    )
+
+    ended = python(code, tmp_path)
+
+    assert (ended.returncode, but_the_first_line(ended.stderr)) == (0, "")
+    with store_at(tmp_path / "store") as store:
+        run = store.get("\u00e9#1")
+        assert run.status is Status.COMPLETE
+        assert list(run.metric("n").values) == [1.0, 2.0]
+
+
 # The working directory
 
 

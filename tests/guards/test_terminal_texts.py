@@ -11,8 +11,8 @@ ROOT = Path(runstore.__file__).parent
 DOORS = {"cli/output.py", "cli/safe_console.py"}
 RAW = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write", "Console"}
 LAST_NAMES = {name.rpartition(".")[2] for name in RAW}
-# These are no commands: each makes its text harmless itself.
-OWN = {"recording/live_runs.py", "user_warnings.py"}
+# For programs, which are no commands; it makes its texts harmless itself.
+OWN = {"user_warnings.py"}
 
 
 def calls_in(path):

@@ -14,12 +14,13 @@ from contextlib import suppress
 from types import FrameType
 
 from runstore import background
-from runstore.errors import RunstoreError, suppressed, visible
+from runstore.errors import RunstoreError, suppressed
 from runstore.model.status import Status
 from runstore.recording.readiness import Uncollected
 from runstore.recording.tickers import Ticker, stop_all
 from runstore.storage.sqlite.descriptors import keep_reserve
 from runstore.storage.sqlite.signals import ENDING, Uninterrupted, is_waiting
+from runstore.user_warnings import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -226,15 +227,14 @@ class _Registry:
                 run.heartbeat()
                 run.make_ready()
             del self.runs[run.uid]
-        if not runs or sys.stderr is None:  # None is Python's value for a closed stream
+        if not runs:
             return
-        names = [visible(run.reference) for run in runs]
+        names = [run.reference for run in runs]
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004 - a line's worth
-        with suppressed(OSError, ValueError):
-            sys.stderr.write(
-                f"runstore: the process ended without finishing {shown}; recorded as lost."
-                " Call run.finish(), use `with`, or set run.ends_with_process = True.\n"
-            )
+        say(
+            f"the process ended without finishing {shown}; recorded as lost."
+            " Call run.finish(), use `with`, or set run.ends_with_process = True."
+        )
 
     def _end_with_worker(self) -> None:
         """End the runs of a worker of multiprocessing, which ends without `atexit`."""
