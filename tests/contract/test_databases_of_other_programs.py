@@ -54,6 +54,18 @@ def test_a_database_of_another_program_is_refused_and_not_changed(path, statemen
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_damaged_schema_is_reported_although_it_is_no_text(path):
+    """SQLite quotes it in its message, which Python then cannot decode."""
+    Store.open(path.parent).close()
+    damaged = path.read_bytes().replace(b"TABLE", b"\xd4ABLE")
+    path.write_bytes(damaged)
+
+    with pytest.raises(StoreCorruptError, match="damaged: malformed database schema"):
+        Store.open(path.parent)
+
+    assert path.read_bytes() == damaged
+
+
 def test_a_new_store_is_marked_as_ours(path):
     Store.open(path.parent).close()
 

@@ -111,6 +111,8 @@ def damage(path, kind, store):
         data = bytearray(path.read_bytes())
         data[4096:-4096] = bytes(len(data) - 8192)
         path.write_bytes(data)
+    elif kind == "a schema that is no text":
+        path.write_bytes(path.read_bytes().replace(b"TABLE", b"\xd4ABLE"))
     elif kind == "empty":
         path.write_bytes(b"")
     elif kind == "the run database":
@@ -127,6 +129,7 @@ def damage(path, kind, store):
         "garbage",
         "truncated",
         "zeros in the middle",
+        "a schema that is no text",
         "empty",
         "the run database",
         "PRAGMA user_version=0",

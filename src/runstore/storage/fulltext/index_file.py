@@ -250,6 +250,9 @@ def _prepared(location: str, prepare: Callable[[sqlite3.Connection], None]) -> s
         # Data lost in a power cut is indexed again.
         connection.execute("PRAGMA synchronous=NORMAL")
         prepare(connection)
+    except genuine(UnicodeDecodeError) as error:  # of a message that quotes a damaged schema
+        connection.close()
+        raise sqlite3.DatabaseError("malformed database schema") from error
     except BaseException:  # there is no other reference to close it
         connection.close()
         raise

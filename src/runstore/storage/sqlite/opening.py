@@ -11,6 +11,7 @@ from runstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreUnavailableError,
+    genuine,
     suppressed,
 )
 from runstore.storage.files.locks import pause
@@ -160,6 +161,9 @@ class Opener:
             if readable is None:
                 connection.execute("PRAGMA schema_version").fetchone()  # opens the log
                 self._file.remember_log()
+        except genuine(UnicodeDecodeError) as error:  # of a message that quotes a damaged schema
+            connection.close()
+            raise sqlite3.DatabaseError("malformed database schema") from error
         except BaseException:  # there is no other reference to close it
             connection.close()
             raise
