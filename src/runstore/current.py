@@ -94,7 +94,7 @@ def innermost() -> Executed | None:
 
 def lineage_of(uid: str | None) -> frozenset[str]:
     """Return the uids of a run and its ancestors, if it surrounds this code; else none."""
-    around = innermost()
+    around = None if uid is None else innermost()
     while around is not None and around.uid != uid:
         around = around.surrounding
     return frozenset() if around is None else around.lineage

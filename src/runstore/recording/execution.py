@@ -354,14 +354,14 @@ class Execution:
         ending: Mapping[str, Any] = self.__dict__.setdefault(
             "_ending",
             {
-                "status": status.value,
+                "status": status,
                 "ended_at": time.time_ns() // 1000,
                 "error": kept_text(error),
                 "traceback": kept_text(traceback),
                 "exit_code": exit_code,
             },
         )
-        self.status = Status(ending["status"])
+        self.status = ending["status"]
         self.ends_with_process = True  # if this is interrupted
         answers = self._points is None or self._points.finish(with_end=True)
         if self.loading is not None and self.loading.look_last():

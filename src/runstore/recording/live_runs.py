@@ -317,8 +317,11 @@ def _current() -> _Registry:
 class Undisturbed(Uninterrupted):
     """Defer signals while the end of a run is written."""
 
-    def __init__(self, numbers: tuple[int, ...] | None = None) -> None:
-        super().__init__(numbers, patience_s=PATIENCE_S)
+    # The signals; see `Uninterrupted`.
+    deferred: tuple[int, ...] | None = None
+
+    def __init__(self) -> None:
+        super().__init__(self.deferred, patience_s=PATIENCE_S)
 
     def __exit__(self, *error: object) -> None:
         try:
@@ -336,8 +339,7 @@ class Beginning(Undisturbed):
     leave a run without an end in the database.
     """
 
-    def __init__(self) -> None:
-        super().__init__(ENDING)
+    deferred = ENDING
 
     def __enter__(self) -> Beginning:
         _current().take_signals()

@@ -97,9 +97,10 @@ def status_by_parts(error: Any, traceback: Any, exit_code: Any) -> Status:
         return status_of(error)
     if error is not None or traceback is not None:
         return Status.ERROR
-    with suppress(TypeError, ValueError, OverflowError):
-        if exit_code is not None and int(exit_code) != 0:
-            return Status.ERROR
+    if exit_code is not None:
+        with suppress(TypeError, ValueError, OverflowError):
+            if int(exit_code) != 0:
+                return Status.ERROR
     return Status.COMPLETE
 
 

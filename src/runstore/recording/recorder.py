@@ -83,11 +83,10 @@ class Recorder:
         """
         backend = self.backend
         patience_s = END_PATIENCE_S if answers and not backend.spool.has_kept else 0.0
-        end = {**ending, "status": Status(ending["status"])}
         before = None if points is None else points.take_in_last
         try:
             with backend.database.driver.hurried(patience_s):
-                with_room(lambda: backend.database.finish_run(uid, **end, before=before))
+                with_room(lambda: backend.database.finish_run(uid, **ending, before=before))
         except RunFinishedError as error:
             if points is not None:
                 points.take_in_rest()

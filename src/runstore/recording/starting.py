@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 # The tag with the display name of a run.
 NAME = "name"
+_NO_FACTS = Facts()
 
 
 def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
@@ -182,7 +183,7 @@ def _capture_later(
 def _quick_facts(backend: Backend, asked: StartRequest) -> tuple[Surroundings | None, Facts]:
     """Return the surroundings and the quick facts of a new run; empty without capture."""
     if not asked.capture:
-        return None, Facts()
+        return None, _NO_FACTS
     be_ready(CAPTURE)
     from runstore.capture.surroundings import Surroundings, quick_facts
 

@@ -98,7 +98,7 @@ def _started(new: NewRun, experiment_id: int, number: int, reference: str) -> tu
         number,
         reference,
         new.timestamp,
-        new.status.value,
+        new.status._value_,  # `value` is two functions of Python
         new.started_at,
         new.started_at,
         new.parent_uid,

@@ -83,8 +83,13 @@ def can_wait(sets: Sequence[ParameterSet]) -> bool:
 
     Until then, `params_flat` takes them from the values, which must be plain for that.
     """
-    trees = [one.tree for one in sets if one.tree is not None]
-    return sum(map(len, trees)) <= WAITING_AT_MOST and all(map(is_plain, trees))
+    size = 0
+    for one in sets:
+        if one.tree is not None:
+            size += len(one.tree)
+            if size > WAITING_AT_MOST or not is_plain(one.tree):
+                return False
+    return True
 
 
 def index_params(connection: Connection) -> None:

@@ -70,7 +70,7 @@ class SQLiteConnection(sqlite3.Connection):
 
     def end_what_is_left(self) -> None:
         """End a snapshot that is over, or a transaction whose end was interrupted."""
-        if self.in_transaction and (self._moment is None or self._moment.is_over):
+        if self._moment is None or self._moment.is_over:
             self._moment = None
             self.rollback()
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from itertools import compress
 from types import FrameType
 
 from runstore.background import in_main_thread
@@ -58,21 +59,20 @@ class Uninterrupted:
         self._patience_s = patience_s
         self._due: list[int] = []
         self._handlers: dict[int, Callable[..., Any]] = {}
-        # The same after the block, for a program that took this for its handler and set it again.
-        self._former: dict[int, Callable[..., Any]] = {}
 
     def __enter__(self) -> Uninterrupted:
         """Replace the handlers; signals only interrupt the main thread."""
         if not in_main_thread():
             return self
         self._began = time.monotonic()
+        wait = self._wait
         try:
-            for number, handler in zip(_EVERY, map(signal.getsignal, _EVERY), strict=True):
-                if type(handler) is int or handler is None:  # most have no Python handler
-                    continue
-                if callable(handler) and getattr(handler, "__name__", "") != _OF_THE_LOOP:
-                    self._handlers[number] = self._former[number] = handler
-                    signal.signal(number, self._wait)
+            # Most have no Python handler; asked by functions of C, because every start waits.
+            for number in compress(_EVERY, map(callable, map(signal.getsignal, _EVERY))):
+                handler = signal.getsignal(number)
+                if getattr(handler, "__name__", "") != _OF_THE_LOOP:
+                    self._handlers[number] = handler
+                    signal.signal(number, wait)
         except ValueError:  # the main thread of a subinterpreter gets no signals
             self._handlers.clear()
         except BaseException:  # of a signal received before its handler was replaced
@@ -82,11 +82,13 @@ class Uninterrupted:
 
     def __exit__(self, *error: object) -> None:
         """Restore the handlers, and call those that are due."""
-        handlers = dict(self._handlers)
+        # Also for a program that took `_wait` for its handler, and sets it again after the block.
+        self._former = dict(self._handlers)
         try:
             self._give_back()
         finally:
-            self._call_due(handlers)
+            if self._due:
+                self._call_due()
 
     def drop(self, *handlers: Callable[..., Any]) -> None:
         """Discard received signals that have one of these handlers."""
@@ -109,23 +111,23 @@ class Uninterrupted:
         self._patience_s = None
         return True
 
-    def _call_due(self, handlers: Mapping[int, Callable[..., Any]]) -> None:
+    def _call_due(self) -> None:
         try:
             while self._due:
                 number = self._due.pop(0)
-                handlers[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
+                self._former[number](number, sys._getframe())  # noqa: SLF001 - as Python calls it
         finally:
             if self._due:  # a handler raised; as in a signal mask, each signal is due once
                 self._due = list(dict.fromkeys(self._due))
-                self._call_due(handlers)
+                self._call_due()
 
     def _give_back(self) -> None:
+        wait = self._wait
         try:
-            while self._handlers:
-                number, handler = next(iter(self._handlers.items()))
-                if signal.getsignal(number) == self._wait:  # or a handler has set another one
+            for number, handler in list(self._handlers.items()):
+                if signal.getsignal(number) == wait:  # or a handler has set another one
                     signal.signal(number, handler)
-                self._handlers.pop(number, None)
+                del self._handlers[number]
         finally:
             if self._handlers:  # a handler was called as soon as it was restored
                 self._give_back()
@@ -144,7 +146,7 @@ class Heard(Uninterrupted):
             self._due.append(number)
             return
         try:
-            self._former[number](number, frame)
+            (self._handlers.get(number) or self._former[number])(number, frame)
         except BaseException as error:  # whatever the program raises
             self._raised = error
             raise
