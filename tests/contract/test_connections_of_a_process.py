@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 import threading
 from contextlib import closing, suppress
 
@@ -170,3 +171,13 @@ def test_many_databases_keep_only_the_connections_in_use(tmp_path):
     assert drivers[-1].is_open
     assert not drivers[1].is_open
     assert drivers[1].fetch_all("SELECT 1") == [(1,)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no marks")
+def test_a_transaction_asks_only_for_marks_of_open_files(driver):
+    """A status takes three times as long, and delays the next sync of the file."""
+    with driver.read() as connection:
+        files = connection.files
+
+    assert sorted(file.is_log for file in files) == [False, False, True]
+    assert len({file.mark for file in files} - {0}) == len(files)

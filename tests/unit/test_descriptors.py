@@ -14,6 +14,7 @@ from open_files import OWN, open_below
 from runstore.storage.sqlite import descriptors
 from runstore.storage.sqlite.database_file import DatabaseFile
 from runstore.storage.sqlite.descriptors import (
+    HeldFile,
     identity_of,
     is_log_removed,
     is_whole,
@@ -108,8 +109,8 @@ def test_a_handler_that_raises_while_they_are_sought_leaves_nothing_open():
     os.close(one)
 
 
-def entry(descriptor):
-    return descriptor, identity_of(descriptor), marked(descriptor)
+def entry(descriptor, *, is_log=False):
+    return HeldFile(descriptor, identity_of(descriptor), marked(descriptor), is_log)
 
 
 @on_linux
@@ -117,7 +118,7 @@ def test_a_marked_file_is_known_without_its_status(opened, asked):
     numbers, fstat = asked
     one = entry(opened[0])
 
-    assert one[2] > 0
+    assert one.mark > 0
     assert is_whole((one,), fstat)
     assert numbers == []
 
@@ -125,7 +126,7 @@ def test_a_marked_file_is_known_without_its_status(opened, asked):
 def test_a_file_without_a_mark_is_known_by_its_status(opened, asked):
     numbers, fstat = asked
 
-    assert is_whole(((opened[0], identity_of(opened[0]), 0),), fstat)
+    assert is_whole((entry(opened[0])._replace(mark=0),), fstat)
     assert numbers == opened[:1]
 
 
@@ -179,7 +180,7 @@ def test_a_removed_file_is_whole(opened, tmp_path):
 )
 def test_a_log_that_was_removed_from_its_database_is_noticed(opened, tmp_path, removed, expected):
     """If the database was removed as well, the store was: that is another case."""
-    files = (entry(opened[0]), (opened[1], identity_of(opened[1]), 0))
+    files = (entry(opened[0], is_log=True), entry(opened[1]))
     for name in removed:
         (tmp_path / name).unlink()
 
@@ -188,7 +189,7 @@ def test_a_log_that_was_removed_from_its_database_is_noticed(opened, tmp_path, r
 
 
 def test_closed_descriptors_have_no_removed_log(opened):
-    files = (entry(opened[0]), (opened[1], identity_of(opened[1]), 0))
+    files = (entry(opened[0], is_log=True), entry(opened[1]))
     for one in opened:
         os.close(one)
 

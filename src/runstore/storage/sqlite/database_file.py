@@ -17,6 +17,7 @@ from os.path import basename, dirname, join
 from runstore.errors import StoreCorruptError, StoreUnavailableError, genuine, suppressed
 from runstore.storage.sqlite.descriptors import (
     Files,
+    HeldFile,
     identity_of,
     is_log_removed,
     is_whole,
@@ -99,7 +100,8 @@ class DatabaseFile:
         """
         if not is_whole(files) or not (files or self._has_pin):
             raise self._closed_by_program()
-        self.check()
+        if not self.is_in_place:
+            self.check()
         if is_log_removed(files):
             raise self._abandon(
                 f"Another program removed the log of {self.path}, as if no program used it.",
@@ -223,7 +225,7 @@ class DatabaseFile:
             pin = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
             found = os.fstat(pin)
             # In one step, because another thread may read it.
-            self._pin = ((pin, (found.st_dev, found.st_ino), 0),)
+            self._pin = (HeldFile(pin, (found.st_dev, found.st_ino)),)
         else:
             found = os.stat(self.path)
         self._identity = found.st_dev, found.st_ino
@@ -253,13 +255,13 @@ class DatabaseFile:
         ours = self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))
         pins = [descriptor for descriptor, *_ in self._pin]
         files = tuple(
-            (one, identity, marked(one) if identity == self._log else 0)
+            HeldFile(one, identity, marked(one), identity == self._log)
             for one, identity in descriptors.items()
             if identity in ours and one not in pins
         )
         # A connection opens each once; a second one belongs to another thread, which may close it
         # soon.
-        is_certain = len({identity for _, identity, _ in files}) == len(files)
+        is_certain = len({one.identity for one in files}) == len(files)
         return files if is_certain else ()
 
     @property

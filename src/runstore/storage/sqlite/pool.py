@@ -141,7 +141,7 @@ class FilePool(DriverBase):
     def held(self) -> set[tuple[int, int]]:
         """Return device and inode of the files that its connections hold."""
         raws = [getattr(handle, "raw", None) for handle in self._handles]  # None: being opened
-        return {identity for raw in raws if raw is not None for _, identity, _ in raw.files}
+        return {one.identity for raw in raws if raw is not None for one in raw.files}
 
     def close_for_now(self) -> None:
         """Close each connection, such as before a fork; they reopen on use."""
@@ -174,7 +174,9 @@ class FilePool(DriverBase):
         Raises:
             StoreUnavailableError: The file was replaced, or the database was removed.
         """
-        handle = self._taken_handle(is_to_write=is_to_write)
+        handle = self._any_handle()
+        if is_to_write and handle.raw.in_transaction:
+            handle = self._one_without_search(handle)
         try:
             # Before a read, one is enough to detect a program that closed all of them.
             self.file.check_held(handle.raw.files if is_to_write else handle.raw.files[:1])
@@ -183,11 +185,9 @@ class FilePool(DriverBase):
             raise
         return handle
 
-    def _taken_handle(self, *, is_to_write: bool = False) -> _Handle:
-        """Return a connection of this thread; for writing, one without an open search."""
-        if not is_to_write:
-            return self._any_handle()
-        searching: list[_Handle] = []
+    def _one_without_search(self, handle: _Handle) -> _Handle:
+        """Return another connection of this thread, for writing."""
+        searching = [handle]
         try:
             while (handle := self._any_handle()).raw.in_transaction:
                 searching.append(handle)
@@ -208,7 +208,8 @@ class FilePool(DriverBase):
             if handle.pid != os.getpid():
                 SQLiteConnection.left_by_fork.append(handle.raw)
             elif handle.is_taken():
-                handle.raw.end_what_is_left()
+                if handle.raw.in_transaction:
+                    handle.raw.end_what_is_left()
                 return handle
         raise StoreUnavailableError(f"The store {self.path} was closed.")
 
