@@ -13,6 +13,7 @@ import runstore
 from command_server import Program
 from runstore import Store
 from runstore.errors import ConflictError, StoreUnavailableError, UsageError
+from runstore.maintenance import copying
 
 RECORDS = """
 import itertools, sys, runstore
@@ -242,6 +243,32 @@ def test_a_copy_in_a_prepared_folder_can_be_repeated_if_it_was_killed(store, tmp
     assert not list((tmp_path / "prepared").glob(".*"))
     with Store.open(tmp_path / "prepared", create=False) as copy:
         assert copy.get("mnist#1").run_number == 1
+
+
+@pytest.mark.parametrize("is_prepared", [True, False])
+def test_a_copy_that_another_program_was_faster_to_make_is_left_alone(
+    store, tmp_path, monkeypatch, is_prepared
+):
+    store.start("mnist", capture=False).finish()
+    target = tmp_path / "copy"
+    if is_prepared:
+        target.mkdir()
+    fill = copying._fill
+
+    def fill_slowly(backend, aside):
+        fill(backend, aside)
+        target.mkdir(exist_ok=True)
+        (target / "runstore.db").write_text("of the other program")
+
+    monkeypatch.setattr(copying, "_fill", fill_slowly)
+
+    with pytest.raises(ConflictError, match="already exists") as refused:
+        store.copy(target)
+
+    assert refused.value.kept == "Nothing was copied."
+    assert [one.name for one in target.iterdir()] == ["runstore.db"]
+    assert (target / "runstore.db").read_text() == "of the other program"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["copy", "original"]
 
 
 def test_nobody_can_enter_the_copy_of_a_private_store(store, tmp_path):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from runstore.storage.postgres.location import ServerLocation
 
 _DEEPEST = 40
+_IS_THERE = frozenset({errno.EEXIST, errno.ENOTEMPTY})
 _AT_ONCE = 1 << 20
 _RIGHTS = 0o777  # a program of another user must not run with the rights of this one
 UNFINISHED = ".runstore-copy-"
@@ -66,33 +67,41 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
         )
     is_prepared = _is_empty_folder(target)
     if os.path.lexists(target) and not is_prepared:
-        raise ConflictError(
-            f"{target} already exists.",
-            kept="Nothing was copied.",
-            hint="Choose a new folder.",
-        )
+        raise _exists(target)
+    is_left = False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         above = target if is_prepared else target.parent
         with UnfinishedFolder(above, UNFINISHED) as aside:
             _fill(backend, aside.path)
             if is_prepared:
+                if not _is_empty_folder(target):
+                    raise _exists(target)
+                is_left = True
                 _move_into(target, aside.path)
             else:
                 _keep_private(aside.path, backend)
                 aside.keep_as(target)
+                is_left = True
         sync_folder(above)
     except StoreError:
         raise
     except genuine(OSError) as error:
-        is_left = os.path.lexists(target) and not _is_empty_folder(target)
+        if error.errno in _IS_THERE and target.is_dir():  # created meanwhile
+            raise _exists(target) from error
+        copy = "the incomplete copy is left" if is_left else "the incomplete copy was removed"
         raise StoreUnavailableError(
             f"The store could not be copied to {target}: {error.strerror or error}.",
-            kept=f"The store is unchanged; {'a part of' if is_left else 'nothing of'} the copy"
-            " is left.",
-            hint="Remove that part before you try again." if is_left else "",
+            kept=f"The store is unchanged; {copy}.",
+            hint="Remove it before you try again." if is_left else "",
         ) from error
     return target
+
+
+def _exists(target: Path) -> ConflictError:
+    return ConflictError(
+        f"{target} already exists.", kept="Nothing was copied.", hint="Choose a new folder."
+    )
 
 
 def _is_empty_folder(path: Path) -> bool:
