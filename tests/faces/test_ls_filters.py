@@ -333,3 +333,16 @@ def test_runs_are_sorted_by_any_field_in_a_pipe(tmp_path, name):
     assert len(ended.stdout.splitlines()) == 3
     if name == "full_store":
         assert ended.stdout.splitlines()[1].endswith("\tfalse")
+
+
+def test_a_name_with_a_comma_can_be_a_column_and_a_sort_key(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for value in (2, 1):
+            store.start("fit", params={"x,y": value}, tags={"a,b": "t"}, capture=False).finish()
+
+    columns = 'run_number,params."x,y",tags."a,b"'
+    listed = runstore("ls", "--columns", columns, "--sort", 'params."x,y" desc', cwd=tmp_path)
+    turned = runstore("ls", "--columns", columns, "--sort", 'params."x,y"', "-r", cwd=tmp_path)
+
+    assert listed.stdout == "run_number\tparams.x,y\ttags.a,b\n1\t2\tt\n2\t1\tt\n"
+    assert turned.stdout == listed.stdout

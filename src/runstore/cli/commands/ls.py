@@ -156,7 +156,9 @@ def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:
         return sort
     if sort is None:
         return "started"
-    return ", ".join(_turned(key.strip()) for key in sort.split(","))
+    from runstore.model.query.spelling import listed_names
+
+    return ", ".join(_turned(key) for key in listed_names(sort))
 
 
 def _turned(key: str) -> str:
@@ -254,4 +256,6 @@ def _tell_waiting(store: Store) -> None:
 
 
 def _names(columns: str | None) -> list[str]:
-    return [one.strip() for one in (columns or "").split(",") if one.strip()]
+    from runstore.model.query.spelling import listed_names
+
+    return [one for one in listed_names(columns or "") if one]

@@ -13,6 +13,8 @@ _NAME = re.compile(r"[^\W\d][\w/-]*")
 # Words with another meaning in place of a value.
 _NO_BARE = frozenset({"true", "false", "nan", "inf", "null", "none", "missing"})
 _PART = re.compile(r"\w[\w/@:+-]*")
+# A comma before complete quotes only.
+_COMMA = re.compile(r',(?=[^"]*(?:"[^"]*"[^"]*)*$)')
 # A step into a nested parameter in the format of `params/flatten.py`: in JSON's quotes, plain, or
 # an element; and the dot after it if another name follows.
 _STEP = re.compile(r'(?:("(?:[^"\\]|\\.)*")|([^.\[\]"\\\s]+)|\[([^\]]*)\])(\.(?!\[)|(?=\[)|$)')
@@ -30,6 +32,11 @@ def spelled_value(text: str) -> str:
     """Return a text as a value of the filter language: bare if possible, else quoted."""
     is_bare = _NAME.fullmatch(text) and text.lower() not in _NO_BARE
     return text if is_bare else "'" + text.replace("'", "''") + "'"
+
+
+def listed_names(text: str) -> list[str]:
+    """Return the names of a list with commas between; a comma in double quotes is part of one."""
+    return [one.strip() for one in _COMMA.split(text)]
 
 
 def field_name(field: Field) -> str:

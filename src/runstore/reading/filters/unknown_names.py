@@ -12,7 +12,7 @@ from runstore.model.display.suggestions import either, hint_of, likely, listed
 from runstore.model.params.flatten import ROWS_LIMIT
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
-from runstore.model.query.spelling import spelled_value
+from runstore.model.query.spelling import listed_names, spelled_value
 from runstore.model.query.tree import Field, Missing, Namespace, Op, Query
 from runstore.storage.query.names import StoredNames
 
@@ -118,7 +118,7 @@ def with_namespaces(backend: Backend, keys: str) -> str:
     Raises:
         UsageError: A key is the name of both a parameter and a metric.
     """
-    return ", ".join(_with_namespace(backend, key.strip()) for key in keys.split(","))
+    return ", ".join(_with_namespace(backend, key) for key in listed_names(keys))
 
 
 def _with_namespace(backend: Backend, key: str) -> str:
