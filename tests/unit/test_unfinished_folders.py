@@ -10,7 +10,7 @@ import pytest
 from runstore.storage.files import unfinished
 from runstore.storage.files.unfinished import MARK, UnfinishedFolder
 
-PREFIX = ".work-"
+PREFIX, NUMBER = ".work-", "0123456789abcdef"
 HOLDS = """
 import sys, time
 from pathlib import Path
@@ -130,14 +130,18 @@ def test_it_is_kept_while_programs_that_it_was_lent_to_are_running(tmp_path):
 
 def test_other_folders_are_left_alone(tmp_path):
     """A folder without the mark is somebody's own, and a link leads elsewhere."""
-    (tmp_path / f"{PREFIX}mine").mkdir()
+    for name in ("mine", NUMBER):
+        (tmp_path / f"{PREFIX}{name}").mkdir()
+    (tmp_path / f"{PREFIX}mine{MARK}").touch()
+    (tmp_path / f"{PREFIX}{NUMBER}{MARK}").write_text("a text that was saved")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "data").touch()
-    (tmp_path / f"{PREFIX}link").symlink_to(elsewhere)
-    (tmp_path / f"{PREFIX}link{MARK}").touch()
-    (tmp_path / f"{PREFIX}file").touch()
-    (tmp_path / f"{PREFIX}file{MARK}").touch()
+    link, file = f"{PREFIX}1{NUMBER[1:]}", f"{PREFIX}2{NUMBER[1:]}"
+    (tmp_path / link).symlink_to(elsewhere)
+    (tmp_path / file).touch()
+    for name in (link, file):
+        (tmp_path / f"{name}{MARK}").touch()
     before = names(tmp_path)
 
     UnfinishedFolder(tmp_path, PREFIX).remove()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from runstore.storage.files.safe_files import Folder, folder_at, open_in, remove
 # A file beside the folder, which exists before it and until it is finished or removed. Its lock
 # ends with the process. Folders without this file, or of disks without locks, are kept.
 MARK = ".lock"
+_NAMES = re.compile(rf"[0-9a-f]{{16}}{re.escape(MARK)}")
 _OPEN = os.O_RDWR | os.O_CLOEXEC
 _EVERYBODY, _PRIVATE = 0o777, 0o700
 
@@ -126,7 +128,7 @@ def remove_abandoned(
     """Remove the folders of processes that have ended; see `UnfinishedFolder`."""
     with suppressed(OSError), folder_at(above, levels=0) as folder:
         for name in folder.names():
-            if name.startswith(prefix) and name.endswith(MARK):
+            if name.startswith(prefix) and _NAMES.fullmatch(name, len(prefix)):
                 with suppressed(OSError):  # removed meanwhile, or not ours
                     _remove_if_abandoned(folder, name, has_results)
 
@@ -136,7 +138,8 @@ def _remove_if_abandoned(
 ) -> None:
     lock = open_in(above, mark, _OPEN)
     try:
-        if os.fstat(lock).st_uid != os.geteuid() or not lock_now(lock):
+        about = os.fstat(lock)
+        if about.st_size or about.st_uid != os.geteuid() or not lock_now(lock):
             return
         if not os.fstat(lock).st_nlink:  # finished or removed just now
             return
