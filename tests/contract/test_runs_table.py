@@ -97,3 +97,15 @@ def test_a_missing_library_is_named(store, monkeypatch):
 
     with pytest.raises(ImportError, match="polars"):
         store.find().to_polars()
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.5, 10**20, "text"])
+def test_none_is_no_value_in_a_column_of_any_type(tmp_path, value):
+    with Store.open(tmp_path) as store:
+        for one in (value, None):
+            store.start("fit", params={"key": one}, capture=False).finish()
+        page = store.find("order by run_number", limit=None)
+        frame, lazy = page.to_pandas(), page.to_polars()
+
+    assert frame["params.key"].isna().tolist() == [False, True]
+    assert lazy["params.key"].is_null().to_list() == [False, True]

@@ -108,7 +108,7 @@ def _whole_number(cell: Cell) -> int | None:
 
 
 _READ: Mapping[Type, Callable[[Cell], Any]] = {
-    Type.FLAG: lambda cell: cell[1] == TRUTH[1],
+    Type.FLAG: lambda cell: None if cell[1] is None else cell[1] == TRUTH[1],
     Type.WHOLE: _whole_number,
     Type.NUMBER: _number,
     Type.EXACT: _number,
