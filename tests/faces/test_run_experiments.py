@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -336,6 +337,27 @@ def test_notes_come_from_the_editor(project):
     runstore("run", "train", "-p", "small", "--notes", cwd=project, env={"EDITOR": str(editor)})
 
     assert newest(project).notes == "two\n# lines"
+
+
+def test_a_cached_file_of_a_killed_run_is_removed_by_the_next_one(project):
+    (project / "experiments" / "train.py").write_text(
+        "import os, signal\n"
+        "def run(params, manager):\n"
+        "    def make(path):\n"
+        "        path.write_text('half')\n"
+        "        if os.environ.get('KILLED'): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    manager.cached('model.txt', make)\n"
+    )
+    words = ["run", "train", "-p", "small", "--cache", "kept"]
+    killed = runstore(*words, cwd=project, env={"KILLED": "1"})
+    assert killed.returncode == -signal.SIGKILL
+    assert [path for path in (project / "kept").rglob("*") if path.is_file()]
+
+    ended = runstore(*words, cwd=project)
+
+    assert ended.returncode == 0, ended.stderr
+    files = [path for path in (project / "kept").rglob("*") if path.is_file()]
+    assert {path.name for path in files} == {"model.txt"}
 
 
 def test_a_full_store_is_a_folder_that_repeats_the_run(project):

@@ -14,6 +14,7 @@ from runstore.errors import UsageError
 from runstore.model.artifacts import artifact_path
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import folder_name
+from runstore.storage.files.unfinished import written_whole
 from runstore.storage.sqlite.paths import make_folders, sync_folder
 from runstore.value_classes import dataclass
 
@@ -90,17 +91,13 @@ class ExperimentManager(ArtifactManager):
             return self._copied(kept, place)
         target = self._target(place)
         make_folders(target.parent)
-        aside = target.with_name(f".{os.getpid()}-{target.name}")
-        try:
+        with written_whole(target) as aside:
             make(aside)
             if not aside.is_file():
                 raise UsageError(f"Nothing was written for {name!r}.", hint="Write to the path.")
             with aside.open("rb") as file:
                 os.fsync(file.fileno())
-            aside.replace(target)
-            sync_folder(target.parent)
-        finally:
-            aside.unlink(missing_ok=True)
+        sync_folder(target.parent)
         return self._copied(target, place)
 
     def _place(self, name: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from runstore.errors import MissingExtraError, UsageError
 from runstore.extras import how_to_install
+from runstore.storage.files.unfinished import written_whole
 
 # By library: a suffix of the files that it writes.
 _WRITES = {"matplotlib": ".png", "plotly": ".html"}
@@ -22,18 +22,15 @@ def written_aside(file: Path) -> Iterator[Path]:
     Raises:
         UsageError: The file cannot be written there.
     """
-    aside = file.with_name(f".{os.getpid()}-{file.name}")
     try:
-        yield aside
-        aside.replace(file)
+        with written_whole(file) as aside:
+            yield aside
     except OSError as error:
         raise UsageError(
             f"{file} cannot be written: {error.strerror or error}.",
             kept="Nothing was written.",
             hint="Choose another place.",
         ) from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def missing_library(name: str) -> MissingExtraError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from runstore.errors import suppressed
@@ -15,6 +16,7 @@ from runstore.storage.files.safe_files import Folder, folder_at, open_in, remove
 # ends with the process. Folders without this file, or of disks without locks, are kept.
 MARK = ".lock"
 _NAMES = re.compile(rf"[0-9a-f]{{16}}{re.escape(MARK)}")
+_FILES = ".runstore-unfinished-"
 _OPEN = os.O_RDWR | os.O_CLOEXEC
 _EVERYBODY, _PRIVATE = 0o777, 0o700
 
@@ -120,6 +122,19 @@ class UnfinishedFolder:
                 if (about.st_dev, about.st_ino) == self._identity:
                     unlock(descriptor)
                     os.close(descriptor)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a new path on the same disk, which is renamed to this one at the end of the block.
+
+    An existing file is replaced. If the process is killed, the next one that writes a file to the
+    same folder removes the incomplete one.
+    """
+    with UnfinishedFolder(path.parent, _FILES) as folder:
+        aside = folder.path / path.name
+        yield aside
+        aside.replace(path)
 
 
 def remove_abandoned(
