@@ -422,11 +422,12 @@ def test_a_download_that_fails_leaves_the_files_of_before(run, tmp_path):
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
     try:
-        with pytest.raises(StoreUnavailableError, match="File too large"):
+        with pytest.raises(StoreUnavailableError, match="File too large") as failed:
             run.record.download(to=tmp_path / "to")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
+    assert failed.value.hint.startswith("Check the folder")
     assert target.read_text() == "mine"
     assert list(target.parent.iterdir()) == [target]
 

@@ -90,6 +90,7 @@ class Reading:
                     raise StoreUnavailableError(
                         f"{target} could not be written: {error.strerror or error}.",
                         kept=f"{files} written; the store was not changed.",
+                        hint="Check the folder and the free space on its disk, then try again.",
                     ) from error
         finally:
             asides.remove()
