@@ -80,6 +80,10 @@ def test_tags_set_one_by_one_keep_their_keys_apart(tmp_path):
         assert dict(run.tags) == {"of ***": "1", "of ***~2": "3", "of ***!": ""}
         assert store.get("fit#1").tags == dict(run.tags)
 
+        run.tags.replace({"of ***~2": "4", f"of {other}": "5"})
+
+        assert dict(run.tags) == {"of ***~2": "4", "of ***~3": "5"}
+
 
 def test_tags_are_masked_and_that_is_said(tmp_path):
     store = store_at(tmp_path)

@@ -33,8 +33,11 @@ def masked_tags(
     for given, value in changes.items():
         key = given if value is None else mask_message(given)
         if key != given:
-            others = {*masked, *changes, *taken}
-            key = known[given] = known.get(given) or free_name(key, others)
+            others = {**changes, **masked}
+            recorded = known.get(given)
+            if recorded is None or others.get(recorded) is not None:
+                recorded = free_name(key, {*others, *taken})
+            key = known[given] = recorded
             warn(f"The key of a tag contains a secret; it was recorded as {key!r}.")
         shown = value if value is None else _masked_tag(key, value)
         if shown != value:
