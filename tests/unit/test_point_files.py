@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -582,3 +583,19 @@ def test_a_table_that_nobody_writes_is_read_up_to_there(path, wrong):
 
     assert points_of(read) == {KeyOf(-1, "acc"): [[2], [20], [0.25]]}
     assert read.torn == 1
+
+
+def test_reading_a_file_takes_time_in_proportion_to_its_series(path):
+    """Thousands of them, as of each layer of a model, took the square."""
+
+    def seconds(series):
+        names = [named(b"k%d" % number, number) for number in range(series)]
+        path.write_bytes(head() + b"".join(names) + record(0, 1, 0.5, series - 1, POINT))
+        best = float("inf")
+        for _ in range(5):
+            began = time.perf_counter()
+            assert list(read_points(path).points) == [KeyOf(-1, f"k{series - 1}")]
+            best = min(best, time.perf_counter() - began)
+        return best
+
+    assert seconds(8_000) < 8 * 5 * seconds(1_000)

@@ -6,6 +6,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 
 from runstore.errors import genuine
@@ -19,7 +20,6 @@ from runstore.storage.metrics.point_records import (
     MARK,
     PART,
     PART_BYTES,
-    POINT,
     RECORD,
     SERIES,
     KeyOf,
@@ -199,11 +199,11 @@ def _series_among(data: bytes, kinds: Sequence[int]) -> dict[int, KeyOf]:
     """Return the series named among the points, by number."""
     said: dict[int, tuple[int, int]] = {}
     parts: dict[int, dict[int, bytes]] = {}
-    for kind in set(kinds):
-        meant = kind >> 32 & 0xFFFF
-        if meant == POINT or kind >> 48 != MARK:
-            continue
-        number, at = kind & _NUMBER, kinds.index(kind) * RECORD.size
+    naming = {kind for kind in set(kinds) if _is_about_points(kind)}
+    # The rows of all of them are found in one pass, as a run may have thousands of metrics.
+    for row in compress(range(len(kinds)), map(naming.__contains__, kinds)):
+        kind, at = kinds[row], row * RECORD.size
+        number, meant = kind & _NUMBER, kind >> 32 & 0xFFFF
         if meant == SERIES:
             length, set_index, *_ = RECORD.unpack_from(data, at)
             said[number] = (length, set_index)
