@@ -265,6 +265,46 @@ def test_what_the_program_closed_is_said_once(tmp_path):
         assert store.get("latest").tags == {"a": "1", "b": "1"}
 
 
+ANOTHER = """
+import fcntl, os, sys, runstore
+from runstore.storage.sqlite import descriptors
+
+def started(name):
+    return runstore.start_run(name, store=f"{sys.argv[1]}/{name}", capture=False)
+
+def marks():
+    found = {}
+    for one in os.listdir("/proc/self/fd"):
+        try: found[one] = fcntl.fcntl(int(one), fcntl.F_GETSIG)
+        except OSError: pass
+    return found
+
+run = started("x")
+before = marks()
+with open(os.devnull) as file:  # others had as many files that the next mark is the first again
+    while descriptors.marked(file.fileno()) != descriptors._MARKS: pass
+os.closerange(3, 256)
+other = started("y")
+assert marks() == before
+run.finish()
+other.finish()
+"""
+
+
+@ON_LINUX
+@pytest.mark.folder_only("is about files of SQLite")
+def test_another_database_in_place_of_a_closed_one_is_not_written_to(tmp_path):
+    """Its files may have the same numbers and the same marks."""
+    ended = python("-c", ANOTHER, place(tmp_path), cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "StoreWarning: This program has closed the open files of" in ended.stderr
+    for name in ("x", "y"):
+        with store_at(tmp_path / name) as store:
+            assert [one.experiment_name for one in store.list()] == [name]
+            assert store.check(deep=True) == ()
+
+
 REMOVED = """
 import gc, os, runstore, shutil, sys
 run = runstore.start_run("x", store=sys.argv[1], capture=False)

@@ -255,7 +255,10 @@ class DatabaseFile:
         ours = self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))
         pins = [descriptor for descriptor, *_ in self._pin]
         files = tuple(
-            HeldFile(one, identity, marked(one), identity == self._log)
+            # Not the database: there are few marks, and its own could be that of another database.
+            HeldFile(
+                one, identity, marked(one) if identity != self._identity else 0, identity == self._log
+            )
             for one, identity in descriptors.items()
             if identity in ours and one not in pins
         )
