@@ -334,6 +334,19 @@ def test_a_process_of_another_host_is_not_looked_up_here(
     assert is_abandoned(path) is expected
 
 
+@pytest.mark.parametrize("data", [b"", bytes(64)])
+def test_a_file_without_a_head_is_abandoned_once_its_writer_had_time_for_it(path, data):
+    """Otherwise the first points of a child that is about to write them would be lost."""
+    path.write_bytes(data)
+
+    assert not is_abandoned(path)
+    os.utime(path, (0, time.time() - 100))
+    assert is_abandoned(path)
+    path.write_bytes(b"not ours")
+    os.utime(path, (0, 0))
+    assert not is_abandoned(path)
+
+
 @pytest.mark.parametrize("data", [b"", head()[:31], head(mark=0), head(kind=POINT)])
 def test_a_file_without_a_head_names_nobody(path, data):
     path.write_bytes(data)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # So long, a process that cannot be checked is given the benefit of the doubt.
 _SILENT_S = 86_400.0
+# A process that was not killed writes the head of its file by then.
+_HEAD_WITHIN_S = 60.0
 RUN_OF_UID = "SELECT id, status FROM runs WHERE uid = :uid AND purged_at IS NULL"
 MARK_OF = "SELECT position FROM spool_marks WHERE name = :name"
 SET_MARK = """
@@ -474,12 +476,13 @@ def is_abandoned(path: Path) -> bool:
     """
     writer = writer_of(path)
     try:
+        silent_s = time.time() - path.lstat().st_mtime
         if writer is None:
             # Killed before the head was written; files with any other contents are not ours to
-            # remove.
-            return not any(read_file(path, at_most=LARGEST_BYTES))
+            # remove. A child of the run's process may be about to write its head.
+            return silent_s > _HEAD_WITHIN_S and not any(read_file(path, at_most=LARGEST_BYTES))
         if writer.host not in {0, host_number()}:
-            return time.time() - path.lstat().st_mtime > _SILENT_S
+            return silent_s > _SILENT_S
     except genuine(OSError):
         return False
     return writer.pid != os.getpid() and not _exists(writer.pid)
