@@ -255,10 +255,7 @@ class DatabaseFile:
         ours = self._identity, self._log, _identity_at(self._beside(_SHARED_MEMORY))
         pins = [descriptor for descriptor, *_ in self._pin]
         files = tuple(
-            # Not the database: there are few marks, and its own could be that of another database.
-            HeldFile(
-                one, identity, marked(one) if identity != self._identity else 0, identity == self._log
-            )
+            HeldFile(one, identity, self._marked(one, identity), identity == self._log)
             for one, identity in descriptors.items()
             if identity in ours and one not in pins
         )
@@ -266,6 +263,10 @@ class DatabaseFile:
         # soon.
         is_certain = len({one.identity for one in files}) == len(files)
         return files if is_certain else ()
+
+    def _marked(self, descriptor: int, identity: tuple[int, int]) -> int:
+        # Not the database: there are few marks, and its own could be that of another database.
+        return 0 if identity == self._identity else marked(descriptor)
 
     @property
     def identity(self) -> tuple[int, int] | None:
