@@ -432,6 +432,22 @@ def test_a_download_that_fails_leaves_the_files_of_before(run, tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_download_begins_in_each_folder_once(run, tmp_path, monkeypatch):
+    """Beginning takes as long as listing the folder, which may have a folder per file."""
+    for number in range(5):
+        run.save(f"m/{number}.pt", b"a")
+        run.save(f"m/{number}/notes", b"b")
+    listed, real = [], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda *place: listed.append(place) or real(*place))
+
+    written = run.record.download(to=tmp_path / "to")
+
+    assert [path.name for path in written] == [
+        name for number in range(5) for name in (f"{number}.pt", "notes")
+    ]
+    assert len(listed) == 6
+
+
 KILLED = """
 import os, signal, sys, runstore
 from pathlib import Path
