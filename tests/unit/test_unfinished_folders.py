@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 
@@ -160,6 +161,24 @@ def test_without_locks_nothing_of_others_is_removed(tmp_path, holder, monkeypatc
         assert names(tmp_path) == sorted([*with_marks(name), folder.path.name])
 
     assert names(tmp_path) == with_marks(name)
+
+
+def test_it_is_made_on_a_disk_that_does_not_count_names(tmp_path, monkeypatch):
+    """A file system in a program of its own may not fill in the number of links."""
+    attempts, real = iter(range(9)), os.fstat
+
+    def without_links(descriptor):
+        next(attempts)
+        status = list(real(descriptor))
+        status[stat.ST_NLINK] = 0
+        return os.stat_result(status)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fstat", without_links)
+        folder = UnfinishedFolder(tmp_path, PREFIX)
+
+    assert names(tmp_path) == with_marks(folder.path.name)
+    folder.remove()
 
 
 def test_a_forked_child_leaves_it_to_its_parent(tmp_path):

@@ -76,7 +76,7 @@ class UnfinishedFolder:
         is_held = lock_now(self._lock)
         about = os.fstat(self._lock)
         self._identity = about.st_dev, about.st_ino
-        if is_held and about.st_nlink:
+        if is_held and os.path.lexists(self._mark):
             return True
         self._release()
         return is_held is None
