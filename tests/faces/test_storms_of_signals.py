@@ -163,6 +163,32 @@ def test_signals_that_waited_are_handled_if_another_comes_when_its_handler_is_ba
     assert called == [signal.SIGUSR1]
 
 
+def test_a_handler_that_raises_as_a_block_begins_is_heard_and_leaves_no_handler_of_ours(called):
+    """In particular a `ValueError`, by which Python refuses handlers to subinterpreters."""
+
+    class Late:
+        def __call__(self, number, _frame):
+            called.append(number)
+
+        def __getattr__(self, name):  # such as `__name__`, before the next handler is replaced
+            signal.raise_signal(signal.SIGUSR2)
+            raise AttributeError(name)
+
+    def refuse(_number, _frame):
+        raise ValueError("of the program")
+
+    numbers = (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+    handlers = (signal.default_int_handler, Late(), refuse)
+    before = [signal.signal(*one) for one in zip(numbers, handlers, strict=True)]
+    try:
+        with pytest.raises(ValueError, match="of the program"), Uninterrupted():
+            pass
+        assert tuple(map(signal.getsignal, numbers)) == handlers
+    finally:
+        for one in zip(numbers, before, strict=True):
+            signal.signal(*one)
+
+
 def test_one_signal_interrupts_when_the_others_have_waited_long_enough():
     handler = signal.getsignal(signal.SIGINT)
     with Uninterrupted(patience_s=0.0), pytest.raises(KeyboardInterrupt):

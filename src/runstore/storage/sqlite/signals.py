@@ -14,6 +14,7 @@ from itertools import compress
 from types import FrameType
 
 from runstore.background import in_main_thread
+from runstore.errors import genuine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Uninterrupted:
                 if getattr(handler, "__name__", "") != _OF_THE_LOOP:
                     self._handlers[number] = handler
                     signal.signal(number, wait)
-        except ValueError:  # the main thread of a subinterpreter gets no signals
+        except genuine(ValueError):  # the main thread of a subinterpreter gets no signals
             self._handlers.clear()
         except BaseException:  # of a signal received before its handler was replaced
             self.__exit__()
