@@ -85,7 +85,8 @@ _main = _OfMainThread()
 
 def innermost() -> Executed | None:
     """Return the run being executed here, or None; see `runstore.current_run`."""
-    run = _still_open(_current.get())
+    run = _current.get()
+    run = run and _still_open(run)
     around = _main.run
     if run or around is None or in_main_thread():
         return run

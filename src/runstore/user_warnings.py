@@ -83,7 +83,8 @@ class afterwards:  # noqa: N801 - reads as a statement
 
     def __enter__(self) -> None:
         """Begin; inside another such block, warnings are delayed to the end of the outer one."""
-        self._is_outermost = _thread.block is None
+        outermost = _thread.outermost
+        self._is_outermost = outermost is None or outermost() is None
         if self._is_outermost:
             self.messages: list[tuple[str, type[Warning]]] = []
             _thread.outermost = weakref.ref(self)

@@ -113,7 +113,7 @@ def test_a_failed_opening_leaves_no_connection_and_delays_no_fork(tmp_path):
 
     assert raised.tb is not None, "it refers to all that the opening had"
     assert not driver.is_open
-    assert forks._gate.depths == {}
+    assert forks.gate.depths == {}
 
 
 def test_an_opening_waits_for_a_program_that_keeps_the_file_locked(tmp_path, monkeypatch):

@@ -29,10 +29,7 @@ _ENCODER = JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 # Hashes without OpenSSL, which takes `hashlib` some milliseconds to load.
 
-
-def blake2b(data: bytes = b"", *, digest_size: int) -> hashlib.blake2b:
-    """Return the BLAKE2b hash of data, as an object of `hashlib`."""
-    return _blake2b(data, digest_size=digest_size)
+blake2b = _blake2b
 
 
 def sha256(data: bytes | bytearray | memoryview) -> hashlib._Hash:

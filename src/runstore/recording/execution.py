@@ -135,12 +135,12 @@ class Execution:
         self.status = run.status
         self.lineage = frozenset((run.uid,))
         self.own_params: set[str] = set()
-        self.is_end_written = run.status.is_final
         self._backend = backend
         self._process = current_process() if is_owner else None
         self._pid = None if self._process is None else self._process.pid
         # Started here: nothing was logged to it before.
         self._is_new = is_owner and isinstance(run, StartedRun)
+        self.is_end_written = not self._is_new and run.status.is_final
         self._held: dict[int, Any] = {}  # `Later` instead of channels
         if is_owner:
             live_runs.begin(self)

@@ -159,8 +159,6 @@ def _not_in_full(notes: list[tuple[Place, Any, str]]) -> str:
 def _named(values: Mapping[Any, Any]) -> Any:
     """Return a mapping's value of the key `name`; None if it is missing or unreadable."""
     # A key that raises is refused, by its place, when the values are read.
-    if type(values) is dict:  # most are plain dicts without one
-        return values.get("name")
     if not attempt(lambda: "name" in values, lambda _: False):
         return None  # a mapping with a default would add the key
     return attempt(lambda: values["name"], lambda _: None)
@@ -168,8 +166,11 @@ def _named(values: Mapping[Any, Any]) -> Any:
 
 def _own_name(values: Any) -> str | None:
     """Return the name included in values."""
-    is_mapping = type(values) is dict or isinstance(values, Mapping)
-    found = _named(values) if is_mapping else getattr(values, "name", None)
+    if type(values) is dict:  # most are plain dicts without one
+        found = values.get("name")
+    else:
+        is_mapping = isinstance(values, Mapping)
+        found = _named(values) if is_mapping else getattr(values, "name", None)
     return clean_text(str.__str__(found)) if isinstance(found, str) and found else None
 
 

@@ -9,6 +9,7 @@ number.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from operator import attrgetter
 
 from runstore.errors import InvalidValueError, shown
@@ -76,6 +77,7 @@ class ParameterSet(NamedTuple):  # because `dataclasses` takes long to load
         return self._replace(name=checked_name(name))
 
 
+@lru_cache(maxsize=1)  # for a set of which no field is omitted, it is asked for twice
 def tree_hash(tree: str) -> str:
     """Return the hash of a canonical tree text: 32 hexadecimal digits."""
     return blake2b(tree.encode(), digest_size=16).hexdigest()

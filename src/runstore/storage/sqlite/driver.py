@@ -149,7 +149,8 @@ class SQLiteDriver(FilePool):
         finally:
             # Here, because a signal handler may raise before the first line of any function.
             own.is_writing = False
-            self._end_of_turn()
+            if own.waiting:
+                self._end_of_turn()
         self._has_committed()
 
     def transact(

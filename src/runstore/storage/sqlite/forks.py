@@ -79,7 +79,8 @@ class _Gate:
         self.depths: dict[int, int] = {}
         self.closed_by: int | None = None
 
-    def enter(self) -> None:
+    def enter(self) -> Callable[[], None]:
+        """Enter, and return the function to leave."""
         me = threading.get_ident()
         depth = self.depths.get(me, 0)
         self.depths[me] = depth + 1
@@ -89,6 +90,7 @@ class _Gate:
             del self.depths[me]
             time.sleep(_LOOK_EVERY_S)
             self.depths[me] = 1
+        return self.leave
 
     def leave(self) -> None:
         me = threading.get_ident()
@@ -109,20 +111,13 @@ class _Gate:
         self.closed_by = None
 
 
-_gate = _Gate()
-
-
-def entered() -> Callable[[], None]:
-    """Delay forks by other threads until this thread calls the returned function."""
-    gate = _gate
-    gate.enter()
-    return gate.leave
+gate = _Gate()
 
 
 @contextmanager
 def inside_the_engine() -> Iterator[None]:
     """Delay forks by other threads while the block runs."""
-    leave = entered()
+    leave = gate.enter()
     try:
         yield
     finally:
@@ -138,18 +133,18 @@ def before_each_fork(work: Callable[[], object]) -> None:
 
 
 def _before_fork() -> None:
-    _gate.close()
+    gate.close()
     for work in _at_each_fork:
         work()
 
 
 def _after_fork_in_parent() -> None:
-    _gate.open()
+    gate.open()
 
 
 def _after_fork_in_child() -> None:
-    global _gate  # noqa: PLW0603 - the counted threads do not exist here
-    _gate = _Gate()
+    global gate  # noqa: PLW0603 - the counted threads do not exist here
+    gate = _Gate()
 
 
 os.register_at_fork(

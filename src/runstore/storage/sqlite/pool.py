@@ -9,9 +9,10 @@ from contextlib import suppress
 
 from runstore.errors import StoreLockedError, StoreUnavailableError, is_interruption
 from runstore.storage.driver import DriverBase, ThreadState
+from runstore.storage.sqlite import forks
 from runstore.storage.sqlite.connection import SQLiteConnection
 from runstore.storage.sqlite.database_file import DatabaseFile
-from runstore.storage.sqlite.forks import LiveSet, before_each_fork, entered
+from runstore.storage.sqlite.forks import LiveSet, before_each_fork
 from runstore.storage.sqlite.opening import Opener
 
 _REPLACED_PATIENCE_S = 5.0
@@ -64,7 +65,7 @@ class InHand:
         self._is_to_write = is_to_write
 
     def __enter__(self) -> SQLiteConnection:
-        self._leave = entered()
+        self._leave = forks.gate.enter()
         try:
             self._handle = self._pool.take(is_to_write=self._is_to_write)
         except BaseException:  # otherwise a fork would wait for it
