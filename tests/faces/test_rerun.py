@@ -530,6 +530,28 @@ def test_a_copy_of_the_code_with_results_is_kept_after_all_were_killed(project, 
     assert (copy / "project" / "result.txt").read_text() == "of hours"
 
 
+CLEANED = """
+import os, runstore
+with runstore.start_run("slow"):
+    if os.path.exists("../known.json"):
+        os.unlink("../known.json")
+        open("result.txt", "w").write("of days")
+"""
+
+
+def test_results_are_kept_if_other_files_of_the_temporary_folder_were_removed(project, tmp_path):
+    """Systems remove temporary files that were not used for days."""
+    (project / "train.py").write_text(CLEANED)
+    git(project, "commit", "-qam", "two")
+    python(project, "train.py")
+    (tmp_path / "temporary").mkdir()
+
+    (copy,) = copies_after_another_rerun(project)
+
+    result = tmp_path / "temporary" / copy / "project" / "result.txt"
+    assert result.read_text() == "of days"
+
+
 def test_a_copy_of_the_code_is_kept_while_its_program_lives(project, killed, read):
     process, copy = killed()
     process.kill()

@@ -31,8 +31,9 @@ _BYTECODE = ".pyc"
 _CODE = (".py", ".pyw", ".ipynb", _BYTECODE)
 _STORE = ".runstore"
 _PREFIX = "runstore-code-"
-# A file beside the checkout: its name, and those of its untracked files before it is used.
-_KNOWN = "known.json"
+# Files beside the checkout: one until it is complete; then its name, and those of its untracked
+# files before it is used. A program that cleans up temporary folders may remove them.
+_NEW, _KNOWN = ".incomplete", "known.json"
 # No program of a repository runs, not even a hook.
 _SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
 
@@ -77,9 +78,11 @@ def checked_out(store: Store, run: Run, root: Path | None) -> Iterator[Checkout]
     with UnfinishedFolder(above, _PREFIX, is_private=True, has_results=_has_results) as folder:
         checkout = Checkout(folder.path / (root.name or "code"))
         try:
+            (folder.path / _NEW).touch()
             _fill(store, run, root, checkout.root)
             known = json.dumps([checkout.root.name, *checkout.untracked()])
             (folder.path / _KNOWN).write_text(known, encoding="utf-8")
+            (folder.path / _NEW).unlink()
         except (GitError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise _refused(run, str(reason)) from error
@@ -95,11 +98,11 @@ def checked_out(store: Store, run: Run, root: Path | None) -> Iterator[Checkout]
 def _has_results(above: Path) -> bool:
     """Check whether a program has written files to the checkout in a folder of `checked_out`."""
     try:
+        if _NEW in (names := os.listdir(above)) or not names:  # noqa: PTH208 - names
+            return False  # nothing was started in it
         name, *known = json.loads((above / _KNOWN).read_text(encoding="utf-8"))
         root = above / name
         return root.is_dir() and not Checkout(root).untracked() <= set(known)
-    except FileNotFoundError:
-        return False  # nothing was started in it
     except (GitError, OSError, ValueError):
         return True  # it cannot be decided
 
