@@ -1,10 +1,12 @@
 """Contents of artifacts in object storage, for a store on a server."""
 
+import errno
 import hashlib
 import multiprocessing
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -336,6 +338,28 @@ def test_a_stream_that_was_read_is_kept_as_well(place, bucket, monkeypatch, impa
     ):
         run.save("model.bin", pipe)
     bucket._client.create_bucket(Bucket=bucket.name)
+
+    assert read(place) == WEIGHTS
+
+
+def test_contents_are_sent_although_the_folder_of_copies_cannot_be_synced(
+    place, bucket, url, monkeypatch
+):
+    """Here from a pipe, which cannot be read again."""
+    real = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    read_end, write_end = os.pipe()
+    os.write(write_end, WEIGHTS)
+    os.close(write_end)
+    with monkeypatch.context() as disk, os.fdopen(read_end, "rb") as pipe:
+        disk.setattr(os, "fsync", fsync)
+        record(place, model=pipe)
+    forget_copies(url)
 
     assert read(place) == WEIGHTS
 

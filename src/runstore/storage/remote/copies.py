@@ -22,7 +22,7 @@ from runstore.errors import (
     genuine,
     suppressed,
 )
-from runstore.storage.files.objects import Contents, NotSentError, Objects, hashed
+from runstore.storage.files.objects import Contents, NotSentError, Objects, UnsyncedError, hashed
 from runstore.storage.files.temporary import temporary_folder
 from runstore.storage.sqlite.paths import parsed
 
@@ -155,6 +155,11 @@ class CopiedObjects(Objects):
         self._check_size(kept.size_bytes)
         super()._name(path, kept)
         self._deliver(kept)
+
+    def _sync_names(self, kept: Contents) -> None:
+        """Make the name of a copy durable if that is possible: the contents are sent as well."""
+        with suppressed(UnsyncedError):
+            super()._sync_names(kept)
 
     def _found(self, kept: Contents) -> None:
         """Send a copy that exists already: maybe it was not sent, or was removed elsewhere."""
