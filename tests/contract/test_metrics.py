@@ -151,7 +151,7 @@ class TestMistakes:
             ({"loss": "text"}, "is not a number"),
             ({"loss": None}, "is not a number"),
             ({"loss": np.zeros(3)}, "is not a number"),
-            ({"x" * 10_000_000: 1.0}, "the limit is 1000"),
+            ({"x" * 10_000_000: 1.0}, "the limit is 1,000"),
             ({"": 1.0}, "as text"),
             ({"a\nb": 1.0}, "unprintable"),
             ({7: 1.0}, "as text"),

@@ -202,6 +202,10 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
             ["metric", "fit#1", "loss", "3"],
             ["is not a valid metric: expected key=value.", "Write for example: loss=0.3"],
         ),
+        (
+            ["export", "-o", "a.csv"],
+            ["has no option '-o'.", "with: runstore ls --all --format csv"],
+        ),
         (["rm", "-rf", "mnist#1"], ["has no option '-r'.", "skip the confirmation, add: -y"]),
         (["ls", "--desc"], ["has no option '--desc'.", "write: --sort 'metrics.loss desc'"]),
         (["best", "-n", "3"], ["has no option '-n'.", "All settings are ranked; for some runs"]),

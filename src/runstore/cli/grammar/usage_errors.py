@@ -42,6 +42,10 @@ _HABITS = {
     ),
     ("exec", "-n"): "Name the experiment with: -e fit",
     ("exec", "--seed"): "Set a parameter with: --set seed=1",
+    **dict.fromkeys(
+        [("export", one) for one in ("-o", "--output", "--format", "--csv")],
+        "Write a table with: runstore ls --all --format csv",
+    ),
     ("ls", "-e"): "An experiment is an argument, without an option: runstore ls mnist",
     ("plot", "--all"): "Draw more runs with: -n 50",
     **dict.fromkeys(

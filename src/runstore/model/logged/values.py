@@ -92,7 +92,7 @@ def metric_key(key: Any) -> str:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > KEY_LIMIT_BYTES:
         raise InvalidValueError(
-            f"The key {text[:40]!r}… has {size:,} bytes; the limit is {KEY_LIMIT_BYTES}.",
+            f"The key {text[:40]!r}… has {size:,} bytes; the limit is {KEY_LIMIT_BYTES:,}.",
             hint="Use a shorter name.",
         )
     return text
