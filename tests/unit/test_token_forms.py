@@ -218,6 +218,8 @@ def test_the_secret_path_of_a_webhook_goes_and_its_host_stays(address, secret):
 @pytest.mark.parametrize(
     "token", ["AK" + "IA" + "ABCDEFGH" * 2, "glp" + "at-" + "abcdefghijklmnopqrst"]
 )
-@pytest.mark.parametrize("name", ["{}", "a/{}.py", "train-{}.py", "train_{}/x.py", "a.{}"])
+@pytest.mark.parametrize(
+    "name", ["{}", "a/{}.py", "train-{}.py", "train_{}/x.py", "a.{}", "a#{}", "a~{}", "é{}"]
+)
 def test_a_token_without_digits_is_masked_within_a_name(token, name):
     assert masked_path(name.format(token)) == name.format("***")

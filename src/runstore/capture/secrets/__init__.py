@@ -28,7 +28,8 @@ _SHORT_TOKENS = (
 )  # fmt: skip
 _SHORT_LENGTH, _LENGTH = 14, 19
 _BETWEEN_WORDS = str.maketrans(dict.fromkeys("\"'=,;:/@()[]{}<>|&?\\", " "))
-_WITHIN_WORDS = "-_."
+# A token begins after any other sign.
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _LONG_TEXT = 10_000  # checking all words would take longer than the patterns
 
 
@@ -50,7 +51,7 @@ def may_hold_token(text: str) -> bool:
 def _may_be_token(word: str) -> bool:
     if len(word) > _LENGTH and any(map(str.isdigit, word)):
         return True
-    signs = [at for at, sign in enumerate(word[:-_SHORT_LENGTH], 1) if sign in _WITHIN_WORDS]
+    signs = [at for at, sign in enumerate(word[:-_SHORT_LENGTH], 1) if sign not in _PLAIN]
     return any(word.startswith(_SHORT_TOKENS, at) for at in (0, *signs))
 
 
