@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from managers import Manager
+from managers import Manager, blocks_of
 from runstore import ManagerStore, Store
 from runstore.errors import StoreWarning
 from runstore.storage.files.safe_files import write_whole
@@ -375,3 +375,19 @@ def test_a_program_goes_on_if_a_disk_cannot_sync_folders(
 
     with Store.open(store.path) as again:
         assert again.get("bert#1").read_bytes("model.bin") == b"weights"
+
+
+def test_a_block_file_whose_name_may_be_lost_is_reported_and_written_again(tmp_path, failing):
+    errors, _ = failing
+    store = ManagerStore(tmp_path)
+    store.add_run(Manager())
+    errors.append((errno.EIO, tmp_path))
+    with pytest.warns(
+        StoreWarning, match=r"could not be written: Input/output error\. The run is"
+    ):
+        store.add_run(Manager())
+    errors.clear()
+
+    store.add_run(Manager())
+
+    assert [block["run_number"] for block in blocks_of(tmp_path)] == [1, 2, 3]

@@ -202,8 +202,9 @@ class BlockSync:
             if isinstance(error, StoreReadOnlyError) and not self._is_apart:
                 raise
             place = "" if self._is_apart else " beside it"
+            why = getattr(error, "strerror", None) or str(error).rstrip(".") or "out of memory"
             warn(
-                f"{self.path} could not be written: {error} The run is kept in the"
+                f"{self.path} could not be written: {why}. The run is kept in the"
                 f" database{place}; the file will be updated when the store is next opened."
             )
 
