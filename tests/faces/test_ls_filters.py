@@ -191,6 +191,7 @@ def test_mistakes_with_names_are_told(folder, words, told):
         (["ls", "params.lr"], "Put a filter in quotes: 'params.lr > 0.1'"),  # > 0.1 is a file
         (["show", "params.lr"], "Put a filter in quotes: 'params.lr > 0.1'"),
         (["ls", "--sort", "-params.lr"], "For the largest first, write 'params.lr desc'."),
+        (["ls", "--sort", "-params.lr,started"], "write 'params.lr desc, started'."),
         (["ls", "--filter", "params.lr > 0.1"], "A filter is an argument"),
         (["plot", "--status", "error"], "A filter is an argument"),
         (["show", "fit", "3"], "such as mnist#3"),

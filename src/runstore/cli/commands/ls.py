@@ -147,18 +147,17 @@ def command(
 
 def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:
     """Return the sort key with its direction; by default, the start of the run."""
-    if sort is not None and sort.startswith("-"):
-        raise UsageError(
-            f"--sort: {sort!r} is not a sort key.",
-            hint=f"For the largest first, write '{sort[1:]} desc'.",
-        )
-    if not is_reversed:
-        return sort
     if sort is None:
-        return "started"
+        return "started" if is_reversed else None
     from runstore.model.query.spelling import listed_names
 
-    return ", ".join(_turned(key) for key in listed_names(sort))
+    if sort.startswith("-"):
+        first, *rest = listed_names(sort[1:])
+        raise UsageError(
+            f"--sort: {sort!r} is not a sort key.",
+            hint=f"For the largest first, write '{', '.join((f'{first} desc', *rest))}'.",
+        )
+    return ", ".join(map(_turned, listed_names(sort))) if is_reversed else sort
 
 
 def _turned(key: str) -> str:
