@@ -19,8 +19,10 @@ else:
 PATIENCE_S = 5.0
 _LOOK_EVERY_S = 0.001
 
-# Of this process: `threading.main_thread().ident`, without two calls at each of many places.
+# Of this process: `threading.main_thread().ident`, without two calls at each of many places; and
+# the function that belongs to it, which gevent may replace later.
 _main_thread = threading.main_thread().ident
+_this_thread = _thread.get_ident
 
 # System ids of our last threads: a thread is listed for a moment after its work.
 recent_threads: deque[int] = deque(maxlen=32)
@@ -32,7 +34,7 @@ def in_main_thread() -> bool:
     `threading.current_thread` would make an object for a thread of ours, whose deletion fails as
     the interpreter exits (Python 3.13.0).
     """
-    return _thread.get_ident() == _main_thread
+    return _this_thread() == _main_thread
 
 
 class Job(Protocol):
@@ -109,7 +111,7 @@ def wait_until_done(patience_s: float = PATIENCE_S) -> None:
 
 def _after_fork_in_child() -> None:
     global _main_thread  # noqa: PLW0603 - the thread that forked is the only one of the child
-    _main_thread = _thread.get_ident()
+    _main_thread = _this_thread()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
