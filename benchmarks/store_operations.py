@@ -35,13 +35,27 @@ def measure(folder: Path) -> dict[str, float]:
     times = Times()
     bare = Bare(folder / "bare.db")
     with Store.open(folder) as store:
+
+        def ours(params: dict[str, object]) -> str:
+            run = times.of("start", lambda: store.start("bench_1", params=params, capture=False))
+            times.of("finish", run.finish)
+            return run.reference
+
+        def theirs(params: dict[str, object]) -> None:
+            run_id = times.of("bare start", lambda: bare.start("bench_1", params))
+            times.of("bare finish", lambda: bare.finish(run_id))
+
+        # Each is first in every second round: what ran before decides what is in the caches.
+        references = [""] * ROUNDS
         for n in range(ROUNDS):
             params = params_of(n)
-            run = times.of("start", lambda: store.start("bench_1", params=params, capture=False))  # noqa: B023 - called at once
-            run_id = times.of("bare start", lambda: bare.start("bench_1", params))  # noqa: B023 - called at once
-            times.of("finish", run.finish)
-            times.of("bare finish", lambda: bare.finish(run_id))  # noqa: B023 - called at once
-            times.of("get", lambda: store.get(run.reference))  # noqa: B023 - called at once
+            if n % 2:
+                theirs(params)
+            references[n] = ours(params)
+            if not n % 2:
+                theirs(params)
+        for reference in references:
+            times.of("get", lambda: store.get(reference))  # noqa: B023 - called at once
             times.of("list 20", lambda: store.list(limit=20))
             times.of("list 20 of one", lambda: store.list("bench_2", limit=20))
     bare.connection.close()
