@@ -22,6 +22,7 @@ from runstore.storage.files.locks import pause, unlock, wait_for_lock
 from runstore.storage.files.safe_files import UnsafeFileError, reader
 from runstore.storage.sqlite.disks import is_network_disk
 from runstore.storage.sqlite.forks import inside_the_engine
+from runstore.storage.sqlite.meanings import DAMAGED_SCHEMA
 from runstore.storage.sqlite.paths import copy_rights, has_content, sync_folder
 from runstore.storage.sqlite.read_only import ways_to_read
 
@@ -250,9 +251,9 @@ def _prepared(location: str, prepare: Callable[[sqlite3.Connection], None]) -> s
         # Data lost in a power cut is indexed again.
         connection.execute("PRAGMA synchronous=NORMAL")
         prepare(connection)
-    except genuine(UnicodeDecodeError) as error:  # of a message that quotes a damaged schema
+    except genuine(UnicodeDecodeError) as error:
         connection.close()
-        raise sqlite3.DatabaseError("malformed database schema") from error
+        raise sqlite3.DatabaseError(DAMAGED_SCHEMA) from error
     except BaseException:  # there is no other reference to close it
         connection.close()
         raise

@@ -15,6 +15,9 @@ from runstore.errors import (
 )
 from runstore.storage.files.locks import has_no_locks
 
+# If SQLite quotes a damaged schema that is no text, Python cannot decode its message.
+DAMAGED_SCHEMA = "malformed database schema"
+
 
 def meaning_of(error: sqlite3.Error, path: str, kept: str) -> StoreError:
     """Return our own error with the meaning of this one for users.
@@ -30,7 +33,7 @@ def meaning_of(error: sqlite3.Error, path: str, kept: str) -> StoreError:
 
 
 def _failure(error: sqlite3.Error, path: str, kept: str) -> StoreError:
-    text = str(error)
+    text = str(error) or DAMAGED_SCHEMA  # Python 3.10 leaves out what it cannot decode
     if is_full(error):
         return StoreUnavailableError(
             f"There is no space left for {path}: {text}.",

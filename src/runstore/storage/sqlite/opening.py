@@ -21,6 +21,7 @@ from runstore.storage.sqlite.descriptors import new_descriptors
 from runstore.storage.sqlite.disks import is_network_disk
 from runstore.storage.sqlite.functions import add_functions
 from runstore.storage.sqlite.meanings import (
+    DAMAGED_SCHEMA,
     is_busy,
     is_full,
     is_refused,
@@ -161,9 +162,9 @@ class Opener:
             if readable is None:
                 connection.execute("PRAGMA schema_version").fetchone()  # opens the log
                 self._file.remember_log()
-        except genuine(UnicodeDecodeError) as error:  # of a message that quotes a damaged schema
+        except genuine(UnicodeDecodeError) as error:
             connection.close()
-            raise sqlite3.DatabaseError("malformed database schema") from error
+            raise sqlite3.DatabaseError(DAMAGED_SCHEMA) from error
         except BaseException:  # there is no other reference to close it
             connection.close()
             raise
