@@ -19,6 +19,7 @@ from commands import runstore
 from runstore import Status, Store, StoreWarning
 from runstore.errors import InvalidValueError, NotFoundError, RunFinishedError, UsageError
 from runstore.storage.metrics.chunks import Columns, pack, unpack
+from runstore.storage.metrics.point_reading import writer_of
 from threads import at_once
 
 # Each example has a run of its own.
@@ -295,7 +296,8 @@ def test_each_point_whose_call_returned_survives_a_kill(location, campaign_round
                 assert kept == list(map(float, range(len(kept))))
                 assert len(kept) in {acknowledged, acknowledged + 1}
                 assert run.metrics["many"].count >= (acknowledged - 1) // 97 * 50
-            assert store.backend.spool.point_files() == []
+            # One that was killed before the head of its file is removed after a minute.
+            assert [path for path in store.backend.spool.point_files() if writer_of(path)] == []
 
 
 def test_absorbing_twice_or_after_a_crash_in_the_middle_changes_nothing(store, monkeypatch, run):

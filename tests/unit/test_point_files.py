@@ -347,6 +347,21 @@ def test_a_file_without_a_head_is_abandoned_once_its_writer_had_time_for_it(path
     assert not is_abandoned(path)
 
 
+def test_a_file_says_who_writes_it_before_its_space_is_allocated(path, monkeypatch):
+    """A process killed meanwhile, which takes long on a slow disk, leaves no unknown file."""
+    during = []
+
+    def watched(descriptor, start, size):
+        during.append(writer_of(path))
+        os.truncate(descriptor, start + size)
+
+    monkeypatch.setattr(os, "posix_fallocate", watched, raising=False)
+
+    PointFile(path, 10).discard()
+
+    assert [one.pid for one in during] == [os.getpid()]
+
+
 @pytest.mark.parametrize("data", [b"", head()[:31], head(mark=0), head(kind=POINT)])
 def test_a_file_without_a_head_names_nobody(path, data):
     path.write_bytes(data)

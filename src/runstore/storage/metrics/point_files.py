@@ -91,13 +91,13 @@ class PointFile:
         allocated = end + RECORD.size
         self._descriptor = made_file(path)
         try:
+            # First of all, since a file without a head does not say who may be about to write it.
+            about = (FORMAT_VERSION, os.getpid(), float(RECORD.size), host_number())
+            os.pwrite(self._descriptor, RECORD.pack(*about, HEAD, MARK), 0)
             if hasattr(os, "posix_fallocate") and mapped:
                 os.posix_fallocate(self._descriptor, 0, allocated)
             elif mapped:  # macOS: write zeros to allocate the space
-                os.write(self._descriptor, bytes(allocated))
-            about = (FORMAT_VERSION, os.getpid(), float(RECORD.size), host_number())
-            head = RECORD.pack(*about, HEAD, MARK)
-            os.pwrite(self._descriptor, head, 0)
+                os.pwrite(self._descriptor, bytes(allocated - RECORD.size), RECORD.size)
             self._device_and_file = identity_of(self._descriptor)
             # The map has its own descriptor: the lowest free one, as this one was.
             number = os.dup(self._descriptor)
