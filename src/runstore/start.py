@@ -193,7 +193,7 @@ def _with_more(run: ActiveRun, request: StartRequest) -> ActiveRun:
         seed = {} if request.seed is None else {"seed": request.seed}
         if request.params is not None or seed:
             run.add_params(request.params, **seed)
-        if tags := tags_of(request):
+        if tags := tags_of(request, run.execution.tag_names):
             run.tags.update(tags)
         if request.notes is not None:
             run.edit(notes=request.notes)

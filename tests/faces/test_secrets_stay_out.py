@@ -85,6 +85,28 @@ def test_tags_set_one_by_one_keep_their_keys_apart(tmp_path):
         assert dict(run.tags) == {"of ***~2": "4", "of ***~3": "5"}
 
 
+def test_a_key_with_a_renewed_secret_is_the_same_tag_in_every_face(tmp_path):
+    other = TOKEN[:4] + TOKEN[4:][::-1]
+    old, new = f"of {TOKEN}", f"of {other}"
+    with store_at(tmp_path) as store:
+        run = store.start("fit", tags={old: "1"}, capture=False)
+        run.tags[old] = "2"
+        run.finish()
+        with store.resume("fit#1") as run:
+            run.tags[new] = "3"
+        with runstore.start_run(store=store, resume="fit#1", tags={old: "4"}) as run:
+            run.tags[old] = "5"
+        with store.resume("fit#1") as run:
+            run.tags.replace({new: "6"})
+        store.tag("fit#1", {old: "7"})
+        store.tag("fit#1", {new: None, "of ***": None, old: "8"})
+
+        values = [one.new for one in store.events("fit#1") if one.field == "tags.of ***"]
+
+        assert store.get("fit#1").tags == {"of ***": "8"}
+        assert values == ["2", "3", "4", "5", "6", "7", "8"]
+
+
 def test_tags_are_masked_and_that_is_said(tmp_path):
     store = store_at(tmp_path)
     run = store.start("fit", capture=False)

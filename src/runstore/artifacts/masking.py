@@ -5,7 +5,7 @@ Parameters, notes and output stay as their user wrote them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from runstore.capture.secrets import is_secret_name, mask_message, mask_tokens
 from runstore.model.tags import tags_given
@@ -14,41 +14,43 @@ from runstore.user_warnings import warn
 
 
 def masked_tags(
-    changes: Mapping[str, str | None],
-    known: dict[str, str] | None = None,
-    taken: Collection[str] = (),
+    changes: Mapping[str, str | None], names: dict[str, str] | None = None
 ) -> dict[str, str | None]:
     """Return tags with secret keys and values masked, warning about each.
 
-    The keys of tags to remove stay, because an older version recorded them as they are. Keys may
-    differ only in their secrets.
+    A key with a secret means the tag with the masked key, as secrets are renewed. If several such
+    keys are used here, each has a tag of its own. The keys of tags to remove stay, because an
+    older version recorded them as they are.
 
     Args:
         changes: Values by key; None removes a tag.
-        known: Recorded keys by keys with secrets, to which new ones are added.
-        taken: Keys of other tags.
+        names: Recorded keys by the keys used so far for this run, to which those of `changes` are
+            added; recorded keys have themselves.
     """
-    known = {} if known is None else known
-    masked: dict[str, str | None] = {}
-    for given, value in changes.items():
-        key = given if value is None else mask_message(given)
+    names = {} if names is None else names
+    masked: dict[str, str | None] = {key: None for key in changes if changes[key] is None}
+    values = {key: value for key, value in changes.items() if value is not None}
+    keys = {given: mask_message(given) for given in values}
+    plain = {key: key for given, key in keys.items() if key == given}
+    names |= plain
+    for given, value in values.items():
+        key = keys[given]
         if key != given:
-            others = {**changes, **masked}
-            recorded = known.get(given)
-            if recorded is None or others.get(recorded) is not None:
-                recorded = free_name(key, {*others, *taken})
-            key = known[given] = recorded
+            recorded = names.get(given)
+            if recorded is None or recorded in plain:
+                recorded = free_name(key, names)
+            key = names[given] = names[recorded] = recorded
             warn(f"The key of a tag contains a secret; it was recorded as {key!r}.")
-        shown = value if value is None else _masked_tag(key, value)
+        shown = _masked_tag(key, value)
         if shown != value:
             warn(f"The value of the tag {key!r} looks like a secret; recorded as {shown!r}.")
         masked[key] = shown
     return masked
 
 
-def tags_to_keep(tags: object) -> dict[str, str]:
+def tags_to_keep(tags: object, names: dict[str, str] | None = None) -> dict[str, str]:
     """Return the tags of a run that begins, checked and masked; see `tags_given`."""
-    masked = masked_tags(tags_given(tags))
+    masked = masked_tags(tags_given(tags), names)
     return {key: value for key, value in masked.items() if value is not None}
 
 

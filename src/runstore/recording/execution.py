@@ -90,6 +90,7 @@ class Execution:
         has_read_params: Whether its parameters were read from the command line; the program can
             set them again.
         own_params: Keys that the program has set since then.
+        tag_names: Recorded keys of tags by the keys that the program used.
 
     Args:
         backend: The store.
@@ -135,6 +136,7 @@ class Execution:
         self.status = run.status
         self.lineage = frozenset((run.uid,))
         self.own_params: set[str] = set()
+        self.tag_names: dict[str, str] = {}
         self._backend = backend
         self._process = current_process() if is_owner else None
         self._pid = None if self._process is None else self._process.pid
@@ -221,7 +223,7 @@ class Execution:
         known: Mapping[str, str] = {}
         with suppress(RunstoreError):  # the store cannot be read
             known = self._backend.edits.tags_of(self.uid)
-        return Tags(self.recorder, self.uid, known)
+        return Tags(self.recorder, self.uid, known, self.tag_names)
 
     # Output
 

@@ -28,13 +28,16 @@ class Tags(MutableMapping[str, str]):
     Args:
         run: The run.
         known: Its current tags.
+        names: Recorded keys by the keys used so far by this program; see `masked_tags`.
     """
 
-    def __init__(self, recorder: Recorder, uid: str, known: Mapping[str, str]) -> None:
+    def __init__(
+        self, recorder: Recorder, uid: str, known: Mapping[str, str], names: dict[str, str]
+    ) -> None:
         self._recorder = recorder
         self._uid = uid
         self._known = dict(known)
-        self._masked: dict[str, str] = {}  # recorded keys, by keys with secrets
+        self._names = names
 
     def __getitem__(self, key: str) -> str:
         if key not in self._known:
@@ -99,7 +102,7 @@ class Tags(MutableMapping[str, str]):
     def _change(self, given: Mapping[str, str | None]) -> None:
         from runstore.artifacts.masking import masked_tags
 
-        changes = masked_tags(given, self._masked, self._known)
+        changes = masked_tags(given, self._names)
         self._recorder.tag(self._uid, changes, current_author())
         for key, value in changes.items():
             if value is None:

@@ -48,7 +48,8 @@ _NO_FACTS = Facts()
 def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
     """Start a run; see `Store.start`."""
     name = names.check_experiment_name(asked.experiment_name)
-    sets, tags = _sets_of(asked), tags_of(asked)
+    tag_names: dict[str, str] = {}
+    sets, tags = _sets_of(asked), tags_of(asked, tag_names)
     notes, cli = check_text(asked.notes, "notes"), check_text(asked.cli, "cli")
     parent_uid = _parent_uid(backend, asked.parent, name)
     if asked.argv is not None:
@@ -87,6 +88,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
                 run = ActiveRun(backend, _started_run(new, number, reference), store=store)
         run.earlier = earlier
         execution = run.execution
+        execution.tag_names |= tag_names
         execution.is_first, backend.is_fresh = backend.is_fresh, False
         execution.lineage |= current.lineage_of(parent_uid)
         execution.loading = loading
@@ -140,15 +142,16 @@ def _sets_of(asked: StartRequest) -> tuple[ParameterSet, ...]:
         ) from None
 
 
-def tags_of(asked: StartRequest) -> dict[str, str]:
-    """Return the initial tags of a run, including its name."""
+def tags_of(asked: StartRequest, tag_names: dict[str, str]) -> dict[str, str]:
+    """Return the initial tags of a run, including its name; see `masked_tags` for the names."""
     if asked.tags is None and asked.name is None:
         return {}
     from runstore.artifacts.masking import tags_to_keep
 
-    tags = {} if asked.tags is None else tags_to_keep(asked.tags)
+    tags = {} if asked.tags is None else tags_to_keep(asked.tags, tag_names)
     if asked.name is not None:
-        tags |= tags_to_keep({NAME: arguments.text(asked.name, "name", "baseline")})
+        own = {NAME: arguments.text(asked.name, "name", "baseline")}
+        tags |= tags_to_keep(own, tag_names)
     return tags
 
 
