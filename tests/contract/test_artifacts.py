@@ -24,6 +24,7 @@ from runstore.errors import (
     StoreUnavailableError,
 )
 from runstore.model.artifacts import artifact_path
+from runstore.storage.rows import as_time
 from searching import change_contents
 
 
@@ -430,6 +431,31 @@ def test_a_download_that_fails_leaves_the_files_of_before(run, tmp_path):
     assert failed.value.hint.startswith("Check the folder")
     assert target.read_text() == "mine"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_artifacts_read_one_by_one_take_no_list_of_all(run, tmp_path, monkeypatch):
+    for number in range(30):
+        run.save(f"{number // 10}/{number}.pt", b"a")
+    listed, real, read = [], os.listdir, []
+    monkeypatch.setattr(os, "listdir", lambda *place: listed.append(place) or real(*place))
+    saved = run.record.artifacts
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_code is as_time.__code__:
+            read.append(frame)
+
+    sys.setprofile(note)
+    try:
+        for path in saved:
+            assert run.record.read_bytes(path) == b"a"
+            run.record.download(path, to=tmp_path / "to")
+        for folder in "012":
+            assert len(run.record.download(folder, to=tmp_path / "to")) == 10
+    finally:
+        sys.setprofile(None)
+
+    assert len(read) == 30 + 30 + 30
+    assert len(listed) == 3
 
 
 def test_a_download_begins_in_each_folder_once(run, tmp_path, monkeypatch):

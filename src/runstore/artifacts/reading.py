@@ -40,6 +40,7 @@ class Reading:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._seen: set[str] = set()
 
     def of_run(self, run: Run) -> dict[str, Artifact]:
         """Return the artifacts of a run, by path."""
@@ -74,7 +75,7 @@ class Reading:
         folder = Path(arguments.path(to, "to"))
         written: dict[Path, Artifact] = {}
         lost: dict[str, RunstoreError] = {}
-        asides = _Asides()
+        asides = _Asides(self._seen)
         try:
             # The files of a folder together: beginning in a folder takes as long as listing it.
             for one in sorted(wanted, key=_folder_of):
@@ -111,26 +112,31 @@ class Reading:
         aside.replace(target)
 
     def _one(self, run: Run, path: object) -> Artifact:
-        path, known = _path_in(run, path), self.of_run(run)
-        found = known.get(path) or known.get(_spelled(path))
-        if found is None:
-            raise _no_artifact(run, path, known)
-        return found
+        path = _path_in(run, path)
+        names = path, _spelled(path)
+        found = self._named(run, *names)
+        if not found or found[0].path not in names:
+            raise _no_artifact(run, path, self.of_run(run))
+        return found[0]
 
     def _wanted(self, run: Run, path: object) -> Sequence[Artifact]:
-        known = self.of_run(run)
         if path is None:
-            return list(known.values())
+            return self._backend.artifacts.of_run(run.uid)
         path = _path_in(run, path)
-        name = _spelled(path.rstrip("/") or path)
-        if name in known:
-            return [known[name]]
-        below = [one for one in known.values() if one.path.startswith(f"{name}/")]
-        if not below:
+        found = self._named(run, _spelled(path.rstrip("/") or path))
+        if not found:
             is_place = os.path.isabs(path)  # noqa: PTH117 - a text
             to = "To write to a folder, pass --to (in Python, to=...)." if is_place else None
-            raise _no_artifact(run, path, known, instead=to)
-        return below
+            raise _no_artifact(run, path, self.of_run(run), instead=to)
+        return found
+
+    def _named(self, run: Run, *names: str) -> Sequence[Artifact]:
+        """Return the artifact with one of these paths, or those in such a folder."""
+        for name in names:
+            if found := self._backend.artifacts.at(run.uid, name):
+                return found
+        # A damaged path is not found by the text that is displayed for it.
+        return [one for one in self.of_run(run).values() if one.path in names]
 
     def _note_use(self, run: Run, wanted: Sequence[Artifact]) -> None:
         """Record these artifacts as inputs of the run that reads them."""
@@ -155,9 +161,15 @@ class Reading:
 
 
 class _Asides:
-    """A folder for unfinished files, in the folder of the file that is being written."""
+    """A folder for unfinished files, in the folder of the file that is being written.
 
-    def __init__(self) -> None:
+    Args:
+        seen: Folders without files of killed downloads, to which new ones are added. Looking for
+            such files takes as long as listing the folder.
+    """
+
+    def __init__(self, seen: set[str]) -> None:
+        self._seen = seen
         self._folder: UnfinishedFolder | None = None
 
     def beside(self, target: Path) -> Path:
@@ -165,7 +177,10 @@ class _Asides:
         if self._folder is None or self._folder.path.parent != target.parent:
             self.remove()
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = UnfinishedFolder(target.parent, _ASIDE)
+            place = os.path.abspath(target.parent)  # noqa: PTH100 - a text
+            is_known = place in self._seen
+            self._folder = UnfinishedFolder(target.parent, _ASIDE, removes_others=not is_known)
+            self._seen.add(place)
         return self._folder.path / os.urandom(8).hex()
 
     def remove(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runstore.errors import ConflictError
+from runstore.model.values import clean_text
 from runstore.storage import statements as sql
 from runstore.storage.database import Database, no_run
 from runstore.storage.driver import Connection
@@ -40,10 +41,12 @@ PUT_PREVIEW = """
     INSERT INTO previews (digest, media_type, body) VALUES (:digest, :media_type, :body)
     ON CONFLICT (digest) DO NOTHING
 """
-ARTIFACTS_OF_RUN = f"""
-    SELECT path, digest, size_bytes, media_type, saved_at FROM artifacts
-    WHERE {_OF_RUN} ORDER BY path
+_ARTIFACTS = f"""
+    SELECT path, digest, size_bytes, media_type, saved_at FROM artifacts WHERE {_OF_RUN}
 """  # noqa: S608 - a constant of this file
+ARTIFACTS_OF_RUN = f"{_ARTIFACTS} ORDER BY path"
+ARTIFACT = f"{_ARTIFACTS} AND path = :path"
+ARTIFACTS_BELOW = f"{_ARTIFACTS} AND path >= :begin AND path < :end ORDER BY path"
 PREVIEW = "SELECT media_type, body FROM previews WHERE digest = :digest"
 # A file and a folder of the same name could not be written side by side.
 BELOW = """
@@ -168,6 +171,17 @@ class ArtifactTable:
 
     def of_run(self, uid: str) -> tuple[Artifact, ...]:
         """Return the artifacts of a run, by path."""
+        return self._artifacts(ARTIFACTS_OF_RUN, uid=uid)
+
+    def at(self, uid: str, path: str) -> tuple[Artifact, ...]:
+        """Return the artifact of a run with this path, or those in this folder, by path."""
+        if clean_text(path) != path:
+            return ()
+        return self._artifacts(ARTIFACT, uid=uid, path=path) or self._artifacts(
+            ARTIFACTS_BELOW, uid=uid, **_inside(path)
+        )
+
+    def _artifacts(self, statement: str, *, uid: str, **parameters: str) -> tuple[Artifact, ...]:
         from runstore.model.artifacts import Artifact
 
         return tuple(
@@ -179,7 +193,9 @@ class ArtifactTable:
                 media_type=as_text(media_type),
                 saved_at=as_time(saved_at),
             )
-            for path, digest, size, media_type, saved_at in self._rows(ARTIFACTS_OF_RUN, uid=uid)
+            for path, digest, size, media_type, saved_at in self._rows(
+                statement, uid=uid, **parameters
+            )
         )
 
     def inputs_of(self, uid: str) -> tuple[Input, ...]:
@@ -278,10 +294,13 @@ def _run_id(connection: Connection, uid: str) -> int:
     return int(row[0])
 
 
+def _inside(folder: str) -> dict[str, str]:
+    return {"begin": f"{folder}/", "end": f"{folder}0"}  # 0 follows /
+
+
 def _check_place(connection: Connection, run_id: int, path: str) -> None:
     """Raise ConflictError if a path would be both a file and a folder."""
-    bounds = {"run_id": run_id, "begin": f"{path}/", "end": f"{path}0"}  # 0 follows /
-    taken = connection.execute(BELOW, bounds).fetchone()
+    taken = connection.execute(BELOW, {"run_id": run_id, **_inside(path)}).fetchone()
     parts = path.split("/")
     for count in range(1, len(parts)):
         above = {"run_id": run_id, "path": "/".join(parts[:count])}

@@ -39,6 +39,7 @@ class UnfinishedFolder:
         *,
         is_private: bool = False,
         has_results: Callable[[Path], bool] | None = None,
+        removes_others: bool = True,
     ) -> None:
         """Create it, and remove those of killed processes.
 
@@ -47,11 +48,13 @@ class UnfinishedFolder:
             prefix: Begin of its name, which no other entry there has.
             is_private: Whether other users cannot enter it; otherwise the umask decides.
             has_results: Checks whether the folder of a killed process is kept.
+            removes_others: Whether those of killed processes are removed: `above` is listed.
 
         Raises:
             OSError: It cannot be created.
         """
-        remove_abandoned(above, prefix, has_results)
+        if removes_others:
+            remove_abandoned(above, prefix, has_results)
         self._pid = os.getpid()
         self._is_kept = False
         while not self._begin(above / f"{prefix}{os.urandom(8).hex()}"):
