@@ -659,6 +659,29 @@ def test_output_is_searched_without_the_copies_of_this_machine(url):
         assert [line.number for page in store.grep("memory") for line in page.lines] == [2]
 
 
+def test_a_copy_that_is_being_fetched_is_kept_by_programs_that_save(url, monkeypatch):
+    with Store.open(url) as store:
+        with store.start("fit", capture=False) as run:
+            run.save("model.bin", b"weights")
+        shutil.rmtree(store.path / "objects")
+        driver, folder = store.backend.database.driver, store.backend.objects.folder
+        fetch_one = driver.fetch_one
+
+        def during_another_save(*question):
+            found = fetch_one(*question)
+            if any(folder.joinpath("incoming").iterdir()):
+                with Store.open(url) as other, other.start("fit", capture=False) as saving:
+                    saving.save("other.bin", b"other")
+            return found
+
+        monkeypatch.setattr(driver, "fetch_one", during_another_save)
+        folder.joinpath("incoming").mkdir(parents=True)
+
+        assert contents(store) == b"weights"
+        assert store.backend.objects.folder == folder
+        assert store.get("fit#2").artifacts.keys() == {"other.bin"}
+
+
 def contents(store):
     saved = store.get("fit#1").artifacts["model.bin"]
     with store.backend.objects.opened(saved.digest, saved.size_bytes) as file:

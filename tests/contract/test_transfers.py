@@ -997,6 +997,32 @@ def test_the_folder_of_a_killed_transfer_is_replaced_by_the_next_one(a, b):
     assert (done.unchanged, done.contents.files) == (1, 1)
 
 
+KILLED_BY_SAVING = """
+import os, signal, sys, runstore
+from runstore.storage.files.objects import Objects
+Objects._name = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+runstore.Store.open(sys.argv[1]).push(sys.argv[2])
+"""
+
+
+def test_a_file_that_a_killed_transfer_left_is_removed_by_the_next_one(a, b):
+    with a.start("fit", capture=False) as run:
+        run.save("model.bin", b"weights")
+    incoming = b.backend.objects.folder / "incoming"
+    words = [sys.executable, "-c", KILLED_BY_SAVING, str(a.path), str(b.path)]
+
+    with b.backend.objects.in_use():  # while another program saves, they could be its files
+        assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+        (left,) = incoming.iterdir()
+        with Store.open(b.path) as other, other.backend.objects.in_use():
+            assert left.read_bytes() == b"weights"
+    with Store.open(b.path) as again:
+        a.push(again)
+
+        assert list(incoming.iterdir()) == []
+        assert again.get(run.reference).read_bytes("model.bin") == b"weights"
+
+
 def test_plain_files_are_not_added_to_runs_from_a_store_of_somebody_else(a, b):
     """Runs that are here already are not changed by a store that is not trusted."""
     with a.start("fit", capture=False, full_store=True) as run:

@@ -90,6 +90,7 @@ class Objects:
         self.folder = parsed(folder)
         # Verified contents, by identity and time of their file.
         self._verified: dict[str, tuple[int, int, int]] = {}
+        self._is_swept = False
 
     def path_of(self, digest: str) -> Path:
         """Return the path for contents with this digest.
@@ -136,12 +137,40 @@ class Objects:
     def in_use(self) -> Iterator[None]:
         """Prevent cleaning up inside the block, so that new contents can get their reference.
 
+        The first time, files that killed processes were saving are removed.
+
+        Raises:
+            StoreLockedError: Another process was cleaning up for too long.
+        """
+        if not self._is_swept:
+            self._is_swept = True
+            with suppressed(OSError):
+                self._remove_abandoned()
+        with self._being_saved():
+            yield
+
+    @contextmanager
+    def _being_saved(self) -> Iterator[None]:
+        """Keep files that are being saved inside the block from being removed.
+
         Raises:
             StoreLockedError: Another process was cleaning up for too long.
         """
         # Without a lock, cleaning up spares recent files.
         with self._locked(is_shared=True, patience_s=_SAVING_PATIENCE_S):
             yield
+
+    def _remove_abandoned(self) -> None:
+        """Remove files that killed processes were saving; none while another one is saving.
+
+        Raises:
+            OSError: There are none, or they cannot be removed.
+        """
+        with folder_at(self.folder / _ASIDE, levels=2) as folder:
+            if folder.names():
+                with self._locked(is_shared=False, patience_s=0) as is_alone:
+                    for name in folder.names() if is_alone else ():
+                        folder.remove(name)
 
     @contextmanager
     def alone(self) -> Iterator[bool]:

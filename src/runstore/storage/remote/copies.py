@@ -186,7 +186,7 @@ class CopiedObjects(Objects):
             StoreUnavailableError: The disk of this machine is full.
         """
         try:
-            with self.aside() as path:
+            with self._being_saved(), self.aside() as path:
                 yield path
                 super()._name(path, wanted)
         except StoreError:
