@@ -369,3 +369,12 @@ def test_what_has_a_figure_is_drawn(store, run):
         one = run.record.artifacts[f"{name}.png"]
         assert run.record.read_bytes(one.path)[:4] == b"\x89PNG"
         assert store.backend.artifacts.preview_of(one.digest) is not None
+
+
+def test_a_long_text_in_one_line_is_a_text(run):
+    """It is longer than the name of a file can be."""
+    text = "one word after another, " * 50
+
+    run.save("notes.md", text)
+
+    assert run.record.read_bytes("notes.md").decode() == text

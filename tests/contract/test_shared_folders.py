@@ -1,5 +1,6 @@
 """Two members of a group use one store in turn and at once, whatever their umask."""
 
+import shutil
 import signal
 import textwrap
 import threading
@@ -133,6 +134,33 @@ def test_a_member_who_trusts_the_folder_takes_in_what_another_left(team):
 
     assert said == ["lost 0.5"]
     assert not list((team.folder / "spool").glob("*.points"))
+
+
+RUN_COMMAND = """
+from runstore.cli.main import main
+main(["--store", store.path, *{words!r}])
+"""
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_the_code_of_another_member_is_read_in_a_copy_of_the_repository(team, users):
+    """The folder of a run may be private, and git reads no repository of another user."""
+    home = users.home(ALICE)
+    git = "git -c user.name=a -c user.email=a@example.org"
+    for number in (1, 2):
+        commit = f"git init -q; echo 'x = {number}' > fit.py; git add .; {git} commit -q -m x"
+        there = f"os.chdir({str(home)!r}); os.system({commit!r})"
+        team.said(ALICE, f"{there}; store.start('fit').finish()")
+
+    def said(*words):
+        return team.run(BOB, RUN_COMMAND.format(words=words)).stderr
+
+    assert f"was started in {home}, which does not exist, or cannot be entered" in said(
+        "rerun", "fit#1"
+    )
+    home.chmod(0o755)
+    assert "safe.directory" in said("rerun", "fit#1", "--recorded-code")
+    assert "safe.directory" in said("diff", "fit#1", "fit#2")
 
 
 def test_a_member_with_store_json(team):

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from commands import but_the_first_line, open_to_all, python
+from commands import but_the_first_line, open_to_all, python, runstore
 from runstore import Status, Store, StoreWarning
 from runstore.errors import (
     SchemaTooNewError,
@@ -380,3 +380,25 @@ def test_points_go_elsewhere_when_the_disk_of_the_store_is_full(small_disk, tmp_
         run.finish()
 
         assert store.get("m#1").metrics["loss"].count == 20_001
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["push"], "no store at"),
+        (["trust"], "no folder"),
+        (["copy"], "File name too long"),
+        (["init"], "File name too long"),
+        (["plot", "m#2", "-o"], "File name too long"),
+        (["export", "--parquet"], "File name too long"),
+    ],
+)
+def test_a_name_that_is_too_long_is_a_mistake_of_the_user(kept, tmp_path, words, complaint):
+    with Store.open(kept) as store, store.start("m", capture=False) as run:
+        run.log(loss=1.0)
+
+    long = "a" * 300 + ".png" * (words[0] == "plot")
+    ended = runstore("--store", kept, *words, long, cwd=tmp_path)
+
+    assert ended.returncode in {2, 3, 5}
+    assert complaint in ended.stderr

@@ -26,6 +26,7 @@ from runstore.reading.metrics.summaries import refresh
 from runstore.reading.names import as_now
 from runstore.storage.files.locks import locked
 from runstore.storage.query.states import RunState, RunStates
+from runstore.storage.sqlite.paths import is_folder, mode_of
 from runstore.value_classes import NamedTuple, dataclass
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _check_folder(backend: Backend, folder: Path) -> None:
             kept="Nothing was written.",
             hint=f"Choose a folder outside of {backend.path}.",
         )
-    if folder.exists() and not folder.is_dir():
+    if mode_of(folder) and not is_folder(folder):
         raise ConflictError(
             f"{folder} is not a folder.", kept="Nothing was written.", hint="Choose a new folder."
         )

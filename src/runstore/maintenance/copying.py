@@ -26,7 +26,7 @@ from runstore.storage.database import Database
 from runstore.storage.driver import one_moment
 from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
 from runstore.storage.files.unfinished import UnfinishedFolder
-from runstore.storage.sqlite.paths import DATABASE, follow_folder, sync_folder
+from runstore.storage.sqlite.paths import DATABASE, follow_folder, is_folder, sync_folder
 from runstore.storage.transfer.whole import check_is_empty, contents_in, copy_rows
 from runstore.store_json.lists import Lists
 from runstore.user_warnings import warn
@@ -87,7 +87,7 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
     except StoreError:
         raise
     except genuine(OSError) as error:
-        if error.errno in _IS_THERE and target.is_dir():  # created meanwhile
+        if error.errno in _IS_THERE and is_folder(target):  # created meanwhile
             raise _exists(target) from error
         copy = "the incomplete copy is left" if is_left else "the incomplete copy was removed"
         raise StoreUnavailableError(
@@ -106,7 +106,7 @@ def _exists(target: Path) -> ConflictError:
 
 def _is_empty_folder(path: Path) -> bool:
     """Check whether a folder is empty, apart from copies of processes that were killed."""
-    if path.is_symlink() or not path.is_dir():
+    if not is_folder(path) or path.is_symlink():
         return False
     return all(one.name.startswith(UNFINISHED) for one in path.iterdir())
 

@@ -33,6 +33,7 @@ from runstore.recording.output.keeper import OutputKeeper
 from runstore.recording.recorder import Recorder
 from runstore.runner.signals import pass_on_until_ended
 from runstore.runner.streams import Streams, flush_own
+from runstore.storage.sqlite.paths import is_file, is_folder, mode_of
 from runstore.store import Store
 from runstore.user_warnings import warn
 from runstore.value_classes import dataclass, replace
@@ -103,15 +104,14 @@ def check_command(command: Sequence[str]) -> None:
         )
     program = command[0]
     if shutil.which(program) is None:
-        exists = os.sep in program and os.path.exists(program)  # noqa: PTH110 - pathlib may raise
-        is_folder = os.path.isdir(program)  # noqa: PTH112 - the same
+        exists = os.sep in program and bool(mode_of(program))
         raise CommandNotFoundError(
-            f"{program} {'is a folder' if is_folder else 'cannot be executed'}."
+            f"{program} {'is a folder' if is_folder(program) else 'cannot be executed'}."
             if exists
             else f"There is no command {program!r}.",
             exit_code=EXIT_NOT_EXECUTABLE if exists else EXIT_NOT_FOUND,
             kept="Nothing was recorded.",
-            hint="" if is_folder else _hint_for_program(command, exists=exists),
+            hint="" if is_folder(program) else _hint_for_program(command, exists=exists),
         )
 
 
@@ -119,7 +119,7 @@ def _hint_for_program(command: Sequence[str], *, exists: bool) -> str:
     program = command[0]
     if list(command[1:2]) == ["--"]:
         return f"Name an experiment with -e: runstore exec -e {shlex.join(command)}"
-    if not exists and program.endswith(".py") and Path(program).is_file():
+    if not exists and program.endswith(".py") and is_file(program):
         return f"Name the interpreter: runstore exec -- python {program}"
     return "Make it executable with chmod +x, or name its interpreter." if exists else ""
 

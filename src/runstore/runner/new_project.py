@@ -6,6 +6,7 @@ import importlib.resources
 from pathlib import Path
 
 from runstore.errors import ConflictError, UsageError
+from runstore.storage.sqlite.paths import mode_of
 
 _TEMPLATE = "project_template"
 _FILES = ("experiments/pi.py", "params/darts.py")
@@ -21,7 +22,7 @@ def make_project(folder: Path) -> list[Path]:
     """
     template = importlib.resources.files("runstore.runner") / _TEMPLATE
     targets = {folder / name: template.joinpath(name) for name in _FILES}
-    there = [str(path) for path in targets if path.exists()]
+    there = [str(path) for path in targets if mode_of(path)]
     if there:
         raise ConflictError(
             f"{', '.join(there)} already {'exists' if len(there) == 1 else 'exist'}.",

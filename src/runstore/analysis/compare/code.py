@@ -20,12 +20,13 @@ from runstore.capture.git.new_files import (
     texts_of_new_files,
     unkept_code,
 )
-from runstore.capture.git.state import GitError
+from runstore.capture.git.state import GitError, GitUnavailableError
 from runstore.model.code.binary_patches import apply_binary, object_after
 from runstore.model.code.documents import LEFT_OUT, RESUMED_CODE
 from runstore.model.code.patches import FilePatch, PatchError, apply_patch, parse_patch
 from runstore.model.display.suggestions import some_of
 from runstore.reading.names import run_of
+from runstore.storage.sqlite.paths import can_be_entered
 from runstore.value_classes import dataclass, field, replace
 
 if TYPE_CHECKING:
@@ -271,11 +272,16 @@ def _repository(run: Run, runs: Sequence[Run], folder: Path) -> Path:
         raise CodeUnknownError(f"The commit of {run.reference} is not a git commit.")
     roots = (one.facts.values.get("git.root") for one in (run, *runs))
     places = dict.fromkeys([folder, *(Path(root) for root in roots if isinstance(root, str))])
+    refused = ""
     for place in places:
-        if place.is_dir() and has_commit(place, run.commit):
-            return place
+        try:
+            if can_be_entered(place) and has_commit(place, run.commit):
+                return place
+        except GitUnavailableError as error:  # another place may have it
+            refused = f" {error}."
     raise CodeUnknownError(
         f"The commit {run.commit[:12]} of {run.reference} was not found in any known repository."
+        f"{refused}"
     )
 
 

@@ -60,6 +60,7 @@ _STATUS = (
 _NEW_IN_SUBMODULE = ".M S..U "
 _NO_FOLDER = "fatal: cannot change to "
 NO_REPOSITORY = "not in a git repository"
+_FOREIGN = "the repository belongs to another user (git's safe.directory)"
 NO_COMMIT = "the repository has no commit yet"
 
 
@@ -68,7 +69,7 @@ class GitError(Exception):
 
 
 class GitUnavailableError(GitError):
-    """git could not be started, or took too long, so the answer is unknown."""
+    """git could not be started, took too long, or refused, so the answer is unknown."""
 
 
 def run_git(
@@ -109,6 +110,8 @@ def run_git(
         complaint = answer.complaint.decode("utf-8", "replace")
         if complaint.startswith(_NO_FOLDER):
             raise GitUnavailableError(f"{cwd}: {complaint.strip().rpartition(': ')[2]}")
+        if "dubious ownership" in complaint:
+            raise GitUnavailableError(f"{cwd}: {_FOREIGN}")
         raise GitError(_reason(complaint))
     return answer.output
 
@@ -116,8 +119,6 @@ def run_git(
 def _reason(complaint: str) -> str:
     if "not a git repository" in complaint:
         return NO_REPOSITORY
-    if "dubious ownership" in complaint:
-        return "the repository belongs to another user (git's safe.directory)"
     # Programs started by git complain before git does.
     lines = complaint.strip().splitlines() or ["git failed without a word"]
     return next((one for one in lines if one.startswith("fatal: ")), lines[0])[:200]

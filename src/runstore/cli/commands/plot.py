@@ -17,6 +17,7 @@ from runstore.cli.plots.choice import DEFAULT_PANELS
 from runstore.cli.plots.panels import X_AXES, View, gather
 from runstore.cli.words import runs_meant
 from runstore.errors import NotFoundError, UsageError
+from runstore.storage.sqlite.paths import is_folder
 from runstore.value_classes import dataclass, replace
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _check(file: Path | None, *, follow: bool, as_json: bool) -> None:
             kept="Nothing was written.",
             hint=f"Use a name that ends with {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}.",
         )
-    if file is not None and file.is_dir():
+    if file is not None and is_folder(file):
         raise UsageError(f"{file} is a folder.", kept="Nothing was written.")
     refuse_together(("--json", as_json), ("--output", file))
     if follow and (as_json or file is not None or not output.is_terminal()):

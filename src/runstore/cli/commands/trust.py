@@ -12,6 +12,7 @@ import click
 from runstore.cli.options import json_option
 from runstore.cli.output import print_json, say
 from runstore.errors import NotFoundError, UsageError
+from runstore.storage.sqlite.paths import is_folder
 
 
 @click.command(short_help="Trust the stores of other users in a folder.")
@@ -52,7 +53,7 @@ def _trust(given: str) -> None:
     from runstore.storage.trust import trusted
 
     path = trusted.EVERYTHING if given == trusted.EVERYTHING else os.path.abspath(given)  # noqa: PTH100 - keeps links
-    if path != trusted.EVERYTHING and not Path(path).is_dir():
+    if path != trusted.EVERYTHING and not is_folder(path):
         raise NotFoundError(f"There is no folder {path!r}.", kept="The list was not changed.")
     trusted.trust(path)
     say(f"trusted {path}")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from runstore.capture.git.state import GitError, run_git
+from runstore.capture.git.state import GitError, GitUnavailableError, run_git
 from runstore.errors import ConflictError
 from runstore.model.code.documents import IGNORED, OTHER_FILES
 from runstore.model.display.short_names import short_name
@@ -111,6 +111,8 @@ def _fill(store: Store, run: Run, root: Path, place: Path) -> None:
     commit = str(run.commit)
     try:
         _git(["cat-file", "-e", f"{commit}^{{commit}}"], root)
+    except GitUnavailableError as error:
+        raise ValueError(str(error)) from error
     except GitError as error:
         raise ValueError(f"{root} does not have its commit {commit[:_SHOWN]}") from error
     _git(

@@ -21,6 +21,7 @@ from runstore.errors import NotFoundError, StoreCorruptError, UsageError
 from runstore.model.display.formatting import counted
 from runstore.model.facts import Facts
 from runstore.runner.run_folder import ARTIFACTS
+from runstore.storage.sqlite.paths import is_file
 from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _changed_texts(before: Mapping[str, str], where: Surroundings) -> Iterator[s
     now = _texts(program_alone(root, [str(root / path) for path in before]))
     for path in sorted(before):
         if path not in now:
-            yield f"{path} is missing" if not (root / path).is_file() else f"{path} changed"
+            yield f"{path} is missing" if not is_file(root / path) else f"{path} changed"
         elif before[path] != now[path]:
             yield f"{path} changed"
 

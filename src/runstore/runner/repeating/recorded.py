@@ -17,6 +17,7 @@ from runstore.model.code.launchers import launched
 from runstore.model.code.python_command import code_argument, is_python
 from runstore.model.display.short_names import short_name
 from runstore.model.facts import EXEC_OPTIONS, REPEATS, Facts
+from runstore.storage.sqlite.paths import can_be_entered, is_file
 from runstore.value_classes import dataclass, replace
 
 if TYPE_CHECKING:
@@ -94,9 +95,10 @@ def recorded_command(run: Run) -> RecordedCommand:
     here = _root_with(run.commit)
     if here is not None and found.root is not None and here != found.root:
         found = found.moved_to(here)
-    if not found.folder.is_dir():
+    if not can_be_entered(found.folder):
         raise NotFoundError(
-            f"{short_name(run)} was started in {found.folder}, which does not exist.",
+            f"{short_name(run)} was started in {found.folder}, which does not exist,"
+            " or cannot be entered.",
             kept=_KEPT,
             hint="Change to a copy of its repository that has the commit of the run."
             if run.commit
@@ -207,7 +209,7 @@ def use_recorded_python(recorded: RecordedCommand) -> str | None:
     place = Path(executable).with_name(name)
     found = shutil.which(name)
     is_same = found is not None and Path(found).parent == place.parent
-    if is_same or not place.is_file() or not os.access(place, os.X_OK):
+    if is_same or not is_file(place) or not os.access(place, os.X_OK):
         return None
     os.environ["PATH"] = os.pathsep.join([str(place.parent), os.environ.get("PATH", "")])
     return str(place)

@@ -40,6 +40,25 @@ def mode_of(path: AnyPath, *, follows: bool = True) -> int:
         return 0
 
 
+def is_folder(path: AnyPath) -> bool:
+    """Check whether a path leads to a folder; not if it cannot be looked at.
+
+    Methods such as `Path.is_dir` raise an error for a name that is too long, and for a place in a
+    private folder of another user.
+    """
+    return stat.S_ISDIR(mode_of(path))
+
+
+def can_be_entered(folder: AnyPath) -> bool:
+    """Check whether this process can work in a folder, and list its files; see `is_folder`."""
+    return is_folder(folder) and os.access(folder, os.R_OK | os.X_OK)
+
+
+def is_file(path: AnyPath) -> bool:
+    """Check whether a path leads to a regular file; see `is_folder`."""
+    return stat.S_ISREG(mode_of(path))
+
+
 def is_missing(path: AnyPath) -> bool:
     """Check whether there is nothing at a path; not if its folder may not be entered."""
     try:
