@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 
@@ -82,7 +82,24 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
         FileNotFoundError: The file was imported meanwhile.
         OSError: It cannot be read.
     """
-    return points_in(read_file(path, at_most=LARGEST_BYTES), position, is_over=is_over)
+    contents = settled(lambda: read_file(path, at_most=LARGEST_BYTES))
+    return points_in(contents, position, is_over=is_over)
+
+
+def settled(read: Callable[[], bytes]) -> bytes:
+    """Return the contents of a file that may be written meanwhile, without its newest records.
+
+    A read may see the mark of a record and not yet its step, which is written earlier but was read
+    before. So the file is read twice, and only the records up to the first difference are used.
+    """
+    before, after = read(), read()
+    if before == after:
+        return after
+    end = 0
+    for size in (len(_ZEROS), RECORD.size):  # faster than record by record
+        while end < len(before) and before[end : end + size] == after[end : end + size]:
+            end += size
+    return after[:end]
 
 
 def points_in(whole: bytes, position: int = 0, *, is_over: bool = False) -> Read:

@@ -20,7 +20,7 @@ from runstore.storage.files.safe_files import read_file, remove_file
 from runstore.storage.files.spool import uid_of
 from runstore.storage.metrics import chunks
 from runstore.storage.metrics.chunks import Columns
-from runstore.storage.metrics.point_reading import points_in, writer_of
+from runstore.storage.metrics.point_reading import points_in, settled, writer_of
 from runstore.storage.metrics.point_records import LARGEST_BYTES, KeyOf
 from runstore.storage.rows import as_int, as_number, as_text
 from runstore.storage.stored_runs import batches
@@ -186,12 +186,12 @@ class MetricTable:
             return TakenIn()
         position = 0 if mark is None else mark[0]
         try:
-            contents = read_file(path, at_most=LARGEST_BYTES)
+            contents = settled(lambda: read_file(path, at_most=LARGEST_BYTES))
         except FileNotFoundError:
             found = saved()
             if found is None:
                 return TakenIn(is_there=mark is not None)
-            contents = found
+            contents = settled(lambda: saved() or found)
         read = points_in(contents, position, is_over=is_over)
         add_points(connection, row[0], read.points)
         if read.position != position:
