@@ -15,6 +15,8 @@ from runstore.inflight import take_in
 from runstore.inflight.deferred import Deferred
 from runstore.recording.output.keeper import OutputKeeper
 from runstore.storage.files.output import is_being_written
+from runstore.storage.metrics import table
+from runstore.storage.metrics.point_records import MARK, POINT, RECORD
 from runstore.storage.sqlite.forks import LiveSet
 
 OTHER = "import sys; from runstore import Store; Store.open(sys.argv[1]).close()"
@@ -219,3 +221,76 @@ def test_open_stores_are_listed_while_other_threads_open_more():
         sys.setswitchinterval(before)
 
     assert len(list(stores)) == 20_000
+
+
+# Points of a child that goes on after the end of its run
+
+
+def start_with_a_place(run):
+    """Return steps that log around a place which another thread of the child fills late."""
+    reserved = []
+
+    def reserve():
+        run.log(loss=0.0)
+        file = run.execution._points.file
+        reserved.append((file, next(file.places)))
+        run.log(loss=2.0)
+
+    def fill():
+        ((file, place),) = reserved
+        assert file._store(place, RECORD.pack(1, 0, 1.0, 0, POINT, MARK))
+
+    return reserve, fill
+
+
+def test_a_point_that_a_child_writes_while_its_run_ends_is_kept(store):
+    """A place that a living process has not filled yet is waited for."""
+    run = store.start("fit", capture=False)
+    with closing(Steps(*start_with_a_place(run))) as child:
+        child.step()
+        run.log(acc=1.0)
+        run.finish()
+        assert list(run.record.metric("loss").values) == [0.0, 2.0]
+        child.step()
+
+    take_in(store.backend)
+
+    assert list(run.record.metric("loss").values) == [0.0, 1.0, 2.0]
+    assert store.backend.spool.point_files() == []
+
+
+def test_a_point_that_a_child_writes_while_its_points_are_imported_is_kept(store, monkeypatch):
+    """Its process was killed after the file was read, and before that was committed."""
+    run = store.start("fit", capture=False)
+    child = Steps(lambda: run.log(loss=0.0), lambda: run.log(loss=1.0))
+    child.step()
+    run.finish()
+    add_points = table.add_points
+
+    def kill_and_add(*points):
+        monkeypatch.undo()
+        child.step()
+        child.close()
+        add_points(*points)
+
+    monkeypatch.setattr(table, "add_points", kill_and_add)
+    take_in(store.backend)
+
+    assert list(run.record.metric("loss").values) == [0.0, 1.0]
+    take_in(store.backend)
+    assert list(run.record.metric("loss").values) == [0.0, 1.0]
+    assert store.backend.spool.point_files() == []
+
+
+def test_points_after_a_place_that_a_killed_child_left_are_kept(store):
+    """A search imports what is there, and removes the file of a process that has ended."""
+    run = store.start("fit", capture=False)
+    reserve, _ = start_with_a_place(run)
+    with closing(Steps(reserve)) as child:
+        run.finish()
+        child.step()
+
+    (found,) = store.find("metrics.loss.last = 2")
+
+    assert list(found.metric("loss").values) == [0.0, 2.0]
+    assert store.backend.spool.point_files() == []

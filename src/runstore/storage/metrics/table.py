@@ -185,6 +185,10 @@ class MetricTable:
         if row is None:
             return TakenIn()
         position = 0 if mark is None else mark[0]
+        has_ended = is_over or row[1] not in {"queued", "running", "live"}
+        # Before it is read, since its process can write up to its end. That may be a child, which
+        # goes on after the run.
+        is_left = has_ended and is_abandoned(path)
         try:
             contents = settled(lambda: read_file(path, at_most=LARGEST_BYTES))
         except FileNotFoundError:
@@ -192,15 +196,13 @@ class MetricTable:
             if found is None:
                 return TakenIn(is_there=mark is not None)
             contents = settled(lambda: saved() or found)
-        read = points_in(contents, position, is_over=is_over)
+        read = points_in(contents, position, is_over=is_left)
         add_points(connection, row[0], read.points)
         if read.position != position:
             moved = {"name": path.name, "position": read.position}
             connection.execute(SET_MARK, moved)
-        has_ended = is_over or row[1] not in {"queued", "running", "live"}
         count = sum(len(columns.values) for columns in read.points.values())
-        is_done = read.is_sealed or (has_ended and is_abandoned(path))
-        return TakenIn(count, is_done=is_done)
+        return TakenIn(count, is_done=read.is_sealed or is_left)
 
     def absorb_points(self, uid: str, name: str, points: Mapping[KeyOf, Columns]) -> None:
         """Import points that are in no file, once, at least one of each series; durable on return.
