@@ -278,6 +278,22 @@ def test_hostile_text_is_read_a_few_times(unit, is_full_campaign):
         mask_text(("token " + unit * (size // len(unit)))[:size], path)
 
 
+LONG_VALUES = [
+    "password: " + "_" * 64 + "1",
+    "password = '" + "a_" * 64 + "1 2'",
+    "export PASSWORD x" + " " * (1 << 18) + "y",
+    "export PASSWORD " + "x" * (1 << 18) + "0_",
+    ("password:" + " " * 3900 + "x\n") * 300,
+]
+
+
+@pytest.mark.parametrize("text", LONG_VALUES, ids=lambda text: text[:20])
+def test_long_values_are_read_a_few_times(text):
+    """If a pattern tried all ways to split such a value, this would take from minutes to years."""
+    for path in ("", "x.py", "x.yaml"):
+        mask_text(text, path)
+
+
 @pytest.mark.parametrize(
     ("path", "line"),
     [

@@ -75,7 +75,7 @@ _NAMES_IN_A_RUN = 50
 _RUN = re.compile(r"\S+")
 _QUOTES = ("'", '"', "`")
 _QUERY = re.compile(r"&[\w.]+=")
-_COMMENT = re.compile(r"\s+(?:#|//|;).*|[ \t,;]+$")
+_COMMENT = re.compile(r"\s(?:#|//|;)")
 
 # The patterns of these forms are compiled when a text contains one of their words.
 _HEADER = (
@@ -95,7 +95,8 @@ _SPACED = (
 # A name and its value as separate words: `#define API_KEY "..."`, `requirepass ...`.
 _WORDS = (
     r"(?m)^(?P<before>[ \t]*(?:#define[ \t]+)?)(?P<name>[A-Za-z][\w.-]{2,60})(?P<sign>[ \t]+)"
-    r"(?P<value>\"[^\"\n]{3,200}\"|'[^'\n]{3,200}'|[^\s\"'=:(]{8,200})(?P<after>[ \t;]*)$"
+    r"(?=(?P<value>\"[^\"\n]{3,200}\"|'[^'\n]{3,200}'|[^\s\"'=:(]{8,200}))(?P=value)"
+    r"(?P<after>[ \t;]*)$"
 )
 # A name and its value as two settings, as for containers, in XML and JSON.
 _PAIR = (
@@ -389,7 +390,7 @@ class _Assignments:
             and before[-1:] not in _QUOTES
             and (value := _REST.match(self._text, begin))
         ):
-            shown = _COMMENT.sub("", value[0])
+            shown = _without_comment(value[0])
             if self._is_secret_line(shown, sure, is_variable=is_variable):
                 return self._replace(begin, begin + len(shown), self._bare)
         word = (_SHELL_WORD if is_variable else _WORD).match(self._text, begin)
@@ -426,6 +427,13 @@ class _Assignments:
         if sure is Secrecy.SURE and is_secret_line(value):
             return True
         return " " not in value and not is_code(value) and is_secret_word(value, sure)
+
+
+def _without_comment(rest: str) -> str:
+    """Return the rest of a line without a comment, or without the signs at its end."""
+    found = _COMMENT.search(rest)
+    value = rest if found is None else rest[: found.start()].rstrip()
+    return value[: len(rest.rstrip(" \t,;"))]
 
 
 def _without_signs(word: str) -> str:

@@ -14,7 +14,7 @@ _WORDS = 4
 _NO_PROSE = r"[0-9@#$%^&*+=~|]"
 _RUNS = r"[A-Za-z0-9+/=_~!@#$%^&*?-]{8,}"
 # hunter2, and words with digits, capitals and lowercase: few names in code have all three.
-_NO_NAME = r"[A-Za-z]+[0-9]+|(?=\w*[0-9])(?=\w*[a-z]\w*[A-Z])[A-Za-z0-9]{8,}"
+_NO_NAME = r"[A-Za-z]+[0-9]+|(?=\w*[0-9])(?=[^\Wa-z]*[a-z][^\WA-Z]*[A-Z])[A-Za-z0-9]{8,}"
 _CHANGES = r"[A-Za-z](?=[0-9])|[0-9](?=[A-Za-z])"
 _HEX = r"[0-9a-f]{20,}|[0-9A-F]{20,}"
 _PLACEHOLDER = (
@@ -39,7 +39,7 @@ _PATH = r"(?:[A-Za-z]:)?[/\\.~][\w./\\ ~-]*|[\w-]+\.(?:json|ya?ml|txt|pem|key|py
 _NUMBER = (
     r"0[xX][0-9A-Fa-f]+[uUlL]{0,3}|[+-]?[0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?[jJLnf]?"
 )
-_IDENTIFIERS = r"[A-Za-z_]+(?:[-_. :/][A-Za-z_]+)*"
+_IDENTIFIERS = r"[A-Za-z_]+(?:[-. :/][A-Za-z_]+)*"
 _STAND_IN = (
     r"(?i)(?:user|db|my|your|the|some|a|secret|api|access)?[-_ ]?"
     r"(?:pass(?:word|wd|phrase)?|pwd|pw|p|secret|token|key|credentials?|foo|bar|baz|test)"
@@ -60,7 +60,7 @@ _SAYS = (
 _CODE = (
     r"(?s)(?:not|await|lambda|new|yield|async|return|if|f|r|b|u|rb|br)\b[\s\"'(].*"
     r"|[&*!~-]?[A-Za-z_]\w*(?:(?:\??\.|::|->)[A-Za-z_]\w*)*"
-    r"(?:\s*(?:[\[(]|[=!<>]=|=>|[-+*/%|&?<>]\s|\s+(?:if|or|and|is|in|not|for|as|else)\b).*)?"
+    r"(?:(?:\s*(?:[\[(]|[=!<>]=|=>|[-+*/%|&?<>]\s)|\s+(?:if|or|and|is|in|not|for|as|else)\b).*)?"
     r"|[\[{(<\"'`:].*"
 )
 
