@@ -297,6 +297,63 @@ def test_extras_of_pydantic_count():
     assert hash_of(Open(inner=Open(a=1))) != hash_of(Open(inner=Open(a=2)))
 
 
+def test_models_of_pydantic_1_are_read_by_their_fields():
+    pydantic = pytest.importorskip("pydantic.v1")
+
+    class Settings(pydantic.BaseModel):
+        lr: float = 0.1
+        token: pydantic.SecretStr = pydantic.SecretStr("hunter2")
+
+    found = parameter_set(Settings())
+
+    assert found.values["lr"] == 0.1
+    assert "hunter2" not in found.tree
+
+
+def test_secrets_are_hidden_as_their_class_hides_them():
+    pydantic = pytest.importorskip("pydantic")
+
+    class Settings(pydantic.BaseModel):
+        login: pydantic.SecretStr
+        keys: list
+
+    one = Settings(login="hunter2", keys=[pydantic.SecretBytes(b"hunter2")])
+    sets = [parameter_set(one), parameter_set({"nested": {"settings": one}})]
+
+    assert sets[0].values["login"] == repr(one.login)
+    assert not any("hunter2" in found.tree for found in sets)
+
+
+class Keyed:
+    """As `ml_collections.ConfigDict`: with keys, and not registered as a mapping."""
+
+    def __init__(self, entries):
+        self._entries = entries
+
+    def keys(self):
+        return self._entries.keys()
+
+    def __iter__(self):
+        return iter(self._entries)
+
+    def __getitem__(self, key):
+        return self._entries[key]
+
+
+def test_objects_with_keys_are_mappings():
+    inner = {"layers": [1, 2]}
+
+    found = parameter_sets(Keyed({"name": "small", "lr": 0.1, "model": Keyed(inner)}))
+
+    assert found == parameter_sets({"name": "small", "lr": 0.1, "model": inner})
+    assert [one.name for one in found] == ["small"]
+
+
+def test_a_named_tuple_is_a_set_and_a_tuple_of_them_several():
+    assert [one.values for one in parameter_sets(Pair(a=2))] == [{"a": 2}]
+    assert [one.values for one in parameter_sets((Pair(a=2), Pair(a=3)))] == [{"a": 2}, {"a": 3}]
+
+
 def test_an_attribute_that_cannot_be_stored_does_not_refuse_the_set():
     """The set could be stored before it was looked at."""
     settings = holding(Adam(), iter([1]))

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 CURIFACTORY_FIELDS = frozenset({"name", "hash", "overwrite", "hash_representations"})
 
 _WRAPPERS = frozenset({"collections.UserDict", "collections.UserList", "collections.UserString"})
+# Version 1 of pydantic, and the copy of it in version 2.
+_MODELS = frozenset({"pydantic.main.BaseModel", "pydantic.v1.main.BaseModel"})
 _NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 
 
 def fields_of(value: Any) -> dict[str, Any] | None:
-    """Return the values of a dataclass, attrs, pydantic or namespace object by field.
+    """Return the values of a dataclass, attrs, pydantic, namespace or named tuple by field.
 
     Returns None for other objects. Unset fields are omitted.
     """
@@ -32,8 +34,12 @@ def fields_of(value: Any) -> dict[str, Any] | None:
         names = [field.name for field in kind.__attrs_attrs__]
     elif hasattr(kind, "__pydantic_fields__"):
         names = list(kind.__pydantic_fields__)
+    elif any(type_name(one) in _MODELS for one in kind.__mro__):
+        names = list(kind.__fields__)
     elif any(type_name(one) in _NAMESPACES for one in kind.__mro__):
         return dict(vars(value))
+    elif isinstance(value, tuple) and isinstance(named := getattr(value, "_fields", 0), tuple):
+        return dict(zip(named, value, strict=False))
     else:
         return None
     return {name: getattr(value, name) for name in names if hasattr(value, name)}
@@ -60,6 +66,17 @@ def attributes_beyond(value: Any, declared: Container[str] = ()) -> dict[str, An
         for name, one in held.items()
         if name not in declared and not name.startswith("_") and not _is_cache(kind, name)
     }
+
+
+def is_like_mapping(value: Any) -> bool:
+    """Check whether a value has keys and values, as `ml_collections.ConfigDict`.
+
+    Source: `dict`, which accepts any object with a method `keys`.
+    """
+    kind = type(value)
+    return all(hasattr(kind, one) for one in ("keys", "__getitem__")) and not (
+        isinstance(value, type) or hasattr(kind, "__array__")
+    )
 
 
 def is_wrapper(value: Any) -> bool:

@@ -88,7 +88,15 @@ def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
 
 
 def _is_one(params: Any) -> bool:
-    return isinstance(params, (ParameterSet, Mapping)) or _held(params) is not None
+    return isinstance(params, ParameterSet) or _is_mapping(params) or _held(params) is not None
+
+
+def _is_mapping(values: Any) -> bool:
+    from runstore.model.params.attributes import fields_of, is_like_mapping
+
+    if isinstance(values, Mapping):
+        return True
+    return is_like_mapping(values) and fields_of(values) is None
 
 
 def _held(values: Any) -> dict[str, Any] | None:
@@ -127,7 +135,7 @@ def _built(values: Any) -> tuple[str, str]:
 
 def _tree(values: Any, builder: TreeBuilder) -> str:
     place = ("params",)
-    if isinstance(values, Mapping):
+    if _is_mapping(values):
         tree = builder.build(values, place)
         if is_name(_named(values)):
             builder.differs = True
@@ -169,8 +177,7 @@ def _own_name(values: Any) -> str | None:
     if type(values) is dict:  # most are plain dicts without one
         found = values.get("name")
     else:
-        is_mapping = isinstance(values, Mapping)
-        found = _named(values) if is_mapping else getattr(values, "name", None)
+        found = _named(values) if _is_mapping(values) else getattr(values, "name", None)
     return clean_text(str.__str__(found)) if isinstance(found, str) and found else None
 
 

@@ -22,6 +22,7 @@ from runstore.model.params.attributes import (
     estimator_params,
     fields_of,
     held_by,
+    is_like_mapping,
     is_wrapper,
     representations_of,
     type_name,
@@ -133,6 +134,8 @@ class TreeBuilder:
             return ARRAY_LIKE(self, value, place)
         if isinstance(value, (Sequence, MappingView)):
             return self.sequence(value, place)
+        if is_like_mapping(value):
+            return self.mapping(value, place)
         return self._by_name(value, place)
 
     def _by_name(self, value: Any, place: Place) -> Tree:
@@ -279,9 +282,8 @@ class TreeBuilder:
 
     def sequence(self, value: Any, place: Place) -> Tree:
         """Return the tree of an ordered value; a named tuple is a mapping."""
-        names = getattr(value, "_fields", None)
-        if isinstance(value, tuple) and isinstance(names, tuple):
-            return self.mapping(dict(zip(names, value, strict=False)), place)
+        if isinstance(value, tuple) and (named := fields_of(value)) is not None:
+            return self.mapping(named, place)
         elements = enumerate(_elements(value, place))
         return [self.build(one, (*place, index)) for index, one in elements]
 
@@ -306,7 +308,7 @@ def _items(value: Mapping[Any, Any], place: Place) -> Iterator[tuple[Any, Any]]:
     if isinstance(value, dict):
         yield from value.items()
         return
-    for key in _elements(value, place):
+    for key in _elements(value if isinstance(value, Mapping) else value.keys(), place):
         try:
             one = value[key]
         except genuine(Exception) as error:  # a user's mapping

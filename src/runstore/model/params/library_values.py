@@ -49,6 +49,11 @@ def _by_repr(_: PartBuilder, value: Any, __: Place) -> Tree:
     return text_tree(value, str(value), repr(value))
 
 
+def _hidden(_: PartBuilder, value: Any, __: Place) -> Tree:
+    """Return the representation of a value that hides a secret; all secrets count as equal."""
+    return text_tree(value, repr(value))
+
+
 def _time_zone(builder: PartBuilder, value: Any, place: Place) -> Tree:
     offset = value.utcoffset(None)
     return text_tree(value, str(value), builder.build(offset, place))
@@ -177,6 +182,11 @@ LIBRARY_WAYS: dict[str, Way] = {
     "_io._IOBase": _file,
     "logging.Logger": _logger,
     "ipaddress._IPAddressBase": text_by_itself,
+    "pydantic.types._SecretBase": _hidden,
+    "pydantic.types.SecretField": _hidden,  # version 1
+    "pydantic.v1.types.SecretField": _hidden,
+    "sqlalchemy.engine.url.URL": _hidden,
+    "starlette.datastructures.Secret": _hidden,
     "random.Random": _random_state(lambda _: "Random", lambda value: value.getstate()),
     "numpy.ndarray": _array,
     "numpy.dtype": text_by_itself,
