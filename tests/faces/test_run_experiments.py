@@ -360,6 +360,30 @@ def test_a_cached_file_of_a_killed_run_is_removed_by_the_next_one(project):
     assert {path.name for path in files} == {"model.txt"}
 
 
+def test_a_cache_that_is_only_read_leaves_no_files(project, tmp_path):
+    (project / "experiments" / "train.py").write_text(
+        "import os, signal\n"
+        "def run(params, manager):\n"
+        "    def make(path):\n"
+        "        path.write_text('whole')\n"
+        "        if os.environ.get('KILLED'): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    files = [manager.cached(name, make) for name in ('a.txt', 'b.txt')]\n"
+        "    manager.save(files[0])\n"
+        "    assert [file.read_text() for file in files] == ['whole', 'whole']\n"
+    )
+    (tmp_path / "temporary").mkdir()
+    words = ["run", "train", "-p", "small", "--dry-cache"]
+    place = {"TMPDIR": str(tmp_path / "temporary")}
+    killed = runstore(*words, cwd=project, env={**place, "KILLED": "1"})
+    assert killed.returncode == -signal.SIGKILL
+    assert list((tmp_path / "temporary").iterdir())
+
+    ended = runstore(*words, cwd=project, env=place)
+
+    assert ended.returncode == 0, ended.stderr
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
 def test_a_full_store_is_a_folder_that_repeats_the_run(project):
     (project / "experiments" / "train.py").write_text(
         "def run(params, manager):\n"

@@ -290,6 +290,7 @@ def execute(
         stack.enter_context(run)
         stack.enter_context(_told_to_children(run))
         manager = _manager(store, run, request, outcome.folder)
+        stack.callback(manager.remove_temporary_files)
         run.execution.has_output = True
         with own_output.kept(store.path, run.uid):
             _work_through(plan, manager, request, outcome, progress)

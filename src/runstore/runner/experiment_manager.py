@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from runstore.errors import UsageError
 from runstore.model.artifacts import artifact_path
 from runstore.model.params.parameter_set import ParameterSet
 from runstore.model.reference import folder_name
-from runstore.storage.files.unfinished import written_whole
+from runstore.storage.files.temporary import temporary_folder
+from runstore.storage.files.unfinished import UnfinishedFolder, written_whole
 from runstore.storage.sqlite.paths import make_folders, sync_folder
 from runstore.value_classes import dataclass
 
@@ -31,12 +31,19 @@ class CacheOptions:
 class ExperimentManager(ArtifactManager):
     """A run with the attributes a manager has, and with files that later runs can reuse.
 
-    `artifacts_path` is the folder of its own files; None without `--store-full`.
+    `artifacts_path` is the folder of its own files; None without `--store-full`. Files of a cache
+    that is only read are in a temporary folder until `remove_temporary_files`.
     """
 
     cache: CacheOptions
     artifacts_path: Path | None = None
     _current_set: ParameterSet | None = None
+    _temporary: UnfinishedFolder | None = None
+
+    def remove_temporary_files(self) -> None:
+        """Remove the files of `cached` that neither the cache nor the run keeps."""
+        if self._temporary is not None:
+            self._temporary.remove()
 
     def begin_set(self, one: ParameterSet | None) -> None:
         """Set the current parameter set; None for all together."""
@@ -113,7 +120,8 @@ class ExperimentManager(ArtifactManager):
             return self.cache.folder / place
         if self.artifacts_path is not None:
             return self.artifacts_path / place
-        return Path(tempfile.mkdtemp(prefix="runstore-")) / place
+        self._temporary = self._temporary or temporary_folder()
+        return self._temporary.path / place
 
     def _copied(self, file: Path, place: Path) -> Path:
         """Return the copy in the run's own folder, if it has one."""
