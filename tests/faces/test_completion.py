@@ -35,6 +35,8 @@ TYPED = {
     "runstore show c=d#": ["show", "c=d#1"],
     "runstore compare mnist -m val": ["compare", "mnist", "-m", "val/acc"],
     "runstore tag mnist -x +pha": ["tag", "mnist", "-x", "+phase"],
+    "runstore ls --sort 'params.\"x,": ["ls", "--sort", 'params."x,y"'],
+    'runstore ls --columns params.\\"x,y\\",tags': ["ls", "--columns", 'params."x,y",tags.phase'],
 }
 # A command that shows which words it was called with; a shell that completes asks the real one.
 COMMAND = """#!/bin/sh
@@ -49,7 +51,8 @@ def folder(engine, tmp_path_factory):
     folder = tmp_path_factory.mktemp("completed")
     with shared_at(folder / ".runstore", engine) as store:
         for name in ("mnist", "mnist", *ODD):
-            with store.start(name, params={"lr": 0.1, "layers": 2}, capture=False) as run:
+            params = {"lr": 0.1, "layers": 2, "x,y": 1}
+            with store.start(name, params=params, capture=False) as run:
                 run.log({"val/acc": 0.5, "loss": 1.0})
                 if name == "mnist":
                     run.log(top5=0.8)
@@ -94,6 +97,10 @@ def offered(folder, line):
         ("runstore compare @go", ["@good"]),
         ("runstore ls --columns metrics", ["metrics.loss", "metrics.top5", "metrics.val/acc"]),
         ("runstore ls --columns run,tags", ["run,tags.phase"]),
+        ("runstore ls --columns 'params.\"x", ['params."x,y"']),
+        ("runstore ls --columns 'params.\"x,", ['params."x,y"']),
+        ('runstore ls --columns \'params."x,y",tags', ['params."x,y",tags.phase']),
+        ('runstore ls --columns params.\\"x,y\\",tags', ['params.\\"x,y\\",tags.phase']),
         ("runstore ls --sort params.la", ["params.layers"]),
         ("runstore rm a:", ["a:b", "a:b#1"]),
         ("runstore views rm g", ["good"]),

@@ -11,6 +11,7 @@ import click
 
 from runstore.cli.context import STORE
 from runstore.errors import RunstoreError
+from runstore.model.query.tree import Namespace
 from runstore.model.reference import is_on_one_line
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def complete_tag_words(
 ) -> list[str]:
     """Return matching changes of tags, such as `+keep`, or runs and experiments."""
     if begun.startswith("+"):
-        return _asked(context, begun, lambda store: [f"+{one}" for one in _keys(store, "tags.")])
+        return _asked(
+            context, begun, lambda store: [f"+{one}" for one in _keys(store, Namespace.TAG)]
+        )
     return complete_words(context, parameter, begun)
 
 
@@ -65,8 +68,10 @@ def complete_columns(context: click.Context, _parameter: click.Parameter, begun:
 
 def listed_after(begun: str, names: Iterable[str]) -> list[str]:
     """Return a comma-separated list with each name that its last one can become."""
-    before, comma, last = begun.rpartition(",")
-    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
+    from runstore.model.query.spelling import begun_name
+
+    before, last = begun_name(begun)
+    return [f"{before}{name}" for name in names if name.startswith(last)]
 
 
 def _runs(store: Store, begun: str) -> list[str]:
@@ -90,8 +95,10 @@ def _columns(store: Store) -> list[str]:
     return known_columns(store.backend)
 
 
-def _keys(store: Store, namespace: str) -> list[str]:
-    return [one[len(namespace) :] for one in _columns(store) if one.startswith(namespace)]
+def _keys(store: Store, namespace: Namespace) -> list[str]:
+    from runstore.reading.filters.unknown_names import known_keys
+
+    return known_keys(store.backend, namespace)
 
 
 def complete_experiments(
@@ -129,7 +136,7 @@ def complete_metrics(context: click.Context, _parameter: click.Parameter, begun:
                 is_experiment = store.has_experiment(word)
                 runs = store.list(word, limit=_NEWEST) if is_experiment else (store.get(word),)
                 found.update(dict.fromkeys(key for run in runs for key in run.metrics))
-        return list(found) or _keys(store, "metrics.")
+        return list(found) or _keys(store, Namespace.METRIC)
 
     return _asked(context, begun, ask)
 

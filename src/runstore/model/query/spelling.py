@@ -15,6 +15,8 @@ _NO_BARE = frozenset({"true", "false", "nan", "inf", "null", "none", "missing"})
 _PART = re.compile(r"\w[\w/@:+-]*")
 # A comma before complete quotes only.
 _COMMA = re.compile(r',(?=[^"]*(?:"[^"]*"[^"]*)*$)')
+# The names of a list before the one that is being typed, whose quotes may be open.
+_BEFORE = re.compile(r'(?:(?:[^",]|"[^"]*(?:"|\Z))*,\s*)*')
 # A step into a nested parameter in the format of `params/flatten.py`: in JSON's quotes, plain, or
 # an element; and the dot after it if another name follows.
 _STEP = re.compile(r'(?:("(?:[^"\\]|\\.)*")|([^.\[\]"\\\s]+)|\[([^\]]*)\])(\.(?!\[)|(?=\[)|$)')
@@ -37,6 +39,13 @@ def spelled_value(text: str) -> str:
 def listed_names(text: str) -> list[str]:
     """Return the names of a list with commas between; a comma in double quotes is part of one."""
     return [one.strip() for one in _COMMA.split(text)]
+
+
+def begun_name(text: str) -> tuple[str, str]:
+    """Return the names of a list that is being typed, each with its comma, and the last one."""
+    found = _BEFORE.match(text)
+    at = 0 if found is None else found.end()
+    return text[:at], text[at:]
 
 
 def field_name(field: Field) -> str:

@@ -12,7 +12,7 @@ from runstore.model.display.suggestions import either, hint_of, likely, listed
 from runstore.model.params.flatten import ROWS_LIMIT
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
-from runstore.model.query.spelling import listed_names, spelled_value
+from runstore.model.query.spelling import listed_names, spelled, spelled_value
 from runstore.model.query.tree import Field, Missing, Namespace, Op, Query
 from runstore.storage.query.names import StoredNames
 
@@ -217,7 +217,11 @@ def _without_part(namespace: Namespace, name: str) -> tuple[str, ...]:
 
 def known_columns(backend: Backend) -> list[str]:
     """Return every column that a run of the store may have, such as `metrics.loss`."""
-    names = StoredNames(backend.database.driver)
-    spaces = {"params": Namespace.PARAM, "metrics": Namespace.METRIC, "tags": Namespace.TAG}
-    own = [f"{space}.{key}" for space, one in spaces.items() for key in names.every(one)]
+    spaces = (Namespace.PARAM, Namespace.METRIC, Namespace.TAG)
+    own = [spelled(space, key) for space in spaces for key in known_keys(backend, space)]
     return [*RUN_FIELDS, *own]
+
+
+def known_keys(backend: Backend, namespace: Namespace) -> list[str]:
+    """Return every key of a namespace that a run of the store may have, such as `loss`."""
+    return StoredNames(backend.database.driver).every(namespace)
