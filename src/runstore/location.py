@@ -29,6 +29,7 @@ from runstore.errors import (
 from runstore.model import arguments
 from runstore.storage.sqlite.paths import (
     DATABASE,
+    is_missing,
     leave_to_owner,
     made_file,
     mode_of,
@@ -108,16 +109,27 @@ def find_place(location: str | os.PathLike[str] | None = None) -> str | ServerLo
 
 
 def folder_of_project() -> str:
-    """Return the nearest `.runstore` above the working directory, or the place of a new one."""
+    """Return the nearest `.runstore` above the working directory, or the place of a new one.
+
+    Raises:
+        StoreUnavailableError: There is one that cannot be looked at, so that runs would be
+            recorded elsewhere.
+    """
     here = working_directory()
     above = with_parents(here)
     foreign: list[str] = []
     for folder in above:
         store = join(folder, FOLDER)
-        if is_folder(store):
+        try:
+            if not _is_store_of_project(store):
+                continue
+        except StoreUnavailableError:
+            if not _is_link_of_others(store, here):
+                raise
+        else:
             if is_usable(store, here):
                 break
-            foreign.append(store)
+        foreign.append(store)
     else:
         store = join(_place_for_new_store(above), FOLDER)
     if foreign:
@@ -127,6 +139,27 @@ def folder_of_project() -> str:
     return store
 
 
+def _is_store_of_project(path: str) -> bool:
+    """Check whether a `.runstore` is there, which is a folder.
+
+    Raises:
+        StoreUnavailableError: It cannot be looked at, such as a link to a disk that is away.
+    """
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except genuine(OSError) as error:
+        if is_missing(path):
+            return False
+        raise unreachable(path, error) from error
+
+
+def _is_link_of_others(path: str, here: str) -> bool:
+    try:
+        return not is_usable(path, here, os.lstat(path))
+    except genuine(OSError):
+        return False
+
+
 def _store_in(folder: str) -> str | ServerLocation:
     """Return the store of a project, if the folder is one; else the folder itself."""
     if is_there(join(folder, DATABASE)):
@@ -134,7 +167,7 @@ def _store_in(folder: str) -> str | ServerLocation:
     _check_is_no_list(folder)
     if any(is_there(join(folder, name)) for name in _FILES_OF_STORES):
         return folder
-    if is_folder(of_project := join(folder, FOLDER)):
+    if _is_store_of_project(of_project := join(folder, FOLDER)):
         return of_project
     if is_there(join(folder, PROJECT_FILE)):
         settings, project = project_settings(folder)

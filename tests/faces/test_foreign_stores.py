@@ -60,6 +60,18 @@ def test_a_store_of_another_user_above_is_passed_over(users, scratch):
     assert users.said_by(ALICE, LIST, cwd=alice) == f"{alice / '.runstore'} 1"
 
 
+def test_a_link_of_another_user_to_nowhere_is_passed_over(users):
+    scratch = users.folder("scratch", 0, 0o1777)
+    (scratch / ".runstore").symlink_to("nowhere")
+    os.lchown(scratch / ".runstore", BOB, BOB)
+    alice = users.folder("scratch/alice", ALICE, 0o700)
+
+    ended = users.run(ALICE, RECORD, cwd=alice)
+
+    assert ended.stdout.strip() == str(alice / ".runstore")
+    assert f"The store at {scratch / '.runstore'} belongs to the user {BOB}" in ended.stderr
+
+
 def test_a_place_that_is_taken_by_another_user_is_refused(users, scratch):
     ended = users.run(ALICE, RECORD, cwd=scratch)
 

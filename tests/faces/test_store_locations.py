@@ -231,6 +231,25 @@ def test_in_the_folder_of_a_store_its_name_is_suggested(tmp_path, monkeypatch):
         Store.open().list()
 
 
+@pytest.mark.parametrize("target", ["disk/that/is/away", ".runstore"])
+@pytest.mark.parametrize("place", ["project", "project/src"])
+def test_no_other_store_replaces_one_that_cannot_be_looked_at(here, target, place):
+    """Its runs would be recorded to the store of a folder above, or to a new one."""
+    Store.open(here / ".runstore").close()
+    (here / place).mkdir(parents=True)
+    (here / "project" / ".runstore").symlink_to(target)
+
+    os.chdir(here / place)
+
+    with pytest.raises(StoreUnavailableError, match=r"project/\.runstore cannot be opened"):
+        start_run("fit")
+    with pytest.raises(StoreUnavailableError, match=r"project/\.runstore cannot be opened"):
+        Store.open(here / "project")
+    assert [path.name for path in (here / "project").iterdir() if path.name != "src"] == [
+        ".runstore"
+    ]
+
+
 @pytest.mark.parametrize("create", [False, None])
 def test_a_folder_that_cannot_be_reached_is_not_called_missing(tmp_path, create):
     (tmp_path / "runs").symlink_to("runs")

@@ -65,8 +65,8 @@ def is_missing(path: AnyPath) -> bool:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except genuine(OSError):
-        return False
+    except genuine(OSError) as error:
+        return error.errno == errno.ENAMETOOLONG
     return False
 
 

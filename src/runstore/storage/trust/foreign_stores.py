@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Sequence
 
-from runstore.errors import UntrustedStoreError
+from runstore.errors import UntrustedStoreError, suppressed
 from runstore.storage.sqlite.paths import is_own_uid
 from runstore.storage.trust.trusted import owner_name
 from runstore.user_warnings import warn
@@ -71,5 +71,7 @@ def _how_to_trust(path: str) -> str:
 
 def _owner_of(path: str) -> str:
     """Return the name of the owner, of a link or of its target, who is not this user."""
-    owners = (os.lstat(path).st_uid, os.stat(path).st_uid)
+    owners = [os.lstat(path).st_uid]
+    with suppressed(OSError):  # its target cannot be reached
+        owners.append(os.stat(path).st_uid)
     return owner_name(next((uid for uid in owners if not is_own_uid(uid)), owners[0]))
