@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 import runstore
+from command_server import Program
 from commands import runstore as command
 from runstore import Status, Store, background
 from runstore.errors import (
@@ -28,9 +29,11 @@ from runstore.errors import (
     StoreWarning,
 )
 from runstore.maintenance import delivery
+from runstore.model.facts import Facts
 from runstore.model.results.transfers import Skipped, Transfer
 from runstore.recording import aside
 from runstore.storage.files.spool import Spool
+from runstore.storage.metrics.table import MetricTable
 from runstore.storage.postgres import away, driver
 from runstore.storage.postgres.connections import pool
 from runstore.storage.postgres.waiting import kept_in_place
@@ -857,3 +860,47 @@ def test_a_delivery_that_is_killed_at_any_moment_loses_and_doubles_nothing(
         assert all(store.get(recorded[uid]).uid == uid for uid in kept)
         assert not [one for one in store.check(deep=True) if one.is_trouble]
         assert not (store.path / "waiting").exists()
+
+
+def test_facts_that_were_recorded_after_the_end_was_delivered_are_delivered(returned, monkeypatch):
+    """As of a program that is captured in the background, or of a child that goes on."""
+    waiting_in(returned).deliver()
+    backend = waiting_in(returned).store().backend
+    uid = backend.database.uids_since(0)[0]
+    backend.database.attach_facts(uid, Facts(values={"git.branch": "late"}))
+    monkeypatch.setattr(delivery, "is_gone", lambda *_, **__: True)
+
+    for _ in range(2):
+        waiting_in(returned).deliver()
+
+    assert returned.get(uid).facts.values["git.branch"] == "late"
+    assert not (returned.path / "waiting").exists()
+
+
+KILLED_ASIDE = """
+import os, sys, warnings
+from runstore import Store
+warnings.simplefilter("ignore")
+run = Store.open(sys.argv[1]).start("mnist", capture=False)
+run.log(loss=0.5)
+print(run.uid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_points_that_are_imported_after_the_end_was_delivered_are_delivered(closed, monkeypatch):
+    """Another program kept the waiting store locked for a moment."""
+    program = Program(KILLED_ASIDE, closed.url)
+    uid = program.communicate()[0].strip()
+    closed.open()
+
+    def locked(*_, **__):
+        raise StoreLockedError("as if another program kept it locked")
+
+    with monkeypatch.context() as patched, pytest.warns(StoreWarning, match="are left out"):
+        patched.setattr(MetricTable, "absorb", locked)
+        Store.open(closed.url).close()
+
+    with Store.open(closed.url) as store:
+        assert store.get(uid).status is Status.LOST
+        assert store.get(uid).metric("loss").values.tolist() == [0.5]

@@ -95,7 +95,7 @@ def deliver(
                 result = transfer(source, target, uids, progress=progress)
         if is_all:
             _note(source, result, change, server)
-            _remove_if_done(source, target)
+            _remove_if_done(source, target, server)
     return result
 
 
@@ -174,13 +174,21 @@ class DeliveryLater(NamedTuple):
 # Removal
 
 
-def _remove_if_done(source: Backend, target: Backend) -> None:
-    """Remove the waiting store if all of it is on the server, and no program can add to it."""
+def _remove_if_done(source: Backend, target: Backend, server: str) -> None:
+    """Remove the waiting store if all of it is on the server, and no program can add to it.
+
+    If something is not, the next delivery compares every run.
+    """
     with (
         suppress(StoreLockedError),
         locked(target.path / STARTING, is_shared=False, patience_s=0.0) as has_locks,
     ):
-        if not has_locks or not _is_left(source) or not _is_known(source, target):
+        if not has_locks or not _is_left(source):
+            return
+        found = transfer(source, target, None, is_dry=True)
+        if found.added or found.changed:  # recorded after the end of its run
+            note_delivered(source.path, 0, server)
+        if found.added or found.changed or found.skipped:
             return
         aside = target.path / f"{_REMOVED}{os.urandom(8).hex()}"
         source.path.rename(aside)
@@ -202,12 +210,6 @@ def _is_over(process: ProcessIdentity, is_active: bool, seen_at: int) -> bool:  
     age_s = time.time() - seen_at / 1e6
     gone = is_gone(process, silent_s=age_s)
     return age_s > _KEPT_S if gone is None else gone
-
-
-def _is_known(source: Backend, target: Backend) -> bool:
-    """Check whether the server has everything, by comparing all records."""
-    found = transfer(source, target, None, is_dry=True)
-    return not (found.added or found.changed or found.skipped)
 
 
 def _remove_remains(folder: Path) -> None:

@@ -23,6 +23,7 @@ from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_reading import points_in, settled, writer_of
 from runstore.storage.metrics.point_records import LARGEST_BYTES, KeyOf
 from runstore.storage.rows import as_int, as_number, as_text
+from runstore.storage.statements import MARK_CHANGED
 from runstore.storage.stored_runs import batches
 from runstore.value_classes import NamedTuple
 
@@ -185,10 +186,10 @@ class MetricTable:
         if row is None:
             return TakenIn()
         position = 0 if mark is None else mark[0]
-        has_ended = is_over or row[1] not in {"queued", "running", "live"}
+        is_final = row[1] not in {"queued", "running", "live"}
         # Before it is read, since its process can write up to its end. That may be a child, which
         # goes on after the run.
-        is_left = has_ended and is_abandoned(path)
+        is_left = (is_over or is_final) and is_abandoned(path)
         try:
             contents = settled(lambda: read_file(path, at_most=LARGEST_BYTES))
         except FileNotFoundError:
@@ -198,6 +199,8 @@ class MetricTable:
             contents = settled(lambda: saved() or found)
         read = points_in(contents, position, is_over=is_left)
         add_points(connection, row[0], read.points)
+        if is_final and read.points:
+            connection.execute(MARK_CHANGED, {"id": row[0]})
         if read.position != position:
             moved = {"name": path.name, "position": read.position}
             connection.execute(SET_MARK, moved)
