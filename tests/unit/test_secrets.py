@@ -282,7 +282,7 @@ LONG_VALUES = [
     "password: " + "_" * 64 + "1",
     "password = '" + "a_" * 64 + "1 2'",
     "export PASSWORD x" + " " * (1 << 18) + "y",
-    "export PASSWORD " + "x" * (1 << 18) + "0_",
+    "export PASSWORD " + "y" * (1 << 18) + "0_",
     ("password:" + " " * 3900 + "x\n") * 300,
 ]
 

@@ -11,7 +11,8 @@ import re
 
 _B64 = "[A-Za-z0-9+/]"
 _URL64 = "[A-Za-z0-9_-]"
-_AZURE_MARKS = r"AZDO|AzFu|AzSe|AzCa|ACDb|APIM|\+(?:ACR|AEh|ASb|ARm|AMC|AIoT|ASt|ABa)"
+# Each mark with its first letters outside of the alternatives, which is quicker to search for.
+_AZURE_MARKS = (r"A(?:ZDO|zFu|zSe|zCa|CDb|PIM)", r"\+A(?:CR|Eh|Sb|Rm|MC|IoT|St|Ba)")
 
 # By issuer; several kinds of token of an issuer are alternatives of one entry.
 FORMATS: dict[str, str] = {
@@ -27,7 +28,8 @@ FORMATS: dict[str, str] = {
     "Atlassian": r"AT(?:ATT|CTT)3[A-Za-z0-9_=.-]{20,}|ATBB[A-Za-z0-9]{24,64}",
     "AWS": r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA|AIPA|ANPA|ANVA|APKA|ASCA)[A-Z0-9]{16}"
     rf"|ABSK{_B64}{{100,}}={{0,2}}|bedrock-api-key-{_B64}{{40,}}={{0,2}}",
-    "Azure": rf"{_B64}{{30,80}}(?:{_AZURE_MARKS}){_B64}{{4,10}}={{0,2}}"
+    "Azure": rf"{_B64}{{30,80}}{_AZURE_MARKS[0]}{_B64}{{4,10}}={{0,2}}"
+    rf"|{_B64}{{30,80}}{_AZURE_MARKS[1]}{_B64}{{4,10}}={{0,2}}"
     r"|[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}",
     "Baidu": r"bce-v3/ALTAK-[A-Za-z0-9]{16,32}/[a-f0-9]{40}",
     "Brevo": r"x(?:keysib|smtpsib)-[a-f0-9]{64}-[A-Za-z0-9]{16}",
@@ -177,4 +179,8 @@ def mask_tokens(text: str, mask: str) -> str:
     if "https://" in text:
         text = _webhooks().sub(lambda found: f"{found[found.lastindex or 0]}{mask}", text)
     tokens = _pattern()
-    return _LONG_WORD.sub(lambda word: tokens.sub(mask, word[0]), text)
+
+    def masked(word: re.Match[str]) -> str:
+        return tokens.sub(mask, word[0]) if tokens.search(word[0]) else word[0]
+
+    return _LONG_WORD.sub(masked, text)

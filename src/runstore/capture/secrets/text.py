@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from runstore.capture.secrets.issuers import mask_tokens
 from runstore.capture.secrets.keys import mask_keys
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.urls import mask_urls
 from runstore.capture.secrets.values import (
+    compiled,
     has_own_default,
     is_code,
     is_mixed,
@@ -25,12 +26,25 @@ from runstore.capture.secrets.values import (
 )
 
 MASK = "***"
+_Substitution = Callable[["re.Match[str]"], str]
 _VALUE_BOUND = 4000
 _LINE_BOUND = 1000
 _TYPE = (
     r"(?:&?str|&?String|string|bytes|Secret\w{1,10}|Final|Optional|typing\.\w{1,10}|Any)"
     r"(?:\[[A-Za-z_.]{1,30}\])?(?:[ ]?\|[ ]?None)?"
 )
+# Each name of a secret contains one of these; after the short ones, only a version may follow.
+_IN_NAMES = re.compile(
+    r"pass|pw|secret|key|tok|auth|cred|cookie|bearer|session|conn"
+    r"|(?:pat|sas|otp|pin|dsn)(?![acdf-mquw-z])"
+)
+# Texts without these and without tokens contain no secret.
+_HINTS = re.compile(
+    rf"{_IN_NAMES.pattern}|basic|identified|login|mysql|mariadb|redis-cli|curl|ldap|wandb"
+)
+_LONGEST_NAME = 100
+_LONGEST_SIGN = 200
+_TYPES = ("Secret", "typing.")
 # Each name followed by anything: a value after a sign, or in an element.
 _ASSIGNMENT = re.compile(
     r"(?<![\w.-])(?P<name>[\w.-]{2,100})"
@@ -79,7 +93,7 @@ _COMMENT = re.compile(r"\s(?:#|//|;)")
 
 # The patterns of these forms are compiled when a text contains one of their words.
 _HEADER = (
-    r"(?i)\b(?P<name>(?:Proxy-|X-)?Authorization|(?:Set-)?Cookie)(?P<close>\\{0,3}[\"'`]?\]?)"
+    r"(?i)\b(?P<name>Authorization|Cookie)(?P<close>\\{0,3}[\"'`]?\]?)"
     r"(?P<sign>\s{0,4}[:=,]\s{0,4}[rbuf]{0,2}\\{0,3}[\"'`]?)(?P<value>[^\"'`\n\\]{6,4000})"
 )
 _SCHEME = r"([A-Za-z][A-Za-z0-9-]{0,40}[ \t]{1,4})(\S.*)"
@@ -100,7 +114,8 @@ _WORDS = (
 )
 # A name and its value as two settings, as for containers, in XML and JSON.
 _PAIR = (
-    r"(?P<before>\b(?:name|key|Name|Key)[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4}[\\\"']{0,4}"
+    r"(?P<before>[nNkK](?<!\w.)(?:(?<=[nN])ame|(?<=[kK])ey)"
+    r"[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4}[\\\"']{0,4}"
     r"(?P<name>[A-Za-z][\w.-]{2,80})[\\\"']{0,4}"
     r"(?:>|[\s,]{1,60}"
     r"[\\\"']{0,4}(?:value|Value)[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4})[\\\"']{0,4})"
@@ -115,7 +130,7 @@ _PROGRAMS = (
     r"([^\s\"'|;&]{3,400})"
 )
 _OPTION = (
-    r"(?<![\w-])(?P<name>--?[A-Za-z][\w.-]{1,60})(?P<sign>[ \t]{1,4})"
+    r"(?P<name>-(?<![\w-]-)-?[A-Za-z][\w.-]{1,60})(?P<sign>[ \t]{1,4})"
     r"(?P<value>\"[^\"\n]{1,400}\"|'[^'\n]{1,400}'|[^\s\"'\\`]{1,4000})"
 )
 
@@ -132,11 +147,60 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
     if "://" in text:
         text = mask_urls(text, MASK)
     text = mask_tokens(text, MASK)
-    lowered = text.lower()
-    for hints, pattern, by in _FORMS:
-        if any(hint in lowered for hint in hints):
-            text = re.sub(pattern, by, text)
-    return _Assignments(text, is_settings=is_settings, bare=bare).masked()
+    lowered = _lower(text)
+    if not _HINTS.search(lowered):
+        return text
+    for hints, substituted, pattern, by in _FORMS:
+        if any(map(lowered.__contains__, hints)):
+            masked = substituted(compiled(pattern), by, text, lowered, hints)
+            if masked != text:
+                text, lowered = masked, _lower(masked)
+    return _Assignments(text, lowered, is_settings=is_settings, bare=bare).masked()
+
+
+def _lower(text: str) -> str:
+    """Return a text in lowercase, with each character in its place."""
+    return text.replace("İ", "I").lower()
+
+
+def _at_hints(
+    pattern: re.Pattern[str], by: _Substitution, text: str, lowered: str, hints: Sequence[str]
+) -> str:
+    """Substitute matches, each of which begins with a hint."""
+    places: list[int] = []
+    for hint in hints:
+        place = lowered.find(hint)
+        while place >= 0:
+            places.append(place)
+            place = lowered.find(hint, place + 1)
+    parts: list[str] = []
+    done = 0
+    for place in sorted(places):
+        if place >= done and (found := pattern.match(text, place)):
+            parts += (text[done:place], by(found))
+            done = found.end()
+    return "".join([*parts, text[done:]])
+
+
+def _in_lines(
+    pattern: re.Pattern[str], by: _Substitution, text: str, lowered: str, _hints: Sequence[str]
+) -> str:
+    """Substitute matches, each of which begins with a line and contains a name of a secret."""
+    parts: list[str] = []
+    done = passed = 0
+    while hint := _IN_NAMES.search(lowered, passed):
+        begin = text.rfind("\n", passed, hint.start()) + 1 or passed
+        if found := pattern.match(text, begin):
+            parts += (text[done:begin], by(found))
+            done = found.end()
+        passed = text.find("\n", hint.end()) + 1 or len(text)
+    return "".join([*parts, text[done:]])
+
+
+def _anywhere(
+    pattern: re.Pattern[str], by: _Substitution, text: str, _lowered: str, _hints: Sequence[str]
+) -> str:
+    return pattern.sub(by, text)
 
 
 def _masked_header(found: re.Match[str]) -> str:
@@ -220,19 +284,20 @@ def _masked_option(found: re.Match[str]) -> str:
     return found["name"] + found["sign"] + quote + MASK + quote
 
 
-# Each form with a word that it always contains.
-_FORMS: tuple[tuple[tuple[str, ...], str, Callable[[re.Match[str]], str]], ...] = (
-    (("authorization", "cookie"), _HEADER, _masked_header),
-    (("bearer",), _BEARER, _masked_bearer),
-    (("basic",), _BASIC, _masked_basic),
-    (("identified", "password '", "password  '"), _SQL, _masked_sql),
-    (("login",), _NETRC, _masked_netrc),
-    (("env ", "setx ", "setenv ", "export ", "git config "), _SPACED, _masked_spaced),
-    (("-",), _OPTION, _masked_option),
-    (("pass", "pwd", "secret", "key", "token", "auth"), _WORDS, _masked_words),
-    (("value", "name", "key"), _PAIR, _masked_pair),
+# Each form with words of which it always contains one, and how to find it.
+_FORMS: tuple[tuple[tuple[str, ...], Callable[..., str], str, _Substitution], ...] = (
+    (("authorization", "cookie"), _at_hints, _HEADER, _masked_header),
+    (("bearer",), _at_hints, _BEARER, _masked_bearer),
+    (("basic",), _at_hints, _BASIC, _masked_basic),
+    (("identified", "password '", "password  "), _at_hints, _SQL, _masked_sql),
+    (("login",), _at_hints, _NETRC, _masked_netrc),
+    (("env", "setx", "export", "git config"), _in_lines, _SPACED, _masked_spaced),
+    (("-",), _anywhere, _OPTION, _masked_option),
+    (("",), _in_lines, _WORDS, _masked_words),
+    (("value", "name", "key"), _anywhere, _PAIR, _masked_pair),
     (
         ("sshpass", "wandb", "mysql", "mariadb", "redis-cli", "curl", "ldap"),
+        _at_hints,
         _PROGRAMS,
         _masked_program,
     ),
@@ -242,30 +307,63 @@ _FORMS: tuple[tuple[tuple[str, ...], str, Callable[[re.Match[str]], str]], ...] 
 class _Assignments:
     """Masks the values of secret names, from the beginning to the end."""
 
-    def __init__(self, text: str, *, is_settings: bool, bare: str) -> None:
+    def __init__(self, text: str, lowered: str, *, is_settings: bool, bare: str) -> None:
         self._text = text
+        self._lowered = lowered
         self._is_settings = is_settings
         self._bare = bare
         self._parts: list[str] = []
         self._done = 0
         self._run_end = 0
         self._names_in_run = 0
+        self._last_name = -1
 
     def masked(self) -> str:
-        place = 0
-        while found := _ASSIGNMENT.search(self._text, place):
-            place = found.end()
-            sure = secrecy(found["name"])
+        text, place = self._text, 0
+        is_secret = False
+        while found := self._next(place, is_near=is_secret):
+            begin, passed, place = found.start(), place, found.end()
+            name, close, sign = found.group("name", "close", "sign")
+            sure = secrecy(name)
+            is_secret = bool(sure)
+            if sure and (close == "]" or name.startswith(_TYPES)):
+                is_secret = not self._is_type(found, passed)
             # In ARNs and names of types, a colon does not assign.
-            is_chain = (
-                found["sign"] == ":" and self._text[found.start() - 1 : found.start()] == ":"
-            )
-            if sure and not is_chain:
-                operator = self._operator(found)
-                ended = self._mask_default(operator, sure) if operator else self._mask(found, sure)
-                place = max(place, ended)
-        self._parts.append(self._text[self._done :])
+            if not is_secret or (sign == ":" and text.endswith(":", 0, begin)):
+                continue
+            if text.endswith("${", 0, begin):
+                ended = self._mask_default(found, sure)
+            else:
+                ended = self._mask(found, sure)
+            place = max(place, ended)
+            self._last_name = begin
+        self._parts.append(text[self._done :])
         return "".join(self._parts)
+
+    def _next(self, place: int, *, is_near: bool) -> re.Match[str] | None:
+        """Return the next assignment to a name that may be one of a secret, or one before it.
+
+        Args:
+            place: The position to begin at.
+            is_near: Whether such a name follows soon, so that no time is saved by a search for it.
+        """
+        if is_near:
+            return _ASSIGNMENT.search(self._text, place)
+        hint = _IN_NAMES.search(self._lowered, place)
+        if hint is None:
+            return None
+        text, begin = self._text, hint.start()
+        bound = max(place, begin - _LONGEST_NAME)
+        while begin > bound and (text[begin - 1].isalnum() or text[begin - 1] in "_.-"):
+            begin -= 1
+        return _ASSIGNMENT.search(text, begin)
+
+    def _is_type(self, found: re.Match[str], place: int) -> bool:
+        """Check whether a name is the type of another one, as in `x: Optional[Secret] = 1`."""
+        begin, text = found.start(), self._text
+        line = max(place, text.rfind("\n", place, begin) + 1)
+        others = _ASSIGNMENT.finditer(text, line, found.end("name") + _LONGEST_SIGN)
+        return any(one.end() > begin for one in others if one.start() < begin)
 
     def _replace(self, begin: int, end: int, by: str) -> int:
         self._parts += (self._text[self._done : begin], by)
@@ -292,13 +390,11 @@ class _Assignments:
                 return ended
         return self._mask_bare(found, begin, sure)
 
-    def _operator(self, found: re.Match[str]) -> re.Match[str] | None:
-        """Return the operator of a variable in `${NAME:-default}`; None for other assignments."""
-        is_expansion = self._text[max(0, found.start() - 2) : found.start()] == "${"
-        return _OPERATOR.match(self._text, found.end("name")) if is_expansion else None
-
-    def _mask_default(self, operator: re.Match[str], sure: Secrecy) -> int:
+    def _mask_default(self, name: re.Match[str], sure: Secrecy) -> int:
         """Mask a default in `${NAME:-default}`; `+` and `?` precede no value of the variable."""
+        operator = _OPERATOR.match(self._text, name.end("name"))
+        if operator is None:
+            return self._mask(name, sure)
         begin = operator.end()
         found = _DEFAULT.match(self._text, begin) if operator["sign"] in "-=" else None
         is_secret = is_secret_setting if self._is_settings else is_secret_literal
@@ -379,17 +475,12 @@ class _Assignments:
         return place
 
     def _mask_bare(self, found: re.Match[str], begin: int, sure: Secrecy) -> int:
-        line = self._text.rfind("\n", max(0, found.start() - _LINE_BOUND), found.start()) + 1
-        before = self._text[max(line, found.start() - _LINE_BOUND) : found.start()]
         if self._is_tired(begin):
             return self._run_end
-        begins_line = _BEGINS_LINE.fullmatch(before) is not None
+        begins_line = self._begins_line(found.start())
         is_variable = found["name"].isupper() and found["sign"] == "="
-        if (
-            begins_line
-            and before[-1:] not in _QUOTES
-            and (value := _REST.match(self._text, begin))
-        ):
+        before = self._text[found.start() - 1 : found.start()]
+        if begins_line and before not in _QUOTES and (value := _REST.match(self._text, begin)):
             shown = _without_comment(value[0])
             if self._is_secret_line(shown, sure, is_variable=is_variable):
                 return self._replace(begin, begin + len(shown), self._bare)
@@ -406,6 +497,13 @@ class _Assignments:
         if is_secret and not is_call:
             return self._replace(begin, begin + len(shown), self._bare)
         return begin
+
+    def _begins_line(self, name: int) -> bool:
+        bound = max(0, name - _LINE_BOUND)
+        line = self._text.rfind("\n", max(bound, self._last_name), name) + 1
+        if not line and self._last_name >= bound:
+            return False  # another name precedes this one
+        return _BEGINS_LINE.fullmatch(self._text, line or bound, name) is not None
 
     def _is_tired(self, begin: int) -> bool:
         """Check whether a sequence without spaces contained too many names."""

@@ -7,6 +7,7 @@ import re
 from runstore.capture.secrets.issuers import is_token
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.values import (
+    compiled,
     is_placeholder,
     is_secret_setting,
     is_stand_in,
@@ -14,7 +15,9 @@ from runstore.capture.secrets.values import (
 )
 
 # Compiled when a text contains a URL.
-_URL = r"(?<![A-Za-z0-9+.])([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>`\\]{1,4000})"
+_SCHEME = r"(?<![A-Za-z0-9+.])[A-Za-z][A-Za-z0-9+.-]{0,30}://"
+_LONGEST_SCHEME = 31
+_REST = r"[^\s\"'<>`\\]{1,4000}"
 _HOST = r"[\w.-]{0,255}(?:\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?"
 _PARAMETER = r"([?&;#])([A-Za-z0-9_.\-\[\]%]{1,64})=([^&\s\"'<>#;`]*)"
 # In other URLs, a user alone is a name.
@@ -30,7 +33,19 @@ _LONGEST_USER = 16
 
 def mask_urls(text: str, mask: str) -> str:
     """Return a text with passwords and signatures of URLs masked."""
-    return re.sub(_URL, lambda found: found[1] + _masked(found[1], found[2], mask), text)
+    parts: list[str] = []
+    done = 0
+    place = text.find("://")
+    while place >= 0:
+        end = place + len("://")
+        begin = max(done, place - _LONGEST_SCHEME)
+        scheme = compiled(_SCHEME).search(text, begin, end)
+        rest = compiled(_REST).match(text, end) if scheme else None
+        if scheme and rest:
+            parts += (text[done:end], _masked(scheme[0], rest[0], mask))
+            done = end = rest.end()
+        place = text.find("://", end)
+    return "".join([*parts, text[done:]])
 
 
 def _masked(scheme: str, rest: str, mask: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from runstore.capture.secrets.names import Secrecy
 
 _LONGEST_LOOKED_AT = 300
 _SHORTEST = 3
+_SHORTEST_HEX = 20
 _LETTERS, _LETTERS_ALONE = 6, 8
 _WORDS = 4
 # Compiled when a text contains a name of a secret.
@@ -65,12 +67,19 @@ _CODE = (
 )
 
 
+@functools.cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Return a compiled pattern; quicker than the cache of `re`."""
+    return re.compile(pattern)
+
+
 def looks_random(text: str) -> bool:
     """Check whether a part of a text is not a word of code or prose."""
-    for found in re.finditer(_RUNS, text[:_LONGEST_LOOKED_AT]):
-        run = found[0]
-        changes = len(re.findall(_CHANGES, run))
-        if changes >= 3 or (changes >= 2 and len(run) >= 20) or re.fullmatch(_HEX, run):  # noqa: PLR2004 - measured
+    if text.isalpha() and len(text) < _SHORTEST_HEX:
+        return False
+    for run in compiled(_RUNS).findall(text[:_LONGEST_LOOKED_AT]):
+        changes = len(compiled(_CHANGES).findall(run))
+        if changes >= 3 or (changes >= 2 and len(run) >= 20) or compiled(_HEX).fullmatch(run):  # noqa: PLR2004 - measured
             return True
     return False
 
@@ -82,27 +91,27 @@ def is_placeholder(value: str) -> bool:
         return False  # not a name of a variable
     if has_own_default(value):
         return False
-    return re.fullmatch(_PLACEHOLDER, value) is not None or "${" in value or "{{" in value
+    return compiled(_PLACEHOLDER).fullmatch(value) is not None or "${" in value or "{{" in value
 
 
 def has_own_default(value: str) -> bool:
     """Check whether a placeholder has a default that is not one, as in `${NAME:-secret}`."""
     if "${" not in value and "{{" not in value:
         return False
-    found = re.finditer(_DEFAULTS, value[:_LONGEST_LOOKED_AT])
+    found = compiled(_DEFAULTS).finditer(value[:_LONGEST_LOOKED_AT])
     return any(not is_placeholder(one["default"] or one["quoted"]) for one in found)
 
 
 def _judged(value: str) -> str:
     """Return the default of a placeholder, which is used as a value; else the value itself."""
-    found = re.fullmatch(_DEFAULT, value) if value.startswith("${") else None
+    found = compiled(_DEFAULT).fullmatch(value) if value.startswith("${") else None
     return value if found is None else found["default"]
 
 
 def is_stand_in(value: str) -> bool:
     """Check whether a value names its own meaning, as in `user:password@host`."""
     value = _judged(value)
-    return re.fullmatch(_STAND_IN, value) is not None or is_placeholder(value)
+    return compiled(_STAND_IN).fullmatch(value) is not None or is_placeholder(value)
 
 
 def is_secret_literal(value: str, name: Secrecy) -> bool:
@@ -113,9 +122,9 @@ def is_secret_literal(value: str, name: Secrecy) -> bool:
     if name is Secrecy.PERHAPS:
         return (
             is_mixed(value)
-            and re.fullmatch(_ALPHABET, value) is not None
-            and not re.fullmatch(_PATH, value)
-            and (looks_random(value) or not re.fullmatch(_WORDS_IN_SMALL, value))
+            and compiled(_ALPHABET).fullmatch(value) is not None
+            and not compiled(_PATH).fullmatch(value)
+            and (looks_random(value) or not compiled(_WORDS_IN_SMALL).fullmatch(value))
         )
     return "{" not in value and _is_secret_text(value)
 
@@ -125,45 +134,49 @@ def is_secret_in_code(value: str, name: Secrecy) -> bool:
     return (
         len(value) >= _LETTERS
         and is_secret_literal(value, name)
-        and not re.search(_IN_TESTS, value)
+        and not compiled(_IN_TESTS).search(value)
     )
 
 
 def _is_secret_text(value: str) -> bool:
-    if re.fullmatch(_IDENTIFIERS, value):
-        return looks_random(value) or (value.isalpha() and not re.search(_SAYS, value))
-    if re.fullmatch(_WORDS_IN_SMALL, value) and re.search(_SAYS, value):
+    if compiled(_IDENTIFIERS).fullmatch(value):
+        return looks_random(value) or (value.isalpha() and not compiled(_SAYS).search(value))
+    if compiled(_WORDS_IN_SMALL).fullmatch(value) and compiled(_SAYS).search(value):
         return False
     if " " in value:
         is_phrase = (
             value.count(" ") < _WORDS
-            and re.search(_NO_PROSE, value)
-            and not re.search(_SAYS, value)
+            and compiled(_NO_PROSE).search(value)
+            and not compiled(_SAYS).search(value)
         )
         return bool(is_phrase) or looks_random(value)
-    return not re.fullmatch(_PATH, value)
+    return not compiled(_PATH).fullmatch(value)
 
 
 def is_secret_line(value: str) -> bool:
     """Check whether the rest of a line, after a certain name, is a password of letters only."""
     value = _judged(value)
     is_word = len(value) >= _LETTERS_ALONE and value.isalpha() and value.islower()
-    return is_word and not re.search(_SAYS, value) and not is_placeholder(value)
+    return is_word and not compiled(_SAYS).search(value) and not is_placeholder(value)
 
 
 def is_secret_word(value: str, name: Secrecy) -> bool:
     """Check whether a bare word after such a name is a secret, in a text of unknown type."""
     if _judged(value) != value:
         return is_secret_literal(value, name)  # a default is not code
-    if is_placeholder(value) or re.fullmatch(_NUMBER, value) or re.fullmatch(_PATH, value):
+    if (
+        is_placeholder(value)
+        or compiled(_NUMBER).fullmatch(value)
+        or compiled(_PATH).fullmatch(value)
+    ):
         return False
     if looks_random(value):
         return True
     if name is Secrecy.PERHAPS:
         return is_mixed(value) and value.isalnum()
-    if re.fullmatch(_IDENTIFIERS, value):
+    if compiled(_IDENTIFIERS).fullmatch(value):
         return False
-    return not is_code(value) or re.fullmatch(_NO_NAME, value) is not None
+    return not is_code(value) or compiled(_NO_NAME).fullmatch(value) is not None
 
 
 def is_secret_setting(value: str, name: Secrecy) -> bool:
@@ -173,7 +186,7 @@ def is_secret_setting(value: str, name: Secrecy) -> bool:
         return False
     if name is Secrecy.PERHAPS:
         return looks_random(value) or (is_mixed(value) and value.isalnum())
-    return not re.fullmatch(_PATH, value) or looks_random(value)
+    return not compiled(_PATH).fullmatch(value) or looks_random(value)
 
 
 def is_mixed(value: str) -> bool:
@@ -182,10 +195,10 @@ def is_mixed(value: str) -> bool:
         len(value) >= 8  # noqa: PLR2004 - the shortest that services accept
         and any(map(str.isdigit, value))
         and any(map(str.isalpha, value))
-        and not re.fullmatch(_NUMBER, value)
+        and not compiled(_NUMBER).fullmatch(value)
     )
 
 
 def is_code(value: str) -> bool:
     """Check whether a value looks like an expression: a name, a call, an index."""
-    return re.fullmatch(_CODE, value) is not None
+    return compiled(_CODE).fullmatch(value) is not None
