@@ -65,10 +65,13 @@ def server_of_project() -> ServerLocation | None:
 
 def server_at(location: str) -> ServerLocation | None:
     """Return the server of a URL; None if it is the location of a folder."""
-    if location.partition("://")[0] not in _SERVERS:
+    scheme = location.partition("://")[0]
+    if scheme not in _SERVERS:
         return None
-    from runstore.storage.postgres.location import server_location
-
+    try:
+        from runstore.storage.postgres.location import server_location
+    except genuine(OSError) as error:  # the URL may contain a password
+        raise unreachable(f"{scheme}://…", error) from error
     return server_location(location)
 
 
@@ -447,8 +450,11 @@ def _make_with_parents(path: str) -> None:
 
 def unreachable(path: AnyPath, error: OSError) -> StoreUnavailableError:
     """Return the error for a store whose folder cannot be used."""
+    is_limit = error.errno in {errno.EMFILE, errno.ENFILE}
     return StoreUnavailableError(
         f"The store at {path} cannot be opened: {error.strerror or error}.",
         kept="Nothing was changed.",
-        hint="Name a folder that exists or can be created.",
+        hint="Close files that are not needed, or allow more: ulimit -n 1024"
+        if is_limit
+        else "Name a folder that exists or can be created.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -20,8 +21,11 @@ from runstore.config import (
 )
 from runstore.errors import (
     ServerUnreachableError,
+    StoreCorruptError,
     StoreError,
     StoreLockedError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
     UsageError,
     genuine,
     shown,
@@ -40,6 +44,7 @@ from runstore.model.once import once
 from runstore.model.values import check_text
 from runstore.recording.readiness import OPENING, RESUMING, STARTING, be_ready
 from runstore.recording.request import StartRequest, checked_command
+from runstore.storage.sqlite.descriptors import ran_out
 from runstore.storage.sqlite.paths import DATABASE, absolute
 from runstore.user_warnings import warn
 
@@ -147,6 +152,11 @@ class Store:
             UntrustedStoreError: Another user created the store's folder or one above it.
         """
         place = find_place(location)
+        with _limit_named(place):
+            return cls._open(place, create=create, is_told=location is not None)
+
+    @classmethod
+    def _open(cls, place: str | ServerLocation, *, create: bool | None, is_told: bool) -> Store:
         _load_storage(place)
         from runstore.inflight import take_in
         from runstore.storage.backend import Backend, no_store
@@ -163,9 +173,9 @@ class Store:
         check_can_be_made(place)
         check_place(place)
         backend = Backend(place)
-        backend.maker = functools.partial(_made_at, place, is_told=location is not None)
+        backend.maker = functools.partial(_made_at, place, is_told=is_told)
         store = cls(backend)
-        if create or (create is None and location is not None):
+        if create or (create is None and is_told):
             backend.make()
             take_in(backend)
         return store
@@ -1521,10 +1531,11 @@ def store_with(store: Store, name: str | Run | ActiveRun) -> tuple[Store, Run]:
 
 def started(store: Store, request: StartRequest) -> ActiveRun:
     """Start a run in a store; see `Store.start`."""
-    start = _starter()
-    if store.backend.server is None:
-        return start(store.backend, request, store)
-    return _waiting(store.backend).start(request, store)
+    with _limit_named(store.backend.server or store.backend.home):
+        start = _starter()
+        if store.backend.server is None:
+            return start(store.backend, request, store)
+        return _waiting(store.backend).start(request, store)
 
 
 @functools.cache
@@ -1684,6 +1695,27 @@ def _made_at(folder: str, *, is_told: bool) -> Database:
     make_folder(folder)
     check_place(folder)  # afterwards: another program may have been faster
     return _database_at(folder, create=True)
+
+
+# Errors of a store that may mean that no more files can be opened.
+_VAGUE = frozenset({StoreUnavailableError, StoreCorruptError, StoreReadOnlyError})
+
+
+@contextmanager
+def _limit_named(place: str | ServerLocation) -> Iterator[None]:
+    """Name the reason if work of a store fails because descriptors ran out.
+
+    Raises:
+        StoreUnavailableError: They ran out.
+    """
+    try:
+        yield
+    except genuine(OSError, ImportError) as error:
+        is_vague = type(error) in _VAGUE or not isinstance(error, StoreError)
+        if not (is_vague and ran_out(error)):
+            raise
+        reason = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        raise unreachable(place if isinstance(place, str) else place.folder, reason) from error
 
 
 def _load_storage(place: str | ServerLocation) -> None:

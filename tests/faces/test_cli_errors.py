@@ -155,6 +155,14 @@ def test_a_full_disk_behind_stdout_is_no_bug(folder, command, unbuffered):
     )
 
 
+@pytest.mark.parametrize("limit", [5, 7, 9])
+def test_a_limit_of_open_files_is_no_bug(folder, limit):
+    ended = shell(f"ulimit -n {limit}; $RUNSTORE ls", folder)
+
+    assert ended.returncode in {0, 5}
+    assert bool(ended.returncode) == ("ulimit -n 1024" in ended.stderr)
+
+
 @pytest.mark.parametrize("command", ["ls --json --limit 30", "show --packages"])
 def test_a_closed_stdout_is_no_bug(folder, command):
     ended = shell(f"$RUNSTORE {command} >&-", folder)

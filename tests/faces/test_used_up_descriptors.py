@@ -450,8 +450,9 @@ def test_descriptors_that_two_blocks_opened_at_once_belong_to_neither(tmp_path):
 FEW_LEFT = """
 import os, resource, sys
 import runstore
-from runstore import RunstoreError
+from runstore.errors import StoreUnavailableError
 
+runstore.start_run, runstore.Store
 path, left = sys.argv[1], int(sys.argv[2])
 if "warm" in sys.argv:
     runstore.start_run("before", store=path, capture=False).finish()
@@ -466,7 +467,8 @@ try:
     run.log(a=1.0)
     run.finish()
     print("recorded")
-except (RunstoreError, OSError): print("refused")
+except StoreUnavailableError as error:
+    print("refused" if os.strerror(24) in str(error) and "ulimit" in error.hint else error)
 for one in held[left:]: os.close(one)
 runstore.start_run("after", store=path, capture=False).finish()
 """

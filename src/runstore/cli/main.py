@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -20,6 +21,7 @@ from runstore.cli.output import give_up_on_stderr, say
 from runstore.errors import (
     AlreadyRanWarning,
     RunstoreError,
+    StoreUnavailableError,
     StoreWarning,
     UsageError,
     UserCodeError,
@@ -184,6 +186,8 @@ def _exit_code(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one r
         _tell(error)
         return exit_code_of(error)
     except Exception as error:  # noqa: BLE001 - the outermost layer: nothing else would tell it
+        if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+            return _too_few_files(error)
         return _not_printed(error) if _is_from_printing(error) else _bug(error)
     return ended if isinstance(ended, int) else 0
 
@@ -222,6 +226,15 @@ def _is_from_printing(error: Exception) -> bool:
     last = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
     module = str(last.f_globals.get("__name__"))
     return module in {"click.utils", "runstore.cli.output", __name__} or module.startswith("rich.")
+
+
+def _too_few_files(error: OSError) -> int:
+    limited = StoreUnavailableError(
+        f"{error.filename or 'A file'} cannot be opened: {error.strerror}.",
+        hint="Allow more open files: ulimit -n 1024",
+    )
+    _tell(limited)
+    return exit_code_of(limited)
 
 
 def _not_printed(error: Exception) -> int:

@@ -48,6 +48,8 @@ _MARKS = 60  # of the 64 signals of Linux
 _marks = count()
 # An import requires one; a file of points requires two while it is written.
 _IN_RESERVE = 6
+# A start requires about as many.
+_AT_ONCE = 6
 _USED_UP = {errno.EMFILE, errno.ENFILE}
 # A connection opens three files that stay open; other threads may open some meanwhile.
 _NEXT = 10
@@ -237,6 +239,25 @@ def none_left() -> bool:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except genuine(OSError) as error:
         return error.errno in _USED_UP
+    return False
+
+
+def ran_out(error: Exception) -> bool:
+    """Check whether work of a store failed because descriptors ran out.
+
+    SQLite does not report it, and some are free again when the work has failed.
+    """
+    if _is_used_up(error):
+        return True
+    held: list[int] = []
+    try:
+        while len(held) < _AT_ONCE:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except genuine(OSError) as refused:
+        return _is_used_up(refused)
+    finally:
+        for one in held:
+            os.close(one)
     return False
 
 
