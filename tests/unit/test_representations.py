@@ -6,7 +6,10 @@ import pytest
 from rich.pretty import pretty_repr
 
 from runstore.model.display.formatting import duration_text, size_text
+from runstore.model.facts import Facts
+from runstore.reading.shown.facts import commit_text
 from runstore.testing import temporary_store
+from runstore.value_classes import replace
 
 
 @pytest.fixture
@@ -34,6 +37,24 @@ def test_with_rich_the_summary_is_shown(run):
 
     assert "lr=0.1" in shown
     assert "ValueError: no" in shown
+
+
+@pytest.mark.parametrize(
+    ("dirty", "unknown", "expected"),
+    [
+        (False, {}, "c0ffee on main"),
+        (True, {}, "c0ffee on main, with changes"),
+        (None, {}, "c0ffee on main"),
+        (None, {"git.dirty": "git failed"}, "c0ffee on main, changes unknown (git failed)"),
+    ],
+)
+def test_a_commit_says_whether_it_is_all_of_the_code(run, dirty, unknown, expected):
+    """Or why that is unknown; it is not for runs of other tools."""
+    facts = Facts(values={"git.branch": "main"}, unknown=unknown)
+
+    shown = replace(run, commit="c0ffee", workdir_dirty=dirty, facts=facts)
+
+    assert commit_text(shown) == expected
 
 
 def test_a_page_is_a_table_in_a_notebook():

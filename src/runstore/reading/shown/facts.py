@@ -66,11 +66,14 @@ def without_folder_of_python(line: str) -> str:
 
 
 def commit_text(run: Run) -> str | None:
-    """Return the commit of a run, its branch, and whether there were changes."""
+    """Return the commit of a run, its branch, and whether there were changes, if it is known."""
     if not run.commit:
         return None
     branch = run.facts.values.get("git.branch")
+    unknown = run.facts.unknown.get("git.dirty")
     dirty = ", with changes" if run.workdir_dirty else ""
+    if unknown and run.workdir_dirty is None:
+        dirty = f", changes unknown ({unknown})"
     new = ", with new files" if run.facts.values.get("git.has_untracked") else ""
     return f"{run.commit}{f' on {branch}' if branch else ''}{dirty}{new}"
 

@@ -17,7 +17,7 @@ from runstore.model.display.formatting import brief_number, counted, cropped, si
 from runstore.model.run import Run, start_text
 from runstore.model.text.output import OutputLine
 from runstore.reading.following import Follower
-from runstore.reading.shown.facts import lifetime_text
+from runstore.reading.shown.facts import commit_text, lifetime_text
 from runstore.store import Store
 from runstore.value_classes import dataclass, field
 
@@ -180,13 +180,12 @@ def _head(run: Run) -> Iterator[tuple[str, Text]]:
     yield "started", _text(start_text(run))
     if told := lifetime_text(run):
         yield "took" if run.status.is_final else "so far", _text(told)
-    changes = ", with changes" if run.workdir_dirty else ""
     for label, text in (
         ("exit code", None if run.exit_code is None else str(run.exit_code)),
         ("error", run.error),
         ("tags", tags_text(run.tags)),
         ("notes", run.notes),
-        ("commit", f"{run.commit}{changes}" if run.commit else None),
+        ("commit", commit_text(run)),
         ("command", run.cli),
         ("host", run.hostname),
         ("uid", run.uid),
