@@ -223,3 +223,41 @@ def test_the_secret_path_of_a_webhook_goes_and_its_host_stays(address, secret):
 )
 def test_a_token_without_digits_is_masked_within_a_name(token, name):
     assert masked_path(name.format(token)) == name.format("***")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'"key\n{}"', r'"key\t{}\n"', r"\n{}\r\n", "?to=%2Fx%3Ft%3D{}", "a%20{}%20b",
+        "a={}&b%3D{}", "\x1b[32m{}\x1b[0m", "\x1b[1;32m{}",
+    ],
+)  # fmt: skip
+def test_a_token_is_masked_after_an_escape(text):
+    for token in ("ghp_" + "a1B2" * 9, "AK" + "IA" + "ABCDEFGH" * 2, "sk-" + "ant-" + "aB3_" * 8):
+        assert mask_text(text.replace("{}", token)) == text.replace("{}", "***")
+
+
+ATTACHED = ["gh|p_{an36}", "gh|r_{an76}", "github|_pat_{an22}_{an59}", "h|f_{an34}", "np|m_{an36}"]
+
+
+@pytest.mark.parametrize("template", ATTACHED)
+def test_distinctive_tokens_are_masked_after_a_letter(template):
+    token = corpus.filled(template, random.Random(template))
+
+    assert mask_text(f"my token{token}, please") == "my token***, please"
+    assert mask_text(f"x1{token}") == "x1***"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "task-ant-colony-optimization-2-of-run-17", "graphs_of_all_kinds_that_we_know_2024",
+        "C:\\new\\tables\\run_2024_11_29_of_bert", "half_abcdefghijklmnopqrstuvwxyzabcdefghij",
+        "data%20set%20of%202024%2F11%2F29", "\x1b[32mlong_name_of_a_table_in_color\x1b[0m",
+        "dchf_" + "{an20}", "pnpm_config_registry_of_packages_of_2024",
+    ],
+)  # fmt: skip
+def test_words_with_a_prefix_inside_stay(word):
+    word = corpus.filled(word, random.Random(word))
+
+    assert mask_text(f"see {word}, please") == f"see {word}, please"

@@ -44,6 +44,8 @@ def _may_hold_secrets(text: str) -> bool:
 
 def may_hold_token(text: str) -> bool:
     """Check quickly whether a text may contain a token in the form of an issuer."""
+    if "\\" in text:
+        text = text.replace("\\n", " ").replace("\\r", " ").replace("\\t", " ")
     words = text.lower().translate(_BETWEEN_WORDS).split()
     return any(map(_may_be_token, [word for word in words if len(word) > _SHORT_LENGTH]))
 

@@ -155,6 +155,21 @@ WEBHOOKS = (
 )
 # Tokens are separate words, surrounded by other characters.
 _BEGIN, _END = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
+# These are so long and distinctive that they are recognized after a letter: `tokenghp_...`.
+_ATTACHED = (
+    r"(?=[a-z_]{3,11}[A-Za-z_]{0,80}[0-9])"
+    r"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"
+    r"|hf_[A-Za-z0-9]{34,}|npm_[A-Za-z0-9]{36,})"
+)
+_IN_ATTACHED = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "hf_", "npm_")
+# Escapes that end with a letter or a digit, by the character before the word: \\n in JSON, colors
+# of a terminal, and %3D in URLs.
+_ESCAPES = {
+    "\\": r"(\A[nrtbfv]|%[0-9A-Fa-f]{2})",
+    "[": r"(\A[0-9]{0,3}m|%[0-9A-Fa-f]{2})",
+    ";": r"(\A[0-9]{0,3}m|%[0-9A-Fa-f]{2})",
+}
+_ESCAPE = r"(%[0-9A-Fa-f]{2})"
 # No format is shorter, and few words are as long.
 _LONG_WORD = re.compile(r"[A-Za-z0-9_.\-+/=:~$%]{15,}")
 
@@ -162,6 +177,11 @@ _LONG_WORD = re.compile(r"[A-Za-z0-9_.\-+/=:~$%]{15,}")
 @functools.cache
 def _pattern() -> re.Pattern[str]:
     return re.compile(rf"{_BEGIN}(?:{'|'.join(FORMATS.values())}){_END}")
+
+
+@functools.cache
+def _attached() -> re.Pattern[str]:
+    return re.compile(_ATTACHED)
 
 
 @functools.cache
@@ -181,6 +201,14 @@ def mask_tokens(text: str, mask: str) -> str:
     tokens = _pattern()
 
     def masked(word: re.Match[str]) -> str:
-        return tokens.sub(mask, word[0]) if tokens.search(word[0]) else word[0]
+        shown = tokens.sub(mask, word[0]) if tokens.search(word[0]) else word[0]
+        before = text[word.start() - 1 : word.start()]
+        if before not in _ESCAPES and "%" not in shown:
+            return shown
+        pieces = re.split(_ESCAPES.get(before, _ESCAPE), shown)
+        return "".join(tokens.sub(mask, piece) for piece in pieces)
 
-    return _LONG_WORD.sub(masked, text)
+    text = _LONG_WORD.sub(masked, text)
+    if any(map(text.__contains__, _IN_ATTACHED)):
+        text = _attached().sub(mask, text)
+    return text

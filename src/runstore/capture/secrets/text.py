@@ -23,6 +23,7 @@ from runstore.capture.secrets.values import (
     is_secret_word,
     is_stand_in,
     looks_random,
+    without_variables,
 )
 
 MASK = "***"
@@ -61,9 +62,10 @@ _UNTIL = {
 # Within ${NAME:-default}, after the name. A default may be another variable with a default.
 _OPERATOR = re.compile(r":?(?P<sign>[-=+?])")
 _QUOTE = r"\\{0,7}[\"']?"
+_PIECE = r"[^{}\"'\\\r\n$]|\$\{\w{1,100}\}|\$(?!\{)"
 _DEFAULT = re.compile(
     rf"(?:{_QUOTE}\$\{{\w{{1,100}}:?[-=]){{0,8}}"
-    rf"(?P<quote>{_QUOTE})(?P<value>[^{{}}\"'\\\r\n]{{1,{_VALUE_BOUND}}})(?P=quote)\}}"
+    rf"(?P<quote>{_QUOTE})(?P<value>(?:{_PIECE}){{1,{_VALUE_BOUND}}})(?P=quote)\}}"
 )
 _BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n")
 _LIST = re.compile(r"[ \t]*\r?\n(?=[ \t]*- )")
@@ -75,10 +77,16 @@ _ARRAY_ITEM = re.compile(
     rf"|(?P<bare>[^\s,\]\"'\[{{}}#]{{1,{_VALUE_BOUND}}}))"
 )
 _REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}")
-_PART = rf"[^\s{{}}]{{1,{_VALUE_BOUND}}}"
-_EXPANSION = rf"\$\{{(?:{_PART}\$\{{){{0,8}}{_PART}\}}{{1,9}}"
-_SHELL_WORD = re.compile(rf"{_EXPANSION}|[^\s\"'`]{{1,{_VALUE_BOUND}}}")
-_WORD = re.compile(rf"{_EXPANSION}|[^\s\"'`,;&<>(){{}}\[\]|\\]{{1,{_VALUE_BOUND}}}")
+# ${NAME:-default}, where the default may be composed of other variables, a few levels deep.
+_EXPANSION = r"\$\{[^\s{}]{0,4000}\}"
+for _ in range(8):
+    _EXPANSION = rf"\$\{{(?:[^\s{{}}$]|\$(?!\{{)|{_EXPANSION}){{0,{_VALUE_BOUND}}}\}}"
+_SHELL_WORD = re.compile(
+    rf"(?:[^\s\"'`$]{{1,{_VALUE_BOUND}}}|{_EXPANSION}|\$){{1,{_VALUE_BOUND}}}"
+)
+_WORD = re.compile(
+    rf"(?:[^\s\"'`,;&<>(){{}}\[\]|\\$]{{1,{_VALUE_BOUND}}}|{_EXPANSION}|\$){{1,{_VALUE_BOUND}}}"
+)
 _ELEMENT = re.compile(rf"[^<>\n]{{1,{_VALUE_BOUND}}}(?=</)")
 _BEGINS_LINE = re.compile(
     r"[\s>#/+*-]*(?:(?:export|set|setx|ENV|ARG|local|declare|readonly|const|let|var|public|private"
@@ -398,7 +406,7 @@ class _Assignments:
         begin = operator.end()
         found = _DEFAULT.match(self._text, begin) if operator["sign"] in "-=" else None
         is_secret = is_secret_setting if self._is_settings else is_secret_literal
-        if found is None or not is_secret(found["value"], sure):
+        if found is None or not is_secret(without_variables(found["value"]), sure):
             return begin
         return self._replace(*found.span("value"), MASK)
 
@@ -537,7 +545,7 @@ def _without_comment(rest: str) -> str:
 def _without_signs(word: str) -> str:
     """Return a word without the signs that follow it; `}` may end a `${NAME}`."""
     shown = word.rstrip(".,;:)]}\\")
-    if not shown.startswith("${"):
+    if "${" not in shown:
         return shown
     closing = re.match(r"\}*", word[len(shown) :][: shown.count("{") - shown.count("}")])
     return shown + (closing[0] if closing else "")

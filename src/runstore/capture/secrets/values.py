@@ -37,6 +37,7 @@ _DEFAULT = (
     r"(?P<default>[^{}]+)\}{1,8}"
 )
 _DEFAULTS = rf"{_DEFAULT}|(?:\bdefault\(|\|\|)\s*(?P<quote>[\"'])(?P<quoted>.+?)(?P=quote)"
+_VARIABLE = r"\$\{[\w.]+\}"
 _PATH = r"(?:[A-Za-z]:)?[/\\.~][\w./\\ ~-]*|[\w-]+\.(?:json|ya?ml|txt|pem|key|py|env|toml)"
 _NUMBER = (
     r"0[xX][0-9A-Fa-f]+[uUlL]{0,3}|[+-]?[0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?[jJLnf]?"
@@ -89,22 +90,33 @@ def is_placeholder(value: str) -> bool:
     value = value[:_LONGEST_LOOKED_AT]
     if value[:1] == "$" and looks_random(value) and "{" not in value and "(" not in value:
         return False  # not a name of a variable
-    if has_own_default(value):
+    if compiled(_PLACEHOLDER).fullmatch(value):
+        return not has_own_default(value)
+    if "${" not in value and "{{" not in value:
         return False
-    return compiled(_PLACEHOLDER).fullmatch(value) is not None or "${" in value or "{{" in value
+    rest = without_variables(value)
+    is_composed = rest != value and not any(sign in rest for sign in "${(`")
+    return not (has_own_default(value) or (is_composed and looks_random(rest)))
 
 
 def has_own_default(value: str) -> bool:
     """Check whether a placeholder has a default that is not one, as in `${NAME:-secret}`."""
     if "${" not in value and "{{" not in value:
         return False
-    found = compiled(_DEFAULTS).finditer(value[:_LONGEST_LOOKED_AT])
+    found = compiled(_DEFAULTS).finditer(without_variables(value[:_LONGEST_LOOKED_AT]))
     return any(not is_placeholder(one["default"] or one["quoted"]) for one in found)
+
+
+def without_variables(value: str) -> str:
+    """Return the text around variables without defaults, as in `${NAME}text`."""
+    return compiled(_VARIABLE).sub("", value) if "${" in value else value
 
 
 def _judged(value: str) -> str:
     """Return the default of a placeholder, which is used as a value; else the value itself."""
-    found = compiled(_DEFAULT).fullmatch(value) if value.startswith("${") else None
+    if not value.startswith("${"):
+        return value
+    found = compiled(_DEFAULT).fullmatch(without_variables(value))
     return value if found is None else found["default"]
 
 
