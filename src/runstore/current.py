@@ -23,7 +23,7 @@ class Executed(Protocol):
         store_path: The folder of its store.
         surrounding: The run in whose block it was started.
         was_current: Whether it has ever been the current run.
-        is_block: Whether it is used as a `with` block.
+        is_block: Whether a `with` block ends it.
         lineage: The uids of the run and of its ancestors that are executed here.
     """
 

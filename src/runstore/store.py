@@ -46,7 +46,7 @@ from runstore.recording.readiness import OPENING, RESUMING, STARTING, be_ready
 from runstore.recording.request import StartRequest, checked_command
 from runstore.storage.sqlite.descriptors import ran_out
 from runstore.storage.sqlite.paths import DATABASE, absolute
-from runstore.user_warnings import warn
+from runstore.user_warnings import afterwards, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ class Store:
     """Recorded runs, in one folder.
 
     Safe to share between threads, and usable in a forked child. Use `Store.open`.
+
+    An exception that leaves its `with` block ends the active runs that this thread began.
 
     Attributes:
         backend: Its parts, for internal use; not part of the public API.
@@ -232,10 +234,22 @@ class Store:
     def close(self) -> None:
         """Close the connections, after writing facts that are still being captured.
 
-        Nothing more is recorded of active runs.
+        Active runs that this thread began, unless they have a block, end as `complete` if their
+        `ends_with_process` is set; a line on stderr names the others. In an `except` or `finally`
+        clause, they end with the process instead.
         """
+        with afterwards():
+            if sys.exc_info()[1] is None:
+                self._let_go(None)
+            self._close()
+
+    def _let_go(self, error: BaseException | None) -> None:
+        self.backend.let_go(error)
+        if self.backend.server is not None:
+            _waiting(self.backend).let_go(error)
+
+    def _close(self) -> None:
         background.wait_until_done()
-        self.backend.let_go()
         if self.backend.server is not None:
             _waiting(self.backend).close()
         self.backend.close()
@@ -243,8 +257,16 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with afterwards.leaving(error):
+            # A generator that its caller no longer needs has not failed.
+            self._let_go(None if kind is GeneratorExit else error)
+            self._close()
 
     def __dir__(self) -> list[str]:
         """Return the names to complete: without the parts for internal use."""

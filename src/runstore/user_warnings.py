@@ -81,6 +81,18 @@ class afterwards:  # noqa: N801 - reads as a statement
     finished first.
     """
 
+    _error: BaseException | None = None
+
+    @classmethod
+    def leaving(cls, error: BaseException | None) -> afterwards:
+        """Return a block for the end of one of the program, with the exception that leaves that.
+
+        No warning replaces this exception; those that are errors are printed.
+        """
+        block = cls()
+        block._error = error
+        return block
+
     def __enter__(self) -> None:
         """Begin; inside another such block, warnings are delayed to the end of the outer one."""
         outermost = _thread.outermost
@@ -99,11 +111,14 @@ class afterwards:  # noqa: N801 - reads as a statement
         if not self._is_outermost:
             return
         _thread.outermost = None
+        error = self._error if error is None else error
         raised: Warning | None = None
         for message, category in self.messages:
             try:
                 warn(message, category)
             except Warning as one:
+                if error is not None:
+                    say(message)
                 raised = raised or one
         if raised is not None and error is None:
             raise raised

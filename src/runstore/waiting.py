@@ -59,10 +59,15 @@ class WaitingRuns:
             self._store.backend.is_fresh = False
         return self._store
 
+    def let_go(self, error: BaseException | None) -> None:
+        """End the active runs of their store; see `Backend.let_go`."""
+        if self._store is not None:
+            self._store.backend.let_go(error)
+
     def close(self) -> None:
         """Close their store, if it was opened here."""
         if self._store is not None:
-            self._store.close()
+            self._store.backend.close()
 
     @property
     def count(self) -> int:

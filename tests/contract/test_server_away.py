@@ -230,6 +230,20 @@ def test_an_active_run_waits_for_its_end(closed):
             assert store.get(run.reference).status is Status.COMPLETE
 
 
+def test_an_exception_that_leaves_the_block_of_the_store_ends_a_waiting_run(closed):
+    with (
+        pytest.raises(ValueError, match="boom"),
+        pytest.warns(StoreWarning),
+        Store.open(closed.url) as store,
+    ):
+        run = store.start("mnist", capture=False)
+        raise ValueError("boom")
+    closed.open()
+
+    with Store.open(closed.url) as store:
+        assert store.get(run.reference).status is Status.ERROR
+
+
 def test_an_edit_after_the_delivery_is_delivered_as_well(closed):
     run = start_aside(closed)
     closed.open()

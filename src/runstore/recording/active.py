@@ -23,7 +23,7 @@ from runstore.recording.execution import Execution, StartedRun
 from runstore.recording.outcome import reported_ending
 from runstore.recording.readiness import EDITS, LOGGING, MEDIA, PARAMS, be_ready
 from runstore.storage.backend import Backend
-from runstore.user_warnings import warn
+from runstore.user_warnings import afterwards, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -553,7 +553,8 @@ class ActiveRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with live_runs.Undisturbed():
+        with afterwards.leaving(error), live_runs.Undisturbed():
+            self.execution.is_block = False
             current.leave(self.execution)
             # Python closes suspended generators after their runs were ended by the process's exit.
             is_too_late = kind is GeneratorExit and live_runs.is_over()

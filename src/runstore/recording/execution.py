@@ -77,7 +77,8 @@ class Execution:
         status: The status, as last recorded here.
         surrounding: The run whose block this one was started in; see `current.py`.
         was_current: Whether it has ever been the current run.
-        is_block: Whether it is used as a `with` block.
+        is_block: Whether a `with` block ends it.
+        thread: Returns a token of the thread that began it; None once that has ended.
         is_first: Whether its store was created for it.
         lineage: The uids of the run and of its ancestors that are executed here.
         loading: The watcher of the program's own modules; None without capture.
@@ -137,6 +138,7 @@ class Execution:
         self.lineage = frozenset((run.uid,))
         self.own_params: set[str] = set()
         self.tag_names: dict[str, str] = {}
+        self.thread = live_runs.this_thread.reference
         self._backend = backend
         self._process = current_process() if is_owner else None
         self._pid = None if self._process is None else self._process.pid

@@ -9,7 +9,8 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import FrameType
 
@@ -50,12 +51,35 @@ class Terminated(SystemExit):
         return type(self), (self.signal_number,)  # the exit status is not our argument
 
 
+class _ThreadToken:
+    """Exists as long as its thread."""
+
+
+class _ThisThread(threading.local):
+    """This thread; the system soon gives the number of one to another.
+
+    Attributes:
+        token: A token of it.
+        reference: Returns the token; None once the thread has ended.
+    """
+
+    def __init__(self) -> None:
+        self.token = _ThreadToken()
+        self.reference = weakref.ref(self.token)
+
+
+this_thread = _ThisThread()
+
+
 class LiveRun(Protocol):
-    """A run that this process executes."""
+    """A run that this process executes; the attributes are those of `Execution`."""
 
     uid: str
     reference: str
     status: Status
+    recorder: Any
+    thread: weakref.ref[_ThreadToken]
+    is_block: bool
     ends_with_process: bool
 
     def heartbeat(self) -> None:
@@ -69,6 +93,9 @@ class LiveRun(Protocol):
 
     def end_with_process(self, error: BaseException | None) -> None:
         """Write the end as the process ends, with this exception or without an error."""
+
+    def end_by(self, error: BaseException | None) -> None:
+        """Write the end, with this exception or without an error."""
 
     @property
     def wants_samples(self) -> bool:
@@ -188,6 +215,26 @@ class _Registry:
             self.give_back_signals()
             self.exits.unwatch()
 
+    def end_with_store(self, recorder: object, error: BaseException | None) -> None:
+        """End the runs of a store that is closed, by the rules for the end of the process.
+
+        Runs in blocks of their own, and those of threads that continue, are left to these.
+
+        Args:
+            recorder: The recorder of its runs.
+            error: The exception that the block of the store is left with, if any.
+        """
+        _take_over(one for one in self.inherited.values() if one.recorder is recorder)
+        runs = [one for one in self.runs.values() if one.recorder is recorder and not one.is_block]
+        runs = [one for one in runs if one.thread() in {None, this_thread.token}]
+        if error is None:
+            runs = [one for one in runs if one.status is not Status.LIVE]
+            ending = [one for one in runs if one.ends_with_process or self._ends_with_worker]
+            self._leave_open([one for one in runs if one not in ending], "the store was closed")
+            runs = ending
+        for run in runs:
+            run.end_by(error)
+
     def end_all(self, error: BaseException | None) -> None:
         """End every run, as the process ends."""
         for run in list(self.runs.values()):
@@ -196,9 +243,7 @@ class _Registry:
 
     def end_by_exit(self) -> None:
         """End every run with the exception, the signal or the call that ends the process."""
-        for run in self.inherited.values():
-            with suppressed(RunstoreError, OSError):
-                run.take_over()
+        _take_over(self.inherited.values())
         error = _last_error()
         if self.terminated_by is not None:
             error = Terminated(self.terminated_by)
@@ -208,31 +253,28 @@ class _Registry:
             reached_its_end = self.exits.is_caught
             error = None if reached_its_end else self.exits.last
             if error is None:
-                self._leave_open(but_those_that_end=reached_its_end)
+                # `raise SystemExit(n)` does not reveal its exit status.
+                left = [one for one in self.runs.values() if one.status is not Status.LIVE]
+                left = [one for one in left if not (reached_its_end and one.ends_with_process)]
+                for run in left:
+                    with suppressed(RunstoreError, OSError, ImportError):
+                        run.heartbeat()
+                        run.make_ready()
+                self._leave_open(left, "the process ended")
         self.end_all(error)
         self.exits.unwatch()
         self.is_over = True
 
-    def _leave_open(self, *, but_those_that_end: bool) -> None:
-        """Leave unfinished runs without an end, with a message.
-
-        Runs may be excluded that end with their process: `raise SystemExit(n)` does not reveal its
-        exit status.
-        """
-        runs = [one for one in self.runs.values() if one.status is not Status.LIVE]
-        if but_those_that_end:
-            runs = [one for one in runs if not one.ends_with_process]
-        for run in runs:
-            with suppressed(RunstoreError, OSError, ImportError):
-                run.heartbeat()
-                run.make_ready()
-            del self.runs[run.uid]
+    def _leave_open(self, runs: list[LiveRun], event: str) -> None:
+        """Leave unfinished runs without an end, with a message."""
         if not runs:
             return
+        for run in runs:
+            self.remove(run)
         names = [run.reference for run in runs]
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004 - a line's worth
         say(
-            f"the process ended without finishing {shown}; recorded as lost."
+            f"{event} without finishing {shown}; recorded as lost."
             " Call run.finish(), use `with`, or set run.ends_with_process = True."
         )
 
@@ -306,6 +348,13 @@ class _Registry:
 _registry = _Registry()
 
 
+def _take_over(runs: Iterable[LiveRun]) -> None:
+    """Continue runs of a process that this one was forked from, if it has ended."""
+    for run in runs:
+        with suppressed(RunstoreError, OSError):
+            run.take_over()
+
+
 def _current() -> _Registry:
     """Return this process's registry; a forked child starts with an empty one."""
     global _registry  # noqa: PLW0603 - one per process, whatever forked
@@ -372,11 +421,10 @@ def running(uid: str) -> LiveRun | None:
     return _current().runs.get(uid)
 
 
-def forget(is_meant: Callable[[LiveRun], bool]) -> None:
-    """Remove runs whose store was closed; other processes judge them by evidence."""
-    registry = _current()
-    for run in [one for one in registry.runs.values() if is_meant(one)]:
-        registry.remove(run)
+def end_with_store(recorder: object, error: BaseException | None) -> None:
+    """End the runs of a store that is closed; see `_Registry.end_with_store`."""
+    with Undisturbed():
+        _current().end_with_store(recorder, error)
 
 
 _WORKERS_FORGET = (3, 13)

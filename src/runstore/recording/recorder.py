@@ -37,9 +37,9 @@ class Recorder:
         self.backend = backend
         backend.let_go = self.let_go
 
-    def let_go(self) -> None:
-        """Remove the active runs of a store that is closed; nothing more is recorded of them."""
-        live_runs.forget(lambda run: getattr(run, "recorder", None) is self)
+    def let_go(self, error: BaseException | None) -> None:
+        """End the active runs of a store that is closed, with an exception or without."""
+        live_runs.end_with_store(self, error)
 
     @once
     def deferred(self) -> Deferred:

@@ -66,7 +66,8 @@ class Backend:
         open_store: Opens the `Store` in a folder, as `Store.open` does.
         take_lines: Imports a file of lines that a run's program left in the spool.
         show_changes: Called after each transaction that wrote to the database; must not raise.
-        let_go: Called before the store is closed: removes the runs that this process executes.
+        let_go: Called before the store is closed: ends the runs that this process executes, with
+            the exception that the block of the store is left with, or without.
         maker: Creates the database of a store that may be missing; None if that is not allowed.
         is_fresh: Whether it was created here, and no run has started in it yet.
 
@@ -92,7 +93,7 @@ class Backend:
         self.spool = Spool(folder, lambda: not self.is_in_place, self._knows_any)
         self.open_store: Callable[..., Any] = _open_nothing
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
-        self.let_go: Callable[[], None] = _nothing_to_let_go
+        self.let_go: Callable[[BaseException | None], None] = _nothing_to_let_go
         self._parts: dict[Callable[[Backend], Any], Any] = {}
         self.maker: Callable[[], Database] | None = None
         self.is_fresh = False
@@ -295,7 +296,7 @@ def _open_nothing(path: Path, **_options: bool) -> Any:
     raise no_store(path)
 
 
-def _nothing_to_let_go() -> None:
+def _nothing_to_let_go(_error: BaseException | None) -> None:
     """Do nothing: this process executes no runs of this store."""
 
 
