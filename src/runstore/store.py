@@ -593,7 +593,7 @@ class Store:
             status_by_parts,
             texts_of,
         )
-        from runstore.storage.rows import now_micros
+        from runstore.storage.rows import now_micros, to_micros
 
         run = self.get(name)
         code = None if exit_code is None else arguments.count(exit_code, "exit_code", *EXIT_CODES)
@@ -606,7 +606,7 @@ class Store:
         self.backend.database.finish_run(
             run.uid,
             ended,
-            ended_at=now_micros(),
+            ended_at=max(to_micros(run.started_at), now_micros()),
             error=kept_text(told),
             traceback=kept_text(trace),
             exit_code=code,

@@ -1,6 +1,7 @@
 """Runs without an end: what becomes of them when somebody reads the store."""
 
 import resource
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -233,3 +234,47 @@ def test_all_unfinished_runs_of_here_are_settled_at_once(store, run, judged):
     assert liveness.settle_all(store.backend) is True
 
     assert status_of(store, run) is Status.LOST
+
+
+@pytest.fixture
+def set_back(monkeypatch):
+    """Set the clock back by a day when called."""
+    now_ns = time.time_ns
+    return lambda: monkeypatch.setattr(time, "time_ns", lambda: now_ns() - 86_400 * 10**9)
+
+
+def test_the_duration_is_the_time_since_the_start_although_the_clock_is_set_back(store, set_back):
+    began = time.monotonic_ns()
+    run = store.start("fit", capture=False)
+    started = time.monotonic_ns()
+    set_back()
+    before_end = time.monotonic_ns()
+    run.finish()
+    ended = time.monotonic_ns()
+
+    took_ns = run.record.duration / timedelta(microseconds=1) * 1000
+    assert before_end - started <= took_ns + 2000
+    assert took_ns <= ended - began + 2000
+    assert list(store.find("duration >= 0")) == [run.record]
+
+
+def test_an_end_that_another_process_reports_is_not_before_the_start(store, set_back):
+    run = store.start("fit", capture=False)
+    set_back()
+
+    assert store.finish(run.uid).duration == timedelta(0)
+
+
+@pytest.mark.parametrize("is_read_only", [False, True])
+def test_a_lost_run_has_not_ended_before_its_start(store, judged, set_back, is_read_only):
+    began = store.start("fit", capture=False)
+    began.finish()
+    set_back()
+    uid = store.resume(began).uid
+    run = store.backend.database.run_by_uid(uid)
+    if is_read_only:
+        store.backend.database.driver.refuse_writes(StoreReadOnlyError("It is read only."))
+
+    assert run.last_seen_at < run.started_at
+    assert settled_end(store, run) == run.started_at
+    store.backend.database.driver.refuse_writes(None)

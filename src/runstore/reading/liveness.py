@@ -139,7 +139,7 @@ def _as_ended(
     if end is not None:
         status, ended_at = Status(end["status"]), from_micros(end["ended_at"])
         return replace(run, **{**end, "status": status, "ended_at": ended_at})
-    ended_at = run.last_seen_at or run.started_at
+    ended_at = max(run.last_seen_at or run.started_at, run.started_at)
     if last_sign is not None:
         ended_at = max(ended_at, from_micros(last_sign))
     return replace(run, status=Status.LOST, ended_at=ended_at)

@@ -31,6 +31,7 @@ from runstore.recording.readiness import (
 )
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
+from runstore.storage.rows import now_micros, to_micros
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import afterwards, warn
 from runstore.value_classes import NamedTuple
@@ -139,6 +140,7 @@ class Execution:
         self.own_params: set[str] = set()
         self.tag_names: dict[str, str] = {}
         self.thread = live_runs.this_thread.reference
+        self._began_ns = time.monotonic_ns()
         self._backend = backend
         self._process = current_process() if is_owner else None
         self._pid = None if self._process is None else self._process.pid
@@ -359,7 +361,7 @@ class Execution:
             "_ending",
             {
                 "status": status,
-                "ended_at": time.time_ns() // 1000,
+                "ended_at": self._end_now(),
                 "error": kept_text(error),
                 "traceback": kept_text(traceback),
                 "exit_code": exit_code,
@@ -385,6 +387,14 @@ class Execution:
         if self.has_cells:
             self.recorder.keep_cells(self.uid)
         self.recorder.take_back()
+
+    def _end_now(self) -> int:
+        """Return the present in microseconds since 1970, as the end of the run.
+
+        If the clock was set back meanwhile, the start and the time since then are added instead.
+        """
+        elapsed = (time.monotonic_ns() - self._began_ns) // 1000
+        return max(to_micros(self.run.started_at) + elapsed, now_micros())
 
     def _is_left_here(self) -> bool:
         """Check whether this process ends the run."""

@@ -319,7 +319,8 @@ class BlockWriter:
             self._connection.execute(sql.ADD_ALIAS, {"run_id": row.id})
         ended_at = None if run.ended_at is None else rows.to_micros(run.ended_at)
         if status is not run.status:
-            ended_at = now_micros() if status.is_final else None
+            earliest = rows.to_micros(run.started_at)
+            ended_at = max(earliest, now_micros()) if status.is_final else None
         values = {
             **_said(said),
             "notes": run.notes if is_same_text(run.notes, said.notes) else said.notes,

@@ -306,8 +306,9 @@ FINISH_RUN = f"""
 # The process is part of the condition because another one may have resumed the run meanwhile.
 MARK_LOST = f"""
     UPDATE runs SET status = 'lost', changed = {NEXT_CHANGE}, error = coalesce(error, :why),
-        ended_at = CASE WHEN :last_sign > coalesce(last_seen_at, started_at)
-            THEN :last_sign ELSE coalesce(last_seen_at, started_at) END
+        ended_at = CASE WHEN :last_sign >= started_at
+                AND :last_sign > coalesce(last_seen_at, started_at) THEN :last_sign
+            WHEN last_seen_at > started_at THEN last_seen_at ELSE started_at END
     WHERE uid = :uid AND status IN {UNFINISHED} AND coalesce(pid, -1) = :pid
       AND coalesce(process_started, '') = :process_started
 """
