@@ -5,12 +5,14 @@ import itertools
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from _pytest.assertion import rewrite
 from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
@@ -85,37 +87,40 @@ def pytest_configure(config):
         constants = Constants()
         providers._get_local_constants = lambda: constants
     if getattr(config.option, "numprocesses", None):
-        _compile_tests(config.args, config.option.numprocesses)
+        _compile_tests(config)
 
 
-def _compile_tests(arguments, processes):
+def _compile_tests(config):
     """Have each of the tests compiled once, in as many processes as there will be workers."""
-    places = [Path(one.split("::")[0]) for one in arguments]
+    places = [Path(one.split("::")[0]) for one in config.args]
     files = [file for one in places for file in ([one] if one.is_file() else one.rglob("*.py"))]
     new = [one for one in files if one.name.startswith("test_") and not _is_compiled(one)]
     if len(new) < _MANY_FILES:
         return
-    collect = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--collect-only",
-        "-n0",
-        "-p",
-        "no:cacheprovider",
-    ]
+    processes = config.option.numprocesses
+    compile_some = partial(_compile, config)
     started = [
-        subprocess.Popen([*collect, *new[first::processes]], stdout=subprocess.DEVNULL)
+        get_context("fork").Process(target=compile_some, args=new[first::processes])
         for first in range(processes)
     ]
     for one in started:
-        one.wait()
+        one.start()
+    for one in started:
+        one.join()
+
+
+def _compile(config, *files):
+    """Write compiled tests as pytest does when it imports them; their imports take as long."""
+    for file in files:
+        compiled = rewrite.get_cache_dir(file) / f"{file.stem}{rewrite.PYC_TAIL}"
+        rewrite.try_makedirs(compiled.parent)
+        source, code = rewrite._rewrite_test(file, config)
+        rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, source, compiled)
 
 
 def _is_compiled(file):
-    kept = file.parent.glob(f"__pycache__/{file.stem}.*-pytest-{pytest.__version__}.pyc")
-    return any(one.stat().st_mtime >= file.stat().st_mtime for one in kept)
+    kept = rewrite.get_cache_dir(file) / f"{file.stem}{rewrite.PYC_TAIL}"
+    return kept.is_file() and kept.stat().st_mtime >= file.stat().st_mtime
 
 
 def pytest_collection(session):
@@ -132,9 +137,11 @@ def pytest_runtest_protocol(item, nextitem):
     """Run a test as pytest does, but report no setup and no teardown that succeeded.
 
     A worker sends each report to the process that started it, which takes as long as a short test.
+    With `-q`, that a test starts is not printed either.
     """
     about = {"nodeid": item.nodeid, "location": item.location}
-    item.ihook.pytest_runtest_logstart(**about)
+    if item.config.option.verbose >= 0:
+        item.ihook.pytest_runtest_logstart(**about)
     are_timed = item.config.option.durations is not None
     for report in runtestprotocol(item, log=False, nextitem=nextitem):
         if report.when == "call" or not report.passed or are_timed:
