@@ -81,7 +81,7 @@ def test_any_bytes_are_kept_as_text(path):
     assert "".join(lines).startswith("\x00\x01")
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(
     st.lists(st.tuples(st.sampled_from([b"o", b"e"]), st.binary(max_size=40)), max_size=20),
     st.lists(
@@ -102,7 +102,7 @@ def test_a_file_is_well_formed_whatever_is_printed(tmp_path_factory, fed, moves)
     assert path.read_bytes() == b"" or path.read_bytes().endswith(b"\n")
 
 
-@settings(max_examples=100)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(st.text(alphabet="ab\n", max_size=12), max_size=30))
 def test_plain_text_is_kept_to_the_letter(tmp_path_factory, parts):
     path = tmp_path_factory.mktemp("plain") / "x.output"

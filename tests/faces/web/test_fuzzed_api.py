@@ -15,7 +15,7 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}", "Host": "localhost"}
 # What grammars accept cannot be said in a schema: filters, columns, names of runs and of tags.
 schemathesis.checks.load_all_checks()
 ACCEPTANCE = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
-EXAMPLES, MANY_EXAMPLES = 3, 100
+EXAMPLES, MANY_EXAMPLES = 2, 100
 # Live events have no end.
 ASKED = [one for one in ENDPOINTS if one.answer is not None]
 OPERATIONS = [(one.method, "/api/v1" + one.path.replace(":path", "")) for one in ASKED]
