@@ -28,12 +28,15 @@ def masked_tags(
             added; recorded keys have themselves.
     """
     names = {} if names is None else names
-    masked: dict[str, str | None] = {key: None for key in changes if changes[key] is None}
+    masked: dict[str, str | None] = {}
     values = {key: value for key, value in changes.items() if value is not None}
     keys = {given: mask_message(given) for given in values}
     plain = {key: key for given, key in keys.items() if key == given}
     names |= plain
-    for given, value in values.items():
+    for given, value in changes.items():
+        if value is None:
+            masked.setdefault(given, None)
+            continue
         key = keys[given]
         if key != given:
             recorded = names.get(given)
