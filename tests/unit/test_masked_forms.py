@@ -110,6 +110,23 @@ MASKED = [
     'export "PASSWORD={} x y"',
     '"password": {}',
     "x['password'] = {}",
+    "x['password'] += '{}'",
+    "API_KEY ?= {}",
+    "API_KEY += {}",
+    "**Token:** {}",
+    "**Access token**: {}",
+    "API key: {}",
+    "Secret Access Key = {}.",
+    "api key: `{}`",
+    "train --hf-token \\\n    {} --lr 1",
+    "set -gx WANDB_API_KEY {}",
+    "set -x API_KEY {}",
+    "aws configure set aws_secret_access_key {} --profile x",
+    "sshpass -p'{}' ssh host",
+    'mysql -u root -p"{}" runs',
+    "docker login -u bob -p {} x.org",
+    "podman login -p '{}' x.org",
+    "az login --service-principal -u bob -p {} --tenant x",
 ]
 # Nothing here is masked: no secret, or a name that says of none.
 KEPT = [
@@ -241,6 +258,21 @@ KEPT = [
     "Basic Ym9i8nNlY3JldA==",
     "print('password is ' + x) # '{}'",
     "  password: [a, b]",
+    "API key: see below",
+    "access key: /home/bob/.ssh/id_rsa_2024",
+    "api key = $SECRET_KEY_1",
+    "account key = b64decode(x1y2z3a4)",
+    "access key: AbstractKeyFactory2",
+    "api key: [link](https://x.org/a1b2c3d4e5)",
+    "**Token:** the unit of a text",
+    "train --token \\\n  --lr 1",
+    "set -x PATH /a1/b2/c3/d4e5",
+    "docker run -p 8080:80 x",
+    "docker login -u bob",
+    "token += tokens[i]",
+    "API_KEY ?= $(shell cat key)",
+    '{{"username": "bob", "key": "score"}}',
+    '{{"username": "bob", "digest": "0123456789abcdef0123456789abcdef"}}',
     "token = 'a",
     'token = "{}\\" and"',
 ]
@@ -310,6 +342,21 @@ OTHERS = [
     ("PASSWORD=a,b1", "PASSWORD=***"),
     ("password=a,b1x", "password=***"),
 ]
+
+
+@pytest.mark.parametrize("path", ["", "a.json", "a.ipynb", "a.py", "a.yaml"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"username":"bob","key":"<>"}',
+        "api = {'username': 'bob', 'key': '<>'}",
+        '"{\\"username\\": \\"bob\\", \\"key\\": \\"<>\\"}"',
+    ],
+)
+def test_the_key_beside_a_user_of_kaggle_is_masked(path, text):
+    digest = "0123456789abcdef" * 2
+
+    assert mask_text(text.replace("<>", digest), path) == text.replace("<>", "***")
 
 
 def test_a_secret_goes_and_all_around_it_stays():

@@ -157,9 +157,9 @@ WEBHOOKS = (
 _BEGIN, _END = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
 # These are so long and distinctive that they are recognized after a letter: `tokenghp_...`.
 _ATTACHED = (
-    r"(?=[a-z_]{3,11}[A-Za-z_]{0,80}[0-9])"
-    r"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"
-    r"|hf_[A-Za-z0-9]{34,}|npm_[A-Za-z0-9]{36,})"
+    r"(?:gh[pousr]_|npm_)(?=[A-Za-z]{0,80}[0-9])[A-Za-z0-9]{36,}"
+    r"|hf_(?=[A-Za-z]{0,80}[0-9])[A-Za-z0-9]{34,}"
+    r"|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"
 )
 _IN_ATTACHED = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "hf_", "npm_")
 # Escapes that end with a letter or a digit, by the character before the word: \\n in JSON, colors
@@ -171,7 +171,8 @@ _ESCAPES = {
 }
 _ESCAPE = r"(%[0-9A-Fa-f]{2})"
 # No format is shorter, and few words are as long.
-_LONG_WORD = re.compile(r"[A-Za-z0-9_.\-+/=:~$%]{15,}")
+_SHORTEST = 15
+_LONG_WORD = re.compile(rf"[A-Za-z0-9_.\-+/=:~$%]{{{_SHORTEST},}}")
 
 
 @functools.cache
@@ -206,7 +207,9 @@ def mask_tokens(text: str, mask: str) -> str:
         if before not in _ESCAPES and "%" not in shown:
             return shown
         pieces = re.split(_ESCAPES.get(before, _ESCAPE), shown)
-        return "".join(tokens.sub(mask, piece) for piece in pieces)
+        return "".join(
+            piece if len(piece) < _SHORTEST else tokens.sub(mask, piece) for piece in pieces
+        )
 
     text = _LONG_WORD.sub(masked, text)
     if any(map(text.__contains__, _IN_ATTACHED)):

@@ -1,4 +1,4 @@
-"""Private keys over several lines: PEM, OpenSSH, PGP and PuTTY."""
+"""Private keys over several lines: PEM, OpenSSH, PGP and PuTTY; keys beside a user."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ _EMPTY = r"[ +\-]?[ \t]{0,80}(?:[rbuf]{0,2}[\"'`])?(?:\\n)?[\"'`]?[ \t]{0,8}[,+\
 _PUTTY_LINE = r"(Private-Lines: [0-9]+)((?:[A-Za-z0-9+/=]|\\{1,8}[nrt]){16,})"
 _MAC = r"(Private-MAC: )[0-9a-f]{8,}"
 _LONG_ENOUGH = 16
+# The login of Kaggle, as in kaggle.json; as a value of `key` alone, a digest is more frequent.
+_KAGGLE = (
+    r"(username[\\\"']{1,4}\s{0,9}[:=]\s{0,9}[\\\"']{1,4}[\w-]{1,80}[\\\"']{1,4}\s{0,9},\s{0,9}"
+    r"[\\\"']{1,4}key[\\\"']{1,4}\s{0,9}[:=]\s{0,9}[\\\"']{1,4})[0-9a-f]{32}(?![0-9a-f])"
+)
 # A key on one line, with \n escaped or removed.
 _ONE_LINE = (
     r"(?m)(-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----)"
@@ -31,6 +36,8 @@ _ONE_LINE = (
 
 def mask_keys(text: str, mask: str) -> str:
     """Mask private keys, except their header lines, signs and quotes."""
+    if "username" in text:
+        text = re.sub(_KAGGLE, rf"\g<1>{mask}", text)
     if "PRIVATE KEY" in text:
         text = re.sub(_ONE_LINE, lambda found: found[1] + _masked_line(found[2], mask), text)
     elif "Private-Lines" in text:

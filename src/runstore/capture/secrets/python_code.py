@@ -184,7 +184,7 @@ class _Masker:
             self._open(frame, sign)
         elif sign in _PAIRS:
             self._close(sign)
-        elif sign in {"=", ":=", "==", "!="}:
+        elif sign in {"=", ":=", "+=", "==", "!="}:
             frame.equals(sign)
         elif sign == ":":
             frame.colon()

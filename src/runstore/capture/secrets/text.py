@@ -49,9 +49,9 @@ _TYPES = ("Secret", "typing.")
 # Each name followed by anything: a value after a sign, or in an element.
 _ASSIGNMENT = re.compile(
     r"(?<![\w.-])(?P<name>[\w.-]{2,100})"
-    r"(?P<close>\\{0,7}[\"'`]\]?|\])?"
+    r"(?P<close>\\{0,7}[\"'`]\]?|\]|\*\*(?=:))?"
     r"(?P<sign>[ \t]{0,40}"
-    rf"(?::[ \t]{{0,4}}{_TYPE}[ \t]{{0,4}}=(?!=)|=>|:=|<-|={{1,3}}|!=|:(?!:)|,)"
+    rf"(?::[ \t]{{0,4}}{_TYPE}[ \t]{{0,4}}=(?!=)|=>|[:+?]=|<-|={{1,3}}|!=|:\*\*(?=[ \t])|:(?!:)|,)"
     r"[ \t]{0,40}|>)"
 )
 _OPEN = re.compile(r"(?:[rbuf@$]|rb|br|fr)?(?P<quote>\\{0,7}(?:\"\"\"|'''|[\"'`]))", re.IGNORECASE)
@@ -60,18 +60,18 @@ _UNTIL = {
     for one in ("'", '"', "`")
 }
 # Within ${NAME:-default}, after the name. A default may be another variable with a default.
-_OPERATOR = re.compile(r":?(?P<sign>[-=+?])")
+_OPERATOR = r":?(?P<sign>[-=+?])"
 _QUOTE = r"\\{0,7}[\"']?"
 _PIECE = r"[^{}\"'\\\r\n$]|\$\{\w{1,100}\}|\$(?!\{)"
-_DEFAULT = re.compile(
+_DEFAULT = (
     rf"(?:{_QUOTE}\$\{{\w{{1,100}}:?[-=]){{0,8}}"
     rf"(?P<quote>{_QUOTE})(?P<value>(?:{_PIECE}){{1,{_VALUE_BOUND}}})(?P=quote)\}}"
 )
 _BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n")
-_LIST = re.compile(r"[ \t]*\r?\n(?=[ \t]*- )")
-_ITEM = re.compile(r"\n[ \t]*- (?P<bare>[^\r\n:]{3,400})\r?(?=\n|$)")
+_LIST = r"[ \t]*\r?\n(?=[ \t]*- )"
+_ITEM = r"\n[ \t]*- (?P<bare>[^\r\n:]{3,400})\r?(?=\n|$)"
 # An item of a list in brackets, after the comma and comments before it.
-_ARRAY_ITEM = re.compile(
+_ARRAY_ITEM = (
     rf"(?:[\s,]|#[^\n]{{0,{_LINE_BOUND}}}\n){{0,{_LINE_BOUND}}}"
     rf"(?:\"(?P<double>[^\"\\\n]{{1,{_VALUE_BOUND}}})\"|'(?P<single>[^'\n]{{1,{_VALUE_BOUND}}})'"
     rf"|(?P<bare>[^\s,\]\"'\[{{}}#]{{1,{_VALUE_BOUND}}}))"
@@ -81,14 +81,13 @@ _REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}")
 _EXPANSION = r"\$\{[^\s{}]{0,4000}\}"
 for _ in range(8):
     _EXPANSION = rf"\$\{{(?:[^\s{{}}$]|\$(?!\{{)|{_EXPANSION}){{0,{_VALUE_BOUND}}}\}}"
-_SHELL_WORD = re.compile(
-    rf"(?:[^\s\"'`$]{{1,{_VALUE_BOUND}}}|{_EXPANSION}|\$){{1,{_VALUE_BOUND}}}"
+_IN_SHELL_WORD, _IN_WORD = r"[^\s\"'`$]", r"[^\s\"'`,;&<>(){}\[\]|\\$]"
+_SHELL_WORD, _WORD = (
+    rf"(?:{one}{{1,{_VALUE_BOUND}}}|(?=\$))(?:(?:{_EXPANSION}|\$){one}{{0,400}}){{0,40}}"
+    for one in (_IN_SHELL_WORD, _IN_WORD)
 )
-_WORD = re.compile(
-    rf"(?:[^\s\"'`,;&<>(){{}}\[\]|\\$]{{1,{_VALUE_BOUND}}}|{_EXPANSION}|\$){{1,{_VALUE_BOUND}}}"
-)
-_ELEMENT = re.compile(rf"[^<>\n]{{1,{_VALUE_BOUND}}}(?=</)")
-_BEGINS_LINE = re.compile(
+_ELEMENT = rf"[^<>\n]{{1,{_VALUE_BOUND}}}(?=</)"
+_BEGINS_LINE = (
     r"[\s>#/+*-]*(?:(?:export|set|setx|ENV|ARG|local|declare|readonly|const|let|var|public|private"
     r"|static|final|string|String|env|default)\s+)*[\"']?\$?"
 )
@@ -110,7 +109,8 @@ _BASIC = r"(?i)\b(Basic[ \t]{1,4})([A-Za-z0-9+/]{6,4000}={0,2})"
 _SQL = r"(?i)\b((?:IDENTIFIED[ ]+BY|PASSWORD)[ ]+)'([^'\n]{1,200})'"
 _NETRC = r"\b(login\s{1,9}\S{1,200}\s{1,9}(?:password|passwd)\s{1,9})(\S{3,200})"
 _SPACED = (
-    r"(?m)^(?P<before>[ \t]*(?:ENV|setx|setenv|export|git config(?: --\w+)*)[ \t]+)"
+    r"(?m)^(?P<before>[ \t]*(?:ENV|setx|setenv|export|set(?: -[a-zA-Z]{1,4}){1,3}"
+    r"|git config(?: --\w+)*)[ \t]+)"
     r"(?P<name>[\w.]{2,80})"
     r"(?P<sign>[ \t]+)(?P<value>[^\s=].*)$"
 )
@@ -119,6 +119,11 @@ _WORDS = (
     r"(?m)^(?P<before>[ \t]*(?:#define[ \t]+)?)(?P<name>[A-Za-z][\w.-]{2,60})(?P<sign>[ \t]+)"
     r"(?=(?P<value>\"[^\"\n]{3,200}\"|'[^'\n]{3,200}'|[^\s\"'=:(]{8,200}))(?P=value)"
     r"(?P<after>[ \t;]*)$"
+)
+# A name of two words, as in prose.
+_SPOKEN = (
+    r"(?i)\b(?P<before>(?:api|access|secret|account|subscription) (?:key|token)"
+    r"[*_]{0,2}[ \t]{0,4}[:=][*_]{0,2}[ \t]{0,4}[\"'`]?)(?P<value>[^\s\"'`\\()\[\]{}<>]{8,400})"
 )
 # A name and its value as two settings, as for containers, in XML and JSON.
 _PAIR = (
@@ -131,14 +136,18 @@ _PAIR = (
 )
 # Options of programs with short names; only the first few hundred characters of a line count.
 _PROGRAMS = (
-    r"\b(sshpass[ \t]+-p[ \t]*|wandb[ \t]+login[ \t]+"
-    r"|(?:mysql(?:dump|admin)?|mariadb)\b[^\n|;&]{0,200}?[ \t]-p(?=[^\s-])"
+    r"\b(sshpass[ \t]+-p[ \t]*[\"']?|wandb[ \t]+login[ \t]+"
+    r"|(?:mysql(?:dump|admin)?|mariadb)\b[^\n|;&]{0,200}?[ \t]-p(?=[^\s-])[\"']?"
+    r"|aws[ \t]+configure[ \t]+set[ \t]+[\w.-]{0,60}(?:secret_access_key|session_token)"
+    r"[ \t]+[\"']?"
+    r"|(?:docker|podman|az)[ \t]+login\b[^\n|;&]{0,300}?[ \t]-p[ \t]+[\"']?"
     r"|redis-cli\b[^\n|;&]{0,200}?[ \t]-a[ \t]+|ldap[a-z]{1,12}\b[^\n|;&]{0,200}?[ \t]-w[ \t]+"
     r"|curl\b[^\n|;&]{0,300}?[ \t](?:-u|-U|--user|--proxy-user)[ \t=]{0,4}[\"']?[^\s:\"'$]{1,64}:)"
     r"([^\s\"'|;&]{3,400})"
 )
 _OPTION = (
-    r"(?P<name>-(?<![\w-]-)-?[A-Za-z][\w.-]{1,60})(?P<sign>[ \t]{1,4})"
+    r"(?P<name>-(?<![\w-]-)-?[A-Za-z][\w.-]{1,60})"
+    r"(?P<sign>[ \t]{1,4}(?:\\\r?\n[ \t]{0,40})?)"
     r"(?P<value>\"[^\"\n]{1,400}\"|'[^'\n]{1,400}'|[^\s\"'\\`]{1,4000})"
 )
 
@@ -273,6 +282,13 @@ def _masked_words(found: re.Match[str]) -> str:
     return f"{found['before']}{found['name']}{found['sign']}{quote}{MASK}{quote}{found['after']}"
 
 
+def _masked_spoken(found: re.Match[str]) -> str:
+    value = _without_signs(found["value"])
+    if not looks_random(value) or not is_secret_word(value, Secrecy.PERHAPS):
+        return found[0]
+    return found["before"] + MASK + found["value"][len(value) :]
+
+
 def _masked_pair(found: re.Match[str]) -> str:
     sure = secrecy(found["name"])
     return found["before"] + MASK if sure and is_secret_word(found["value"], sure) else found[0]
@@ -299,17 +315,35 @@ _FORMS: tuple[tuple[tuple[str, ...], Callable[..., str], str, _Substitution], ..
     (("basic",), _at_hints, _BASIC, _masked_basic),
     (("identified", "password '", "password  "), _at_hints, _SQL, _masked_sql),
     (("login",), _at_hints, _NETRC, _masked_netrc),
-    (("env", "setx", "export", "git config"), _in_lines, _SPACED, _masked_spaced),
+    (
+        ("env", "setx", "export", "set -", "git config"),
+        _in_lines,
+        _SPACED,
+        _masked_spaced,
+    ),
     (("-",), _anywhere, _OPTION, _masked_option),
     (("",), _in_lines, _WORDS, _masked_words),
+    (
+        tuple(
+            f"{one} {last}"
+            for one in ("api", "access", "secret", "account", "subscription")
+            for last in ("key", "token")
+        ),
+        _at_hints,
+        _SPOKEN,
+        _masked_spoken,
+    ),
     (("value", "name", "key"), _anywhere, _PAIR, _masked_pair),
     (
-        ("sshpass", "wandb", "mysql", "mariadb", "redis-cli", "curl", "ldap"),
+        (
+            "sshpass", "wandb", "mysql", "mariadb", "redis-cli", "curl", "ldap", "docker",
+            "podman", "az login", "aws configure",
+        ),
         _at_hints,
         _PROGRAMS,
         _masked_program,
     ),
-)
+)  # fmt: skip
 
 
 class _Assignments:
@@ -400,18 +434,18 @@ class _Assignments:
 
     def _mask_default(self, name: re.Match[str], sure: Secrecy) -> int:
         """Mask a default in `${NAME:-default}`; `+` and `?` precede no value of the variable."""
-        operator = _OPERATOR.match(self._text, name.end("name"))
+        operator = compiled(_OPERATOR).match(self._text, name.end("name"))
         if operator is None:
             return self._mask(name, sure)
         begin = operator.end()
-        found = _DEFAULT.match(self._text, begin) if operator["sign"] in "-=" else None
+        found = compiled(_DEFAULT).match(self._text, begin) if operator["sign"] in "-=" else None
         is_secret = is_secret_setting if self._is_settings else is_secret_literal
         if found is None or not is_secret(without_variables(found["value"]), sure):
             return begin
         return self._replace(*found.span("value"), MASK)
 
     def _mask_element(self, found: re.Match[str], begin: int) -> int:
-        value = _ELEMENT.match(self._text, begin)
+        value = compiled(_ELEMENT).match(self._text, begin)
         if value is None or self._text[found.start() - 1 : found.start()] != "<":
             return begin
         if not is_secret_setting(value[0], secrecy(found["name"])):
@@ -469,9 +503,9 @@ class _Assignments:
     def _mask_list(self, begin: int, sure: Secrecy) -> int | None:
         """Mask the items of a list, in lines or in brackets; None if no list begins here."""
         if self._text.startswith("[", begin):
-            pattern, place = _ARRAY_ITEM, begin + 1
-        elif lines := _LIST.match(self._text, begin):
-            pattern, place = _ITEM, lines.end() - 1
+            pattern, place = compiled(_ARRAY_ITEM), begin + 1
+        elif lines := compiled(_LIST).match(self._text, begin):
+            pattern, place = compiled(_ITEM), lines.end() - 1
         else:
             return None
         while item := pattern.match(self._text, place):
@@ -492,7 +526,7 @@ class _Assignments:
             shown = _without_comment(value[0])
             if self._is_secret_line(shown, sure, is_variable=is_variable):
                 return self._replace(begin, begin + len(shown), self._bare)
-        word = (_SHELL_WORD if is_variable else _WORD).match(self._text, begin)
+        word = compiled(_SHELL_WORD if is_variable else _WORD).match(self._text, begin)
         if word is None:
             return begin
         shown = _without_signs(word[0])
@@ -511,7 +545,7 @@ class _Assignments:
         line = self._text.rfind("\n", max(bound, self._last_name), name) + 1
         if not line and self._last_name >= bound:
             return False  # another name precedes this one
-        return _BEGINS_LINE.fullmatch(self._text, line or bound, name) is not None
+        return compiled(_BEGINS_LINE).fullmatch(self._text, line or bound, name) is not None
 
     def _is_tired(self, begin: int) -> bool:
         """Check whether a sequence without spaces contained too many names."""

@@ -88,6 +88,8 @@ def looks_random(text: str) -> bool:
 def is_placeholder(value: str) -> bool:
     """Check whether a value is only a placeholder."""
     value = value[:_LONGEST_LOOKED_AT]
+    if value.isascii() and value.isalnum() and not value.isalpha():
+        return not value.strip("0")  # no word has a digit
     if value[:1] == "$" and looks_random(value) and "{" not in value and "(" not in value:
         return False  # not a name of a variable
     if compiled(_PLACEHOLDER).fullmatch(value):
@@ -129,12 +131,15 @@ def is_stand_in(value: str) -> bool:
 def is_secret_literal(value: str, name: Secrecy) -> bool:
     """Check whether a text literal assigned to a secret name is a secret."""
     value = _judged(value)
-    if len(value) < _SHORTEST or is_stand_in(value) or "\n" in value or "::" in value:
+    if len(value) < _SHORTEST or "\n" in value or "::" in value:
+        return False
+    if name is Secrecy.PERHAPS and not is_mixed(value):
+        return False
+    if is_stand_in(value):
         return False
     if name is Secrecy.PERHAPS:
         return (
-            is_mixed(value)
-            and compiled(_ALPHABET).fullmatch(value) is not None
+            compiled(_ALPHABET).fullmatch(value) is not None
             and not compiled(_PATH).fullmatch(value)
             and (looks_random(value) or not compiled(_WORDS_IN_SMALL).fullmatch(value))
         )
@@ -174,6 +179,8 @@ def is_secret_line(value: str) -> bool:
 
 def is_secret_word(value: str, name: Secrecy) -> bool:
     """Check whether a bare word after such a name is a secret, in a text of unknown type."""
+    if value.isascii() and value.isalpha() and len(value) < _SHORTEST_HEX:
+        return False  # an identifier
     if _judged(value) != value:
         return is_secret_literal(value, name)  # a default is not code
     if (
@@ -186,9 +193,8 @@ def is_secret_word(value: str, name: Secrecy) -> bool:
         return True
     if name is Secrecy.PERHAPS:
         return is_mixed(value) and value.isalnum()
-    if compiled(_IDENTIFIERS).fullmatch(value):
-        return False
-    return not is_code(value) or compiled(_NO_NAME).fullmatch(value) is not None
+    is_name = compiled(_IDENTIFIERS).fullmatch(value) is not None
+    return not is_name and (not is_code(value) or compiled(_NO_NAME).fullmatch(value) is not None)
 
 
 def is_secret_setting(value: str, name: Secrecy) -> bool:
