@@ -47,6 +47,20 @@ _WORD_OPTIONS = {
     "zip": ("-P",),
     "unzip": ("-P",),
 }
+# Options with the secret in the same word.
+_ATTACHED_OPTIONS = {
+    "mysql": ("-p",),
+    "mysqldump": ("-p",),
+    "mysqladmin": ("-p",),
+    "mariadb": ("-p",),
+    "sshpass": ("-p",),
+    "zip": ("-P",),
+    "unzip": ("-P",),
+    "redis-cli": ("-a",),
+    "7z": ("-p",),
+    "7za": ("-p",),
+    "unrar": ("-p",),
+}
 _LOGGED_IN = {("wandb", "login"), ("comet", "login"), ("neptune", "login"), ("kaggle", "login")}
 
 
@@ -55,6 +69,7 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
     masked: list[str] = []
     program = ""
     option = ""
+    is_change = False
     texts = dict(_texts(words))
     for place, word in enumerate(words):
         if option and _is_value_of(option, program, word):
@@ -62,12 +77,13 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
             option = ""
             continue
         option = ""
+        is_change = is_change or word == "modify"
         if not word.startswith("-"):
             name = word.rpartition("/")[2]
             is_login = place > 0 and (words[place - 1].rpartition("/")[2], word) in _LOGGED_IN
             if is_login:
                 option = "--token"
-            elif name in _WORD_OPTIONS or name in _LOGIN_OPTIONS:
+            elif name in _WORD_OPTIONS or name in _LOGIN_OPTIONS or name in _ATTACHED_OPTIONS:
                 program = name
         begin = texts.get(place)
         masked.append(
@@ -75,12 +91,13 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
             if begin is None
             else word[:begin] + _masked_text(word[begin:], program)
         )
-        if word.startswith(("-", "+")) and "=" not in word and " " not in word:
+        if word.startswith(("-", "+")) and not any(sign in word for sign in "= :"):
             is_known = word in _WORD_OPTIONS.get(program, ()) + _LOGIN_OPTIONS.get(program, ())
             if is_known or secrecy(word):
                 option = word
-        elif place > 0 and words[place - 1] == "set" and secrecy(word) is Secrecy.SURE:
-            option = word  # aws configure set NAME VALUE
+        elif is_change or (place > 0 and words[place - 1] == "set"):
+            # aws configure set NAME VALUE, dvc remote modify REMOTE NAME VALUE
+            option = word if secrecy(word) is Secrecy.SURE else ""
     return tuple(masked)
 
 
@@ -160,14 +177,16 @@ def _masked_word(word: str, program: str) -> str:
     sure = secrecy(stem) if separator and " " not in name else Secrecy.NONE
     if sure and _is_secret_value(value, sure):
         return f"{name}={MASK}"
-    for option in _WORD_OPTIONS.get(program, ()):
+    for option in _ATTACHED_OPTIONS.get(program, ()):
         # -pPASSWORD of MySQL.
-        if (
-            word.startswith(option)
-            and len(word) > len(option)
-            and program.startswith(("my", "ma", "ssh", "zip", "unzip"))
-        ):
+        if word.startswith(option) and len(word) > len(option):
             return option + MASK
+    for option in _LOGIN_OPTIONS.get(program, ()):
+        # -uUSER:PASSWORD and --user=USER:PASSWORD of curl.
+        begin = option + "=" if option.startswith("--") else option
+        login = _login_in(word.removeprefix(begin), program) if word.startswith(begin) else None
+        if login and not is_placeholder(login[2]):
+            return f"{begin}{login[1]}:{MASK}"
     if any(one.isspace() for one in word):
         return mask_command(word)
     return mask_plain(word)
