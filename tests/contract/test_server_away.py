@@ -761,6 +761,41 @@ def test_waiting_runs_stay_while_the_server_may_lack_some_of_it(returned, monkey
     assert (returned.path / "waiting" / "runstore.db").exists()
 
 
+def test_points_that_a_child_logs_as_waiting_runs_are_removed_are_kept(
+    returned, closed, monkeypatch
+):
+    """It goes on after the end of its run, in a file that it creates after the comparison."""
+    closed.close()
+    run = returned.start("fit", capture=False)
+    asked, done = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(asked[0], 1)
+        run.log(loss=0.5)
+        os.write(done[1], b"+")
+        os._exit(0)
+    run.finish()
+    closed.open()
+    monkeypatch.setattr(delivery, "is_gone", lambda *_, **__: True)
+    transfer = delivery.transfer
+
+    def logged_since(*given, is_dry=False, **options):
+        found = transfer(*given, is_dry=is_dry, **options)
+        if is_dry:
+            os.write(asked[1], b"+")
+            assert os.read(done[0], 1) == b"+"
+        return found
+
+    monkeypatch.setattr(delivery, "transfer", logged_since)
+    waiting_in(returned).deliver()
+    os.waitpid(child, 0)
+
+    assert not (returned.path / "waiting").exists()
+    with Store.open(closed.url) as store:
+        assert store.get(run.uid).metric("loss").values.tolist() == [0.5]
+        assert store.backend.spool.point_files() == []
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_run_that_was_skipped_is_delivered_later(returned, monkeypatch, place):
     transfer = delivery.transfer
@@ -820,12 +855,15 @@ def test_a_delivery_in_the_background_fails_with_a_warning(tmp_path, monkeypatch
 
 def test_what_an_interrupted_removal_left_is_removed(returned):
     left = returned.path / "delivered-abc"
-    left.mkdir()
+    (left / "spool").mkdir(parents=True)
     (left / "runstore.db").touch()
+    (left / "spool" / f"{UNKNOWN}.1.points").write_bytes(b"of a child")
 
     waiting_in(returned).deliver()
 
     assert not left.exists()
+    (kept,) = returned.backend.spool.point_files()
+    assert kept.read_bytes() == b"of a child"
 
 
 UNKNOWN = "01a2200e-3169-7cfe-8046-f25584ea8d26"

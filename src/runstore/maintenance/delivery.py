@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from runstore.capture.machine.process import is_gone
-from runstore.errors import RunstoreError, ServerUnreachableError, StoreLockedError, genuine
+from runstore.errors import (
+    RunstoreError,
+    ServerUnreachableError,
+    StoreLockedError,
+    genuine,
+    suppressed,
+)
 from runstore.maintenance.transfer import take_in_all, transfer
 from runstore.model.facts import ProcessIdentity
 from runstore.model.results.transfers import Progress, Transfer
@@ -79,7 +85,7 @@ def deliver(
         StoreError: One of the stores failed. Runs that were delivered before are complete.
     """
     with locked(target.path / _LOCK, is_shared=False, patience_s=patience_s):
-        _remove_remains(target.path)
+        _remove_remains(target)
         if not source.is_in_place:  # delivered by another program
             return Transfer()
         server, database = cast("ServerDatabase", target.database).created_at(), _waiting(source)
@@ -193,7 +199,7 @@ def _remove_if_done(source: Backend, target: Backend, server: str) -> None:
         aside = target.path / f"{_REMOVED}{os.urandom(8).hex()}"
         source.path.rename(aside)
         source.database.close()
-        shutil.rmtree(aside, ignore_errors=True)
+        _discard(aside, target)
 
 
 def _is_left(source: Backend) -> bool:
@@ -212,7 +218,18 @@ def _is_over(process: ProcessIdentity, is_active: bool, seen_at: int) -> bool:  
     return age_s > _KEPT_S if gone is None else gone
 
 
-def _remove_remains(folder: Path) -> None:
+def _remove_remains(target: Backend) -> None:
     """Remove delivered stores whose removal was interrupted."""
-    for path in folder.glob(f"{_REMOVED}*"):
-        shutil.rmtree(path, ignore_errors=True)
+    for path in target.path.glob(f"{_REMOVED}*"):
+        _discard(path, target)
+
+
+def _discard(delivered: Path, target: Backend) -> None:
+    """Remove a delivered store.
+
+    A child that goes on after its run may have logged since; the server knows the run.
+    """
+    with suppressed(OSError):  # the next delivery tries again
+        for path in (delivered / "spool").glob("*"):
+            path.rename(target.spool.in_first_place(lambda place: place) / path.name)
+        shutil.rmtree(delivered, ignore_errors=True)
