@@ -8,6 +8,7 @@ import time
 import warnings
 from datetime import datetime, timezone
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -361,6 +362,35 @@ def test_a_place_that_a_thread_has_not_filled_yet_is_waited_for(store):
     run.finish()
 
     assert values(run) == [0.0, 1.0, 2.0]
+
+
+def test_points_that_are_logged_while_their_file_is_read_are_kept(store, monkeypatch, run):
+    """A file is read by two calls of the system; between them it becomes full."""
+    from runstore.recording.points import log
+    from runstore.storage.metrics import table
+
+    monkeypatch.setattr(log, "next_room", lambda _: 130)
+    logged = iter(range(145))
+
+    def log_some(count):
+        for step in islice(logged, count):
+            run.log(loss=float(step))
+
+    def read_in_two_calls(path, *, at_most):
+        with path.open("rb", buffering=0) as file:
+            first = file.read(4096)
+            log_some(40)
+            return first + file.read(at_most)
+
+    log_some(100)
+    (path,) = store.backend.spool.point_files(run.uid)
+    with monkeypatch.context() as patched:
+        patched.setattr(table, "read_file", read_in_two_calls)
+        store.backend.metrics.absorb(path)
+    log_some(5)
+    run.finish()
+
+    assert sorted(values(run)) == list(map(float, range(145)))
 
 
 @pytest.mark.folder_only

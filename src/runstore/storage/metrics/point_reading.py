@@ -89,8 +89,9 @@ def read_points(path: Path, position: int = 0, *, is_over: bool = False) -> Read
 def settled(read: Callable[[], bytes]) -> bytes:
     """Return the contents of a file that may be written meanwhile, without its newest records.
 
-    A read may see the mark of a record and not yet its step, which is written earlier but was read
-    before. So the file is read twice, and only the records up to the first difference are used.
+    A read goes through the file while it grows. It may see the end, but none of the points that
+    were written just before it, or the mark of a record without its step. So the file is read
+    twice, and only the records up to the first difference are used.
     """
     before, after = read(), read()
     if before == after:
