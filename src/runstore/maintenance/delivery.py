@@ -225,10 +225,7 @@ def _remove_remains(target: Backend) -> None:
 
 
 def _discard(delivered: Path, target: Backend) -> None:
-    """Remove a delivered store.
-
-    A child that goes on after its run may have logged since; the server knows the run.
-    """
+    """Remove a delivered store; the server imports data that a child process logged meanwhile."""
     with suppressed(OSError):  # the next delivery tries again
         for path in (delivered / "spool").glob("*"):
             path.rename(target.spool.in_first_place(lambda place: place) / path.name)
