@@ -1,13 +1,15 @@
 """runstore diff and compare: what differs between runs, their code as git had it."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
 
-from commands import git, messages, on_terminal
+from commands import git, messages, on_terminal, python
 from commands import runstore_here as runstore
 from places import place, shared_at, store_at
 from runstore import background
@@ -272,6 +274,31 @@ def test_nothing_of_the_checkout_is_touched(repository):
     }
     assert after == before
     assert present == set(before)
+
+
+COMPARED = """
+import os, signal, sys
+from runstore.analysis.compare import git_diff
+from runstore.analysis.compare.file_versions import FileState
+if sys.argv[1:]: git_diff.run_git = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+old, new = (FileState(text, text, "100644") for text in ("old\\n", "new\\n"))
+((_, lines),) = git_diff.compared({"a.py": old}, {"a.py": new}).items()
+print(lines.added, lines.removed)
+"""
+
+
+def _compared(folder, *words):
+    return python("-c", COMPARED, *words, cwd=folder, env={**os.environ, "TMPDIR": str(folder)})
+
+
+def test_files_of_a_killed_comparison_are_removed_by_the_next_one(tmp_path):
+    assert _compared(tmp_path, "killed").returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir())
+
+    ended = _compared(tmp_path)
+
+    assert ended.stdout == "1 1\n", ended.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_was_committed_meanwhile_is_no_difference(repository):

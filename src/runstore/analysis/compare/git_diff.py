@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from runstore.analysis.compare.file_versions import Version
 from runstore.capture.git.state import SLOW_TIMEOUT_S, GitError, run_git
 from runstore.errors import genuine
 from runstore.model.code.patches import parse_patch
+from runstore.storage.files.temporary import temporary_folder
 from runstore.value_classes import NamedTuple
 
 _DIFF = (
@@ -51,8 +51,8 @@ def compared(old: Version, new: Version) -> dict[Pair, Lines]:
     found: dict[Pair, Lines] = {}
     for kind in {one.kind for version in (old, new) for one in version.values()}:
         try:
-            with TemporaryDirectory(prefix="runstore-") as folder:
-                found.update(_of_kind(kind, old, new, Path(folder)))
+            with temporary_folder() as folder:
+                found.update(_of_kind(kind, old, new, folder.path))
         except genuine(OSError) as error:
             raise GitError(f"no space for the compared files: {error}") from error
     return found
