@@ -154,8 +154,11 @@ class Store:
             UntrustedStoreError: Another user created the store's folder or one above it.
         """
         place = find_place(location)
-        with _limit_named(place):
+        try:
             return cls._open(place, create=create, is_told=location is not None)
+        except genuine(OSError, ImportError) as error:
+            _name_limit(error, place)
+            raise
 
     @classmethod
     def _open(cls, place: str | ServerLocation, *, create: bool | None, is_told: bool) -> Store:
@@ -1553,11 +1556,14 @@ def store_with(store: Store, name: str | Run | ActiveRun) -> tuple[Store, Run]:
 
 def started(store: Store, request: StartRequest) -> ActiveRun:
     """Start a run in a store; see `Store.start`."""
-    with _limit_named(store.backend.server or store.backend.home):
+    try:
         start = _starter()
         if store.backend.server is None:
             return start(store.backend, request, store)
         return _waiting(store.backend).start(request, store)
+    except genuine(OSError, ImportError) as error:
+        _name_limit(error, store.backend.server or store.backend.home)
+        raise
 
 
 @functools.cache
@@ -1723,19 +1729,14 @@ def _made_at(folder: str, *, is_told: bool) -> Database:
 _VAGUE = frozenset({StoreUnavailableError, StoreCorruptError, StoreReadOnlyError})
 
 
-@contextmanager
-def _limit_named(place: str | ServerLocation) -> Iterator[None]:
-    """Name the reason if work of a store fails because descriptors ran out.
+def _name_limit(error: Exception, place: str | ServerLocation) -> None:
+    """Raise a better error if work of a store failed because descriptors ran out.
 
     Raises:
         StoreUnavailableError: They ran out.
     """
-    try:
-        yield
-    except genuine(OSError, ImportError) as error:
-        is_vague = type(error) in _VAGUE or not isinstance(error, StoreError)
-        if not (is_vague and ran_out(error)):
-            raise
+    is_vague = type(error) in _VAGUE or not isinstance(error, StoreError)
+    if is_vague and ran_out(error):
         reason = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         raise unreachable(place if isinstance(place, str) else place.folder, reason) from error
 

@@ -111,6 +111,8 @@ class afterwards:  # noqa: N801 - reads as a statement
         if not self._is_outermost:
             return
         _thread.outermost = None
+        if not self.messages:
+            return
         error = self._error if error is None else error
         raised: Warning | None = None
         for message, category in self.messages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Mapping, MutableMapping
@@ -31,7 +32,6 @@ from runstore.recording.readiness import (
 )
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
-from runstore.storage.rows import now_micros, to_micros
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import afterwards, warn
 from runstore.value_classes import NamedTuple
@@ -92,7 +92,6 @@ class Execution:
         has_read_params: Whether its parameters were read from the command line; the program can
             set them again.
         own_params: Keys that the program has set since then.
-        tag_names: Recorded keys of tags by the keys that the program used.
 
     Args:
         backend: The store.
@@ -138,9 +137,8 @@ class Execution:
         self.status = run.status
         self.lineage = frozenset((run.uid,))
         self.own_params: set[str] = set()
-        self.tag_names: dict[str, str] = {}
         self.thread = live_runs.this_thread.reference
-        self._began_ns = time.monotonic_ns()
+        self._ahead_ns = time.time_ns() - time.monotonic_ns()
         self._backend = backend
         self._process = current_process() if is_owner else None
         self._pid = None if self._process is None else self._process.pid
@@ -160,6 +158,11 @@ class Execution:
         return self._pid == os.getpid()
 
     # Parameters and tags
+
+    @functools.cached_property
+    def tag_names(self) -> dict[str, str]:
+        """Recorded keys of tags by the keys that the program used."""
+        return {}
 
     def values_of_set(self, set_name: str | None) -> Mapping[str, Any]:
         """Return the parameters of a set; without a name, of the only set or by set."""
@@ -361,7 +364,8 @@ class Execution:
             "_ending",
             {
                 "status": status,
-                "ended_at": self._end_now(),
+                # If the clock was set back meanwhile, the time since the start counts.
+                "ended_at": max(time.time_ns(), time.monotonic_ns() + self._ahead_ns) // 1000,
                 "error": kept_text(error),
                 "traceback": kept_text(traceback),
                 "exit_code": exit_code,
@@ -387,14 +391,6 @@ class Execution:
         if self.has_cells:
             self.recorder.keep_cells(self.uid)
         self.recorder.take_back()
-
-    def _end_now(self) -> int:
-        """Return the present in microseconds since 1970, as the end of the run.
-
-        If the clock was set back meanwhile, the start and the time since then are added instead.
-        """
-        elapsed = (time.monotonic_ns() - self._began_ns) // 1000
-        return max(to_micros(self.run.started_at) + elapsed, now_micros())
 
     def _is_left_here(self) -> bool:
         """Check whether this process ends the run."""

@@ -88,7 +88,7 @@ def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
                 run = ActiveRun(backend, _started_run(new, number, reference), store=store)
         run.earlier = earlier
         execution = run.execution
-        execution.tag_names |= tag_names
+        execution.tag_names = tag_names
         execution.is_first, backend.is_fresh = backend.is_fresh, False
         execution.lineage |= current.lineage_of(parent_uid)
         execution.loading = loading
