@@ -334,6 +334,20 @@ def test_a_process_of_another_host_is_not_looked_up_here(
     assert is_abandoned(path) is expected
 
 
+def test_a_killed_process_that_nobody_has_waited_for_has_left_its_file(path):
+    """In containers whose first process waits for none, its id stays in use."""
+    ended = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    ended.stdout.read()  # until its end
+    deadline = time.monotonic() + 30
+    path.write_bytes(head(pid=ended.pid))
+    while not is_abandoned(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert is_abandoned(path)
+    ended.stdout.close()
+    ended.wait()
+
+
 @pytest.mark.parametrize("data", [b"", bytes(64)])
 def test_a_file_without_a_head_is_abandoned_once_its_writer_had_time_for_it(path, data):
     """Otherwise the first points of a child that is about to write them would be lost."""

@@ -21,7 +21,8 @@ def host_number() -> int:
     parts = [os.uname().nodename]
     if sys.platform == "linux":
         try:
-            parts += [_boot(), os.readlink("/proc/self/ns/pid")]  # noqa: PTH115 - not a path
+            parts.append(_text("/proc/sys/kernel/random/boot_id").strip())
+            parts.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - not a path
         except genuine(OSError):
             return 0
     # Nothing can be loaded while the interpreter is being shut down; this hash is there.
@@ -29,9 +30,26 @@ def host_number() -> int:
     return int(digest.hexdigest(), 16) or 1
 
 
-def _boot() -> str:
-    descriptor = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY)
+def has_ended(pid: int) -> bool:
+    """Check whether an id is that of no process of this host number, or that of a zombie.
+
+    Source: proc_pid_stat(5), field 3; field 2, the name, may contain spaces and brackets.
+    """
     try:
-        return os.read(descriptor, 64).decode("ascii", "replace").strip()
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except genuine(OSError, OverflowError):  # another user's process, or an invalid process id
+        pass
+    try:
+        return _text(f"/proc/{pid}/stat").rpartition(")")[2][1:2] in {"Z", "X"}
+    except genuine(OSError):
+        return False
+
+
+def _text(path: str) -> str:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 512).decode("ascii", "replace")
     finally:
         os.close(descriptor)

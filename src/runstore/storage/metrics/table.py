@@ -15,7 +15,7 @@ from runstore.errors import genuine
 from runstore.model.values import blake2b
 from runstore.storage.database import Database
 from runstore.storage.driver import Connection, one_moment
-from runstore.storage.files.host import host_number
+from runstore.storage.files.host import has_ended, host_number
 from runstore.storage.files.safe_files import read_file, remove_file
 from runstore.storage.files.spool import uid_of
 from runstore.storage.metrics import chunks
@@ -490,17 +490,7 @@ def is_abandoned(path: Path) -> bool:
             return silent_s > _SILENT_S
     except genuine(OSError):
         return False
-    return writer.pid != os.getpid() and not _exists(writer.pid)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except genuine(OSError, OverflowError):  # another user's process, or an invalid process id
-        pass
-    return True
+    return writer.pid != os.getpid() and has_ended(writer.pid)
 
 
 def summed(values: Sequence[float], before: Total | None = None) -> Total:
