@@ -31,6 +31,7 @@ from runstore.analysis.explain.ranking import most_changed, ranked
 from runstore.analysis.explain.rules import Setting
 from runstore.model.code.patches import PatchError, apply_patch, parse_patch, quoted, unquoted
 from runstore.model.params.build import parameter_set
+from runstore.storage.files import temporary
 from strategies import parameter_mappings, parameter_values
 
 
@@ -374,6 +375,7 @@ def test_without_git_or_room_the_files_are_named(tmp_path, monkeypatch, what):
         monkeypatch.setenv("PATH", str(tmp_path))
     else:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+        monkeypatch.setattr(temporary, "_MEMORY", str(tmp_path / "missing"))
 
     found = changes_between({"x": state("a\n"), "y": state("b\n")}, {"x": state("c\n")})
 
