@@ -214,6 +214,38 @@ def test_tracked_and_new_files_follow_the_same_rules(repository, monkeypatch):
     assert "token = tokens[i]" in patch
 
 
+@pytest.mark.parametrize(
+    ("line", "is_shown"),
+    [
+        (f"API_KEY = {SECRET!r}", False),
+        (f"DB_PASSWORD = {'swordfish' * 20!r}", False),
+        ("def train(epochs):", True),
+    ],
+)
+def test_the_line_before_a_change_is_only_shown_without_secrets(
+    repository, monkeypatch, line, is_shown
+):
+    """A patch names the nearest function or setting above each change."""
+    monkeypatch.chdir(repository)
+    rest = [f" # {number}" for number in range(5)]
+    (repository / "conf.py").write_text("\n".join([line, *rest, " lr = 1", ""]))
+    git(repository, "add", "conf.py")
+    git(repository, "commit", "-qm", "settings")
+    (repository / "conf.py").write_text("\n".join([line, *rest, " lr = 2", ""]))
+
+    with store_at(repository / "runs") as store:
+        store.start("fit").finish()
+    with store_at(repository / "runs") as store:
+        facts = store.get("fit#1").facts
+        patch = store.document("fit#1", "patch")
+
+    assert "+ lr = 2" in patch
+    assert (f"@@ {line}\n" in patch) is is_shown
+    assert SECRET[:12] not in patch
+    assert "swordfish" not in patch
+    assert "patch.masked" not in facts.unknown
+
+
 def test_names_of_new_and_changed_files_hold_no_tokens(repository, monkeypatch):
     monkeypatch.chdir(repository)
     (repository / ".gitignore").write_text(f"ignored_{TOKEN}.py\n")

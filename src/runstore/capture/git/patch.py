@@ -17,7 +17,7 @@ from pathlib import Path
 from runstore.capture.git.asking import Asker
 from runstore.capture.git.source_files import is_secret_file, is_source, masked_path, shown
 from runstore.capture.git.state import GitError
-from runstore.capture.secrets import mask_patch, mask_text, mask_tokens
+from runstore.capture.secrets import mask_patch, mask_text, mask_tokens, may_hold_secrets
 from runstore.errors import genuine
 from runstore.model.code.patches import parse_patch
 from runstore.model.facts import Facts
@@ -42,6 +42,7 @@ _FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 _UNMERGED = re.compile(rb"^\* Unmerged path .*\n", re.MULTILINE)
 # The second @@ is followed by a context line, cut after some bytes, perhaps within a character.
 _HUNK_NOTE = re.compile(rb"^(@@ -[\d,]+ \+[\d,]+ @@).*$", re.MULTILINE)
+_TEXT_OF_NOTE = re.compile(r"^(@@ -[\d,]+ \+[\d,]+ @@)(.+)$", re.MULTILINE)
 _CR_BEFORE = re.compile(rb"^[- ][^\n]*\r\n", re.MULTILINE)
 _DIRTY_SUBMODULE = re.compile(r"^(\+Subproject commit [0-9a-f]+)-dirty$", re.MULTILINE)
 _SUBPROJECTS = re.compile(r"^[-+]Subproject commit ([0-9a-f]+)$", re.MULTILINE)
@@ -304,8 +305,14 @@ def _take_text(text: str, found: _Found) -> None:
         text = _DIRTY_SUBMODULE.sub(r"\1", text)
         if len(set(_SUBPROJECTS.findall(text))) == 1 and "\nnew file mode" not in text:
             return  # the same commit: a patch would be empty
+    text = _TEXT_OF_NOTE.sub(_without_secrets, text)
     path = _path_of(text.encode(), found)
     _add(path, text, mask_patch(text, path), found)
+
+
+def _without_secrets(hunk: re.Match[str]) -> str:
+    """Return the head of a hunk without its note, which may be cut within a secret."""
+    return hunk[1] if may_hold_secrets(hunk[2]) else hunk[0]
 
 
 def _take_binary(section: bytes, found: _Found) -> None:

@@ -33,7 +33,8 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _LONG_TEXT = 10_000  # checking all words would take longer than the patterns
 
 
-def _may_hold_secrets(text: str) -> bool:
+def may_hold_secrets(text: str) -> bool:
+    """Check quickly whether a text may contain secrets."""
     lowered = text.lower()
     if "://" in text and ("@" in text or "=" in text):
         return True  # a URL can have a secret in its login or in a parameter
@@ -64,7 +65,7 @@ def mask_text(text: str, path: str = "") -> str:
         text: Code, settings, messages, prose.
         path: The file of the text; its suffix determines the type, and without it the contents do.
     """
-    if not _may_hold_secrets(text):
+    if not may_hold_secrets(text):
         return text
     from runstore.capture.secrets.files import mask_contents
 
@@ -73,7 +74,7 @@ def mask_text(text: str, path: str = "") -> str:
 
 def mask_message(text: str) -> str:
     """Return a message, such as an error or a URL, with secrets replaced by `***`."""
-    if not _may_hold_secrets(text):
+    if not may_hold_secrets(text):
         return text
     from runstore.capture.secrets.text import mask_plain
 
@@ -82,7 +83,7 @@ def mask_message(text: str) -> str:
 
 def mask_tokens(text: str) -> str:
     """Return a text without tokens in the form of an issuer, regardless of their names."""
-    if not _may_hold_secrets(text):
+    if not may_hold_secrets(text):
         return text
     from runstore.capture.secrets.issuers import mask_tokens as masked
 
@@ -91,7 +92,7 @@ def mask_tokens(text: str) -> str:
 
 def mask_patch(text: str, path: str = "") -> str:
     """Return a masked patch of one file, with the same line signs and number of lines."""
-    if not _may_hold_secrets(text):
+    if not may_hold_secrets(text):
         return text
     from runstore.capture.secrets.files import mask_hunks
 
@@ -100,7 +101,7 @@ def mask_patch(text: str, path: str = "") -> str:
 
 def mask_command(line: str) -> str:
     """Return a command line, as typed, with secrets masked."""
-    if not _may_hold_secrets(line):
+    if not may_hold_secrets(line):
         return line
     from runstore.capture.secrets.arguments import mask_command as masked
 
@@ -109,7 +110,7 @@ def mask_command(line: str) -> str:
 
 def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
     """Return a command's arguments with secrets masked, including `--token VALUE` as two words."""
-    if not _may_hold_secrets(" ".join(arguments)):
+    if not may_hold_secrets(" ".join(arguments)):
         return tuple(arguments)
     from runstore.capture.secrets.arguments import mask_words
 
@@ -118,7 +119,7 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
 
 def is_secret_name(name: str) -> bool:
     """Check whether a name marks its value as secret: `API_KEY`, `--db.password`."""
-    if not _may_hold_secrets(name):
+    if not may_hold_secrets(name):
         return False
     from runstore.capture.secrets.names import secrecy
 
