@@ -233,7 +233,7 @@ def test_fields_can_be_left_out_of_the_hash_and_stay_values():
 
     assert one.hash == other.hash
     assert one.tree_key != other.tree_key
-    assert other.values == {"lr": 0.1, "workers": 8, "table": None}
+    assert other.values == {"name": "small", "lr": 0.1, "workers": 8, "table": None}
 
 
 def test_a_function_says_what_stands_for_a_field():
@@ -252,7 +252,7 @@ def test_what_cannot_be_stored_may_have_a_stand_in():
 
     found = parameter_set(one)
 
-    assert found.values == {"lr": 0.1, "table": "Params", "workers": "len"}
+    assert found.values == {"name": "small", "lr": 0.1, "table": "Params", "workers": "len"}
 
 
 def test_a_nested_dataclass_has_representations_of_its_own():
@@ -292,7 +292,7 @@ def test_fields_called_hash_and_overwrite_are_parameters_elsewhere():
         hash: str = "sha256"
         overwrite: bool = False
 
-    assert parameter_set(Download()).values == {"hash": "sha256", "overwrite": False}
+    assert parameter_set(Download()).values == {"name": "a", "hash": "sha256", "overwrite": False}
 
 
 @given(st.dictionaries(strategies.any_text, strategies.plain_values | st.floats(), max_size=5))

@@ -13,9 +13,11 @@ import re
 import subprocess
 import sys
 import threading
+from argparse import Namespace
 from dataclasses import dataclass
-from datetime import timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from fractions import Fraction
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -347,6 +349,42 @@ def test_objects_with_keys_are_mappings():
 
     assert found == parameter_sets({"name": "small", "lr": 0.1, "model": inner})
     assert [one.name for one in found] == ["small"]
+
+
+def test_an_argument_called_name_stays_a_parameter():
+    """It may name a model: runs that differ only in it are no repetitions of each other."""
+    sets = [parameter_set(Namespace(name=one, lr=0.1)) for one in ("resnet", "vgg")]
+
+    assert [one.name for one in sets] == ["resnet", "vgg"]
+    assert [one.values["name"] for one in sets] == ["resnet", "vgg"]
+    assert sets == [parameter_set({"name": one, "lr": 0.1}) for one in ("resnet", "vgg")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Path("conf.yaml"),
+        Fraction(1, 2),
+        datetime(2026, 1, 1, tzinfo=timezone.utc),
+        np.float64(0.1),
+        np.array(0.1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_is_no_set(value):
+    with pytest.raises(InvalidValueError, match="is not a set of values"):
+        parameter_sets(value)
+
+
+def test_urls_of_pydantic_are_texts():
+    pydantic = pytest.importorskip("pydantic")
+
+    class Source(pydantic.BaseModel):
+        url: pydantic.HttpUrl
+
+    assert parameter_set(Source(url="https://a.example/b")).values == {
+        "url": "https://a.example/b"
+    }
 
 
 def test_a_named_tuple_is_a_set_and_a_tuple_of_them_several():

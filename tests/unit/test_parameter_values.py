@@ -107,7 +107,8 @@ def test_a_dataclass_gives_its_name_and_its_fields():
     found = parameter_set(Params())
 
     assert found.name == "small"
-    assert found.values == {"lr": 0.1, "optimizer": {"kind": "adam", "betas": [0.9, 0.999]}}
+    optimizer = {"kind": "adam", "betas": [0.9, 0.999]}
+    assert found.values == {"name": "small", "lr": 0.1, "optimizer": optimizer}
 
 
 def test_an_object_gives_its_attributes_and_its_class_defaults():
@@ -126,7 +127,7 @@ def test_an_object_gives_its_attributes_and_its_class_defaults():
 
     found = parameter_set(Wide())
 
-    assert (found.name, found.values) == ("wide", {"layers": 4, "width": 128})
+    assert (found.name, found.values) == ("wide", {"name": "wide", "layers": 4, "width": 128})
 
 
 def test_an_object_with_slots_gives_them():
@@ -138,7 +139,7 @@ def test_an_object_with_slots_gives_them():
 
     found = parameter_set(Narrow())
 
-    assert (found.name, found.values) == ("narrow", {"lr": 0.1})
+    assert (found.name, found.values) == ("narrow", {"name": "narrow", "lr": 0.1})
 
 
 def test_arguments_of_a_command_line_are_parameters():

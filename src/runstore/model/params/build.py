@@ -34,7 +34,7 @@ def parameter_set(
             value) define the representation of a field in the hash; None omits it from the hash,
             but not from the values.
         name: Its name; if None, the object's `name`, or a mapping's text under that key, else
-            `default`. A name is not part of the hash. A mapping's name stays among the values.
+            `default`. A name is not part of the hash. It stays among the values.
         file: The parameter file it came from.
 
     Raises:
@@ -69,8 +69,11 @@ def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
     if type(params) is dict or _is_one(params):
         return (parameter_set(params),)
     if isinstance(params, (str, bytes, type)) or not isinstance(params, Iterable):
-        raise InvalidValueError(f"params: {shown(params)} is not a set of values.", hint=_HINT)
-    given = list(params)
+        raise _no_set(params)
+    try:
+        given = list(params)
+    except TypeError as error:  # an array without dimensions
+        raise _no_set(params) from error
     sets = []
     for position, one in enumerate(given, 1):
         unnamed = len(given) > 1 and not isinstance(one, ParameterSet) and not _own_name(one)
@@ -102,9 +105,10 @@ def _is_mapping(values: Any) -> bool:
 def _held(values: Any) -> dict[str, Any] | None:
     """Return the attributes of an object that is a parameter set, not a list of them."""
     from runstore.model.params.attributes import attributes_of, fields_of
+    from runstore.model.params.encode import is_value
 
     held = fields_of(values)
-    if held is None and not isinstance(values, Iterable):
+    if held is None and not isinstance(values, Iterable) and not is_value(values):
         return attributes_of(values)
     return held
 
@@ -144,8 +148,12 @@ def _tree(values: Any, builder: TreeBuilder) -> str:
         return canonical_json(tree)
     held = _held(values)
     if held is None:
-        raise InvalidValueError(f"params: {shown(values)} is not a set of values.", hint=_HINT)
+        raise _no_set(values)
     return canonical_json(builder.holder(values, held, place, is_set=True))
+
+
+def _no_set(values: Any) -> InvalidValueError:
+    return InvalidValueError(f"params: {shown(values)} is not a set of values.", hint=_HINT)
 
 
 def _not_in_full(notes: list[tuple[Place, Any, str]]) -> str:

@@ -229,15 +229,19 @@ class TreeBuilder:
     ) -> Tree:
         """Return the tree of an object's attributes, applying its `hash_representations`.
 
-        The name of the parameter set itself (`is_set`) is kept beside the tree.
+        The name of the parameter set itself (`is_set`) is not part of its hash.
         """
         ways = representations_of(value)
         like_curifactory = held.keys() >= CURIFACTORY_FIELDS
         beyond = attributes_beyond(value, held)
         tree: dict[str, Tree] = {}
         for key, one in {**held, **beyond}.items():
-            if key == "hash_representations" or (is_set and key == "name" and is_name(one)):
+            if key == "hash_representations":
                 continue
+            if is_set and key == "name" and is_name(one):
+                self.differs = True
+                if self.for_hash or like_curifactory:
+                    continue
             if like_curifactory and key in CURIFACTORY_FIELDS:
                 self.differs = True
                 if key != "name" or self.for_hash:
@@ -331,6 +335,12 @@ def _unreadable(place: Place, error: Exception) -> InvalidValueError:
         f"{place_of(place)}: the value cannot be read ({named_error(error)}).",
         hint="Set it, or leave it out.",
     )
+
+
+def is_value(value: Any) -> bool:
+    """Check whether a value that is not iterable is one parameter, such as a path, and no set."""
+    kind: Any = type(value)
+    return _way_of(kind)[1] is not None
 
 
 @lru_cache(maxsize=256)

@@ -182,6 +182,10 @@ LIBRARY_WAYS: dict[str, Way] = {
     "_io._IOBase": _file,
     "logging.Logger": _logger,
     "ipaddress._IPAddressBase": text_by_itself,
+    "pydantic.networks._BaseUrl": text_by_itself,
+    "pydantic.networks._BaseMultiHostUrl": text_by_itself,
+    "pydantic_core._pydantic_core.Url": text_by_itself,
+    "pydantic_core._pydantic_core.MultiHostUrl": text_by_itself,
     "pydantic.types._SecretBase": _hidden,
     "pydantic.types.SecretField": _hidden,  # version 1
     "pydantic.v1.types.SecretField": _hidden,
