@@ -8,6 +8,7 @@ import pytest
 
 from command_server import Program
 from runstore import Store, StoreWarning
+from runstore.errors import NotFoundError
 from runstore.model.logged.values import LAST_STEP
 from runstore.recording.points import log
 from runstore.storage.metrics.point_records import MARK, RECORD
@@ -193,6 +194,12 @@ class TestSteps:
         assert len(seen) == 1
         assert points_of(run, "time") == [(step, 12.3) for step in range(3)]
         assert min(run.record.metric("loss").times) >= before - 1
+
+
+@pytest.mark.parametrize("call", ["list", "get"])
+def test_a_filter_in_place_of_a_name_is_led_to_the_search(store, run, call):
+    with pytest.raises(NotFoundError, match=r"For a filter: store\.find\('params.lr > 1'\)"):
+        getattr(store, call)("params.lr > 1")
 
 
 def test_many_points_fill_files_in_order(store, run):

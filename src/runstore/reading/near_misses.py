@@ -66,6 +66,8 @@ def _of_field(name: str) -> str:
     """Return how to write a filter, if a name is the beginning of one without quotes."""
     if not name.startswith(_FIELDS):
         return ""
+    if " " in name:
+        return f"For a filter: store.find({name!r})"
     is_present = f"'{name} is not missing'"
     if name.startswith("tags."):
         return f"Put a filter in quotes: {is_present}"

@@ -35,9 +35,9 @@ def apply(values: Any, settings: Sequence[str]) -> Any:
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
             raise UsageError(
-                f"--set {setting!r} is not of the form key=value.",
+                f"{setting!r} is not of the form key=value.",
                 kept="Nothing was recorded.",
-                hint="Write for example: --set lr=0.1",
+                hint="Write for example: lr=0.1",
             )
         values = _replaced(values, key.strip().split("."), text, key.strip())
     return values
