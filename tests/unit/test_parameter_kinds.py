@@ -6,6 +6,7 @@ import collections
 import enum
 import functools
 import io
+import itertools
 import logging
 import math
 import random
@@ -349,6 +350,15 @@ def test_objects_with_keys_are_mappings():
 
     assert found == parameter_sets({"name": "small", "lr": 0.1, "model": inner})
     assert [one.name for one in found] == ["small"]
+
+
+def test_keys_without_an_end_are_too_many():
+    class Endless(Keyed):
+        def keys(self):
+            return itertools.count()
+
+    with pytest.raises(InvalidValueError, match="more than 100,000 values"):
+        parameter_sets({"a": Endless(collections.defaultdict(int))})
 
 
 def test_an_argument_called_name_stays_a_parameter():

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, MappingView, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from functools import lru_cache
+from itertools import islice
 
 from runstore.errors import InvalidValueError, genuine, named_error
 from runstore.model.params.attributes import (
@@ -323,7 +324,8 @@ def _items(value: Mapping[Any, Any], place: Place) -> Iterator[tuple[Any, Any]]:
 def _elements(value: Iterable[Any], place: Place) -> list[Any]:
     found: list[Any] = []
     try:
-        found.extend(value)  # keeps those before a failing one
+        # Keeps those before a failing one; more would be refused.
+        found.extend(islice(value, VALUES_LIMIT + 1))
     except genuine(Exception) as error:  # a user's iterator
         raise _unreadable((*place, len(found)), error) from error
     return found
