@@ -47,6 +47,39 @@ AGAIN_VARIABLE = "RUNSTORE_AGAIN"
 _current: ContextVar[Executed | None] = ContextVar("runstore_current_run", default=None)
 
 
+class StoreBlock:
+    """A `with` block of a store, and the one around it, in one thread or task.
+
+    Threads begin outside of all blocks; tasks begin in those of the code that made them.
+    """
+
+    def __init__(self, store: object, around: StoreBlock | None) -> None:
+        self.store = store
+        self.around = around
+
+    def is_in(self, block: StoreBlock) -> bool:
+        """Check whether this is a block, or inside it."""
+        return self is block or (self.around is not None and self.around.is_in(block))
+
+
+_block: ContextVar[StoreBlock | None] = ContextVar("runstore_store_block", default=None)
+store_block = _block.get
+
+
+def enter_store(store: object) -> None:
+    """Begin a block of a store."""
+    _block.set(StoreBlock(store, _block.get()))
+
+
+def leave_store(store: object) -> StoreBlock | None:
+    """End the innermost block, and return it; None if it was entered in another task."""
+    block = _block.get()
+    if block is None or block.store is not store:
+        return None
+    _block.set(block.around)
+    return block
+
+
 class _OfMainThread:
     """The current run of the main thread, for code without its own context.
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
 
-from runstore import background
+from runstore import background, current
 from runstore.config import (
     author_named,
     current_author,
@@ -237,19 +237,18 @@ class Store:
     def close(self) -> None:
         """Close the connections, after writing facts that are still being captured.
 
-        Active runs that this thread began, unless they have a block, end as `complete` if their
-        `ends_with_process` is set; a line on stderr names the others. In an `except` or `finally`
-        clause, they end with the process instead.
+        Active runs end with the process; their ends are kept until the store is next opened.
         """
         with afterwards():
-            if sys.exc_info()[1] is None:
-                self._let_go(None)
             self._close()
 
     def _let_go(self, error: BaseException | None) -> None:
-        self.backend.let_go(error)
+        block = current.leave_store(self)
+        if block is None:
+            return
+        self.backend.let_go(error, block)
         if self.backend.server is not None:
-            _waiting(self.backend).let_go(error)
+            _waiting(self.backend).let_go(error, block)
 
     def _close(self) -> None:
         background.wait_until_done()
@@ -258,6 +257,7 @@ class Store:
         self.backend.close()
 
     def __enter__(self) -> Store:
+        current.enter_store(self)
         return self
 
     def __exit__(

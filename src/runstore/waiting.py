@@ -28,6 +28,7 @@ from runstore.storage.postgres.waiting import (
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
+    from runstore.current import StoreBlock
     from runstore.maintenance.delivery import DeliveryLater
     from runstore.model.results.transfers import Progress, Transfer
     from runstore.model.run import Run
@@ -59,10 +60,10 @@ class WaitingRuns:
             self._store.backend.is_fresh = False
         return self._store
 
-    def let_go(self, error: BaseException | None) -> None:
+    def let_go(self, error: BaseException | None, block: StoreBlock) -> None:
         """End the active runs of their store; see `Backend.let_go`."""
         if self._store is not None:
-            self._store.backend.let_go(error)
+            self._store.backend.let_go(error, block)
 
     def close(self) -> None:
         """Close their store, if it was opened here."""

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import signal
-import threading
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -99,26 +99,103 @@ def test_a_run_that_continues_after_its_block_ends_with_the_store(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:The store .* was closed")
-def test_runs_of_other_threads_end_with_the_store_only_if_the_thread_has_ended(tmp_path):
-    has_started, may_end = threading.Event(), threading.Event()
+def test_runs_that_were_begun_elsewhere_do_not_end_with_the_block(tmp_path):
+    """Neither those of other threads, nor those before the block: others may still use them."""
+    runs = []
+    store = store_at(tmp_path)
+    runs.append(store.start("before", capture=False))
+    with pytest.raises(ValueError, match="boom"), store:
+        at_once([lambda: runs.append(store.start("thread", capture=False))])
+        raise ValueError("boom")
 
-    def work():
-        run = store.start("active", capture=False)
-        has_started.set()
-        may_end.wait()
+    for run in runs:
+        assert one_run(tmp_path, run.experiment_name).status is Status.RUNNING
+        run.finish()
+        assert one_run(tmp_path, run.experiment_name).status is Status.COMPLETE
+
+
+@pytest.mark.filterwarnings("ignore:The store .* was closed")
+def test_runs_of_other_tasks_do_not_end_with_the_block(tmp_path):
+    store = store_at(tmp_path)
+
+    async def fails():
+        with pytest.raises(ValueError, match="boom"), store:
+            store.start("fails", capture=False)
+            await asyncio.sleep(0.02)
+            raise ValueError("boom")
+
+    async def continues():
+        run = store.start("continues", capture=False)
+        await asyncio.sleep(0.04)
         run.finish()
 
-    thread = threading.Thread(target=work)
-    with pytest.raises(ValueError, match="boom"), store_at(tmp_path) as store:
-        at_once([lambda: store.start("ended", capture=False)])
-        thread.start()
-        has_started.wait()
-        raise ValueError("boom")
-    may_end.set()
-    thread.join()
+    async def both():
+        await asyncio.gather(continues(), fails())
 
-    assert one_run(tmp_path, "ended").status is Status.ERROR
-    assert one_run(tmp_path, "active").status is Status.COMPLETE
+    asyncio.run(both())
+
+    assert one_run(tmp_path, "fails").status is Status.ERROR
+    assert one_run(tmp_path, "continues").status is Status.COMPLETE
+
+
+CLOSED = {
+    "an exception": ("atexit.register(store.close); raise ValueError('boom')", Status.ERROR),
+    "an exit": ("atexit.register(store.close); sys.exit(3)", Status.ERROR),
+    "a finalizer": ("weakref.finalize(run, store.close); sys.exit(3)", Status.ERROR),
+    "the end": ("store.close()", Status.COMPLETE),
+    "a later error": ("store.close(); raise ValueError('boom')", Status.ERROR),
+}
+
+
+@pytest.mark.parametrize("case", CLOSED)
+def test_a_run_of_a_store_that_is_closed_ends_as_its_process(tmp_path, case):
+    code, expected = CLOSED[case]
+    begin = """if True:
+        import atexit, sys, weakref, runstore
+        store = runstore.Store.open("store")
+        run = store.start("x", capture=False)
+        run.ends_with_process = True
+    """
+
+    python("-c", f"{begin}\n{code}", cwd=tmp_path)
+
+    assert one_run(tmp_path / "store", "x").status is expected
+
+
+def test_a_worker_that_fails_after_it_closed_its_store_fails_its_run(tmp_path):
+    code = """if True:
+        import multiprocessing, sys, runstore
+        def work():
+            with runstore.Store.open("store") as store:
+                store.start("x", capture=False)
+            sys.exit(9)
+        worker = multiprocessing.get_context("fork").Process(target=work)
+        worker.start(); worker.join()
+    """
+
+    python("-c", code, cwd=tmp_path)
+
+    assert one_run(tmp_path / "store", "x").status is Status.ERROR
+
+
+def test_a_child_that_outlives_its_parent_ends_the_run_of_the_block(tmp_path):
+    code = """if True:
+        import os, time, runstore
+        with runstore.Store.open("store") as store:
+            run = store.start("x", capture=False)
+            parent = os.getpid()
+            if os.fork(): os._exit(0)
+            while os.getppid() == parent: time.sleep(0.005)
+            run.tags["child"] = "1"
+            raise ValueError("boom")
+    """
+
+    python("-c", code, cwd=tmp_path)
+    deadline = time.monotonic() + 30
+    while one_run(tmp_path / "store").status is Status.RUNNING and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert one_run(tmp_path / "store").status is Status.ERROR
 
 
 def test_a_forked_child_ends_its_own_runs_only(tmp_path):
@@ -156,9 +233,13 @@ def test_runs_of_another_object_for_the_same_store_continue(tmp_path):
 def test_an_end_that_cannot_be_recorded_hides_no_exception(tmp_path, capsys, is_run):
     """Not even if warnings are errors, which then are printed."""
     store = store_at(tmp_path / "store")
-    run = store.start("x", capture=False)
 
-    with pytest.raises(ValueError, match="boom"), run if is_run else store:
+    with pytest.raises(ValueError, match="boom"), ExitStack() as block:
+        if not is_run:
+            block.enter_context(store)
+        run = store.start("x", capture=False)
+        if is_run:
+            block.enter_context(run)
         shutil.rmtree(store.path)
         raise ValueError("boom")
 

@@ -31,10 +31,6 @@ PROGRAMS = {
     "daemon": ("daemon()\n" + WORK + "run.finish()", Status.COMPLETE),
     "block": ("with run:\n  leave(exits)\n  " + WORK, Status.COMPLETE),
     "error": ("with run:\n  leave(exits)\n  " + WORK + "  raise ValueError('boom')", Status.ERROR),
-    "block of the store": (
-        "with store:\n  leave(exits)\n  " + WORK + "  raise ValueError('boom')",
-        Status.ERROR,
-    ),
     "end of the process": ("run.ends_with_process = True; leave(exits)\n" + WORK, Status.COMPLETE),
     "exit": ("daemon()\n" + WORK + "sys.exit(3)", Status.ERROR),
     "nothing": ("leave(exits)\n" + WORK, Status.LOST),

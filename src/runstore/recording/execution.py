@@ -79,7 +79,7 @@ class Execution:
         surrounding: The run whose block this one was started in; see `current.py`.
         was_current: Whether it has ever been the current run.
         is_block: Whether a `with` block ends it.
-        thread: Returns a token of the thread that began it; None once that has ended.
+        block: The block of a store that it was begun in.
         is_first: Whether its store was created for it.
         lineage: The uids of the run and of its ancestors that are executed here.
         loading: The watcher of the program's own modules; None without capture.
@@ -137,7 +137,7 @@ class Execution:
         self.status = run.status
         self.lineage = frozenset((run.uid,))
         self.own_params: set[str] = set()
-        self.thread = live_runs.this_thread.reference
+        self.block = current.store_block()
         self._ahead_ns = time.time_ns() - time.monotonic_ns()
         self._backend = backend
         self._process = current_process() if is_owner else None

@@ -9,7 +9,6 @@ import functools
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import FrameType
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from runstore.capture.machine.system import SystemProbe
+    from runstore.current import StoreBlock
 else:
     Protocol = object
 
@@ -51,26 +51,6 @@ class Terminated(SystemExit):
         return type(self), (self.signal_number,)  # the exit status is not our argument
 
 
-class _ThreadToken:
-    """Exists as long as its thread."""
-
-
-class _ThisThread(threading.local):
-    """This thread; the system soon gives the number of one to another.
-
-    Attributes:
-        token: A token of it.
-        reference: Returns the token; None once the thread has ended.
-    """
-
-    def __init__(self) -> None:
-        self.token = _ThreadToken()
-        self.reference = weakref.ref(self.token)
-
-
-this_thread = _ThisThread()
-
-
 class LiveRun(Protocol):
     """A run that this process executes; the attributes are those of `Execution`."""
 
@@ -78,7 +58,7 @@ class LiveRun(Protocol):
     reference: str
     status: Status
     recorder: Any
-    thread: weakref.ref[_ThreadToken]
+    block: StoreBlock | None
     is_block: bool
     ends_with_process: bool
 
@@ -215,21 +195,24 @@ class _Registry:
             self.give_back_signals()
             self.exits.unwatch()
 
-    def end_with_store(self, recorder: object, error: BaseException | None) -> None:
-        """End the runs of a store that is closed, by the rules for the end of the process.
-
-        Runs in blocks of their own, and those of threads that continue, are left to these.
+    def end_with_store(
+        self, recorder: object, error: BaseException | None, block: StoreBlock
+    ) -> None:
+        """End the runs that were begun in a block of a store, and have none of their own.
 
         Args:
             recorder: The recorder of its runs.
-            error: The exception that the block of the store is left with, if any.
+            error: The exception that the block is left with, if any.
+            block: The block.
         """
         _take_over(one for one in self.inherited.values() if one.recorder is recorder)
         runs = [one for one in self.runs.values() if one.recorder is recorder and not one.is_block]
-        runs = [one for one in runs if one.thread() in {None, this_thread.token}]
+        runs = [one for one in runs if one.block is not None and one.block.is_in(block)]
         if error is None:
+            if self._ends_with_worker:
+                return  # with the status of its end
             runs = [one for one in runs if one.status is not Status.LIVE]
-            ending = [one for one in runs if one.ends_with_process or self._ends_with_worker]
+            ending = [one for one in runs if one.ends_with_process]
             self._leave_open([one for one in runs if one not in ending], "the store was closed")
             runs = ending
         for run in runs:
@@ -421,10 +404,10 @@ def running(uid: str) -> LiveRun | None:
     return _current().runs.get(uid)
 
 
-def end_with_store(recorder: object, error: BaseException | None) -> None:
-    """End the runs of a store that is closed; see `_Registry.end_with_store`."""
+def end_with_store(recorder: object, error: BaseException | None, block: StoreBlock) -> None:
+    """End the runs of a block of a store; see `_Registry.end_with_store`."""
     with Undisturbed():
-        _current().end_with_store(recorder, error)
+        _current().end_with_store(recorder, error, block)
 
 
 _WORKERS_FORGET = (3, 13)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runstore.artifacts.inputs import Lineage
     from runstore.artifacts.saving import Saving
     from runstore.capture.program.files import Loading
+    from runstore.current import StoreBlock
     from runstore.inflight.deferred import Deferred
     from runstore.model.params.parameter_set import ParameterSet
     from runstore.recording.points.importing import PointImport
@@ -37,9 +38,9 @@ class Recorder:
         self.backend = backend
         backend.let_go = self.let_go
 
-    def let_go(self, error: BaseException | None) -> None:
-        """End the active runs of a store that is closed, with an exception or without."""
-        live_runs.end_with_store(self, error)
+    def let_go(self, error: BaseException | None, block: StoreBlock) -> None:
+        """End the active runs of a block of the store, with an exception or without."""
+        live_runs.end_with_store(self, error, block)
 
     @once
     def deferred(self) -> Deferred:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, TypeVar
 
+    from runstore.current import StoreBlock
     from runstore.model.run import Run
     from runstore.storage.artifacts import ArtifactTable
     from runstore.storage.edits import EditTable
@@ -66,8 +67,8 @@ class Backend:
         open_store: Opens the `Store` in a folder, as `Store.open` does.
         take_lines: Imports a file of lines that a run's program left in the spool.
         show_changes: Called after each transaction that wrote to the database; must not raise.
-        let_go: Called before the store is closed: ends the runs that this process executes, with
-            the exception that the block of the store is left with, or without.
+        let_go: Called before a block of the store is left: ends its runs that this process
+            executes, with the exception that the block is left with, or without.
         maker: Creates the database of a store that may be missing; None if that is not allowed.
         is_fresh: Whether it was created here, and no run has started in it yet.
 
@@ -93,7 +94,7 @@ class Backend:
         self.spool = Spool(folder, lambda: not self.is_in_place, self._knows_any)
         self.open_store: Callable[..., Any] = _open_nothing
         self.take_lines: Callable[[Backend, Path, Run], None] = _leave_lines
-        self.let_go: Callable[[BaseException | None], None] = _nothing_to_let_go
+        self.let_go: Callable[[BaseException | None, StoreBlock], None] = _nothing_to_let_go
         self._parts: dict[Callable[[Backend], Any], Any] = {}
         self.maker: Callable[[], Database] | None = None
         self.is_fresh = False
@@ -296,7 +297,7 @@ def _open_nothing(path: Path, **_options: bool) -> Any:
     raise no_store(path)
 
 
-def _nothing_to_let_go(_error: BaseException | None) -> None:
+def _nothing_to_let_go(_error: BaseException | None, _block: StoreBlock) -> None:
     """Do nothing: this process executes no runs of this store."""
 
 
