@@ -11,6 +11,7 @@ import logging
 import math
 import random
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -328,7 +329,7 @@ def test_secrets_are_hidden_as_their_class_hides_them():
 
 
 class Keyed:
-    """As `ml_collections.ConfigDict`: with keys, and not registered as a mapping."""
+    """With keys, and not registered as a mapping."""
 
     def __init__(self, entries):
         self._entries = entries
@@ -343,22 +344,51 @@ class Keyed:
         return self._entries[key]
 
 
-def test_objects_with_keys_are_mappings():
+def test_configurations_of_ml_collections_are_mappings():
+    class ConfigDict(Keyed):
+        pass
+
+    ConfigDict.__module__ = "ml_collections.config_dict.config_dict"
+    ConfigDict.__qualname__ = "ConfigDict"
     inner = {"layers": [1, 2]}
 
-    found = parameter_sets(Keyed({"name": "small", "lr": 0.1, "model": Keyed(inner)}))
+    found = parameter_sets(ConfigDict({"name": "small", "lr": 0.1, "model": ConfigDict(inner)}))
 
     assert found == parameter_sets({"name": "small", "lr": 0.1, "model": inner})
     assert [one.name for one in found] == ["small"]
 
 
-def test_keys_without_an_end_are_too_many():
-    class Endless(Keyed):
+def test_a_client_of_a_database_is_not_read_out():
+    """It has keys as well: a client of redis, or an open file of dbm."""
+
+    class Client(Keyed):
         def keys(self):
+            raise ConnectionError
+
+    assert parameter_set({"cache": Client(None)}).values["cache"]["_entries"] is None
+    with pytest.raises(InvalidValueError, match="is not a set of values"):
+        parameter_sets(sqlite_row())
+
+
+def sqlite_row():
+    connection = sqlite3.connect(":memory:")
+    connection.row_factory = sqlite3.Row
+    return connection.execute("SELECT 0.1 AS lr").fetchone()
+
+
+def test_a_mapping_without_an_end_has_too_many_values():
+    class Endless(collections.abc.Mapping):
+        def __iter__(self):
             return itertools.count()
 
+        def __getitem__(self, key):
+            return key
+
+        def __len__(self):
+            return 0
+
     with pytest.raises(InvalidValueError, match="more than 100,000 values"):
-        parameter_sets({"a": Endless(collections.defaultdict(int))})
+        parameter_sets({"a": Endless()})
 
 
 def test_an_argument_called_name_stays_a_parameter():

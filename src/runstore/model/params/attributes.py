@@ -17,6 +17,7 @@ CURIFACTORY_FIELDS = frozenset({"name", "hash", "overwrite", "hash_representatio
 _WRAPPERS = frozenset({"collections.UserDict", "collections.UserList", "collections.UserString"})
 # Version 1 of pydantic, and the copy of it in version 2.
 _MODELS = frozenset({"pydantic.main.BaseModel", "pydantic.v1.main.BaseModel"})
+_MAPPINGS = frozenset({"ml_collections.config_dict.config_dict.ConfigDict"})
 _NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 
 
@@ -69,14 +70,11 @@ def attributes_beyond(value: Any, declared: Container[str] = ()) -> dict[str, An
 
 
 def is_like_mapping(value: Any) -> bool:
-    """Check whether a value has keys and values, as `ml_collections.ConfigDict`.
+    """Check whether a value is a mapping that is not registered as one.
 
-    Source: `dict`, which accepts any object with a method `keys`.
+    Other objects with keys may be clients of a database.
     """
-    kind = type(value)
-    return all(hasattr(kind, one) for one in ("keys", "__getitem__")) and not (
-        isinstance(value, type) or hasattr(kind, "__array__")
-    )
+    return any(type_name(one) in _MAPPINGS for one in type(value).__mro__)
 
 
 def is_wrapper(value: Any) -> bool:

@@ -95,11 +95,9 @@ def _is_one(params: Any) -> bool:
 
 
 def _is_mapping(values: Any) -> bool:
-    from runstore.model.params.attributes import fields_of, is_like_mapping
+    from runstore.model.params.attributes import is_like_mapping
 
-    if isinstance(values, Mapping):
-        return True
-    return is_like_mapping(values) and fields_of(values) is None
+    return isinstance(values, Mapping) or is_like_mapping(values)
 
 
 def _held(values: Any) -> dict[str, Any] | None:

@@ -125,7 +125,7 @@ class TreeBuilder:
         return tree
 
     def _by_shape(self, value: Any, place: Place) -> Tree:
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) or is_like_mapping(value):
             tree = self.mapping(value, place)
             beyond = attributes_beyond(value) if is_wrapper(value) else {}
             return self._with_attributes(value, tree, beyond, place) if beyond else tree
@@ -135,8 +135,6 @@ class TreeBuilder:
             return ARRAY_LIKE(self, value, place)
         if isinstance(value, (Sequence, MappingView)):
             return self.sequence(value, place)
-        if is_like_mapping(value):
-            return self.mapping(value, place)
         return self._by_name(value, place)
 
     def _by_name(self, value: Any, place: Place) -> Tree:
