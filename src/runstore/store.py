@@ -529,6 +529,7 @@ class Store:
                     run.uid, Status.RUNNING, current_process(), current_author()
                 )
                 resumed = ActiveRun(self.backend, self.get(run.uid), store=self)
+                resumed.execution.end_after_start()
             resumed.execution.loading = trace_resumption(self.backend, run)
         except BaseException as error:  # of a signal handler, or any other
             if not was_executed:

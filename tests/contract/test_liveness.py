@@ -258,6 +258,17 @@ def test_the_duration_is_the_time_since_the_start_although_the_clock_is_set_back
     assert list(store.find("duration >= 0")) == [run.record]
 
 
+def test_a_run_that_is_resumed_after_the_clock_was_set_back_ends_after_its_start(store, set_back):
+    run = store.start("fit", capture=False)
+    run.finish()
+    set_back()
+
+    with store.resume(run):
+        pass
+
+    assert run.record.duration >= timedelta(0)
+
+
 def test_an_end_that_another_process_reports_is_not_before_the_start(store, set_back):
     run = store.start("fit", capture=False)
     set_back()

@@ -32,6 +32,7 @@ from runstore.recording.readiness import (
 )
 from runstore.recording.recorder import Recorder
 from runstore.storage.backend import Backend
+from runstore.storage.rows import to_micros
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.user_warnings import afterwards, warn
 from runstore.value_classes import NamedTuple
@@ -341,6 +342,11 @@ class Execution:
                     self.recorder.deferred.end(self.uid, self.reference, ending, None)
                     self._has_ended()
                 raise
+
+    def end_after_start(self) -> None:
+        """Let the end of a resumed run follow its start, even if the clock was set back since."""
+        earliest_ns = to_micros(self.run.started_at) * 1000
+        self._ahead_ns = max(self._ahead_ns, earliest_ns - time.monotonic_ns())
 
     def _has_ended(self) -> None:
         self.is_end_written = True
