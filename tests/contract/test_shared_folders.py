@@ -163,6 +163,34 @@ def test_the_code_of_another_member_is_read_in_a_copy_of_the_repository(team, us
     assert "safe.directory" in said("diff", "fit#1", "fit#2")
 
 
+def test_a_file_in_a_private_folder_is_no_text(team, users):
+    """Its path has blanks, and may be longer than it looks."""
+    private = users.folder("private", ALICE, 0o700)
+    saving = f"""
+run = store.start("fit", capture=False)
+try: run.save("log.txt", {str(private / "my data" / "run.log")!r})
+except runstore.RunstoreError as error: print(error)
+run.finish(); print(list(run.record.artifacts))
+"""
+
+    refused, kept = team.said(BOB, saving)
+
+    assert "Permission denied" in refused
+    assert kept == "[]"
+
+
+def test_a_folder_that_cannot_be_listed_is_no_place_for_a_copy(team, users):
+    team.said(ALICE, RECORD)
+    folder = str(users.folder("unlisted", ALICE, 0o711))
+
+    pushed = team.run(BOB, RUN_COMMAND.format(words=("push", folder)))
+    copied = team.run(BOB, f"store.copy({folder!r})")
+
+    assert pushed.returncode == 5
+    assert "Permission denied" in pushed.stderr
+    assert f"ConflictError: {folder} already exists." in copied.stderr
+
+
 def test_a_member_with_store_json(team):
     code = """
 from runstore import ManagerStore

@@ -20,7 +20,7 @@ from runstore.model.artifacts import artifact_path, is_text_type, media_type_of
 from runstore.model.display.json_text import json_text
 from runstore.model.params.library_values import is_array_like
 from runstore.model.values import clean_text
-from runstore.storage.sqlite.paths import mode_of
+from runstore.storage.sqlite.paths import leads_nowhere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def is_text(source: Any, name: str) -> bool:
     if "\n" in source:
         return True
     has_words = " " in source.strip() and Path(source).suffix != Path(name).suffix
-    return has_words and not mode_of(source)
+    return has_words and leads_nowhere(source)
 
 
 def _is_a(thing: Any, kind: str) -> bool:

@@ -19,7 +19,7 @@ from runstore.errors import StoreUnavailableError, UsageError
 from runstore.model.display.formatting import counted, size_text
 from runstore.model.display.suggestions import some_of
 from runstore.model.results.transfers import ACTIVE, DAMAGED, DELETED, FOREIGN, REFUSED
-from runstore.storage.sqlite.paths import is_folder
+from runstore.storage.sqlite.paths import can_be_entered
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -43,7 +43,7 @@ def check_new_place(other: str) -> None:
     if "://" in other:
         return
     path = Path(other).expanduser()
-    if is_folder(path):
+    if can_be_entered(path):
         if any(path.iterdir()):
             raise UsageError(
                 f"{other} has other files, but no store.",

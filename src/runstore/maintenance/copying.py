@@ -26,7 +26,13 @@ from runstore.storage.database import Database
 from runstore.storage.driver import one_moment
 from runstore.storage.files.safe_files import Folder, UnsafeFileError, folder_at, open_in
 from runstore.storage.files.unfinished import UnfinishedFolder
-from runstore.storage.sqlite.paths import DATABASE, follow_folder, is_folder, sync_folder
+from runstore.storage.sqlite.paths import (
+    DATABASE,
+    can_be_entered,
+    follow_folder,
+    is_folder,
+    sync_folder,
+)
 from runstore.storage.transfer.whole import check_is_empty, contents_in, copy_rows
 from runstore.store_json.lists import Lists
 from runstore.user_warnings import warn
@@ -106,7 +112,7 @@ def _exists(target: Path) -> ConflictError:
 
 def _is_empty_folder(path: Path) -> bool:
     """Check whether a folder is empty, apart from copies of processes that were killed."""
-    if not is_folder(path) or path.is_symlink():
+    if not can_be_entered(path) or path.is_symlink():
         return False
     return all(one.name.startswith(UNFINISHED) for one in path.iterdir())
 

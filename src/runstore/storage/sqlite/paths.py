@@ -26,6 +26,7 @@ _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-~"
 # Errors of a disk. Others mean that the system cannot sync a folder, or need not.
 # Source: PostgreSQL, src/backend/storage/file/fd.c, fsync_fname_ext, which is as strict.
 _FAILED = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
+_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 _IN_URIS = [chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in range(256)]
 
 
@@ -67,6 +68,17 @@ def is_missing(path: AnyPath) -> bool:
         return True
     except genuine(OSError) as error:
         return error.errno == errno.ENAMETOOLONG
+    return False
+
+
+def leads_nowhere(path: AnyPath) -> bool:
+    """Check whether there can be nothing at a path; not if its folder may not be entered."""
+    try:
+        os.stat(path)
+    except ValueError:  # a null character
+        return True
+    except genuine(OSError) as error:
+        return error.errno in _NOWHERE
     return False
 
 
