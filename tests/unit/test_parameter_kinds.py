@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from argparse import Namespace
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -371,9 +372,9 @@ def test_a_client_of_a_database_is_not_read_out():
 
 
 def sqlite_row():
-    connection = sqlite3.connect(":memory:")
-    connection.row_factory = sqlite3.Row
-    return connection.execute("SELECT 0.1 AS lr").fetchone()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute("SELECT 0.1 AS lr").fetchone()
 
 
 def test_a_mapping_without_an_end_has_too_many_values():
