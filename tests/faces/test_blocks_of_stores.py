@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import signal
-import time
 from contextlib import ExitStack
 
 import pytest
@@ -176,26 +175,6 @@ def test_a_worker_that_fails_after_it_closed_its_store_fails_its_run(tmp_path):
     python("-c", code, cwd=tmp_path)
 
     assert one_run(tmp_path / "store", "x").status is Status.ERROR
-
-
-def test_a_child_that_outlives_its_parent_ends_the_run_of_the_block(tmp_path):
-    code = """if True:
-        import os, time, runstore
-        with runstore.Store.open("store") as store:
-            run = store.start("x", capture=False)
-            parent = os.getpid()
-            if os.fork(): os._exit(0)
-            while os.getppid() == parent: time.sleep(0.005)
-            run.tags["child"] = "1"
-            raise ValueError("boom")
-    """
-
-    python("-c", code, cwd=tmp_path)
-    deadline = time.monotonic() + 30
-    while one_run(tmp_path / "store").status is Status.RUNNING and time.monotonic() < deadline:
-        time.sleep(0.01)
-
-    assert one_run(tmp_path / "store").status is Status.ERROR
 
 
 def test_a_forked_child_ends_its_own_runs_only(tmp_path):

@@ -63,6 +63,24 @@ def test_a_child_ends_the_run_of_a_parent_that_is_gone(tmp_path, program):
         assert sorted(run.metric("a").values) == [0.0, 1.0]
 
 
+def test_a_child_ends_the_run_of_a_block_of_the_store(tmp_path):
+    code = """if True:
+        import os, sys, time, runstore
+        with runstore.Store.open(sys.argv[1]) as store:
+            store.start("daemon", capture=False)
+            parent = os.getpid()
+            if os.fork(): os._exit(0)
+            while os.getppid() == parent: time.sleep(0.005)
+            raise ValueError("boom")
+    """
+
+    _, errors = python(code, tmp_path)
+
+    assert "StoreWarning" not in errors
+    with store_at(tmp_path / "store") as store:
+        assert store.get("daemon#1").status is Status.ERROR
+
+
 def test_a_child_ends_no_run_of_a_parent_that_lives(tmp_path):
     code = (
         "with run:\n"
