@@ -151,21 +151,21 @@ def test_a_run_of_a_store_that_is_closed_ends_as_its_process(tmp_path, case):
     code, expected = CLOSED[case]
     begin = """if True:
         import atexit, sys, weakref, runstore
-        store = runstore.Store.open("store")
+        store = runstore.Store.open()
         run = store.start("x", capture=False)
         run.ends_with_process = True
     """
 
     python("-c", f"{begin}\n{code}", cwd=tmp_path)
 
-    assert one_run(tmp_path / "store", "x").status is expected
+    assert one_run(tmp_path / ".runstore").status is expected
 
 
 def test_a_worker_that_fails_after_it_closed_its_store_fails_its_run(tmp_path):
     code = """if True:
         import multiprocessing, sys, runstore
         def work():
-            with runstore.Store.open("store") as store:
+            with runstore.Store.open() as store:
                 store.start("x", capture=False)
             sys.exit(9)
         worker = multiprocessing.get_context("fork").Process(target=work)
@@ -174,7 +174,7 @@ def test_a_worker_that_fails_after_it_closed_its_store_fails_its_run(tmp_path):
 
     python("-c", code, cwd=tmp_path)
 
-    assert one_run(tmp_path / "store", "x").status is Status.ERROR
+    assert one_run(tmp_path / ".runstore").status is Status.ERROR
 
 
 def test_a_forked_child_ends_its_own_runs_only(tmp_path):
