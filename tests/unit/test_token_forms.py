@@ -230,6 +230,7 @@ def test_a_token_without_digits_is_masked_within_a_name(token, name):
     [
         r'"key\n{}"', r'"key\t{}\n"', r"\n{}\r\n", "?to=%2Fx%3Ft%3D{}", "a%20{}%20b",
         "a={}&b%3D{}", "\x1b[32m{}\x1b[0m", "\x1b[1;32m{}",
+        r'"x?a=b\u0026c\u003d{}"', r"a\x3d{}\x26b",
     ],
 )  # fmt: skip
 def test_a_token_is_masked_after_an_escape(text):

@@ -162,10 +162,10 @@ _ATTACHED = (
     r"|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"
 )
 _IN_ATTACHED = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "hf_", "npm_")
-# Escapes that end with a letter or a digit, by the character before the word: \\n in JSON, colors
-# of a terminal, and %3D in URLs.
+# Escapes that end with a letter or a digit, by the character before the word: \\n and \\u0026 in
+# JSON, colors of a terminal, and %3D in URLs.
 _ESCAPES = {
-    "\\": r"(\A[nrtbfv]|%[0-9A-Fa-f]{2})",
+    "\\": r"(\A(?:[nrtbfv]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})|%[0-9A-Fa-f]{2})",
     "[": r"(\A[0-9]{0,3}m|%[0-9A-Fa-f]{2})",
     ";": r"(\A[0-9]{0,3}m|%[0-9A-Fa-f]{2})",
 }
