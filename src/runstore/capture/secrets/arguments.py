@@ -61,6 +61,8 @@ _ATTACHED_OPTIONS = {
     "7za": ("-p",),
     "unrar": ("-p",),
 }
+# Between a name and its value.
+_SIGNS = ("=", ":")
 _LOGGED_IN = {("wandb", "login"), ("comet", "login"), ("neptune", "login"), ("kaggle", "login")}
 
 
@@ -69,15 +71,17 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
     masked: list[str] = []
     program = ""
     option = ""
-    is_change = False
+    changed = set(_changed(words))
     texts = dict(_texts(words))
     for place, word in enumerate(words):
         if option and _is_value_of(option, program, word):
             masked.append(_masked_value(option, program, word))
             option = ""
             continue
+        if option.startswith("-") and word in _SIGNS:
+            masked.append(word)
+            continue
         option = ""
-        is_change = is_change or word == "modify"
         if not word.startswith("-"):
             name = word.rpartition("/")[2]
             is_login = place > 0 and (words[place - 1].rpartition("/")[2], word) in _LOGGED_IN
@@ -91,14 +95,33 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
             if begin is None
             else word[:begin] + _masked_text(word[begin:], program)
         )
-        if word.startswith(("-", "+")) and not any(sign in word for sign in "= :"):
+        if word.startswith(("-", "+")) and not any(
+            sign in word.removesuffix(":") for sign in "= :"
+        ):
             is_known = word in _WORD_OPTIONS.get(program, ()) + _LOGIN_OPTIONS.get(program, ())
             if is_known or secrecy(word):
                 option = word
-        elif is_change or (place > 0 and words[place - 1] == "set"):
-            # aws configure set NAME VALUE, dvc remote modify REMOTE NAME VALUE
-            option = word if secrecy(word) is Secrecy.SURE else ""
+        elif place in changed and secrecy(word) is Secrecy.SURE:
+            option = word
     return tuple(masked)
+
+
+def _changed(words: Sequence[str]) -> Iterator[int]:
+    """Yield the places of names of settings that are followed by a value.
+
+    As in `aws configure set NAME VALUE` and `dvc remote modify REMOTE NAME VALUE`.
+    """
+    to_pass = 0
+    before = ["", ""]  # without options
+    for place, word in enumerate(words):
+        if place and words[place - 1] == "set":
+            yield place
+        if word.startswith("-"):
+            continue
+        if to_pass == 1 and word.isidentifier():
+            yield place
+        to_pass = 2 if [*before, word] == ["dvc", "remote", "modify"] else max(to_pass - 1, 0)
+        before = [before[1], word.rpartition("/")[2]]
 
 
 def _texts(words: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -148,7 +171,7 @@ def _split(text: str) -> list[str]:
 
 def _is_value_of(option: str, program: str, word: str) -> bool:
     """Check whether a word is the value of the option before it, and a secret."""
-    if is_placeholder(word) or not word:
+    if is_placeholder(word) or not word or word in _SIGNS:
         return False
     if word.startswith("-"):
         return looks_random(word)
