@@ -2,7 +2,7 @@
 
 import pytest
 
-from runstore.capture.secrets import mask_arguments, mask_command, mask_text
+from runstore.capture.secrets import mask_arguments, mask_command, mask_message, mask_text
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.values import is_mixed, is_placeholder, is_stand_in, looks_random
 
@@ -208,6 +208,10 @@ KEPT = [
     "PASSWORD: ${{A:-${{B}}_password}}",
     "PASSWORD: ${{A}}-${{B}}",
     "PASSWORD: ${{A}}_password",
+    "password=${{DB_PASSWORD}}",
+    "password=${{PREFIX}}_password",
+    "x, password: ${{USER}}-${{HOST}}, y",
+    "PASSWORD=${{HOME}}/secrets/v1.txt",
     "echo ${{PASSWORD:-${{B}}/${{C}}}}",
     'password = "${{a}}-db-${{b}}"',
     "secret: ${{ENV}}-database-secret",
@@ -330,6 +334,15 @@ OTHERS = [
     ("password: {}${{B}}", "password: ***"),
     ("password: ${{B}}{} # x", "password: *** # x"),
     ("https://bob:${{A:-${{B}}{}}}@x.org", "https://bob:***@x.org"),
+    ("password=kR7#mP2$vL9q${{Y}}", "password=***"),
+    ("password=Xk29fQ!z${{Y}}", "password=***"),
+    ("psql password=Pa55${{X}}word", "psql password=***"),
+    ("DB_PASSWORD=hunter2${{SUFFIX}}", "DB_PASSWORD=***"),
+    ("PASSWORD=${{A}}Xk29fQ!z", "PASSWORD=***"),
+    ("PASSWORD=${{A}}Xk29fQ!z${{B}}", "PASSWORD=***"),
+    ("x, password: {}${{X:-}}, y", "x, password: ***, y"),
+    ("f(password: abc${{X}}(", "f(password: ***("),
+    ("{{token: ${{A:-{}}}${{B:-}}}}", "{token: ***}"),
     ("password: ${{A_PASSWORD:-$B_PASSWORD}}", "password: ${A_PASSWORD:-$B_PASSWORD}"),
     ("password: ${{oc.env:A,{}}}", "password: ***"),
     ("password: ${{A:{}}}", "password: ***"),
@@ -492,6 +505,34 @@ def test_secret_words_of_a_command_go():
 
 
 @pytest.mark.parametrize(
+    "name", ["foo: 1, password: ", "cmd PASSWORD=", "password: ", "PASSWORD="]
+)
+@pytest.mark.parametrize(
+    "value",
+    ["x$" + SECRET * 40, "a1$" * 45 + SECRET, "a1${B}" * 45 + SECRET, "x$" + SECRET * 400],
+    ids=lambda value: value[:6] + str(len(value)),
+)
+def test_no_end_of_a_long_password_stays(name, value):
+    assert mask_text(f"{name}{value} z") == f"{name}*** z"
+    assert mask_command(f"{name}{value} z") == f"{name}*** z"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "password=kR7#mP2$vL9q${Y}", "psql password=Pa55${X}word", "DB_PASSWORD=hunter2${SUFFIX}",
+        "train --password hunter2${SUFFIX}",
+    ],
+)  # fmt: skip
+def test_a_password_beside_a_variable_goes_from_commands(line):
+    name = line[: max(line.find("="), line.rfind(" ")) + 1]
+
+    assert mask_command(line).replace("'", "") == name + "***"
+    assert mask_message(line) == name + "***"
+    assert " ".join(mask_arguments(line.split(" "))) == name + "***"
+
+
+@pytest.mark.parametrize(
     ("line", "masked"),
     [
         ("train --token abc1 --lr 1", "train --token '***' --lr 1"),
@@ -623,8 +664,11 @@ def test_a_name_says_how_secret_its_value_is(names, expected):
          is_placeholder, True),
         (["${A:-}", "${A:-$B}", "${A:-none}", "${A:-your_key}", "${A:?is missing}", "${A:-${B:-}}",
           "${oc.env:A}", "${env:A}", "${A:0:4}", "${A:none}", "${oc.env:A,null}",
-          "{{ a | default('') }}", "${{ a || '...' }}"],
+          "{{ a | default('') }}", "${{ a || '...' }}", "${A}-${B}", "${A}_b1", "a-${B}-1",
+          "$A${B}"],
          is_placeholder, True),
+        (["hunter2${A}", "${A}Xk29fQ!z", "${A}Xk29fQ!z${B}", "kR7#mP2$vL9q${A}"],
+         is_placeholder, False),
         (["${A:-abc}", "${A-abc}", "${A:=abc}", "${A:+abc}", "a ${A:-abc}", "${A:-${B:-abc}}",
           "${oc.env:A,abc}", "${A:abc}", "{{ a | default('abc') }}", '${{ a || "abc" }}'],
          is_placeholder, False),

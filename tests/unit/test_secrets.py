@@ -267,8 +267,8 @@ def test_addresses_are_masked(url, masked):
         'token="x ', "Bearer ", "password: ", "0123456789abcdef", "api_key ", "a.b-c_", '"""\\',
         "-eyJaaaaaaaaaaaa.eyJaaaaaaaaaaaaa", "'", '"', "[", "password='", "\\\\\\'", "x = (", "@",
         "1//0-", "?token=", "Authorization: ", "glpat-", "password: |\n ", "--token ",
-        "<password>", "ghp_", "%20", "PASSWORD=${a", "username: ", "api key: ", "**token**: ",
-        "docker login -p ", "token+=", "x: SecretStr ",
+        "<password>", "ghp_", "%20", "PASSWORD=${a", "password=a$", "token=a${b}", "username: ",
+        "api key: ", "**token**: ", "docker login -p ", "token+=", "x: SecretStr ",
     ],
 )  # fmt: skip
 def test_hostile_text_is_read_a_few_times(unit, is_full_campaign):

@@ -76,15 +76,19 @@ _ARRAY_ITEM = (
     rf"(?:\"(?P<double>[^\"\\\n]{{1,{_VALUE_BOUND}}})\"|'(?P<single>[^'\n]{{1,{_VALUE_BOUND}}})'"
     rf"|(?P<bare>[^\s,\]\"'\[{{}}#]{{1,{_VALUE_BOUND}}}))"
 )
-_REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}")
+# A word does not end at a bound.
+_REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}\S*")
 # ${NAME:-default}, where the default may be composed of other variables, a few levels deep.
 _EXPANSION = r"\$\{[^\s{}]{0,4000}\}"
 for _ in range(8):
     _EXPANSION = rf"\$\{{(?:[^\s{{}}$]|\$(?!\{{)|{_EXPANSION}){{0,{_VALUE_BOUND}}}\}}"
-_IN_SHELL_WORD, _IN_WORD = r"[^\s\"'`$]", r"[^\s\"'`,;&<>(){}\[\]|\\$]"
+# After some variables, a word is read without looking for their ends.
 _SHELL_WORD, _WORD = (
-    rf"(?:{one}{{1,{_VALUE_BOUND}}}|(?=\$))(?:(?:{_EXPANSION}|\$){one}{{0,400}}){{0,40}}"
-    for one in (_IN_SHELL_WORD, _IN_WORD)
+    rf"(?:[^{ends}$]+|(?=\$))(?:(?:{_EXPANSION}|\$)[^{ends}$]*){{0,40}}(?:\$[^{within}]*)?"
+    for ends, within in (
+        (r"\s\"'`", r"\s\"'`"),
+        (r"\s\"'`,;&<>(){}\[\]|\\", r"\s\"'`,;&<>()\[\]|\\"),
+    )
 )
 _ELEMENT = rf"[^<>\n]{{1,{_VALUE_BOUND}}}(?=</)"
 _BEGINS_LINE = (
@@ -530,13 +534,11 @@ class _Assignments:
         if word is None:
             return begin
         shown = _without_signs(word[0])
-        is_call = not is_variable and self._text[word.end() : word.end() + 1] in {"(", "["}
-        is_secret = (
-            is_secret_setting(shown, sure)
-            if self._is_settings and begins_line
-            else is_secret_word(shown, sure)
-        )
-        if is_secret and not is_call:
+        is_secret = is_secret_setting if self._is_settings and begins_line else is_secret_word
+        is_call = self._text.startswith(("(", "["), word.end()) and "${" not in shown
+        judged = shown[:_VALUE_BOUND]
+        parts = dict.fromkeys((judged, _first_part(judged)))
+        if (is_variable or not is_call) and any(is_secret(one, sure) for one in parts):
             return self._replace(begin, begin + len(shown), self._bare)
         return begin
 
@@ -583,6 +585,14 @@ def _without_signs(word: str) -> str:
         return shown
     closing = re.match(r"\}*", word[len(shown) :][: shown.count("{") - shown.count("}")])
     return shown + (closing[0] if closing else "")
+
+
+def _first_part(word: str) -> str:
+    """Return the variable that a word begins with, or the text before its first one."""
+    if variable := compiled(_EXPANSION).match(word):
+        return variable[0]
+    text, sign, _ = word.partition("${")
+    return text + sign[:1]
 
 
 def _indent(line: str) -> int:

@@ -54,6 +54,7 @@ _IN_TESTS = (
     r"|sensitive"
 )
 _ALPHABET = r"[A-Za-z0-9_.+/=~:@!#$%&^-]+"
+_IN_PASSWORDS = r"[\w!@#$%^&*~+?-]+"
 # Words that describe a value are not values.
 _SAYS = (
     r"(?i)pass|pwd|secret|token|key|cred|auth|cookie|user|login|basic|bearer|digest|value|text|string|str"
@@ -92,13 +93,22 @@ def is_placeholder(value: str) -> bool:
         return not value.strip("0")  # no word has a digit
     if value[:1] == "$" and looks_random(value) and "{" not in value and "(" not in value:
         return False  # not a name of a variable
+    rest = without_variables(value)
+    if rest != value and _is_password(rest):
+        return False
     if compiled(_PLACEHOLDER).fullmatch(value):
         return not has_own_default(value)
-    if "${" not in value and "{{" not in value:
+    return ("${" in value or "{{" in value) and not has_own_default(value)
+
+
+def _is_password(rest: str) -> bool:
+    """Check whether the text around variables is a secret of its own."""
+    if any(sign in rest for sign in "{(`") or compiled(_PLACEHOLDER).fullmatch(rest):
         return False
-    rest = without_variables(value)
-    is_composed = rest != value and not any(sign in rest for sign in "${(`")
-    return not (has_own_default(value) or (is_composed and looks_random(rest)))
+    if looks_random(rest) or compiled(_NO_NAME).fullmatch(rest):
+        return True
+    is_word = compiled(_IN_PASSWORDS).fullmatch(rest) is not None
+    return is_word and is_mixed(rest) and not compiled(_WORDS_IN_SMALL).fullmatch(rest)
 
 
 def has_own_default(value: str) -> bool:
