@@ -109,7 +109,7 @@ class Store:
 
     Safe to share between threads, and usable in a forked child. Use `Store.open`.
 
-    An exception that leaves its `with` block ends the active runs that this thread began.
+    An exception that leaves its `with` block ends the active runs that were begun in it.
 
     Attributes:
         backend: Its parts, for internal use; not part of the public API.
