@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from commands import messages, on_terminal
+from commands import git, messages, on_terminal, python
 from commands import runstore_here as runstore
 from places import store_at
 from runstore.errors import InvalidValueError, NotFoundError, UsageError
@@ -656,6 +656,67 @@ def test_commits_that_differ_are_told(store):
     assert told.startswith("fit: runs of different commits; ")
     assert "`runstore best --by-code` (in Python, by_code=True)" in told
     assert [row[:2] for row in apart.rows()] == [("code=bbbbbbb", "3"), ("code=aaaaaaa", "2")]
+
+
+TRAIN = """\
+import sys, model, runstore
+from pathlib import Path
+for seed in (int(sys.argv[1]), -int(sys.argv[1])):
+    with runstore.start_run("toy", params={"lr": 0.1, "seed": seed}) as run:
+        run.log(acc=model.FACTOR * seed)
+        Path("weights.npy").write_text(f"{seed}")
+"""
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """One commit; run as it is, twice with other numbers, and twice with a new file."""
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "model.py").write_text("FACTOR = 0.1\n")
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    states = [("model.py", f"FACTOR = 0.{n}\n") for n in (1, 2, 3)]
+    states += [("more.py", f"X = {n}\n") for n in (1, 2)]
+    for seed, (name, text) in enumerate(states, 1):
+        (tmp_path / name).write_text(text)
+        ended = python("train.py", str(seed), cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+    return tmp_path
+
+
+def test_uncommitted_changes_are_other_code(changed):
+    """Two runs of each state of the code, all of one commit, and results beside them."""
+    found = asked(changed, "-m", "acc", "--by-code")
+    together = asked(changed, "-m", "acc")
+    listed = runstore("best", "-m", "acc", "--by-code", cwd=changed)
+
+    numbers = [
+        sorted(one["run"].split("_")[1] for one in group["values"]) for group in found["groups"]
+    ]
+    assert sorted(numbers) == [["1", "2"], ["10", "9"], ["3", "4"], ["5", "6"], ["7", "8"]]
+    assert len({group["commit"] for group in found["groups"]}) == 1
+    assert [group["changes"] is None for group in found["groups"]].count(True) == 1
+    assert len({group["changes"] for group in found["groups"]}) == 5
+    labels = {group["group"] for group in found["groups"]}
+    commit = found["groups"][0]["commit"][:7]
+    assert labels == {
+        f"code={commit}" + (f"+{group['changes'][:7]}" if group["changes"] else "")
+        for group in found["groups"]
+    }
+    assert not any("runs" in one and "to separate" in one for one in found["remarks"])
+    (remark,) = (one for one in together["remarks"] if "to separate them" in one)
+    assert remark.startswith("toy: runs with different uncommitted changes; ")
+    assert {one[1] for one in rows(listed)[1:]} == labels
+
+
+def test_codes_are_a_column_of_single_runs(changed):
+    found = runstore("best", "toy#1", "toy#3", "-m", "acc", "--by-code", cwd=changed)
+
+    header, first, second = rows(found)
+    assert header == ["rank", "run", "acc", "code"]
+    assert (first[1], second[1]) == ("toy#3", "toy#1")
+    assert first[3].startswith(f"{second[3]}+")
 
 
 def test_runs_from_anywhere_are_refused_when_there_are_none():

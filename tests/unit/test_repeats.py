@@ -107,6 +107,16 @@ def test_code_is_kept_apart_only_when_asked():
     assert labels(runs, by_code=True) == {"code=aaaaaaa": 1, "code=bbbbbbb": 1, "code=unknown": 1}
 
 
+def test_changes_that_were_not_kept_are_other_code():
+    commit = "a" * 40
+    runs = [run({"lr": 1}, commit=commit, workdir_dirty=dirty) for dirty in (False, True, True)]
+
+    found = group_repeats(runs, by_code=True)
+
+    assert [one.changes for one in found.groups] == [None, "unknown"]
+    assert [one.label for one in found.groups] == ["code=aaaaaaa", "code=aaaaaaa+unknown"]
+
+
 @pytest.mark.parametrize("status", [one for one in Status if one is not Status.COMPLETE])
 def test_what_is_not_complete_does_not_count(status):
     found = group_repeats([run({"lr": 1}), run({"lr": 1}, status=status)])

@@ -56,6 +56,9 @@ class RunSource(Protocol):
     ) -> SeriesOutline:
         """Return an outline of one metric for plotting."""
 
+    def changes_of_all(self, runs: Sequence[Run]) -> Mapping[str, str]:
+        """Return a digest of the code of each run beyond its commit, by uid, if there is any."""
+
     def artifacts_of(self, run: Run) -> dict[str, Artifact]:
         """Return the artifacts by path."""
 

@@ -161,7 +161,7 @@ class Page(Generic[T]):
                 `Store.directions` and the metric's name. If neither is known, the groups are
                 ranked without a winner.
             level: Confidence level of the decision, from 0.5 to 0.999.
-            by_code: Whether to separate runs of different commits.
+            by_code: Whether to separate runs of different commits or uncommitted code.
 
         Raises:
             NotFoundError: No run is complete, or none has the metric.

@@ -45,6 +45,12 @@ class Source:
 
         return summaries_of_all(self.backend.metrics, self.backend.spool, runs)
 
+    def changes_of_all(self, runs: Sequence[Run]) -> dict[str, str]:
+        """Return a digest of the code of each run beyond its commit, by uid, if there is any."""
+        from runstore.reading.details.recorded_code import changes_of_runs
+
+        return changes_of_runs(self.backend, runs)
+
     def series_of(self, run: Run, key: str, set_name: str | None = None) -> Series:
         """Return the points of a metric, including the latest ones."""
         from runstore.model import arguments

@@ -9,16 +9,17 @@ from typing import Any
 from runstore.model.display.formatting import cropped
 from runstore.model.params.decode import tag_of
 from runstore.model.params.flatten import Cell, flatten, joined
-from runstore.model.run import Run
+from runstore.model.run import Run, RunSource
 from runstore.model.status import Status
 from runstore.model.values import blake2b, canonical_json, free_name
-from runstore.value_classes import dataclass
+from runstore.value_classes import NamedTuple, dataclass
 
 DEFAULT_OVER = ("seed", "random_state", "rng_seed", "random_seed")
 
 _LABEL_WIDTH = 60
 _VALUE_WIDTH = 24
-_COMMIT_WIDTH = 7
+_DIGITS = 7
+_UNKNOWN = "unknown"
 
 # Parameters that do not count when runs are grouped: key and JSON text of each.
 LeftOutValues = tuple[tuple[str, str], ...]
@@ -60,7 +61,9 @@ class Group:
         settings: The parameters that are not the same in all groups, and their values as text;
             empty text for a parameter that this group does not have.
         experiment_name: The experiment of all its runs.
-        commit: The code of all its runs; None if groups are not split by code.
+        commit: The commit of all its runs; None if groups are not split by code.
+        changes: Digest of the uncommitted code of all its runs, `unknown` if it was not kept;
+            None without any, or if groups are not split by code.
         identity: The same for the same settings, whichever other groups there are.
         members: The oldest first.
     """
@@ -69,6 +72,7 @@ class Group:
     settings: tuple[tuple[str, str], ...]
     experiment_name: str
     commit: str | None
+    changes: str | None
     identity: str
     members: tuple[Member, ...]
 
@@ -110,6 +114,22 @@ class Repeats:
     left_out: tuple[LeftOut, ...]
 
 
+class CodeState(NamedTuple):
+    """The code of a run.
+
+    Attributes:
+        commit: Its commit, if it is known.
+        changes: Digest of the uncommitted code, `unknown` if it was not kept; None without any.
+    """
+
+    commit: str | None
+    changes: str | None
+
+    def __str__(self) -> str:
+        commit = (self.commit or _UNKNOWN)[:_DIGITS]
+        return f"{commit}+{self.changes[:_DIGITS]}" if self.changes else commit
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A parameter set without the keys left out."""
@@ -117,6 +137,10 @@ class _Part:
     identity: str
     left_out: LeftOutValues
     cells: Mapping[str, Cell]
+
+
+# Experiment, code if it counts, and identity of the parameters.
+_Key = tuple[str, "CodeState | None", str]
 
 
 def group_repeats(
@@ -136,30 +160,38 @@ def group_repeats(
         runs: In any order; each counts once.
         over: Dotted keys to leave out; one such as `seed` is left out at any depth, and all that
             is below a key with it. None leaves out keys named like a seed.
-        by_code: Whether runs of different commits are kept apart.
+        by_code: Whether runs of different commits, or with different uncommitted code, are kept
+            apart.
         or_incomplete: Whether failed and unfinished runs count as well.
     """
     keys = DEFAULT_OVER if over is None else tuple(dict.fromkeys(over))
     apart = _Taker(keys)
     left_out: list[LeftOut] = []
-    found: dict[tuple[str, str | None, str], list[Member]] = {}
-    cells: dict[tuple[str, str | None, str], Mapping[str, Cell]] = {}
-    for run in sorted(runs, key=lambda one: (one.started_at, one.uid)):
+    found: dict[_Key, list[Member]] = {}
+    cells: dict[_Key, Mapping[str, Cell]] = {}
+    runs = sorted(runs, key=lambda one: (one.started_at, one.uid))
+    codes = codes_of(runs) if by_code else {}
+    for run in runs:
         if run.status is not Status.COMPLETE and not or_incomplete:
             left_out.append(LeftOut(run.reference, f"not complete ({run.status_text})"))
             continue
         for member, part in _members(run, apart):
-            key = run.experiment_name, run.commit if by_code else None, part.identity
+            key = run.experiment_name, codes.get(run.uid), part.identity
             found.setdefault(key, []).append(member)
             cells.setdefault(key, part.cells)
     differing = _differing([cells[one] for one in found])
+    has_codes = len({code for _, code, _ in found}) > 1
     labels = _labels(list(found), cells, differing)
     groups = tuple(
         Group(
             label=labels[key],
-            settings=tuple((name, _setting(cells[key].get(name))) for name in differing),
+            settings=(
+                *((("code", str(key[1])),) if has_codes else ()),
+                *((name, _setting(cells[key].get(name))) for name in differing),
+            ),
             experiment_name=key[0],
-            commit=key[1],
+            commit=None if key[1] is None else key[1].commit,
+            changes=None if key[1] is None else key[1].changes,
             identity=blake2b(canonical_json(key).encode(), digest_size=8).hexdigest(),
             members=tuple(_newest_of_each(members, left_out)),
         )
@@ -172,6 +204,26 @@ def group_repeats(
         keys=tuple(sorted(apart.found.union(*cells.values()))),
         left_out=tuple(left_out),
     )
+
+
+def codes_of(runs: Iterable[Run]) -> dict[str, CodeState]:
+    """Return the code of each run by its uid; each store is asked once."""
+    codes: dict[str, CodeState] = {}
+    for source, some in by_source(runs):
+        changes = source.changes_of_all(some) if source is not None else {}
+        for run in some:
+            unkept = _UNKNOWN if run.workdir_dirty else None
+            codes[run.uid] = CodeState(run.commit, changes.get(run.uid, unkept))
+    return codes
+
+
+def by_source(runs: Iterable[Run]) -> Iterator[tuple[RunSource | None, list[Run]]]:
+    """Yield the runs of each source together."""
+    found: dict[int, list[Run]] = {}
+    for run in runs:
+        found.setdefault(id(run.source), []).append(run)
+    for some in found.values():
+        yield some[0].source, some
 
 
 def _members(run: Run, apart: _Taker) -> Iterator[tuple[Member, _Part]]:
@@ -234,22 +286,19 @@ class _Taker:
         return rest
 
 
-_Key = tuple[str, "str | None", str]
-
-
 def _labels(
     groups: Sequence[_Key], cells: Mapping[_Key, Mapping[str, Cell]], differing: Sequence[str]
 ) -> dict[_Key, str]:
     """Return a short text for each group that no other group has."""
     is_one_experiment = len({experiment for experiment, _, _ in groups}) == 1
-    is_one_commit = len({commit for _, commit, _ in groups}) == 1
+    is_one_code = len({code for _, code, _ in groups}) == 1
     taken: set[str] = set()
     labels = {}
     for group in groups:
-        experiment, commit, _ = group
+        experiment, code, _ = group
         parts = [] if is_one_experiment else [experiment]
-        if not is_one_commit:
-            parts.append(f"code={(commit or 'unknown')[:_COMMIT_WIDTH]}")
+        if not is_one_code:
+            parts.append(f"code={code}")
         parts += [f"{key}={_shown(cells[group][key])}" for key in differing if key in cells[group]]
         missing = f"without {', '.join(differing)}" if differing else experiment
         label = " ".join(parts) or missing

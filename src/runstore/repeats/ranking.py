@@ -27,6 +27,7 @@ from runstore.repeats.texts import (
     mean_as_plain,
     mean_cells,
     p_text,
+    remarks_on_code,
 )
 from runstore.repeats.values import Metric, read_values
 from runstore.value_classes import dataclass, replace
@@ -308,7 +309,8 @@ def best(
             the store, or else that of the metric's name. If neither is known, the groups are
             ranked and none wins.
         level: Confidence level of the decision, from 0.5 to 0.999.
-        by_code: Whether runs of different commits are kept apart.
+        by_code: Whether runs of different commits, or with different uncommitted code, are kept
+            apart.
 
     Raises:
         NotFoundError: No run is complete, or none has the metric.
@@ -325,6 +327,7 @@ def best(
         over=keys,
         groups=groups,
         left_out=left_out,
+        on_code=tuple(remarks_on_code([one.group for one in groups])),
         best=best_of(
             [one.sample for one in groups],
             direction=direction or _direction(runs, found),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from runstore.repeats.grouping import LeftOut
 from runstore.repeats.statistics import Mean
-from runstore.repeats.texts import remarks_on_code, remarks_on_left_out, remarks_on_means
+from runstore.repeats.texts import remarks_on_left_out, remarks_on_means
 from runstore.repeats.values import Metric, RankedGroup
 from runstore.value_classes import dataclass
 
@@ -21,6 +21,7 @@ class RepeatsSummary:
         over: Dotted keys in which the runs of a group may differ.
         groups: The groups that have values, the one with the oldest run first.
         left_out: Runs and sets that do not count, with the reason.
+        on_code: Remarks on groups with runs of different code.
     """
 
     metric: Metric
@@ -28,8 +29,9 @@ class RepeatsSummary:
     over: tuple[str, ...]
     groups: tuple[RankedGroup, ...]
     left_out: tuple[LeftOut, ...]
+    on_code: tuple[str, ...]
 
     def _remarks_on(self, means: Sequence[Mean]) -> Iterator[str]:
         yield from remarks_on_means([one.group.label for one in self.groups], means)
-        yield from remarks_on_code([one.group for one in self.groups])
+        yield from self.on_code
         yield from remarks_on_left_out(self.left_out)

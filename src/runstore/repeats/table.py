@@ -18,6 +18,7 @@ from runstore.repeats.texts import (
     mean_cells,
     number_text,
     p_text,
+    remarks_on_code,
     scale_of,
 )
 from runstore.repeats.values import read_values
@@ -140,7 +141,8 @@ def compare_over(
         over: Keys in which repeats may differ, such as `seed`, at any depth; None for keys
             named like a seed.
         level: Of the intervals, from 0.5 to 0.999.
-        by_code: Whether runs of different commits are kept apart.
+        by_code: Whether runs of different commits, or with different uncommitted code, are kept
+            apart.
 
     Raises:
         NotFoundError: No run is complete, or none has the metric.
@@ -155,6 +157,7 @@ def compare_over(
         over=keys,
         groups=groups,
         left_out=left_out,
+        on_code=tuple(remarks_on_code([one.group for one in groups])),
         means=tuple(mean_of(one.values, level=level) for one in samples),
         differences=differences_of(samples, level=level),
     )

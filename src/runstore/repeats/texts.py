@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.extras import library
 from runstore.model.display.suggestions import some_of
-from runstore.repeats.grouping import Group, LeftOut
+from runstore.repeats.grouping import Group, LeftOut, codes_of
 from runstore.repeats.samples import Interval
 from runstore.repeats.statistics import Mean
 
@@ -95,13 +95,22 @@ def remarks_on_means(labels: Sequence[str], means: Sequence[Mean]) -> Iterator[s
 
 
 def remarks_on_code(groups: Sequence[Group]) -> Iterator[str]:
-    """Yield a remark on groups with runs of different commits."""
-    mixed = [one.label for one in groups if len({run.commit for run in one.runs}) > 1]
-    if mixed:
-        yield (
-            f"{some_of(mixed)}: runs of different commits; to separate them, use"
-            " `runstore best --by-code` (in Python, by_code=True)."
-        )
+    """Yield remarks on groups with runs of different code."""
+    commits = {one.label: len({run.commit for run in one.runs}) for one in groups}
+    same = [one for one in groups if commits[one.label] == 1 < len(one.runs)]
+    codes = codes_of([run for one in same for run in one.runs])
+    mixed = {
+        "of different commits": [one.label for one in groups if commits[one.label] > 1],
+        "with different uncommitted changes": [
+            one.label for one in same if len({codes[run.uid] for run in one.runs}) > 1
+        ],
+    }
+    for kind, labels in mixed.items():
+        if labels:
+            yield (
+                f"{some_of(labels)}: runs {kind}; to separate them, use"
+                " `runstore best --by-code` (in Python, by_code=True)."
+            )
 
 
 def remarks_on_left_out(left_out: Sequence[LeftOut]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from runstore.model.metric_directions import Direction, direction_of
 from runstore.model.metrics import MetricSummary
 from runstore.model.run import Run
 from runstore.model.status import Status
-from runstore.repeats.grouping import Group, LeftOut, Member, Repeats, group_repeats
+from runstore.repeats.grouping import Group, LeftOut, Member, Repeats, by_source, group_repeats
 from runstore.repeats.samples import Sample
 from runstore.repeats.texts import remarks_on_left_out
 from runstore.value_classes import dataclass, replace
@@ -116,12 +116,8 @@ def metric_counts(runs: Iterable[Run]) -> dict[str, int]:
 def _metrics_of(runs: Iterable[Run]) -> dict[str, dict[str, MetricSummary]]:
     """Return the metrics of many runs by uid and name; each store is asked once."""
     known: dict[str, dict[str, MetricSummary]] = {}
-    by_source: dict[int, list[Run]] = {}
-    for run in runs:
-        known[run.uid] = {}
-        by_source.setdefault(id(run.source), []).append(run)
-    for some in by_source.values():
-        source = some[0].source
+    for source, some in by_source(runs):
+        known |= {run.uid: {} for run in some}
         if source is not None:
             for uid, found in source.metrics_of_all(some).items():
                 names = names_of([(one.set_name, one.key) for one in found])

@@ -10,9 +10,9 @@ from runstore.analysis.compare.differences import FileContents, identity
 from runstore.analysis.explain.environment import is_minor
 from runstore.analysis.explain.judging import Judgement, judge
 from runstore.analysis.explain.known_names import is_seed
-from runstore.analysis.explain.new_code import NewCode
 from runstore.analysis.explain.observed import Feature, Observed
 from runstore.model.status import Status
+from runstore.reading.details.recorded_code import RecordedCode
 from runstore.reading.newest import newest_page
 from runstore.reading.shown.facts import command_text
 from runstore.value_classes import dataclass
@@ -56,9 +56,7 @@ def precedents(
         code_of: Function from a run and the hashes of its captured texts to an identity of its
             code; None for its commit and the texts beyond it.
     """
-    look = _EvidenceReader(
-        backend, (a, b), metric, code_of or _commit_and_changes(backend, (a, b))
-    )
+    look = _EvidenceReader(backend, (a, b), metric, code_of or RecordedCode(backend, (a, b)).of)
     others = [run for run in look.candidates() if run.uid not in {a.uid, b.uid}]
     seen = [look.observed(run) for run in (a, b, *others)]
     known = [one for one in seen[2:] if one is not None]
@@ -144,14 +142,3 @@ class _EvidenceReader:
                 self._backend.database.document(run.uid, "packages") or ""
             )
         return self._packages[digest]
-
-
-def _commit_and_changes(
-    backend: Backend, runs: tuple[Run, Run]
-) -> Callable[[Run, Mapping[str, str]], Hashable]:
-    new_code = NewCode(backend, runs)
-
-    def code_of(run: Run, texts: Mapping[str, str]) -> Hashable:
-        return run.commit, texts.get("patch"), new_code.of(run, texts)
-
-    return code_of

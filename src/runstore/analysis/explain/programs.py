@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from runstore.analysis.compare.code import CodeFiles, CodeUnknownError
 from runstore.analysis.explain.code_meaning import meaning
-from runstore.analysis.explain.new_code import NewCode
 from runstore.analysis.explain.reached_files import reached_files
 from runstore.capture.git.state import GitError
+from runstore.reading.details.recorded_code import RecordedCode
 
 if TYPE_CHECKING:
     from runstore.analysis.compare.file_versions import FileState
@@ -33,7 +33,7 @@ class Programs:
         self._backend = backend
         self._runs = runs
         self._folder = folder
-        self._new_code = NewCode(backend, runs)
+        self._recorded = RecordedCode(backend, runs)
         self._known: dict[Hashable, Hashable] = {}
         self._meanings: dict[tuple[str, str | None], str | None] = {}
         reached = [self._reached_by(run) for run in runs]
@@ -52,7 +52,7 @@ class Programs:
 
     def code_of(self, run: Run, texts: Mapping[str, str]) -> Hashable:
         """Return an identity of the code of a run's program, comments and layout aside."""
-        exact: Hashable = run.commit, texts.get("patch"), self._new_code.of(run, texts)
+        exact = self._recorded.of(run, texts)
         if self.reached is None or run.commit is None:
             return exact
         if exact not in self._known and len(self._known) < _VERSIONS_AT_MOST:

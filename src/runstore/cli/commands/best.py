@@ -53,7 +53,9 @@ _RUNS_LISTED = 8
     " direction`, or else that of the metric's name).",
 )
 @level_option
-@click.option("--by-code", is_flag=True, help="Group runs of different commits separately.")
+@click.option(
+    "--by-code", is_flag=True, help="Group runs of different commits or changes separately."
+)
 @json_option
 def command(
     words: Sequence[str],

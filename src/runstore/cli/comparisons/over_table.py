@@ -128,6 +128,7 @@ def group_as_json(one: RankedGroup) -> dict[str, Any]:
         "group": one.group.label,
         "experiment": one.group.experiment_name,
         "commit": one.group.commit,
+        "changes": one.group.changes,
         "values": [
             {
                 "run": member.run.reference,
