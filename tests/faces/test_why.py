@@ -173,6 +173,48 @@ def test_a_seed_alone_is_told(folder):
     assert found["seed"][1].startswith("seed only: ")
 
 
+@pytest.mark.parametrize("key", ["model.name", "name"])
+def test_a_name_that_changes_alone_is_a_cause_and_not_chance(folder, key):
+    """Two models with three seeds each: a name may choose a model."""
+    for model, base in (("resnet", 0.7), ("vgg", 0.9)):
+        for seed, noise in enumerate((0.01, -0.01, 0.0)):
+            named = {"model": {"name": model}} if key == "model.name" else {"name": model}
+            record(folder, {**named, "lr": 0.1, "seed": seed}, base + noise)
+
+    found = causes(folder, "fit#1", "fit#6")
+
+    first, second = [one for one in found if one != "(set)"]
+    assert (first, second) == (key, "seed")
+    assert "differ by 0.01 in acc (6 pairs)" in found["seed"][1]
+    assert found["seed"][0] == 12
+
+
+@pytest.mark.parametrize("name", ["lr{lr}", "run{lr}{seed}"])
+def test_a_name_that_labels_runs_is_after_their_parameters(folder, name):
+    for lr, base in ((0.1, 0.7), (0.2, 0.9)):
+        for seed, noise in enumerate((0.01, -0.01, 0.0)):
+            params = {"name": name.format(lr=lr, seed=seed), "lr": lr, "seed": seed}
+            record(folder, params, base + noise)
+
+    found = causes(folder, "fit#1", "fit#6")
+
+    assert next(iter(found)) == "lr"
+    assert "differ by 0.01 in acc (6 pairs)" in found["seed"][1]
+    assert found["name"][0] <= 30
+
+
+def test_names_of_sets_are_labels(folder):
+    for name, accuracy in (("small", 0.7), ("wide", 0.9)):
+        sets = [{"name": name, "lr": 0.1}, {"name": "rest", "lr": 0.1}]
+        record(folder, sets, accuracy)
+
+    found = causes(folder)
+
+    assert {one: weight for one, (weight, _) in found.items()} == {
+        "small/lr → wide/lr": 2, "small/name": 10, "wide/name": 10,
+    }  # fmt: skip
+
+
 def test_chance_is_a_cause_where_equal_runs_differ_as_much(folder):
     record(folder, {"lr": 1, "seed": 0}, 0.5)
     record(folder, {"lr": 2, "seed": 0}, 0.6)

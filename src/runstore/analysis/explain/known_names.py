@@ -27,7 +27,7 @@ LENGTHS = frozenset(
 COSMETIC = frozenset(
     {
         # names and descriptions
-        "name", "run_name", "notes", "comment", "description", "tags", "project",
+        "run_name", "notes", "comment", "description", "tags", "project",
         # messages
         "verbose", "verbosity", "debug", "progress", "log_level", "loglevel", "log_every",
         "log_interval", "print_every",
@@ -37,6 +37,8 @@ COSMETIC = frozenset(
         "num_workers", "workers", "n_jobs",
     }
 )  # fmt: skip
+# The name of a parameter set, which may be a label, or a parameter like others.
+NAME = "name"
 # Packages that compute the numbers of most experiments.
 COMPUTING = frozenset(
     {
@@ -73,8 +75,8 @@ def is_cosmetic(key: str) -> bool:
 
 
 def is_likely(key: str) -> bool:
-    """Return whether a parameter affects most results, by its name."""
-    return _last_name(key) in LIKELY
+    """Return whether a parameter affects most results, by its name; so does `model.name`."""
+    return _last_name(key.removesuffix(f".{NAME}")) in LIKELY
 
 
 def is_length(key: str) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.analysis.compare.descriptions import describe_packages, environment, parameters
 from runstore.analysis.compare.differences import FileContents, identity
 from runstore.analysis.explain.environment import is_minor
 from runstore.analysis.explain.judging import Judgement, judge
-from runstore.analysis.explain.known_names import is_seed
+from runstore.analysis.explain.known_names import NAME, is_seed
 from runstore.analysis.explain.observed import Feature, Observed
 from runstore.model.status import Status
 from runstore.reading.details.recorded_code import RecordedCode
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RUNS_AT_MOST = 200
 CODE: Feature = ("code", "code")
+_NAME: Feature = ("params", NAME)
 _LARGEST = 1e300
 
 
@@ -62,13 +63,31 @@ def precedents(
     known = [one for one in seen[2:] if one is not None]
     if seen[0] is None or seen[1] is None:
         return Precedents(len(known), Judgement({}, None))
-    features = {feature for one in (*seen[:2], *known) if one for feature in one.features}
-    judgement = judge(
-        [seen[0], seen[1], *known],
-        minor=[one for one in features if is_minor(*one)],
-        seeds=[one for one in features if one[0] == "params" and is_seed(one[1])],
-    )
-    return Precedents(len(known), judgement)
+    observed = [seen[0], seen[1], *known]
+    features = {feature for one in observed for feature in one.features}
+    minor = {one for one in features if is_minor(*one)}
+    seeds = {one for one in features if one[0] == "params" and is_seed(one[1])}
+    if _is_label(_NAME, observed, minor | seeds):
+        minor.add(_NAME)
+    return Precedents(len(known), judge(observed, minor=minor, seeds=seeds))
+
+
+def _is_label(about: Feature, runs: Sequence[Observed], aside: Collection[Feature]) -> bool:
+    """Check whether a feature labels runs or their other features.
+
+    It does if no two runs have the same value, or if it never differs alone.
+    """
+    if len({one.features.get(about) for one in runs}) == len(runs):
+        return True
+    values: dict[Hashable, Hashable] = {}
+    for one in runs:
+        rest = frozenset(
+            item for item in one.features.items() if item[0] != about and item[0] not in aside
+        )
+        value = one.features.get(about)
+        if values.setdefault(rest, value) != value:
+            return False
+    return True
 
 
 class _EvidenceReader:

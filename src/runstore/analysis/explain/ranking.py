@@ -18,7 +18,13 @@ from runstore.analysis.compare.differences import (
 from runstore.analysis.explain.code import code_cause
 from runstore.analysis.explain.environment import environment_cause, package_cause
 from runstore.analysis.explain.judging import Evidence
-from runstore.analysis.explain.known_names import is_cosmetic, is_length, is_likely, is_seed
+from runstore.analysis.explain.known_names import (
+    NAME,
+    is_cosmetic,
+    is_length,
+    is_likely,
+    is_seed,
+)
 from runstore.analysis.explain.observed import SeedSpread
 from runstore.analysis.explain.renamed_parameters import renamed
 from runstore.analysis.explain.rules import Cause, Rule, Setting
@@ -216,7 +222,9 @@ def _param(one: Difference, setting: Setting) -> Cause:
 
 
 def _unproven(one: Difference) -> tuple[Rule, str]:
-    if is_cosmetic(one.key):
+    if one.key == NAME:
+        return Rule.NAME, "it may be a label, or choose a model or the like"
+    if is_cosmetic(one.key) or one.key in {f"{value}/{NAME}" for value in one.values}:
         return Rule.COSMETIC, "by its name, it is about logging, names or speed"
     if _is_same_number(one.values):
         return Rule.NUMBER_TYPE, "the same number with a different type"

@@ -53,6 +53,7 @@ class Rule(Enum):
     COMPUTING_MINOR = 40, "the minor version of a package that computes"
     DATA_UNKNOWN = 40, "input data: no digest"
     SEED = 35, "a seed"
+    NAME = 30, "the parameter called name, which may be a label"
     STATUS_LATE = 30, "the status, if the metric differs before one run ended"
     PYTHON = 25, "the major or minor version of Python"
     GPU = 25, "graphics cards"
