@@ -111,6 +111,29 @@ def test_json_is_strict(tmp_path):
     assert values == {"x": "NaN", "y": "Infinity"}
 
 
+def test_runs_in_json_have_their_metrics_like_a_single_one(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        store.start("none", capture=False).finish()
+        with store.start(
+            "fit", params=[{"name": "a", "lr": 1}, {"name": "b", "lr": 2}], capture=False
+        ) as run:
+            run.log(acc=0.5)
+            run.log(acc=0.75)
+            run.of_set("a").log(loss=2.0)
+
+    listed = json.loads(runstore("ls", "--json", cwd=tmp_path).stdout)["runs"]
+    shown = [
+        json.loads(runstore("show", one["uid"], "--json", cwd=tmp_path).stdout) for one in listed
+    ]
+
+    assert [{name: one[name] for name in listed[0]} for one in shown] == listed
+    assert [len(one["metrics"]) for one in listed] == [2, 0]
+    assert [(one["key"], one["set_name"], one["last"]) for one in listed[0]["metrics"]] == [
+        ("acc", None, 0.75),
+        ("loss", "a", 2.0),
+    ]
+
+
 def test_values_that_are_hard_to_say_are_said(tmp_path):
     values = {
         "keys": {1: "a", "1": "b", None: "c"},

@@ -109,7 +109,8 @@ def command(
     On a terminal, the list shows the parameters that differ, the last values of the most common
     metrics, and the sort key. In a pipe, the list is tab-separated, with one line per run, and one
     column each for parameters, metrics and tags. The formats json, jsonl, csv, markdown and
-    parquet contain all runs by default.
+    parquet contain all runs by default. --json prints a nested object per run, like
+    `runstore show --json`; --format json prints a flat row per run, like csv.
     """  # noqa: D301 - click keeps lines after the mark as they are
     refuse_together(("--all", is_all), ("-n", limit))
     refuse_together(("--json", as_json), (f"--format {form}", form not in {"table", "json"}))
@@ -218,9 +219,9 @@ def _print_list(page: Page[Run], query: Query | None) -> None:
 
 
 def _print_json(page: Page[Run]) -> None:
-    from runstore.model.display.as_json import run_as_json
+    from runstore.reading.grid.record import listed_records
 
-    output.print_json_parts("runs", map(run_as_json, page), {"next": page.next})
+    output.print_json_parts("runs", listed_records(page.parts()), {"next": page.next})
 
 
 def _say_more(

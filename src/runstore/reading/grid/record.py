@@ -1,7 +1,8 @@
-"""The full record of a run, as one JSON object."""
+"""Runs as JSON objects with data from their store: in a list, or with all of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from runstore.model.display.as_json import (
@@ -14,6 +15,16 @@ from runstore.model.run import Run
 from runstore.reading.names import children_of, readers_of
 from runstore.storage.backend import Backend
 from runstore.value_classes import asdict
+
+
+def listed_records(parts: Iterable[Sequence[Run]]) -> Iterator[dict[str, Any]]:
+    """Yield runs with summaries of their metrics, which are read once for each part of a list."""
+    for part in parts:
+        source = next((run.source for run in part if run.source is not None), None)
+        metrics = {} if source is None else source.metrics_of_all(part)
+        for run in part:
+            found = [asdict(one) for one in metrics.get(run.uid, ())]
+            yield {**run_as_json(run), "metrics": found}
 
 
 def full_record(backend: Backend, run: Run) -> dict[str, Any]:

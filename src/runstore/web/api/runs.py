@@ -5,8 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from runstore.model.arguments import PAGE_LIMIT
-from runstore.model.display.as_json import run_as_json
-from runstore.reading.grid.record import full_record
+from runstore.reading.grid.record import full_record, listed_records
 from runstore.web.api.grid import EXPERIMENT, FILTER
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint, query_text, query_whole
@@ -20,7 +19,7 @@ def _runs(call: Call) -> Answer:
         limit=call.query["limit"],
         after=call.query["after"] or None,
     )
-    runs = [run_as_json(run) for run in page]
+    runs = list(listed_records([page.items]))
     return json_answer({"runs": runs, "next": page.next, "hints": page.hints})
 
 
@@ -32,7 +31,7 @@ ENDPOINTS = (
     Endpoint(
         path="/runs",
         answer=_runs,
-        about="Return one page of the runs that a filter accepts.",
+        about="Return one page of the runs that a filter accepts, with summaries of metrics.",
         parameters=(
             FILTER,
             EXPERIMENT,
