@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from commands import messages
+from commands import messages, on_terminal
 from commands import runstore_here as runstore
 from places import shared_at, store_at, variables_in
 from runstore.model.query.fields import RUN_FIELDS
@@ -245,6 +245,44 @@ def test_fixed_columns_are_there_on_every_page(tmp_path):
     assert none.stdout.splitlines() == [wanted]
     assert slip.returncode == 2
     assert "metrics.los" in slip.stderr
+
+
+def test_a_list_or_an_object_is_a_column_for_each_of_its_parts(tmp_path):
+    """A value that is a list in some runs and a number in others is never an empty cell."""
+    with store_at(tmp_path / ".runstore") as store:
+        for layers in (7, [64, 10], [64, 20], {"wide": 3}):
+            store.start("net", params={"layers": layers, "x": 1}, capture=False).finish()
+
+    def listed(*words):
+        ended = runstore("ls", "--sort", "run_number", "--format", "csv", *words, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        head, *rows = csv.reader(io.StringIO(ended.stdout))
+        return [{k: v for k, v in zip(head, row, strict=True) if v} for row in rows]
+
+    full = listed("--columns", "run_number,params.layers")
+    lists = listed("run_number in (2, 3)", "--columns", "layers")
+    none = listed("params.layers = 7", "--columns", "run_number,layers")
+    drawn = on_terminal("ls", "params.x = 1", "--columns", "layers", cwd=tmp_path, columns=120)
+
+    assert full == [
+        {"run_number": "1", "params.layers": "7.0"},
+        {"run_number": "2", "params.layers[0]": "64.0", "params.layers[1]": "10.0"},
+        {"run_number": "3", "params.layers[0]": "64.0", "params.layers[1]": "20.0"},
+        {"run_number": "4", "params.layers.wide": "3.0"},
+    ]
+    assert lists == [
+        {"params.layers[0]": "64.0", "params.layers[1]": "10.0"},
+        {"params.layers[0]": "64.0", "params.layers[1]": "20.0"},
+    ]
+    assert none == [{"run_number": "1", "params.layers": "7.0"}]
+    assert "layers[1]" in drawn
+    other = tmp_path / "other"
+    with store_at(other / ".runstore") as store:
+        for _ in range(2):
+            store.start("net", params={"layers": [64, 10]}, capture=False).finish()
+    constant = on_terminal("ls", "--columns", "run,layers", cwd=other, columns=120)
+    assert "not shown" not in constant
+    assert "layers[1]" in constant
 
 
 def test_names_of_experiments_and_runs_may_look_like_filters(tmp_path):

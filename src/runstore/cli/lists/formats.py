@@ -88,6 +88,7 @@ def chosen(
 ) -> dict[str, Type]:
     """Return the types of columns by name, in the requested order; `params` is every parameter.
 
+    The name of a list or an object is every parameter in it.
     A column without values on this page is empty, so that all pages have the same columns. The
     namespace of a name can be left out: `lr` is `params.lr`, unless a metric has the name as well.
     Other names are fields of the filter language.
@@ -100,7 +101,7 @@ def chosen(
         name = _full_name(asked, types, is_known)
         if name in fields:
             name = usual_name(name, fields[name])
-        inside = [one for one in types if one == name or one.startswith(f"{name}.")]
+        inside = [one for one in types if _is_within(one, name)]
         if not inside and name not in _NAMESPACES:
             is_of_runs = is_empty and name.partition(".")[0] in _NAMESPACES
             if is_known(name) or asked in fields or is_of_runs:
@@ -121,20 +122,28 @@ def _full_name(name: str, types: Mapping[str, Type], is_known: Callable[[str], b
     if name in types or name.partition(".")[0] in _NAMESPACES:
         return name
     full = [f"{one}.{name}" for one in _NAMESPACES]
-    found = [one for one in full if one in types] or [one for one in full if is_known(one)]
+    found = [one for one in full if any(_is_within(column, one) for column in types)]
+    found = found or [one for one in full if is_known(one)]
     if len(found) > 1:
         raise UsageError(f"{name!r} is ambiguous.", hint=f"It is {' or '.join(found)}.")
     return found[0] if found else name
+
+
+def _is_within(column: str, name: str) -> bool:
+    """Check whether a column has the name, or is a part of a list or an object with the name."""
+    return column == name or column.startswith((f"{name}.", f"{name}["))
 
 
 def _print_on_terminal(
     page: Page[Run], table: RunsTable, columns: Mapping[str, Column], wanted: Sequence[str]
 ) -> None:
     """Print columns with short names and headings, without constants."""
+    named = [one for one in wanted if one not in _NAMESPACES]
     shown = {
         name: one
         for name, one in columns.items()
-        if {name, name.partition(".")[2]} & {*wanted} or not _is_dull(name, one)
+        if any(_is_within(full, part) for full in (name, name.partition(".")[2]) for part in named)
+        or not _is_dull(name, one)
     }
     if "run" in shown:
         short = dict(zip((run.uid for run in page), short_names(page.items), strict=True))

@@ -51,7 +51,7 @@ def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
     for field in fields:
         if field.namespace in names.namespaces and not names.has(field):
             known = names.every(field.namespace)
-            parts = _parts(field, known)
+            parts = _parts(field.namespace, field.key, known)
             if parts:
                 said = f"The parameter {field.key!r} is compared part by part."
                 yield f"{said} {listed(parts, most=_LISTED)}"
@@ -91,25 +91,29 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _parts(field: Field, known: Iterable[str]) -> list[str]:
+def _parts(namespace: Namespace, key: str, known: Iterable[str]) -> list[str]:
     """Return the parameters inside a list or an object."""
-    begins = f"{field.key}.", f"{field.key}["
-    return [one for one in known if field.namespace is Namespace.PARAM and one.startswith(begins)]
+    begins = f"{key}.", f"{key}["
+    return [one for one in known if namespace is Namespace.PARAM and one.startswith(begins)]
 
 
 def is_known_column(backend: Backend, name: str) -> bool:
-    """Check whether any run of the store may have a column such as `metrics.loss`."""
+    """Check whether any run of the store may have a column such as `metrics.loss`.
+
+    A parameter that is a list or an object has a column for each of its parts.
+    """
     namespace_name, _, key = name.partition(".")
     namespaces = {"params": Namespace.PARAM, "metrics": Namespace.METRIC, "tags": Namespace.TAG}
     if namespace_name not in namespaces or not key:
         return False
     namespace, names = namespaces[namespace_name], StoredNames(backend.database.driver)
     if namespace is not Namespace.METRIC:
-        return key in names.every(namespace)
+        known = names.every(namespace)
+        return key in known or bool(_parts(namespace, key, known))
     # A column of a parameter set's metric is named by the set and the key.
     ends = [key, *(key[at + 1 :] for at, sign in enumerate(key) if sign == "/")]
-    known = set(names.every(namespace))
-    return any(end in known for end in ends)
+    logged = set(names.every(namespace))
+    return any(end in logged for end in ends)
 
 
 def with_namespaces(backend: Backend, keys: str) -> str:
