@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from runstore import Store
 from runstore.config import author_named
 from runstore.errors import (
     AmbiguousReferenceError,
@@ -11,6 +12,7 @@ from runstore.errors import (
     RunNotFoundError,
     UsageError,
 )
+from runstore.model.display.short_names import short_names
 from runstore.reading import names
 
 
@@ -84,6 +86,40 @@ def test_of_many_runs_some_are_listed(store):
 def test_a_name_that_no_run_has_is_in_the_error(store, runs, name):
     with pytest.raises(RunNotFoundError, match=name):
         names.run_named(store.backend, name)
+
+
+@pytest.mark.parametrize("name", ["mnist#2~{wrong}", "mnist_2~{wrong}", "mnist#2~", "mnist#2~zz!"])
+def test_a_wrong_ending_is_answered_with_the_right_one(store, runs, name):
+    run = store.get("mnist#2")
+    wrong = f"{int(run.uid[-4:], 16) ^ 1:04x}"
+
+    with pytest.raises(RunNotFoundError) as raised:
+        store.get(name.format(wrong=wrong))
+
+    assert raised.value.hint == f"The uid of mnist#2 ends with {run.uid[-4:]!r}."
+
+
+def test_a_wrong_ending_is_answered_with_those_of_all_runs_of_the_number(store, runs, tmp_path):
+    with Store.open(tmp_path / "other") as other:
+        other.start("mnist", capture=False).finish()
+        store.pull(other.path)
+    named = [one for one in short_names(store.list("mnist").items) if one.startswith("mnist#1~")]
+
+    with pytest.raises(RunNotFoundError) as raised:
+        store.get("mnist#1~0")
+
+    first, second = named
+    assert raised.value.hint in {
+        f"Did you mean one of {first}, {second}?",
+        f"Did you mean one of {second}, {first}?",
+    }
+
+
+def test_an_ending_of_an_unknown_number_is_answered_with_the_newest_run(store, runs):
+    with pytest.raises(RunNotFoundError) as raised:
+        store.get("mnist#9~b456")
+
+    assert raised.value.hint == "The newest run of 'mnist' is mnist#2."
 
 
 def test_in_an_empty_store_no_run_is_the_latest(store):

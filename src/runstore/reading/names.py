@@ -139,9 +139,13 @@ def run_named(backend: Backend, name: object) -> Run:
             hint="If it has ended, deliver it with: runstore push",
         )
     if not found:
-        from runstore.reading.near_misses import hint_for_run
+        from runstore.reading.near_misses import hint_for_ending, hint_for_run
 
-        hint = hint_for_run(backend.database, text)
+        base, sign, _ = text.rpartition("~")
+        if alike := runs_called(backend.database, base) if sign else ():
+            hint = hint_for_ending(backend.database, alike)
+        else:
+            hint = hint_for_run(backend.database, base if names.has_number(base) else text)
         raise RunNotFoundError(f"There is no run {text!r} in {backend.place}.", hint=hint)
     return with_source(backend, [the_one(found, text, backend.place)])[0]
 

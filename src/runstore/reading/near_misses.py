@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from runstore.model import reference as names
 from runstore.model.display.short_names import distinct_names
@@ -14,6 +15,9 @@ from runstore.model.values import clean_text
 from runstore.storage.database import Database
 from runstore.storage.metrics.bests import has_metric
 from runstore.storage.query.names import StoredNames
+
+if TYPE_CHECKING:
+    from runstore.model.run import Run
 
 _LIST = "List the runs with: runstore ls"
 _FIELDS = ("params.", "metrics.", "tags.")
@@ -39,6 +43,14 @@ def hint_for_run(database: Database, text: str) -> str:
         if near := nearest(text, known):
             return f"Did you mean the newest run of {near!r}, {near}#-1?"
     return _LIST
+
+
+def hint_for_ending(database: Database, alike: Sequence[Run]) -> str:
+    """Return the names of the runs with the name before the `~` of a wrong `mnist#7~b456`."""
+    called = distinct_names(alike, database.namesakes([run.uid for run in alike]))
+    if len(alike) > 1:
+        return f"Did you mean one of {some_of(called)}?"
+    return f"The uid of {called[0]} ends with {alike[0].uid[-4:]!r}."
 
 
 def _of_number(database: Database, experiment: str, known: Collection[str]) -> str:
