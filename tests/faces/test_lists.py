@@ -173,6 +173,34 @@ def test_groups_of_columns_leave_constants_and_samples_out_on_a_terminal(grid):
     assert "metrics.system/cpu_percent" in piped
 
 
+def test_a_tag_without_a_value_is_marked(tmp_path):
+    """In formats for programs it is an empty text, unlike a missing one."""
+    with store_at(tmp_path / ".runstore") as store:
+        for tags in ({}, {"keep": "", "phase": "pilot"}):
+            store.start("fit", params={"text": ""}, tags=tags, capture=False).finish()
+
+    def column(*words):
+        lines = runstore("ls", *words, cwd=tmp_path).stdout.splitlines()
+        return [line.strip("| ").split("\t")[-1].split(" | ")[-1].strip() for line in lines]
+
+    columns = ("--columns", "run,params.text,tags.keep")
+    drawn = on_terminal("ls", *columns, cwd=tmp_path, columns=100, NO_COLOR="1").splitlines()
+    rows = json.loads(runstore("ls", *columns, "--format", "json", cwd=tmp_path).stdout)
+
+    assert column(*columns) == ["tags.keep", "✓", ""]
+    assert column(*columns, "--format", "markdown")[2] == "✓"
+    assert column("--sort", "tags.keep") == ["tags.keep", "✓", ""]
+    assert [line.split()[-1] for line in drawn] == ["keep", "✓", "fit#1"]
+    assert [one["tags.keep"] for one in rows] == ["", None]
+    grouped = runstore("ls", "--group-by", "tags.keep", cwd=tmp_path).stdout.splitlines()
+    assert [line.split("\t")[0] for line in grouped] == ["tags.keep", "✓", ""]
+    with store_at(tmp_path / ".runstore") as store:
+        groups = store.group("tags.keep")
+        assert "✓" in repr(groups)
+        assert "✓" in groups._repr_html_()
+        assert [one.value for one in groups] == ["", None]
+
+
 def test_groups_show_the_metric_before_the_statuses(grid):
     lines = drawn(grid, "--group-by", "params.loss", "--columns", "metrics.loss", columns=60)
 

@@ -155,6 +155,21 @@ def test_groups_open_and_close(shared, look):
     expect(line(page, 1)).to_have_class(re.compile("group-line"))
 
 
+def test_tags_without_a_value_are_marked(served, visit, tmp_path):
+    """In their column, and as a group, which opens alone."""
+    with runstore.Store.open(tmp_path / "store") as store:
+        for tags in ({"keep": ""}, {}):
+            store.start("fit", params={}, tags=tags, capture=False).finish()
+
+    page = visit(served(tmp_path / "store"), "/?columns=reference,tags.keep&group=tags.keep")
+    expect(page.locator(".group-line")).to_have_count(2)
+    page.locator(".group-line", has_text="✓").click()
+
+    expect(page.locator("[aria-expanded=true]")).to_have_count(1)
+    expect(page.locator(".grid-body .line:not(.group-line)")).to_have_count(1)
+    expect(page.locator(".grid-body .line:not(.group-line)")).to_contain_text("✓")
+
+
 def test_bad_columns_of_an_address_are_explained(shared, look):
     """Someone's link with an impossible column says so, and leads on."""
     page = look(shared, "/?columns=reference,params.(", expected_statuses={400})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from runstore.errors import FilterError, UsageError
 from runstore.model import arguments
-from runstore.model.display.formatting import counted, local_time, number_text
+from runstore.model.display.formatting import TAGGED, counted, local_time, number_text
 from runstore.model.query.evaluate import value_text
 from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.model.results.groups import RunGroup
@@ -98,6 +98,11 @@ class Groups(tuple[RunGroup, ...]):  # noqa: SLOT001 - it has attributes
 
         columns = GroupsTable(self.by, self[:ROWS_AT_MOST], self.metrics).columns
         cells = [list(map(_cell, one.values)) for one in columns.values()]
+        if self.by.startswith("tags."):
+            cells[0] = [
+                TAGGED if one.value == "" else cell
+                for one, cell in zip(self[:ROWS_AT_MOST], cells[0], strict=True)
+            ]
         return list(columns), zip(*cells, strict=True)
 
 

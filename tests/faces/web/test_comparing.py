@@ -223,6 +223,18 @@ def test_values_are_those_of_the_runs(repeats, asking):
     assert found["tags.phase"] == [run.tags.get("phase") for run in runs]
 
 
+def test_empty_texts_are_not_missing_and_not_none(repeats, asking):
+    for model in ("", None):
+        run = repeats.start("odd", params={"model": model}, tags={"keep": ""}, capture=False)
+        run.finish()
+
+    _, _, found = columns_of(asking, "params.model, tags.keep", experiment="odd")
+    _, _, others = columns_of(asking, "tags.keep", experiment="fit")
+
+    assert found == {"params.model": ["None", ""], "tags.keep": ["", ""]}
+    assert set(others["tags.keep"]) == {None}
+
+
 def test_values_of_many_runs_are_those_of_few(repeats, asking, monkeypatch):
     names = "params.lr, params.model, metrics.loss, status, started, git.branch"
     few = columns_of(asking, names)

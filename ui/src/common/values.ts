@@ -42,6 +42,15 @@ export function formatCell(value: Cell | undefined): string {
   return JSON.stringify(value);
 }
 
+/** Of a tag without a value. */
+export const TAGGED = "✓";
+
+/** Return a value that runs are grouped by; an empty text is not a missing one. */
+export function formatGroup(name: string, value: Cell | undefined): string {
+  if (value !== "") return formatCell(value);
+  return name.startsWith("tags.") ? TAGGED : "(empty)";
+}
+
 /** Write a difference with its sign, in few digits: the values beside it have all of them. */
 export function formatDifference(difference: number): string {
   return (difference > 0 ? "+" : "") + formatNumber(Number(difference.toPrecision(3)));

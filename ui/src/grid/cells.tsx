@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { Icon } from "../common/icons";
 import { isFinal, StatusMark } from "../common/status";
 import { Ago, Lasted } from "../common/time";
-import { formatCell, formatDifference, numberOf } from "../common/values";
+import { formatCell, formatDifference, numberOf, TAGGED } from "../common/values";
 import type { Column } from "../state/columns";
 import type { Row } from "../state/rows";
 import { Sparkline } from "./sparklines";
@@ -124,7 +124,7 @@ export function CellContent({ column, row, baseline, pinned }: CellContentProps)
     );
   }
   const value = row.cells[column.name];
-  const text = formatCell(value);
+  const text = column.kind === "tag" && value === "" ? TAGGED : formatCell(value);
   return (
     <>
       {difference}

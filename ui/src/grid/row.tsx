@@ -3,7 +3,7 @@ import { Component } from "preact";
 import type { GroupInfo } from "../api/types";
 import { colourVariable } from "../common/colour";
 import { Icon } from "../common/icons";
-import { formatCell, plural } from "../common/values";
+import { formatGroup, plural } from "../common/values";
 import { type Column, columnOf } from "../state/columns";
 import type { Row } from "../state/rows";
 import { CellContent, type Pinned } from "./cells";
@@ -183,7 +183,7 @@ export class GroupLine extends Settled<GroupLineProps> {
           {Object.entries(group.values).map(([name, value]) => (
             <span key={name}>
               <span class="soft">{columnOf(name).title}</span>{" "}
-              <strong>{formatCell(value) || "none"}</strong>
+              <strong>{formatGroup(name, value) || "none"}</strong>
             </span>
           ))}
           <span class="soft">{plural(group.count, "run")}</span>

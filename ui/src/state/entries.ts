@@ -1,7 +1,7 @@
 // The lines of the grid: runs, or groups with their runs while they are open.
 import { computed } from "@preact/signals";
 import type { GroupInfo } from "../api/types";
-import { formatCell } from "../common/values";
+import { formatGroup } from "../common/values";
 import { list, toggleInList } from "./address";
 import { order } from "./order";
 
@@ -20,7 +20,9 @@ const open = list("open");
 
 /** Return what names a group in the address. */
 export function groupKey(group: GroupInfo): string {
-  return Object.values(group.values).map(formatCell).join("~");
+  return Object.entries(group.values)
+    .map(([name, value]) => formatGroup(name, value))
+    .join("~");
 }
 
 export function toggleGroup(key: string): void {

@@ -15,7 +15,7 @@ from runstore.cli.lists.runs import RUN_END, say_left_out
 from runstore.errors import UsageError
 from runstore.extras import library
 from runstore.model.display.as_json import for_programs
-from runstore.model.display.formatting import duration_text, local_time
+from runstore.model.display.formatting import TAGGED, duration_text, local_time
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.query.fields import OUTPUT
@@ -195,9 +195,16 @@ def _rows_of(parts: Iterable[Table], *, for_people: bool = False) -> Iterator[li
 
 
 def _rows(columns: Mapping[str, Column], *, for_people: bool) -> Iterator[list[Any]]:
-    shown = _legible if for_people else for_programs
+    shown = [
+        for_programs if not for_people else _legible_tag if name.startswith("tags.") else _legible
+        for name in columns
+    ]
     for row in zip(*(column.values for column in columns.values()), strict=True):
-        yield [shown(value) for value in row]
+        yield [text(value) for text, value in zip(shown, row, strict=True)]
+
+
+def _legible_tag(value: Any) -> str:
+    return TAGGED if value == "" else _legible(value)
 
 
 def _legible(value: Any) -> str:

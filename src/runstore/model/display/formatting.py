@@ -97,6 +97,10 @@ def cropped(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+# The text of a tag without a value, if the key is not in the text.
+TAGGED = "✓"
+
+
 def tags_text(tags: Mapping[str, str]) -> str:
     """Return tags as on the command line: `keep phase=pilot`."""
     return " ".join(f"{key}={value}" if value else key for key, value in tags.items())

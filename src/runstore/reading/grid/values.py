@@ -95,7 +95,8 @@ def _text(field: Field, cell: Cell) -> str:
         return TRUTH[bool(cell[0])]
     if field.namespace is Namespace.RUN:
         return str(cell[0])
-    return shown_text(cell) or "None"
+    text = shown_text(cell)
+    return "None" if text is None else text
 
 
 def _categories(texts: Sequence[str | None], missing: array[int]) -> ValueColumn:

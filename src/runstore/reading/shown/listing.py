@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.formatting import (
+    TAGGED,
     ago_text,
     brief_number,
     brief_parameter,
@@ -292,6 +293,8 @@ def sort_key_text(order: Order, run: Run, *, is_exact: bool = False) -> str:
         value: Any = max(values) if order.is_descending else min(values)
     except TypeError:  # cells of numbers and of texts
         value = values[0]
+    if field.namespace is Namespace.TAG and value[1] == "":
+        return TAGGED
     if isinstance(value, tuple):
         return shown_text(value) or "" if is_exact or value[0] is None else _parameter(value)
     if field.kind in _TEXTS:
