@@ -25,6 +25,8 @@ def recorded(store):
         run.tags["phase"] = "pilot"
     for value in (1, "auto"):
         store.start("fit", params={"mixed": value}, capture=False).finish()
+    for value in (1, [1], {"a": 2}):
+        store.start("fit", params={"either": value}, capture=False).finish()
     return store.backend
 
 
@@ -87,8 +89,15 @@ def test_keys_of_a_running_program_are_suggested(store):
         ("metrics.x/loss < 1", ["No run has the metric 'x/loss'. Did you mean 'loss'?"]),
         ("params.decay = 1", ["No run has the parameter 'decay'. Did you mean 'opt.decay'?"]),
         ("tags.fase = pilot", ["No run has the tag 'fase'. Did you mean 'phase'?"]),
-        ("params.opt = adam", ["The parameter 'opt' is compared part by part."]),
-        ("params.layers = 1", ["The parameter 'layers' is compared part by part."]),
+        ("params.opt = adam", ["the parameter 'opt' is a list or an object, and only its parts"]),
+        ("params.layers = 1", ["Available: layers[0], layers[1]."]),
+        ("params.layers is missing", ["Available: layers[0], layers[1]."]),
+        ("not params.opt is null", ["Available: opt.decay, opt.kind."]),
+        ("order by params.opt", ["Available: opt.decay, opt.kind."]),
+        ("params.either > 0", []),
+        ("params.either > 0 and params.either is missing", ["Available: either.a, either[0]."]),
+        ("order by params.either", ["Available: either.a, either[0]."]),
+        ("params.mixed is missing", []),
         ("params.zzzz = 1", ["No run has the parameter 'zzzz'. Available: "]),
         ("params.zzzz is missing", []),
         ("not params.zzzz is missing", []),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -36,26 +36,48 @@ _SORTED_BY = re.compile(r"([\w./@:-]+)((?:\s+(?:asc|desc))?)", re.IGNORECASE)
 def unknown_names(backend: Backend, query: Query, *more: Field) -> tuple[str, ...]:
     """Return a sentence for each name that no run has, with the nearest name or a short list.
 
+    So does a parameter that is a list or an object in some runs, if they count as runs without it.
+
     Args:
         backend: The store.
         query: The filter and its order; names in a test for missing values may be unknown.
         more: Further fields, such as the field of a grouping.
     """
-    asked = [one.field for one in leaves(query.where) if not isinstance(one, Missing)]
-    fields = dict.fromkeys([*asked, *(key.field for key in query.order), *more])
+    conditions = list(leaves(query.where))
+    ordered = [*(key.field for key in query.order), *more]
+    asked = [*(one.field for one in conditions if not isinstance(one, Missing)), *ordered]
+    absent = [*(one.field for one in conditions if isinstance(one, Missing)), *ordered]
     names = StoredNames(backend.database.driver)
-    return *_sentences(names, fields), *_of_other_kinds(names, query)
+    sentences = *_of_parts(names, asked, absent), *_sentences(names, dict.fromkeys(asked))
+    return *sentences, *_of_other_kinds(names, query)
+
+
+def _of_parts(
+    names: StoredNames, asked: Sequence[Field], absent: Sequence[Field]
+) -> Iterable[str]:
+    """Yield a sentence for each parameter that is a list or an object in runs that are left out.
+
+    Args:
+        names: The names of the store.
+        asked: Fields of comparisons, which leave such runs out.
+        absent: Fields by which such runs count as runs without a value.
+    """
+    for field in dict.fromkeys([*asked, *absent]):
+        if field.namespace is not Namespace.PARAM or (field not in absent and names.has(field)):
+            continue
+        if parts := names.parts(field.key):
+            yield (
+                f"In some runs, the parameter {field.key!r} is a list or an object, and only its"
+                f" parts have values. {listed(parts, most=_LISTED)}"
+            )
 
 
 def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
     for field in fields:
         if field.namespace in names.namespaces and not names.has(field):
-            known = names.every(field.namespace)
-            parts = _parts(field.namespace, field.key, known)
-            if parts:
-                said = f"The parameter {field.key!r} is compared part by part."
-                yield f"{said} {listed(parts, most=_LISTED)}"
+            if field.namespace is Namespace.PARAM and names.parts(field.key):
                 continue
+            known = names.every(field.namespace)
             word = _WORDS[field.namespace]
             hint = hint_of(field.key, known, most=_LISTED) if known else f"No run has any {word}."
             if field.namespace is Namespace.PARAM and len(known) >= ROWS_LIMIT:
@@ -91,12 +113,6 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _parts(namespace: Namespace, key: str, known: Iterable[str]) -> list[str]:
-    """Return the parameters inside a list or an object."""
-    begins = f"{key}.", f"{key}["
-    return [one for one in known if namespace is Namespace.PARAM and one.startswith(begins)]
-
-
 def is_known_column(backend: Backend, name: str) -> bool:
     """Check whether any run of the store may have a column such as `metrics.loss`.
 
@@ -108,8 +124,8 @@ def is_known_column(backend: Backend, name: str) -> bool:
         return False
     namespace, names = namespaces[namespace_name], StoredNames(backend.database.driver)
     if namespace is not Namespace.METRIC:
-        known = names.every(namespace)
-        return key in known or bool(_parts(namespace, key, known))
+        has_parts = namespace is Namespace.PARAM and bool(names.parts(key))
+        return has_parts or key in names.every(namespace)
     # A column of a parameter set's metric is named by the set and the key.
     ends = [key, *(key[at + 1 :] for at, sign in enumerate(key) if sign == "/")]
     logged = set(names.every(namespace))

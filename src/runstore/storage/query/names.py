@@ -29,6 +29,7 @@ _TABLES = {
     Namespace.TAG: "tags v WHERE (1 = 1)",
     Namespace.FACT: "fact_values v WHERE (1 = 1)",
 }
+_PARTS = f"{_TABLES[Namespace.PARAM]} AND v.key >= ? AND v.key < ?"
 _HAS_NUMBER = """
     SELECT 1 FROM params v
     WHERE v.key = ? AND v.indexed = 1 AND v.number IS NOT NULL AND v.text IS NULL LIMIT 1
@@ -76,6 +77,17 @@ class StoredNames:
         with reading_names(self._driver, Namespace.PARAM) as connection:
             found = (connection.execute(statement, (key,)).fetchone() for key in keys_of(field))
             return any(found)
+
+    def parts(self, key: str) -> list[str]:
+        """Return the names of the parameters in a list or an object, in alphabetical order."""
+        statement = _EVERY_KEY.format(table=_PARTS)
+        found: list[str] = []
+        with reading_names(self._driver, Namespace.PARAM) as connection:
+            for sign in ".[":
+                bounds = f"{key}{sign}", f"{key}{chr(ord(sign) + 1)}"
+                rows = connection.execute(statement, (*bounds, *bounds)).fetchall()
+                found += [as_text(row[0]) for row in rows]
+        return found
 
     def every(self, namespace: Namespace) -> list[str]:
         """Return all names of a namespace, in alphabetical order."""
