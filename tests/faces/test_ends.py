@@ -295,6 +295,24 @@ def test_an_end_without_a_status_goes_by_its_other_parts(options, status, code, 
     assert (run.record.status.value, run.record.exit_code) == (status, code)
 
 
+def test_of_an_endless_error_both_ends_are_kept_without_secrets(store, run):
+    """An exception can quote a whole response, which nobody could read or search later."""
+    secret = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
+    body = f"{secret} and more " * 40_000
+
+    with contextlib.suppress(ValueError), run:
+        raise ValueError(f"Bad response: {body}: no JSON")
+
+    kept = store.get(run.uid)
+    assert kept.error.startswith("ValueError: Bad response: *** and more *** and")
+    assert f"the middle of {len(body) + 35:,} characters was not kept" in kept.error
+    assert kept.error.endswith("*** and more : no JSON")
+    assert kept.traceback.startswith("Traceback")
+    assert kept.traceback.endswith(": no JSON\n")
+    assert not any(secret[at : at + 6] in kept.error + kept.traceback for at in range(30))
+    assert store.find("error contains 'Bad response' and traceback contains 'no JSON'").items
+
+
 def test_an_exit_status_that_is_no_number_is_said(run):
     with pytest.warns(StoreWarning, match="exit status"):
         run.finish("error", error="t", exit_code="many")

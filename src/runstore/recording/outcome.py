@@ -9,7 +9,7 @@ from types import ModuleType, TracebackType
 
 from runstore.errors import UsageError, attempt, genuine, named_error, shown
 from runstore.model.status import REPORTED, Status
-from runstore.model.values import clean_text
+from runstore.model.values import TEXT_LIMIT_CHARACTERS, clean_text
 from runstore.recording import live_runs
 from runstore.recording.readiness import MASKING, TRACEBACKS, be_ready
 from runstore.user_warnings import warn
@@ -34,6 +34,7 @@ _PRUNED = {("optuna", "TrialPruned")}
 
 
 _NOT_SEARCHED = "(not kept: it could not be searched for secrets)"
+_LONGEST_SECRET = 1 << 16  # characters
 
 
 class Ending(NamedTuple):
@@ -115,7 +116,7 @@ def texts_of(error: Any, traceback: Any) -> tuple[str | None, str | None]:
 
 
 def kept_text(text: str | None) -> str | None:
-    """Return an error text or a traceback without secrets, for storage.
+    """Return an error text or a traceback without secrets, for storage; of a long one, its ends.
 
     A process that has no file descriptors or memory left cannot load the patterns.
     """
@@ -125,7 +126,13 @@ def kept_text(text: str | None) -> str | None:
         be_ready(MASKING)
         from runstore.capture.secrets import mask_message
 
-        return mask_message(clean_text(text))
+        if len(text) <= TEXT_LIMIT_CHARACTERS:
+            return mask_message(clean_text(text))
+        # A secret that the cuts divide cannot be recognised, so both ends lose its possible place.
+        half = TEXT_LIMIT_CHARACTERS // 2
+        begin = mask_message(clean_text(text[:half]))[:-_LONGEST_SECRET]
+        end = mask_message(clean_text(text[-half:]))[_LONGEST_SECRET:]
+        return f"{begin}\n… (the middle of {len(text):,} characters was not kept) …\n{end}"
     except genuine(OSError, ImportError, MemoryError, RecursionError):
         return _NOT_SEARCHED
 
