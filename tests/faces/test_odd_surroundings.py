@@ -338,6 +338,24 @@ def test_all_that_a_command_printed_before_its_end_is_carried(tmp_path):
 # Files, clocks and interpreters
 
 
+def test_points_survive_a_kill_although_no_more_memory_can_be_mapped(tmp_path, newest):
+    """A batch system limits the memory of a program, which then fills it."""
+    code = (
+        "import os, resource, runstore\n"
+        "run = runstore.start_run('x', capture=False)\n"
+        "run.log(n=0)\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 20), -1))\n"
+        "for n in range(1, 60_000): run.log(n=n)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+
+    ended = python(code, tmp_path)
+
+    assert (ended.returncode, ended.stderr.count("StoreWarning")) == (-9, 0), ended.stderr
+    assert newest().metrics["n"].count == 60_000
+
+
 def test_a_file_of_points_is_sealed_although_the_program_closed_it(tmp_path):
     """Who becomes a daemon closes whatever is open."""
     points = PointFile(tmp_path / "points", 8)

@@ -48,9 +48,9 @@ class PointFile:
     Args:
         path: The path; it must not exist.
         points: Capacity in records.
-        mapped: Whether to map it into memory, as `memory`. A hole in a mapped file on a full disk
-            would kill the program, so that space is allocated first; on a network disk, `write`
-            calls are used instead.
+        mapped: Whether to map it into memory, as `memory`, if that is possible. A hole in a mapped
+            file on a full disk would kill the program, so that space is allocated first; on a
+            network disk, `write` calls are used instead.
 
     Attributes:
         places: Iterator over the places of records; each is returned once, to any caller.
@@ -104,9 +104,11 @@ class PointFile:
             os.close(number)
             self.memory: mmap.mmap | None = None
             if mapped:
-                self.memory = mmap.mmap(self._descriptor, allocated)
-                self.__class__ = _Mapped
-            is_it = mapped and identity_of(number) == self._device_and_file
+                # A limit of memory, or a disk without maps: points are written by calls instead.
+                with suppressed(OSError):
+                    self.memory = mmap.mmap(self._descriptor, allocated)
+                    self.__class__ = _Mapped
+            is_it = self.memory is not None and identity_of(number) == self._device_and_file
             self._of_memory = number if is_it else None  # otherwise another thread was faster
         except BaseException:  # a file that is not mapped is useless
             os.close(self._descriptor)
