@@ -124,6 +124,28 @@ def test_names_that_lead_elsewhere_are_refused(run, name):
     assert run.record.artifacts == {}
 
 
+def test_swapped_arguments_are_answered_with_their_order(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "model.pt"
+    file.write_bytes(b"x")
+    first = "The name comes first: run.save('weights.pt', "
+
+    for name, source, hint in (
+        ("model.pt", "weights.pt", f"{first}'model.pt')"),
+        (file, "weights.pt", f"{first}{str(file)!r})"),
+        (str(file), "weights.pt", f"{first}{str(file)!r})"),
+        ({"x": 1}, "weights.pt", f"{first}…)"),
+        ("/elsewhere/model.pt", b"x", "Use a relative path, such as model.pt."),
+        ("C:\\out\\model.pt", b"x", "Use a relative path, such as model.pt."),
+        ("/", b"x", "Use a relative path, such as plots/loss.png."),
+    ):
+        with pytest.raises((InvalidValueError, NotFoundError)) as raised:
+            run.save(name, source)
+
+        assert (raised.value.hint, raised.value.kept) == (hint, "Nothing was saved.")
+    assert run.record.artifacts == {}
+
+
 @given(st.text())
 def test_a_name_that_is_taken_stays_inside(text):
     try:

@@ -207,6 +207,7 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
             ["has no option '-o'.", "with: runstore ls --all --format csv"],
         ),
         (["rm", "-rf", "mnist#1"], ["has no option '-r'.", "skip the confirmation, add: -y"]),
+        (["output", "--tail", "5"], ["has no option '--tail'.", "last lines with: -n 20"]),
         (["ls", "--desc"], ["has no option '--desc'.", "write: --sort 'metrics.loss desc'"]),
         (["best", "-n", "3"], ["has no option '-n'.", "All settings are ranked; for some runs"]),
         (["log", "mnist#1", "loss=3"], ["unexpected", "metric loss=3 --run 'mnist#1'"]),

@@ -392,6 +392,7 @@ def test_outside_of_git_the_recorded_files_are_compared(tmp_path, read):
 
     assert (changed.returncode, missing.returncode) == (4, 4)
     assert (listed(changed), listed(missing)) == (["h.py changed"], ["h.py is missing"])
+    assert messages(changed)[-1] == "To run it in spite of the differences, add --anyway."
     assert len(read(tmp_path)) == 1
 
 

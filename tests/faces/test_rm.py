@@ -43,6 +43,26 @@ def test_rm_takes_filters_and_experiments(folder):
     assert runstore("ls", cwd=folder).stdout == ""
 
 
+def test_restore_takes_experiments(folder):
+    with store_at(folder) as store:
+        store.start("fit_more", capture=False).finish()
+        store.delete(store.find().items)
+
+    empty = runstore("ls", cwd=folder)
+    unknown = runstore("restore", "fit", "other", cwd=folder)
+    restored = runstore("restore", "fit", cwd=folder)
+
+    assert messages(empty) == [
+        "runstore: All runs are in the trash; list them with: runstore trash"
+    ]
+    assert "There is no run 'other' in the trash" in messages(unknown)[0]
+    assert sorted(line[:6] for line in restored.stdout.splitlines()) == [
+        "fit_1_", "fit_2_", "fit_3_", "fit_4_",
+    ]  # fmt: skip
+    assert sorted(references(folder)) == sorted(restored.stdout.splitlines())
+    assert runstore("restore", "fit_more", cwd=folder).stdout.startswith("fit_more_1_")
+
+
 def test_rm_without_words_deletes_nothing(folder):
     ended = runstore("rm", cwd=folder)
 

@@ -17,6 +17,7 @@ from runstore.artifacts.sources import checked_source
 from runstore.errors import (
     ConflictError,
     InvalidValueError,
+    NotFoundError,
     RunstoreError,
     StoreError,
     StoreLockedError,
@@ -204,7 +205,39 @@ class Saving:
 
 
 def _named(name: Any, source: Any) -> tuple[str, Any]:
-    """Return the path of an artifact, and its source: bytes, an object, or the path of a file."""
+    """Return the path of an artifact, and its source: bytes, an object, or the path of a file.
+
+    Raises:
+        InvalidValueError: The name is not valid for an artifact.
+        NotFoundError: The file does not exist, or cannot be read.
+    """
+    try:
+        return _checked(name, source)
+    except (InvalidValueError, NotFoundError) as error:
+        error.hint = _hint_for_swapped(name, source) or error.hint
+        raise
+
+
+def _hint_for_swapped(name: Any, source: Any) -> str:
+    """Return the right order of a name and a source, if they were probably swapped."""
+    if not isinstance(source, str) or why_no_name(source) is not None:
+        return ""
+    if not isinstance(name, (str, os.PathLike)):
+        return f"The name comes first: run.save({source!r}, …)"
+    if _exists(name) and not _exists(source):
+        return f"The name comes first: run.save({source!r}, {os.fspath(name)!r})"
+    return ""
+
+
+def _exists(path: str | os.PathLike[str]) -> bool:
+    try:
+        os.stat(path)  # noqa: PTH116 - a path of the user may be invalid
+    except genuine(OSError, ValueError):
+        return False
+    return True
+
+
+def _checked(name: Any, source: Any) -> tuple[str, Any]:
     from runstore.artifacts.masking import masked_name
 
     # A text beside a name may be the contents.

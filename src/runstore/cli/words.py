@@ -247,6 +247,16 @@ def runs_meant(store: Store, words: Sequence[str], *, limit: int | None = None) 
     return list({run.uid: run for run in found}.values())
 
 
+def trashed_meant(store: Store, words: Sequence[str]) -> list[Run | str]:
+    """Return the deleted runs of experiments, and the other words, which name runs."""
+    trash = [] if all(map(has_number, words)) else store.trash(limit=None)
+    found: list[Run | str] = []
+    for word in words:
+        is_run = word == LATEST or has_number(word)
+        found += [run for run in trash if run.experiment_name == word and not is_run] or [word]
+    return found
+
+
 def other_meanings(store: Store, words: Sequence[str]) -> list[str]:
     """Return a line for each experiment among the words whose name is that of a run elsewhere."""
     from runstore.reading.names import runs_called

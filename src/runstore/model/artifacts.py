@@ -117,9 +117,15 @@ def artifact_path(name: object) -> str:
         raise InvalidValueError(
             f"An artifact cannot be called {shown(name)}: it {why}.",
             kept="Nothing was saved.",
-            hint="Use a relative path, such as plots/loss.png.",
+            hint=f"Use a relative path, such as {_example(name)}.",
         )
     return "/".join(_parts(str(name)))
+
+
+def _example(name: object) -> str:
+    """Return the last part of a name that is not valid as a whole, if that is valid."""
+    last = _parts(name.replace("\\", "/"))[-1:] if isinstance(name, str) else []
+    return last[0] if last and why_no_name(last[0]) is None else "plots/loss.png"
 
 
 def why_no_name(name: object) -> str | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ROWS = 20  # default number of runs in a table
 _NOTHING = "runstore: There are no runs yet; record one with: runstore exec -- COMMAND"
+_ALL_IN_TRASH = "runstore: All runs are in the trash; list them with: runstore trash"
 
 
 class _ListRequest(NamedTuple):
@@ -133,7 +134,7 @@ def command(
         query, page = _found(store, asked, wanted, after)
         tell_hints(page)
         if is_list:
-            _print_list(page, query)
+            _print_list(store, page, query)
         elif as_json and form == "table":
             _print_json(page)
             return
@@ -206,12 +207,13 @@ def _print_groups(
     )
 
 
-def _print_list(page: Page[Run], query: Query | None) -> None:
+def _print_list(store: Store, page: Page[Run], query: Query | None) -> None:
     if not page:
-        output.say(
-            "runstore: No run matches this filter." if query else for_this_store(_NOTHING),
-            err=True,
-        )
+        if query:
+            text = "runstore: No run matches this filter."
+        else:
+            text = for_this_store(_ALL_IN_TRASH if store.trash(limit=1) else _NOTHING)
+        output.say(text, err=True)
         return
     from runstore.cli.lists.runs import print_runs
 

@@ -100,7 +100,9 @@ def _repeat(
         _print_dry(again, told, as_json=as_json)
         return
     if told.decisive and not anyway:
-        raise _refused(again.name, is_copy=os.environ.get(AGAIN_VARIABLE) == _IN_COPY)
+        is_copy = os.environ.get(AGAIN_VARIABLE) == _IN_COPY
+        has_code = recorded.run.commit is not None and not is_copy
+        raise _refused(again.name, has_code=has_code)
     again.execute(is_one_of_several=bool(others))
 
 
@@ -287,8 +289,8 @@ def _print_dry(again: _Again, told: Differences, *, as_json: bool) -> None:
     say(f"runstore: Nothing was executed.{count}", err=True)
 
 
-def _refused(name: str, *, is_copy: bool) -> ConflictError:
-    todo = "" if is_copy else " To run the recorded code, add --recorded-code."
+def _refused(name: str, *, has_code: bool) -> ConflictError:
+    todo = " To run the recorded code, add --recorded-code." if has_code else ""
     return ConflictError(
         f"{name} would not be repeated exactly.",
         kept="Nothing was started.",

@@ -40,6 +40,10 @@ _HABITS = {
         [("best", one) for one in ("-n", "--top", "--limit")],
         "All settings are ranked; for some runs, write: runstore ls --sort metrics.loss -n 3",
     ),
+    **dict.fromkeys(
+        [("output", one) for one in ("--tail", "--last", "--limit")],
+        "Print the last lines with: -n 20",
+    ),
     ("exec", "-n"): "Name the experiment with: -e fit",
     ("exec", "--seed"): "Set a parameter with: --set seed=1",
     **dict.fromkeys(

@@ -212,7 +212,9 @@ class FilePool(DriverBase):
                 if handle.raw.in_transaction:
                     handle.raw.end_what_is_left()
                 return handle
-        raise StoreUnavailableError(f"The store {self.path} was closed.")
+        raise StoreUnavailableError(
+            f"The store {self.path} was closed.", hint="Open it again with: runstore.Store.open(…)"
+        )
 
     def _new_handle(self) -> _Handle:
         handle = _Handle()

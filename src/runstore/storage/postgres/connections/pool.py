@@ -154,7 +154,10 @@ class ConnectionPool:
         writers.
         """
         if self._is_closed:
-            raise StoreUnavailableError(f"The store {self.path} was closed.")
+            raise StoreUnavailableError(
+                f"The store {self.path} was closed.",
+                hint="Open it again with: runstore.Store.open(…)",
+            )
         idle = self._idle
         if idle.pid != os.getpid():
             idle.close()
