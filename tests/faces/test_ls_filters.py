@@ -335,6 +335,24 @@ def test_odd_texts_stay_in_their_row_of_csv(tmp_path):
     assert "x" * 3000 in table.stdout
 
 
+def test_whole_numbers_keep_their_digits_in_tables(tmp_path):
+    ids = [2**53 - 1, 2**53, 1732924800123, -1732924800124, 12]
+    with store_at(tmp_path / ".runstore") as store:
+        for one in ids:
+            params = {"id": one, "weight": one * 1e20}
+            store.start("e", params=params, capture=False).finish()
+    columns = ("--sort", "run_number", "--columns", "id")
+
+    piped = runstore("ls", *columns, cwd=tmp_path).stdout.split()
+    drawn = on_terminal("ls", cwd=tmp_path, columns=120, NO_COLOR="1")
+    wide = on_terminal("ls", *columns, cwd=tmp_path, columns=120, NO_COLOR="1")
+
+    assert piped == ["params.id", *map(str, ids)]
+    assert wide.split() == ["id", *map(str, ids)]
+    assert [line.split()[2] for line in drawn.splitlines()[1:6]] == [*map(str, reversed(ids))]
+    assert "1.2e21" in drawn
+
+
 def test_whole_numbers_keep_their_digits_in_every_format(tmp_path):
     import pyarrow.parquet
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from runstore.model.display.formatting import cropped
+from runstore.model.display.formatting import cropped, setting_text
 from runstore.model.params.decode import tag_of
 from runstore.model.params.flatten import Cell, flatten, joined
 from runstore.model.run import Run, RunSource
@@ -179,15 +180,17 @@ def group_repeats(
             key = run.experiment_name, codes.get(run.uid), part.identity
             found.setdefault(key, []).append(member)
             cells.setdefault(key, part.cells)
-    differing = _differing([cells[one] for one in found])
+    typed = _with_types(cells)
+    differing = _differing(list(typed.values()))
+    texts = {name: _texts(one.get(name) for one in typed.values()) for name in differing}
     has_codes = len({code for _, code, _ in found}) > 1
-    labels = _labels(list(found), cells, differing)
+    labels = _labels(typed, texts)
     groups = tuple(
         Group(
             label=labels[key],
             settings=(
                 *((("code", str(key[1])),) if has_codes else ()),
-                *((name, _setting(cells[key].get(name))) for name in differing),
+                *((name, texts[name][typed[key].get(name)]) for name in differing),
             ),
             experiment_name=key[0],
             commit=None if key[1] is None else key[1].commit,
@@ -286,21 +289,48 @@ class _Taker:
         return rest
 
 
+def _with_types(cells: Mapping[_Key, Mapping[str, Cell]]) -> Mapping[_Key, Mapping[str, Cell]]:
+    """Return cells in which floats have texts, unlike ints, if other groups have equal cells."""
+    kinds = {(*key[:2], frozenset(one.items())) for key, one in cells.items()}
+    if len(kinds) == len(cells):
+        return cells
+    return {key: {**one, **dict(_whole_floats(key[2], one))} for key, one in cells.items()}
+
+
+def _whole_floats(tree: str, cells: Mapping[str, Cell]) -> Iterator[tuple[str, Cell]]:
+    if not cells:  # of some imported sets the hash is all there is
+        return
+    texts = canonical_json(json.loads(tree, parse_float=str))
+    for key, _, text in flatten(texts):
+        number, own = cells[key]
+        if number is not None and own is None and text and number.is_integer():
+            yield key, (number, text)
+
+
 def _labels(
-    groups: Sequence[_Key], cells: Mapping[_Key, Mapping[str, Cell]], differing: Sequence[str]
+    cells: Mapping[_Key, Mapping[str, Cell]], texts: Mapping[str, Mapping[Cell | None, str]]
 ) -> dict[_Key, str]:
-    """Return a short text for each group that no other group has."""
-    is_one_experiment = len({experiment for experiment, _, _ in groups}) == 1
-    is_one_code = len({code for _, code, _ in groups}) == 1
+    """Return a short text for each group that no other group has.
+
+    Args:
+        cells: The parameters of each group.
+        texts: The texts of the parameters that differ.
+    """
+    is_one_experiment = len({experiment for experiment, _, _ in cells}) == 1
+    is_one_code = len({code for _, code, _ in cells}) == 1
     taken: set[str] = set()
     labels = {}
-    for group in groups:
+    for group, own in cells.items():
         experiment, code, _ = group
         parts = [] if is_one_experiment else [experiment]
         if not is_one_code:
             parts.append(f"code={code}")
-        parts += [f"{key}={_shown(cells[group][key])}" for key in differing if key in cells[group]]
-        missing = f"without {', '.join(differing)}" if differing else experiment
+        parts += [
+            f"{key}={cropped(of_key[own[key]], _VALUE_WIDTH)}"
+            for key, of_key in texts.items()
+            if key in own
+        ]
+        missing = f"without {', '.join(texts)}" if texts else experiment
         label = " ".join(parts) or missing
         labels[group] = free_name(cropped(label, _LABEL_WIDTH), taken)
         taken.add(labels[group])
@@ -313,8 +343,24 @@ def _differing(groups: Sequence[Mapping[str, Cell]]) -> list[str]:
     return [key for key in keys if len({one.get(key, ()) for one in groups}) > 1]
 
 
-def _shown(cell: Cell) -> str:
-    return cropped(_setting(cell), _VALUE_WIDTH)
+def _texts(cells: Iterable[Cell | None]) -> dict[Cell | None, str]:
+    """Return the text of each value of a parameter; exact texts for those that look alike."""
+    found = {cell: _setting(cell) for cell in cells}
+    times = Counter(found.values())
+    return {
+        cell: _exact(cell) if cell is not None and times[text] > 1 else text
+        for cell, text in found.items()
+    }
+
+
+def _exact(cell: Cell) -> str:
+    """Return a value as text with all its digits, and in quotes if it is a text."""
+    number, text = cell
+    if number is None and text is not None:
+        return repr(text)
+    if number is not None and text is None and not number.is_integer():
+        return repr(number)
+    return _setting(cell)
 
 
 def _setting(cell: Cell | None) -> str:
@@ -324,4 +370,4 @@ def _setting(cell: Cell | None) -> str:
     number, text = cell
     if text is not None:
         return text
-    return "null" if number is None else f"{number:.12g}"
+    return "None" if number is None else setting_text(number)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from runstore.model.display.formatting import setting_text
 from runstore.model.metric_directions import Direction
 from runstore.repeats.grouping import LeftOut, Member
 from runstore.repeats.samples import PAIR, Sample
@@ -51,7 +52,7 @@ def _label(value: Any) -> str:
         return NONE
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    return setting_text(value) if isinstance(value, float) else str(value)
 
 
 def _order(value: Any) -> tuple[int, float, str]:

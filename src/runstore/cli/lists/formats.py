@@ -15,7 +15,7 @@ from runstore.cli.lists.runs import RUN_END, say_left_out
 from runstore.errors import UsageError
 from runstore.extras import library
 from runstore.model.display.as_json import for_programs
-from runstore.model.display.formatting import TAGGED, duration_text, local_time
+from runstore.model.display.formatting import TAGGED, duration_text, is_exact_whole, local_time
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.query.fields import OUTPUT
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _USUAL = ("run", "status", "started", "duration")
 _FOR_PEOPLE = frozenset({"table", "markdown"})
-_WHOLE_BELOW = 1e15
 _LINES = 1_000  # rows printed at once
 _NUMBERS = frozenset({Type.WHOLE, Type.NUMBER, Type.EXACT})
 _NAMESPACES = ("params", "metrics", "tags")
@@ -216,7 +215,7 @@ def _legible(value: Any) -> str:
         return duration_text(value)
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_BELOW:
+    if isinstance(value, float) and is_exact_whole(value):
         return str(int(value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 

@@ -12,6 +12,7 @@ _DAYS, _WEEKS_BELOW = 14, 60
 _DIGITS = 4
 _COMMAS_FROM = 10_000
 _WHOLE_BELOW, _DECIMAL_FROM = 1e12, 1e-4
+_EXACT_UP_TO = 2**53  # larger whole numbers may differ from the nearest float
 _MINUTE_S = 60
 _KILO = 1000
 
@@ -67,11 +68,22 @@ def brief_number(value: float, digits: int = _DIGITS) -> str:
 
 
 def brief_parameter(value: float) -> str:
-    """Return a parameter as it was typed, if it is short: 64, 0.001, 1e-5, 20260101."""
-    if value == value and abs(value) < _WHOLE_BELOW and value == int(value):  # noqa: PLR0124
+    """Return a parameter as it was typed, if it is short or whole: 64, 0.001, 1e-5, 20260101."""
+    brief = f"{value:.{_DIGITS}g}"
+    if is_exact_whole(value) and (abs(value) < _WHOLE_BELOW or float(brief) != value):
         return f"{int(value)}"
     text = repr(float(value))
-    return _exponent(text if len(text) <= 2 * _DIGITS else f"{value:.{_DIGITS}g}")
+    return _exponent(text if len(text) <= 2 * _DIGITS else brief)
+
+
+def setting_text(value: float) -> str:
+    """Return a parameter in a setting of repeated runs: all digits of a whole number, or 12."""
+    return f"{int(value)}" if is_exact_whole(value) else f"{value:.12g}"
+
+
+def is_exact_whole(value: float) -> bool:
+    """Check whether a number is whole, and no other whole number has the same float."""
+    return abs(value) <= _EXACT_UP_TO and value == int(value)
 
 
 def _exponent(text: str) -> str:
