@@ -223,6 +223,7 @@ def recorded(
 
     Decorating starts nothing and opens no store. The run begins and ends with the body of the
     function, of a coroutine, or of a generator of either kind; `current_run()` returns it there.
+    The arguments of a call are not recorded; `current_run().params["lr"] = lr` adds one.
 
     Args:
         experiment_name: The experiment of the runs.

@@ -613,7 +613,8 @@ def current_run() -> ActiveRun | None:
     """Return the current run, or None.
 
     It is the run whose `with` block or decorated function surrounds the call, or an unfinished
-    plain object from `start_run`. A thread without one uses the run of the main thread.
+    plain object from `start_run`. A thread without one uses the run of the main thread. In another
+    process, unless it was forked, there is none: pass the run to it, or call `attach_run` there.
     """
     execution: Any = current.innermost()
     return None if execution is None else execution.run
