@@ -22,6 +22,10 @@ from runstore.recording.outcome import exit_status, status_of
 from threads import at_once
 
 PLAIN = "run = runstore.start_run('x', capture=False)\nrun.log(a=1.0)\n"
+DEEPER = (
+    "def start(): return runstore.start_run('x', capture=False)\n"
+    "def deeper(calls): return deeper(calls - 1) if calls else start()\n"
+)
 BLOCK = "with runstore.start_run('x', capture=False) as run:\n    run.log(a=1.0)\n    "
 
 
@@ -92,6 +96,11 @@ def test_exit_statuses_are_those_of_the_process():
         (PLAIN + "with open(os.devnull): sys.exit(3)", "error"),
         (PLAIN + "import argparse; argparse.ArgumentParser().error('no')", "error"),
         (PLAIN + "raise SystemExit(3)", "lost"),
+        # A run started in fewer or more calls than the one before it.
+        (DEEPER + "deeper(9).finish(); run = start(); sys.exit(3)", "error"),
+        (DEEPER + "deeper(9).finish(); run = start()\ntry: sys.exit(3)\nexcept: pass", "lost"),
+        (DEEPER + "start().finish(); run = deeper(9); sys.exit(3)", "error"),
+        (DEEPER + "start().finish(); run = deeper(9)\ntry: sys.exit(3)\nexcept: pass", "lost"),
         (BLOCK + "raise BaseExceptionGroup('g', [KeyboardInterrupt()])", "interrupted"),
         (BLOCK + "raise ExceptionGroup('g', [ValueError(), TypeError()])", "error"),
     ],

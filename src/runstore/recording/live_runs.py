@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
+_BUILTINS = vars(builtins)
 HEARTBEAT_S = 10.0
 # How long Ctrl-C waits for a write.
 PATIENCE_S = 3.0
@@ -95,38 +96,55 @@ class ExitCalls:
     def __init__(self) -> None:
         self.last: SystemExit | None = None
         self._program: FrameType | None = None
-        # The replacement of each function, created once; and the functions replaced now.
-        self._made: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
-        self._watched: list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]] = []
+        # The number of frames around the last call; the next one often has as many.
+        self._depth = 0
+        self._is_watching = False
+        # The replacement of each function, created once.
+        self._made: list[tuple[dict[str, Any], str, Callable[..., Any], Callable[..., Any]]] = []
 
     def watch(self) -> None:
         """Watch calls from now on; at a prompt, they do not end the process."""
-        if self._watched or hasattr(sys, "ps1"):
+        if self._is_watching or "ps1" in vars(sys):
             return
-        frame = _frame_of_main_thread()
-        while frame is not None:
-            self._program, frame = frame, frame.f_back
-        for owner, name, known, _ in self._made:
-            if getattr(owner, name, None) is not known:  # other code has replaced it since
+        self._program = self._outermost()
+        self._is_watching = True
+        for names, name, known, _ in self._made:
+            if names.get(name) is not known:  # other code has replaced it since
                 self._made.clear()
                 break
         if not self._made:
-            for owner, name in ((sys, "exit"), (builtins, "exit"), (builtins, "quit")):
-                original = getattr(owner, name, None)
+            for names, name in ((vars(sys), "exit"), (_BUILTINS, "exit"), (_BUILTINS, "quit")):
+                original = names.get(name)
                 if original is not None:
-                    self._made.append((owner, name, original, self._noting(original)))
-        self._watched.extend(self._made)
-        for owner, name, _, noting in self._made:
-            setattr(owner, name, noting)
+                    self._made.append((names, name, original, self._noting(original)))
+        for names, name, _, noting in self._made:
+            names[name] = noting
 
     def unwatch(self) -> None:
         """Restore the functions, unless other code has replaced them since."""
         # A reference to the frame would keep all objects of the program from being finalized.
         self._program = None
-        while self._watched:
-            owner, name, original, noting = self._watched.pop()
-            if getattr(owner, name, None) is noting:
-                setattr(owner, name, original)
+        if not self._is_watching:
+            return
+        for names, name, original, noting in self._made:
+            if names.get(name) is noting:
+                names[name] = original
+        self._is_watching = False
+
+    def _outermost(self) -> FrameType | None:
+        """Return the outermost frame of the main thread."""
+        if not background.in_main_thread():
+            frame = _frame_of_main_thread()
+        else:
+            try:  # at once, because Python would create the objects of all frames between
+                frame = sys._getframe(self._depth)  # noqa: SLF001 - named so by Python's documentation
+            except ValueError:
+                self._depth = 0
+                frame = sys._getframe()  # noqa: SLF001 - the same
+        while frame is not None and frame.f_back is not None:
+            frame = frame.f_back
+            self._depth += 1
+        return frame
 
     @property
     def is_caught(self) -> bool:
@@ -153,13 +171,12 @@ def _has_returned(frame: FrameType) -> bool:
 
 
 def _frame_of_main_thread() -> FrameType | None:
-    if background.in_main_thread():
-        return sys._getframe()  # noqa: SLF001 - named so by Python's documentation
+    """Return the innermost frame of the main thread, for another thread."""
     main = threading.main_thread().ident
     # A collection inside this call would run finalizers while Python holds the lock of its list of
     # threads: if one of them waits, all threads stop for ever. Source: CPython, gh-106883.
     with Uncollected():
-        return None if main is None else sys._current_frames().get(main)  # noqa: SLF001 - the same
+        return None if main is None else sys._current_frames().get(main)  # noqa: SLF001 - as above
 
 
 class _Registry:
@@ -416,7 +433,7 @@ _WORKERS_FORGET = (3, 13)
 def _last_error() -> BaseException | None:
     """Return the exception that ended the program, or that it has reported as such."""
     # At a prompt, the last error may be hours old and have nothing to do with the end.
-    return None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
+    return None if "ps1" in vars(sys) else getattr(sys, "last_value", None)
 
 
 def _repeat_ctrl_c() -> None:
