@@ -1,5 +1,7 @@
 """Each form in which a secret stands in a text, and what looks like one and is none."""
 
+import shlex
+
 import pytest
 
 from runstore.capture.secrets import mask_arguments, mask_command, mask_message, mask_text
@@ -36,6 +38,8 @@ MASKED = [
     '{{"name": "API_KEY", "value": "{}"}}',
     "sshpass -p {} ssh host",
     "wandb login {}",
+    "wandb login --relogin {}",
+    "mysql -p {} runs",
     "mysql -u root -p{} runs",
     "mysqldump -p{} runs",
     "mariadb -u a -p{}",
@@ -404,7 +408,7 @@ def test_the_signature_of_an_address_goes_and_a_word_stays(name):
         )
 
 
-# Words of a command; `pw1` and `abc1` are secrets where they are masked.
+# Words of a command; `x7q1` and `abc1` are secrets where they are masked.
 WORDS = [
     ("train --token abc1", "train --token ***"),
     ("train --token --verbose", None),
@@ -415,7 +419,7 @@ WORDS = [
     ("train --pat abc", "train --pat ***"),
     ("train --password 7", "train --password ***"),
     ("train --key abc1", None),
-    ("train --token abc1:pw1", "train --token ***"),
+    ("train --token abc1:x7q1", "train --token ***"),
     ("train +token abc1", "train +token ***"),
     ("train --no-token", None),
     ("train --token=abc1", "train --token=***"),
@@ -425,67 +429,76 @@ WORDS = [
     ("train password=$P", None),
     ("train password=", None),
     ("java -DapiKey=abc1 -DlogLevel=abc1", "java -DapiKey=*** -DlogLevel=abc1"),
-    ("curl -u bob:pw1 x", "curl -u bob:*** x"),
+    ("curl -u bob:x7q1 x", "curl -u bob:*** x"),
     ("curl -u bob x", None),
-    ("curl -U bob:pw1 x", "curl -U bob:*** x"),
-    ("curl --user bob:pw1 x", "curl --user bob:*** x"),
-    ("curl --proxy-user bob:pw1 x", "curl --proxy-user bob:*** x"),
-    ("curl --cert a.pem:pw1 x", "curl --cert a.pem:*** x"),
-    ("/usr/bin/curl -u bob:pw1 x", "/usr/bin/curl -u bob:*** x"),
-    ("http -a bob:pw1 x", "http -a bob:*** x"),
-    ("http --auth bob:pw1 x", "http --auth bob:*** x"),
-    ("https -a bob:pw1 x", "https -a bob:*** x"),
-    ("https --auth bob:pw1 x", "https --auth bob:*** x"),
+    ("curl -U bob:x7q1 x", "curl -U bob:*** x"),
+    ("curl --user bob:x7q1 x", "curl --user bob:*** x"),
+    ("curl --proxy-user bob:x7q1 x", "curl --proxy-user bob:*** x"),
+    ("curl --cert a.pem:x7q1 x", "curl --cert a.pem:*** x"),
+    ("/usr/bin/curl -u bob:x7q1 x", "/usr/bin/curl -u bob:*** x"),
+    ("http -a bob:x7q1 x", "http -a bob:*** x"),
+    ("http --auth bob:x7q1 x", "http --auth bob:*** x"),
+    ("https -a bob:x7q1 x", "https -a bob:*** x"),
+    ("https --auth bob:x7q1 x", "https --auth bob:*** x"),
     *[
-        (f"{program} -x -w pw1", f"{program} -x -w ***")
+        (f"{program} -x -w x7q1", f"{program} -x -w ***")
         for program in (
             "ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldappasswd", "ldapwhoami"
         )
     ],
-    ("ldappasswd -s pw1 -a pw1", "ldappasswd -s *** -a ***"),
-    ("openssl enc -k pw1", "openssl enc -k ***"),
+    ("ldappasswd -s x7q1 -a x7q1", "ldappasswd -s *** -a ***"),
+    ("openssl enc -k x7q1", "openssl enc -k ***"),
     ("openssl enc -K 0a1b", "openssl enc -K ***"),
-    ("openssl -passin pass:pw1", "openssl -passin pass:***"),
-    ("openssl -passout pass:pw1", "openssl -passout pass:***"),
-    ("openssl -pass pass:pw1", "openssl -pass pass:***"),
+    ("openssl -passin pass:x7q1", "openssl -passin pass:***"),
+    ("openssl -passout pass:x7q1", "openssl -passout pass:***"),
+    ("openssl -pass pass:x7q1", "openssl -pass pass:***"),
     ("openssl -passin env:PW", None),
     ("openssl -passin file:pw.txt", None),
     *[
-        (f"{program} -ppw1 a", f"{program} -p*** a")
+        (f"{program} -px7q1 a", f"{program} -p*** a")
         for program in ("mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass")
     ],
     *[
-        (f"{program} -p pw1 a", f"{program} -p *** a")
+        (f"{program} -p x7q1 a", f"{program} -p *** a")
         for program in (
-            "mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "docker", "podman", "twine",
-            "az", "mongosh", "mongo", "mongodump",
+            "mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "docker login",
+            "podman login", "twine", "az login", "mongosh", "mongo", "mongodump",
         )
     ],
-    ("zip -Ppw1 a", "zip -P*** a"),
-    ("zip -P pw1 a", "zip -P *** a"),
-    ("unzip -Ppw1 a", "unzip -P*** a"),
-    ("unzip -P pw1 a", "unzip -P *** a"),
-    ("redis-cli -a pw1", "redis-cli -a ***"),
-    ("redis-cli -apw1", "redis-cli -a***"),
+    ("zip -Px7q1 a", "zip -P*** a"),
+    ("zip -P x7q1 a", "zip -P *** a"),
+    ("unzip -Px7q1 a", "unzip -P*** a"),
+    ("unzip -P x7q1 a", "unzip -P *** a"),
+    ("redis-cli -a x7q1", "redis-cli -a ***"),
+    ("redis-cli -ax7q1", "redis-cli -a***"),
     ("7z a -pabc1 a.7z", "7z a -p*** a.7z"),
     ("7z a -p a.7z", None),
     ("unrar x -pabc1 a.rar", "unrar x -p*** a.rar"),
-    ("curl -ubob:pw1 x", "curl -ubob:*** x"),
-    ("curl --user=bob:pw1 x", "curl --user=bob:*** x"),
+    ("curl -ubob:x7q1 x", "curl -ubob:*** x"),
+    ("curl --user=bob:x7q1 x", "curl --user=bob:*** x"),
     ("curl --user=bob:$PW x", None),
     ("curl -ubob x", None),
-    ("dvc remote modify --local s3 password pw1", "dvc remote modify --local s3 password ***"),
-    ("dvc remote modify s3 secret_access_key pw1", "dvc remote modify s3 secret_access_key ***"),
-    ("dvc remote modify s3 region pw1", None),
-    ("a/dvc remote modify s3 -q password pw1", "a/dvc remote modify s3 -q password ***"),
-    ("dvc remote modify s3 url x password pw1", None),
+    ("dvc remote modify --local s3 password x7q1", "dvc remote modify --local s3 password ***"),
+    ("dvc remote modify s3 secret_access_key x7q1", "dvc remote modify s3 secret_access_key ***"),
+    ("dvc remote modify s3 region x7q1", None),
+    ("a/dvc remote modify s3 -q password x7q1", "a/dvc remote modify s3 -q password ***"),
+    ("dvc remote modify s3 url x password x7q1", None),
     ("prog --mode modify tokenizer password reset", None),
     ("prog modify password reset", None),
-    ("train --password = pw1", "train --password = ***"),
-    ("train --password: pw1", "train --password: ***"),
-    ("smbclient -U pw1", "smbclient -U ***"),
+    ("train --password = x7q1", "train --password = ***"),
+    ("train --password: x7q1", "train --password: ***"),
+    ("smbclient -U bob%x7q1", "smbclient -U bob%***"),
+    ("smbclient -U bob", None),
     ("docker run -p8080:80 a", None),
-    ("other -p pw1 a", None),
+    ("docker run -p 8080:80 a", None),
+    ("docker login -u bob -px7q1 a", "docker login -u bob -p*** a"),
+    ("sshpass -p x7q1 ssh -p 2222 a", "sshpass -p *** ssh -p 2222 a"),
+    ("curl -u bob@x.org:x7q1 x", "curl -u bob@x.org:*** x"),
+    ("rar a -hpx7q1 a.rar", "rar a -hp*** a.rar"),
+    ("unrar x -p- a.rar", None),
+    ("mysql -p$PW a", None),
+    ("wandb login --relogin abc1", "wandb login --relogin ***"),
+    ("other -p x7q1 a", None),
     ("wandb login abc1", "wandb login ***"),
     ("comet login abc1", "comet login ***"),
     ("neptune login abc1", "neptune login ***"),
@@ -502,6 +515,58 @@ def test_secret_words_of_a_command_go():
     found = [" ".join(mask_arguments(line.split(" "))) for line, _ in WORDS]
 
     assert found == [masked or line for line, masked in WORDS]
+
+
+# Here {} stands for a secret after an option of a program.
+PROGRAMS = [
+    "docker login -p{}", "docker login -u bob -p {} x.org", "podman --log-level x login -p{}",
+    "7z a -p{} a.7z b", "7za x -p'{}' a.7z", "zip -r -P {} a.zip b", "unzip -P{} a.zip",
+    "unrar x -p{} a.rar", "rar a -hp{} a.rar b", "mysql -u root -p{} a", "sshpass -p{} ssh a",
+    "curl -u bob:{} a", 'curl -H "a; b" --user="bob:{}" a', "redis-cli -h a -a {}",
+    "openssl rsa -in a -passin pass:{}", "openssl rsa -passout 'pass:{}'", "openssl enc -k {}",
+    "smbclient -U bob%{} //a/b", "http -a bob:{} a", "twine upload -u bob -p {} dist/a",
+    "mongosh -u bob -p {}", "docker login \\\n  -u bob \\\n  -p {}", "sshpass -p {} ssh -p 2222 a",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["{}", "set -e\n{} && ls\n", "RUN {}\n", "import os\nos.system({!r})\n", "x:\n  - {}\n"],
+    ids=["command", "script", "Dockerfile", "Python", "list"],
+)
+@pytest.mark.parametrize("secret", ["hunter2", SECRET])
+def test_secrets_after_options_of_programs_are_masked_in_texts(around, secret):
+    texts = [around.format(line.format(secret)) for line in PROGRAMS]
+
+    found = [mask_text(text) for text in texts]
+
+    assert found == [around.format(line.format("***")) for line in PROGRAMS]
+
+
+@pytest.mark.parametrize("line", PROGRAMS)
+def test_secrets_after_options_of_programs_are_masked_in_commands(line):
+    masked = mask_command(line.format("hunter2"))
+
+    assert shlex.split(masked) == shlex.split(line.format("***"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "docker run -p 8080:80 a", "docker run -p8080:80 a", "smbclient -U bob //a",
+        "unrar x -p- a", "sshpass -p $PW ssh -p 2222 a", "curl -u bob a", "curl -u $A:$B a",
+        "openssl rsa -passin env:PW", "openssl s_client -key a.pem -connect a:443",
+        "docker login -u bob --password-stdin", "az vm create -p hunter2", "zip -r a.zip b -x c",
+        "gzip -P hunter2", "wandb login --relogin --cloud",
+    ],
+)  # fmt: skip
+def test_other_options_of_programs_stay(text):
+    assert mask_text(text) == text
+    assert mask_command(text) == text
+
+
+def test_options_of_another_program_of_a_line_stay():
+    assert mask_text("curl -s a | tail -u bob:hunter2") == "curl -s a | tail -u bob:hunter2"
 
 
 @pytest.mark.parametrize(

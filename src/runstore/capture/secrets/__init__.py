@@ -18,7 +18,8 @@ _HINTS = (
     "pass", "pw", "secret", "tok", "key", "cred", "conn", "auth", "cookie", "sas", "bearer",
     "basic", "otp", "dsn", "session", "-pat", "_pat", ".pat", "-pin", "_pin", "private",
     "identified", "login", "curl", "mysql", "mariadb", "redis", "docker", "podman", "twine",
-    "zip", "mongo", "openssl", "ldap", "smbclient", "7z", "unrar",
+    "zip", "mongo", "openssl", "ldap", "smbclient", "7z", "unrar", "rar a", "rar x", "http -",
+    "https -",
 )  # fmt: skip
 # Prefixes of short tokens.
 _SHORT_TOKENS = (

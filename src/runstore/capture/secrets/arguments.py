@@ -7,103 +7,68 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 from runstore.capture.secrets.names import Secrecy, secrecy
+from runstore.capture.secrets.programs import (
+    NO_OPTIONS,
+    PROGRAMS,
+    ProgramOptions,
+    known_program,
+    login_in,
+)
 from runstore.capture.secrets.text import MASK, mask_plain
 from runstore.capture.secrets.values import is_placeholder, is_secret_setting, looks_random
 
 _SHELL_WORD = re.compile(r"(?:[^\s\"'\\;&|<>]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')+", re.DOTALL)
 _SMALL_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:\.[0-9]*)?")
-_LOGIN = re.compile(r"([^:@/\s]{1,64}):(.+)", re.DOTALL)
-# In other forms the word before the colon is a source of the password: env:NAME, file:PATH.
-_OPENSSL = re.compile(r"(pass):(.+)", re.DOTALL)
-# Options with short names, by program.
-_LOGIN_OPTIONS = {
-    "curl": ("-u", "-U", "--user", "--proxy-user", "--cert"),
-    "http": ("-a", "--auth"),
-    "https": ("-a", "--auth"),
-    "openssl": ("-passin", "-passout", "-pass"),
-}
-_WORD_OPTIONS = {
-    "sshpass": ("-p",),
-    "mysql": ("-p",),
-    "mysqldump": ("-p",),
-    "mysqladmin": ("-p",),
-    "mariadb": ("-p",),
-    "redis-cli": ("-a",),
-    "docker": ("-p",),
-    "podman": ("-p",),
-    "twine": ("-p",),
-    "ldapsearch": ("-w",),
-    "ldapadd": ("-w",),
-    "ldapmodify": ("-w",),
-    "ldapdelete": ("-w",),
-    "ldappasswd": ("-w", "-s", "-a"),
-    "ldapwhoami": ("-w",),
-    "openssl": ("-k", "-K"),
-    "smbclient": ("-U",),
-    "az": ("-p",),
-    "mongosh": ("-p",),
-    "mongo": ("-p",),
-    "mongodump": ("-p",),
-    "zip": ("-P",),
-    "unzip": ("-P",),
-}
-# Options with the secret in the same word.
-_ATTACHED_OPTIONS = {
-    "mysql": ("-p",),
-    "mysqldump": ("-p",),
-    "mysqladmin": ("-p",),
-    "mariadb": ("-p",),
-    "sshpass": ("-p",),
-    "zip": ("-P",),
-    "unzip": ("-P",),
-    "redis-cli": ("-a",),
-    "7z": ("-p",),
-    "7za": ("-p",),
-    "unrar": ("-p",),
-}
 # Between a name and its value.
 _SIGNS = ("=", ":")
+_KEY = "--key-after-login"
 _LOGGED_IN = {("wandb", "login"), ("comet", "login"), ("neptune", "login"), ("kaggle", "login")}
 
 
 def mask_words(words: Sequence[str]) -> tuple[str, ...]:
     """Return a command's words with secrets masked."""
     masked: list[str] = []
-    program = ""
-    option = ""
+    program = option = before = ""
+    options = NO_OPTIONS
     changed = set(_changed(words))
     texts = dict(_texts(words))
     for place, word in enumerate(words):
-        if option and _is_value_of(option, program, word):
-            masked.append(_masked_value(option, program, word))
+        is_value = bool(option) and _is_value_of(option, options, word)
+        if is_value:
+            masked.append(_masked_value(option, options, word))
+        if option and options.is_first:
+            program, options = "", NO_OPTIONS
+        if is_value:
             option = ""
             continue
         if option.startswith("-") and word in _SIGNS:
             masked.append(word)
             continue
-        option = ""
+        if option != _KEY or not word.startswith("-"):
+            option = ""
         if not word.startswith("-"):
-            name = word.rpartition("/")[2]
-            is_login = place > 0 and (words[place - 1].rpartition("/")[2], word) in _LOGGED_IN
-            if is_login:
-                option = "--token"
-            elif name in _WORD_OPTIONS or name in _LOGIN_OPTIONS or name in _ATTACHED_OPTIONS:
-                program = name
+            # A key follows, perhaps after options.
+            option = _KEY if (before, word) in _LOGGED_IN else ""
+            before = word.rpartition("/")[2]
+            program = known_program(word, program)
+            options = PROGRAMS.get(program, NO_OPTIONS)
         begin = texts.get(place)
         masked.append(
-            _masked_word(word, program)
+            _masked_word(word, options)
             if begin is None
-            else word[:begin] + _masked_text(word[begin:], program)
+            else word[:begin] + _masked_text(word[begin:], options)
         )
-        if word.startswith(("-", "+")) and not any(
-            sign in word.removesuffix(":") for sign in "= :"
-        ):
-            is_known = word in _WORD_OPTIONS.get(program, ()) + _LOGIN_OPTIONS.get(program, ())
-            if is_known or secrecy(word):
-                option = word
-        elif place in changed and secrecy(word) is Secrecy.SURE:
+        is_changed = place in changed and secrecy(word) is Secrecy.SURE
+        if is_changed or _precedes_secret(word, options):
             option = word
     return tuple(masked)
+
+
+def _precedes_secret(word: str, options: ProgramOptions) -> bool:
+    """Check whether a word is an option whose value may be a secret."""
+    if not word.startswith(("-", "+")) or any(one in word.removesuffix(":") for one in "= :$"):
+        return False
+    return word in options.words + options.mistaken + options.logins or bool(secrecy(word))
 
 
 def _changed(words: Sequence[str]) -> Iterator[int]:
@@ -157,8 +122,8 @@ def _env_texts(words: Sequence[str]) -> Iterator[tuple[int, int]]:
         is_env = is_env or word.rpartition("/")[2] == "env"
 
 
-def _masked_text(text: str, program: str) -> str:
-    return mask_command(text) if len(_split(text)) > 1 else _masked_word(text, program)
+def _masked_text(text: str, options: ProgramOptions) -> str:
+    return mask_command(text) if len(_split(text)) > 1 else _masked_word(text, options)
 
 
 def _split(text: str) -> list[str]:
@@ -169,47 +134,42 @@ def _split(text: str) -> list[str]:
         return []
 
 
-def _is_value_of(option: str, program: str, word: str) -> bool:
+def _is_value_of(option: str, options: ProgramOptions, word: str) -> bool:
     """Check whether a word is the value of the option before it, and a secret."""
+    if option in options.logins:
+        login = login_in(word, options)
+        return login is not None and not is_placeholder(login[2])
     if is_placeholder(word) or not word or word in _SIGNS:
         return False
     if word.startswith("-"):
         return looks_random(word)
-    if option in _LOGIN_OPTIONS.get(program, ()):
-        return _login_in(word, program) is not None
-    if option in _WORD_OPTIONS.get(program, ()):
+    if option in options.words + options.mistaken:
         return True
     return secrecy(option) is Secrecy.SURE or not _SMALL_NUMBER.fullmatch(word)
 
 
-def _masked_value(option: str, program: str, word: str) -> str:
-    login = _login_in(word, program)
-    if login and option in _LOGIN_OPTIONS.get(program, ()):
-        return f"{login[1]}:{MASK}"
-    return MASK
+def _masked_value(option: str, options: ProgramOptions, word: str) -> str:
+    login = login_in(word, options) if option in options.logins else None
+    return login[1] + MASK if login else MASK
 
 
-def _login_in(word: str, program: str) -> re.Match[str] | None:
-    return (_OPENSSL if program == "openssl" else _LOGIN).fullmatch(word)
-
-
-def _masked_word(word: str, program: str) -> str:
+def _masked_word(word: str, options: ProgramOptions) -> str:
     name, separator, value = word.partition("=")
     # -DapiKey=VALUE of Java.
     stem = name.removeprefix("-D")
     sure = secrecy(stem) if separator and " " not in name else Secrecy.NONE
     if sure and _is_secret_value(value, sure):
         return f"{name}={MASK}"
-    for option in _ATTACHED_OPTIONS.get(program, ()):
+    for option in options.attached:
         # -pPASSWORD of MySQL.
-        if word.startswith(option) and len(word) > len(option):
+        if word.startswith(option) and not is_placeholder(word.removeprefix(option)):
             return option + MASK
-    for option in _LOGIN_OPTIONS.get(program, ()):
+    for option in options.logins:
         # -uUSER:PASSWORD and --user=USER:PASSWORD of curl.
         begin = option + "=" if option.startswith("--") else option
-        login = _login_in(word.removeprefix(begin), program) if word.startswith(begin) else None
+        login = login_in(word.removeprefix(begin), options) if word.startswith(begin) else None
         if login and not is_placeholder(login[2]):
-            return f"{begin}{login[1]}:{MASK}"
+            return begin + login[1] + MASK
     if any(one.isspace() for one in word):
         return mask_command(word)
     return mask_plain(word)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from runstore.capture.secrets.issuers import mask_tokens
 from runstore.capture.secrets.keys import mask_keys
 from runstore.capture.secrets.names import Secrecy, secrecy
+from runstore.capture.secrets.programs import mask_options
 from runstore.capture.secrets.urls import mask_urls
 from runstore.capture.secrets.values import (
     compiled,
@@ -40,9 +41,7 @@ _IN_NAMES = re.compile(
     r"|(?:pat|sas|otp|pin|dsn)(?![acdf-mquw-z])"
 )
 # Texts without these and without tokens contain no secret.
-_HINTS = re.compile(
-    rf"{_IN_NAMES.pattern}|basic|identified|login|mysql|mariadb|redis-cli|curl|ldap|wandb"
-)
+_HINTS = re.compile(rf"{_IN_NAMES.pattern}|basic|identified|login|wandb")
 _LONGEST_NAME = 100
 _LONGEST_SIGN = 200
 _TYPES = ("Secret", "typing.")
@@ -138,16 +137,11 @@ _PAIR = (
     r"[\\\"']{0,4}(?:value|Value)[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4})[\\\"']{0,4})"
     r"(?P<value>[^\s\"'<>\\,]{4,400})"
 )
-# Options of programs with short names; only the first few hundred characters of a line count.
-_PROGRAMS = (
-    r"\b(sshpass[ \t]+-p[ \t]*[\"']?|wandb[ \t]+login[ \t]+"
-    r"|(?:mysql(?:dump|admin)?|mariadb)\b[^\n|;&]{0,200}?[ \t]-p(?=[^\s-])[\"']?"
+# A key after a command that stores it.
+_STORED = (
+    r"\b(wandb[ \t]+login[ \t]+(?:--[\w-]{1,40}[ \t]+){0,8}"
     r"|aws[ \t]+configure[ \t]+set[ \t]+[\w.-]{0,60}(?:secret_access_key|session_token)"
-    r"[ \t]+[\"']?"
-    r"|(?:docker|podman|az)[ \t]+login\b[^\n|;&]{0,300}?[ \t]-p[ \t]+[\"']?"
-    r"|redis-cli\b[^\n|;&]{0,200}?[ \t]-a[ \t]+|ldap[a-z]{1,12}\b[^\n|;&]{0,200}?[ \t]-w[ \t]+"
-    r"|curl\b[^\n|;&]{0,300}?[ \t](?:-u|-U|--user|--proxy-user)[ \t=]{0,4}[\"']?[^\s:\"'$]{1,64}:)"
-    r"([^\s\"'|;&]{3,400})"
+    r"[ \t]+[\"']?)([^\s\"'|;&\\-][^\s\"'|;&\\]{2,400})"
 )
 _OPTION = (
     r"(?P<name>-(?<![\w-]-)-?[A-Za-z][\w.-]{1,60})"
@@ -169,6 +163,10 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
         text = mask_urls(text, MASK)
     text = mask_tokens(text, MASK)
     lowered = _lower(text)
+    if " -" in lowered:
+        masked = mask_options(text, lowered, MASK)
+        if masked != text:
+            text, lowered = masked, _lower(masked)
     if not _HINTS.search(lowered):
         return text
     for hints, substituted, pattern, by in _FORMS:
@@ -298,7 +296,7 @@ def _masked_pair(found: re.Match[str]) -> str:
     return found["before"] + MASK if sure and is_secret_word(found["value"], sure) else found[0]
 
 
-def _masked_program(found: re.Match[str]) -> str:
+def _masked_stored(found: re.Match[str]) -> str:
     return found[0] if is_stand_in(found[2]) else found[1] + MASK
 
 
@@ -338,15 +336,7 @@ _FORMS: tuple[tuple[tuple[str, ...], Callable[..., str], str, _Substitution], ..
         _masked_spoken,
     ),
     (("value", "name", "key"), _anywhere, _PAIR, _masked_pair),
-    (
-        (
-            "sshpass", "wandb", "mysql", "mariadb", "redis-cli", "curl", "ldap", "docker",
-            "podman", "az login", "aws configure",
-        ),
-        _at_hints,
-        _PROGRAMS,
-        _masked_program,
-    ),
+    (("wandb", "aws configure"), _at_hints, _STORED, _masked_stored),
 )  # fmt: skip
 
 
