@@ -269,6 +269,10 @@ def test_addresses_are_masked(url, masked):
         "1//0-", "?token=", "Authorization: ", "glpat-", "password: |\n ", "--token ",
         "<password>", "ghp_", "%20", "PASSWORD=${a", "password=a$", "token=a${b}", "username: ",
         "api key: ", "**token**: ", "docker login -p ", "token+=", "x: SecretStr ",
+        "curl -u a:", "curl \\\n -u ", "zip -P '", "{key: 0123456789abcdef0123, ",
+        "  key: 0123456789abcdef0123\n", "- value: x\n  name: API_KEY\n", "value: abcd ",
+        "name: API_KEY value: ", "password:\n  ", 'variable "a_password" {', "password: !!str ",
+        "connection_string=a://$A:",
     ],
 )  # fmt: skip
 def test_hostile_text_is_read_a_few_times(unit, is_full_campaign):

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 
+from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.programs import (
     NO_OPTIONS,
@@ -14,7 +15,7 @@ from runstore.capture.secrets.programs import (
     known_program,
     login_in,
 )
-from runstore.capture.secrets.text import MASK, mask_plain
+from runstore.capture.secrets.text import mask_plain
 from runstore.capture.secrets.values import is_placeholder, is_secret_setting, looks_random
 
 _SHELL_WORD = re.compile(r"(?:[^\s\"'\\;&|<>]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')+", re.DOTALL)

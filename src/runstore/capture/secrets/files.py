@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.issuers import mask_tokens
 from runstore.capture.secrets.python_code import is_python, mask_python
-from runstore.capture.secrets.text import MASK, mask_plain
+from runstore.capture.secrets.text import mask_plain
 from runstore.capture.secrets.values import looks_random
 
 _PYTHON = (".py", ".pyi", ".pyx", ".pxd", ".pyw")

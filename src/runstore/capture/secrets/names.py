@@ -18,14 +18,15 @@ _ALWAYS = (
     "passwords", "passphrases", "apikeys",
 )  # fmt: skip
 _PAIRS = frozenset({"connection string", "conn string", "account key", "sas token"})
-_BEFORE_KEY = frozenset({
+_SERVICES = frozenset({
+    "wandb", "openai", "anthropic", "gemini", "mistral", "comet", "cohere", "neptune", "github",
+    "gitlab", "stripe", "twilio", "sendgrid", "kaggle", "huggingface", "datadog", "dd", "newrelic",
+})  # fmt: skip
+_BEFORE_KEY = _SERVICES | {
     "api", "access", "private", "secret", "account", "auth", "encryption", "signing", "storage",
     "subscription", "master", "admin", "shared", "ssh", "hmac", "jwt", "deploy", "webhook", "app",
-    "application", "client", "license", "wandb", "openai", "anthropic", "gemini", "mistral",
-    "comet", "cohere", "neptune", "aws", "azure", "gcp", "google", "github", "gitlab", "stripe",
-    "twilio",
-    "sendgrid", "kaggle", "huggingface", "fernet", "aes", "datadog", "dd", "newrelic",
-})  # fmt: skip
+    "application", "client", "license", "aws", "azure", "gcp", "google", "fernet", "aes",
+}  # fmt: skip
 _BEFORE_TOKEN = frozenset({
     "auth", "access", "api", "bearer", "refresh", "session", "private", "personal", "secret", "id",
     "bot", "app", "oauth", "csrf", "xsrf", "hf", "huggingface", "hub", "github", "gh", "gitlab",
@@ -79,6 +80,12 @@ def secrecy(name: str) -> Secrecy:
     if last in {"token", "tok", "tokens"}:
         return _of_a_token(name, last, before)
     return _of_a_short_word(name, last, before)
+
+
+def secrecy_of_key(around: str) -> Secrecy:
+    """Return the confidence that a `key` is secret, by the name of the settings around it."""
+    words = _words(around)
+    return Secrecy.PERHAPS if words and words[-1] in _SERVICES else Secrecy.NONE
 
 
 def _of_a_key(last: str, before: str) -> Secrecy:

@@ -85,18 +85,22 @@ PROGRAMS = {
     "unrar": _RAR,
 }
 _WITH_SUBCOMMAND = frozenset(name.partition(" ")[0] for name in PROGRAMS if " " in name)
-# The names as they begin in a text, with a sign after those that are frequent words.
-HINTS = (
-    "curl", "http -", "https -", "openssl", "smbclient", "sshpass", "mysql", "mariadb",
-    "redis-cli", "docker", "podman", "az login", "twine", "ldap", "mongo", "zip -", "unzip", "7z",
-    "rar a", "rar x", "unrar",
-)  # fmt: skip
 _SHORTEST = 3
 _NAME = "|".join(sorted(PROGRAMS, reverse=True)).replace(" ", r"[ \t][^\n|;&]{0,100}?\b")
-NAME = rf"(?<![\w.-])(?:{_NAME})(?=[ \t])"
+_HEAD = rf"(?<![\w.-])(?:{_NAME})(?=[ \t])"
+# An option with a secret, after a space and a minus sign.
+_BEGIN_OF_OPTION = "|".join(
+    sorted(
+        {
+            re.escape(one[1:])
+            for options in PROGRAMS.values()
+            for one in (*options.words, *options.attached, *options.mistaken, *options.logins)
+        }
+    )
+)
 # The rest of a command; the signs that end it may be in quotes.
 _REST = r"(?:\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'|\\\r?\n|[^\n|;&]){0,300}"
-_NO_QUOTE = r"(?:[^\s\"'|;&\\]|\\[^\snrt\"'])"
+_NO_QUOTE = r"(?:[^\s\"'`|;&\\]|\\[^\snrt\"'])"
 
 
 def known_program(word: str, before: str) -> str:
@@ -112,33 +116,48 @@ def login_in(word: str, options: ProgramOptions) -> re.Match[str] | None:
     return compiled(rf"(?s)({options.user})(.+)").fullmatch(word)
 
 
-def mask_options(text: str, lowered: str, mask: str) -> str:
+def mask_options(text: str, mask: str) -> str:
     """Return a text with the secrets after the options of programs masked."""
     parts: list[str] = []
     done = 0
-    for place in sorted(_places(lowered)):
-        if place < done or (name := compiled(NAME).match(text, place)) is None:
-            continue
-        words = name[0].split()
-        options = PROGRAMS[words[0] if len(words) == 1 else f"{words[0]} {words[-1]}"]
-        rest = compiled(_REST).match(text, name.end())
-        end = name.end() if rest is None else rest.end()
-        for found in compiled(_option(options)).finditer(text, name.end(), end):
-            kind = found.lastgroup or ""
-            if _is_secret(kind, found[kind]):
-                parts += (text[done : found.start(kind)], mask)
-                done = found.end(kind)
-            if options.is_first:
-                break
+    for begin, end in _lines(text):
+        for head in compiled(_HEAD).finditer(text, begin, end):
+            if head.start() < done:
+                continue
+            for begin_of_secret, end_of_secret in _secrets_after(head, text):
+                parts += (text[done:begin_of_secret], mask)
+                done = end_of_secret
     return "".join([*parts, text[done:]])
 
 
-def _places(lowered: str) -> Iterator[int]:
-    for hint in HINTS:
-        place = lowered.find(hint)
-        while place >= 0:
-            yield place
-            place = lowered.find(hint, place + 1)
+def _lines(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the places of lines with such options, with the lines that they continue."""
+    done = 0
+    place = text.find(" -")
+    while place >= 0:
+        if compiled(_BEGIN_OF_OPTION).match(text, place + 2) is None:
+            place = text.find(" -", place + 2)
+            continue
+        begin = text.rfind("\n", done, place) + 1 or done
+        while begin > done and text.endswith(("\\\n", "\\\r\n"), done, begin):
+            begin = text.rfind("\n", done, begin - 1) + 1 or done
+        done = text.find("\n", place) + 1 or len(text)
+        yield begin, done
+        place = text.find(" -", done - 1)
+
+
+def _secrets_after(head: re.Match[str], text: str) -> Iterator[tuple[int, int]]:
+    """Yield the places of secrets in the command that begins with the name of a program."""
+    words = head[0].split()
+    options = PROGRAMS[words[0] if len(words) == 1 else f"{words[0]} {words[-1]}"]
+    rest = compiled(_REST).match(text, head.end())
+    end = head.end() if rest is None else rest.end()
+    for found in compiled(_option(options)).finditer(text, head.end(), end):
+        kind = found.lastgroup or ""
+        if _is_secret(kind, found[kind]):
+            yield found.span(kind)
+        if options.is_first:
+            return
 
 
 @functools.cache

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 
+from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.keys import mask_keys
-from runstore.capture.secrets.names import Secrecy, secrecy
-from runstore.capture.secrets.text import MASK, mask_plain
+from runstore.capture.secrets.names import Secrecy, secrecy, secrecy_of_key
+from runstore.capture.secrets.text import mask_plain
 from runstore.capture.secrets.values import is_secret_in_code, looks_random
 
 _TOKEN = re.compile(
@@ -53,6 +54,7 @@ class _Frame:
         around: Confidence that the name of the bracket marks a secret.
         first: The first literal in the bracket.
         callee: The function that is called with the bracket.
+        name: The name of the dictionary in the bracket.
         word: The last name or literal, which may be the name of the next value.
         is_key: Whether that is a literal.
         is_annotated: Whether a type is between name and value.
@@ -68,12 +70,14 @@ class _Frame:
         *,
         is_direct: bool = True,
         callee: str = "",
+        name: str = "",
     ) -> None:
         self.bracket = bracket
         self.sure = self.around = around
         self.is_direct = is_direct
         self.first: str | None = None
         self.callee = callee
+        self.name = name
         self.word = ""
         self.is_key = False
         self.is_annotated = False
@@ -96,7 +100,8 @@ class _Frame:
     def colon(self) -> None:
         """Use the word before a colon as a name: of a dictionary's value, or with a type."""
         if self.bracket == "{":
-            self.sure = secrecy(self.word)
+            is_key = self.word == "key"
+            self.sure = secrecy_of_key(self.name) if is_key else secrecy(self.word)
         elif self.bracket in {"", "("} and not self.is_key:
             self.sure = secrecy(self.word)
             self.is_annotated = bool(self.sure)
@@ -199,7 +204,10 @@ class _Masker:
         sure = Secrecy.NONE if bracket == "{" else frame.sure
         if len(self.frames) < _DEEPEST:
             callee = frame.word if bracket == "(" and self.before == "name" else ""
-            self.frames.append(_Frame(bracket, sure, is_direct=is_direct, callee=callee))
+            name = frame.word if bracket == "{" and self.before in {":", "="} else ""
+            self.frames.append(
+                _Frame(bracket, sure, is_direct=is_direct, callee=callee, name=name)
+            )
         else:
             self.deeper += 1
 

@@ -7,100 +7,29 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 
+from runstore.capture.secrets.assignments import IN_NAMES, MASK, Assignments
 from runstore.capture.secrets.issuers import mask_tokens
 from runstore.capture.secrets.keys import mask_keys
 from runstore.capture.secrets.names import Secrecy, secrecy
+from runstore.capture.secrets.pairs import PAIRS
 from runstore.capture.secrets.programs import mask_options
 from runstore.capture.secrets.urls import mask_urls
 from runstore.capture.secrets.values import (
     compiled,
     has_own_default,
-    is_code,
     is_mixed,
     is_placeholder,
     is_secret_line,
     is_secret_literal,
-    is_secret_setting,
     is_secret_word,
     is_stand_in,
     looks_random,
-    without_variables,
+    without_signs,
 )
 
-MASK = "***"
 _Substitution = Callable[["re.Match[str]"], str]
-_VALUE_BOUND = 4000
-_LINE_BOUND = 1000
-_TYPE = (
-    r"(?:&?str|&?String|string|bytes|Secret\w{1,10}|Final|Optional|typing\.\w{1,10}|Any)"
-    r"(?:\[[A-Za-z_.]{1,30}\])?(?:[ ]?\|[ ]?None)?"
-)
-# Each name of a secret contains one of these; after the short ones, only a version may follow.
-_IN_NAMES = re.compile(
-    r"pass|pw|secret|key|tok|auth|cred|cookie|bearer|session|conn"
-    r"|(?:pat|sas|otp|pin|dsn)(?![acdf-mquw-z])"
-)
 # Texts without these and without tokens contain no secret.
-_HINTS = re.compile(rf"{_IN_NAMES.pattern}|basic|identified|login|wandb")
-_LONGEST_NAME = 100
-_LONGEST_SIGN = 200
-_TYPES = ("Secret", "typing.")
-# Each name followed by anything: a value after a sign, or in an element.
-_ASSIGNMENT = re.compile(
-    r"(?<![\w.-])(?P<name>[\w.-]{2,100})"
-    r"(?P<close>\\{0,7}[\"'`]\]?|\]|\*\*(?=:))?"
-    r"(?P<sign>[ \t]{0,40}"
-    rf"(?::[ \t]{{0,4}}{_TYPE}[ \t]{{0,4}}=(?!=)|=>|[:+?]=|<-|={{1,3}}|!=|:\*\*(?=[ \t])|:(?!:)|,)"
-    r"[ \t]{0,40}|>)"
-)
-_OPEN = re.compile(r"(?:[rbuf@$]|rb|br|fr)?(?P<quote>\\{0,7}(?:\"\"\"|'''|[\"'`]))", re.IGNORECASE)
-_UNTIL = {
-    one: re.compile(rf"(?:[^{one}\\\n]|\\[^\n]){{0,{_VALUE_BOUND}}}{one}")
-    for one in ("'", '"', "`")
-}
-# Within ${NAME:-default}, after the name. A default may be another variable with a default.
-_OPERATOR = r":?(?P<sign>[-=+?])"
-_QUOTE = r"\\{0,7}[\"']?"
-_PIECE = r"[^{}\"'\\\r\n$]|\$\{\w{1,100}\}|\$(?!\{)"
-_DEFAULT = (
-    rf"(?:{_QUOTE}\$\{{\w{{1,100}}:?[-=]){{0,8}}"
-    rf"(?P<quote>{_QUOTE})(?P<value>(?:{_PIECE}){{1,{_VALUE_BOUND}}})(?P=quote)\}}"
-)
-_BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\r?\n")
-_LIST = r"[ \t]*\r?\n(?=[ \t]*- )"
-_ITEM = r"\n[ \t]*- (?P<bare>[^\r\n:]{3,400})\r?(?=\n|$)"
-# An item of a list in brackets, after the comma and comments before it.
-_ARRAY_ITEM = (
-    rf"(?:[\s,]|#[^\n]{{0,{_LINE_BOUND}}}\n){{0,{_LINE_BOUND}}}"
-    rf"(?:\"(?P<double>[^\"\\\n]{{1,{_VALUE_BOUND}}})\"|'(?P<single>[^'\n]{{1,{_VALUE_BOUND}}})'"
-    rf"|(?P<bare>[^\s,\]\"'\[{{}}#]{{1,{_VALUE_BOUND}}}))"
-)
-# A word does not end at a bound.
-_REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}\S*")
-# ${NAME:-default}, where the default may be composed of other variables, a few levels deep.
-_EXPANSION = r"\$\{[^\s{}]{0,4000}\}"
-for _ in range(8):
-    _EXPANSION = rf"\$\{{(?:[^\s{{}}$]|\$(?!\{{)|{_EXPANSION}){{0,{_VALUE_BOUND}}}\}}"
-# After some variables, a word is read without looking for their ends.
-_SHELL_WORD, _WORD = (
-    rf"(?:[^{ends}$]+|(?=\$))(?:(?:{_EXPANSION}|\$)[^{ends}$]*){{0,40}}(?:\$[^{within}]*)?"
-    for ends, within in (
-        (r"\s\"'`", r"\s\"'`"),
-        (r"\s\"'`,;&<>(){}\[\]|\\", r"\s\"'`,;&<>()\[\]|\\"),
-    )
-)
-_ELEMENT = rf"[^<>\n]{{1,{_VALUE_BOUND}}}(?=</)"
-_BEGINS_LINE = (
-    r"[\s>#/+*-]*(?:(?:export|set|setx|ENV|ARG|local|declare|readonly|const|let|var|public|private"
-    r"|static|final|string|String|env|default)\s+)*[\"']?\$?"
-)
-# Limit of names in a sequence without spaces, such as packed data.
-_NAMES_IN_A_RUN = 50
-_RUN = re.compile(r"\S+")
-_QUOTES = ("'", '"', "`")
-_QUERY = re.compile(r"&[\w.]+=")
-_COMMENT = re.compile(r"\s(?:#|//|;)")
-
+_HINTS = re.compile(rf"{IN_NAMES.pattern}|basic|identified|login|wandb")
 # The patterns of these forms are compiled when a text contains one of their words.
 _HEADER = (
     r"(?i)\b(?P<name>Authorization|Cookie)(?P<close>\\{0,3}[\"'`]?\]?)"
@@ -128,15 +57,6 @@ _SPOKEN = (
     r"(?i)\b(?P<before>(?:api|access|secret|account|subscription) (?:key|token)"
     r"[*_]{0,2}[ \t]{0,4}[:=][*_]{0,2}[ \t]{0,4}[\"'`]?)(?P<value>[^\s\"'`\\()\[\]{}<>]{8,400})"
 )
-# A name and its value as two settings, as for containers, in XML and JSON.
-_PAIR = (
-    r"(?P<before>[nNkK](?<!\w.)(?:(?<=[nN])ame|(?<=[kK])ey)"
-    r"[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4}[\\\"']{0,4}"
-    r"(?P<name>[A-Za-z][\w.-]{2,80})[\\\"']{0,4}"
-    r"(?:>|[\s,]{1,60}"
-    r"[\\\"']{0,4}(?:value|Value)[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4})[\\\"']{0,4})"
-    r"(?P<value>[^\s\"'<>\\,]{4,400})"
-)
 # A key after a command that stores it.
 _STORED = (
     r"\b(wandb[ \t]+login[ \t]+(?:--[\w-]{1,40}[ \t]+){0,8}"
@@ -162,11 +82,8 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
     if "://" in text:
         text = mask_urls(text, MASK)
     text = mask_tokens(text, MASK)
+    text = mask_options(text, MASK)
     lowered = _lower(text)
-    if " -" in lowered:
-        masked = mask_options(text, lowered, MASK)
-        if masked != text:
-            text, lowered = masked, _lower(masked)
     if not _HINTS.search(lowered):
         return text
     for hints, substituted, pattern, by in _FORMS:
@@ -174,7 +91,12 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
             masked = substituted(compiled(pattern), by, text, lowered, hints)
             if masked != text:
                 text, lowered = masked, _lower(masked)
-    return _Assignments(text, lowered, is_settings=is_settings, bare=bare).masked()
+    kinds = [kind for kind in PAIRS if kind.hint in lowered]
+    for kind in (*kinds, Assignments):
+        masked = kind(text, lowered, is_settings=is_settings, bare=bare).masked()
+        if masked != text:
+            text, lowered = masked, _lower(masked)
+    return text
 
 
 def _lower(text: str) -> str:
@@ -207,7 +129,7 @@ def _in_lines(
     """Substitute matches, each of which begins with a line and contains a name of a secret."""
     parts: list[str] = []
     done = passed = 0
-    while hint := _IN_NAMES.search(lowered, passed):
+    while hint := IN_NAMES.search(lowered, passed):
         begin = text.rfind("\n", passed, hint.start()) + 1 or passed
         if found := pattern.match(text, begin):
             parts += (text[done:begin], by(found))
@@ -285,15 +207,10 @@ def _masked_words(found: re.Match[str]) -> str:
 
 
 def _masked_spoken(found: re.Match[str]) -> str:
-    value = _without_signs(found["value"])
+    value = without_signs(found["value"])
     if not looks_random(value) or not is_secret_word(value, Secrecy.PERHAPS):
         return found[0]
     return found["before"] + MASK + found["value"][len(value) :]
-
-
-def _masked_pair(found: re.Match[str]) -> str:
-    sure = secrecy(found["name"])
-    return found["before"] + MASK if sure and is_secret_word(found["value"], sure) else found[0]
 
 
 def _masked_stored(found: re.Match[str]) -> str:
@@ -335,255 +252,5 @@ _FORMS: tuple[tuple[tuple[str, ...], Callable[..., str], str, _Substitution], ..
         _SPOKEN,
         _masked_spoken,
     ),
-    (("value", "name", "key"), _anywhere, _PAIR, _masked_pair),
     (("wandb", "aws configure"), _at_hints, _STORED, _masked_stored),
 )  # fmt: skip
-
-
-class _Assignments:
-    """Masks the values of secret names, from the beginning to the end."""
-
-    def __init__(self, text: str, lowered: str, *, is_settings: bool, bare: str) -> None:
-        self._text = text
-        self._lowered = lowered
-        self._is_settings = is_settings
-        self._bare = bare
-        self._parts: list[str] = []
-        self._done = 0
-        self._run_end = 0
-        self._names_in_run = 0
-        self._last_name = -1
-
-    def masked(self) -> str:
-        text, place = self._text, 0
-        is_secret = False
-        while found := self._next(place, is_near=is_secret):
-            begin, passed, place = found.start(), place, found.end()
-            name, close, sign = found.group("name", "close", "sign")
-            sure = secrecy(name)
-            is_secret = bool(sure)
-            if sure and (close == "]" or name.startswith(_TYPES)):
-                is_secret = not self._is_type(found, passed)
-            # In ARNs and names of types, a colon does not assign.
-            if not is_secret or (sign == ":" and text.endswith(":", 0, begin)):
-                continue
-            if text.endswith("${", 0, begin):
-                ended = self._mask_default(found, sure)
-            else:
-                ended = self._mask(found, sure)
-            place = max(place, ended)
-            self._last_name = begin
-        self._parts.append(text[self._done :])
-        return "".join(self._parts)
-
-    def _next(self, place: int, *, is_near: bool) -> re.Match[str] | None:
-        """Return the next assignment to a name that may be one of a secret, or one before it.
-
-        Args:
-            place: The position to begin at.
-            is_near: Whether such a name follows soon, so that no time is saved by a search for it.
-        """
-        if is_near:
-            return _ASSIGNMENT.search(self._text, place)
-        hint = _IN_NAMES.search(self._lowered, place)
-        if hint is None:
-            return None
-        text, begin = self._text, hint.start()
-        bound = max(place, begin - _LONGEST_NAME)
-        while begin > bound and (text[begin - 1].isalnum() or text[begin - 1] in "_.-"):
-            begin -= 1
-        return _ASSIGNMENT.search(text, begin)
-
-    def _is_type(self, found: re.Match[str], place: int) -> bool:
-        """Check whether a name is the type of another one, as in `x: Optional[Secret] = 1`."""
-        begin, text = found.start(), self._text
-        line = max(place, text.rfind("\n", place, begin) + 1)
-        others = _ASSIGNMENT.finditer(text, line, found.end("name") + _LONGEST_SIGN)
-        return any(one.end() > begin for one in others if one.start() < begin)
-
-    def _replace(self, begin: int, end: int, by: str) -> int:
-        self._parts += (self._text[self._done : begin], by)
-        self._done = end
-        return end
-
-    def _mask(self, found: re.Match[str], sure: Secrecy) -> int:
-        """Mask the value after a name, and return the position of its end."""
-        begin, sign = found.end(), found["sign"].strip()
-        if sign == ">":
-            return self._mask_element(found, begin)
-        opened = _OPEN.match(self._text, begin)
-        if opened is not None:
-            ended = self._mask_quoted(found, opened, sure)
-            if ended is not None:
-                return ended
-        if sign == "," or (found["close"] and sign == "!="):
-            return begin
-        if block := _BLOCK.match(self._text, begin):
-            return self._mask_block(found, block.end())
-        if self._is_settings:
-            ended = self._mask_list(begin, sure)
-            if ended is not None:
-                return ended
-        return self._mask_bare(found, begin, sure)
-
-    def _mask_default(self, name: re.Match[str], sure: Secrecy) -> int:
-        """Mask a default in `${NAME:-default}`; `+` and `?` precede no value of the variable."""
-        operator = compiled(_OPERATOR).match(self._text, name.end("name"))
-        if operator is None:
-            return self._mask(name, sure)
-        begin = operator.end()
-        found = compiled(_DEFAULT).match(self._text, begin) if operator["sign"] in "-=" else None
-        is_secret = is_secret_setting if self._is_settings else is_secret_literal
-        if found is None or not is_secret(without_variables(found["value"]), sure):
-            return begin
-        return self._replace(*found.span("value"), MASK)
-
-    def _mask_element(self, found: re.Match[str], begin: int) -> int:
-        value = compiled(_ELEMENT).match(self._text, begin)
-        if value is None or self._text[found.start() - 1 : found.start()] != "<":
-            return begin
-        if not is_secret_setting(value[0], secrecy(found["name"])):
-            return begin
-        return self._replace(begin, value.end(), MASK)
-
-    def _mask_quoted(
-        self, found: re.Match[str], opened: re.Match[str], sure: Secrecy
-    ) -> int | None:
-        """Mask a value in quotes; None if no quotes open here."""
-        quote, begin = opened["quote"], opened.end()
-        if len(quote) == 1:
-            closing = _UNTIL[quote].match(self._text, begin)
-            end = -1 if closing is None else closing.end() - 1
-            # 'password=' + x + '&b': the sign itself is in quotes.
-            if not found["close"] and self._is_within(quote, found.start(), opened.start()):
-                return begin
-        else:
-            end = self._text.find(quote, begin, begin + _VALUE_BOUND)
-        if end < 0:
-            return None
-        value = self._text[begin:end]
-        if found["sign"].strip() == ",":
-            # The second of two arguments, or the next of a list.
-            is_secret = bool(found["close"]) and is_secret_literal(value, Secrecy.PERHAPS)
-        elif self._is_settings:
-            is_secret = is_secret_setting(value, sure)
-        else:
-            is_secret = is_secret_literal(value, sure)
-        return self._replace(begin, end, MASK) if is_secret else begin
-
-    def _is_within(self, quote: str, begin: int, end: int) -> bool:
-        """Check whether a quote at the end closes an earlier one in the same line."""
-        bound = max(0, end - _LINE_BOUND)
-        line = max(self._text.rfind("\n", bound, begin), bound - 1)
-        return self._text.count(quote, line + 1, end) % 2 == 1
-
-    def _mask_block(self, found: re.Match[str], begin: int) -> int:
-        """Mask the lines of a YAML block, which are indented more than its name."""
-        line = self._text.rfind("\n", 0, found.start()) + 1
-        indent = _indent(self._text[line : found.start()])
-        place = begin
-        while place < len(self._text):
-            end = self._text.find("\n", place)
-            end = len(self._text) if end < 0 else end
-            row = self._text[place:end]
-            inner = _indent(row)
-            if row.strip() and inner <= indent:
-                break
-            if row.strip() and not is_placeholder(row.strip()):
-                self._replace(place + inner, end, MASK)
-            place = end + 1
-        return min(place, len(self._text))
-
-    def _mask_list(self, begin: int, sure: Secrecy) -> int | None:
-        """Mask the items of a list, in lines or in brackets; None if no list begins here."""
-        if self._text.startswith("[", begin):
-            pattern, place = compiled(_ARRAY_ITEM), begin + 1
-        elif lines := compiled(_LIST).match(self._text, begin):
-            pattern, place = compiled(_ITEM), lines.end() - 1
-        else:
-            return None
-        while item := pattern.match(self._text, place):
-            kind = item.lastgroup or ""
-            if is_secret_setting(item[kind].strip("\"'"), sure):
-                by = self._bare if kind == "bare" else MASK
-                self._replace(item.start(kind), item.end(kind), by)
-            place = item.end()
-        return place
-
-    def _mask_bare(self, found: re.Match[str], begin: int, sure: Secrecy) -> int:
-        if self._is_tired(begin):
-            return self._run_end
-        begins_line = self._begins_line(found.start())
-        is_variable = found["name"].isupper() and found["sign"] == "="
-        before = self._text[found.start() - 1 : found.start()]
-        if begins_line and before not in _QUOTES and (value := _REST.match(self._text, begin)):
-            shown = _without_comment(value[0])
-            if self._is_secret_line(shown, sure, is_variable=is_variable):
-                return self._replace(begin, begin + len(shown), self._bare)
-        word = compiled(_SHELL_WORD if is_variable else _WORD).match(self._text, begin)
-        if word is None:
-            return begin
-        shown = _without_signs(word[0])
-        is_secret = is_secret_setting if self._is_settings and begins_line else is_secret_word
-        is_call = self._text.startswith(("(", "["), word.end()) and "${" not in shown
-        judged = shown[:_VALUE_BOUND]
-        parts = dict.fromkeys((judged, _first_part(judged)))
-        if (is_variable or not is_call) and any(is_secret(one, sure) for one in parts):
-            return self._replace(begin, begin + len(shown), self._bare)
-        return begin
-
-    def _begins_line(self, name: int) -> bool:
-        bound = max(0, name - _LINE_BOUND)
-        line = self._text.rfind("\n", max(bound, self._last_name), name) + 1
-        if not line and self._last_name >= bound:
-            return False  # another name precedes this one
-        return compiled(_BEGINS_LINE).fullmatch(self._text, line or bound, name) is not None
-
-    def _is_tired(self, begin: int) -> bool:
-        """Check whether a sequence without spaces contained too many names."""
-        if begin >= self._run_end:
-            run = _RUN.match(self._text, begin)
-            self._run_end = begin if run is None else run.end()
-            self._names_in_run = 0
-        self._names_in_run += 1
-        return self._names_in_run > _NAMES_IN_A_RUN and self._run_end > begin
-
-    def _is_secret_line(self, value: str, sure: Secrecy, *, is_variable: bool) -> bool:
-        """Check whether the whole rest of a line is a secret."""
-        if self._is_settings:
-            return value[:1] not in {"[", "{"} and is_secret_setting(value, sure)
-        if is_placeholder(value) or ("&" in value and _QUERY.search(value)):
-            return False
-        if is_variable and " " not in value:
-            return is_secret_setting(value, sure) and not is_stand_in(value)
-        if sure is Secrecy.SURE and is_secret_line(value):
-            return True
-        return " " not in value and not is_code(value) and is_secret_word(value, sure)
-
-
-def _without_comment(rest: str) -> str:
-    """Return the rest of a line without a comment, or without the signs at its end."""
-    found = _COMMENT.search(rest)
-    value = rest if found is None else rest[: found.start()].rstrip()
-    return value[: len(rest.rstrip(" \t,;"))]
-
-
-def _without_signs(word: str) -> str:
-    """Return a word without the signs that follow it; `}` may end a `${NAME}`."""
-    shown = word.rstrip(".,;:)]}\\")
-    if "${" not in shown:
-        return shown
-    closing = re.match(r"\}*", word[len(shown) :][: shown.count("{") - shown.count("}")])
-    return shown + (closing[0] if closing else "")
-
-
-def _first_part(word: str) -> str:
-    """Return the variable that a word begins with, or the text before its first one."""
-    if variable := compiled(_EXPANSION).match(word):
-        return variable[0]
-    text, sign, _ = word.partition("${")
-    return text + sign[:1]
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t"))

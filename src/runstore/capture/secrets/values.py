@@ -37,6 +37,7 @@ _DEFAULT = (
     r"(?P<default>[^{}]+)\}{1,8}"
 )
 _DEFAULTS = rf"{_DEFAULT}|(?:\bdefault\(|\|\|)\s*(?P<quote>[\"'])(?P<quoted>.+?)(?P=quote)"
+_LOGIN_OF_URL = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s:/@]{0,200}:(?P<password>[^\s@/]{1,300})@"
 _VARIABLE = r"\$\{[\w.]+\}"
 _PATH = r"(?:[A-Za-z]:)?[/\\.~][\w./\\ ~-]*|[\w-]+\.(?:json|ya?ml|txt|pem|key|py|env|toml)"
 _NUMBER = (
@@ -138,10 +139,18 @@ def is_stand_in(value: str) -> bool:
     return compiled(_STAND_IN).fullmatch(value) is not None or is_placeholder(value)
 
 
+def is_url_without_secret(value: str) -> bool:
+    """Check whether a value is a URL whose password is masked or a variable."""
+    if "://" not in value:
+        return False
+    found = compiled(_LOGIN_OF_URL).match(value)
+    return found is not None and is_stand_in(found["password"])
+
+
 def is_secret_literal(value: str, name: Secrecy) -> bool:
     """Check whether a text literal assigned to a secret name is a secret."""
     value = _judged(value)
-    if len(value) < _SHORTEST or "\n" in value or "::" in value:
+    if len(value) < _SHORTEST or "\n" in value or "::" in value or is_url_without_secret(value):
         return False
     if name is Secrecy.PERHAPS and not is_mixed(value):
         return False
@@ -197,6 +206,7 @@ def is_secret_word(value: str, name: Secrecy) -> bool:
         is_placeholder(value)
         or compiled(_NUMBER).fullmatch(value)
         or compiled(_PATH).fullmatch(value)
+        or is_url_without_secret(value)
     ):
         return False
     if looks_random(value):
@@ -210,7 +220,7 @@ def is_secret_word(value: str, name: Secrecy) -> bool:
 def is_secret_setting(value: str, name: Secrecy) -> bool:
     """Check whether the value of a setting, an option or a URL parameter is a secret."""
     value = _judged(value)
-    if not value or is_placeholder(value):
+    if not value or is_placeholder(value) or is_url_without_secret(value):
         return False
     if name is Secrecy.PERHAPS:
         return looks_random(value) or (is_mixed(value) and value.isalnum())
@@ -230,3 +240,12 @@ def is_mixed(value: str) -> bool:
 def is_code(value: str) -> bool:
     """Check whether a value looks like an expression: a name, a call, an index."""
     return compiled(_CODE).fullmatch(value) is not None
+
+
+def without_signs(word: str) -> str:
+    """Return a word without the signs that follow it; `}` may end a `${NAME}`."""
+    shown = word.rstrip(".,;:)]}\\")
+    if "${" not in shown:
+        return shown
+    closing = re.match(r"\}*", word[len(shown) :][: shown.count("{") - shown.count("}")])
+    return shown + (closing[0] if closing else "")

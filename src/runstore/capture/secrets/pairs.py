@@ -1,0 +1,108 @@
+"""A secret name and its value as two settings, as for containers, in XML, JSON and Terraform."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from runstore.capture.secrets.assignments import Assignments
+from runstore.capture.secrets.names import Secrecy, secrecy
+from runstore.capture.secrets.values import compiled, is_secret_literal, is_secret_word
+
+_QUOTES = r"[\\\"']{0,4}"
+_SIGN = rf"{_QUOTES}[ \t]{{0,4}}[:=][ \t]{{0,4}}"
+_NAME = (
+    rf"[nNkK](?<!\w.)(?:(?<=[nN])ame|(?<=[kK])ey){_SIGN}{_QUOTES}(?P<name>[A-Za-z][\w.-]{{2,80}})"
+)
+# Other settings between the two.
+_OTHERS = (
+    rf"(?:[\s,]{{1,60}}{_QUOTES}(?![vV]alue\b)\w{{1,40}}{_SIGN}[^\n,:{{}}\[\]<>]{{0,100}}){{0,2}}"
+)
+_VALUE = rf"[vV](?<!\w.)alue(?P<close>{_QUOTES})[ \t]{{0,4}}(?P<sign>[:=])[ \t]{{0,4}}"
+_LONGEST_VALUE = 400
+
+
+class Pairs(Assignments):
+    """Masks the values of names in settings beside them.
+
+    Attributes:
+        hint: A word in each text with such settings.
+        begins: How these settings begin, in lowercase.
+        pattern: Everything up to the value.
+    """
+
+    hint: str
+    begins: tuple[str, ...]
+    pattern: str
+
+    def __init__(self, text: str, lowered: str, *, is_settings: bool, bare: str) -> None:
+        super().__init__(text, lowered, is_settings=is_settings, bare=bare)
+        # The last one comes first.
+        self._places = sorted(
+            (place for one in self.begins for place in _places(one, lowered)), reverse=True
+        )
+
+    def _next(self, place: int, *, is_near: bool) -> re.Match[str] | None:  # noqa: ARG002 - any
+        while self._places:
+            begin = self._places.pop()
+            if begin >= place and (found := compiled(self.pattern).match(self._text, begin)):
+                return found
+        return None
+
+    def _is_secret_text(self, value: str, sure: Secrecy) -> bool:
+        if self._is_settings:
+            return super()._is_secret_text(value, sure)
+        return (is_secret_literal if " " in value else is_secret_word)(value, sure)
+
+
+def _places(word: str, lowered: str) -> Iterator[int]:
+    place = lowered.find(word)
+    while place >= 0:
+        yield place
+        place = lowered.find(word, place + 1)
+
+
+class _NameFirst(Pairs):
+    hint = "value"
+    begins = ("name", "key")
+    pattern = rf"{_NAME}{_QUOTES}{_OTHERS}[\s,]{{1,60}}{_QUOTES}{_VALUE}"
+
+
+class _ValueFirst(Pairs):
+    hint = "value"
+    begins = ("value",)
+    pattern = (
+        rf"{_VALUE}"
+        rf"(?=(?:(?P<quote>\\{{0,3}}[\"'])[^\"'\\\n]{{1,{_LONGEST_VALUE}}}(?P=quote)"
+        rf"|[^\s\"',{{}}\[\]<>][^\n,{{}}<>]{{0,{_LONGEST_VALUE}}}?)"
+        rf"[\s,]{{1,60}}{_QUOTES}{_NAME}(?![\w.-]))"
+    )
+
+
+class _Element(Pairs):
+    """<property name="password">X</property>."""
+
+    hint = '">'
+    begins = ("name=", "key=")
+    pattern = rf"{_NAME}(?P<close>{_QUOTES})(?P<sign>>)"
+
+    def _mask_element(self, found: re.Match[str], begin: int) -> int:
+        return self._mask_bare(found, begin, secrecy(found["name"]))
+
+
+class _Variable(Pairs):
+    """variable "password" { default = "X" } of Terraform."""
+
+    hint = "default"
+    begins = ("variable ",)
+    pattern = (
+        r"\bvariable[ \t]{1,40}\"?(?P<name>[\w-]{2,100})(?P<close>\"?)[ \t]{0,40}\{"
+        r"(?:[^{}\"]|\"[^\"\n]{0,400}\"|\{[^{}]{0,400}\}){0,2000}?"
+        r"\bdefault[ \t]{0,40}(?P<sign>=)[ \t]{0,40}(?=\")"
+    )
+
+    def _is_secret_text(self, value: str, sure: Secrecy) -> bool:
+        return is_secret_literal(value, sure)
+
+
+PAIRS: tuple[type[Pairs], ...] = (_NameFirst, _ValueFirst, _Element, _Variable)
