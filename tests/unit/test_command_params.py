@@ -45,7 +45,9 @@ READ = [
                                                "v": "1.2.3"}),
     ("--commit 1234567890123456789012", {"commit": "1234567890123456789012"}),
     ("--n 1_000 --hex 0x10 --c 1+2j", {"n": "1_000", "hex": "0x10", "c": "1+2j"}),
+    ("--layers 64 32 out.csv --n 5 in.csv", {"layers": [64, 32], "n": 5}),
     ("--help --version -h", {}),
+    ("--h 0.01 -h 3 --version=2", {"h": [0.01, 3], "version": 2}),
     ("in.csv - out.csv http://x/?a=1 2=3 =4", {}),
     ("--a 1 -- --b 2 c=3", {"a": 1}),
     ("--empty= --text ''", {"empty": "", "text": ""}),
@@ -114,6 +116,11 @@ def test_a_script_declares_its_options(tmp_path):
         "p.add_argument('--deep', action=argparse.BooleanOptionalAction)\n"
         "p.add_argument('--tags', nargs='+')\n"
         "p.add_argument('--lr', type=float)\n"
+        "p.add_argument('--range', nargs=2, type=float)\n"
+        "p.add_argument('--size', nargs='?')\n"
+        "p.add_argument('--any', nargs=count)\n"
+        "p.add_argument('--own', action=Own)\n"
+        "p.add_argument('--more', **options)\n"
         "click.option('--shout/--no-shout')\n"
         "click.option('--loud', is_flag=True)\n"
     )
@@ -126,6 +133,10 @@ def test_a_script_declares_its_options(tmp_path):
     }  # fmt: skip
     assert of("--tags a b --no-shout z") == {"tags": ["a", "b"], "shout": False}
     assert of("--lr 0.5 data.csv") == {"lr": 0.5}
+    assert of("--lr 0.5 5 7") == {"lr": 0.5}
+    assert of("--range 1 2 3 --size 4 5") == {"range": [1, 2], "size": 4}
+    assert of("--range 1 2 x --size --lr 1") == {"range": [1, 2], "size": True, "lr": 1}
+    assert of("--any 1 2 --own 1 2 --more 1 2") == {"any": [1, 2], "own": [1, 2], "more": [1, 2]}
 
 
 @pytest.mark.parametrize("code", [b"def (", b"\0", b"\xff\xfe", b"(" * 3000])

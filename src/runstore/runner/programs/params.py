@@ -1,7 +1,7 @@
 """Parameters on the command line of a program: `--lr 0.1`, `--layers=3`, `--no-cuda`, `key=value`.
 
 Programs read their command lines in different ways; these are the common ones. If the program is a
-Python script, its own code shows which of its options take no value, or several.
+Python script, its own code shows how many values its options take.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ _SWITCHES = frozenset({
     "store_true", "store_false", "store_const", "append_const", "count", "help", "version",
 })  # fmt: skip
 
+# Functions of argparse, optparse and click, and actions whose options take one value by default.
+_DECLARING = frozenset({"add_argument", "add_option", "option"})
+_STORING = frozenset({"store", "append", "extend"})
+
 
 def read_params(command: Sequence[str], folder: Path) -> dict[str, Any]:
     """Return the parameters that a command line names, with secrets left out.
@@ -51,7 +56,8 @@ def read_params(command: Sequence[str], folder: Path) -> dict[str, Any]:
     declared = _declared(folder / run.what) if run.kind == "script" else {}
     found: dict[str, list[Any]] = {}
     for one in _named(words, declared):
-        if one.name not in _NO_PARAMETER and not any(MASK in str(each) for each in one.values):
+        is_help = one.is_switch and one.name in _NO_PARAMETER
+        if not is_help and not any(MASK in str(each) for each in one.values):
             found.setdefault(one.name, []).extend(one.values)
     params: dict[str, Any] = {}
     # A name before those within it: if both have a value, the second keeps its dots.
@@ -119,17 +125,7 @@ def named_params(words: Sequence[str], folder: Path) -> tuple[list[NamedParam], 
     return found, first
 
 
-class _Declared(NamedTuple):
-    """The declaration of an option in a script: whether it takes no value, or several."""
-
-    is_switch: bool
-    takes_several: bool
-
-
-_UNDECLARED = _Declared(is_switch=False, takes_several=False)
-
-
-def _named(words: Sequence[str], declared: Mapping[str, _Declared]) -> Iterator[NamedParam]:
+def _named(words: Sequence[str], declared: Mapping[str, int]) -> Iterator[NamedParam]:
     """Yield the parameters, in the order of the words."""
     place = 0
     while place < len(words):
@@ -150,7 +146,7 @@ def _named(words: Sequence[str], declared: Mapping[str, _Declared]) -> Iterator[
             name = option[1][1:] if re.match(r"-D[a-z]", word) else option[1]
             yield _in_word(_key(name), option[2], place, word[: option.start(2)])
             continue
-        taken = _taken(words[place:], declared.get(word, _UNDECLARED))
+        taken = _taken(words[place:], declared.get(word))
         begin, place = place, place + len(taken)
         if taken:
             yield NamedParam(_key(option[1]), [*map(_value, taken)], begin, place)
@@ -163,16 +159,13 @@ def _in_word(name: str, text: str, place: int, prefix: str) -> NamedParam:
     return NamedParam(name, [_value(text)], place - 1, place, prefix)
 
 
-def _taken(following: Sequence[str], declared: _Declared) -> Sequence[str]:
-    """Return the words that are values of an option."""
-    if declared.is_switch:
-        return ()
-    count = 0
-    while count < len(following) and not _is_option(following[count]):
-        count += 1
-    values = following[:count]
-    if declared.takes_several or all(map(_NUMBER.fullmatch, values)):
-        return values
+def _taken(following: Sequence[str], declared: int | None) -> Sequence[str]:
+    """Return the words that are values of an option: as many as declared, if it is."""
+    values = list(takewhile(lambda word: not _is_option(word), following))
+    if declared is not None:
+        return values[:declared]
+    if numbers := list(takewhile(_NUMBER.fullmatch, values)):
+        return numbers
     return () if not values or _PAIR.fullmatch(values[0]) else values[:1]
 
 
@@ -231,18 +224,23 @@ def _is_long_integer(text: str) -> bool:
 # Which options a Python script declares
 
 
-def _declared(script: Path) -> Mapping[str, _Declared]:
-    """Return the options that a script declares with argparse, click and the like."""
+def _declared(script: Path) -> Mapping[str, int]:
+    """Return the options that a script declares with argparse, click and the like.
+
+    The value is the largest number of words that the option takes.
+    """
     try:
         if script.suffix not in {".py", ".pyw"} or script.stat().st_size > _LARGEST_SCRIPT_BYTES:
             return {}
         tree = ast.parse(script.read_bytes())
     except (OSError, ValueError, SyntaxError, MemoryError, RecursionError):
         return {}
-    found: dict[str, _Declared] = {}
+    found: dict[str, int] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (names := _option_names(node)):
-            found.update(dict.fromkeys(names, _declaration(node)))
+            most = _most_values(node)
+            if most is not None:
+                found.update(dict.fromkeys(names, most))
     return found
 
 
@@ -256,22 +254,29 @@ def _option_names(call: ast.Call) -> list[str]:
     ]
 
 
-def _declaration(call: ast.Call) -> _Declared:
+def _most_values(call: ast.Call) -> int | None:
+    """Return the largest number of values of an option; None if the code does not show it."""
     said = {one.arg: one.value for one in call.keywords}
     action, nargs = said.get("action"), said.get("nargs")
     is_click_pair = any(
         isinstance(one, ast.Constant) and "/-" in str(one.value) for one in call.args
     )
-    is_switch = (
+    if (
         is_click_pair
         or _constant(said.get("is_flag")) is True
         or _constant(said.get("count")) is True
         or _constant(action) in _SWITCHES
         or "BooleanOptionalAction" in ast.dump(action or call.func)
-    )
+    ):
+        return 0
     number = _constant(nargs)
-    several = number in {"+", "*"} or (isinstance(number, int) and number > 1)
-    return _Declared(is_switch, several)
+    if number in {"+", "*"}:
+        return _ARGUMENTS_AT_MOST
+    if isinstance(number, int) and number > 0:
+        return number
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    is_known = nargs is None or number == "?", action is None or _constant(action) in _STORING
+    return 1 if name in _DECLARING and None not in said and all(is_known) else None
 
 
 def _constant(node: ast.expr | None) -> Any:
