@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,6 +15,7 @@ from runstore.capture.program.command import argument_texts
 from runstore.errors import InvalidValueError, UsageError, attempt, shown
 from runstore.model.logged.calls import unreadable
 from runstore.model.logged.values import metric_step, metric_time
+from runstore.model.params.build import parameter_sets
 
 
 class OddError(Exception):
@@ -108,6 +110,58 @@ def test_parameters_that_cannot_be_read_are_refused_by_their_place():
 
     with pytest.raises(InvalidValueError, match=r"params\.a\[1\]: .* \(OddError: …\)"):
         parameter_set({"a": Numbers()})
+
+
+class Keyed:
+    """Attributes by key, of which all others raise a KeyError, as in many classes of settings."""
+
+    def __init__(self, **values):
+        self.__dict__.update(values)
+
+    def __getattr__(self, name):
+        raise KeyError(name)
+
+
+class Computed:
+    """Settings with properties that raise."""
+
+    name = ratio = property(lambda _: 1 / 0)
+
+    def __init__(self):
+        self.lr = 0.1
+
+
+@dataclass
+class Unset:
+    lr: float = 0.1
+
+    def __getattribute__(self, name):
+        if name == "lr":
+            raise OddError
+        return super().__getattribute__(name)
+
+
+class Unrepresented(Computed):
+    hash_representations = property(lambda _: 1 / 0)
+
+
+class Unread(list):
+    def __iter__(self):
+        raise OddError
+
+
+@pytest.mark.parametrize("make", [lambda: Keyed(lr=0.1), Computed])
+def test_properties_that_raise_are_no_parameters(make):
+    (one,) = parameter_sets(make())
+
+    assert (one.name, one.values) == ("default", {"lr": 0.1})
+    assert one.hash == parameter_set({"lr": 0.1}).hash
+
+
+@pytest.mark.parametrize("make", [Unset, Unrepresented, Unread])
+def test_a_set_that_cannot_be_read_is_refused(make):
+    with pytest.raises(InvalidValueError, match=r"^params: the value cannot be read \("):
+        parameter_sets(make())
 
 
 def test_a_preview_that_cannot_be_made_is_left_out(tmp_path):

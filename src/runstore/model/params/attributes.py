@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from enum import Enum
 
+from runstore.errors import attempt
 from runstore.value_classes import fields, is_dataclass
 
 TYPE_CHECKING = False
@@ -56,7 +57,7 @@ def attributes_beyond(value: Any, declared: Container[str] = ()) -> dict[str, An
     held = dict(getattr(value, "__dict__", None) or {})
     if is_wrapper(value):
         held.pop("data", None)
-    held.update(getattr(value, "__pydantic_extra__", None) or {})
+    held.update(_declared(value, "__pydantic_extra__") or {})
     for one in kind.__mro__:
         # Only classes written in Python list their slots.
         for name in _slots_of(one):
@@ -160,8 +161,15 @@ def estimator_params(value: Any) -> dict[str, Any] | None:
 
 def representations_of(value: Any) -> Mapping[str, Any]:
     """Return an object's `hash_representations`; empty if it has none."""
-    found = getattr(value, "hash_representations", None)
+    found = _declared(value, "hash_representations")
     return found if isinstance(found, Mapping) else {}
+
+
+def _declared(value: Any, name: str) -> Any:
+    """Return an attribute; None if it is missing, for which `__getattr__` may raise anything."""
+    if any(name in vars(one) for one in type(value).__mro__):
+        return getattr(value, name, None)
+    return attempt(lambda: getattr(value, name, None), lambda _: None)
 
 
 def type_name(kind: type) -> str:

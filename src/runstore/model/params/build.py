@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from runstore.errors import InvalidValueError, attempt, shown
+from runstore.errors import InvalidValueError, attempt, genuine, shown
 from runstore.model.params.encode_plain import is_name, plain_text
 from runstore.model.params.parameter_set import DEFAULT_NAME, ParameterSet, checked_name, tree_hash
 from runstore.model.values import canonical_json, clean_text
@@ -12,10 +12,12 @@ from runstore.user_warnings import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
     from runstore.model.params.encode import TreeBuilder
     from runstore.model.params.encode_scalars import Place
+
+    T = TypeVar("T")
 
 TREE_LIMIT_CHARACTERS = 16 << 20
 _NOTED = 5
@@ -74,6 +76,8 @@ def parameter_sets(params: Any) -> tuple[ParameterSet, ...]:
         given = list(params)
     except TypeError as error:  # an array without dimensions
         raise _no_set(params) from error
+    except genuine(Exception) as error:  # a user's object
+        raise _unreadable(error) from error
     sets = []
     for position, one in enumerate(given, 1):
         unnamed = len(given) > 1 and not isinstance(one, ParameterSet) and not _own_name(one)
@@ -105,10 +109,29 @@ def _held(values: Any) -> dict[str, Any] | None:
     from runstore.model.params.attributes import attributes_of, fields_of
     from runstore.model.params.encode import is_value
 
-    held = fields_of(values)
-    if held is None and not isinstance(values, Iterable) and not is_value(values):
-        return attributes_of(values)
-    return held
+    def held() -> dict[str, Any] | None:
+        found = fields_of(values)
+        if found is None and not isinstance(values, Iterable) and not is_value(values):
+            return attributes_of(values)
+        return found
+
+    return _readable(held)
+
+
+def _readable(read: Callable[[], T]) -> T:
+    """Return a value that the code of the program returns, which may raise anything."""
+    try:
+        return read()
+    except InvalidValueError:
+        raise
+    except genuine(Exception) as error:  # a user's object
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> InvalidValueError:
+    from runstore.model.params.encode import unreadable
+
+    return unreadable(("params",), error)
 
 
 def _plain(values: dict[Any, Any]) -> tuple[str, str] | None:
@@ -147,7 +170,7 @@ def _tree(values: Any, builder: TreeBuilder) -> str:
     held = _held(values)
     if held is None:
         raise _no_set(values)
-    return canonical_json(builder.holder(values, held, place, is_set=True))
+    return canonical_json(_readable(lambda: builder.holder(values, held, place, is_set=True)))
 
 
 def _no_set(values: Any) -> InvalidValueError:
@@ -183,7 +206,8 @@ def _own_name(values: Any) -> str | None:
     if type(values) is dict:  # most are plain dicts without one
         found = values.get("name")
     else:
-        found = _named(values) if _is_mapping(values) else getattr(values, "name", None)
+        is_mapping = _is_mapping(values)
+        found = _named(values) if is_mapping else attempt(lambda: values.name, lambda _: None)
     return clean_text(str.__str__(found)) if isinstance(found, str) and found else None
 
 

@@ -96,7 +96,7 @@ class TreeBuilder:
         except InvalidValueError:
             raise
         except genuine(Exception) as error:  # a user's object
-            raise _unreadable(place, error) from error
+            raise unreadable(place, error) from error
 
     def _of_class(self, value: Any, place: Place) -> Tree:
         """Return the tree of a value of any class, whose code may raise anything."""
@@ -315,7 +315,7 @@ def _items(value: Mapping[Any, Any], place: Place) -> Iterator[tuple[Any, Any]]:
         try:
             one = value[key]
         except genuine(Exception) as error:  # a user's mapping
-            raise _unreadable((*place, key), error) from error
+            raise unreadable((*place, key), error) from error
         yield key, one
 
 
@@ -325,11 +325,11 @@ def _elements(value: Iterable[Any], place: Place) -> list[Any]:
         # Keeps those before a failing one; more would be refused.
         found.extend(islice(value, VALUES_LIMIT + 1))
     except genuine(Exception) as error:  # a user's iterator
-        raise _unreadable((*place, len(found)), error) from error
+        raise unreadable((*place, len(found)), error) from error
     return found
 
 
-def _unreadable(place: Place, error: Exception) -> InvalidValueError:
+def unreadable(place: Place, error: Exception) -> InvalidValueError:
     """Return the error for a value that the user's own class failed to return."""
     return InvalidValueError(
         f"{place_of(place)}: the value cannot be read ({named_error(error)}).",
