@@ -76,19 +76,22 @@ def project_settings(here: str) -> tuple[Mapping[str, Any], str]:
         file = join(folder, PROJECT_FILE)
         try:
             contents, found = read_plain_file(file, _LARGEST_PROJECT_FILE)
-            text = contents.decode()
-        except genuine(OSError, UnicodeDecodeError):
+        except genuine(PermissionError) as error:
+            if is_usable(file, here):
+                _warn_of_unreadable(file, error.strerror)
+            continue
+        except genuine(OSError):
             continue
         # The parser is only loaded for a file with settings.
-        if "runstore" not in text:
+        if b"runstore" not in contents:
             continue
         if not is_usable(file, here, found):
-            if _TABLE in text:
+            if _TABLE.encode() in contents:
                 from runstore.storage.trust import foreign_stores
 
                 foreign_stores.leave_out_settings(file)
             continue
-        settings = _parse(text, file)
+        settings = _parse(contents, file)
         if settings is not None:
             return settings, folder
     return {}, here
@@ -131,16 +134,22 @@ def settings_here() -> Mapping[str, Any]:
 
 
 @functools.lru_cache(maxsize=8)
-def _parse(text: str, file: str) -> Mapping[str, Any] | None:
+def _parse(contents: bytes, file: str) -> Mapping[str, Any] | None:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
-        settings = tomllib.loads(text).get("tool", {}).get("runstore")
-    except tomllib.TOMLDecodeError as error:
+        settings = tomllib.loads(contents.decode()).get("tool", {}).get("runstore")
+    except ValueError as error:  # also of bytes that are not UTF-8
         raise UsageError(f"{file} is not valid TOML: {error}.") from error
     return settings if isinstance(settings, dict) else None
+
+
+@functools.lru_cache(maxsize=8)
+def _warn_of_unreadable(file: str, reason: str) -> None:
+    """Warn of a project file of this user without permission to read it, once for each file."""
+    warn(f"{file} cannot be read: {reason}. If it has settings for runstore, they are not used.")
 
 
 @functools.lru_cache(maxsize=8)

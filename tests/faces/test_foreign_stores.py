@@ -179,6 +179,32 @@ def test_a_store_of_ones_own_that_is_linked_is_used(strange):
     assert find_place() == str(strange / ".runstore")
 
 
+def test_a_project_file_that_its_user_cannot_read_is_named(users):
+    home = users.folder("locked", ALICE)
+    project = home / "pyproject.toml"
+    project.write_text('[tool.runstore]\nstore = "/elsewhere"\n')
+    os.chown(project, ALICE, ALICE)
+    project.chmod(0)
+    code = "from runstore.location import find_place; print(find_place(), find_place())"
+
+    ended = users.run(ALICE, code, cwd=home)
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("pyproject.toml cannot be read: Permission denied.") == 1
+
+
+def test_a_project_file_that_is_not_utf_8_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "pyproject.toml"
+    file.write_bytes(b'# caf\xe9\n[tool.runstore]\nstore = "elsewhere"\n')
+
+    with pytest.raises(UsageError, match=r"pyproject\.toml is not valid TOML: 'utf-8' codec"):
+        find_place()
+
+    file.write_bytes(b"# caf\xe9\n[project]\n")
+    assert project_settings(str(tmp_path)) == ({}, str(tmp_path))
+
+
 def test_a_project_file_of_another_user_sets_nothing(strange):
     project = strange / "pyproject.toml"
     project.write_text('[tool.runstore]\nstore = "/elsewhere"\n')
