@@ -23,6 +23,7 @@ from commands import python
 from runstore import Status, Store, StoreWarning, background, user_warnings
 from runstore.errors import NotFoundError, RunFinishedError, StoreReadOnlyError
 from runstore.recording import live_runs
+from runstore.recording.points.held import HeldPoints
 from runstore.recording.readiness import Uncollected
 from runstore.recording.tickers import Ticker
 from runstore.storage.sqlite.driver import SQLiteDriver
@@ -762,3 +763,27 @@ def test_an_error_of_a_change_keeps_no_objects_of_the_caller_alive(store):
         assert seen[0]() is None
     finally:
         gc.enable()
+
+
+def test_points_in_memory_stay_if_their_writing_is_interrupted(tmp_path):
+    """Later ones are not written before them."""
+    written = []
+    with Store.open(tmp_path) as store:
+        held = HeldPoints(store.backend, "a run")
+        points = [(None, step, 0, float(step)) for step in range(3)]
+        for point in points:
+            held.add(point)
+
+        def write(point):
+            if point == points[1] and not interrupted:
+                interrupted.append(point)
+                raise KeyboardInterrupt
+            written.append(point)
+            return True
+
+        interrupted = []
+        with pytest.raises(KeyboardInterrupt):
+            held.release(write)
+        held.release(write)
+
+    assert (written, len(held)) == (points, 0)

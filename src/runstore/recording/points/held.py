@@ -54,14 +54,22 @@ class HeldPoints:
             self.dropped += 1
 
     def release(self, write: Callable[[Point], bool]) -> None:
-        """Write points to a disk, as many as it accepts, until `write` returns False."""
+        """Write points to a disk, as many as it accepts, until `write` returns False.
+
+        A point stays if `write` raises, as after an interrupt.
+        """
         while self._points:
             try:
                 point = self._points.popleft()
             except IndexError:  # another thread did it
                 return
-            if not write(point):
-                self._points.appendleft(point)
+            is_written = False
+            try:
+                is_written = write(point)
+            finally:
+                if not is_written:
+                    self._points.appendleft(point)
+            if not is_written:
                 return
 
     def hand_in(self) -> None:
