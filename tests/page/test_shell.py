@@ -48,6 +48,18 @@ def test_page_is_accessible(shared, look, violations):
     assert found("dialog") == []
 
 
+@pytest.mark.parametrize("button", ["Columns", "Group", "Saved filters", "Copy as"])
+def test_menus_stay_within_a_narrow_screen(shared, look, button):
+    page = look(shared, viewport={"width": 390, "height": 800})
+
+    page.get_by_role("button", name=button, exact=True).click()
+
+    menu = page.get_by_role("dialog", name=button)
+    expect(menu).to_be_visible()
+    box = menu.bounding_box()
+    assert (box["x"] >= 8, box["x"] + box["width"] <= 382) == (True, True)
+
+
 def test_narrow_screen_needs_no_sideways_scrolling(shared, look):
     """At 390 pixels the frame fits; the grid alone scrolls within itself."""
     page = look(shared, viewport={"width": 390, "height": 800})

@@ -31,15 +31,16 @@ export function closePopover(): void {
   open.value = null;
 }
 
-/** Show the panel below its anchor, or above it when there is more room. */
+/** Show the panel below its anchor, or above it when there is more room, within the window. */
 function place(panel: HTMLElement, anchor: HTMLElement): void {
   const box = anchor.getBoundingClientRect();
   const isLow = box.top > innerHeight * 0.65;
   const isRight = box.left + box.width / 2 > innerWidth / 2;
+  const most = Math.max(8, innerWidth - 8 - panel.offsetWidth);
   panel.style.top = isLow ? "auto" : `${box.bottom + 4}px`;
   panel.style.bottom = isLow ? `${innerHeight - box.top + 4}px` : "auto";
-  panel.style.left = isRight ? "auto" : `${Math.max(8, box.left)}px`;
-  panel.style.right = isRight ? `${Math.max(8, innerWidth - box.right)}px` : "auto";
+  panel.style.left = isRight ? "auto" : `${Math.min(most, Math.max(8, box.left))}px`;
+  panel.style.right = isRight ? `${Math.min(most, Math.max(8, innerWidth - box.right))}px` : "auto";
   panel.style.maxHeight = `${(isLow ? box.top : innerHeight - box.bottom) - 12}px`;
 }
 
@@ -62,8 +63,8 @@ export function PopoverHost() {
   useLayoutEffect(() => {
     const element = panel.current;
     if (!element || !now) return undefined;
-    place(element, now.anchor);
     element.showPopover();
+    place(element, now.anchor); // a hidden panel has no width
     now.anchor.setAttribute("aria-expanded", "true");
     (element.querySelector<HTMLElement>("[autofocus]") ??
       element.querySelector<HTMLElement>(FOCUSABLE))?.focus();
