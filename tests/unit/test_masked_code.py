@@ -71,6 +71,15 @@ CODE = [
     "x = password, '<>'",
     "password = a if b else '{}'",
     "print('a', password='{}')",
+    "x['wandb']['key'] = '{}'",
+    "x['cache']['key'] = '<>'",
+    "run(['mysql', '-u', 'root', '-p{}', '<>'])",
+    "run(['sudo', 'docker', 'login', '-u', 'bob', '-p', '{}', '<>'])",
+    "run(['curl', '-u', 'bob:{}', '<>'])",
+    "run(['curl', '--user=bob:{}', '<>'])",
+    "run(['other', '-u', 'bob:<>', '-p', '<>'])",
+    "password: str = field(default='{}')",
+    "a: str = field(default='<>')",
 ]
 
 
@@ -93,6 +102,10 @@ def test_a_literal_goes_where_its_name_says_that_it_is_secret():
         ("password = 'x'['hunter22']", "password = 'x'['hunter22']"),
         ("password = get()\nlog('hunter22')", "password = get()\nlog('hunter22')"),
         ("'password=hunter2'", "'password=***'"),
+        ("run(['mysql', '-phunter2'])", "run(['mysql', '-p***'])"),
+        ("run(['mysql', f'-p{password}'])", "run(['mysql', f'-p{password}'])"),
+        ("run(['zip', '-P', 'hunter2', 'a.zip'])", "run(['zip', '-P', '***', 'a.zip'])"),
+        ("password: str = field(default='hunter2')", "password: str = field(default='***')"),
     ],
 )
 def test_a_word_goes_where_it_is_the_value_itself(code, masked):

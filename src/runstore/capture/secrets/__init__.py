@@ -19,7 +19,7 @@ _HINTS = (
     "basic", "otp", "dsn", "session", "-pat", "_pat", ".pat", "-pin", "_pin", "private",
     "identified", "login", "curl", "mysql", "mariadb", "redis", "docker", "podman", "twine",
     "zip", "mongo", "openssl", "ldap", "smbclient", "7z", "unrar", "rar a", "rar x", "http -",
-    "https -",
+    "https -", "cqlsh", "beeline", "mosquitto", "sqlcmd", "bcp ", "lftp",
 )  # fmt: skip
 # Prefixes of short tokens.
 _SHORT_TOKENS = (

@@ -14,6 +14,7 @@ from runstore.capture.secrets.programs import (
     ProgramOptions,
     known_program,
     login_in,
+    masked_option,
 )
 from runstore.capture.secrets.text import mask_plain
 from runstore.capture.secrets.values import is_placeholder, is_secret_setting, looks_random
@@ -161,16 +162,8 @@ def _masked_word(word: str, options: ProgramOptions) -> str:
     sure = secrecy(stem) if separator and " " not in name else Secrecy.NONE
     if sure and _is_secret_value(value, sure):
         return f"{name}={MASK}"
-    for option in options.attached:
-        # -pPASSWORD of MySQL.
-        if word.startswith(option) and not is_placeholder(word.removeprefix(option)):
-            return option + MASK
-    for option in options.logins:
-        # -uUSER:PASSWORD and --user=USER:PASSWORD of curl.
-        begin = option + "=" if option.startswith("--") else option
-        login = login_in(word.removeprefix(begin), options) if word.startswith(begin) else None
-        if login and not is_placeholder(login[2]):
-            return begin + login[1] + MASK
+    if (option := masked_option(word, options, MASK)) is not None:
+        return option
     if any(one.isspace() for one in word):
         return mask_command(word)
     return mask_plain(word)

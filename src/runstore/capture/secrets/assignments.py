@@ -100,6 +100,7 @@ _BEGINS_LINE = (
 _NAMES_IN_A_RUN = 50
 _RUN = re.compile(r"\S+")
 _QUOTES = ("'", '"', "`")
+_ENDS_OF_LINES = r"(?:\\{1,4}[nrt])+\Z"
 _QUERY = re.compile(r"&[\w.]+=")
 _COMMENT = re.compile(r"\s(?:#|//|;)")
 
@@ -264,7 +265,10 @@ class Assignments:
         value = self._text[begin:end]
         if found["sign"].strip() == ",":
             # The second of two arguments, or the next of a list.
-            is_secret = bool(found["close"]) and is_secret_literal(value, Secrecy.PERHAPS)
+            is_secret = bool(found["close"]) and (
+                is_secret_literal(value, Secrecy.PERHAPS)
+                or (found["name"].startswith("-") and is_secret_word(value, sure))
+            )
         else:
             is_secret = self._is_secret_text(value, sure)
         return self._replace(begin, end, MASK) if is_secret else begin
@@ -327,6 +331,8 @@ class Assignments:
         if word is None:
             return begin
         shown = without_signs(word[0])
+        if "\\" in shown and self._text[word.end() : word.end() + 1] in _QUOTES:
+            shown = compiled(_ENDS_OF_LINES).sub("", shown)  # of a line of code in JSON
         is_secret = is_secret_setting if self._is_settings and begins_line else is_secret_word
         is_call = self._text.startswith(("(", "["), word.end()) and "${" not in shown
         judged = shown[:_VALUE_BOUND]

@@ -26,12 +26,12 @@ class Pairs(Assignments):
     """Masks the values of names in settings beside them.
 
     Attributes:
-        hint: A word in each text with such settings.
+        hints: Words of which each text with such settings contains one.
         begins: How these settings begin, in lowercase.
         pattern: Everything up to the value.
     """
 
-    hint: str
+    hints: tuple[str, ...]
     begins: tuple[str, ...]
     pattern: str
 
@@ -63,13 +63,13 @@ def _places(word: str, lowered: str) -> Iterator[int]:
 
 
 class _NameFirst(Pairs):
-    hint = "value"
+    hints = ("value",)
     begins = ("name", "key")
     pattern = rf"{_NAME}{_QUOTES}{_OTHERS}[\s,]{{1,60}}{_QUOTES}{_VALUE}"
 
 
 class _ValueFirst(Pairs):
-    hint = "value"
+    hints = ("value",)
     begins = ("value",)
     pattern = (
         rf"{_VALUE}"
@@ -82,7 +82,7 @@ class _ValueFirst(Pairs):
 class _Element(Pairs):
     """<property name="password">X</property>."""
 
-    hint = '">'
+    hints = ('">', "'>")
     begins = ("name=", "key=")
     pattern = rf"{_NAME}(?P<close>{_QUOTES})(?P<sign>>)"
 
@@ -93,7 +93,7 @@ class _Element(Pairs):
 class _Variable(Pairs):
     """variable "password" { default = "X" } of Terraform."""
 
-    hint = "default"
+    hints = ("default",)
     begins = ("variable ",)
     pattern = (
         r"\bvariable[ \t]{1,40}\"?(?P<name>[\w-]{2,100})(?P<close>\"?)[ \t]{0,40}\{"

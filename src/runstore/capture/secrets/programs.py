@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Iterator
 
-from runstore.capture.secrets.values import compiled, is_stand_in
+from runstore.capture.secrets.values import compiled, is_placeholder, is_stand_in
 from runstore.value_classes import NamedTuple
 
 
@@ -37,6 +37,8 @@ _BIND = ProgramOptions(words=("-w",))
 _ZIP = ProgramOptions(words=("-P",), attached=("-P",))
 _ARCHIVE = ProgramOptions(attached=("-p",))
 _RAR = ProgramOptions(attached=("-p", "-hp"))
+_SQL = ProgramOptions(words=("-P",), attached=("-P",))
+_STORE = ProgramOptions(words=("-storepass", "-keypass", "-srcstorepass", "-deststorepass"))
 _HTTP = ProgramOptions(logins=("-a", "--auth"))
 NO_OPTIONS = ProgramOptions()
 # By name, or with a subcommand if only that has the options.
@@ -76,6 +78,16 @@ PROGRAMS = {
     "mongorestore": _PASSWORD,
     "mongoexport": _PASSWORD,
     "mongoimport": _PASSWORD,
+    "cqlsh": _PASSWORD,
+    "beeline": _PASSWORD,
+    "mosquitto_pub": _SQL,
+    "mosquitto_sub": _SQL,
+    "sqlcmd": _SQL,
+    "bcp": _SQL,
+    "lftp": ProgramOptions(logins=("-u", "--user"), user=r"[^\s,\"']{1,200},"),
+    "ssh-keygen": ProgramOptions(words=("-N", "-P")),
+    "keytool": _STORE,
+    "jarsigner": _STORE,
     "zip": _ZIP,
     "unzip": _ZIP,
     "7z": _ARCHIVE,
@@ -108,7 +120,33 @@ def known_program(word: str, before: str) -> str:
     name = word.rpartition("/")[2]
     if name in PROGRAMS or name in _WITH_SUBCOMMAND:
         return name
-    return f"{before} {word}" if f"{before} {word}" in PROGRAMS else before
+    if before in _WITH_SUBCOMMAND and f"{before} {word}" in PROGRAMS:
+        return f"{before} {word}"
+    return before
+
+
+def masked_value(word: str, option: str, options: ProgramOptions, mask: str) -> str | None:
+    """Return the masked value of the option before it; None if it is no secret."""
+    if option in options.logins:
+        login = login_in(word, options)
+        return login[1] + mask if login and not is_stand_in(login[2]) else None
+    is_value = option in options.words + options.mistaken and not word.startswith("-")
+    return mask if is_value and not is_stand_in(word) else None
+
+
+def masked_option(word: str, options: ProgramOptions, mask: str) -> str | None:
+    """Return an option with the secret in the same word masked; None if there is none."""
+    for option in options.attached:
+        # -pPASSWORD of MySQL.
+        if word.startswith(option) and not is_placeholder(word.removeprefix(option)):
+            return option + mask
+    for option in options.logins:
+        # -uUSER:PASSWORD and --user=USER:PASSWORD of curl.
+        begin = option + "=" if option.startswith("--") else option
+        login = login_in(word.removeprefix(begin), options) if word.startswith(begin) else None
+        if login and not is_placeholder(login[2]):
+            return begin + login[1] + mask
+    return None
 
 
 def login_in(word: str, options: ProgramOptions) -> re.Match[str] | None:

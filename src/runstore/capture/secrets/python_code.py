@@ -13,6 +13,12 @@ import re
 from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.keys import mask_keys
 from runstore.capture.secrets.names import Secrecy, secrecy, secrecy_of_key
+from runstore.capture.secrets.programs import (
+    PROGRAMS,
+    known_program,
+    masked_option,
+    masked_value,
+)
 from runstore.capture.secrets.text import mask_plain
 from runstore.capture.secrets.values import is_secret_in_code, looks_random
 
@@ -36,6 +42,11 @@ _IS_PYTHON = (
     r"|(?:async )?def \w+\(|class \w+[(:]|@\w[\w.]*(?:\(.*)?$"
     r"|if __name__ ==|(?:if|elif|for|while|with|try|else)\b.*:[ \t]*$)"
 )
+# A command of a shell, or a magic of IPython, in a line of a notebook.
+_COMMAND = re.compile(r"!{1,2}[\w./~{$(]|%{1,2}[A-Za-z]\w*(?=\s|\Z)")
+_CELL_OF_PYTHON = re.compile(r"%%(?:time|timeit|capture|prun|memit|python3?)\b|(?!%%)")
+_BEFORE_COMMAND = re.compile(r"[ \t]*(?:\w[\w, ]*=[ \t]*)?")
+_NEXT_CELL = "\n# In ["
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -55,6 +66,7 @@ class _Frame:
         first: The first literal in the bracket.
         callee: The function that is called with the bracket.
         name: The name of the dictionary in the bracket.
+        program: The program of the words of a command in the bracket.
         word: The last name or literal, which may be the name of the next value.
         is_key: Whether that is a literal.
         is_annotated: Whether a type is between name and value.
@@ -77,6 +89,7 @@ class _Frame:
         self.is_direct = is_direct
         self.first: str | None = None
         self.callee = callee
+        self.program = ""
         self.name = name
         self.word = ""
         self.is_key = False
@@ -152,10 +165,32 @@ class _Masker:
                 self.before = "name"
             elif kind == "comment":
                 self._replace(found.start() + 1, place, _inner(text[found.start() + 1 : place]))
+            elif found[0] in "!%" and (end := self._end_of_command(found.start())):
+                self._replace(found.start(), end, mask_plain(text[found.start() : end]))
+                place = end
             else:
                 self._sign(found[0])
         self.parts.append(text[self.done :])
         return "".join(self.parts)
+
+    def _end_of_command(self, begin: int) -> int:
+        """Return the end of a command of a shell or of IPython; 0 if there is none."""
+        text = self.text
+        line = text.rfind("\n", 0, begin) + 1
+        if (
+            len(self.frames) > 1
+            or not _COMMAND.match(text, begin)
+            or not _BEFORE_COMMAND.fullmatch(text, line, begin)
+            or text.endswith("\\\n", 0, line)
+        ):
+            return 0
+        if not _CELL_OF_PYTHON.match(text, begin):
+            end = text.find(_NEXT_CELL, begin)
+            return len(text) if end < 0 else end
+        end = text.find("\n", begin)
+        while end > 0 and text[end - 1] == "\\":
+            end = text.find("\n", end + 1)
+        return len(text) if end < 0 else end
 
     def _replace(self, begin: int, end: int, by: str) -> None:
         if self.text[begin:end] != by:
@@ -167,8 +202,8 @@ class _Masker:
         value = self.text[begin:end]
         is_second = frame.bracket in {"(", "["} and frame.first is not None and self.before == ","
         sure, is_direct = frame.sure, frame.is_direct
-        if frame.keyword == "default" and frame.first is not None:
-            sure, is_direct = secrecy(frame.first), True
+        if frame.keyword == "default":
+            sure, is_direct = frame.around if frame.first is None else secrecy(frame.first), True
         elif frame.callee in _LOGINS and not frame.sure:
             sure, is_direct = Secrecy.PERHAPS, False
         elif self.before == "," and frame.is_key and frame.word.startswith("-"):
@@ -177,11 +212,24 @@ class _Masker:
             sure, is_direct = secrecy(frame.first), False
         is_secret = sure and is_secret_in_code(value, sure if is_direct else Secrecy.PERHAPS)
         is_secret = is_secret and (is_direct or looks_random(value))
-        self._replace(begin, end, MASK if is_secret else _inner(value))
+        by = MASK if is_secret else self._masked_word(frame, value)
+        self._replace(begin, end, _inner(value) if by is None else by)
         if frame.first is None:
             frame.first = value
         frame.word, frame.is_key = value[-100:], True
         self.before = "literal"
+
+    def _masked_word(self, frame: _Frame, value: str) -> str | None:
+        """Return a masked word of a command in a list; None if it is no secret."""
+        if frame.bracket not in {"(", "["}:
+            return None
+        frame.program = known_program(value, frame.program)
+        options = PROGRAMS.get(frame.program)
+        if options is None:
+            return None
+        option = frame.word if frame.is_key and self.before == "," else ""
+        masked = masked_value(value, option, options, MASK)
+        return masked_option(value, options, MASK) if masked is None else masked
 
     def _sign(self, sign: str) -> None:
         frame = self.frames[-1]
@@ -217,7 +265,10 @@ class _Masker:
         elif len(self.frames) > 1:
             inner = self.frames.pop()
             if bracket == "]" and inner.first is not None:
-                self.frames[-1].word, self.frames[-1].is_key = inner.first[-100:], True
+                outer = self.frames[-1]
+                is_nested = inner.first == "key" and outer.is_key
+                outer.word = f"{outer.word}.key" if is_nested else inner.first[-100:]
+                outer.is_key = True
 
 
 def _inner(text: str) -> str:

@@ -21,6 +21,7 @@ from runstore.capture.secrets.values import (
     is_placeholder,
     is_secret_line,
     is_secret_literal,
+    is_secret_setting,
     is_secret_word,
     is_stand_in,
     looks_random,
@@ -46,6 +47,12 @@ _SPACED = (
     r"(?P<name>[\w.]{2,80})"
     r"(?P<sign>[ \t]+)(?P<value>[^\s=].*)$"
 )
+# A magic of IPython; in a notebook, the line ends with \\n.
+_MAGIC = (
+    r"(?P<before>%(?:set_)?env[ \t]{1,40})(?P<name>[A-Za-z_][\w.]{1,80})"
+    r"(?P<sign>[ \t]{0,40}=[ \t]{0,40}|[ \t]{1,40})"
+    r"(?P<value>(?:[^\s\\\"'=]|\\[^nrt\"'])(?:[^\n\\\"]|\\[^nrt\"]){0,400})"
+)
 # A name and its value as separate words: `#define API_KEY "..."`, `requirepass ...`.
 _WORDS = (
     r"(?m)^(?P<before>[ \t]*(?:#define[ \t]+)?)(?P<name>[A-Za-z][\w.-]{2,60})(?P<sign>[ \t]+)"
@@ -57,6 +64,11 @@ _SPOKEN = (
     r"(?i)\b(?P<before>(?:api|access|secret|account|subscription) (?:key|token)"
     r"[*_]{0,2}[ \t]{0,4}[:=][*_]{0,2}[ \t]{0,4}[\"'`]?)(?P<value>[^\s\"'`\\()\[\]{}<>]{8,400})"
 )
+# A row of a table.
+_CELL = (
+    r"(?P<before>[|\u2502\u2503][ \t]{0,100}(?P<name>[\w.-]{2,80})[ \t]{0,100}[|\u2502\u2503]"
+    r"[ \t]{0,4})(?P<value>[^\s|\u2502\u2503]{8,400})(?=[ \t]*[|\u2502\u2503])"
+)
 # A key after a command that stores it.
 _STORED = (
     r"\b(wandb[ \t]+login[ \t]+(?:--[\w-]{1,40}[ \t]+){0,8}"
@@ -65,8 +77,8 @@ _STORED = (
 )
 _OPTION = (
     r"(?P<name>-(?<![\w-]-)-?[A-Za-z][\w.-]{1,60})"
-    r"(?P<sign>[ \t]{1,4}(?:\\\r?\n[ \t]{0,40})?)"
-    r"(?P<value>\"[^\"\n]{1,400}\"|'[^'\n]{1,400}'|[^\s\"'\\`]{1,4000})"
+    r"(?P<sign>[ \t]{1,4}(?:\\\r?\n[ \t]{0,40})?|(?P<item>[\"']?\r?\n[ \t]{0,40}-[ \t]{1,4}))"
+    r"(?!-)(?P<value>\"[^\"\n]{1,400}\"|'[^'\n]{1,400}'|[^\s\"'\\`]{1,4000})"
 )
 
 
@@ -91,7 +103,7 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
             masked = substituted(compiled(pattern), by, text, lowered, hints)
             if masked != text:
                 text, lowered = masked, _lower(masked)
-    kinds = [kind for kind in PAIRS if kind.hint in lowered]
+    kinds = [kind for kind in PAIRS if any(map(lowered.__contains__, kind.hints))]
     for kind in (*kinds, Assignments):
         masked = kind(text, lowered, is_settings=is_settings, bare=bare).masked()
         if masked != text:
@@ -185,7 +197,11 @@ def _masked_sql(found: re.Match[str]) -> str:
 
 def _masked_netrc(found: re.Match[str]) -> str:
     value = found[2].strip("\"'\\")
-    is_secret = is_secret_word(value, Secrecy.SURE) or is_secret_line(value)
+    is_secret = (
+        is_secret_word(value, Secrecy.SURE)
+        or is_secret_line(value)
+        or (value.isalnum() and is_mixed(value))
+    )
     return found[1] + MASK if is_secret else found[0]
 
 
@@ -193,6 +209,12 @@ def _masked_spaced(found: re.Match[str]) -> str:
     sure = secrecy(found["name"])
     value = found["value"].rstrip()
     is_secret = sure and is_secret_word(value.strip("\"'"), sure)
+    return found["before"] + found["name"] + found["sign"] + MASK if is_secret else found[0]
+
+
+def _masked_magic(found: re.Match[str]) -> str:
+    sure, value = secrecy(found["name"]), found["value"].rstrip()
+    is_secret = sure and is_secret_setting(value, sure) and not is_stand_in(value)
     return found["before"] + found["name"] + found["sign"] + MASK if is_secret else found[0]
 
 
@@ -213,17 +235,23 @@ def _masked_spoken(found: re.Match[str]) -> str:
     return found["before"] + MASK + found["value"][len(value) :]
 
 
+def _masked_cell(found: re.Match[str]) -> str:
+    sure, value = secrecy(found["name"]), found["value"]
+    is_secret = sure and looks_random(value) and is_secret_word(value, sure)
+    return found["before"] + MASK if is_secret else found[0]
+
+
 def _masked_stored(found: re.Match[str]) -> str:
     return found[0] if is_stand_in(found[2]) else found[1] + MASK
 
 
 def _masked_option(found: re.Match[str]) -> str:
     sure, value = secrecy(found["name"]), found["value"]
-    if not sure or value.startswith("-"):
+    if not sure or not is_secret_word(value.strip("\"'"), sure):
         return found[0]
     quote = value[0] if value[0] in "\"'" else ""
-    if not is_secret_word(value.strip("\"'"), sure):
-        return found[0]
+    if found["item"] and not quote:
+        quote = '"'  # in YAML, three asterisks alone are not a value
     return found["name"] + found["sign"] + quote + MASK + quote
 
 
@@ -240,6 +268,7 @@ _FORMS: tuple[tuple[tuple[str, ...], Callable[..., str], str, _Substitution], ..
         _SPACED,
         _masked_spaced,
     ),
+    (("%env", "%set_env"), _at_hints, _MAGIC, _masked_magic),
     (("-",), _anywhere, _OPTION, _masked_option),
     (("",), _in_lines, _WORDS, _masked_words),
     (
@@ -252,5 +281,6 @@ _FORMS: tuple[tuple[tuple[str, ...], Callable[..., str], str, _Substitution], ..
         _SPOKEN,
         _masked_spoken,
     ),
+    (("|", "\u2502", "\u2503"), _anywhere, _CELL, _masked_cell),
     (("wandb", "aws configure"), _at_hints, _STORED, _masked_stored),
 )  # fmt: skip
