@@ -80,6 +80,12 @@ CODE = [
     "run(['other', '-u', 'bob:<>', '-p', '<>'])",
     "password: str = field(default='{}')",
     "a: str = field(default='<>')",
+    "x = {'name': 'API_KEY', 'value': '{}', 'a': '<>'}",
+    "x = [{'name': 'API_KEY'}, {'value': '<>'}]",
+    "x = {'name': 'LR', 'value': '<>'}",
+    "EnvVar(name='API_KEY', value='{}')",
+    "EnvVar(name='LR', value='<>')",
+    "run(['curl', '-sSu', 'bob:{}', '<>'])",
 ]
 
 
@@ -102,6 +108,10 @@ def test_a_literal_goes_where_its_name_says_that_it_is_secret():
         ("password = 'x'['hunter22']", "password = 'x'['hunter22']"),
         ("password = get()\nlog('hunter22')", "password = get()\nlog('hunter22')"),
         ("'password=hunter2'", "'password=***'"),
+        (
+            "x = {'name': 'DB_PASSWORD', 'value': 'hunter2'}",
+            "x = {'name': 'DB_PASSWORD', 'value': '***'}",
+        ),
         ("run(['mysql', '-phunter2'])", "run(['mysql', '-p***'])"),
         ("run(['mysql', f'-p{password}'])", "run(['mysql', f'-p{password}'])"),
         ("run(['zip', '-P', 'hunter2', 'a.zip'])", "run(['zip', '-P', '***', 'a.zip'])"),

@@ -476,6 +476,8 @@ WORDS = [
     ("7z a -pabc1 a.7z", "7z a -p*** a.7z"),
     ("7z a -p a.7z", None),
     ("unrar x -pabc1 a.rar", "unrar x -p*** a.rar"),
+    ("curl -sSLu bob:x7q1 x", "curl -sSLu bob:*** x"),
+    ("curl -sSLo bob:x7q1 x", None),
     ("curl -ubob:x7q1 x", "curl -ubob:*** x"),
     ("curl --user=bob:x7q1 x", "curl --user=bob:*** x"),
     ("curl --user=bob:$PW x", None),
@@ -525,6 +527,7 @@ PROGRAMS = [
     "7z a -p{} a.7z b", "7za x -p'{}' a.7z", "zip -r -P {} a.zip b", "unzip -P{} a.zip",
     "unrar x -p{} a.rar", "rar a -hp{} a.rar b", "mysql -u root -p{} a", "sshpass -p{} ssh a",
     "curl -u bob:{} a", 'curl -H "a; b" --user="bob:{}" a', "redis-cli -h a -a {}",
+    "curl -sSu bob:{} a",
     "openssl rsa -in a -passin pass:{}", "openssl rsa -passout 'pass:{}'", "openssl enc -k {}",
     "sqlcmd -S a -U bob -P {}", "bcp a in b -P{}", "lftp -u bob,{} a", "cqlsh -u bob -p {}",
     "ssh-keygen -t rsa -N '{}'", "keytool -list -storepass {}", "mosquitto_pub -u bob -P {} -t a",
@@ -677,7 +680,8 @@ SURE = [
     "api_key_new", "secret_value", "secret_b64", "secret_str", "secret_text", "secret_env",
     "secret_raw", "secret_plain", "secret_base64", "secretB64", "SECRET_BASE64", "MY_TOKEN",
     "PASS", "TOK_PW", "db_pass", "smtp_pass", "mail_pass", "email_pass", "user_pass",
-    "mysql_pass", "redis_pass", "admin_pass", "db_pw",
+    "mysql_pass", "redis_pass", "admin_pass", "db_pw", "SSHPASS", "dbpass", "userpass",
+    "adminpass", "rootpass",
 ]  # fmt: skip
 PERHAPS = [
     "token", "my_token", "tok", "pass", "pw", "auth", "cookie", "sas", "pat", "bearer",

@@ -12,6 +12,7 @@ from runstore.capture.secrets.programs import (
     NO_OPTIONS,
     PROGRAMS,
     ProgramOptions,
+    is_login_option,
     known_program,
     login_in,
     masked_option,
@@ -70,7 +71,8 @@ def _precedes_secret(word: str, options: ProgramOptions) -> bool:
     """Check whether a word is an option whose value may be a secret."""
     if not word.startswith(("-", "+")) or any(one in word.removesuffix(":") for one in "= :$"):
         return False
-    return word in options.words + options.mistaken + options.logins or bool(secrecy(word))
+    is_known = word in options.words + options.mistaken or is_login_option(word, options)
+    return is_known or bool(secrecy(word))
 
 
 def _changed(words: Sequence[str]) -> Iterator[int]:
@@ -138,7 +140,7 @@ def _split(text: str) -> list[str]:
 
 def _is_value_of(option: str, options: ProgramOptions, word: str) -> bool:
     """Check whether a word is the value of the option before it, and a secret."""
-    if option in options.logins:
+    if is_login_option(option, options):
         login = login_in(word, options)
         return login is not None and not is_placeholder(login[2])
     if is_placeholder(word) or not word or word in _SIGNS:
@@ -151,7 +153,7 @@ def _is_value_of(option: str, options: ProgramOptions, word: str) -> bool:
 
 
 def _masked_value(option: str, options: ProgramOptions, word: str) -> str:
-    login = login_in(word, options) if option in options.logins else None
+    login = login_in(word, options) if is_login_option(option, options) else None
     return login[1] + MASK if login else MASK
 
 

@@ -64,7 +64,7 @@ _BLOCK = re.compile(r"[|>](?:[+-]?[0-9]?|[0-9][+-])[ \t]*(?:#[^\n]*)?\r?\n")
 _PROPERTIES = r"(?:(?:!![a-z]{1,20}|&[\w-]{1,100})(?:[ \t]+|(?=\r?\n)))+"
 # A value in the next line, which is no comment, item or another name.
 _NEXT_LINE = (
-    rf"(?:#[^\n]{{0,{_LINE_BOUND}}})?\r?\n(?P<indent>[ \t]{{1,200}})"
+    rf"(?:#[^\n]{{0,{_LINE_BOUND}}})?(?:\r?\n){{1,3}}(?P<indent>[ \t]{{1,200}})"
     r"(?![\s#&*!|>]|[-?:](?:\s|$)|(?:\"[^\"\n]{0,100}\"|'[^'\n]{0,100}'|[^\"':\n]{1,100}):(?:\s|$))"
     rf"(?P<value>[^\r\n]{{1,{_VALUE_BOUND}}})"
 )
@@ -126,9 +126,7 @@ class Assignments:
         while found := self._next(place, is_near=is_secret):
             begin, passed, place = found.start(), place, found.end()
             name, close, sign = found.group("name", "close", "sign")
-            sure = secrecy(name)
-            if not sure and name in _KEYS:
-                sure = self._of_a_key(found)
+            sure = self._secrecy(found)
             is_secret = bool(sure)
             if sure and (close == "]" or name.startswith(_TYPES)):
                 is_secret = not self._is_type(found, passed)
@@ -220,8 +218,11 @@ class Assignments:
         inner = compiled(_ITEMS).match(self._text, line)
         return 0 if inner is None else inner.end() - line
 
-    def _of_a_key(self, found: re.Match[str]) -> Secrecy:
-        """Return how secret the value of a `key` is, according to the name around it."""
+    def _secrecy(self, found: re.Match[str]) -> Secrecy:
+        """Return how secret a value is, according to its name or to the name around a `key`."""
+        name = found["name"]
+        if name not in _KEYS:
+            return secrecy(name)
         value = compiled(_KEY).match(self._text, found.end())
         if value is None or not looks_random(value["value"]):
             return Secrecy.NONE
@@ -316,10 +317,9 @@ class Assignments:
         return place
 
     def _mask_bare(self, found: re.Match[str], begin: int, sure: Secrecy) -> int:
-        if self._is_tired(begin):
-            return self._run_end
-        if is_url_without_secret(self._text[begin : begin + _LINE_BOUND]):
-            return begin
+        is_tired = self._is_tired(begin)
+        if is_tired or self._is_no_value(begin):
+            return self._run_end if is_tired else begin
         begins_line = self._begins_line(found.start())
         is_variable = found["name"].isupper() and found["sign"] == "="
         before = self._text[found.start() - 1 : found.start()]
@@ -340,6 +340,11 @@ class Assignments:
         if (is_variable or not is_call) and any(is_secret(one, sure) for one in parts):
             return self._replace(begin, begin + len(shown), self._bare)
         return begin
+
+    def _is_no_value(self, begin: int) -> bool:
+        """Check whether a URL without secrets begins here, or a text of several lines."""
+        rest = self._text[begin : begin + _LINE_BOUND]
+        return (rest[:1] in _QUOTES and not rest[1:2].strip()) or is_url_without_secret(rest)
 
     def _begins_line(self, name: int) -> bool:
         bound = max(0, name - _LINE_BOUND)

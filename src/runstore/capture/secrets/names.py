@@ -15,7 +15,8 @@ _ALWAYS = (
     "password", "passwd", "passphrase", "passwort", "passcode", "pwd", "secret", "apikey",
     "accesskey", "secretkey", "privatekey", "authtoken", "accesstoken", "apitoken",
     "requirepass", "masterauth", "credential", "credentials",
-    "passwords", "passphrases", "apikeys",
+    "passwords", "passphrases", "apikeys", "sshpass", "dbpass", "userpass", "adminpass",
+    "rootpass",
 )  # fmt: skip
 _PAIRS = frozenset({"connection string", "conn string", "account key", "sas token"})
 _SERVICES = frozenset({

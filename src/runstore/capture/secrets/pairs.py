@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from runstore.capture.secrets.assignments import Assignments
+from runstore.capture.secrets.enclosing import enclosing_name
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.values import compiled, is_secret_literal, is_secret_word
 
@@ -14,24 +15,22 @@ _SIGN = rf"{_QUOTES}[ \t]{{0,4}}[:=][ \t]{{0,4}}"
 _NAME = (
     rf"[nNkK](?<!\w.)(?:(?<=[nN])ame|(?<=[kK])ey){_SIGN}{_QUOTES}(?P<name>[A-Za-z][\w.-]{{2,80}})"
 )
+_GAP = r"(?:[\s,]|#[^\n]{0,200}(?=\n)){1,80}"
 # Other settings between the two.
-_OTHERS = (
-    rf"(?:[\s,]{{1,60}}{_QUOTES}(?![vV]alue\b)\w{{1,40}}{_SIGN}[^\n,:{{}}\[\]<>]{{0,100}}){{0,2}}"
-)
+_OTHERS = rf"(?:{_GAP}{_QUOTES}(?![vV]alue\b)\w{{1,40}}{_SIGN}[^\n,:{{}}\[\]<>]{{0,100}}){{0,2}}"
 _VALUE = rf"[vV](?<!\w.)alue(?P<close>{_QUOTES})[ \t]{{0,4}}(?P<sign>[:=])[ \t]{{0,4}}"
 _LONGEST_VALUE = 400
+_WORD = r"\\{0,3}[\"']?(?P<value>[^\s\"',{}\[\]\\]{3,400})"
 
 
 class Pairs(Assignments):
     """Masks the values of names in settings beside them.
 
     Attributes:
-        hints: Words of which each text with such settings contains one.
         begins: How these settings begin, in lowercase.
         pattern: Everything up to the value.
     """
 
-    hints: tuple[str, ...]
     begins: tuple[str, ...]
     pattern: str
 
@@ -63,26 +62,23 @@ def _places(word: str, lowered: str) -> Iterator[int]:
 
 
 class _NameFirst(Pairs):
-    hints = ("value",)
     begins = ("name", "key")
-    pattern = rf"{_NAME}{_QUOTES}{_OTHERS}[\s,]{{1,60}}{_QUOTES}{_VALUE}"
+    pattern = rf"{_NAME}{_QUOTES}{_OTHERS}{_GAP}{_QUOTES}{_VALUE}"
 
 
 class _ValueFirst(Pairs):
-    hints = ("value",)
     begins = ("value",)
     pattern = (
         rf"{_VALUE}"
         rf"(?=(?:(?P<quote>\\{{0,3}}[\"'])[^\"'\\\n]{{1,{_LONGEST_VALUE}}}(?P=quote)"
         rf"|[^\s\"',{{}}\[\]<>][^\n,{{}}<>]{{0,{_LONGEST_VALUE}}}?)"
-        rf"[\s,]{{1,60}}{_QUOTES}{_NAME}(?![\w.-]))"
+        rf"{_GAP}{_QUOTES}{_NAME}(?![\w.-]))"
     )
 
 
 class _Element(Pairs):
     """<property name="password">X</property>."""
 
-    hints = ('">', "'>")
     begins = ("name=", "key=")
     pattern = rf"{_NAME}(?P<close>{_QUOTES})(?P<sign>>)"
 
@@ -90,13 +86,29 @@ class _Element(Pairs):
         return self._mask_bare(found, begin, secrecy(found["name"]))
 
 
+class _Inner(Pairs):
+    """Values of settings in a secret one: `password: {value: X}`."""
+
+    begins = ("value", "default")
+    pattern = (
+        rf"(?<!\w)(?:[vV]alue|[dD]efault)(?P<close>{_QUOTES})[ \t]{{0,4}}"
+        r"(?P<sign>[:=])(?P<name>)[ \t]{0,4}"
+    )
+
+    def _secrecy(self, found: re.Match[str]) -> Secrecy:
+        value = compiled(_WORD).match(self._text, found.end())
+        if value is None or not is_secret_word(value["value"], Secrecy.SURE):
+            return Secrecy.NONE
+        sure = secrecy(enclosing_name(self._text, found.start()))
+        return sure if sure is Secrecy.SURE else Secrecy.NONE
+
+
 class _Variable(Pairs):
     """variable "password" { default = "X" } of Terraform."""
 
-    hints = ("default",)
     begins = ("variable ",)
     pattern = (
-        r"\bvariable[ \t]{1,40}\"?(?P<name>[\w-]{2,100})(?P<close>\"?)[ \t]{0,40}\{"
+        r"\bvariable[ \t]{1,40}\"?(?P<name>[\w-]{2,100})(?P<close>\"?)\s{0,40}\{"
         r"(?:[^{}\"]|\"[^\"\n]{0,400}\"|\{[^{}]{0,400}\}){0,2000}?"
         r"\bdefault[ \t]{0,40}(?P<sign>=)[ \t]{0,40}(?=\")"
     )
@@ -105,4 +117,10 @@ class _Variable(Pairs):
         return is_secret_literal(value, sure)
 
 
-PAIRS: tuple[type[Pairs], ...] = (_NameFirst, _ValueFirst, _Element, _Variable)
+# By a part of each text with such settings.
+PAIRS: dict[str, tuple[type[Pairs], ...]] = {
+    "value": (_NameFirst, _ValueFirst, _Inner),
+    "default": (_Inner, _Variable),
+    '">': (_Element,),
+    "'>": (_Element,),
+}

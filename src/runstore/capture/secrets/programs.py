@@ -19,6 +19,7 @@ class ProgramOptions(NamedTuple):
         mistaken: With a secret as the next word by mistake: the program reads it as another word.
         logins: With the secret after a user, or after the kind of its source.
         user: Pattern of the text before that secret.
+        flags: Pattern of flags between the minus sign and the letter of such an option.
         is_first: Whether these are options of another program after the first secret.
     """
 
@@ -27,6 +28,7 @@ class ProgramOptions(NamedTuple):
     mistaken: tuple[str, ...] = ()
     logins: tuple[str, ...] = ()
     user: str = r"[^\s:\"']{1,200}:"
+    flags: str = ""
     is_first: bool = False
 
 
@@ -43,7 +45,9 @@ _HTTP = ProgramOptions(logins=("-a", "--auth"))
 NO_OPTIONS = ProgramOptions()
 # By name, or with a subcommand if only that has the options.
 PROGRAMS = {
-    "curl": ProgramOptions(logins=("-u", "-U", "--user", "--proxy-user", "--cert")),
+    "curl": ProgramOptions(
+        logins=("-u", "-U", "--user", "--proxy-user", "--cert"), flags="[#a-zA-Z0-9]{1,9}"
+    ),
     "http": _HTTP,
     "https": _HTTP,
     # In other forms the word before the colon is a source of the password: env:NAME, file:PATH.
@@ -97,22 +101,40 @@ PROGRAMS = {
     "unrar": _RAR,
 }
 _WITH_SUBCOMMAND = frozenset(name.partition(" ")[0] for name in PROGRAMS if " " in name)
+_NAMES = _WITH_SUBCOMMAND | PROGRAMS.keys()
 _SHORTEST = 3
 _NAME = "|".join(sorted(PROGRAMS, reverse=True)).replace(" ", r"[ \t][^\n|;&]{0,100}?\b")
 _HEAD = rf"(?<![\w.-])(?:{_NAME})(?=[ \t])"
 # An option with a secret, after a space and a minus sign.
-_BEGIN_OF_OPTION = "|".join(
-    sorted(
-        {
-            re.escape(one[1:])
-            for options in PROGRAMS.values()
-            for one in (*options.words, *options.attached, *options.mistaken, *options.logins)
-        }
+_BEGIN_OF_OPTION = re.compile(
+    r"(?=[a-zA-Z0-9#-])(?:{})".format(
+        "|".join(
+            [
+                r"[#a-zA-Z0-9]{1,9}[uU][ \t]",
+                *sorted(
+                    {
+                        re.escape(one[1:])
+                        for options in PROGRAMS.values()
+                        for one in (
+                            *options.words,
+                            *options.attached,
+                            *options.mistaken,
+                            *options.logins,
+                        )
+                    }
+                ),
+            ]
+        )
     )
 )
 # The rest of a command; the signs that end it may be in quotes.
 _REST = r"(?:\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'|\\\r?\n|[^\n|;&]){0,300}"
 _NO_QUOTE = r"(?:[^\s\"'`|;&\\]|\\[^\snrt\"'])"
+
+
+def may_name_program(word: str) -> bool:
+    """Check quickly whether a word may name a program."""
+    return word in _NAMES or "/" in word
 
 
 def known_program(word: str, before: str) -> str:
@@ -127,7 +149,7 @@ def known_program(word: str, before: str) -> str:
 
 def masked_value(word: str, option: str, options: ProgramOptions, mask: str) -> str | None:
     """Return the masked value of the option before it; None if it is no secret."""
-    if option in options.logins:
+    if is_login_option(option, options):
         login = login_in(word, options)
         return login[1] + mask if login and not is_stand_in(login[2]) else None
     is_value = option in options.words + options.mistaken and not word.startswith("-")
@@ -149,6 +171,14 @@ def masked_option(word: str, options: ProgramOptions, mask: str) -> str | None:
     return None
 
 
+def is_login_option(word: str, options: ProgramOptions) -> bool:
+    """Check whether a login follows a word, such as `-u` or `-sSu` of curl."""
+    if word in options.logins:
+        return True
+    is_flag = options.flags and word.startswith("-") and f"-{word[-1]}" in options.logins
+    return bool(is_flag) and compiled(options.flags).fullmatch(word, 1, len(word) - 1) is not None
+
+
 def login_in(word: str, options: ProgramOptions) -> re.Match[str] | None:
     """Return the user and the secret of a login; None if it is something else."""
     return compiled(rf"(?s)({options.user})(.+)").fullmatch(word)
@@ -156,6 +186,8 @@ def login_in(word: str, options: ProgramOptions) -> re.Match[str] | None:
 
 def mask_options(text: str, mask: str) -> str:
     """Return a text with the secrets after the options of programs masked."""
+    if " -" not in text:
+        return text
     parts: list[str] = []
     done = 0
     for begin, end in _lines(text):
@@ -173,7 +205,7 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
     done = 0
     place = text.find(" -")
     while place >= 0:
-        if compiled(_BEGIN_OF_OPTION).match(text, place + 2) is None:
+        if _BEGIN_OF_OPTION.match(text, place + 2) is None:
             place = text.find(" -", place + 2)
             continue
         begin = text.rfind("\n", done, place) + 1 or done
@@ -201,18 +233,20 @@ def _secrets_after(head: re.Match[str], text: str) -> Iterator[tuple[int, int]]:
 @functools.cache
 def _option(options: ProgramOptions) -> str:
     """Return the pattern of the options of a program, with the secret as its last group."""
+    letters = "".join(one[1:] for one in options.logins if len(one) == 2)  # noqa: PLR2004 - -u
+    flags = rf"|-{options.flags}[{letters}]" if options.flags else ""
     kinds = (
-        ("word", options.words, r"[ \t]+", r"(?!-)"),
-        ("attached", options.attached, "", r"(?![-=])"),
-        ("mistaken", options.mistaken, r"[ \t]+", r"(?!-)"),
-        ("login", options.logins, r"[ \t=]{0,4}", options.user),
+        ("word", options.words, "", r"[ \t]+", r"(?!-)"),
+        ("attached", options.attached, "", "", r"(?![-=])"),
+        ("mistaken", options.mistaken, "", r"[ \t]+", r"(?!-)"),
+        ("login", options.logins, flags, r"[ \t=]{0,4}", options.user),
     )
     forms = [
-        rf"(?:{'|'.join(names)}){sign}"
+        rf"(?:{'|'.join(map(re.escape, names))}{flags}){sign}"
         rf"(?:(?P<{kind}_quote>\\{{0,3}}[\"']){before}"
         rf"(?P<{kind}_quoted>[^\"'\n\\]{{1,400}})(?=(?P={kind}_quote))"
         rf"|{before}(?P<{kind}>{_NO_QUOTE}{{{_SHORTEST},400}}))"
-        for kind, names, sign, before in kinds
+        for kind, names, flags, sign, before in kinds
         if names
     ]
     return rf"(?<=[ \t])(?:{'|'.join(forms)})"

@@ -18,6 +18,7 @@ from runstore.capture.secrets.programs import (
     known_program,
     masked_option,
     masked_value,
+    may_name_program,
 )
 from runstore.capture.secrets.text import mask_plain
 from runstore.capture.secrets.values import is_secret_in_code, looks_random
@@ -67,6 +68,7 @@ class _Frame:
         callee: The function that is called with the bracket.
         name: The name of the dictionary in the bracket.
         program: The program of the words of a command in the bracket.
+        named: Confidence that a name in the bracket marks the `value` beside it as secret.
         word: The last name or literal, which may be the name of the next value.
         is_key: Whether that is a literal.
         is_annotated: Whether a type is between name and value.
@@ -90,6 +92,7 @@ class _Frame:
         self.first: str | None = None
         self.callee = callee
         self.program = ""
+        self.named = Secrecy.NONE
         self.name = name
         self.word = ""
         self.is_key = False
@@ -101,7 +104,7 @@ class _Frame:
     def equals(self, sign: str) -> None:
         """Use the word before an equals sign as the name of the next value."""
         if not self.is_annotated:
-            self.sure = secrecy(self.word)
+            self.sure = self.secrecy_of_word()
         if sign == "=" and self.targets:
             self.sure, *self.values = [*self.targets, self.sure]
             self.targets = []
@@ -110,11 +113,16 @@ class _Frame:
         # In `f(x, password="a")` the literal is the value, although in a call.
         self.is_direct = True
 
+    def secrecy_of_word(self) -> Secrecy:
+        """Return the confidence that the last word marks the next value as secret."""
+        return self.named if self.word == "value" and self.bracket else secrecy(self.word)
+
     def colon(self) -> None:
         """Use the word before a colon as a name: of a dictionary's value, or with a type."""
         if self.bracket == "{":
             is_key = self.word == "key"
-            self.sure = secrecy_of_key(self.name) if is_key else secrecy(self.word)
+            self.sure = secrecy_of_key(self.name) if is_key else self.secrecy_of_word()
+            self.keyword = self.word
         elif self.bracket in {"", "("} and not self.is_key:
             self.sure = secrecy(self.word)
             self.is_annotated = bool(self.sure)
@@ -165,11 +173,13 @@ class _Masker:
                 self.before = "name"
             elif kind == "comment":
                 self._replace(found.start() + 1, place, _inner(text[found.start() + 1 : place]))
-            elif found[0] in "!%" and (end := self._end_of_command(found.start())):
-                self._replace(found.start(), end, mask_plain(text[found.start() : end]))
-                place = end
             else:
-                self._sign(found[0])
+                sign = found[0]
+                if sign in {"!", "%"} and (end := self._end_of_command(found.start())):
+                    self._replace(found.start(), end, mask_plain(text[found.start() : end]))
+                    place = end
+                else:
+                    self._sign(sign)
         self.parts.append(text[self.done :])
         return "".join(self.parts)
 
@@ -212,6 +222,8 @@ class _Masker:
             sure, is_direct = secrecy(frame.first), False
         is_secret = sure and is_secret_in_code(value, sure if is_direct else Secrecy.PERHAPS)
         is_secret = is_secret and (is_direct or looks_random(value))
+        if frame.keyword in {"name", "key"} and not is_secret:
+            frame.named = secrecy(value)
         by = MASK if is_secret else self._masked_word(frame, value)
         self._replace(begin, end, _inner(value) if by is None else by)
         if frame.first is None:
@@ -221,7 +233,8 @@ class _Masker:
 
     def _masked_word(self, frame: _Frame, value: str) -> str | None:
         """Return a masked word of a command in a list; None if it is no secret."""
-        if frame.bracket not in {"(", "["}:
+        is_word = frame.bracket in {"(", "["} and (frame.program or may_name_program(value))
+        if not is_word:
             return None
         frame.program = known_program(value, frame.program)
         options = PROGRAMS.get(frame.program)

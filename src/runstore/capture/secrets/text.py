@@ -103,8 +103,8 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
             masked = substituted(compiled(pattern), by, text, lowered, hints)
             if masked != text:
                 text, lowered = masked, _lower(masked)
-    kinds = [kind for kind in PAIRS if any(map(lowered.__contains__, kind.hints))]
-    for kind in (*kinds, Assignments):
+    kinds = [kind for hint, found in PAIRS.items() if hint in lowered for kind in found]
+    for kind in (*dict.fromkeys(kinds), Assignments):
         masked = kind(text, lowered, is_settings=is_settings, bare=bare).masked()
         if masked != text:
             text, lowered = masked, _lower(masked)
