@@ -7,7 +7,7 @@ import strategies
 from runstore.model.params.build import parameter_set
 from runstore.model.query.fields import keys_of
 from runstore.model.query.parse import parse_fields
-from runstore.model.query.spelling import field_name, spelled
+from runstore.model.query.spelling import field_name, listed_names, spelled
 from runstore.model.query.tree import Namespace
 
 
@@ -40,3 +40,20 @@ def test_the_name_of_each_parameter_leads_to_its_rows(params):
         (field,) = parse_fields(spelled(Namespace.PARAM, key))
 
         assert key in keys_of(field)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", [""]),
+        ("status, params.lr", ["status", "params.lr"]),
+        ('params."x,y",status', ['params."x,y"', "status"]),
+        ('params."a"",b",c', ['params."a"",b"', "c"]),
+        ('a,b"c,d', ['a,b"c', "d"]),  # a quote without its partner
+        ('",' * 100_000, ['","'] * 50_000 + [""]),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_commas_within_quotes_are_parts_of_names(text, names):
+    """A list of any length is read: its length counts once, not times itself."""
+    assert listed_names(text) == names

@@ -13,8 +13,6 @@ _NAME = re.compile(r"[^\W\d][\w/-]*")
 # Words with another meaning in place of a value.
 _NO_BARE = frozenset({"true", "false", "nan", "inf", "null", "none", "missing"})
 _PART = re.compile(r"\w[\w/@:+-]*")
-# A comma before complete quotes only.
-_COMMA = re.compile(r',(?=[^"]*(?:"[^"]*"[^"]*)*$)')
 # The names of a list before the one that is being typed, whose quotes may be open.
 _BEFORE = re.compile(r'(?:(?:[^",]|"[^"]*(?:"|\Z))*,\s*)*')
 # A step into a nested parameter in the format of `params/flatten.py`: in JSON's quotes, plain, or
@@ -38,7 +36,14 @@ def spelled_value(text: str) -> str:
 
 def listed_names(text: str) -> list[str]:
     """Return the names of a list with commas between; a comma in double quotes is part of one."""
-    return [one.strip() for one in _COMMA.split(text)]
+    names: list[list[str]] = [[]]
+    pieces = text.split('"')
+    for place, piece in enumerate(pieces, 1 - len(pieces)):
+        # Quotes are counted from the end: one without a partner begins no name with commas.
+        within, *more = [piece] if place % 2 else piece.split(",")
+        names[-1].append(within)
+        names += [[one] for one in more]
+    return ['"'.join(parts).strip() for parts in names]
 
 
 def begun_name(text: str) -> tuple[str, str]:
