@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import sqlite3
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -25,6 +26,7 @@ from runstore.storage.metrics.point_records import KeyOf
 
 AT = datetime(2026, 11, 27, 12, 0, 0, 123456, tzinfo=timezone.utc)
 LOCKED = StoreLockedError("The store is locked.")
+_LARGE = 8 << 20  # bytes, more than the files of the store
 
 
 @pytest.fixture
@@ -372,6 +374,35 @@ def test_contents_that_were_kept_elsewhere_come_with_their_artifact(store, defer
 
     assert store.get(run.uid).read_bytes("model.bin") == b"weights"
     assert not objects.path_of(kept.digest).exists()
+    assert spooled(store) == []
+
+
+def test_the_newest_artifact_of_a_name_stays_if_an_older_one_was_too_large_at_first(
+    store, deferred, run
+):
+    """Taken in after it, the older one would overwrite it."""
+    objects = Objects(store.backend.spool.own_place() / "objects")
+    contents = (bytes(_LARGE), b"newest")
+    with pytest.warns(StoreWarning, match="Kept"):
+        for one in contents:
+            digest = objects.keep_bytes(one).digest
+            saved = Artifact(
+                run_uid=run.uid, digest=digest, **{**ARTIFACT, "size_bytes": len(one)}
+            )
+            deferred.artifact(saved, None, objects.folder, LOCKED)
+        deferred.notes(run.uid, "taken", "ada", LOCKED)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGE - 1, before[1]))  # as on a full disk
+    try:
+        deferred.take_records()
+        assert [kind for kind, _ in spooled(store)] == ["artifact", "artifact"]
+        assert store.get(run.uid).notes == "taken"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    deferred.take_records()
+
+    assert store.get(run.uid).read_bytes("model.bin") == b"newest"
     assert spooled(store) == []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from runstore.errors import (
     RunFinishedError,
     RunNotFoundError,
     RunstoreError,
+    StoreCorruptError,
     StoreError,
     StoreLockedError,
     StoreWarning,
@@ -275,8 +276,13 @@ class Deferred:
         return answers
 
     def _take_each_record(self, patience_s: float) -> bool:
+        waiting: set[tuple[str, str, str]] = set()
         for record in self._backend.spool.records(is_to_take=True):
             try:
+                subjects = _subjects(record)
+                if not waiting.isdisjoint(subjects):  # the older one would overwrite it
+                    waiting |= subjects
+                    continue
                 with _claimed(record.path, patience_s) as is_ours:
                     if not is_ours:  # it would overwrite later records
                         return False
@@ -285,8 +291,10 @@ class Deferred:
                 continue  # another process imported it
             except StoreLockedError:
                 return False
-            except genuine(NotFoundError, OSError):  # of another store, or refused
-                continue
+            except genuine(NotFoundError, UnsafeFileError, StoreCorruptError):
+                continue  # of another store, or refused
+            except genuine(OSError):  # tried again later, as after a full disk
+                waiting |= subjects
             except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
                 # Invalid: it stays in place.
                 self._backend.spool.refused[record.path] = str(error)
@@ -455,6 +463,19 @@ class Deferred:
     def _is_over(self, uid: str) -> bool:
         run = self._backend.database.run_by_uid(uid)
         return run is not None and is_over(run)
+
+
+def _subjects(record: Record) -> set[tuple[str, str, str]]:
+    """Return what a record sets, which a later record may set again."""
+    names: Iterable[str] = ("",)
+    kind, body = record.kind, record.body
+    if kind == "tags":
+        names = body["changes"]
+    elif kind in {"artifact", "input"}:
+        names = (body["path" if kind == "artifact" else "name"],)
+    elif kind in {"replaced", "sets"}:
+        kind = "params"
+    return {(record.uid, kind, name) for name in names}
 
 
 @contextmanager
