@@ -11,6 +11,7 @@ from runstore.value_classes import asdict
 
 if TYPE_CHECKING:
     from runstore.model.artifacts import Artifact, Input
+    from runstore.model.metrics import MetricSummary
     from runstore.model.results.events import Event
     from runstore.model.run import Run
 
@@ -18,6 +19,9 @@ _SAME = (
     "uid", "experiment_name", "run_number", "reference", "timestamp", "notes", "error",
     "traceback", "exit_code", "parent_uid", "commit", "workdir_dirty", "cli", "hostname",
     "full_store", "reproduce",
+)  # fmt: skip
+_OF_METRIC = (
+    "key", "set_name", "count", "first", "last", "min", "max", "mean", "last_step",
 )  # fmt: skip
 
 
@@ -70,6 +74,11 @@ def duration_s(run: Run) -> float | None:
 def event_as_json(event: Event) -> dict[str, Any]:
     """Return an edit of a run."""
     return {**event._asdict(), "at": optional_utc(event.at)}
+
+
+def metric_as_json(one: MetricSummary) -> dict[str, Any]:
+    """Return the summary of a metric; long lists have many."""
+    return {name: getattr(one, name) for name in _OF_METRIC}
 
 
 def artifact_as_json(one: Artifact) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from runstore.model.display.as_json import (
     artifact_as_json,
     event_as_json,
     input_as_json,
+    metric_as_json,
     run_as_json,
 )
 from runstore.model.run import Run
 from runstore.reading.names import children_of, readers_of
 from runstore.storage.backend import Backend
-from runstore.value_classes import asdict
 
 
 def listed_records(parts: Iterable[Sequence[Run]]) -> Iterator[dict[str, Any]]:
@@ -23,7 +23,7 @@ def listed_records(parts: Iterable[Sequence[Run]]) -> Iterator[dict[str, Any]]:
         source = next((run.source for run in part if run.source is not None), None)
         metrics = {} if source is None else source.metrics_of_all(part)
         for run in part:
-            found = [asdict(one) for one in metrics.get(run.uid, ())]
+            found = list(map(metric_as_json, metrics.get(run.uid, ())))
             yield {**run_as_json(run), "metrics": found}
 
 
@@ -31,7 +31,7 @@ def full_record(backend: Backend, run: Run) -> dict[str, Any]:
     """Return a run with all its data except for points and contents."""
     return {
         **run_as_json(run),
-        "metrics": [asdict(one) for one in run.metrics.values()],
+        "metrics": list(map(metric_as_json, run.metrics.values())),
         "artifacts": [artifact_as_json(one) for one in run.artifacts.values()],
         "media": [
             {"kind": one.kind, "key": one.key, "steps": one.steps} for one in run.media.values()
