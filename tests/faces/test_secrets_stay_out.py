@@ -107,6 +107,22 @@ def test_a_key_with_a_renewed_secret_is_the_same_tag_in_every_face(tmp_path):
         assert values == ["2", "3", "4", "5", "6", "7", "8"]
 
 
+def test_a_tag_is_removed_by_the_key_with_its_secret(tmp_path):
+    """A tag that is set at once stays, in either order."""
+    other = TOKEN[:4] + TOKEN[4:][::-1]
+    old, new = f"of {TOKEN}", f"of {other}"
+    with store_at(tmp_path) as store:
+        store.start("fit", tags={old: "1", "keep": ""}, capture=False).finish()
+        for changes, value in (({old: None, new: "2"}, "2"), ({new: "3", old: None}, "3")):
+            store.tag("fit#1", changes)
+            assert store.get("fit#1").tags == {"keep": "", "of ***": value}
+        store.tag("fit#1", {old: None})
+
+        assert store.get("fit#1").tags == {"keep": ""}
+        store.undo("fit#1")
+        assert store.get("fit#1").tags == {"keep": "", "of ***": "3"}
+
+
 def test_tags_are_masked_and_that_is_said(tmp_path):
     store = store_at(tmp_path)
     run = store.start("fit", capture=False)

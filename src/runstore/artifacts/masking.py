@@ -19,8 +19,8 @@ def masked_tags(
     """Return tags with secret keys and values masked, warning about each.
 
     A key with a secret means the tag with the masked key, as secrets are renewed. If several such
-    keys are used here, each has a tag of its own. The keys of tags to remove stay, because an
-    older version recorded them as they are.
+    keys are used here, each has a tag of its own. A key to remove stays beside the masked one,
+    because an older version recorded keys as they are.
 
     Args:
         changes: Values by key; None removes a tag.
@@ -35,7 +35,8 @@ def masked_tags(
     names |= plain
     for given, value in changes.items():
         if value is None:
-            masked.setdefault(given, None)
+            for key in (given, names.get(given, mask_message(given))):
+                masked.setdefault(key, None)
             continue
         key = keys[given]
         if key != given:
