@@ -361,6 +361,7 @@ def test_misplaced_arguments_get_a_hint(store, name):
     [
         ("best", 'Use store.find(experiment="mnist").best("loss").'),
         ("experiment", "Did you mean 'experiments'?"),
+        ("rename", 'Use store.rename_experiment("mnist", "digits").'),
         ("_private", "no attribute '_private'."),
     ],
 )

@@ -274,3 +274,83 @@ def test_functions_of_other_tools_are_explained(name, call):
         getattr(runstore, name)
 
     assert f"Use {call}" in str(raised.value)
+
+
+_CHANGES = {
+    "set": lambda tags: tags.__setitem__("phase", "final"),
+    "delete": lambda tags: tags.__delitem__("phase"),
+    "update": lambda tags: tags.update(phase="final"),
+    "merge": lambda tags: tags.__ior__({"phase": "final"}),
+    "pop": lambda tags: tags.pop("phase"),
+    "popitem": lambda tags: tags.popitem(),
+    "setdefault": lambda tags: tags.setdefault("keep", ""),
+    "clear": lambda tags: tags.clear(),
+}
+
+
+@pytest.mark.parametrize("name", _CHANGES)
+def test_tags_that_were_read_cannot_be_changed(run, store, name):
+    """A change would be visible there, but never in the store."""
+    run.tags["phase"] = "pilot"
+    read = store.get(run.uid)
+
+    with pytest.raises(UsageError, match=r"store\.tag\(run, ") as raised:
+        _CHANGES[name](read.tags)
+
+    assert raised.value.kept == "Nothing was changed."
+    assert read.tags == store.get(run.uid).tags == {"phase": "pilot"}
+
+
+def test_tags_that_were_read_are_a_mapping(run, store):
+    run.tags["phase"] = "pilot"
+    read = store.get(run.uid)
+    mine = dict(read.tags) | {"phase": "final"}
+
+    store.tag(read, mine)
+
+    assert store.get(run.uid).tags == mine == read.tags | {"phase": "final"}
+    assert read.tags.copy() == {"phase": "pilot"}
+    assert json.loads(json.dumps(read.tags)) == read.tags
+    assert pickle.loads(pickle.dumps(read)).tags == read.tags  # noqa: S301 - our own
+    assert copy.deepcopy(read).tags == read.tags
+    assert (read.tags.get("phse"), "phse" in read.tags) == (None, False)
+    with pytest.raises(KeyError, match=r"There is no tag 'phse'\. Did you mean 'phase'"):
+        read.tags["phse"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("notes", 'Use store.edit(run, notes="first try").'),
+        ("tags", 'Use store.tag(run, {"phase": "pilot"}).'),
+        ("mine", 'Use store.tag(run, {"key": "value"})'),
+    ],
+)
+def test_attributes_of_a_run_that_was_read_cannot_be_set(run, store, name, hint):
+    read = store.get(run.uid)
+
+    with pytest.raises(AttributeError, match="cannot be set on a run that was read") as raised:
+        setattr(read, name, "x")
+
+    assert hint in str(raised.value)
+    assert read == store.get(run.uid)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("log", 'Use store.add(run, metrics={"loss": 0.3}).'),
+        ("delete", "Use store.delete(run)."),
+        ("run_id", "Use run.uid."),
+        ("metrcs", "Did you mean 'metrics'?"),
+        ("_private", "no attribute '_private'."),
+    ],
+)
+def test_names_that_a_run_that_was_read_does_not_have_get_a_hint(run, store, name, hint):
+    read = store.get(run.uid)
+    assert not hasattr(read, name)
+
+    with pytest.raises(AttributeError) as raised:
+        getattr(read, name)
+
+    assert str(raised.value).endswith(hint)

@@ -81,6 +81,8 @@ _OF_STORE = {
     "start_run": 'store.start("mnist")',
     "note": 'store.edit("mnist#1", notes="first try")',
     "rm": 'store.delete("mnist#1")',
+    "rename": 'store.rename_experiment("mnist", "digits")',
+    "metrics": 'store.get("mnist#1").metrics',
 }
 
 
@@ -107,3 +109,57 @@ def no_such_assignment(name: str, known: Collection[str]) -> AttributeError:
     hint = f"Did you mean {near!r}?" if near else 'For a value of your own: run.tags["key"] = "…".'
     hint = f"Write: {_WRITTEN[name]}" if name in _WRITTEN else hint
     return AttributeError(f"The attribute {name!r} of a run cannot be set. {hint}")
+
+
+# What a run that was read from a store has instead of the attributes of an active run.
+_OF_STORED = {
+    **{name: _READ[name] for name in ("id", "run_id", "name", "run_name", "config", "project")},
+    **{name: _READ[name] for name in ("experiment", "number")},
+    "summary": "run.metrics",
+    "history": 'run.metric("loss")',
+    "files": "run.artifacts",
+    "note": "run.notes",
+    "tag": 'store.tag(run, {"phase": "pilot"})',
+    "set_tag": 'store.tag(run, {"phase": "pilot"})',
+    "add_tag": 'store.tag(run, {"keep": ""})',
+    "edit": 'store.edit(run, notes="first try")',
+    "log": 'store.add(run, metrics={"loss": 0.3})',
+    "log_metric": 'store.add(run, metrics={"loss": 0.3})',
+    "log_metrics": 'store.add(run, metrics={"loss": 0.3})',
+    "save": 'store.add(run, artifacts={"model.pt": "model.pt"})',
+    "log_artifact": 'store.add(run, artifacts={"model.pt": "model.pt"})',
+    "finish": "store.finish(run)",
+    "delete": "store.delete(run)",
+    "children": "store.children(run)",
+    "events": "store.events(run)",
+    "record": "run, which is the record itself",
+    "store": "store.get(run.uid), with the store that you opened",
+}
+_EDITED = {
+    "notes": 'store.edit(run, notes="first try")',
+    "note": 'store.edit(run, notes="first try")',
+    "description": 'store.edit(run, notes="first try")',
+    "experiment_name": 'store.edit(run, experiment_name="mnist")',
+    "tags": 'store.tag(run, {"phase": "pilot"})',
+    "name": 'store.tag(run, {"name": "baseline"})',
+    "metrics": 'store.add(run, metrics={"loss": 0.3})',
+    "artifacts": 'store.add(run, artifacts={"model.pt": "model.pt"})',
+}
+
+
+def no_such_field(name: str, known: Collection[str]) -> AttributeError:
+    """Return the error for reading an attribute that a run from a store does not have."""
+    if name.startswith("_"):
+        return AttributeError(f"A run has no attribute {name!r}.")
+    near = nearest(name, [one for one in known if not one.startswith("_")])
+    use = _OF_STORED.get(name)
+    hint = f" Use {use}." if use else f" Did you mean {near!r}?" if near else ""
+    return AttributeError(f"A run has no attribute {name!r}.{hint}")
+
+
+def not_assigned(name: str) -> AttributeError:
+    """Return the error for setting an attribute of a run that was read from a store."""
+    use = _EDITED.get(name, 'store.tag(run, {"key": "value"}), for a value of your own')
+    return AttributeError(
+        f"The attribute {name!r} cannot be set on a run that was read from a store. Use {use}."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from runstore.errors import NotFoundError
+from runstore.errors import NotFoundError, UsageError
 from runstore.model import arguments
 from runstore.model.display.formatting import duration_text, local_time
 from runstore.model.facts import Facts, ProcessIdentity
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
-    from typing import IO, Any, Protocol
+    from typing import IO, Any, NoReturn, Protocol
 
     from runstore.model.artifacts import Artifact, Input
     from runstore.model.logged.media import MediaSeries
@@ -113,6 +113,30 @@ class AnyRun(Referenced, Protocol):
         """Its parameter sets."""
 
 
+class KeptTags(dict[str, str]):
+    """The tags of a run as they were read: a copy, so changes are refused instead of lost."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: Any, **_more: Any) -> NoReturn:
+        raise UsageError(
+            "These are the tags of a run as it was read, and cannot be changed.",
+            kept="Nothing was changed.",
+            hint='Write store.tag(run, {"phase": "pilot"}), or copy the tags with dict(run.tags).',
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __missing__(self, key: str) -> NoReturn:
+        from runstore.model.display.suggestions import missing_key
+
+        raise missing_key("tag", key, self)
+
+    def __reduce__(self) -> tuple[type[KeptTags], tuple[dict[str, str]]]:
+        return type(self), (dict(self),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Run:
     """One execution and its record.
@@ -177,8 +201,19 @@ class Run:
     damaged: tuple[str, ...] = ()
     source: RunSource | None = field(default=None, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tags", KeptTags(self.tags))
+
     def __hash__(self) -> int:
         return hash(self.uid)
+
+    if not TYPE_CHECKING:  # type checkers would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise an error with the likely name for an attribute that a run does not have."""
+            from runstore.model.habits import no_such_field
+
+            raise no_such_field(name, dir(type(self)))
 
     @property
     def metrics(self) -> dict[str, MetricSummary]:
@@ -395,6 +430,16 @@ class Run:
         from runstore.model.display.html import html_table
 
         return self.source.html_of(self) if self.source else html_table((), self.summary())
+
+
+def _refuse_assignment(_run: Run, name: str, _value: Any) -> None:
+    from runstore.model.habits import not_assigned
+
+    raise not_assigned(name)
+
+
+# A frozen dataclass cannot define the method itself.
+Run.__setattr__ = _refuse_assignment  # type: ignore[assignment]
 
 
 def start_text(run: Run, written: Callable[[datetime], str] = local_time) -> str:
