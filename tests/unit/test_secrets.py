@@ -272,7 +272,7 @@ def test_addresses_are_masked(url, masked):
         "curl -u a:", "curl \\\n -u ", "zip -P '", "{key: 0123456789abcdef0123, ",
         "  key: 0123456789abcdef0123\n", "- value: x\n  name: API_KEY\n", "value: abcd ",
         "name: API_KEY value: ", "password:\n  ", 'variable "a_password" {', "password: !!str ",
-        "connection_string=a://$A:",
+        "connection_string=a://$A:", "password: | #", "value: abcd1e2f3g\n",
     ],
 )  # fmt: skip
 def test_hostile_text_is_read_a_few_times(unit, is_full_campaign):

@@ -17,7 +17,7 @@ MASK = "***"
 _HINTS = (
     "pass", "pw", "secret", "tok", "key", "cred", "conn", "auth", "cookie", "sas", "bearer",
     "basic", "otp", "dsn", "session", "-pat", "_pat", ".pat", "-pin", "_pin", "private",
-    "identified", "login", "curl", "mysql", "mariadb", "redis", "docker", "podman", "twine",
+    "identified", "login", "curl", "mysql", "mariadb", "redis", "twine",
     "zip", "mongo", "openssl", "ldap", "smbclient", "7z", "unrar", "rar a", "rar x", "http -",
     "https -", "cqlsh", "beeline", "mosquitto", "sqlcmd", "bcp ", "lftp",
 )  # fmt: skip

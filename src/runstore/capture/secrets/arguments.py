@@ -10,6 +10,7 @@ from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.programs import (
     NO_OPTIONS,
+    PROGRAM_NAMES,
     PROGRAMS,
     ProgramOptions,
     is_login_option,
@@ -53,8 +54,9 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
             # A key follows, perhaps after options.
             option = _KEY if (before, word) in _LOGGED_IN else ""
             before = word.rpartition("/")[2]
-            program = known_program(word, program)
-            options = PROGRAMS.get(program, NO_OPTIONS)
+            if program or word in PROGRAM_NAMES or "/" in word:
+                program = known_program(word, program)
+                options = PROGRAMS.get(program, NO_OPTIONS)
         begin = texts.get(place)
         masked.append(
             _masked_word(word, options)
@@ -71,8 +73,11 @@ def _precedes_secret(word: str, options: ProgramOptions) -> bool:
     """Check whether a word is an option whose value may be a secret."""
     if not word.startswith(("-", "+")) or any(one in word.removesuffix(":") for one in "= :$"):
         return False
-    is_known = word in options.words + options.mistaken or is_login_option(word, options)
-    return is_known or bool(secrecy(word))
+    if options is not NO_OPTIONS and (
+        word in options.words + options.mistaken or is_login_option(word, options)
+    ):
+        return True
+    return bool(secrecy(word))
 
 
 def _changed(words: Sequence[str]) -> Iterator[int]:
@@ -164,7 +169,8 @@ def _masked_word(word: str, options: ProgramOptions) -> str:
     sure = secrecy(stem) if separator and " " not in name else Secrecy.NONE
     if sure and _is_secret_value(value, sure):
         return f"{name}={MASK}"
-    if (option := masked_option(word, options, MASK)) is not None:
+    option = None if options is NO_OPTIONS else masked_option(word, options, MASK)
+    if option is not None:
         return option
     if any(one.isspace() for one in word):
         return mask_command(word)

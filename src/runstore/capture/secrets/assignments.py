@@ -59,7 +59,9 @@ _DEFAULT = (
     rf"(?:{_QUOTE}\$\{{\w{{1,100}}:?[-=]){{0,8}}"
     rf"(?P<quote>{_QUOTE})(?P<value>(?:{_PIECE}){{1,{_VALUE_BOUND}}})(?P=quote)\}}"
 )
-_BLOCK = re.compile(r"[|>](?:[+-]?[0-9]?|[0-9][+-])[ \t]*(?:#[^\n]*)?\r?\n")
+_BLOCK = re.compile(
+    rf"[|>](?:[+-]?[0-9]?|[0-9][+-])[ \t]{{0,{_LINE_BOUND}}}(?:#[^\n]{{0,{_LINE_BOUND}}})?\r?\n"
+)
 # Before a value in YAML: its type, and a name for it.
 _PROPERTIES = r"(?:(?:!![a-z]{1,20}|&[\w-]{1,100})(?:[ \t]+|(?=\r?\n)))+"
 # A value in the next line, which is no comment, item or another name.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from runstore.capture.secrets.values import compiled
 
-_BOUND = 4000
-_PREFIX = r"[ \t]*(?:- +)*[\\\"']{0,4}"
+_BOUND = 2000
+_BEFORE_NAMES = " \t-\"'\\"
 _NAME = r"(?P<name>[\w.-]{1,100})[\\\"']{0,4}[ \t]*"
 _OF_BRACE = rf"{_NAME}[:=(]?[ \t]*\Z"
-_HEADER = rf"{_PREFIX}{_NAME}[:=]?[ \t]*[\[{{]?[ \t]*(?:#.*)?"
+_HEADER = rf"{_NAME}[:=]?[ \t]*[\[{{]?[ \t]*(?:#.*)?"
 _SECTION = r"\[{1,2}[ \t]*(?P<name>[\w. \"'-]{1,100})\]{1,2}[ \t]*(?:[#;].*)?"
 
 
@@ -23,16 +23,14 @@ def enclosing_name(text: str, place: int) -> str:
     if brace > line.rfind("}"):
         found = compiled(_OF_BRACE).search(line, max(0, brace - 120), brace)
         return found["name"] if found else ""
-    if not compiled(_PREFIX).fullmatch(line):
+    column = len(line)
+    if line.strip(_BEFORE_NAMES):
         return ""
     for one in reversed(lines):
-        shown = one.strip()
-        section = compiled(_SECTION).fullmatch(shown) if shown[:1] == "[" else None
-        if section:
+        if one.startswith("[") and (section := compiled(_SECTION).fullmatch(one.strip())):
             return section["name"]
-        prefix = compiled(_PREFIX).match(one)
-        is_outer = prefix is not None and prefix.end() < len(line)
-        if is_outer and shown and not shown.startswith(("#", "//")):
-            found = compiled(_HEADER).fullmatch(one.rstrip())
+        shown = one.lstrip(_BEFORE_NAMES)
+        if len(one) - len(shown) < column and shown[:1] not in {"", "\r", "#"}:
+            found = compiled(_HEADER).fullmatch(shown.rstrip())
             return found["name"] if found else ""
     return ""

@@ -83,6 +83,7 @@ def secrecy(name: str) -> Secrecy:
     return _of_a_short_word(name, last, before)
 
 
+@functools.lru_cache(maxsize=256)
 def secrecy_of_key(around: str) -> Secrecy:
     """Return the confidence that a `key` is secret, by the name of the settings around it."""
     words = _words(around)

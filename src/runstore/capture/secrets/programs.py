@@ -101,7 +101,7 @@ PROGRAMS = {
     "unrar": _RAR,
 }
 _WITH_SUBCOMMAND = frozenset(name.partition(" ")[0] for name in PROGRAMS if " " in name)
-_NAMES = _WITH_SUBCOMMAND | PROGRAMS.keys()
+PROGRAM_NAMES = _WITH_SUBCOMMAND | PROGRAMS.keys()
 _SHORTEST = 3
 _NAME = "|".join(sorted(PROGRAMS, reverse=True)).replace(" ", r"[ \t][^\n|;&]{0,100}?\b")
 _HEAD = rf"(?<![\w.-])(?:{_NAME})(?=[ \t])"
@@ -130,11 +130,6 @@ _BEGIN_OF_OPTION = re.compile(
 # The rest of a command; the signs that end it may be in quotes.
 _REST = r"(?:\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'|\\\r?\n|[^\n|;&]){0,300}"
 _NO_QUOTE = r"(?:[^\s\"'`|;&\\]|\\[^\snrt\"'])"
-
-
-def may_name_program(word: str) -> bool:
-    """Check quickly whether a word may name a program."""
-    return word in _NAMES or "/" in word
 
 
 def known_program(word: str, before: str) -> str:

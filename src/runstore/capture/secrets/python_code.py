@@ -14,11 +14,11 @@ from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.keys import mask_keys
 from runstore.capture.secrets.names import Secrecy, secrecy, secrecy_of_key
 from runstore.capture.secrets.programs import (
+    PROGRAM_NAMES,
     PROGRAMS,
     known_program,
     masked_option,
     masked_value,
-    may_name_program,
 )
 from runstore.capture.secrets.text import mask_plain
 from runstore.capture.secrets.values import is_secret_in_code, looks_random
@@ -77,6 +77,10 @@ class _Frame:
         values: Confidence for each of the values after it.
     """
 
+    # Few brackets have them.
+    name = program = ""
+    named = Secrecy.NONE
+
     def __init__(
         self,
         bracket: str = "",
@@ -84,16 +88,12 @@ class _Frame:
         *,
         is_direct: bool = True,
         callee: str = "",
-        name: str = "",
     ) -> None:
         self.bracket = bracket
         self.sure = self.around = around
         self.is_direct = is_direct
         self.first: str | None = None
         self.callee = callee
-        self.program = ""
-        self.named = Secrecy.NONE
-        self.name = name
         self.word = ""
         self.is_key = False
         self.is_annotated = False
@@ -104,7 +104,8 @@ class _Frame:
     def equals(self, sign: str) -> None:
         """Use the word before an equals sign as the name of the next value."""
         if not self.is_annotated:
-            self.sure = self.secrecy_of_word()
+            is_beside = self.word == "value" and self.bracket
+            self.sure = self.named if is_beside else secrecy(self.word)
         if sign == "=" and self.targets:
             self.sure, *self.values = [*self.targets, self.sure]
             self.targets = []
@@ -113,16 +114,14 @@ class _Frame:
         # In `f(x, password="a")` the literal is the value, although in a call.
         self.is_direct = True
 
-    def secrecy_of_word(self) -> Secrecy:
-        """Return the confidence that the last word marks the next value as secret."""
-        return self.named if self.word == "value" and self.bracket else secrecy(self.word)
-
     def colon(self) -> None:
         """Use the word before a colon as a name: of a dictionary's value, or with a type."""
         if self.bracket == "{":
-            is_key = self.word == "key"
-            self.sure = secrecy_of_key(self.name) if is_key else self.secrecy_of_word()
-            self.keyword = self.word
+            word = self.keyword = self.word
+            if word == "value":
+                self.sure = self.named
+            else:
+                self.sure = secrecy_of_key(self.name) if word == "key" else secrecy(word)
         elif self.bracket in {"", "("} and not self.is_key:
             self.sure = secrecy(self.word)
             self.is_annotated = bool(self.sure)
@@ -175,7 +174,9 @@ class _Masker:
                 self._replace(found.start() + 1, place, _inner(text[found.start() + 1 : place]))
             else:
                 sign = found[0]
-                if sign in {"!", "%"} and (end := self._end_of_command(found.start())):
+                # Between a command and its sign, there is no space.
+                is_command = sign in {"!", "%"} and _COMMAND.match(text, found.start())
+                if is_command and (end := self._end_of_command(found.start())):
                     self._replace(found.start(), end, mask_plain(text[found.start() : end]))
                     place = end
                 else:
@@ -189,7 +190,6 @@ class _Masker:
         line = text.rfind("\n", 0, begin) + 1
         if (
             len(self.frames) > 1
-            or not _COMMAND.match(text, begin)
             or not _BEFORE_COMMAND.fullmatch(text, line, begin)
             or text.endswith("\\\n", 0, line)
         ):
@@ -224,8 +224,10 @@ class _Masker:
         is_secret = is_secret and (is_direct or looks_random(value))
         if frame.keyword in {"name", "key"} and not is_secret:
             frame.named = secrecy(value)
-        by = MASK if is_secret else self._masked_word(frame, value)
-        self._replace(begin, end, _inner(value) if by is None else by)
+        is_word = frame.program or value in PROGRAM_NAMES or "/" in value
+        masked = self._masked_word(frame, value) if is_word and not is_secret else None
+        by = masked or (MASK if is_secret else _inner(value))
+        self._replace(begin, end, by)
         if frame.first is None:
             frame.first = value
         frame.word, frame.is_key = value[-100:], True
@@ -233,8 +235,7 @@ class _Masker:
 
     def _masked_word(self, frame: _Frame, value: str) -> str | None:
         """Return a masked word of a command in a list; None if it is no secret."""
-        is_word = frame.bracket in {"(", "["} and (frame.program or may_name_program(value))
-        if not is_word:
+        if frame.bracket not in {"(", "["}:
             return None
         frame.program = known_program(value, frame.program)
         options = PROGRAMS.get(frame.program)
@@ -265,10 +266,10 @@ class _Masker:
         sure = Secrecy.NONE if bracket == "{" else frame.sure
         if len(self.frames) < _DEEPEST:
             callee = frame.word if bracket == "(" and self.before == "name" else ""
-            name = frame.word if bracket == "{" and self.before in {":", "="} else ""
-            self.frames.append(
-                _Frame(bracket, sure, is_direct=is_direct, callee=callee, name=name)
-            )
+            inner = _Frame(bracket, sure, is_direct=is_direct, callee=callee)
+            if bracket == "{" and self.before in {":", "="}:
+                inner.name = frame.word
+            self.frames.append(inner)
         else:
             self.deeper += 1
 

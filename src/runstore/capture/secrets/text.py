@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from runstore.capture.secrets.assignments import IN_NAMES, MASK, Assignments
 from runstore.capture.secrets.issuers import mask_tokens
@@ -99,16 +99,27 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
     if not _HINTS.search(lowered):
         return text
     for hints, substituted, pattern, by in _FORMS:
-        if any(map(lowered.__contains__, hints)):
+        if _has_one(lowered, hints):
             masked = substituted(compiled(pattern), by, text, lowered, hints)
             if masked != text:
                 text, lowered = masked, _lower(masked)
-    kinds = [kind for hint, found in PAIRS.items() if hint in lowered for kind in found]
-    for kind in (*dict.fromkeys(kinds), Assignments):
+    kinds: tuple[type[Assignments], ...] = (Assignments,)
+    if _has_one(lowered, PAIRS):
+        pairs = (kind for hint, found in PAIRS.items() if hint in lowered for kind in found)
+        kinds = (*dict.fromkeys(pairs), Assignments)
+    for kind in kinds:
         masked = kind(text, lowered, is_settings=is_settings, bare=bare).masked()
         if masked != text:
             text, lowered = masked, _lower(masked)
     return text
+
+
+def _has_one(lowered: str, hints: Iterable[str]) -> bool:
+    # Quicker than `any`.
+    for hint in hints:  # noqa: SIM110
+        if hint in lowered:
+            return True
+    return False
 
 
 def _lower(text: str) -> str:
