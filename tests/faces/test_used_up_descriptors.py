@@ -155,7 +155,7 @@ def test_points_wait_in_memory_if_not_even_the_reserve_helps(tmp_path):
 def test_the_reserve_leaves_alone_what_took_its_descriptors(tmp_path):
     """A program that closed all files, as daemons do, keeps what it opened afterwards."""
     descriptors.keep_reserve()
-    numbers = [number for number, _ in descriptors._reserve]
+    numbers = [one.number for one in descriptors._reserve]
     mine = os.open(tmp_path / "mine", os.O_RDWR | os.O_CREAT)
     for number in numbers:
         os.dup2(mine, number)

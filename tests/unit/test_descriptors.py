@@ -222,8 +222,8 @@ def reserve(monkeypatch):
     """The numbers that are kept in reserve, at first none."""
     kept = []
     monkeypatch.setattr(descriptors, "_reserve", kept)
-    yield lambda: [one for one, _ in kept]
-    for number, identity in kept:
+    yield lambda: [one.number for one in kept]
+    for number, identity, *_ in kept:
         if identity_of(number) == identity:
             os.close(number)
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 # The tag with the display name of a run.
 NAME = "name"
 _NO_FACTS = Facts()
+# Looked up once, because the lookup of a missing variable takes long.
+_IS_OF_COMMAND = current.COMMAND_VARIABLE in os.environ
 
 
 def start(backend: Backend, asked: StartRequest, store: Any) -> ActiveRun:
@@ -243,9 +245,9 @@ def _taken_over(
 ) -> ActiveRun | None:
     """Return the run of this command, if `runstore exec` started it; else None."""
     is_plain = asked.argv is None and asked.cli is None and not (asked.full_store or asked.live)
-    if current.COMMAND_VARIABLE not in os.environ or asked.parent is not None or not is_plain:
+    if not _IS_OF_COMMAND or asked.parent is not None or not is_plain:
         return None
-    if current.innermost() is not None:
+    if current.COMMAND_VARIABLE not in os.environ or current.innermost() is not None:
         return None
     from runstore.model.params.parameter_set import has_values
     from runstore.recording.joining.command_run import run_of_this_command, take_over

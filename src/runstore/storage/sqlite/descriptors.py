@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl as system
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fcntl import fcntl
 from itertools import count, islice
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class HeldFile(NamedTuple):
-    """An open file of a database.
+    """An open file of a database, or one of the reserve.
 
     Attributes:
         number: The descriptor.
@@ -41,7 +41,7 @@ class HeldFile(NamedTuple):
     is_log: bool = False
 
 
-Files = tuple[HeldFile, ...]
+Files = Sequence[HeldFile]
 _SET_MARK: int | None = getattr(system, "F_SETSIG", None)
 _GET_MARK: int = getattr(system, "F_GETSIG", 0)
 _MARKS = 60  # of the 64 signals of Linux
@@ -194,13 +194,13 @@ def keep_for_ever(thing: object) -> None:
 
 
 _kept: list[object] = []
-# Each with its identity: a pipe of our own, so that other files can be distinguished from it.
-_reserve: list[tuple[int, tuple[int, int] | None]] = []
+# Duplicates of a pipe of our own, so that other files can be distinguished from it.
+_reserve: list[HeldFile] = []
 
 
 def keep_reserve() -> None:
     """Keep descriptors open for `with_room`, if any are left."""
-    if _reserve and identity_of(_reserve[0][0]) != _reserve[0][1]:
+    if not is_whole(_reserve[:1]):
         _reserve.clear()  # the program closed them
     if len(_reserve) == _IN_RESERVE:  # at each start of a run but the first
         return
@@ -208,18 +208,19 @@ def keep_reserve() -> None:
         if not _reserve:
             reading, writing = os.pipe()
             os.close(writing)
-            _reserve.append((reading, identity_of(reading)))
-        first, identity = _reserve[0]
+            status = os.fstat(reading)
+            _reserve.append(HeldFile(reading, (status.st_dev, status.st_ino), marked(reading)))
+        first = _reserve[0]
         while len(_reserve) < _IN_RESERVE:
-            _reserve.append((os.dup(first), identity))
+            _reserve.append(first._replace(number=os.dup(first.number)))
 
 
 @contextmanager
 def _released() -> Iterator[None]:
     while _reserve:
-        descriptor, identity = _reserve.pop()
-        if identity_of(descriptor) == identity:  # otherwise the program closed it
-            os.close(descriptor)
+        held = _reserve.pop()
+        if identity_of(held.number) == held.identity:  # otherwise the program closed it
+            os.close(held.number)
     try:
         yield
     finally:
