@@ -168,6 +168,14 @@ def test_filters_by_facts_go_on_beside_damaged_facts(store, where):
         assert found == (set(range(1, 5)) if "missing" in where else set())
 
 
+def test_a_metric_of_no_set_is_left_out_of_points(store, tmp_path):
+    change(store, "UPDATE metric_summaries SET set_index = 'x' WHERE run_id = 2")
+
+    with Store.open(store) as opened:
+        assert opened.points(["exp#1", "exp#2"]).to_pandas()["run"].nunique() == 1
+        assert opened.export_parquet(tmp_path / "runs").runs == 4
+
+
 def test_a_chunk_that_cannot_be_read_is_an_error_of_its_series_alone(store):
     change(store, "UPDATE metric_chunks SET chunk = zeroblob(8) WHERE run_id = 2")
 
