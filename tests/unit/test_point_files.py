@@ -1,6 +1,7 @@
 """Files of points in flight: the format record by record, and files that were cut or made up."""
 
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -503,10 +504,45 @@ def test_a_record_of_unknown_kind_is_none(path):
 
 
 @pytest.mark.parametrize("cut", [1, 8, 16, 31])
-def test_a_file_that_is_cut_within_a_record_is_not_read(path, cut):
-    path.write_bytes((head() + named() + record(1, 10, 0.5, 0, POINT))[:-cut])
+def test_of_a_file_that_is_cut_within_a_record_the_others_are_read(path, cut):
+    records = head() + named() + record(1, 10, 0.5, 0, POINT) + record(2, 11, 0.6, 0, POINT)
+    path.write_bytes(records[:-cut])
+    kept = {LOSS: [[1], [10], [0.5]]}
 
-    assert read_points(path) == ({}, 0, False, 0)
+    read, last = read_points(path), read_points(path, is_over=True)
+
+    assert (points_of(read), read.position, read.torn) == (kept, len(records) - 32, 0)
+    assert (points_of(last), last.position, last.torn) == (kept, len(records) - 32, 1)
+
+
+@pytest.mark.parametrize("cut", [1, 16, 31])
+def test_a_file_that_is_cut_within_its_head_is_not_read(path, cut):
+    path.write_bytes(head()[:-cut])
+
+    assert read_points(path, is_over=True) == ({}, 0, False, 0)
+
+
+def test_points_that_a_full_disk_takes_in_part_are_those_that_count(path):
+    """It takes as much as it has room for, and says no more than that."""
+    file = PointFile(path, 100, mapped=False)
+    file.say_series(LOSS, 0)
+    points = Columns([*range(20)], [*range(20)], [float(one) for one in range(20)])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3 * 32 + 5 * 32 + 7, before[1]))
+    try:
+        written = file.write_many(0, points)
+        with pytest.raises(OSError, match="too large"):
+            file.write_many(0, points, written)
+        with pytest.raises(OSError, match="too large"):
+            file.write(0, 7, 7, 7.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert written == 5
+    assert points_of(read_points(path, is_over=True)) == {
+        LOSS: [[*range(5)], [*range(5)], [float(one) for one in range(5)]]
+    }
 
 
 @pytest.mark.parametrize("room", [0, 1, 127, 128, 129, 300])

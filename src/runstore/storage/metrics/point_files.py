@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from runstore.errors import suppressed
+from runstore.errors import genuine, suppressed
 from runstore.storage.files.host import host_number
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_records import (
@@ -93,11 +93,11 @@ class PointFile:
         try:
             # First of all, since a file without a head does not say who may be about to write it.
             about = (FORMAT_VERSION, os.getpid(), float(RECORD.size), host_number())
-            os.pwrite(self._descriptor, RECORD.pack(*about, HEAD, MARK), 0)
+            _write_all(self._descriptor, RECORD.pack(*about, HEAD, MARK), 0)
             if hasattr(os, "posix_fallocate") and mapped:
                 os.posix_fallocate(self._descriptor, 0, allocated)
             elif mapped:  # macOS: write zeros to allocate the space
-                os.pwrite(self._descriptor, bytes(allocated - RECORD.size), RECORD.size)
+                _write_all(self._descriptor, bytes(allocated - RECORD.size), RECORD.size)
             self._device_and_file = identity_of(self._descriptor)
             # The map has its own descriptor: the lowest free one, as this one was.
             number = os.dup(self._descriptor)
@@ -134,7 +134,7 @@ class PointFile:
             return 0
         data = packed(number, points, begin, begin + len(places))
         if places[-1] - places[0] == (len(places) - 1) * RECORD.size:
-            return len(places) if self._store(places[0], data) else 0
+            return self._store(places[0], data) // RECORD.size
         for written, place in enumerate(places):
             record = data[written * RECORD.size : (written + 1) * RECORD.size]
             if not self._store(place, record):  # sealed by another thread
@@ -158,26 +158,30 @@ class PointFile:
 
     def _put(self, record: bytes) -> bool:
         place = next(self.places, 0)
-        return bool(place) and self._store(place, record)
+        return bool(place) and bool(self._store(place, record))
 
-    def _store(self, place: int, data: bytes | bytearray) -> bool:
+    def _store(self, place: int, data: bytes | bytearray) -> int:
+        """Write records; return the number of bytes written: whole records, 0 if sealed.
+
+        Raises:
+            OSError: No record could be written.
+        """
         memory = self.memory
         if memory is None:
             return self._store_through(place, data)
         try:
             memory[place : place + len(data)] = data
         except ValueError:  # closed
-            return False
-        return True
+            return 0
+        return len(data)
 
-    def _store_through(self, place: int, data: bytes | bytearray) -> bool:
+    def _store_through(self, place: int, data: bytes | bytearray) -> int:
         # While a writer is listed here, the descriptor stays open, as its number could be reused.
         self._writing.append(None)
         try:
             if self._is_closing:
-                return False
-            os.pwrite(self._own_descriptor(), data, place)
-            return True
+                return 0
+            return _write_all(self._own_descriptor(), data, place)
         finally:
             self._writing.pop()
             if self._is_closing:
@@ -290,6 +294,25 @@ class _Mapped(PointFile):
 
     def __del__(self) -> None:
         self._let_go_of_memory()
+
+
+def _write_all(descriptor: int, data: bytes | bytearray, place: int) -> int:
+    """Write records; return the number of bytes of whole records written before an error, if any.
+
+    A full disk writes a part without an error, and reports an error for the rest.
+
+    Raises:
+        OSError: No record could be written.
+    """
+    written = 0
+    while written < len(data):
+        try:
+            written += os.pwrite(descriptor, data[written:] if written else data, place + written)
+        except genuine(OSError):
+            if written < RECORD.size:
+                raise
+            return written - written % RECORD.size
+    return written
 
 
 def next_room(points: int) -> int:

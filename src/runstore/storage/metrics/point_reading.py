@@ -106,10 +106,11 @@ def settled(read: Callable[[], bytes]) -> bytes:
 def points_in(whole: bytes, position: int = 0, *, is_over: bool = False) -> Read:
     """Return the points in the contents of a file; see `read_points`."""
     # Most of a file may be unused space.
-    rows = -(-_used_bytes(whole) // RECORD.size)
+    used = -(-_used_bytes(whole) // RECORD.size)
+    rows = min(used, len(whole) // RECORD.size)  # a full disk may have cut the last record off
     data = whole[: rows * RECORD.size]
     head = _head_of(data)
-    if head is None or len(data) != rows * RECORD.size:
+    if head is None:
         return Read({}, position, is_sealed=False, torn=0)
     kinds = _column("Q", data, rows, 3)
     first = max(position, head.begin) // RECORD.size
@@ -131,6 +132,7 @@ def points_in(whole: bytes, position: int = 0, *, is_over: bool = False) -> Read
     if any(found.values()):
         fields = _fields(data[first * RECORD.size :], len(rest))
         points = {keys[kind & _NUMBER]: _taken(fields, at) for kind, at in found.items() if at}
+    torn += used - rows if is_over else 0
     return Read(points, max((first + read) * RECORD.size, position), is_sealed, torn)
 
 
