@@ -143,6 +143,19 @@ def test_an_experiment_before_a_filter_becomes_a_comparison(recorded, text, fixe
     assert text[: error.position] + error.suggestions[0] + text[error.end :] == fixed
 
 
+@pytest.mark.parametrize("text", ["fit", " fit "])
+def test_the_name_of_an_experiment_alone_becomes_a_comparison(recorded, text):
+    with pytest.raises(FilterError, match="For an experiment, write: experiment = fit") as caught:
+        query_of(recorded, text, None)
+
+    error = caught.value
+    fixed = text[: error.position] + error.suggestions[0] + text[error.end :]
+    assert fixed == text.replace("fit", "experiment = fit")
+    assert query_of(recorded, fixed, None)
+    with pytest.raises(FilterError, match="ends too early"):
+        query_of(recorded, "fitt", None)
+
+
 def test_parts_of_a_parameter_are_listed(recorded):
     (said,) = unknown_names(recorded, parse_query("params.opt = adam"))
 

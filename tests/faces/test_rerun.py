@@ -371,7 +371,7 @@ def test_a_loop_is_repeated_and_the_run_with_the_same_parameters_names_the_old(t
     ended = runstore("rerun", "t#2", cwd=tmp_path)
 
     runs = read(tmp_path)
-    assert "its program also recorded t_1_" in ended.stderr
+    assert "its program also recorded other runs, such as t_1_" in ended.stderr
     assert [run.params["lr"] for run in runs] == [1, 2, 3, 1, 2, 3]
     named = [run.run_number for run in runs if "rerun.of" in run.facts.values]
     assert named == [5]

@@ -251,9 +251,10 @@ def _tell(again: _Again, told: Differences, others: Sequence[str], python: str |
     if python is not None:
         say(f"runstore: python is {python}, as recorded.", err=True)
     if others:
-        from runstore.model.display.suggestions import some_of
+        from runstore.model.display.suggestions import either
 
-        say(f"runstore: its program also recorded {some_of(others)}.", err=True)
+        named = either(others, word="and")
+        say(f"runstore: its program also recorded other runs, such as {named}.", err=True)
     if told.decisive or told.others:
         say(f"runstore: differences since {again.name} was recorded:", err=True)
     lines = list(told)  # the decisive ones first

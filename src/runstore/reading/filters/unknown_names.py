@@ -170,6 +170,12 @@ def add_suggestions(backend: Backend, text: str, error: FilterError) -> None:
 
     After the name of an experiment, suggest to compare the experiment with it.
     """
+    name = text.strip()
+    if _NAME.fullmatch(name) and name in backend.database.experiment_names():
+        comparison = f"experiment = {spelled_value(name)}"
+        error.position, error.end = text.index(name), len(text.rstrip())
+        error.suggestions, error.hint = (comparison,), f"For an experiment, write: {comparison}"
+        return
     found = None if error.position is None else _NAME.match(text, error.position)
     if found is None:
         return
