@@ -106,6 +106,15 @@ def test_a_server_that_does_not_answer_is_an_error_without_the_password(tmp_path
     assert raised.value.kept == "Runs recorded before are safe; nothing more was written."
 
 
+def test_the_error_for_a_missing_database_says_so(url):
+    missing = urlsplit(url)._replace(path="/missing").geturl()
+
+    with pytest.raises(StoreUnavailableError, match='"missing" does not exist') as raised:
+        Store.open(missing)
+
+    assert raised.value.hint.endswith("and that the database exists.")
+
+
 # Opening
 
 

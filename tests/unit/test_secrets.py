@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore.capture.git.source_files import is_secret_file
-from runstore.capture.program.command import command_facts
+from runstore.capture.program.command import command_facts, command_line
 from runstore.capture.secrets import is_secret_name, mask_arguments, mask_patch, mask_text
 
 TOKEN = "ghp_" + "a1B2" * 9
@@ -95,6 +95,15 @@ def test_arguments_of_any_bytes_are_kept_readably():
     assert argv[1] == "caf\\xe9.csv"
     assert len(argv[2]) == 4000
     assert facts.values["command.line"].startswith("train.py 'caf\\xe9.csv'")
+
+
+def test_of_a_long_command_the_same_part_is_shown_and_kept():
+    given = ["train.py", "x" * 10_000_000, *map(str, range(100_000))]
+
+    shown = command_line(None, given).split(" ")
+
+    assert shown == list(command_facts(given).values["command.argv"])
+    assert [len(shown), len(shown[1]), shown[-1]] == [1000, 4000, "997"]
 
 
 SECRET = "Zq81mm" + "Pl9w20xx77"

@@ -157,8 +157,8 @@ def _without_folder(words: tuple[str, ...]) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=8)
 def _shown_line(argv: tuple[str, ...]) -> str:
-    """Return masked arguments, quoted for a shell."""
-    return _quoted(mask_arguments([clean_text(one) for one in argv]))
+    """Return the kept arguments, masked and quoted for a shell."""
+    return _quoted(kept_arguments(tuple(map(clean_text, argv)))[0])
 
 
 def _quoted(words: Sequence[str]) -> str:

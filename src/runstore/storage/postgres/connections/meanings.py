@@ -111,5 +111,5 @@ def unusable(path: str, reason: str) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"The store at {path} cannot be used: {reason}.",
         kept=KEPT,
-        hint="Check the URL, the user and the password.",
+        hint="Check the URL, the user and the password, and that the database exists.",
     )
