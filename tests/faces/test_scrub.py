@@ -276,6 +276,16 @@ def test_files_and_patterns_say_what_to_remove(tmp_path):
     assert places_of(tmp_path / ".runstore") == []
 
 
+def test_an_endless_file_is_refused(tmp_path):
+    filled(tmp_path / ".runstore")
+
+    ended = runstore_here("scrub", "--from", "/dev/zero", "-y", cwd=tmp_path)
+
+    assert ended.returncode == 2
+    assert "There are more than 1,000,000 characters." in ended.stderr
+    assert "Nothing was changed." in ended.stderr
+
+
 def test_nothing_found_is_said(tmp_path):
     filled(tmp_path / ".runstore")
 

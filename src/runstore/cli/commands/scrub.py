@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runstore.model.scrubbing import Place, Scrubbed
 
 _EXIT_LEFT = 1
+_CHARACTERS_AT_MOST = 1_000_000
 
 
 @click.command(short_help="Remove leaked secrets.")
@@ -80,15 +81,27 @@ def _secrets(source: TextIO | None, *, is_asked: bool) -> tuple[str, ...]:
         found = [click.prompt("Secret", hide_input=True, err=True)]
     elif is_asked:
         # A key with several lines is one secret.
-        found = [sys.stdin.read().strip("\r\n")]
+        found = [_text_of(sys.stdin).strip("\r\n")]
     elif source is not None:
-        found = [line.rstrip("\r\n") for line in source]
+        found = [line.rstrip("\r\n") for line in _text_of(source).split("\n")]
     else:
         return ()
     secrets = tuple(one for one in found if one.strip())
     if not secrets:
         raise UsageError("No secret was given.", kept="Nothing was changed.")
     return secrets
+
+
+def _text_of(file: TextIO) -> str:
+    """Return the text of a file, which may be a device without an end."""
+    text = file.read(_CHARACTERS_AT_MOST + 1)
+    if len(text) > _CHARACTERS_AT_MOST:
+        raise UsageError(
+            f"There are more than {_CHARACTERS_AT_MOST:,} characters.",
+            kept="Nothing was changed.",
+            hint="Use a file with one secret per line.",
+        )
+    return text
 
 
 def _show(found: Scrubbed, *, as_json: bool) -> None:
