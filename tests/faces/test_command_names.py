@@ -92,6 +92,10 @@ def test_a_natural_word_is_the_same_command_and_is_not_listed(tmp_path, other, n
         ("search", "runstore grep"),
         ("follow", "runstore output -f"),
         ("traceback", "runstore show"),
+        ("cat", "or write files: runstore download RUN"),
+        ("params", "Show the parameters and metrics of a run with: runstore show RUN"),
+        ("stats", "Rank settings with: runstore best"),
+        ("chart", "Draw metrics with: runstore plot RUN"),
         ("xyzzy", "Show all commands with: runstore --help"),
     ],
 )
@@ -207,6 +211,7 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
             ["has no option '-o'.", "with: runstore ls --all --format csv"],
         ),
         (["rm", "-rf", "mnist#1"], ["has no option '-r'.", "skip the confirmation, add: -y"]),
+        (["ls", "--trash"], ["has no option '--trash'.", "runstore trash"]),
         (["output", "--tail", "5"], ["has no option '--tail'.", "last lines with: -n 20"]),
         (["ls", "--desc"], ["has no option '--desc'.", "write: --sort 'metrics.loss desc'"]),
         (["best", "-n", "3"], ["has no option '-n'.", "All settings are ranked; for some runs"]),

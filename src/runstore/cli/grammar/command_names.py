@@ -45,9 +45,10 @@ _HINTS: Mapping[str, str] = {
     ),
     **dict.fromkeys(("search", "find", "where"), _FIND),
     **dict.fromkeys(
-        ("logs", "tail", "cat", "follow", "stdout", "console"),
+        ("logs", "tail", "head", "follow", "stdout", "console"),
         "Show the output of a run with: runstore output -f",
     ),
+    "cat": "Print output with `runstore output RUN`, or write files: runstore download RUN",
     **dict.fromkeys(
         ("error", "errors", "traceback", "failure"), "Show an error with: runstore show RUN"
     ),
@@ -72,7 +73,12 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(
         ("start", "execute", "launch"), "Run a command with: runstore exec -- COMMAND"
     ),
-    **dict.fromkeys(("metrics", "params", "config"), "Show them with: runstore show RUN"),
+    **dict.fromkeys(
+        ("metrics", "params", "config"),
+        "Show the parameters and metrics of a run with: runstore show RUN",
+    ),
+    **dict.fromkeys(("stats", "rank", "leaderboard"), "Rank settings with: runstore best"),
+    **dict.fromkeys(("chart", "graph", "draw"), "Draw metrics with: runstore plot RUN"),
     **dict.fromkeys(("filter", "filters", "saved"), "Save a filter with: runstore views save"),
     "history": "List runs with `runstore ls`, or the edits of one: runstore show RUN --history",
     **dict.fromkeys(

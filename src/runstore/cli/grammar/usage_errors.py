@@ -50,6 +50,9 @@ _HABITS = {
         [("export", one) for one in ("-o", "--output", "--format", "--csv")],
         "Write a table with: runstore ls --all --format csv",
     ),
+    **dict.fromkeys(
+        [("ls", "--trash"), ("ls", "--deleted")], "List deleted runs with: runstore trash"
+    ),
     ("ls", "-e"): "An experiment is an argument, without an option: runstore ls mnist",
     ("plot", "--all"): "Draw more runs with: -n 50",
     **dict.fromkeys(
