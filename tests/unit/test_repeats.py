@@ -183,6 +183,7 @@ def test_labels_show_types_and_digits_if_values_look_alike():
     found = labels([run({"lr": lr, "wd": 0.1}) for lr in typed])
     alone = labels([run({"lr": lr, "wd": 0.5, "steps": 2.0}) for lr in (1, 1.0)])
     nested = labels([run({"opt": {"wd": [lr, 1]}}) for lr in (3, 3.0)])
+    tagged = labels([run({"lr": lr, "root": 1 + 0j, "all": {2.0}}) for lr in (1, 1.0)])
     plain = labels([run({"lr": lr}) for lr in (1.0, 2.0, None, "b")])
     whole = labels([run({"at": at}) for at in (1732924800123, 1732924800124.0, 2**53 - 1)])
 
@@ -190,7 +191,7 @@ def test_labels_show_types_and_digits_if_values_look_alike():
         "lr=1", "lr=1.0", "lr=true", "lr='1'", "lr=None", "lr='None'",
         "lr=0.30000000000000004", "lr=0.3", "lr=2.0",
     ]  # fmt: skip
-    assert [*alone] == ["lr=1", "lr=1.0"]
+    assert [*alone] == [*tagged] == ["lr=1", "lr=1.0"]
     assert [*nested] == ["opt.wd[0]=3", "opt.wd[0]=3.0"]
     assert [*plain] == ["lr=1", "lr=2", "lr=None", "lr=b"]
     assert [*whole] == ["at=1732924800123", "at=1732924800124", "at=9007199254740991"]

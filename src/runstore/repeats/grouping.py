@@ -300,11 +300,21 @@ def _with_types(cells: Mapping[_Key, Mapping[str, Cell]]) -> Mapping[_Key, Mappi
 def _whole_floats(tree: str, cells: Mapping[str, Cell]) -> Iterator[tuple[str, Cell]]:
     if not cells:  # of some imported sets the hash is all there is
         return
-    texts = canonical_json(json.loads(tree, parse_float=str))
-    for key, _, text in flatten(texts):
+    for key, _, text in flatten(canonical_json(_with_texts(json.loads(tree)))):
         number, own = cells[key]
         if number is not None and own is None and text and number.is_integer():
             yield key, (number, text)
+
+
+def _with_texts(tree: Any) -> Any:
+    """Return a tree with a text for each float that has a row of its own."""
+    if isinstance(tree, float):
+        return str(tree)
+    if isinstance(tree, list):
+        return [_with_texts(one) for one in tree]
+    if isinstance(tree, dict) and tag_of(tree) in {None, "$array", "$set"}:
+        return {name: _with_texts(one) for name, one in tree.items()}
+    return tree
 
 
 def _labels(
