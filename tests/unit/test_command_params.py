@@ -123,6 +123,9 @@ def test_a_script_declares_its_options(tmp_path):
         "p.add_argument('--more', **options)\n"
         "click.option('--shout/--no-shout')\n"
         "click.option('--loud', is_flag=True)\n"
+        "click.option('--low', 'level', flag_value='low')\n"
+        "click.option('--point', type=(float, float))\n"
+        "click.option('--pair', type=click.Tuple([str, int]))\n"
     )
 
     def of(arguments):
@@ -136,6 +139,9 @@ def test_a_script_declares_its_options(tmp_path):
     assert of("--lr 0.5 5 7") == {"lr": 0.5}
     assert of("--range 1 2 3 --size 4 5") == {"range": [1, 2], "size": 4}
     assert of("--range 1 2 x --size --lr 1") == {"range": [1, 2], "size": True, "lr": 1}
+    assert of("--point 1 2 3 --pair a 4 b --low c") == {
+        "point": [1, 2], "pair": ["a", 4], "low": True,
+    }  # fmt: skip
     assert of("--any 1 2 --own 1 2 --more 1 2") == {"any": [1, 2], "own": [1, 2], "more": [1, 2]}
 
 

@@ -263,6 +263,7 @@ def _most_values(call: ast.Call) -> int | None:
     )
     if (
         is_click_pair
+        or ("flag_value" in said and "is_flag" not in said)
         or _constant(said.get("is_flag")) is True
         or _constant(said.get("count")) is True
         or _constant(action) in _SWITCHES
@@ -274,9 +275,18 @@ def _most_values(call: ast.Call) -> int | None:
         return _ARGUMENTS_AT_MOST
     if isinstance(number, int) and number > 0:
         return number
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    parts = said.get("type")  # click has types of several values
+    if isinstance(parts, ast.Call) and parts.args and _called(parts) == "Tuple":
+        parts = parts.args[0]
+    if isinstance(parts, (ast.Tuple, ast.List)):
+        return len(parts.elts)
     is_known = nargs is None or number == "?", action is None or _constant(action) in _STORING
-    return 1 if name in _DECLARING and None not in said and all(is_known) else None
+    return 1 if _called(call) in _DECLARING and None not in said and all(is_known) else None
+
+
+def _called(call: ast.Call) -> str:
+    """Return the last name of the function that is called."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def _constant(node: ast.expr | None) -> Any:
