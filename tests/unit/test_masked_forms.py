@@ -278,6 +278,7 @@ KEPT = [
     "set -x PATH /a1/b2/c3/d4e5",
     "docker run -p 8080:80 x",
     "docker login -u bob",
+    "docker run x/login -p 12345:80",
     "token += tokens[i]",
     "API_KEY ?= $(shell cat key)",
     '{{"username": "bob", "key": "score"}}',

@@ -103,7 +103,7 @@ PROGRAMS = {
 _WITH_SUBCOMMAND = frozenset(name.partition(" ")[0] for name in PROGRAMS if " " in name)
 PROGRAM_NAMES = _WITH_SUBCOMMAND | PROGRAMS.keys()
 _SHORTEST = 3
-_NAME = "|".join(sorted(PROGRAMS, reverse=True)).replace(" ", r"[ \t][^\n|;&]{0,100}?\b")
+_NAME = "|".join(sorted(PROGRAMS, reverse=True)).replace(" ", r"[ \t][^\n|;&]{0,100}?(?<=[ \t])")
 _HEAD = rf"(?<![\w.-])(?:{_NAME})(?=[ \t])"
 # An option with a secret, after a space and a minus sign.
 _BEGIN_OF_OPTION = re.compile(
