@@ -545,6 +545,28 @@ def test_points_that_a_full_disk_takes_in_part_are_those_that_count(path):
     }
 
 
+def test_points_around_those_of_another_thread_that_a_full_disk_takes_in_part(path):
+    file = PointFile(path, 100, mapped=False)
+    file.say_series(LOSS, 0)
+    # The other thread takes a place among those of the first.
+    file.places = iter([*range(3 * 32, 6 * 32, 32), *range(7 * 32, 17 * 32, 32)])
+    points = Columns([*range(10)], [*range(10)], [float(one) for one in range(10)])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9 * 32 + 7, before[1]))
+    try:
+        written = file.write_many(0, points)
+        with pytest.raises(OSError, match="too large"):
+            file.write_many(0, points, written)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert written == 5
+    assert points_of(read_points(path, is_over=True)) == {
+        LOSS: [[*range(5)], [*range(5)], [float(one) for one in range(5)]]
+    }
+
+
 @pytest.mark.parametrize("room", [0, 1, 127, 128, 129, 300])
 def test_room_that_was_never_used_holds_nothing(path, room):
     data = head() + named() + record(1, 10, 0.5, 0, POINT)

@@ -127,7 +127,7 @@ class PointFile:
         """Write points of one series until the file is full; return the number written.
 
         Raises:
-            OSError: The write failed.
+            OSError: No point could be written.
         """
         places = list(islice(self.places, len(points.values) - begin))
         if not places:
@@ -135,11 +135,16 @@ class PointFile:
         data = packed(number, points, begin, begin + len(places))
         if places[-1] - places[0] == (len(places) - 1) * RECORD.size:
             return self._store(places[0], data) // RECORD.size
-        for written, place in enumerate(places):
-            record = data[written * RECORD.size : (written + 1) * RECORD.size]
-            if not self._store(place, record):  # sealed by another thread
-                return written
-        return len(places)
+        written = 0
+        try:
+            for at, place in enumerate(places):
+                if not self._store(place, data[at * RECORD.size : (at + 1) * RECORD.size]):
+                    break  # sealed by another thread
+                written += 1
+        except genuine(OSError):
+            if not written:
+                raise
+        return written
 
     def say_series(self, series: KeyOf, number: int) -> bool:
         """Write which series a number means; return False if the file is full or sealed.
