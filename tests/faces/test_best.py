@@ -710,6 +710,29 @@ def test_uncommitted_changes_are_other_code(changed):
     assert {one[1] for one in rows(listed)[1:]} == labels
 
 
+@pytest.mark.parametrize("script", ["../try.py", "scratch/try.py"])
+def test_scripts_that_git_does_not_see_are_other_code(tmp_path, script):
+    """One outside the repository, or ignored in it."""
+    repository = tmp_path / "repository"
+    (repository / "scratch").mkdir(parents=True)
+    (repository / ".gitignore").write_text("scratch\n")
+    git(repository, "init", "-q", "-b", "main")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "one")
+    for seed, factor in enumerate((1, 1, 2)):
+        (repository / script).write_text(
+            "import sys, runstore\n"
+            "with runstore.start_run('toy', params={'seed': sys.argv[1]}) as run:\n"
+            f"    run.log(acc={factor})\n"
+        )
+        ended = python(script, str(seed), cwd=repository)
+        assert ended.returncode == 0, ended.stderr
+
+    found = asked(repository, "-m", "acc", "--by-code")
+
+    assert sorted(len(group["values"]) for group in found["groups"]) == [1, 2]
+
+
 def test_codes_are_a_column_of_single_runs(changed):
     found = runstore("best", "toy#1", "toy#3", "-m", "acc", "--by-code", cwd=changed)
 

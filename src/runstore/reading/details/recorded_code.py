@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from runstore import background
 from runstore.capture.git.new_files import marks_of, new_code, recorded_words, texts_of_new_files
-from runstore.model.code.documents import HIDDEN
 from runstore.model.values import blake2b, canonical_json
 
 if TYPE_CHECKING:
@@ -75,17 +74,8 @@ def changes_of_runs(backend: Backend, runs: Sequence[Run]) -> dict[str, str]:
 
     Runs without changes, or of which none were kept, are omitted.
     """
-    changed = [run for run in runs if not _is_clean(run)]
-    if not changed:
-        return {}
     background.wait_until_done()  # texts of a run of this process may be on their way
-    texts = backend.database.document_hashes([run.uid for run in changed])
-    code = RecordedCode(backend, changed)
-    found = ((run.uid, code.changes_of(run, texts.get(run.uid, {}))) for run in changed)
+    texts = backend.database.document_hashes([run.uid for run in runs])
+    code = RecordedCode(backend, runs)
+    found = ((run.uid, code.changes_of(run, texts.get(run.uid, {}))) for run in runs)
     return {uid: changes for uid, changes in found if changes is not None}
-
-
-def _is_clean(run: Run) -> bool:
-    values = run.facts.values
-    has_new = values.get("git.has_untracked") or values.get(HIDDEN)
-    return run.commit is not None and run.workdir_dirty is False and not has_new
