@@ -48,6 +48,8 @@ QUOTED = [
     ("a.yaml", 'args:\n- "--password"\n- "{}"\n'),
     ("a.xml", "<entry key='password'>{}</entry>\n"),
     ("", "| lr | 0.1 |\n| api_key | {} |\n"),
+    ("", "# | api_key | {} |\n"),
+    ("", '"| lr | 0.1 |\\n| api_key | {} |\\n"'),
     ("", "\u2502 lr      \u2502 0.1 \u2502\n\u2502 api_key \u2502 {} \u2502\n"),
     ("", "wandb:\n  key: {}\n"),
     ("", "password:\n  {}\n"),

@@ -69,6 +69,9 @@ _CELL = (
     r"(?P<before>[|\u2502\u2503][ \t]{0,100}(?P<name>[\w.-]{2,80})[ \t]{0,100}[|\u2502\u2503]"
     r"[ \t]{0,4})(?P<value>[^\s|\u2502\u2503]{8,400})(?=[ \t]*[|\u2502\u2503])"
 )
+# The beginning of a row, perhaps in a comment, a patch or a string.
+_ROW = r"[\s>#*/+\"'-]*[|\u2502\u2503]"
+_LONGEST_ROW = 4000
 # A key after a command that stores it.
 _STORED = (
     r"\b(wandb[ \t]+login[ \t]+(?:--[\w-]{1,40}[ \t]+){0,8}"
@@ -249,7 +252,16 @@ def _masked_spoken(found: re.Match[str]) -> str:
 def _masked_cell(found: re.Match[str]) -> str:
     sure, value = secrecy(found["name"]), found["value"]
     is_secret = sure and looks_random(value) and is_secret_word(value, sure)
-    return found["before"] + MASK if is_secret else found[0]
+    return found["before"] + MASK if is_secret and _is_in_row(found) else found[0]
+
+
+def _is_in_row(found: re.Match[str]) -> bool:
+    """Check whether a cell is in a row of a table, not in an expression or a pipe of commands."""
+    text, end = found.string, found.start()
+    begin = text.rfind("\n", max(0, end - _LONGEST_ROW), end) + 1 or max(0, end - _LONGEST_ROW)
+    # In a notebook, lines end with \\n.
+    escaped = text.rfind("\\n", begin, end)
+    return compiled(_ROW).match(text, begin if escaped < 0 else escaped + 2) is not None
 
 
 def _masked_stored(found: re.Match[str]) -> str:
