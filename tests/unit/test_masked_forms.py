@@ -569,6 +569,8 @@ def test_secrets_after_options_of_programs_are_masked_in_commands(line):
         "openssl rsa -passin env:PW", "openssl s_client -key a.pem -connect a:443",
         "docker login -u bob --password-stdin", "az vm create -p hunter2", "zip -r a.zip b -x c",
         "gzip -P hunter2", "wandb login --relogin --cloud",
+        "docker run --name mongo -p 27017:27017 a", "docker run --name mysql -p3306:3306/tcp a",
+        "sshpass -e ssh -p 2222 a", "sshpass -f a ssh -p 2222 a", "sshpass -d3 ssh -p 2222 a",
     ],
 )  # fmt: skip
 def test_other_options_of_programs_stay(text):

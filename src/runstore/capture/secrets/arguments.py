@@ -14,6 +14,7 @@ from runstore.capture.secrets.programs import (
     PROGRAMS,
     ProgramOptions,
     is_login_option,
+    is_of_ports,
     known_program,
     login_in,
     masked_option,
@@ -40,7 +41,7 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
         is_value = bool(option) and _is_value_of(option, options, word)
         if is_value:
             masked.append(_masked_value(option, options, word))
-        if option and options.is_first:
+        if (option and options.is_first) or word.startswith(options.sources):
             program, options = "", NO_OPTIONS
         if is_value:
             option = ""
@@ -153,7 +154,7 @@ def _is_value_of(option: str, options: ProgramOptions, word: str) -> bool:
     if word.startswith("-"):
         return looks_random(word)
     if option in options.words + options.mistaken:
-        return True
+        return not is_of_ports(word)
     return secrecy(option) is Secrecy.SURE or not _SMALL_NUMBER.fullmatch(word)
 
 

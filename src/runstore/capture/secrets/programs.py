@@ -21,6 +21,7 @@ class ProgramOptions(NamedTuple):
         user: Pattern of the text before that secret.
         flags: Pattern of flags between the minus sign and the letter of such an option.
         is_first: Whether these are options of another program after the first secret.
+        sources: Options of other sources of the secret, after which that program follows.
     """
 
     words: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class ProgramOptions(NamedTuple):
     user: str = r"[^\s:\"']{1,200}:"
     flags: str = ""
     is_first: bool = False
+    sources: tuple[str, ...] = ()
 
 
 _PASSWORD = ProgramOptions(words=("-p",))
@@ -55,7 +57,9 @@ PROGRAMS = {
         words=("-k", "-K"), logins=("-passin", "-passout", "-pass"), user="pass:"
     ),
     "smbclient": ProgramOptions(logins=("-U", "--user"), user=r"[^\s%\"']{1,200}%"),
-    "sshpass": ProgramOptions(words=("-p",), attached=("-p",), is_first=True),
+    "sshpass": ProgramOptions(
+        words=("-p",), attached=("-p",), is_first=True, sources=("-e", "-f", "-d")
+    ),
     "mysql": _MYSQL,
     "mysqldump": _MYSQL,
     "mysqladmin": _MYSQL,
@@ -129,6 +133,8 @@ _BEGIN_OF_OPTION = re.compile(
 )
 # The rest of a command; the signs that end it may be in quotes.
 _REST = r"(?:\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'|\\\r?\n|[^\n|;&]){0,300}"
+# Of a container that has the name of such a program.
+_PORTS = r"(?:[0-9.]{1,15}:)?[0-9]{1,5}:[0-9]{1,5}(?:/[a-z]{1,5})?"
 _NO_QUOTE = r"(?:[^\s\"'`|;&\\]|\\[^\snrt\"'])"
 
 
@@ -148,6 +154,7 @@ def masked_value(word: str, option: str, options: ProgramOptions, mask: str) -> 
         login = login_in(word, options)
         return login[1] + mask if login and not is_stand_in(login[2]) else None
     is_value = option in options.words + options.mistaken and not word.startswith("-")
+    is_value = is_value and not is_of_ports(word)
     return mask if is_value and not is_stand_in(word) else None
 
 
@@ -155,7 +162,8 @@ def masked_option(word: str, options: ProgramOptions, mask: str) -> str | None:
     """Return an option with the secret in the same word masked; None if there is none."""
     for option in options.attached:
         # -pPASSWORD of MySQL.
-        if word.startswith(option) and not is_placeholder(word.removeprefix(option)):
+        value = word.removeprefix(option)
+        if word.startswith(option) and not is_placeholder(value) and not is_of_ports(value):
             return option + mask
     for option in options.logins:
         # -uUSER:PASSWORD and --user=USER:PASSWORD of curl.
@@ -164,6 +172,11 @@ def masked_option(word: str, options: ProgramOptions, mask: str) -> str | None:
         if login and not is_placeholder(login[2]):
             return begin + login[1] + mask
     return None
+
+
+def is_of_ports(value: str) -> bool:
+    """Check whether a value says which ports of a container to publish, as in 8080:80."""
+    return compiled(_PORTS).fullmatch(value) is not None
 
 
 def is_login_option(word: str, options: ProgramOptions) -> bool:
@@ -215,6 +228,8 @@ def _secrets_after(head: re.Match[str], text: str) -> Iterator[tuple[int, int]]:
     """Yield the places of secrets in the command that begins with the name of a program."""
     words = head[0].split()
     options = PROGRAMS[words[0] if len(words) == 1 else f"{words[0]} {words[-1]}"]
+    if text.startswith(options.sources, head.end() + 1):
+        return
     rest = compiled(_REST).match(text, head.end())
     end = head.end() if rest is None else rest.end()
     for found in compiled(_option(options)).finditer(text, head.end(), end):
@@ -248,6 +263,6 @@ def _option(options: ProgramOptions) -> str:
 
 
 def _is_secret(kind: str, value: str) -> bool:
-    if is_stand_in(value):
+    if is_stand_in(value) or is_of_ports(value):
         return False
     return kind != "mistaken" or not value.isalpha()
