@@ -140,9 +140,10 @@ def _parse(contents: bytes, file: str) -> Mapping[str, Any] | None:
     else:
         import tomli as tomllib
     try:
-        settings = tomllib.loads(contents.decode()).get("tool", {}).get("runstore")
+        tools = tomllib.loads(contents.decode()).get("tool")
     except ValueError as error:  # also of bytes that are not UTF-8
         raise UsageError(f"{file} is not valid TOML: {error}.") from error
+    settings = tools.get("runstore") if isinstance(tools, dict) else None
     return settings if isinstance(settings, dict) else None
 
 

@@ -205,6 +205,13 @@ def test_a_project_file_that_is_not_utf_8_is_refused(tmp_path, monkeypatch):
     assert project_settings(str(tmp_path)) == ({}, str(tmp_path))
 
 
+@pytest.mark.parametrize("text", ["tool = 3", "[[tool]]", "[tool]\nrunstore = 3"])
+def test_a_project_file_whose_tools_are_no_table_sets_nothing(tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(f"# of runstore\n{text}\n")
+
+    assert project_settings(str(tmp_path)) == ({}, str(tmp_path))
+
+
 def test_a_project_file_of_another_user_sets_nothing(strange):
     project = strange / "pyproject.toml"
     project.write_text('[tool.runstore]\nstore = "/elsewhere"\n')
