@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from runstore.capture.secrets.assignments import Assignments
+from runstore.capture.secrets.assignments import MASK, Assignments
 from runstore.capture.secrets.enclosing import enclosing_name
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.values import compiled, is_secret_literal, is_secret_word
@@ -20,6 +20,7 @@ _GAP = r"(?:[\s,]|#[^\n]{0,200}(?=\n)){1,80}"
 _OTHERS = rf"(?:{_GAP}{_QUOTES}(?![vV]alue\b)\w{{1,40}}{_SIGN}[^\n,:{{}}\[\]<>]{{0,100}}){{0,2}}"
 _VALUE = rf"[vV](?<!\w.)alue(?P<close>{_QUOTES})[ \t]{{0,4}}(?P<sign>[:=])[ \t]{{0,4}}"
 _LONGEST_VALUE = 400
+_WORD_OF_ELEMENT = rf"[^\s<>]{{3,{_LONGEST_VALUE}}}(?=</)"
 _WORD = r"\\{0,3}[\"']?(?P<value>[^\s\"',{}\[\]\\]{3,400})"
 
 
@@ -83,7 +84,11 @@ class _Element(Pairs):
     pattern = rf"{_NAME}(?P<close>{_QUOTES})(?P<sign>>)"
 
     def _mask_element(self, found: re.Match[str], begin: int) -> int:
-        return self._mask_bare(found, begin, secrecy(found["name"]))
+        sure = secrecy(found["name"])
+        value = compiled(_WORD_OF_ELEMENT).match(self._text, begin)
+        if value is not None and self._is_secret_text(value[0], sure):
+            return self._replace(begin, value.end(), MASK)
+        return self._mask_bare(found, begin, sure)
 
 
 class _Inner(Pairs):
