@@ -115,6 +115,15 @@ def test_a_literal_goes_where_its_name_says_that_it_is_secret():
         ("run(['mysql', '-phunter2'])", "run(['mysql', '-p***'])"),
         ("run(['mysql', f'-p{password}'])", "run(['mysql', f'-p{password}'])"),
         ("run(['zip', '-P', 'hunter2', 'a.zip'])", "run(['zip', '-P', '***', 'a.zip'])"),
+        ("run(['cp', '-p', 'mongo', 'a1'])", "run(['cp', '-p', 'mongo', 'a1'])"),
+        (
+            "run(['sshpass', '-p', 'hunter2', 'ssh', '-p', '2222'])",
+            "run(['sshpass', '-p', '***', 'ssh', '-p', '2222'])",
+        ),
+        (
+            "run(['sshpass', '-e', 'ssh', '-p', '2222'])",
+            "run(['sshpass', '-e', 'ssh', '-p', '2222'])",
+        ),
         ("password: str = field(default='hunter2')", "password: str = field(default='***')"),
     ],
 )

@@ -265,4 +265,5 @@ def _option(options: ProgramOptions) -> str:
 def _is_secret(kind: str, value: str) -> bool:
     if is_stand_in(value) or is_of_ports(value):
         return False
-    return kind != "mistaken" or not value.isalpha()
+    # Mostly the name of a database, without digits.
+    return kind != "mistaken" or not re.sub("[_-]", "", value).isalpha()

@@ -237,13 +237,17 @@ class _Masker:
         """Return a masked word of a command in a list; None if it is no secret."""
         if frame.bracket not in {"(", "["}:
             return None
-        frame.program = known_program(value, frame.program)
         options = PROGRAMS.get(frame.program)
+        frame.program = known_program(value, frame.program)
         if options is None:
             return None
         option = frame.word if frame.is_key and self.before == "," else ""
         masked = masked_value(value, option, options, MASK)
-        return masked_option(value, options, MASK) if masked is None else masked
+        if masked is None:
+            masked = masked_option(value, options, MASK)
+        if (options.is_first and masked) or value.startswith(options.sources):
+            frame.program = ""
+        return masked
 
     def _sign(self, sign: str) -> None:
         frame = self.frames[-1]
