@@ -145,6 +145,21 @@ def test_a_script_declares_its_options(tmp_path):
     assert of("--any 1 2 --own 1 2 --more 1 2") == {"any": [1, 2], "own": [1, 2], "more": [1, 2]}
 
 
+def test_an_option_that_is_declared_in_two_ways_counts_as_undeclared(tmp_path):
+    """The commands of a program may each have their own."""
+    (tmp_path / "train.py").write_text(
+        "train.add_argument('--gpus', nargs='+', type=int)\n"
+        "test.add_argument('--gpus', type=int)\n"
+        "test.add_argument('--log', action='store_true')\n"
+        "train.add_argument('--log')\n"
+    )
+
+    found = read("python train.py train --gpus 0 1 out --log a", tmp_path)
+
+    assert found == {"gpus": [0, 1], "log": "a"}
+    assert read("python train.py test --log --gpus 0", tmp_path) == {"gpus": 0, "log": True}
+
+
 @pytest.mark.parametrize("code", [b"def (", b"\0", b"\xff\xfe", b"(" * 3000])
 def test_a_script_that_cannot_be_read(tmp_path, code):
     (tmp_path / "train.py").write_bytes(code)

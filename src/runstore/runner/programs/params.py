@@ -235,13 +235,15 @@ def _declared(script: Path) -> Mapping[str, int]:
         tree = ast.parse(script.read_bytes())
     except (OSError, ValueError, SyntaxError, MemoryError, RecursionError):
         return {}
-    found: dict[str, int] = {}
+    found: dict[str, set[int]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (names := _option_names(node)):
             most = _most_values(node)
             if most is not None:
-                found.update(dict.fromkeys(names, most))
-    return found
+                for name in names:
+                    found.setdefault(name, set()).add(most)
+    # The commands of a program may have different options of the same name.
+    return {name: min(ways) for name, ways in found.items() if len(ways) == 1}
 
 
 def _option_names(call: ast.Call) -> list[str]:
