@@ -282,6 +282,7 @@ KEPT = [
     "int f = A | TOKEN | FLAG_1A2B3C | B;",
     "x: str | Token | Int32Array4x | None",
     "cat a | token | b1c2d3e4f5 | wc",
+    "option('--password', 'Must set --password to non-empty')",
     "mysqldump -u root -p shop-prod > a",
     "token += tokens[i]",
     "API_KEY ?= $(shell cat key)",

@@ -267,10 +267,11 @@ class Assignments:
             return None
         value = self._text[begin:end]
         if found["sign"].strip() == ",":
-            # The second of two arguments, or the next of a list.
+            # The second of two arguments, or the next of a list; a sentence says what it means.
+            is_value = found["name"].startswith("-") and " " not in value
             is_secret = bool(found["close"]) and (
                 is_secret_literal(value, Secrecy.PERHAPS)
-                or (found["name"].startswith("-") and is_secret_word(value, sure))
+                or (is_value and is_secret_word(value, sure))
             )
         else:
             is_secret = self._is_secret_text(value, sure)
