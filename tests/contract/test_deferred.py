@@ -377,6 +377,7 @@ def test_contents_that_were_kept_elsewhere_come_with_their_artifact(store, defer
     assert spooled(store) == []
 
 
+@pytest.mark.folder_only("limits the size of its files")
 def test_the_newest_artifact_of_a_name_stays_if_an_older_one_was_too_large_at_first(
     store, deferred, run
 ):

@@ -276,11 +276,10 @@ def test_a_list_or_an_object_is_a_column_for_each_of_its_parts(tmp_path):
     ]
     assert none == [{"run_number": "1", "params.layers": "7.0"}]
     assert "layers[1]" in drawn
-    other = tmp_path / "other"
-    with store_at(other / ".runstore") as store:
+    with store_at(tmp_path / ".runstore") as store:
         for _ in range(2):
-            store.start("net", params={"layers": [64, 10]}, capture=False).finish()
-    constant = on_terminal("ls", "--columns", "run,layers", cwd=other, columns=120)
+            store.start("same", params={"layers": [64, 10]}, capture=False).finish()
+    constant = on_terminal("ls", "same", "--columns", "run,layers", cwd=tmp_path, columns=120)
     assert "not shown" not in constant
     assert "layers[1]" in constant
 
