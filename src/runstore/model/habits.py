@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from runstore.model.display.suggestions import nearest
 
@@ -88,19 +88,12 @@ _OF_STORE = {
 
 def no_such_method(name: str, known: Collection[str]) -> AttributeError:
     """Return the error for an attribute that a store does not have."""
-    if name.startswith("_"):
-        return AttributeError(f"A store has no attribute {name!r}.")
-    near = nearest(name, [one for one in known if not one.startswith("_")])
-    use = _OF_STORE.get(name)
-    hint = f" Use {use}." if use else f" Did you mean {near!r}?" if near else ""
-    return AttributeError(f"A store has no attribute {name!r}.{hint}")
+    return _missing("store", name, known, _OF_STORE)
 
 
 def no_such_attribute(name: str, known: Collection[str]) -> AttributeError:
     """Return the error for reading an attribute that a run does not have."""
-    near = nearest(name, known)
-    hint = f" Use {_READ[name]}." if name in _READ else f" Did you mean {near!r}?" if near else ""
-    return AttributeError(f"A run has no attribute {name!r}.{hint}")
+    return _missing("run", name, known, _READ)
 
 
 def no_such_assignment(name: str, known: Collection[str]) -> AttributeError:
@@ -149,12 +142,19 @@ _EDITED = {
 
 def no_such_field(name: str, known: Collection[str]) -> AttributeError:
     """Return the error for reading an attribute that a run from a store does not have."""
+    return _missing("run", name, known, _OF_STORED)
+
+
+def _missing(
+    kind: str, name: str, known: Collection[str], uses: Mapping[str, str]
+) -> AttributeError:
+    """Return the error for a missing attribute, with what to use instead, or a similar name."""
     if name.startswith("_"):
-        return AttributeError(f"A run has no attribute {name!r}.")
+        return AttributeError(f"A {kind} has no attribute {name!r}.")
     near = nearest(name, [one for one in known if not one.startswith("_")])
-    use = _OF_STORED.get(name)
+    use = uses.get(name)
     hint = f" Use {use}." if use else f" Did you mean {near!r}?" if near else ""
-    return AttributeError(f"A run has no attribute {name!r}.{hint}")
+    return AttributeError(f"A {kind} has no attribute {name!r}.{hint}")
 
 
 def not_assigned(name: str) -> AttributeError:

@@ -180,26 +180,7 @@ def group_repeats(
             key = run.experiment_name, codes.get(run.uid), part.identity
             found.setdefault(key, []).append(member)
             cells.setdefault(key, part.cells)
-    typed = _with_types(cells)
-    differing = _differing(list(typed.values()))
-    texts = {name: _texts(one.get(name) for one in typed.values()) for name in differing}
-    has_codes = len({code for _, code, _ in found}) > 1
-    labels = _labels(typed, texts)
-    groups = tuple(
-        Group(
-            label=labels[key],
-            settings=(
-                *((("code", str(key[1])),) if has_codes else ()),
-                *((name, texts[name][typed[key].get(name)]) for name in differing),
-            ),
-            experiment_name=key[0],
-            commit=None if key[1] is None else key[1].commit,
-            changes=None if key[1] is None else key[1].changes,
-            identity=blake2b(canonical_json(key).encode(), digest_size=8).hexdigest(),
-            members=tuple(_newest_of_each(members, left_out)),
-        )
-        for key, members in found.items()
-    )
+    groups = tuple(_groups(found, cells, left_out))
     return Repeats(
         groups=groups,
         over=keys,
@@ -207,6 +188,34 @@ def group_repeats(
         keys=tuple(sorted(apart.found.union(*cells.values()))),
         left_out=tuple(left_out),
     )
+
+
+def _groups(
+    found: Mapping[_Key, Sequence[Member]],
+    cells: Mapping[_Key, Mapping[str, Cell]],
+    left_out: list[LeftOut],
+) -> Iterator[Group]:
+    """Yield the groups, and add repeated members to those left out."""
+    typed = _with_types(cells)
+    differing = _differing(list(typed.values()))
+    texts = {name: _texts(one.get(name) for one in typed.values()) for name in differing}
+    has_codes = len({code for _, code, _ in found}) > 1
+    labels = _labels(typed, texts)
+    for key, members in found.items():
+        experiment, code, _ = key
+        of_code = [("code", str(code))] if has_codes else []
+        yield Group(
+            label=labels[key],
+            settings=(
+                *of_code,
+                *((name, texts[name][typed[key].get(name)]) for name in differing),
+            ),
+            experiment_name=experiment,
+            commit=None if code is None else code.commit,
+            changes=None if code is None else code.changes,
+            identity=blake2b(canonical_json(key).encode(), digest_size=8).hexdigest(),
+            members=tuple(_newest_of_each(members, left_out)),
+        )
 
 
 def codes_of(runs: Iterable[Run]) -> dict[str, CodeState]:
