@@ -149,6 +149,32 @@ def test_a_parameter_that_is_none_is_not_one_that_is_missing(store):
     assert numbers(store, "notes is none") == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("params", [{}, {"a": {"bc": 1}, "ab": [1], "a-b": 2, '"a': 3}])
+def test_a_list_or_an_object_is_not_missing(store, params):
+    """Only its parts are in the table of parameters."""
+    add(store, params=params)
+    for value in (1, None, [1], [[1], 2], {"b": 1}, {"b.c": 1}, {3: 1}, [], {}, [0] * 40):
+        add(store, params={"a": value})
+    add(store, params=[{"name": "x", "b": 1}, {"name": "y", "a": [1]}])
+    a, all_but_one = ([1], list(range(2, 13))) if not params else ([], list(range(1, 13)))
+
+    assert numbers(store, "params.a is missing") == a
+    assert numbers(store, "params.a is not missing") == all_but_one
+    assert numbers(store, "not params.a is missing") == all_but_one
+    assert numbers(store, "params[x].a is not missing") == []
+    assert numbers(store, "params[y].a is not missing") == [12]
+    assert numbers(store, "params.a.b is not missing") == [6]
+    assert numbers(store, "params.a is null and run_number > 1") == [3, 4, 5, 6, 7, 8, 12]
+
+
+def test_a_name_with_a_dot_has_parts_as_well(store):
+    for params in ({"a.b": [1]}, {"a": {"b": [1]}}, {"a": {"b": {"c": 1}}}, {"a": {"bc": [1]}}):
+        add(store, params=params)
+
+    assert numbers(store, "params.a.b is not missing") == [1, 2, 3]
+    assert numbers(store, "params.a.b is missing") == [4]
+
+
 NOW = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 
 

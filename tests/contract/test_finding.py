@@ -50,7 +50,8 @@ TAGS = [
 ]
 LOSSES = [[1.0, 0.5], [math.nan], [0.5, math.nan, 0.25], [math.inf, -math.inf], [3.0], []]
 KEYS = [
-    "params.lr", "params.model", "params.layers[0]", "params.options.C", "params.a.b",
+    "params.lr", "params.model", "params.layers[0]", "params.layers", "params.options",
+    "params.options.C", "params.a.b",
     "params.deep", "params.big", "params.seed", "params[a].lr", "params[b].lr", "params.none",
     "metrics.loss", "metrics.loss.min", "metrics.loss.max", "metrics.loss.first",
     "metrics.loss.mean", "metrics.loss.count", "metrics[b].acc", "metrics.acc", "metrics.none",

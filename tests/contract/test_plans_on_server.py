@@ -183,7 +183,7 @@ def test_runs_of_an_experiment_are_listed_by_an_index(store, monkeypatch):
 def test_values_of_all_runs_are_not_read_for_a_few(store, monkeypatch):
     """PostgreSQL would read them once for a condition that is not a join."""
     text = "params.lr is missing or metrics.m1 > 1"
-    plan = plan_of_search(store, monkeypatch, text, "params v WHERE +v.key")
+    plan = plan_of_search(store, monkeypatch, text, "params v WHERE (+v.key")
 
     assert "hashed SubPlan" not in plan
 

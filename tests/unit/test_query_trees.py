@@ -83,8 +83,8 @@ def test_each_sign_and_word_of_a_comparison(sign, meant):
     [
         ("params.x in (1, 'a', true)", ["params.x", "in", (1, "a", True)]),
         ("params.x not in (1)", ["params.x", "not in", (1,)]),
-        ("params.x is missing", ["missing", "params.x"]),
-        ("params.x is not missing", ["not", ["missing", "params.x"]]),
+        ("params.x is missing", ["missing", "params.x.parts"]),
+        ("params.x is not missing", ["not", ["missing", "params.x.parts"]]),
         ("params.x is none", ["params.x", "=", None]),
         ("params.x is not NONE", ["params.x", "not =", None]),
         ("params.x is null", ["any", ["missing", "params.x"], ["params.x", "=", None]]),
@@ -133,9 +133,9 @@ def test_nan_is_a_value():
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("params.`a b`", 'params."a b"'),
-        ("params['a'].lr", "params.lr of a"),
-        ('params."a.b"', 'params."a.b"'),
+        ("params.`a b`", 'params."a b".parts'),
+        ("params['a'].lr", "params.lr.parts of a"),
+        ('params."a.b"', 'params."a.b".parts'),
         ("metrics.loss", "metrics.loss.last"),
         ("metrics.`loss.max`", "metrics.loss.max.last"),
         ("metrics.loss.max", "metrics.loss.max"),

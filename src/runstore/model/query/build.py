@@ -36,6 +36,7 @@ from runstore.model.query.tree import (
 )
 from runstore.model.status import STATUS_WORDS, Status
 from runstore.model.values import nearest_double
+from runstore.value_classes import replace
 
 DEPTH_LIMIT = 50
 COMPARISONS_LIMIT = 200
@@ -149,13 +150,14 @@ class Builder:
         """Return a check for a missing value; a parameter may also be None."""
         self._counted(word.at)
         field = named.field
-        inner = Missing(field)
-        if field.namespace is not Namespace.PARAM or nothing.text.lower() == "missing":
+        is_param = field.namespace is Namespace.PARAM
+        if not is_param or nothing.text.lower() == "missing":
+            inner = Missing(replace(field, part="parts") if is_param else field)
             return inner if negation is None else Not(inner)
         is_none = Compare(field, Op.EQUAL, None, is_negated=negation is not None)
         if negation is not None or nothing.text.lower() == "none":
             return is_none
-        return Any((inner, is_none))
+        return Any((Missing(field), is_none))
 
     def _compared(self, named: Named, op: Op, given: Given, *, is_negated: bool) -> Node:
         self._counted(named.at)

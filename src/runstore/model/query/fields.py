@@ -198,6 +198,11 @@ def keys_of(field: Field) -> tuple[str, ...]:
     return (key,)
 
 
+def parts_of(key: str) -> tuple[tuple[str, str], ...]:
+    """Return bounds of the keys in a list or an object; the upper ones are excluded."""
+    return tuple((f"{key}{sign}", f"{key}{chr(ord(sign) + 1)}") for sign in ".[")
+
+
 def _metric(word: str, rest: list[Word]) -> Field:
     set_name = _set_name(rest)
     last = rest[-1]

@@ -75,7 +75,8 @@ class Field:
         key: Its name there.
         kind: The type of its values.
         part: For a metric `last`, `first`, `min`, `max`, `mean` or `count`; for an artifact or an
-            input `path`, `size`, `type` or `digest`.
+            input `path`, `size`, `type` or `digest`; for a parameter `parts` if its parts count as
+            its values, as in a list or an object.
         set_name: Restricts values to this parameter set; None for all.
     """
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.query.evaluate import Value, tag_number
-from runstore.model.query.fields import keys_of
+from runstore.model.query.fields import keys_of, parts_of
 from runstore.model.query.tree import Field, Namespace
 from runstore.storage.indexes.facts import cells
 from runstore.storage.query.packages import package_version
@@ -57,8 +57,11 @@ class RunSubject:
     def params(self, field: Field) -> Iterator[Value]:
         """Yield the cells of a parameter."""
         keys = keys_of(field)
+        within = tuple(low for key in keys if field.part for low, _ in parts_of(key))
         for one in self._sets(field):
-            yield from ((number, text) for key, number, text in one.flat() if key in keys)
+            for key, number, text in one.flat():
+                if key in keys or key.startswith(within):
+                    yield number, text
 
     def _sets(self, field: Field) -> Iterator[Any]:
         for one in self.run.parameter_sets:

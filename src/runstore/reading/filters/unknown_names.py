@@ -46,7 +46,9 @@ def unknown_names(backend: Backend, query: Query, *more: Field) -> tuple[str, ..
     conditions = list(leaves(query.where))
     ordered = [*(key.field for key in query.order), *more]
     asked = [*(one.field for one in conditions if not isinstance(one, Missing)), *ordered]
+    # `is null` matches a list or an object, which has no value of its own.
     absent = [*(one.field for one in conditions if isinstance(one, Missing)), *ordered]
+    absent = [one for one in absent if one.part != "parts"]
     names = StoredNames(backend.database.driver)
     sentences = *_of_parts(names, asked, absent), *_sentences(names, dict.fromkeys(asked))
     return *sentences, *_of_other_kinds(names, query)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from runstore.model.query.fields import keys_of
+from runstore.model.query.fields import keys_of, parts_of
 from runstore.model.query.tree import Field, Missing, Namespace
 from runstore.storage import statements as sql
 from runstore.storage.driver import Connection, Driver
@@ -83,8 +83,7 @@ class StoredNames:
         statement = _EVERY_KEY.format(table=_PARTS)
         found: list[str] = []
         with reading_names(self._driver, Namespace.PARAM) as connection:
-            for sign in ".[":
-                bounds = f"{key}{sign}", f"{key}{chr(ord(sign) + 1)}"
+            for bounds in parts_of(key):
                 rows = connection.execute(statement, (*bounds, *bounds)).fetchall()
                 found += [as_text(row[0]) for row in rows]
         return found

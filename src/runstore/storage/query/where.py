@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runstore.model.query.evaluate import is_nan
 from runstore.model.query.exact import is_exact
-from runstore.model.query.fields import keys_of
+from runstore.model.query.fields import keys_of, parts_of
 from runstore.model.query.tree import All, Any, Compare, Field, Missing, Namespace, Node, Not, Op
 from runstore.model.status import Status
 from runstore.storage import statements as sql
@@ -192,6 +192,11 @@ class Condition(ComparisonBuilder):
             cells = (sql.FACT_NUMBER, sql.FACT_TEXT)
             unindexed += f" AND {self._inner(node, cells, is_refused=is_refused)}"
             return f"{indexed} UNION ALL {unindexed}"
+        if node.field.namespace is Namespace.PARAM and node.field.part:
+            # Each is a part of an index.
+            keys = (f"{one} AND v.indexed = 1" for one in self._keys(node.field, ""))
+            found = [f"params v WHERE {one}{self._set(node.field)}" for one in keys]
+            return " UNION ALL ".join(f"SELECT v.run_id FROM {one}" for one in found)
         is_one = node.field.namespace is not Namespace.PARAM or len(keys_of(node.field)) == 1
         end = sql.BY_INDEX if is_limited and is_one else ""
         if isinstance(node, Compare) and is_refused is not node.is_negated and _is_range(node):
@@ -252,10 +257,10 @@ class Condition(ComparisonBuilder):
         if field.namespace is Namespace.SET:
             return f"run_params v WHERE v.{field.key} IS NOT NULL"
         if field.namespace is Namespace.PARAM:
-            keys = self._marks(keys_of(field))
+            keys = joined("OR", list(self._keys(field, sign)))
             # See `param_index`: the index covers only these.
             among = "" if sign else " AND v.indexed = 1"
-            return f"params v WHERE {sign}v.key IN ({keys}){among}{self._set(field)}"
+            return f"params v WHERE {keys}{among}{self._set(field)}"
         if field.namespace is Namespace.METRIC:
             key_id = f"(SELECT k.id FROM metric_keys k WHERE k.key = {self._mark(field.key)})"
             return f"metric_summaries v WHERE v.key_id = {key_id}{self._set(field)}"
@@ -267,6 +272,13 @@ class Condition(ComparisonBuilder):
         name = _PARTS[field.namespace]["path"]
         where = f"{name} = {self._mark(field.key)}" if field.key else "(1 = 1)"
         return f"{table} v WHERE {where} AND {_PARTS[field.namespace][field.part]} IS NOT NULL"
+
+    def _keys(self, field: Field, sign: str) -> Iterator[str]:
+        """Yield the conditions on the name of a parameter, of which one must hold."""
+        keys = keys_of(field)
+        yield f"{sign}v.key IN ({self._marks(keys)})"
+        for low, high in (bounds for key in keys if field.part for bounds in parts_of(key)):
+            yield f"({sign}v.key >= {self._mark(low)} AND {sign}v.key < {self._mark(high)})"
 
     def _set(self, field: Field) -> str:
         if field.set_name is None:
