@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,19 +20,17 @@ from runstore.errors import (
     genuine,
     suppressed,
 )
-from runstore.model.params.parameter_set import ParameterSet
-from runstore.model.status import Status
+from runstore.inflight.records import import_record, subjects_of
 from runstore.model.values import clean_text
 from runstore.storage.artifacts import OutputPart, row_of_artifact, row_of_input
 from runstore.storage.backend import Backend
-from runstore.storage.database import PATIENCE_S, no_run
+from runstore.storage.database import PATIENCE_S
 from runstore.storage.files.locks import unlock, wait_for_lock
-from runstore.storage.files.objects import Contents, NotSentError, Objects
+from runstore.storage.files.objects import Contents, NotSentError
 from runstore.storage.files.output import is_being_written, open_output
 from runstore.storage.files.safe_files import UnsafeFileError, reader, remove_file
 from runstore.storage.files.spool import Record, uid_of
-from runstore.storage.late_params import add_params, replace_params
-from runstore.storage.rows import facts_from_text, facts_to_text, from_micros
+from runstore.storage.rows import facts_to_text
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.user_warnings import warn
 
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
 
     from runstore.model.artifacts import Artifact, Input, Preview
     from runstore.model.facts import Facts
+    from runstore.model.params.parameter_set import ParameterSet
     from runstore.model.run import Run
 
 # How long opening a store waits for another process that is importing its data.
@@ -279,7 +278,7 @@ class Deferred:
         waiting: set[tuple[str, str, str]] = set()
         for record in self._backend.spool.records(is_to_take=True):
             try:
-                subjects = _subjects(record)
+                subjects = subjects_of(record)
                 if not waiting.isdisjoint(subjects):  # the older one would overwrite it
                     waiting |= subjects
                     continue
@@ -305,87 +304,12 @@ class Deferred:
         table = self._backend.metrics
         if not table.has_seen(record.path):
             with suppress(RunFinishedError, ConflictError):  # reported before by another process
-                self._take(record)
+                import_record(self._backend, record)
                 self.taken.add(record.uid)
         try:
             remove_file(record.path)
         except genuine(OSError):
             table.mark_seen(record.path)
-
-    def _take(self, record: Record) -> None:
-        body = record.body
-        backend = self._backend
-        if record.kind == "end":
-            backend.database.finish_run(record.uid, **{**body, "status": Status(body["status"])})
-        elif record.kind == "artifact":
-            self._take_artifact(record)
-        elif record.kind == "input":
-            from runstore.model.artifacts import Input
-
-            modified = body["modified_at"]
-            times = {
-                "used_at": from_micros(body["used_at"]),
-                "modified_at": None if modified is None else from_micros(modified),
-            }
-            backend.artifacts.put_input(record.uid, Input(**{**body, **times}))
-        elif record.kind == "tags":
-            backend.edits.change([record.uid], body["changes"], body["author"], of_program=True)
-        elif record.kind == "notes":
-            backend.edits.change(
-                [record.uid], {}, body["author"], notes=[body["notes"]], of_program=True
-            )
-        elif record.kind == "facts":
-            facts = facts_from_text(body["facts"])
-            backend.database.attach_facts(record.uid, facts._replace(documents=body["documents"]))
-        elif record.kind in {"params", "replaced"}:
-            added = ParameterSet(body["name"], body["hash"], body["tree"])
-            add_params(
-                backend.database,
-                record.uid,
-                added,
-                body["set_name"],
-                body["author"],
-                is_replacing=record.kind == "replaced",
-            )
-        elif record.kind == "sets":
-            sets = tuple(ParameterSet(**one) for one in body["sets"])
-            replace_params(backend.database, record.uid, sets)
-        else:
-            raise ValueError(record.kind)
-
-    def _take_artifact(self, record: Record) -> None:
-        from runstore.model.artifacts import Artifact, Preview
-
-        uid, body = record.uid, record.body
-        saved = Artifact(
-            run_uid=uid,
-            path=body["path"],
-            digest=body["digest"],
-            size_bytes=body["size_bytes"],
-            media_type=body["media_type"],
-            saved_at=from_micros(body["saved_at"]),
-        )
-        preview = None
-        if body["preview"] is not None:
-            import base64
-
-            kind, text = body["preview"]
-            preview = Preview(media_type=kind, body=base64.b64decode(text))
-        if self._backend.database.run_by_uid(uid) is None:
-            raise no_run(uid)
-        folder = self._backend.spool.objects_of(record)
-        aside = None if folder is None else Objects(folder)
-        with self._backend.objects.in_use():
-            if aside is not None:
-                with (
-                    suppress(NotFoundError),  # imported before, except for the row
-                    aside.opened(saved.digest, saved.size_bytes) as source,
-                ):
-                    self._backend.objects.keep_open(source)
-            self._backend.objects.share(saved.digest, saved.size_bytes)
-            self._backend.artifacts.put(saved, preview)
-        if aside is not None:
-            aside.remove(aside.path_of(saved.digest))
 
     def _take_lines(self) -> None:
         """Import lines of programs whose run has ended, or whose `runstore exec` has ended."""
@@ -463,19 +387,6 @@ class Deferred:
     def _is_over(self, uid: str) -> bool:
         run = self._backend.database.run_by_uid(uid)
         return run is not None and is_over(run)
-
-
-def _subjects(record: Record) -> set[tuple[str, str, str]]:
-    """Return what a record sets, which a later record may set again."""
-    names: Iterable[str] = ("",)
-    kind, body = record.kind, record.body
-    if kind == "tags":
-        names = body["changes"]
-    elif kind in {"artifact", "input"}:
-        names = (body["path" if kind == "artifact" else "name"],)
-    elif kind in {"replaced", "sets"}:
-        kind = "params"
-    return {(record.uid, kind, name) for name in names}
 
 
 @contextmanager

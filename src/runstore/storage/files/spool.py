@@ -64,7 +64,8 @@ _UNUSED_S = 3600.0
 class Record(NamedTuple):
     """An event that the database could not take at the time.
 
-    Its kind is `end`, `artifact`, `input`, `tags`, `notes`, `params`, `replaced` or `facts`.
+    Its kind is `end`, `artifact`, `input`, `tags`, `notes`, `facts`, `params`, `replaced` or
+    `sets`.
     """
 
     path: Path
