@@ -5,7 +5,7 @@ import math
 import pytest
 
 from runstore.model.query.parse import parse_query
-from runstore.reading.groups import GroupsTable
+from runstore.reading.groups import GroupsTable, sorted_by
 from runstore.storage.query.grouping import Grouping
 
 BEYOND = 2**60 + 1
@@ -114,3 +114,47 @@ def test_the_mean_of_large_values_is_theirs(store, values, mean):
 
     assert found.mean == pytest.approx(mean, nan_ok=True)
     assert (found.min, found.max) == (min(values), max(values))
+
+
+def test_a_metric_of_a_set_counts_for_the_value_of_that_set(store):
+    sets = [{"name": "a", "lr": 1, "bs": 8}, {"name": "b", "lr": 2, "bs": 8}, {"name": "c"}]
+    for n in range(2):
+        with store.start("fit", params=sets, capture=False) as run:
+            for name, acc in zip("abc", (0.9, 0.1, 0.5), strict=True):
+                run.of_set(name).log(acc=acc + n / 100)
+            run.log(loss=n)
+
+    def spreads(by):
+        groups = groups_of(store, by, metrics=["acc", "loss"])
+        return {
+            value: (one.metrics["acc"].min, one.metrics["acc"].max, one.metrics["loss"].mean)
+            for value, one in groups.items()
+        }
+
+    assert spreads("params.lr") == {1: (0.9, 0.91, 0.5), 2: (0.1, 0.11, 0.5)}
+    assert spreads("params.bs") == {8: (0.1, 0.91, 0.5)}
+    assert spreads("params[a].bs") == {8: (0.9, 0.91, 0.5)}
+    assert spreads("set") == {"a": (0.9, 0.91, 0.5), "b": (0.1, 0.11, 0.5), "c": (0.5, 0.51, 0.5)}
+    assert spreads("params.other") == spreads("tags.none") == {None: (0.1, 0.91, 0.5)}
+
+
+def test_groups_by_value_are_in_the_order_of_lists(store):
+    for value in ("x", "9", 9, 10, "0.50", "1e-5", "007", "true", None):
+        params, tags = {"x": value}, {} if value is None else {"x": value}
+        store.start("fit", params=params, tags=tags, capture=False).finish()
+
+    for by in ("params.x", "tags.x"):
+        for order in (by, f"{by} desc"):
+            groups = sorted_by(store.group(by), by, order)
+            listed = dict.fromkeys(run.run_number for run in store.find(f"order by {order}"))
+            found = [int(one.last_reference.split("_")[1]) for one in groups]
+            assert found == [one for one in listed if one in found], order
+
+
+def test_a_metric_that_is_nothing_but_nan_is_known(store):
+    for loss in (math.nan, math.nan):
+        with store.start("fit", capture=False) as run:
+            run.log(loss=loss)
+
+    spread = groups_of(store, "experiment", metrics=["loss"])["fit"].metrics["loss"]
+    assert [math.isnan(one) for one in (spread.min, spread.mean, spread.max)] == [True] * 3

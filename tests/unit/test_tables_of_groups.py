@@ -1,5 +1,6 @@
 """Groups of runs as a table, and in the order of one of its columns."""
 
+import math
 from datetime import datetime, timezone
 
 import pytest
@@ -102,6 +103,38 @@ def test_groups_are_sorted_by_a_column(order, found):
             sorted_by(GROUPS, "params.model", order)
     else:
         assert [one.value for one in sorted_by(GROUPS, "params.model", order)] == found
+
+
+@pytest.mark.parametrize(
+    ("order", "found"), [("metrics.loss.mean", "bcea?"), ("metrics.loss.mean desc", "aecb?")]
+)
+def test_groups_whose_mean_is_nan_are_last_and_the_others_in_order(order, found):
+    means = {"a": 3.0, "?": math.nan, "c": 1.0, "e": 2.0, "b": 0.0}
+    groups = [group(key, loss=(mean, mean, mean)) for key, mean in means.items()]
+
+    assert "".join(one.value for one in sorted_by(groups, "params.k", order)) == found
+
+
+@pytest.mark.parametrize(
+    ("by", "given", "found"),
+    [
+        ("params.bs", ["auto", 64, None, 128, 16, "9"], [16, 64, 128, "9", "auto", None]),
+        (
+            "tags.phase",
+            ["x", "0.50", 10, None, "1e-5", "007"],
+            ["1e-5", "0.50", 10, "007", "x", None],
+        ),
+    ],
+)
+def test_groups_by_value_are_in_the_order_of_lists(by, given, found):
+    groups = [group(one) for one in given]
+
+    numbers = [one for one in found if one is not None and one not in ("9", "auto", "007", "x")]
+    texts = [one for one in found if one in ("9", "auto", "007", "x")]
+    assert [one.value for one in sorted_by(groups, by, by)] == found
+    assert [one.value for one in sorted_by(groups, by, f"{by} desc")] == [
+        *numbers[::-1], *texts[::-1], None,
+    ]  # fmt: skip
 
 
 def test_a_wrong_column_is_answered_with_those_there_are():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from runstore.errors import FilterError, UsageError
 from runstore.model import arguments
 from runstore.model.display.formatting import TAGGED, counted, local_time, number_text
-from runstore.model.query.evaluate import value_text
+from runstore.model.query.evaluate import tag_number, value_text
 from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.model.results.groups import RunGroup
 from runstore.model.status import Status
@@ -199,9 +199,24 @@ def sorted_by(groups: Sequence[RunGroup], by: str, text: str) -> list[RunGroup]:
             f"Groups cannot be sorted by {text!r}.",
             hint=f"Sort by one of: {', '.join(columns)}; with desc for the largest first.",
         )
-    values = dict(enumerate(columns[name].values))
-    known = [place for place, value in values.items() if value is not None]
-    is_down = direction.strip().lower() == "desc"
-    known.sort(key=values.__getitem__, reverse=is_down)
-    unknown = [place for place, value in values.items() if value is None]
+    keys = columns[name].values
+    if name == by:
+        is_tag = field_of_text(by).namespace is Namespace.TAG
+        keys = [_key_of(one.value, is_tag=is_tag) for one in groups]
+    # NaN is the mean of both infinities, and has no place in an order.
+    known = [place for place, key in enumerate(keys) if key is not None and key == key]  # noqa: PLR0124
+    known.sort(key=keys.__getitem__, reverse=direction.strip().lower() == "desc")
+    if name == by:
+        known.sort(key=lambda place: keys[place][0])
+    unknown = sorted(set(range(len(groups))).difference(known))
     return [groups[place] for place in known + unknown]
+
+
+def _key_of(value: Any, *, is_tag: bool) -> tuple[bool, float, str] | None:
+    """Return the sort key of a value of groups as in lists of runs: numbers precede texts."""
+    if value is None:
+        return None
+    number = value
+    if isinstance(value, str):
+        number = tag_number(value) if is_tag else None
+    return number is None, number or 0, value_text(value)

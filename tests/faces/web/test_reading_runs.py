@@ -316,6 +316,20 @@ def test_runs_without_a_value_are_a_group(client):
     assert (group["values"], group["count"]) == ({"params.none": None}, 5)
 
 
+def test_true_and_1_are_two_groups_as_in_lists(client, store):
+    for value in (True, 1, 1.0, False, 0):
+        store.start("truth", params={"x": value}, capture=False).finish()
+
+    asked = {"by": "params.x", "experiment": "truth"}
+    groups = client.get("/api/v1/runs/order/groups", params=asked).json()["groups"]
+
+    found = [(str(one["values"]["params.x"]), one["count"]) for one in groups]
+    assert found == [("0.0", 1), ("False", 1), ("1.0", 2), ("True", 1)]
+    assert found == [
+        (str(one.value), one.runs) for one in store.group("params.x", "experiment = truth")
+    ]
+
+
 @pytest.mark.parametrize("by", ["metrics.loss", "output", "started", "packages.numpy", "a,", "lr"])
 def test_what_runs_cannot_be_grouped_by_is_refused(client, by):
     assert client.get("/api/v1/runs/order/groups", params={"by": by}).status_code == 400

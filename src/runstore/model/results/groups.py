@@ -10,7 +10,7 @@ from runstore.value_classes import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The last values of one metric in a group of runs, ignoring NaN.
+    """The last values of one metric in a group of runs, ignoring NaN unless all are NaN.
 
     Attributes:
         min: The smallest.

@@ -49,16 +49,18 @@ def grouped(backend: Backend, ids: Sequence[int], fields: Sequence[Field]) -> li
         UsageError: There are too many groups to show.
     """
     values = [Grouping(backend.database, field).values() for field in fields]
-    found: dict[tuple[Value, ...], list[int]] = {}
+    found: dict[tuple[Value, ...], GridGroup] = {}
     for row_id in ids:
         key = tuple(_joined(of_runs.get(row_id, [])) for of_runs in values)
-        found.setdefault(key, []).append(row_id)
+        # In Python, true equals 1.
+        kinds = tuple(isinstance(one, bool) for one in key)
+        found.setdefault(key + kinds, GridGroup(key, [])).ids.append(row_id)
         if len(found) > GROUPS_AT_MOST:
             raise UsageError(
                 f"There would be more than {GROUPS_AT_MOST:,} groups.",
                 hint="Group by a field with fewer values.",
             )
-    return [GridGroup(*one) for one in found.items()]
+    return list(found.values())
 
 
 def _joined(values: Sequence[Value]) -> Value:

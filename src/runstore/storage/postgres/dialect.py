@@ -168,7 +168,7 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"\bAS REAL\)", "AS DOUBLE PRECISION)"),
         (r"\bAS INTEGER\)", "AS BIGINT)"),
         # Comparison of values that may be NULL.
-        (r"\bIS (\?)", r"IS NOT DISTINCT FROM \1"),
+        (r"\bIS (\?|g\.\w)", r"IS NOT DISTINCT FROM \1"),
         # In SQLite, the other columns come from the row with the highest value.
         (
             re.escape("max(r.started_at), r.id,"),

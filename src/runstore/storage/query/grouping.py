@@ -33,8 +33,8 @@ _COUNTS = ", ".join(
 # for each run.
 _VALUES = """(
     WITH h AS (SELECT DISTINCT v.run_id AS run_id, {number} AS a, {text} AS b FROM {tables})
-    SELECT * FROM h
-    UNION ALL SELECT id, NULL, NULL FROM runs WHERE id NOT IN (SELECT run_id FROM h)
+    SELECT run_id, a, b, 1 AS is_there FROM h
+    UNION ALL SELECT id, NULL, NULL, 0 FROM runs WHERE id NOT IN (SELECT run_id FROM h)
 ) g"""
 # With a single `max`, SQLite takes the other columns from the same row: the run's id is that of
 # the latest start.
@@ -46,8 +46,13 @@ SPREADS = """
     SELECT {key}, min(m.last), avg(m.last), max(m.last), avg(m.last / 1048576.0)
     FROM {runs} CROSS JOIN metric_summaries m ON m.run_id = r.id
         AND m.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?)
-    WHERE {kept} AND {where} AND m.last IS NOT NULL GROUP BY {key}
+    WHERE {kept} AND {of_value} AND {where} GROUP BY {key}
 """
+# Metrics of a set belong to the value that the set has; those of the run to all its values.
+_OF_VALUE = """(m.set_index < 0 OR g.is_there = 0 OR EXISTS (
+    SELECT 1 FROM {tables} AND v.set_index = m.set_index AND {number} IS g.a AND {text} IS g.b
+))"""
+_OF_SETS = frozenset({Namespace.PARAM, Namespace.SET})
 REFERENCES = "SELECT id, uid, reference FROM runs WHERE id IN (SELECT value FROM json_each(?))"
 _SCALE = 1048576.0  # divided by this, no sum of metrics becomes infinite
 _AMONG = "r.id IN (SELECT value FROM json_each(?))"
@@ -132,8 +137,7 @@ class Grouping:
         if self._field.namespace is Namespace.RUN:
             key, runs = self._key(condition)
             return f"SELECT r.id, {key} FROM {runs} WHERE {sql.KEPT}"  # noqa: S608 - our own names
-        number, text = condition.cells(self._field)
-        number = "NULL" if number == text else number
+        number, text = self._cells(condition)
         tables = condition.values_of_all(self._field)
         return f"SELECT v.run_id, {number}, {text} FROM {tables}"  # noqa: S608 - our own names
 
@@ -141,8 +145,11 @@ class Grouping:
         condition = PackageLists(wanted.connection).condition(EVERY_NAMESPACE)
         key, runs = self._key(condition)
         before = len(condition.parameters)
+        of_value = self._of_value(condition) if statement == SPREADS else ""
         where = wanted.condition(condition)
-        made = statement.format(key=key, runs=runs, kept=sql.KEPT, where=where, counts=_COUNTS)
+        made = statement.format(
+            key=key, runs=runs, kept=sql.KEPT, where=where, counts=_COUNTS, of_value=of_value
+        )
         parameters = [*condition.parameters[:before], *marks, *condition.parameters[before:]]
         found = wanted.connection.execute(made, parameters).fetchall()
         return [tuple(row) for row in found]
@@ -154,13 +161,22 @@ class Grouping:
             if field.key == "experiment_name":
                 return "x.name, NULL", "runs r JOIN experiments x ON x.id = r.experiment_id"
             return f"{column_of_run(field)}, NULL", "runs r"
-        number, text = condition.cells(field)
-        values = _VALUES.format(
-            number="NULL" if number == text else number,
-            text=text,
-            tables=condition.values_of_all(field),
-        )
+        number, text = self._cells(condition)
+        values = _VALUES.format(number=number, text=text, tables=condition.values_of_all(field))
         return "g.a, g.b", f"{values} CROSS JOIN runs r ON r.id = g.run_id"
+
+    def _of_value(self, condition: Condition) -> str:
+        """Return the condition that a metric belongs to the value of its group."""
+        if self._field.namespace not in _OF_SETS:
+            return "(1 = 1)"
+        number, text = self._cells(condition)
+        tables = condition.values_of_run(self._field)
+        return _OF_VALUE.format(tables=tables, number=number, text=text)
+
+    def _cells(self, condition: Condition) -> tuple[str, str]:
+        """Return the two columns of a value; the first is NULL if there is only one."""
+        number, text = condition.cells(self._field)
+        return "NULL" if number == text else number, text
 
     def _group(
         self,
@@ -199,7 +215,9 @@ def _spreads_of(
     for name, by_key in spreads.items():
         if key in by_key:
             least, mean, most, scaled = by_key[key]
-            if mean is None:  # infinity and minus infinity
+            if least is None:
+                least = most = math.nan
+            if mean is None:  # infinity and minus infinity, or nothing but NaN
                 mean = math.nan
             elif math.isinf(mean) and math.isfinite(least) and math.isfinite(most):
                 mean = min(max(scaled, least / _SCALE), most / _SCALE) * _SCALE
