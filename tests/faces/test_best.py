@@ -710,6 +710,34 @@ def test_uncommitted_changes_are_other_code(changed):
     assert {one[1] for one in rows(listed)[1:]} == labels
 
 
+def test_changes_too_large_for_a_patch_are_other_code(tmp_path):
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "model.py").write_text("FACTOR = 0.1\n")
+    (tmp_path / "data.csv").write_text("0\n" * 700_000)
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    for seed, value in enumerate("122", 1):
+        (tmp_path / "data.csv").write_text(f"{value}\n" * 700_000)
+        ended = python("train.py", str(seed), cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+
+    found = asked(tmp_path, "-m", "acc", "--by-code")
+
+    assert sorted(len(group["values"]) for group in found["groups"]) == [2, 4]
+
+
+def test_the_code_of_a_run_does_not_depend_on_other_runs(changed):
+    """One of the others names a new file, which then counts as code of that run alone."""
+    before = asked(changed, "-m", "acc", "--by-code")["groups"]
+    ended = python("train.py", "6", "--weights", "weights.npy", cwd=changed)
+    assert ended.returncode == 0, ended.stderr
+
+    after = asked(changed, "-m", "acc", "--by-code")["groups"]
+
+    assert {one["changes"] for one in before} < {one["changes"] for one in after}
+
+
 @pytest.mark.parametrize("script", ["../try.py", "scratch/try.py"])
 def test_scripts_that_git_does_not_see_are_other_code(tmp_path, script):
     """One outside the repository, or ignored in it."""

@@ -124,6 +124,27 @@ def test_large_changes_do_not_crowd_out_code(repository):
     assert "a.csv (" in facts.unknown["patch.rest"]
 
 
+def test_changes_without_a_patch_have_fingerprints(repository):
+    """Nothing that depends on the contents of a secret file is stored."""
+    for name in ("big.csv", "gone.csv", ".env"):
+        (repository / name).write_text("0\n" * 700_000)
+    git(repository, "add", "-f", ".")
+    git(repository, "commit", "-qm", "two")
+    (repository / "gone.csv").unlink()
+    marks = []
+    for text in ("1\n", "2\n", "2\n"):
+        (repository / "big.csv").write_text(text * 700_000)
+        (repository / ".env").write_text(text)
+        os.utime(repository / ".env", (1, 1))
+        marks.append(snapshot(repository, run_git).values["patch.others"])
+
+    assert [one.partition(" ")[2] for one in marks[0]] == [".env", "big.csv", "gone.csv"]
+    assert marks[0][0] == marks[1][0] == "size:2:time:1000000000 .env"
+    assert marks[0][1].startswith("sha256:")
+    assert marks[0][1] != marks[1][1]
+    assert marks[1] == marks[2]
+
+
 def test_a_tracked_file_of_secrets_is_named(repository):
     (repository / ".env").write_text("X=1\n")
     git(repository, "add", "-f", ".env")

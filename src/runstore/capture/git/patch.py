@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runstore.capture.git.asking import Asker
@@ -19,8 +19,9 @@ from runstore.capture.git.source_files import is_secret_file, is_source, masked_
 from runstore.capture.git.state import GitError
 from runstore.capture.secrets import mask_patch, mask_text, mask_tokens, may_hold_secrets
 from runstore.errors import genuine
+from runstore.model.code.documents import OTHER_CHANGES
 from runstore.model.code.patches import parse_patch
-from runstore.model.facts import Facts
+from runstore.model.facts import Facts, FactValue
 
 PATCH_LIMIT_BYTES = 1 << 20
 _READ_LIMIT_BYTES = 1 << 22
@@ -30,6 +31,7 @@ _FILE_LIMIT_BYTES = 1 << 24  # git would need seconds for more
 _LARGE_BYTES = 1 << 20
 _AT_ONCE = 400  # paths on one command line
 _NAMED_AT_MOST = 50
+_MARKED_AT_MOST = 1000
 _RAW = ("diff", "--raw", "--no-renames", "--no-ext-diff", "--no-relative")
 _DIFF = (
     "-c", "core.quotePath=true", "diff", "--binary", "--full-index", "--find-renames",
@@ -81,10 +83,12 @@ def read_patch(ask: Asker, but: Sequence[str], first: Sequence[str]) -> Facts:
     whole = {path: one for path, one in found.sections.items() if path not in found.left_out}
     text, too_much = _chosen(whole, first)
     found.left_out.update(too_much)
+    values: dict[str, FactValue] = {"git.dirty": bool(changes or found.left_out)}
     if found.left_out:
         found.unknown["patch.rest"] = _named(found.left_out)
+        values[OTHER_CHANGES] = tuple(_marks(ask.root, sorted(found.left_out)))
     return Facts(
-        values={"git.dirty": bool(changes or found.left_out)},
+        values=values,
         documents={"patch": text} if text else {},
         unknown=found.unknown,
     )
@@ -375,6 +379,19 @@ def _chosen(sections: dict[str, str], first: Sequence[str]) -> tuple[str, dict[s
         else:
             too_much[path] = _LARGE if sizes[path] > PATCH_LIMIT_BYTES else "no room left"
     return "".join(sections[path] for path in sorted(kept)), too_much
+
+
+def _marks(root: Path, paths: Sequence[str]) -> Iterator[str]:
+    """Yield the fingerprints of files, to detect further changes."""
+    from runstore.capture.program.fingerprints import Fingerprints
+
+    fingerprints = Fingerprints()
+    for path in paths[:_MARKED_AT_MOST]:
+        try:
+            mark = fingerprints.of(root / path, is_secret=is_secret_file(path))
+        except genuine(OSError, ValueError):
+            mark = "unreadable"
+        yield f"{mark} {masked_path(path)}"
 
 
 def _named(left_out: dict[str, str]) -> str:

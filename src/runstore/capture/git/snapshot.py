@@ -67,8 +67,8 @@ def snapshot(
     them nor in the commit, and `git.dirty` and `git.has_untracked`. Missing parts are among the
     unknown facts: `patch.rest`, `patch.masked`, `patch.submodules`, `patch.filters`,
     `untracked.cut`, `untracked.masked`, and `untracked.rest` for new files whose text is not
-    kept; `untracked.others` has a fingerprint for each of those. `git.hidden` names the tracked
-    files among them.
+    kept; `untracked.others` has a fingerprint for each of those, as has `patch.others` for changed
+    files that are not in the patch. `git.hidden` names the tracked files among them.
 
     Args:
         root: The top folder of the work tree.

@@ -36,7 +36,7 @@ _REPEATS = 20
 _DRAWN = 50  # maximum number of metrics with sparklines
 _LEFT_OUT = (
     "command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked", "untracked.",
-    "rerun.", "exec.",
+    "patch.", "rerun.", "exec.",
 )  # fmt: skip
 
 

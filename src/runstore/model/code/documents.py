@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # Documents with code beyond the commit.
 CODE_DOCUMENTS = ("patch", "untracked")
+# Changed files that are not in the patch: their fingerprints.
+OTHER_CHANGES = "patch.others"
 # New files whose text was not stored: their fingerprints.
 OTHER_FILES = "untracked.others"
 LEFT_OUT = "untracked.rest"

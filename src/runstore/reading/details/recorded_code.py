@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runstore import background
 from runstore.capture.git.new_files import marks_of, new_code, recorded_words, texts_of_new_files
+from runstore.model.code.documents import OTHER_CHANGES
 from runstore.model.values import blake2b, canonical_json
 
 if TYPE_CHECKING:
@@ -20,12 +19,19 @@ _CHARACTERS_AT_MOST = 1 << 26
 
 
 class RecordedCode:
-    """Reads the code of runs, each captured text once; other new files do not count."""
+    """Reads the code of runs, each captured text once; other new files do not count.
 
-    def __init__(self, backend: Backend, runs: Sequence[Run]) -> None:
+    Args:
+        backend: The store.
+        runs: Runs whose commands name new files that count for all of them; None if the command of
+            each run counts for itself, so that its code does not depend on other runs.
+    """
+
+    def __init__(self, backend: Backend, runs: Sequence[Run] | None = None) -> None:
         self._backend = backend
-        self._words = recorded_words(*(run.facts for run in runs))
-        self._known: dict[str, str | None] = {}
+        self._words = None if runs is None else recorded_words(*(run.facts for run in runs))
+        # Digests of the new files, by path.
+        self._known: dict[str, Mapping[str, str] | None] = {}
         self._left = _CHARACTERS_AT_MOST
 
     def of(self, run: Run, texts: Mapping[str, str]) -> Hashable:
@@ -42,31 +48,36 @@ class RecordedCode:
         found = self._beyond_commit(run, texts)
         if not any(found):
             return None
-        return blake2b(canonical_json(found).encode(), digest_size=16).hexdigest()
+        return _digest(canonical_json(found))
 
-    def _beyond_commit(
-        self, run: Run, texts: Mapping[str, str]
-    ) -> tuple[str | None, str | None, tuple[tuple[str, str], ...]]:
-        marks = new_code(marks_of(run.facts), run.facts, self._words)
-        return texts.get("patch"), self._texts(run, texts), tuple(sorted(marks.items()))
+    def _beyond_commit(self, run: Run, texts: Mapping[str, str]) -> tuple[object, ...]:
+        words = recorded_words(run.facts) if self._words is None else self._words
+        marks = new_code(marks_of(run.facts), run.facts, words)
+        changed = run.facts.values.get(OTHER_CHANGES)
+        new = self._new_texts(run, texts, words)
+        return texts.get("patch"), new, tuple(sorted(marks.items())), changed
 
-    def _texts(self, run: Run, texts: Mapping[str, str]) -> str | None:
+    def _new_texts(
+        self, run: Run, texts: Mapping[str, str], words: frozenset[str]
+    ) -> Hashable | None:
         whole = texts.get(_DOCUMENT)
         if whole is None:
             return None
         if whole not in self._known:
-            # Beyond the limit, runs with other data have other code.
-            self._known[whole] = self._read(run) if self._left > 0 else whole
-        return self._known[whole]
+            self._known[whole] = self._read(run) if self._left > 0 else None
+        files = self._known[whole]
+        if files is None:  # beyond the limit, runs with other data have other code
+            return whole
+        return tuple(sorted(new_code(files, run.facts, words).items()))
 
-    def _read(self, run: Run) -> str | None:
+    def _read(self, run: Run) -> Mapping[str, str]:
         document = self._backend.database.document(run.uid, _DOCUMENT) or ""
         self._left -= len(document)
-        code = new_code(texts_of_new_files(document), run.facts, self._words)
-        if not code:
-            return None
-        text = json.dumps(code, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return {path: _digest(text) for path, text in texts_of_new_files(document).items()}
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def changes_of_runs(backend: Backend, runs: Sequence[Run]) -> dict[str, str]:
@@ -76,6 +87,6 @@ def changes_of_runs(backend: Backend, runs: Sequence[Run]) -> dict[str, str]:
     """
     background.wait_until_done()  # texts of a run of this process may be on their way
     texts = backend.database.document_hashes([run.uid for run in runs])
-    code = RecordedCode(backend, runs)
+    code = RecordedCode(backend)
     found = ((run.uid, code.changes_of(run, texts.get(run.uid, {}))) for run in runs)
     return {uid: changes for uid, changes in found if changes is not None}
