@@ -7,7 +7,7 @@ import sys
 
 from commands import git
 from runstore import Store
-from runstore.capture.git import snapshot as snapshot_module
+from runstore.capture.git import kept_files
 from runstore.capture.git.snapshot import program_alone, snapshot
 from runstore.capture.git.state import GitError, run_git
 from runstore.capture.machine.environment import scheduler_facts
@@ -257,9 +257,9 @@ def test_a_file_that_did_not_change_is_masked_once(tmp_path, monkeypatch):
     program = [str(tmp_path / "run.py"), str(tmp_path / "lib.py")]
     first = program_alone(tmp_path, program)
     masked = []
-    mask_text = snapshot_module.mask_text
+    mask_text = kept_files.mask_text
     monkeypatch.setattr(
-        snapshot_module,
+        kept_files,
         "mask_text",
         lambda text, name: masked.append(name) or mask_text(text, name),
     )

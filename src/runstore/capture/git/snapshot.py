@@ -5,38 +5,27 @@ Only text is kept, masked and limited in size. Ignored files are skipped, except
 
 from __future__ import annotations
 
-import json
 import os
-import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from runstore.capture.git.asking import Asker, RunGit
 from runstore.capture.git.ignored_modules import ignored_modules
-from runstore.capture.git.source_files import (
-    is_code,
-    is_secret_file,
-    is_source,
-    masked_path,
-    shown,
-)
+from runstore.capture.git.kept_files import KeptFiles
+from runstore.capture.git.source_files import is_code, is_source, masked_path
 from runstore.capture.git.state import GitError
 from runstore.capture.git.tracked import Tracked
 from runstore.capture.program.files import Command, LoadedModule
-from runstore.capture.secrets import mask_text
 from runstore.errors import genuine
 from runstore.model.code.documents import HIDDEN
-from runstore.model.facts import Facts, FactValue
-from runstore.model.values import blake2b, free_name
+from runstore.model.facts import Facts
 from runstore.value_classes import NamedTuple
 
 FILE_LIMIT_BYTES = 1 << 18
 PROGRAM_LIMIT_BYTES = 1 << 20
-UNTRACKED_LIMIT_BYTES = 1 << 22
 _NAMES_LIMIT_BYTES = 1 << 24
 _FILES_AT_MOST = 1000
-_NAMED_AT_MOST = 50
 _GLOB = str.maketrans({sign: f"\\{sign}" for sign in "*?[]\\"})
 # The files of a store change with every run, and are not code.
 _DATABASE = "runstore.db"
@@ -44,10 +33,6 @@ _BEGIN_FILES_OF_A_STORE = (_DATABASE, "search.db", "store.json")
 _OF_A_STORE = frozenset({"spool", "objects", "objects.lock", "runs", "cache"})
 # Made from the code, and never read without it.
 _COMPILED = ":(exclude,glob)**/__pycache__/**"
-
-# Masked texts of the previous run, None if nothing was masked, by the digest of name and text:
-# programs start many runs with the same files.
-_masked_before: dict[bytes, str | None] = {}
 
 
 def snapshot(
@@ -100,7 +85,7 @@ def snapshot(
 def program_alone(root: Path, program: Sequence[str]) -> Facts:
     """Return the document `untracked` of files outside any repository, by name below `root`."""
     own = _Program.at(root, program)
-    files = _Files(root)
+    files = KeptFiles(root)
     # Such names stay the same when all of it is copied elsewhere.
     outside = [os.path.relpath(one, root) for one in own.outside]
     files.read((*own.inside, *outside), PROGRAM_LIMIT_BYTES)
@@ -159,50 +144,71 @@ def _untracked(
 
     Also changed files that git assumes to be unchanged, and modules that are in none of these.
     """
-    values: dict[str, FactValue] = {}
-    unknown: dict[str, str] = {}
     names: list[str] = []
     try:
         names = _new_names(ask, but) if is_asked else []
     except GitError as error:
-        unknown["untracked"] = str(error)
+        listed = Facts(unknown={"untracked": str(error)})
     else:
-        values["git.has_untracked"] = bool(names)
-    files = _Files(ask.root)
-    tracked = Tracked(ask)
-    kept = tracked.among([one for one in own.inside if one not in set(names)])
+        listed = Facts(values={"git.has_untracked": bool(names)})
+    files, tracked = KeptFiles(ask.root), Tracked(ask)
+    hidden = _hidden_changes(ask, tracked)
+    _read(files, own, names, hidden, tracked)
+    ignored = Facts() if listed.unknown else ignored_modules(ask, but)
+    found = listed.merged(_hidden_facts(hidden, files)).merged(files.facts()).merged(ignored)
+    if modules is None or not (modules or own.inside or own.outside):
+        return found
+
+    def is_kept(paths: Sequence[str]) -> set[str]:
+        return tracked.among(paths).union(names, files.texts)
+
+    return found.merged(_module_facts(ask.root, own, modules, is_kept))
+
+
+def _read(
+    files: KeptFiles, own: _Program, names: Sequence[str], hidden: Sequence[str], tracked: Tracked
+) -> None:
+    """Read files in the order of their worth, because not all may fit."""
+    new = set(names)
+    kept = tracked.among([one for one in own.inside if one not in new])
     files.read((*_script(own, names, kept), *own.outside), PROGRAM_LIMIT_BYTES)
     # git sees no change of these, so they are not in the patch.
-    hidden = _hidden_changes(ask, tracked)
     files.read(hidden, PROGRAM_LIMIT_BYTES)
-    if hidden:
-        values[HIDDEN] = tuple(map(masked_path, hidden))
-    if any(masked_path(one) not in files.texts for one in hidden):
-        unknown["patch.hidden"] = (
-            "changes of some files are hidden from git, and the files were not recorded"
-        )
-    loaded = [one for one in own.inside if one in set(names)]
+    loaded = [one for one in own.inside if one in new]
     files.read((*loaded, *sorted(names, key=_worth)[:_FILES_AT_MOST]), FILE_LIMIT_BYTES)
     if len(names) > _FILES_AT_MOST:
         more = len(names) - _FILES_AT_MOST
         files.left_out.append(f"{more} more file{'' if more == 1 else 's'}")
         files.unknown["untracked.cut"] = f"they are more than {_FILES_AT_MOST}"
-    ignored = Facts() if "untracked" in unknown else ignored_modules(ask, but)
-    found = Facts(values=values, unknown=unknown).merged(files.facts()).merged(ignored)
-    if modules is None or not (modules or own.inside or own.outside):
+
+
+def _hidden_facts(hidden: Sequence[str], files: KeptFiles) -> Facts:
+    """Return the facts about changed files that git assumes to be unchanged."""
+    if not hidden:
+        return Facts()
+    names = tuple(map(masked_path, hidden))
+    found = Facts(values={HIDDEN: names})
+    if files.texts.keys() >= set(names):
         return found
-    scripts = [str(ask.root / one) for one in (*own.inside[:1], *own.outside)]
+    why = "changes of some files are hidden from git, and the files were not recorded"
+    return found._replace(unknown={"patch.hidden": why})
 
-    def is_kept(paths: Sequence[str]) -> set[str]:
-        return tracked.among(paths).union(names, files.texts)
 
+def _module_facts(
+    root: Path,
+    own: _Program,
+    modules: Mapping[str, LoadedModule] | Command,
+    is_kept: Callable[[Sequence[str]], set[str]],
+) -> Facts:
+    """Return the facts about modules of the program whose text is kept nowhere."""
     if isinstance(modules, Command):
         from runstore.capture.program.command_modules import modules_of_command
 
-        return found.merged(modules_of_command(ask.root, modules, is_kept))
+        return modules_of_command(root, modules, is_kept)
     from runstore.capture.program.modules import modules_at_start
 
-    return found.merged(modules_at_start(ask.root, modules, scripts, is_kept))
+    scripts = [str(root / one) for one in (*own.inside[:1], *own.outside)]
+    return modules_at_start(root, modules, scripts, is_kept)
 
 
 def _hidden_changes(ask: Asker, tracked: Tracked) -> list[str]:
@@ -241,129 +247,3 @@ def _script(own: _Program, names: Sequence[str], kept: set[str]) -> Sequence[str
 
 def _worth(name: str) -> tuple[bool, bool, int, str]:
     return not is_code(name), not is_source(name), name.count("/"), name
-
-
-class _Files:
-    """Texts of files by name, as many as fit."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.texts: dict[str, str] = {}
-        self.masked: dict[bytes, str | None] = {}
-        self.left_out: list[str] = []
-        self.unknown: dict[str, str] = {}
-        self.room = UNTRACKED_LIMIT_BYTES
-        self.done: set[str] = set()
-        self.marks: list[str] = []
-        self.names: set[str] = set()
-        self.unkept: list[str] = []
-
-    def read(self, names: Iterable[str], limit_bytes: int) -> None:
-        """Read files; binary, large and secret files are only named."""
-        for name in names:
-            if name not in self.done:
-                self.done.add(name)
-                why = self._keep(name, limit_bytes)
-                if why:
-                    self.left_out.append(f"{masked_path(name)} ({why})")
-                    self.unkept.append(name)
-
-    def _keep(self, name: str, limit_bytes: int) -> str:
-        """Keep one file; return the reason if it is left out."""
-        if is_secret_file(name):
-            return "may hold secrets"
-        try:
-            text, encoding, why = _text_of(self.root / name, limit_bytes)
-        except genuine(OSError, ValueError) as error:
-            return str(getattr(error, "strerror", None) or error)
-        if why:
-            return why
-        if len(text) > self.room:
-            limit = UNTRACKED_LIMIT_BYTES >> 20
-            self.unknown["untracked.cut"] = f"they are larger than {limit} MiB"
-            return "no room left"
-        self.room -= len(text)
-        masked = self.texts[self._masked_name(name)] = self._mask_text(text, name)
-        if masked != text:
-            self._note_masked(name)
-        if encoding:
-            known = self.unknown.get("untracked.encoding")
-            told = f"{masked_path(name)} ({encoding})"
-            self.unknown["untracked.encoding"] = f"{known}; {told}" if known else told
-        return ""
-
-    def _mask_text(self, text: str, name: str) -> str:
-        whole = f"{name}\0{text}".encode("utf-8", "surrogatepass")
-        key = blake2b(whole, digest_size=32).digest()
-        if key in _masked_before:
-            masked = _masked_before[key]
-        else:
-            masked = mask_text(text, name)
-            masked = None if masked == text else masked
-        self.masked[key] = masked
-        return text if masked is None else masked
-
-    def _masked_name(self, name: str) -> str:
-        """Return the unique path of a file without tokens, and note if it had some."""
-        masked = free_name(masked_path(name), self.names)
-        self.names.add(masked)
-        if masked != shown(name):
-            self._note_masked(name)
-        return masked
-
-    def _note_masked(self, name: str) -> None:
-        self.unknown["untracked.masked"] = f"secrets in {masked_path(name)} were masked"
-
-    def _mark(self, names: Sequence[str]) -> None:
-        """Note fingerprints of files whose text is not kept, to detect changes."""
-        from runstore.capture.program.fingerprints import Fingerprints
-
-        fingerprints = Fingerprints()
-        for name in names:
-            try:
-                mark = fingerprints.of(self.root / name, is_secret=is_secret_file(name))
-            except genuine(OSError, ValueError) as error:
-                why = getattr(error, "strerror", None) or error
-                self.unknown["untracked.others"] = f"{masked_path(name)}: {why}"
-            else:
-                self.marks.append(f"{mark} {self._masked_name(name)}")
-
-    def facts(self) -> Facts:
-        """Return the document, and its missing parts."""
-        global _masked_before  # noqa: PLW0603 - what the next run may reuse
-        _masked_before = self.masked
-        if self.left_out:
-            more = len(self.left_out) - _NAMED_AT_MOST
-            named = self.left_out[:_NAMED_AT_MOST] + ([f"{more} more"] if more > 0 else [])
-            self.unknown["untracked.rest"] = "; ".join(named)
-        if self.unkept:
-            self._mark(sorted(self.unkept))
-        # The order does not depend on that of reading.
-        text = json.dumps(self.texts, ensure_ascii=False, indent=1, sort_keys=True)
-        documents = {"untracked": text} if self.texts else {}
-        is_marked = self.marks and "untracked.others" not in self.unknown
-        values: dict[str, FactValue] = (
-            {"untracked.others": tuple(sorted(self.marks))} if is_marked else {}
-        )
-        return Facts(values=values, documents=documents, unknown=self.unknown)
-
-
-def _text_of(file: Path, limit_bytes: int) -> tuple[str, str, str]:
-    """Return the text of a file with its encoding if that is not UTF-8, or the reason for none."""
-    about = file.lstat()
-    # A link can lead anywhere, and a pipe may never end.
-    if not stat.S_ISREG(about.st_mode):
-        return "", "", "not a plain file"
-    if about.st_size > limit_bytes:
-        return "", "", f"larger than {limit_bytes >> 10} KiB"
-    with file.open("rb") as opened:
-        data = opened.read(limit_bytes + 1)
-    if b"\0" in data:
-        return "", "", "not text"
-    try:
-        return data.decode("utf-8"), "", ""
-    except UnicodeDecodeError:
-        # Each byte of code is kept: Latin-1 maps all of them to characters.
-        return (
-            (data.decode("latin-1"), "latin-1", "") if is_code(file.name) else ("", "", "not text")
-        )
