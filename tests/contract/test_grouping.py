@@ -151,6 +151,15 @@ def test_groups_by_value_are_in_the_order_of_lists(store):
             assert found == [one for one in listed if one in found], order
 
 
+def test_nan_does_not_count_in_a_mean(store):
+    for loss in (1.0, math.nan, 3.0, math.nan):
+        with store.start("fit", capture=False) as run:
+            run.log(loss=loss)
+
+    spread = groups_of(store, "experiment", metrics=["loss"])["fit"].metrics["loss"]
+    assert (spread.min, spread.mean, spread.max) == (1.0, 2.0, 3.0)
+
+
 def test_a_metric_that_is_nothing_but_nan_is_known(store):
     for loss in (math.nan, math.nan):
         with store.start("fit", capture=False) as run:

@@ -111,3 +111,15 @@ def test_a_metric_of_parameter_sets_counts(store, listed):
     experiments, _ = listed(metric="score")
 
     assert bests(experiments)["sets"] == ("sets_1", 0.8)
+
+
+def test_infinity_is_not_best_as_in_rankings(store, listed):
+    for number in (math.inf, -math.inf):
+        with store.start("mnist", capture=False) as run:
+            run.log(acc=number, loss=number)
+
+    ranking = store.find(experiment="mnist").best("acc")
+
+    assert bests(listed(metric="acc")[0])["mnist"] == ("mnist_2", 0.9)
+    assert bests(listed(metric="loss")[0])["mnist"][0] == "mnist_2"
+    assert max(mean.mean.mean for mean in ranking.best.standings) <= 0.9

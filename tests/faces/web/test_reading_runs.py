@@ -176,6 +176,21 @@ def test_columns_are_searched_by_words(client):
     ]
 
 
+def test_runs_with_several_sets_count_once(client, store):
+    sets = [{"name": "a", "wd": 1}, {"name": "b", "wd": 2, "only": 3}]
+    for _ in range(2):
+        with store.start("sets", params=sets, capture=False) as run:
+            run.log(score=1)
+            for name in "ab":
+                run.of_set(name).log(score=2)
+
+    known = client.get("/api/v1/columns", params={"limit": 1000}).json()["columns"]
+    counts = {one["name"]: one["runs"] for one in known}
+
+    assert [counts[f"params.{key}"] for key in ("wd", "only")] == [2, 2]
+    assert counts["metrics.score"] == 2
+
+
 def test_one_run_is_what_the_command_line_shows(client, store):
     told = client.get("/api/v1/runs/mnist%232").json()
 

@@ -19,11 +19,9 @@ from runstore.storage.rows import as_number, as_optional_text, as_text
 # Counting more would read a whole index.
 COUNTED_AT_MOST = 1_000
 _WITH_KEY = {
-    Namespace.PARAM: (
-        "SELECT 1 FROM params v WHERE v.key = ? AND v.indexed = 1 AND v.set_index = 0"
-    ),
+    Namespace.PARAM: ("SELECT DISTINCT v.run_id FROM params v WHERE v.key = ? AND v.indexed = 1"),
     Namespace.METRIC: (
-        "SELECT 1 FROM metric_summaries v"
+        "SELECT DISTINCT v.run_id FROM metric_summaries v"
         " WHERE v.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?)"
     ),
     Namespace.TAG: "SELECT 1 FROM tags v WHERE v.key = ?",

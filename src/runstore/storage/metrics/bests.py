@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from runstore.model.metric_directions import Direction
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
@@ -9,13 +11,13 @@ from runstore.storage.rows import as_number, as_text
 from runstore.value_classes import NamedTuple
 
 # With a single `min` or `max`, SQLite takes the other columns from the same row. Incomplete runs
-# may have stopped at a meaningless value.
+# may have stopped at a meaningless value, and infinity is none, as in `repeats`.
 BESTS = f"""
     SELECT e.name, {{best}}({{number}}), r.uid, r.reference
     FROM runs r CROSS JOIN metric_summaries m ON m.run_id = r.id AND m.set_index {{whose}}
         AND m.key_id = (SELECT k.id FROM metric_keys k WHERE k.key = ?)
     JOIN experiments e ON e.id = r.experiment_id
-    WHERE {sql.KEPT} AND r.status = 'complete' AND {{number}} IS NOT NULL
+    WHERE {sql.KEPT} AND r.status = 'complete' AND abs({{number}}) <= {sys.float_info.max!r}
     GROUP BY r.experiment_id
 """  # noqa: S608 - our own names
 HAS_KEY = "SELECT 1 FROM metric_keys WHERE key = ?"

@@ -88,9 +88,9 @@ _LAST_SEEN = """(CASE WHEN r.ended_at IS NULL
 _AVERAGE = """CASE
     WHEN bool_or(abs(m.last) = 'infinity') THEN sum(m.last) FILTER (WHERE abs(m.last) = 'infinity')
     WHEN bool_or(abs(m.last) > 1e290) THEN 'infinity'
-    ELSE mean_of(sum(m.last) FILTER (WHERE abs(m.last) <= 1e290), count(*)) END"""
+    ELSE mean_of(sum(m.last) FILTER (WHERE abs(m.last) <= 1e290), count(m.last)) END"""
 _SCALED = """mean_of(
-    sum(CASE WHEN abs(m.last) < 1e-280 THEN 0 ELSE m.last / 1048576.0 END), count(*))"""
+    sum(CASE WHEN abs(m.last) < 1e-280 THEN 0 ELSE m.last / 1048576.0 END), count(m.last))"""
 
 _IS_CERTAIN = "changed < first_open_change()"
 _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
