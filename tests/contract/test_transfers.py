@@ -33,6 +33,7 @@ from runstore.maintenance.scrub import scrub, wanted
 from runstore.model import reference
 from runstore.model.display.short_names import short_names
 from runstore.reading.grid.order import run_order, uids_of
+from runstore.storage.files import unfinished
 from runstore.storage.transfer import staging, transaction
 
 EXPERIMENTS = ("fit", "train", "naïve über#2")
@@ -995,6 +996,26 @@ def test_the_folder_of_a_killed_transfer_is_replaced_by_the_next_one(a, b):
     assert (copied / "log.txt").read_text() == "12345"
     assert list(copied.parent.iterdir()) == [copied]
     assert (done.unchanged, done.contents.files) == (1, 1)
+
+
+def test_the_folders_of_a_store_are_listed_once_in_a_transfer(a, b, monkeypatch):
+    """Otherwise, the time grows with the square of their number."""
+    for _ in range(3):
+        with a.start("fit", capture=False, full_store=True) as run:
+            folder = a.folder_of(run.reference)
+            folder.mkdir(parents=True)
+            (folder / "log.txt").write_text("12345")
+    listed = []
+    remove_abandoned = unfinished.remove_abandoned
+
+    def counted(above, *arguments):
+        listed.append(above.name)
+        remove_abandoned(above, *arguments)
+
+    monkeypatch.setattr(unfinished, "remove_abandoned", counted)
+
+    assert a.push(b).contents.files == 3
+    assert listed.count("runs") == 1
 
 
 KILLED_BY_SAVING = """

@@ -16,10 +16,18 @@ from runstore.storage.sqlite.paths import sync_folder
 from runstore.storage.transfer.records import references_of
 
 
-def copy_run_folder(source: Backend, target: Backend, uid: str) -> Amount:
+def copy_run_folder(
+    source: Backend, target: Backend, uid: str, *, removes_others: bool = True
+) -> Amount:
     """Copy the folder of a run to another store, completely or not at all; durable on return.
 
     Links, pipes and devices in it are skipped with a warning.
+
+    Args:
+        source: The store of the run.
+        target: The other store.
+        uid: The uid of the run.
+        removes_others: Whether folders of killed processes are removed, which lists all folders.
 
     Returns:
         The copied files; none if there is no folder, or the other store has one.
@@ -34,7 +42,7 @@ def copy_run_folder(source: Backend, target: Backend, uid: str) -> Amount:
     runs = target.path / RUNS
     try:
         make_folder(runs, levels=1)
-        with UnfinishedFolder(runs, UNFINISHED) as aside:
+        with UnfinishedFolder(runs, UNFINISHED, removes_others=removes_others) as aside:
             with folder_at(Path(source.home, RUNS), levels=1) as folders:
                 copy_tree(folders, found[0].name, aside.path)
             copied = runs / folder_name(names[0])

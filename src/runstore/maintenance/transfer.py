@@ -181,6 +181,7 @@ class _Transfer:
         self._skipped: list[Skipped] = []
         self._joined: list[str] = []
         self._done = self._total = 0
+        self._has_copied_folder = False
         self._contents = ContentsCopier(source, target, self._show, is_dry=is_dry)
         self._at_once = _FIRST_AT_ONCE
 
@@ -403,7 +404,9 @@ class _Transfer:
         skipped = {one.uid for one in self._skipped}
         for uid in uids:
             if uid not in skipped:
-                copied = copy_run_folder(self._source, self._target, uid)
+                is_first = not self._has_copied_folder
+                copied = copy_run_folder(self._source, self._target, uid, removes_others=is_first)
+                self._has_copied_folder |= copied.files > 0
                 self._contents.files += copied.files
                 self._contents.size_bytes += copied.size_bytes
 
