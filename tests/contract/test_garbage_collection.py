@@ -1,5 +1,7 @@
 """Cleaning up: what is predicted is what is freed, and nothing that a run needs ever goes."""
 
+import json
+import os
 import random
 import sqlite3
 import time
@@ -14,6 +16,7 @@ from places import ended
 from runstore import Store, background
 from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.model.results.deletion import Amount
+from runstore.storage.files.objects import Objects
 
 AT_ONCE = timedelta(0)
 
@@ -141,6 +144,32 @@ def test_what_a_crash_left_on_its_way_in_goes(store):
     assert store.collect_garbage(dry=True).freed.leftovers == Amount(1, 4)
     assert store.collect_garbage().freed.leftovers == Amount(1, 4)
     assert not left.exists()
+
+
+def test_what_a_crash_left_beside_the_store_goes_after_a_day(store):
+    """In the user's private folder, where data goes that the store cannot take."""
+    uid = ended(store).uid
+    place = store.backend.spool.own_place()
+    aside = Objects(place / "objects")
+    waiting, lost, fresh = (aside.keep_bytes(one) for one in (b"waiting", b"lost", b"fresh"))
+    body = {"path": "a", "digest": waiting.digest, "size_bytes": "no number"}
+    record = place / f"{uid}.1.artifact.json"
+    record.write_text(json.dumps({**body, "objects": str(aside.folder)}))
+    half = [place / f"{uid}.1.notes.tmp", place / "objects" / "incoming" / "1-abc"]
+    for path in half:
+        path.write_bytes(b"half")
+    (place / f"{uid}.2.notes.tmp").write_bytes(b"half")
+    for path in (*half, aside.path_of(waiting.digest), aside.path_of(lost.digest)):
+        os.utime(path, (1, 1))
+
+    with pytest.warns(StoreWarning, match="was ignored"):
+        found = store.collect_garbage(dry=True), store.collect_garbage()
+
+    assert [one.freed.leftovers for one in found] == [Amount(3, 12)] * 2
+    assert not any(path.exists() for path in (*half, aside.path_of(lost.digest)))
+    assert aside.path_of(waiting.digest).exists()
+    assert aside.path_of(fresh.digest).exists()
+    assert (place / f"{uid}.2.notes.tmp").exists()
 
 
 def test_contents_that_the_database_did_not_take_yet_are_needed(store):

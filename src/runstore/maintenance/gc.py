@@ -22,9 +22,9 @@ from runstore.maintenance.usage import (
 )
 from runstore.model.reference import folder_name
 from runstore.model.results.deletion import Amount, Collected, Freed
-from runstore.storage.files.objects import is_old
+from runstore.storage.files.objects import Objects, is_old
 from runstore.storage.files.safe_files import folder_at, remove_tree
-from runstore.storage.files.spool import uid_of
+from runstore.storage.files.spool import OBJECTS, uid_of
 from runstore.storage.integrity.orphan_rows import OrphanRows
 from runstore.storage.integrity.references import References
 from runstore.storage.rows import now_micros
@@ -134,7 +134,7 @@ class _Sweep:
         needed = self._references.needed(without={one.run_id for one in self._expired})
         candidates = (
             path
-            for path in self._files()
+            for path in self._files(self._objects)
             if (digest := self._objects.digest_at(path)) is not None and digest not in needed
         )
         total = Amount()
@@ -166,21 +166,32 @@ class _Sweep:
     def _digest(self, path: Path) -> str:
         return self._objects.digest_at(path) or ""
 
-    def _files(self) -> Iterator[Path]:
-        with self._noting(self._objects.folder):
-            yield from self._objects.files()
+    def _files(self, objects: Objects) -> Iterator[Path]:
+        with self._noting(objects.folder):
+            yield from objects.files()
 
     def incoming(self) -> Amount:
         """Remove files of unfinished saves."""
         if not self._is_dry:
             self._objects.remove_leftovers()
-        found = [path for path in self._files() if self._objects.is_leftover(path)]
+        found = [path for path in self._files(self._objects) if self._objects.is_leftover(path)]
+        aside = self._removed(self._unneeded_aside(), 2)
         if not found:
-            return Amount()
+            return aside
         if self._is_dry:
-            return self._removed(found, 2)
+            return aside + self._removed(found, 2)
         with self._objects.alone() as is_alone:
-            return self._removed((path for path in found if is_alone or is_old(path)), 2)
+            return aside + self._removed((one for one in found if is_alone or is_old(one)), 2)
+
+    def _unneeded_aside(self) -> Iterator[Path]:
+        """Yield old files of saves beside the store that ended before a record was written."""
+        awaited: set[str] | None = None
+        for place in self._backend.spool.own_places():
+            objects = Objects(place / OBJECTS)
+            for path in filter(is_old, self._files(objects)):
+                awaited = self._backend.spool.awaited_digests() if awaited is None else awaited
+                if objects.is_leftover(path) or (objects.digest_at(path) or "") not in awaited:
+                    yield path
 
     def folders(self) -> Amount:
         """Remove folders of plain files of permanently removed runs."""
@@ -228,8 +239,9 @@ def gone_folders(backend: Backend, expired: Collection[Expired] = ()) -> Iterato
 def gone_in_flight(backend: Backend, expired: Collection[Expired] = ()) -> Iterator[Path]:
     """Yield spool files of removed and of expired runs, and partial files left by a crash."""
     going = _uids(expired)
+    places = {backend.spool.place, *backend.spool.own_places()}
     for path in backend.spool.every_file():
-        is_cut_off = path.suffix == ".tmp" and path.parent == backend.spool.place
+        is_cut_off = path.suffix == ".tmp" and path.parent in places
         if (
             uid_of(path) in going
             or backend.database.is_purged(uid_of(path))

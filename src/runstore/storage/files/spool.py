@@ -276,11 +276,15 @@ class Spool:
         if record.body[OBJECTS] is None:
             return None
         named = path_of(record.body[OBJECTS])
-        own = [path_of(os.path.join(one, _name_of(self._folder))) for one in _own_folders()]
+        own = self.own_places()
         own += [record.path.parent] if self.is_own(record.path) else []
         if named not in [place / OBJECTS for place in own]:
             raise ValueError("it names a folder that is not the user's own")
         return named
+
+    def own_places(self) -> list[Path]:
+        """Return the private folders of the user for this very store; they may not exist."""
+        return [path_of(os.path.join(one, _name_of(self._folder))) for one in _own_folders()]
 
     # Vouchers for files whose lines may name files to save, kept in the user's state folder
 
