@@ -505,6 +505,38 @@ def test_a_start_with_few_descriptors_is_recorded_or_refused(engine, tmp_path, l
         )
 
 
+FEWER_THAN_THE_RESERVE = """
+import os, resource, sys
+import runstore
+from runstore.errors import StoreError
+
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), hard))
+try:
+    with runstore.start_run("fit", store=sys.argv[1], capture=False) as run:
+        for work in (lambda: run.save("a.txt", b"a"), lambda: run.edit(notes="n")):
+            try: work()
+            except StoreError as error:
+                assert os.strerror(24) in str(error) and "ulimit -n" in error.hint, error
+        print("started")
+except StoreError as error:
+    assert "ulimit -n" in error.hint, error
+"""
+
+
+@pytest.mark.folder_only("a connection to a server needs more")
+def test_calls_that_the_reserve_is_not_enough_for_say_so(tmp_path):
+    """A limit of the program may be lower than the number of files that a run needs."""
+    printed = []
+    for limit in range(7, 15):
+        words = [sys.executable, "-c", FEWER_THAN_THE_RESERVE, tmp_path / str(limit), str(limit)]
+        ended = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, (limit, ended.stderr)
+        printed.append(ended.stdout)
+
+    assert "started\n" in printed
+
+
 OPENED_WITH_NONE = """
 import os, resource, sys
 from runstore import RunstoreError, Store

@@ -7,6 +7,7 @@ meanwhile are called afterwards.
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -15,8 +16,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from runstore.errors import genuine, suppressed
-from runstore.storage.sqlite.descriptors import with_room
+from runstore.errors import StoreUnavailableError, genuine, suppressed
+from runstore.storage.sqlite.descriptors import is_used_up, with_room
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.storage.sqlite.signals import Uninterrupted
 from runstore.user_warnings import warn
@@ -122,7 +123,8 @@ def be_ready(needed: tuple[str, ...]) -> None:
         needed: The modules, such as `POINTS`.
 
     Raises:
-        OSError: A module cannot be read; the program has used all descriptors and the reserve.
+        StoreUnavailableError: The program has used all descriptors and the reserve.
+        OSError: A module cannot be read.
         ImportError: The interpreter is being shut down.
     """
     if needed in _loaded:
@@ -130,8 +132,24 @@ def be_ready(needed: tuple[str, ...]) -> None:
     # A child that is forked while another thread imports could never import the same.
     with inside_the_engine(), Uninterrupted(), Uncollected():
         # Logging and printing do not wait: values are held.
-        _loaded_soon(needed, () if needed in {POINTS, OUTPUT} else _PAUSES_S)
+        try:
+            _loaded_soon(needed, () if needed in {POINTS, OUTPUT} else _PAUSES_S)
+        except genuine(OSError, ImportError) as error:
+            if is_used_up(error):
+                raise _too_few_files() from error
+            raise
     _loaded.append(needed)
+
+
+def _too_few_files() -> StoreUnavailableError:
+    number, reason = errno.EMFILE, os.strerror(errno.EMFILE)
+    error = StoreUnavailableError(
+        f"A part of runstore could not be loaded: {reason}.",
+        kept="What was recorded before is kept; this call recorded nothing.",
+        hint="Close files that are not needed, or allow more: ulimit -n 1024",
+    )
+    error.errno, error.strerror = number, reason
+    return error
 
 
 def _loaded_soon(needed: tuple[str, ...], pauses_s: tuple[float, ...]) -> None:

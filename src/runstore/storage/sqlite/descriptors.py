@@ -227,7 +227,7 @@ def _released() -> Iterator[None]:
         keep_reserve()
 
 
-def _is_used_up(error: Exception) -> bool:
+def is_used_up(error: Exception) -> bool:
     """Check whether descriptors ran out; for a failed import, only the message shows it."""
     if isinstance(error, OSError):
         return error.errno in _USED_UP
@@ -248,14 +248,14 @@ def ran_out(error: Exception) -> bool:
 
     SQLite does not report it, and some are free again when the work has failed.
     """
-    if _is_used_up(error):
+    if is_used_up(error):
         return True
     held: list[int] = []
     try:
         while len(held) < _AT_ONCE:
             held.append(os.open(os.devnull, os.O_RDONLY))
     except genuine(OSError) as refused:
-        return _is_used_up(refused)
+        return is_used_up(refused)
     finally:
         for one in held:
             os.close(one)
@@ -272,7 +272,7 @@ def with_room(work: Callable[[], T]) -> T:
     try:
         return work()
     except genuine(OSError, ImportError) as error:
-        if not _is_used_up(error):
+        if not is_used_up(error):
             raise
     with _released():
         return work()
