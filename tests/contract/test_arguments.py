@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runstore import ArtifactManager, ManagerStore, recorded, start_run
-from runstore.errors import RunNotFoundError, RunstoreError, UsageError
+from runstore.errors import NotFoundError, RunNotFoundError, RunstoreError, UsageError
 from runstore.model.arguments import hinted
 from runstore.reading.metrics.summaries import refresh
 from runstore.store import Store
@@ -128,6 +128,8 @@ def test_a_level_of_logging_has_a_name(live):
 NO_NAME = "Expected a run or its name"
 REFUSED = {
     "get a number": (lambda store: store.get(7), NO_NAME),
+    "get a long text": (lambda store: store.get("word 7 " * 4_000_000), "the limit is 10,000"),
+    "delete a long text": (lambda store: store.delete("e#" * 5_001), "has 10,002 characters"),
     "get a path": (lambda store: store.get(Path("e")), NO_NAME),
     "edit a list": (lambda store: store.edit(["e#1"], notes="x"), NO_NAME),
     "delete nothing": (lambda store: store.delete(None), NO_NAME),
@@ -253,6 +255,14 @@ def test_a_name_that_no_database_takes_is_a_name_that_no_run_has(store):
     for name in ("\udcff", "e\udcff_1", "a\0b"):
         with pytest.raises(RunNotFoundError):
             store.get(name)
+
+
+def test_a_long_name_has_no_nearest_one(store):
+    """The search for it would index the whole text."""
+    with pytest.raises(NotFoundError) as raised:
+        store.find(experiment="e" * 1_001)
+
+    assert raised.value.hint.startswith("Available: ")
 
 
 # Python refuses to write an integer of more than 4,300 digits.

@@ -14,6 +14,7 @@ from runstore.value_classes import NamedTuple
 
 TIMESTAMP_FORMAT = "%Y-%m-%d-T%H%M%S"
 NAME_LIMIT_BYTES = 255
+LONGEST_RUN_NAME = 10_000  # characters, as of a filter
 LATEST = "latest"  # always the newest run, even if an experiment has this name
 
 # Compiled on first use, because most processes need none. (?a): other scripts have digits too,
@@ -253,11 +254,16 @@ def parse_run_name(text: str) -> RunName:
     """Parse a user's text for a run.
 
     Raises:
-        UsageError: The text is empty, or has the number zero.
+        UsageError: The text is empty or too long, or has the number zero.
     """
     if not isinstance(text, str) or not text.strip():
         raise UsageError(
             "A run name cannot be empty.", hint="Use latest or mnist#-1, for example."
+        )
+    if len(text) > LONGEST_RUN_NAME:
+        raise UsageError(
+            f"The name of a run has {len(text):,} characters; the limit is {LONGEST_RUN_NAME:,}.",
+            hint="Use latest or mnist#-1, for example.",
         )
     if text == LATEST:
         return Latest()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 _MOST_LIKELY = 3
 _LISTED = 12
+_LONGEST = 1_000  # characters of a name that may be misspelt
 _SEPARATORS = "/", "."
 
 
@@ -21,7 +22,7 @@ def likely(name: str, known: Collection[str]) -> list[str]:
     parts = [one for one in known if one.endswith(ends)] or [
         one for one in known if name.endswith(tuple(f"{sign}{one}" for sign in _SEPARATORS))
     ]
-    if parts:
+    if parts or len(name) > _LONGEST:
         return parts[:_MOST_LIKELY]
     import difflib
 
