@@ -221,9 +221,9 @@ def author_named(author: object) -> str:
     """Return the author of an edit: the named author, or else the user of this process.
 
     Raises:
-        UsageError: The author is not a text.
+        UsageError: The author is not a text, or too long.
     """
-    return arguments.text_or_none(author, "author", "ada") or current_author()
+    return arguments.name_or_none(author, "author", "ada") or current_author()
 
 
 def current_author() -> str:

@@ -151,6 +151,7 @@ REFUSED = {
     "previous_runs": (lambda store: store.previous_runs("e", argv=7), "argv"),
     "tag by a text": (lambda store: store.tag("e#1", "best"), "changes"),
     "author": (lambda store: store.edit("e#1", notes="x", author=7), "author"),
+    "long author": (lambda store: store.edit("e#1", notes="x", author="é" * 501), "1,002 bytes"),
     "author of undo": (lambda store: store.undo(author=7), "author"),
     "exit code": (lambda store: store.finish("e#1", "error", exit_code="1"), "exit_code"),
     "list a run": (lambda store: store.list(store.get("e#1")), "experiment_name"),
@@ -178,6 +179,10 @@ REFUSED = {
     "query text": (lambda store: store.queries.__setitem__("n", None), "text"),
     "no query": (lambda store: store.queries[["n"]], "name"),
     "direction": (lambda store: store.directions.__setitem__(["loss"], "min"), "metric"),
+    "long direction": (
+        lambda store: store.directions.__setitem__("a" * 1_001, "min"),
+        "the limit is 1,000",
+    ),
     "has": (lambda store: store.has_experiment(None), "name"),
     "document": (lambda store: store.document("e#1", None), "document"),
     "complete": (lambda store: store.complete(None), "prefix"),
@@ -224,7 +229,12 @@ def test_what_does_not_fit_is_refused_by_name(store, what):
 
 LIVE_REFUSED = {
     "media type": (lambda run: run.save("a", b"1", media_type=7), "media_type"),
+    "long media type": (
+        lambda run: run.save("a", b"1", media_type="a" * 1_001),
+        "The media_type 'a.*'… has 1,001 bytes; the limit is 1,000",
+    ),
     "source": (lambda run: run.use(None), "source"),
+    "long name": (lambda run: run.use(__file__, "a" * 1_025), "the limit is 1,024"),
     "name": (lambda run: run.use(__file__, 7), "name"),
     "digest": (lambda run: run.use(__file__, digest=7), "digest"),
     "tags": (lambda run: run.tags.update(None), "changes"),

@@ -42,7 +42,7 @@ class Lineage:
         self, uid: str, source: Any, name: str | None = None, *, digest: bool | str = True
     ) -> Input:
         """Record data as an input of a run; see `ActiveRun.use`."""
-        name = arguments.text_or_none(name, "name", "training data")
+        name = arguments.name_or_none(name, "name", "training data", at_most=_NAME_LIMIT)
         if not isinstance(digest, bool):
             digest = arguments.text(digest, "digest", "e3b0c442…")
         if isinstance(source, Artifact):

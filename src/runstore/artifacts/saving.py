@@ -82,7 +82,7 @@ class Saving:
 
         Returns nothing, after a warning, if every disk refused it.
         """
-        media_type = arguments.text_or_none(media_type, "media_type", "image/png")
+        media_type = arguments.name_or_none(media_type, "media_type", "image/png")
         path, source = _named(name, source)
         if not isinstance(source, Path):
             return self._save_one(uid, path, _kept_by(source, path), media_type, source)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     V = TypeVar("V")
 
 PAGE_LIMIT = 1000  # runs on one page
+NAME_LIMIT_BYTES = 1000
 _UNKNOWN_KEYWORD = "unexpected keyword argument '"
 _LARGEST = 2**62  # more than any real count, and within the integer range of every engine
 
@@ -74,6 +75,19 @@ def text(value: object, name: str, example: str) -> str:
 def text_or_none(value: object, name: str, example: str) -> str | None:
     """Check that an argument is text or None; see `text`."""
     return None if value is None else text(value, name, example)
+
+
+def name_or_none(
+    value: object, name: str, example: str, *, at_most: int = NAME_LIMIT_BYTES
+) -> str | None:
+    """Check that an argument is a text of at most so many bytes, or None; see `text`."""
+    given = text_or_none(value, name, example)
+    if given is not None and (size := len(given.encode())) > at_most:
+        raise UsageError(
+            f"The {name} {given[:40]!r}… has {size:,} bytes; the limit is {at_most:,}.",
+            hint="Use a shorter text.",
+        )
+    return given
 
 
 def texts(value: object, name: str, example: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import get_args
 from runstore.errors import InvalidValueError, NotFoundError, shown
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
+from runstore.model.logged.values import metric_key
 from runstore.model.metric_directions import Direction
 from runstore.reading.kept_by_name import KeptByName
 
@@ -36,6 +37,7 @@ class Directions(KeptByName[Direction]):
             raise InvalidValueError(
                 "The name of a metric cannot be empty.", hint="Write it as acc or val/acc."
             )
+        metric_key(name)
         return value
 
     def _missing(self, name: str, kept: dict[str, Direction]) -> NotFoundError:

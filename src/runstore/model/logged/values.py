@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from runstore.errors import InvalidValueError, attempt, genuine, shown
+from runstore.model.arguments import NAME_LIMIT_BYTES
 from runstore.model.reference import check_is_on_one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-KEY_LIMIT_BYTES = 1000
+KEY_LIMIT_BYTES = NAME_LIMIT_BYTES
 LAST_STEP = 2**63 - 1
 _EARLIEST, _LATEST = -(10**11), 10**12  # seconds; far beyond any clock
 # Smaller numbers are rather durations: 1973, before any run was logged.

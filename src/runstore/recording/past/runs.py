@@ -88,8 +88,8 @@ def past_run(backend: Backend, asked: PastRequest) -> PastRun:
         parent_uid=None if asked.parent is None else run_named(backend, asked.parent).uid,
         notes=check_text(asked.notes, "notes"),
         cli=None if asked.cli is None else command_line(check_text(asked.cli, "cli"), ()),
-        process=_on(arguments.text_or_none(asked.hostname, "hostname", "gpu-3")),
-        facts=_of_commit(arguments.text_or_none(asked.commit, "commit", "3f2a8c1")),
+        process=_on(arguments.name_or_none(asked.hostname, "hostname", "gpu-3")),
+        facts=_of_commit(arguments.name_or_none(asked.commit, "commit", "3f2a8c1")),
         tags={} if asked.tags is None else tags_to_keep(asked.tags),
     )
     if asked.tags is not None:
