@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 
 from runstore.errors import NotFoundError, visible
 from runstore.extras import library
+from runstore.model import arguments
 from runstore.model.display.formatting import counted, number_text
 from runstore.value_classes import dataclass
 
@@ -214,9 +215,11 @@ class Series:
 
         Args:
             limit: At least 4.
+
+        Raises:
+            UsageError: The limit is no such number.
         """
-        if limit < FEWEST_SAMPLED:
-            raise ValueError(f"a sample has at least {FEWEST_SAMPLED} points")
+        limit = arguments.count(limit, "limit", FEWEST_SAMPLED)
         if len(self) <= limit:
             return self
         places = extremes(self.values, limit)

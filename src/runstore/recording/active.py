@@ -247,6 +247,7 @@ class ActiveRun:
             InvalidValueError: A value cannot be stored; the message names it.
             UsageError: There is no such set, or the run has several and none was named.
         """
+        set_name = arguments.text_or_none(set_name, "set_name", "wide")
         for one in (params, more or None):
             if one is not None:
                 self.execution.add_params(one, set_name)
@@ -481,6 +482,7 @@ class ActiveRun:
         Raises:
             UsageError: The run has no set of this name.
         """
+        name = arguments.text(name, "name", "wide")
         names = [one.name for one in self.parameter_sets]
         if name not in names:
             raise UsageError(

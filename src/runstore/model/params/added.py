@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from runstore.errors import ConflictError, UsageError
+from runstore.errors import ConflictError, UsageError, shown
 from runstore.model.params.parameter_set import ParameterSet, tree_hash
 from runstore.model.values import canonical_json
 
@@ -38,7 +38,9 @@ def with_added(
     places = [place for place, one in enumerate(sets) if set_name in {None, one.name}]
     if len(places) != 1:
         names = ", ".join(one.name for one in sets)
-        wrong = "several parameter sets" if set_name is None else f"no parameter set {set_name!r}"
+        wrong = (
+            "several parameter sets" if set_name is None else f"no parameter set {shown(set_name)}"
+        )
         example = f'run.params[{sets[0].name!r}].update({{"lr": 0.1}})'
         raise UsageError(
             f"The run has {wrong}.",

@@ -13,6 +13,7 @@ from functools import lru_cache
 from operator import attrgetter
 
 from runstore.errors import InvalidValueError, shown
+from runstore.model import arguments
 from runstore.model.params.decode import plain_values
 from runstore.model.params.flatten import FlatValue, flatten, shown_in_line
 from runstore.model.values import blake2b, clean_text
@@ -66,11 +67,12 @@ class ParameterSet(NamedTuple):  # because `dataclasses` takes long to load
 
     def preview(self, width: int | None = 60) -> str:
         """Return the values in one line, cut at `width` if that is given: `lr=0.1 layers=2 …`."""
+        width = None if width is None else arguments.count(width, "width", 1)
         return "" if self.tree is None else shown_in_line(self.tree, width)
 
     def with_file(self, file: str | None) -> ParameterSet:
         """Return a copy of the set with another parameter file."""
-        return self._replace(file=None if file is None else clean_text(file))
+        return self._replace(file=arguments.text_or_none(file, "file", "small.py"))
 
     def with_name(self, name: str) -> ParameterSet:
         """Return a copy of the set with another name."""
