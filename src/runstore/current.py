@@ -142,10 +142,22 @@ def enter(run: Executed) -> None:
     _become(run)
 
 
-def enter_again(run: Executed) -> None:
-    """Make a run current again, such as that of a resumed generator."""
-    run.surrounding = _still_open(_current.get())
-    _become(run)
+def suspend(run: Executed) -> Executed | None:
+    """Leave a run and the runs inside it; return the current one among them."""
+    inside = _current.get()
+    if not _is_inside(inside, run):
+        leave(run)
+        return run
+    _become(_still_open(run.surrounding))
+    return inside
+
+
+def enter_again(run: Executed, inside: Executed | None) -> None:
+    """Make a run current again, such as that of a resumed generator, or one inside it."""
+    around = _still_open(_current.get())
+    if not _is_inside(around, run):  # else each would surround the other
+        run.surrounding = around
+    _become(_still_open(inside))
 
 
 def leave(run: Executed) -> None:
@@ -166,6 +178,13 @@ def _become(run: Executed | None) -> None:
     _current.set(run)
     if in_main_thread():
         _main.is_now(run)
+
+
+def _is_inside(inner: Executed | None, run: Executed) -> bool:
+    """Check whether a run surrounds another, or is the same."""
+    while inner is not None and inner is not run:
+        inner = inner.surrounding
+    return inner is run
 
 
 def _still_open(run: Executed | None) -> Executed | None:

@@ -355,6 +355,97 @@ def test_a_suspended_generator_is_not_the_current_run_of_who_consumes_it(tmp_pat
         assert {run.status.value for run in runs.values()} == {"complete"}
 
 
+def test_a_suspended_asynchronous_generator_is_not_the_current_run_either(recorded, store):
+    @recorded("gen")
+    async def numbers():
+        for number in range(2):
+            runstore.current_run().log(made=number)
+            yield number
+
+    async def consume():
+        with runstore.start_run("outer", store=store, capture=False) as outer:
+            async for number in numbers():
+                assert runstore.current_run() is outer
+                outer.log(taken=number)
+                with runstore.start_run("step", store=store, capture=False):
+                    pass
+            assert runstore.current_run() is outer
+        return outer.uid
+
+    outer = asyncio.run(consume())
+
+    made = [(one.experiment_name, one.parent_uid, sorted(one.metrics)) for one in store.list()]
+    assert sorted(made, key=str) == [
+        ("gen", outer, ["made"]),
+        ("outer", None, ["taken"]),
+        ("step", outer, []),
+        ("step", outer, []),
+    ]
+
+
+RUNS_INSIDE = """
+import asyncio, runstore
+
+def begin(name):
+    return runstore.start_run(name, store="store", capture=False)
+
+def is_current(run):
+    return runstore.current_run() is run
+
+@runstore.recorded("sweep", store="store", capture=False)
+def sweep():
+    for _ in range(3):
+        with begin("trial") as trial:
+            yield trial
+            assert is_current(trial) or trial.status.is_final
+
+@runstore.recorded("sweep", store="store", capture=False)
+async def later():
+    for _ in range(3):
+        with begin("trial") as trial:
+            yield trial
+            assert is_current(trial)
+
+async def consume():
+    async for trial in later():
+        assert is_current(None)
+
+for trial in sweep():
+    assert is_current(None)
+for trial in sweep():
+    with trial:
+        assert is_current(trial)
+with begin("outer") as outer:
+    for trial in sweep():
+        assert is_current(outer)
+        trial.finish()
+asyncio.run(consume())
+generator = sweep()
+for trial in generator:
+    with trial:
+        next(generator, None)
+assert is_current(None)
+begin("last").finish()
+"""
+
+
+def test_a_generator_can_be_suspended_inside_runs_within_its_run(tmp_path):
+    """A cycle of runs that surround each other would be followed for ever."""
+    ended = subprocess.run(
+        [sys.executable, "-c", RUNS_INSIDE], cwd=tmp_path, timeout=60, check=False
+    )
+
+    assert ended.returncode == 0
+    with runstore.Store.open(tmp_path / "store") as store:
+        runs = store.list()
+        names = {run.uid: run.experiment_name for run in runs}
+        parents = {(run.experiment_name, run.parent_uid and names[run.parent_uid]) for run in runs}
+        assert {run.status for run in runs} == {Status.COMPLETE}
+    assert parents == {
+        ("sweep", None), ("sweep", "outer"), ("trial", "sweep"), ("outer", None), ("last", None),
+    }  # fmt: skip
+
+
 SUSPENDED = """
 import asyncio, runstore
 

@@ -79,13 +79,11 @@ def _generator(
                 except StopIteration as ended:
                     return ended.value
                 # As `yield from`, but the consumer of the item is outside the run.
-                current.leave(run.execution)
                 go_on = _suspended(run)
                 try:
                     given = yield item
                 except GeneratorExit:
                     go_on()
-                    _enter_again(run)
                     inner.close()
                     raise
                 except BaseException as error:  # noqa: BLE001 - handed on to the user's generator
@@ -93,25 +91,24 @@ def _generator(
                 else:
                     resume = inner.send
                 go_on()
-                _enter_again(run)
 
     return generator
 
 
 def _suspended(run: Any) -> Callable[[], None]:
-    """End the run like that of a closed generator if the process ends; return an undo."""
+    """Leave the run of a generator until the returned function is called.
+
+    If the process ends meanwhile, the run ends like that of a closed generator.
+    """
     execution = run.execution
     before, execution.ends_with_process = execution.ends_with_process, True
+    inside = current.suspend(execution)
 
     def go_on() -> None:
         execution.ends_with_process = before
+        current.enter_again(execution, inside)
 
     return go_on
-
-
-def _enter_again(run: Any) -> None:
-    if not run.status.is_final:
-        current.enter_again(run.execution)
 
 
 def _async_generator(
@@ -126,7 +123,7 @@ def _async_generator(
                     item = await resume
                 except StopAsyncIteration:
                     return
-                # As `yield from`, which asynchronous generators do not have.
+                # As `yield from`, which asynchronous generators do not have; see `_generator`.
                 go_on = _suspended(run)
                 try:
                     sent = yield item
