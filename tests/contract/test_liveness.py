@@ -5,6 +5,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,6 @@ from runstore.capture.machine import process
 from runstore.errors import StoreLockedError, StoreReadOnlyError
 from runstore.reading import liveness
 from runstore.recording import live_runs
-from runstore.recording.output.keeper import new_output_path
 from runstore.storage.rows import to_micros
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -88,9 +88,7 @@ def test_the_last_point_is_a_sign_of_life(store, an_hour_old, judged):
 def test_the_last_line_is_a_sign_of_life(store, an_hour_old, judged):
     began = an_hour_old.started_at
     times = [began + timedelta(minutes=one) for one in (20, 50)]
-    path = store.backend.spool.in_first_place(
-        lambda place: new_output_path(place, an_hour_old.uid)
-    )
+    path = store.backend.spool.in_first_place(Path) / f"{an_hour_old.uid}.1.output"
     path.write_text("".join(f"{at.timestamp():.6f} o an epoch\n" for at in times))
     path.chmod(0o600)
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -73,6 +74,13 @@ def _nothing_is_left_open(tmp_path):
     assert open_below(tmp_path) == []
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """A function that sets the clock, for names as if this process had given none."""
+    monkeypatch.setattr(spool_module._newest, "number", 0)
+    return lambda at: monkeypatch.setattr("time.time_ns", lambda: at)
+
+
 def put(spool, name, data=b"x", place=None):
     path = (place or spool.in_first_place(Path)) / name
     path.write_bytes(data)
@@ -82,12 +90,13 @@ def put(spool, name, data=b"x", place=None):
 # In
 
 
-def test_a_record_is_a_file_with_its_run_its_time_and_its_kind(spool, folder, monkeypatch):
-    monkeypatch.setattr("time.time_ns", lambda: 1_795_780_800_000_000_000)
+def test_a_record_is_a_file_with_its_run_its_time_and_its_kind(spool, folder, clock):
+    clock(1_795_780_800_000_000_000)
 
     path = spool.keep(UID, "notes", NOTES)
 
-    assert path == folder / "spool" / f"{UID}.01795780800000000000.notes.json"
+    assert path.parent == folder / "spool"
+    assert re.fullmatch(f"{UID}.01795780800000000000-[0-9a-f]{{8}}.notes.json", path.name)
     assert json.loads(path.read_text()) == NOTES
     assert [one.name for one in path.parent.iterdir()] == [path.name]
     assert list(spool.records()) == [Record(path, UID, "notes", NOTES)]
@@ -147,10 +156,11 @@ def test_a_full_disk_leaves_no_half_record(spool, monkeypatch):
     assert not spool.has_kept
 
 
-def test_what_a_crash_left_is_replaced(spool, tmp_path, monkeypatch):
-    monkeypatch.setattr("time.time_ns", lambda: 7)
+def test_what_a_crash_left_is_replaced(spool, clock, tmp_path, monkeypatch):
+    clock(7)
+    monkeypatch.setattr(os, "urandom", bytes)
     (tmp_path / "mine").write_text("mine")
-    left = spool.in_first_place(Path) / f"{UID}.{7:020d}.notes.tmp"
+    left = spool.in_first_place(Path) / f"{UID}.{7:020d}-00000000.notes.tmp"
     left.symlink_to(tmp_path / "mine")
 
     spool.keep(UID, "notes", NOTES)
@@ -206,12 +216,25 @@ def test_each_kind_of_record_is_read(spool, kind):
     assert spool.refused == {}
 
 
-def test_records_come_in_the_order_of_their_times(spool, monkeypatch):
-    for at in (9, 10, 2):
-        monkeypatch.setattr("time.time_ns", lambda at=at: at)
-        spool.keep(UID, "notes", {**NOTES, "notes": str(at)})
+@pytest.mark.parametrize("times", [(9, 10, 11), (9, 9, 9), (9, 10, 2)])
+def test_records_come_in_the_order_in_which_they_were_kept(spool, clock, times):
+    """The clock may be set back, or stand still in a test of the program."""
+    for number, at in enumerate(times):
+        clock(at)
+        spool.keep(UID, "notes", {**NOTES, "notes": str(number)})
 
-    assert [one.body["notes"] for one in spool.records()] == ["2", "9", "10"]
+    assert [one.body["notes"] for one in spool.records()] == ["0", "1", "2"]
+
+
+def test_records_of_two_processes_at_the_same_moment_are_both_kept(spool, clock):
+    clock(7)
+    pid = os.fork()
+    spool.keep(UID, "notes", NOTES)
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+    assert len(list(spool.records())) == 2
 
 
 @pytest.mark.parametrize(

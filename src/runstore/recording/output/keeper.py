@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runstore.errors import RunstoreError, genuine, suppressed
 from runstore.storage.files.output import LETTERS, OutputFile
-from runstore.storage.files.spool import OUTPUT_SUFFIX, Spool, write_copy
+from runstore.storage.files.spool import OUTPUT_SUFFIX, Spool, new_name, write_copy
 from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.forks import LiveSet
 from runstore.user_warnings import warn
@@ -32,11 +32,6 @@ _IF_UNREADABLE = {
 
 # Every keeper of this process.
 _keepers: LiveSet[OutputKeeper] = LiveSet()
-
-
-def new_output_path(place: Path, uid: str) -> Path:
-    """Return the name of a new output file; later names sort after it."""
-    return place / f"{uid}.{time.time_ns():020d}{OUTPUT_SUFFIX}"
 
 
 def on_by_settings(setting: str, here: str | None = None) -> bool:
@@ -159,7 +154,7 @@ class OutputKeeper:
         """Write to a new file, in the first folder with room for the data."""
 
         def begun(place: Path) -> OutputFile:
-            file = OutputFile(new_output_path(place, self._uid))
+            file = OutputFile(place / f"{new_name(self._uid)}{OUTPUT_SUFFIX}")
             try:
                 file.feed(letter, data)
             except genuine(OSError):

@@ -20,7 +20,7 @@ from runstore.model.logged.values import to_float
 from runstore.model.status import Status
 from runstore.storage.files.locks import lock_now, pause
 from runstore.storage.files.safe_files import open_file, remove_file, stat_file
-from runstore.storage.files.spool import LINES_SUFFIX, Spool
+from runstore.storage.files.spool import LINES_SUFFIX, Spool, new_name
 from runstore.user_warnings import warn
 from runstore.value_classes import NamedTuple
 
@@ -265,7 +265,7 @@ class LineTaker:
 
     def __init__(self, spool: Spool, run: ActiveRun) -> None:
         self._run = run
-        name = f"{run.uid}.{clock.time_ns():020d}{LINES_SUFFIX}"
+        name = f"{new_name(run.uid)}{LINES_SUFFIX}"
         try:
             folder = Path.cwd()
         except FileNotFoundError:  # deleted: only absolute paths are valid

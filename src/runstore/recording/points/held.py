@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections import deque
 from collections.abc import Callable
 
-from runstore.storage.files.spool import POINTS_SUFFIX
+from runstore.storage.files.spool import POINTS_SUFFIX, new_name
 from runstore.storage.metrics.chunks import Columns
 from runstore.storage.metrics.point_records import KeyOf
 from runstore.value_classes import NamedTuple
@@ -79,7 +77,7 @@ class HeldPoints:
             RunstoreError: The database did not accept them; they are kept.
         """
         if self._points:
-            name = f"{self._uid}.{time.time_ns():020d}-{os.urandom(4).hex()}{POINTS_SUFFIX}"
+            name = f"{new_name(self._uid)}{POINTS_SUFFIX}"
             batch = _Batch(name, [])
             self._batches.append(batch)
             while self._points:

@@ -1,6 +1,6 @@
 """Data in flight: points and output of runs, and records that the database could not take.
 
-A record is one file, `spool/<uid>.<time>.<kind>.json`, which gets its name when it is complete and
+A record is one file, `spool/<uid>.<n>.<kind>.json`, which gets its name when it is complete and
 synced. It is imported once, in any order, by the next process that opens the store, or by the run
 itself when the database is available again. If the store's folder itself is not writable, the file
 is written to the user's state folder, under a name derived from the store's path.
@@ -194,7 +194,7 @@ class Spool:
         Raises:
             OSError: No folder worked.
         """
-        name = f"{uid}.{time.time_ns():020d}.{kind}{RECORD_SUFFIX}"
+        name = f"{new_name(uid)}.{kind}{RECORD_SUFFIX}"
         text = json.dumps(body)
         if body.get(OBJECTS) is None and len(text) <= _LARGEST_BYTES[RECORD_SUFFIX]:
             path = with_room(lambda: self.in_first_place(lambda place: _write(place / name, text)))
@@ -475,6 +475,25 @@ def _uids_in(names: Iterable[str]) -> set[str]:
 def uid_of(path: Path) -> str:
     """Return the uid of the run that a file belongs to."""
     return path.name.partition(".")[0]
+
+
+def new_name(uid: str) -> str:
+    """Return the name of a new file of a run, without its suffix; later names sort after it.
+
+    The clock may stand still or jump back. Other processes may record at the same time, and
+    imported files are known by their names.
+    """
+    _newest.number = max(time.time_ns(), _newest.number + 1)
+    return f"{uid}.{_newest.number:020d}-{os.urandom(4).hex()}"
+
+
+class _Newest:
+    """The number in the latest name that this process has given."""
+
+    number = 0
+
+
+_newest = _Newest()
 
 
 def write_copy(folder: Path, path: Path, contents: bytes) -> None:
