@@ -259,6 +259,43 @@ def test_an_error_within_an_except_block_has_its_traceback(run):
     assert "test_an_error_within_an_except_block" in run.record.traceback
 
 
+class _FromDataError(Exception):
+    def __getattr__(self, name):
+        return {}[name]
+
+
+class _LazyExceptionsError(Exception):
+    @property
+    def exceptions(self):
+        raise ValueError("not loaded")
+
+
+class _LazyNotesError(Exception):
+    @property
+    def __notes__(self):
+        raise ValueError("not loaded")
+
+
+class _WithoutTruthError(Exception):
+    def __bool__(self):
+        raise ValueError("neither")
+
+
+@pytest.mark.parametrize(
+    "kind", [_FromDataError, _LazyExceptionsError, _LazyNotesError, _WithoutTruthError]
+)
+def test_an_exception_whose_attributes_raise_is_recorded_and_raised(run, kind):
+    error = kind("the reason")
+
+    with pytest.raises(Exception) as left, run:  # noqa: PT011 - of the kinds above, or another
+        raise error
+
+    assert left.value is error
+    assert run.record.status.value == "error"
+    assert run.record.error.endswith(f"{kind.__name__}: the reason")
+    assert "test_an_exception_whose_attributes_raise" in run.record.traceback
+
+
 class Unreadable:
     def __str__(self):
         raise RuntimeError("no text")

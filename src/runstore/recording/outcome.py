@@ -184,8 +184,9 @@ def status_of(error: BaseException | None) -> Status:
 
 def _parts(error: BaseException) -> Iterator[BaseException]:
     """Yield the exceptions in an exception group, at any depth; else the exception itself."""
-    parts = getattr(error, "exceptions", None)
-    if not isinstance(parts, tuple) or not type(error).__name__.endswith("ExceptionGroup"):
+    is_group = type(error).__name__.endswith("ExceptionGroup")
+    parts = getattr(error, "exceptions", None) if is_group else None
+    if not isinstance(parts, tuple):
         yield error
         return
     for part in parts:
@@ -223,10 +224,11 @@ def error_details(error: BaseException | None) -> tuple[str | None, str | None, 
         is_number = isinstance(error.code, int)
         told = (_text(error.code) or "''") if not is_number else str(int(error.code))
         return f"SystemExit: {told}" if status or not is_number else None, None, status
+    line = _line_of(error)
     trace = _printed(
         lambda: _tracebacks().format_exception(type(error), error, error.__traceback__)
-    )
-    return _line_of(error), trace, 1
+    ) or _printed(lambda: [*_tracebacks().format_tb(error.__traceback__), line])
+    return line, trace, 1
 
 
 def _line_of(error: BaseException) -> str:
@@ -235,15 +237,12 @@ def _line_of(error: BaseException) -> str:
 
 
 def _printed(lines: Callable[[], list[str]]) -> str | None:
-    """Return lines as a text; None if their formatter cannot be loaded.
+    """Return lines as a text; None if that fails.
 
-    A program may have used all its descriptors, and an interpreter that is shutting down can load
-    no more modules; neither may hide the user's own exception.
+    A program may have used all its descriptors, an interpreter that is shutting down can load no
+    more modules, and attributes of an exception may raise; none may hide the user's own exception.
     """
-    try:
-        return "".join(lines())
-    except genuine(OSError, ImportError):
-        return None
+    return attempt(lambda: "".join(lines()), lambda _: None)
 
 
 def _tracebacks() -> ModuleType:
