@@ -11,7 +11,7 @@ WORD = "abcdefghijklmnopqrstuvwx"  # a line of a key may look so; a word of code
 
 
 def masked(*lines):
-    return mask_keys("\n".join(lines), "***").split("\n")
+    return mask_keys("\n".join(lines)).split("\n")
 
 
 @pytest.mark.parametrize("before", ["", "  ", "+", "-", " \t", "+    '", '"'])
@@ -108,15 +108,15 @@ def test_a_key_of_putty_goes_with_its_hash():
 
 @pytest.mark.parametrize("between", [LINE, f"\\n{LINE}\\n{LINE}\\n"])
 def test_a_key_on_one_line_goes(between):
-    assert mask_keys(f"'{BEGIN}{between}{END}' x", "***") == f"'{BEGIN}***{END}' x"
+    assert mask_keys(f"'{BEGIN}{between}{END}' x") == f"'{BEGIN}***{END}' x"
 
 
 def test_line_ends_alone_are_no_key():
     text = f"'{BEGIN}" + "\\n" * 20 + f"{END}' x"
 
-    assert mask_keys(text, "***") == text
+    assert mask_keys(text) == text
 
 
 @pytest.mark.parametrize("text", [LINE, f"private key\n{LINE}", "BEGIN PUBLIC KEY\n" + LINE])
 def test_a_text_without_a_mark_stays(text):
-    assert mask_keys(text, "***") == text
+    assert mask_keys(text) == text

@@ -88,7 +88,7 @@ def mask_tokens(text: str) -> str:
         return text
     from runstore.capture.secrets.issuers import mask_tokens as masked
 
-    return masked(text, MASK)
+    return masked(text)
 
 
 def mask_patch(text: str, path: str = "") -> str:

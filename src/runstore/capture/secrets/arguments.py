@@ -6,21 +6,21 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 
-from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.programs import (
     NO_OPTIONS,
     PROGRAM_NAMES,
     PROGRAMS,
     ProgramOptions,
+    is_before_secret,
     is_login_option,
     is_of_ports,
     known_program,
-    login_in,
+    masked_login,
     masked_option,
 )
 from runstore.capture.secrets.text import mask_plain
-from runstore.capture.secrets.values import is_placeholder, is_secret_setting, looks_random
+from runstore.capture.secrets.values import MASK, is_placeholder, is_secret_setting, looks_random
 
 _SHELL_WORD = re.compile(r"(?:[^\s\"'\\;&|<>]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*')+", re.DOTALL)
 _SMALL_NUMBER = re.compile(r"[+-]?[0-9]{1,5}(?:\.[0-9]*)?")
@@ -38,12 +38,11 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
     changed = set(_changed(words))
     texts = dict(_texts(words))
     for place, word in enumerate(words):
-        is_value = bool(option) and _is_value_of(option, options, word)
-        if is_value:
-            masked.append(_masked_value(option, options, word))
+        value = _masked_value(option, options, word) if option else None
         if (option and options.is_first) or word.startswith(options.sources):
             program, options = "", NO_OPTIONS
-        if is_value:
+        if value is not None:
+            masked.append(value)
             option = ""
             continue
         if option.startswith("-") and word in _SIGNS:
@@ -75,7 +74,7 @@ def _precedes_secret(word: str, options: ProgramOptions) -> bool:
     if not word.startswith(("-", "+")) or any(one in word.removesuffix(":") for one in "= :$"):
         return False
     if options is not NO_OPTIONS and (
-        word in options.words + options.mistaken or is_login_option(word, options)
+        is_before_secret(word, options) or is_login_option(word, options)
     ):
         return True
     return bool(secrecy(word))
@@ -144,23 +143,19 @@ def _split(text: str) -> list[str]:
         return []
 
 
-def _is_value_of(option: str, options: ProgramOptions, word: str) -> bool:
-    """Check whether a word is the value of the option before it, and a secret."""
+def _masked_value(option: str, options: ProgramOptions, word: str) -> str | None:
+    """Return the masked value of the option before it; None if it is no secret."""
     if is_login_option(option, options):
-        login = login_in(word, options)
-        return login is not None and not is_placeholder(login[2])
+        return masked_login(word, options)
     if is_placeholder(word) or not word or word in _SIGNS:
-        return False
+        return None
     if word.startswith("-"):
-        return looks_random(word)
-    if option in options.words + options.mistaken:
-        return not is_of_ports(word)
-    return secrecy(option) is Secrecy.SURE or not _SMALL_NUMBER.fullmatch(word)
-
-
-def _masked_value(option: str, options: ProgramOptions, word: str) -> str:
-    login = login_in(word, options) if is_login_option(option, options) else None
-    return login[1] + MASK if login else MASK
+        is_secret = looks_random(word)
+    elif is_before_secret(option, options):
+        is_secret = not is_of_ports(word)
+    else:
+        is_secret = _is_secret_value(word, secrecy(option))
+    return MASK if is_secret else None
 
 
 def _masked_word(word: str, options: ProgramOptions) -> str:
@@ -168,9 +163,9 @@ def _masked_word(word: str, options: ProgramOptions) -> str:
     # -DapiKey=VALUE of Java.
     stem = name.removeprefix("-D")
     sure = secrecy(stem) if separator and " " not in name else Secrecy.NONE
-    if sure and _is_secret_value(value, sure):
+    if sure and _is_secret_setting(value, sure):
         return f"{name}={MASK}"
-    option = None if options is NO_OPTIONS else masked_option(word, options, MASK)
+    option = None if options is NO_OPTIONS else masked_option(word, options)
     if option is not None:
         return option
     if any(one.isspace() for one in word):
@@ -178,10 +173,14 @@ def _masked_word(word: str, options: ProgramOptions) -> str:
     return mask_plain(word)
 
 
-def _is_secret_value(value: str, sure: Secrecy) -> bool:
+def _is_secret_setting(value: str, sure: Secrecy) -> bool:
     if sure is Secrecy.SURE:
         return is_secret_setting(value, sure)
-    return bool(value) and not (is_placeholder(value) or _SMALL_NUMBER.fullmatch(value))
+    return bool(value) and not is_placeholder(value) and _is_secret_value(value, sure)
+
+
+def _is_secret_value(value: str, sure: Secrecy) -> bool:
+    return sure is Secrecy.SURE or not _SMALL_NUMBER.fullmatch(value)
 
 
 def mask_command(line: str) -> str:

@@ -7,6 +7,7 @@ import re
 from runstore.capture.secrets.enclosing import enclosing_name
 from runstore.capture.secrets.names import Secrecy, secrecy, secrecy_of_key
 from runstore.capture.secrets.values import (
+    MASK,
     compiled,
     is_code,
     is_placeholder,
@@ -21,7 +22,6 @@ from runstore.capture.secrets.values import (
     without_variables,
 )
 
-MASK = "***"
 _VALUE_BOUND = 4000
 _LINE_BOUND = 1000
 _TYPE = (

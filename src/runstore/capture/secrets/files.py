@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.issuers import mask_tokens
 from runstore.capture.secrets.python_code import is_python, mask_python
 from runstore.capture.secrets.text import mask_plain
-from runstore.capture.secrets.values import looks_random
+from runstore.capture.secrets.values import MASK, looks_random
 
 _PYTHON = (".py", ".pyi", ".pyx", ".pxd", ".pyw")
 _YAML = (".yaml", ".yml")
@@ -33,11 +32,11 @@ def mask_hunks(text: str, path: str = "") -> str:
     if begin is None:
         return mask_contents(text, path)
     head, lines = text[: begin.start()], text[begin.start() :].split("\n")
-    kind = path or ("patch.py" if is_python("\n".join(_rows(lines))) else "")
+    kind = path or ("patch.py" if is_python("\n".join(map(_row, lines))) else "patch")
     for sign in "-+":
         places = [place for place, line in enumerate(lines) if line[:1] in {sign, " ", "@"}]
         before = [_row(lines[place]) for place in places]
-        after = mask_contents("\n".join(before), kind or "patch").split("\n")
+        after = mask_contents("\n".join(before), kind).split("\n")
         if len(after) == len(before):
             for place, old, new in zip(places, before, after, strict=True):
                 if old != new:
@@ -45,7 +44,7 @@ def mask_hunks(text: str, path: str = "") -> str:
     # A hunk may begin inside a literal; then code and text are swapped.
     if kind.endswith(_PYTHON):
         lines = [_masked_text(line) for line in lines]
-    return mask_tokens(head + "\n".join(lines), MASK)
+    return mask_tokens(head + "\n".join(lines))
 
 
 def _masked_text(line: str) -> str:
@@ -55,10 +54,6 @@ def _masked_text(line: str) -> str:
     masked = mask_plain(line)
     gone = set(line.split()) - set(masked.split())
     return masked if any(map(looks_random, gone)) else line
-
-
-def _rows(lines: list[str]) -> list[str]:
-    return [_row(line) for line in lines]
 
 
 def _row(line: str) -> str:

@@ -6,8 +6,9 @@ reads each character only a few times.
 
 from __future__ import annotations
 
-import functools
 import re
+
+from runstore.capture.secrets.values import MASK, compiled
 
 _B64 = "[A-Za-z0-9+/]"
 _URL64 = "[A-Za-z0-9_-]"
@@ -154,7 +155,7 @@ WEBHOOKS = (
     r"|(https://api\.telegram\.org/(?:file/)?bot)[0-9]{5,12}:[A-Za-z0-9_-]{30,40}"
 )
 # Tokens are separate words, surrounded by other characters.
-_BEGIN, _END = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
+_TOKEN = rf"(?<![A-Za-z0-9])(?:{'|'.join(FORMATS.values())})(?![A-Za-z0-9])"
 # These are so long and distinctive that they are recognized after a letter: `tokenghp_...`.
 _ATTACHED = (
     r"(?:gh[pousr]_|npm_)(?=[A-Za-z]{0,80}[0-9])[A-Za-z0-9]{36,}"
@@ -175,43 +176,28 @@ _SHORTEST = 15
 _LONG_WORD = re.compile(rf"[A-Za-z0-9_.\-+/=:~$%]{{{_SHORTEST},}}")
 
 
-@functools.cache
-def _pattern() -> re.Pattern[str]:
-    return re.compile(rf"{_BEGIN}(?:{'|'.join(FORMATS.values())}){_END}")
-
-
-@functools.cache
-def _attached() -> re.Pattern[str]:
-    return re.compile(_ATTACHED)
-
-
-@functools.cache
-def _webhooks() -> re.Pattern[str]:
-    return re.compile(WEBHOOKS)
-
-
 def is_token(word: str) -> bool:
     """Check whether a word contains a token of an issuer."""
-    return _pattern().search(word) is not None
+    return compiled(_TOKEN).search(word) is not None
 
 
-def mask_tokens(text: str, mask: str) -> str:
+def mask_tokens(text: str) -> str:
     """Return a text without tokens of issuers, and without secret URLs."""
     if "https://" in text:
-        text = _webhooks().sub(lambda found: f"{found[found.lastindex or 0]}{mask}", text)
-    tokens = _pattern()
+        text = compiled(WEBHOOKS).sub(lambda found: f"{found[found.lastindex or 0]}{MASK}", text)
+    tokens = compiled(_TOKEN)
 
     def masked(word: re.Match[str]) -> str:
-        shown = tokens.sub(mask, word[0]) if tokens.search(word[0]) else word[0]
+        shown = tokens.sub(MASK, word[0]) if tokens.search(word[0]) else word[0]
         before = text[word.start() - 1 : word.start()]
         if before not in _ESCAPES and "%" not in shown:
             return shown
         pieces = re.split(_ESCAPES.get(before, _ESCAPE), shown)
         return "".join(
-            piece if len(piece) < _SHORTEST else tokens.sub(mask, piece) for piece in pieces
+            piece if len(piece) < _SHORTEST else tokens.sub(MASK, piece) for piece in pieces
         )
 
     text = _LONG_WORD.sub(masked, text)
     if any(map(text.__contains__, _IN_ATTACHED)):
-        text = _attached().sub(mask, text)
+        text = compiled(_ATTACHED).sub(MASK, text)
     return text

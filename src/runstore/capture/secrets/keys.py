@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from runstore.capture.secrets.values import MASK
+
 # Few texts contain a key, so the patterns are compiled when one does.
 _BEGIN = (
     r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
@@ -34,34 +36,34 @@ _ONE_LINE = (
 )
 
 
-def mask_keys(text: str, mask: str) -> str:
+def mask_keys(text: str) -> str:
     """Mask private keys, except their header lines, signs and quotes."""
     if "username" in text:
-        text = re.sub(_KAGGLE, rf"\g<1>{mask}", text)
+        text = re.sub(_KAGGLE, rf"\g<1>{MASK}", text)
     if "PRIVATE KEY" in text:
-        text = re.sub(_ONE_LINE, lambda found: found[1] + _masked_line(found[2], mask), text)
+        text = re.sub(_ONE_LINE, lambda found: found[1] + _masked_line(found[2]), text)
     elif "Private-Lines" in text:
-        text = re.sub(_PUTTY_LINE, lambda found: found[1] + _masked_line(found[2], mask), text)
+        text = re.sub(_PUTTY_LINE, lambda found: found[1] + _masked_line(found[2]), text)
     else:
         return text
     lines = text.split("\n")
     is_inside = False
     for place, line in enumerate(lines):
         if is_inside:
-            is_inside = _mask_line(lines, place, mask)
+            is_inside = _mask_line(lines, place)
         if not is_inside and (re.search(_BEGIN, line) or re.search(_PUTTY, line)):
             is_inside = "-----END " not in line
             if "Private-MAC: " in line:
-                lines[place] = re.sub(_MAC, rf"\g<1>{mask}", line)
+                lines[place] = re.sub(_MAC, rf"\g<1>{MASK}", line)
                 is_inside = False
     return "\n".join(lines)
 
 
-def _masked_line(body: str, mask: str) -> str:
-    return mask if any(one not in " -\t\\n" for one in body) else body
+def _masked_line(body: str) -> str:
+    return MASK if any(one not in " -\t\\n" for one in body) else body
 
 
-def _mask_line(lines: list[str], place: int, mask: str) -> bool:
+def _mask_line(lines: list[str], place: int) -> bool:
     """Mask a line of a key; False if the key has ended."""
     line = lines[place]
     if re.fullmatch(_EMPTY, line):
@@ -71,13 +73,13 @@ def _mask_line(lines: list[str], place: int, mask: str) -> bool:
         return False
     body = found["body"]
     nearby = lines[place + 1 : place + 4]
-    is_first = place and mask not in lines[place - 1]
+    is_first = place and MASK not in lines[place - 1]
     # Code may follow the header as well: only text in the form of a key is one, and text
     # with a footer nearby.
     is_key = ":" in body or _is_key_text(body) or any("-----END " in one for one in nearby)
     if is_first and not is_key:
         return False
-    lines[place] = f"{found['before']}{mask}{found['after']}"
+    lines[place] = f"{found['before']}{MASK}{found['after']}"
     return True
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from runstore.capture.secrets.assignments import MASK, Assignments
+from runstore.capture.secrets.assignments import Assignments
 from runstore.capture.secrets.enclosing import enclosing_name
 from runstore.capture.secrets.names import Secrecy, secrecy
-from runstore.capture.secrets.values import compiled, is_secret_literal, is_secret_word
+from runstore.capture.secrets.values import MASK, compiled, is_secret_literal, is_secret_word
 
 _QUOTES = r"[\\\"']{0,4}"
 _SIGN = rf"{_QUOTES}[ \t]{{0,4}}[:=][ \t]{{0,4}}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from runstore.capture.secrets.values import compiled, is_placeholder, is_stand_in
+from runstore.capture.secrets.values import MASK, compiled, is_placeholder, is_stand_in
 from runstore.value_classes import NamedTuple
 
 
@@ -110,26 +110,13 @@ _SHORTEST = 3
 _NAME = "|".join(sorted(PROGRAMS, reverse=True)).replace(" ", r"[ \t][^\n|;&]{0,100}?(?<=[ \t])")
 _HEAD = rf"(?<![\w.-])(?:{_NAME})(?=[ \t])"
 # An option with a secret, after a space and a minus sign.
+_OPTIONS = {
+    re.escape(one[1:])
+    for options in PROGRAMS.values()
+    for one in options.words + options.attached + options.mistaken + options.logins
+}
 _BEGIN_OF_OPTION = re.compile(
-    r"(?=[a-zA-Z0-9#-])(?:{})".format(
-        "|".join(
-            [
-                r"[#a-zA-Z0-9]{1,9}[uU][ \t]",
-                *sorted(
-                    {
-                        re.escape(one[1:])
-                        for options in PROGRAMS.values()
-                        for one in (
-                            *options.words,
-                            *options.attached,
-                            *options.mistaken,
-                            *options.logins,
-                        )
-                    }
-                ),
-            ]
-        )
-    )
+    rf"(?=[a-zA-Z0-9#-])(?:[#a-zA-Z0-9]{{1,9}}[uU][ \t]|{'|'.join(sorted(_OPTIONS))})"
 )
 # The rest of a command; the signs that end it may be in quotes.
 _REST = r"(?:\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'|\\\r?\n|[^\n|;&]){0,300}"
@@ -148,30 +135,40 @@ def known_program(word: str, before: str) -> str:
     return before
 
 
-def masked_value(word: str, option: str, options: ProgramOptions, mask: str) -> str | None:
-    """Return the masked value of the option before it; None if it is no secret."""
+def masked_value(word: str, option: str, options: ProgramOptions) -> str | None:
+    """Return the masked value of the option before it in code; None if it is no secret."""
     if is_login_option(option, options):
-        login = login_in(word, options)
-        return login[1] + mask if login and not is_stand_in(login[2]) else None
-    is_value = option in options.words + options.mistaken and not word.startswith("-")
-    is_value = is_value and not is_of_ports(word)
-    return mask if is_value and not is_stand_in(word) else None
+        return masked_login(word, options, is_stand_in)
+    is_kept = word.startswith("-") or is_of_ports(word) or is_stand_in(word)
+    return MASK if is_before_secret(option, options) and not is_kept else None
 
 
-def masked_option(word: str, options: ProgramOptions, mask: str) -> str | None:
+def masked_option(word: str, options: ProgramOptions) -> str | None:
     """Return an option with the secret in the same word masked; None if there is none."""
     for option in options.attached:
         # -pPASSWORD of MySQL.
         value = word.removeprefix(option)
         if word.startswith(option) and not is_placeholder(value) and not is_of_ports(value):
-            return option + mask
+            return option + MASK
     for option in options.logins:
         # -uUSER:PASSWORD and --user=USER:PASSWORD of curl.
         begin = option + "=" if option.startswith("--") else option
-        login = login_in(word.removeprefix(begin), options) if word.startswith(begin) else None
-        if login and not is_placeholder(login[2]):
-            return begin + login[1] + mask
+        if word.startswith(begin) and (login := masked_login(word[len(begin) :], options)):
+            return begin + login
     return None
+
+
+def masked_login(
+    word: str, options: ProgramOptions, is_kept: Callable[[str], bool] = is_placeholder
+) -> str | None:
+    """Return a user with the secret after it masked; None if there is no secret."""
+    found = compiled(rf"(?s)({options.user})(.+)").fullmatch(word)
+    return found[1] + MASK if found and not is_kept(found[2]) else None
+
+
+def is_before_secret(option: str, options: ProgramOptions) -> bool:
+    """Check whether the next word after an option is a secret."""
+    return option in options.words or option in options.mistaken
 
 
 def is_of_ports(value: str) -> bool:
@@ -187,12 +184,7 @@ def is_login_option(word: str, options: ProgramOptions) -> bool:
     return bool(is_flag) and compiled(options.flags).fullmatch(word, 1, len(word) - 1) is not None
 
 
-def login_in(word: str, options: ProgramOptions) -> re.Match[str] | None:
-    """Return the user and the secret of a login; None if it is something else."""
-    return compiled(rf"(?s)({options.user})(.+)").fullmatch(word)
-
-
-def mask_options(text: str, mask: str) -> str:
+def mask_options(text: str) -> str:
     """Return a text with the secrets after the options of programs masked."""
     if " -" not in text:
         return text
@@ -203,7 +195,7 @@ def mask_options(text: str, mask: str) -> str:
             if head.start() < done:
                 continue
             for begin_of_secret, end_of_secret in _secrets_after(head, text):
-                parts += (text[done:begin_of_secret], mask)
+                parts += (text[done:begin_of_secret], MASK)
                 done = end_of_secret
     return "".join([*parts, text[done:]])
 

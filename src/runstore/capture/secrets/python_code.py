@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 
-from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.keys import mask_keys
 from runstore.capture.secrets.names import Secrecy, secrecy, secrecy_of_key
 from runstore.capture.secrets.programs import (
@@ -21,7 +20,7 @@ from runstore.capture.secrets.programs import (
     masked_value,
 )
 from runstore.capture.secrets.text import mask_plain
-from runstore.capture.secrets.values import is_secret_in_code, looks_random
+from runstore.capture.secrets.values import MASK, is_secret_in_code, looks_random
 
 _TOKEN = re.compile(
     r"(?P<prefix>[A-Za-z]{0,3})(?P<quote>\"\"\"|'''|\"|')"
@@ -148,48 +147,48 @@ class _Masker:
         self.done = 0
         self.before = ""
         self.deeper = 0
+        self.unclosed: dict[str, int] = {}
 
     def masked(self) -> str:
         place, text = 0, self.text
-        unclosed: dict[str, int] = {}
         while found := _TOKEN.search(text, place):
             place = found.end()
             kind = found.lastgroup
             if kind == "quote":
-                quote = found["quote"]
-                # In an unterminated literal, escaped quotes do not begin another one either.
-                if place <= unclosed.get(quote, 0):
-                    continue
-                body = _BODIES[quote].match(text, place)
-                end = place if body is None else body.end()
-                if not text.startswith(quote, end):
-                    unclosed[quote] = end
-                    continue
-                self._literal(place, end)
-                place = end + len(quote)
+                place = self._quoted(found["quote"], place)
             elif kind == "name":
                 self.frames[-1].word, self.frames[-1].is_key = found[0], False
                 self.before = "name"
             elif kind == "comment":
                 self._replace(found.start() + 1, place, _inner(text[found.start() + 1 : place]))
+            elif found[0] in {"!", "%"} and (end := self._end_of_command(found.start())):
+                self._replace(found.start(), end, mask_plain(text[found.start() : end]))
+                place = end
             else:
-                sign = found[0]
-                # Between a command and its sign, there is no space.
-                is_command = sign in {"!", "%"} and _COMMAND.match(text, found.start())
-                if is_command and (end := self._end_of_command(found.start())):
-                    self._replace(found.start(), end, mask_plain(text[found.start() : end]))
-                    place = end
-                else:
-                    self._sign(sign)
+                self._sign(found[0])
         self.parts.append(text[self.done :])
         return "".join(self.parts)
+
+    def _quoted(self, quote: str, begin: int) -> int:
+        """Read a literal, and return the position of the next token."""
+        # In an unterminated literal, escaped quotes do not begin another one either.
+        if begin <= self.unclosed.get(quote, 0):
+            return begin
+        body = _BODIES[quote].match(self.text, begin)
+        end = begin if body is None else body.end()
+        if not self.text.startswith(quote, end):
+            self.unclosed[quote] = end
+            return begin
+        self._literal(begin, end)
+        return end + len(quote)
 
     def _end_of_command(self, begin: int) -> int:
         """Return the end of a command of a shell or of IPython; 0 if there is none."""
         text = self.text
         line = text.rfind("\n", 0, begin) + 1
         if (
-            len(self.frames) > 1
+            not _COMMAND.match(text, begin)
+            or len(self.frames) > 1
             or not _BEFORE_COMMAND.fullmatch(text, line, begin)
             or text.endswith("\\\n", 0, line)
         ):
@@ -242,9 +241,9 @@ class _Masker:
         if options is None:
             return None
         option = frame.word if frame.is_key and self.before == "," else ""
-        masked = masked_value(value, option, options, MASK)
+        masked = masked_value(value, option, options)
         if masked is None:
-            masked = masked_option(value, options, MASK)
+            masked = masked_option(value, options)
         if (options.is_first and masked) or value.startswith(options.sources):
             frame.program = ""
         return masked
@@ -296,4 +295,4 @@ def _inner(text: str) -> str:
 
 def mask_python(text: str) -> str:
     """Return Python source with the secrets in its literals and comments masked."""
-    return _Masker(mask_keys(text, MASK)).masked()
+    return _Masker(mask_keys(text)).masked()

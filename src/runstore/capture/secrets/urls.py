@@ -7,6 +7,7 @@ import re
 from runstore.capture.secrets.issuers import is_token
 from runstore.capture.secrets.names import Secrecy, secrecy
 from runstore.capture.secrets.values import (
+    MASK,
     compiled,
     is_placeholder,
     is_secret_setting,
@@ -31,7 +32,7 @@ _SHORT_CODE = 8
 _LONGEST_USER = 16
 
 
-def mask_urls(text: str, mask: str) -> str:
+def mask_urls(text: str) -> str:
     """Return a text with passwords and signatures of URLs masked."""
     parts: list[str] = []
     done = 0
@@ -42,17 +43,17 @@ def mask_urls(text: str, mask: str) -> str:
         scheme = compiled(_SCHEME).search(text, begin, end)
         rest = compiled(_REST).match(text, end) if scheme else None
         if scheme and rest:
-            parts += (text[done:end], _masked(scheme[0], rest[0], mask))
+            parts += (text[done:end], _masked(scheme[0], rest[0]))
             done = end = rest.end()
         place = text.find("://", end)
     return "".join([*parts, text[done:]])
 
 
-def _masked(scheme: str, rest: str, mask: str) -> str:
+def _masked(scheme: str, rest: str) -> str:
     login, host = _split(rest)
-    before = f"{_masked_login(scheme, login, mask)}@" if login is not None else ""
+    before = f"{_masked_login(scheme, login)}@" if login is not None else ""
     if "=" in host:
-        host = re.sub(_PARAMETER, lambda found: _masked_parameter(found, mask), host)
+        host = re.sub(_PARAMETER, _masked_parameter, host)
     return before + host
 
 
@@ -76,29 +77,29 @@ def _split(rest: str) -> tuple[str | None, str]:
     return login, after
 
 
-def _masked_login(scheme: str, login: str, mask: str) -> str:
+def _masked_login(scheme: str, login: str) -> str:
     user, separator, password = login.partition(":")
     names_itself = password == user or (is_stand_in(password) and password.isalpha())
     if password and (names_itself or is_placeholder(password) or "[" in password):
-        return login if not is_token(user) else f"{mask}:{password}"
+        return login if not is_token(user) else f"{MASK}:{password}"
     if separator:
         # `user:@host` has no password, unless the user is a token.
-        shown = _shown_user(scheme, user, mask)
-        return f"{shown}:{mask}" if password else f"{shown}:"
-    return _shown_user(scheme, user, mask)
+        shown = _shown_user(scheme, user)
+        return f"{shown}:{MASK}" if password else f"{shown}:"
+    return _shown_user(scheme, user)
 
 
-def _shown_user(scheme: str, user: str, mask: str) -> str:
+def _shown_user(scheme: str, user: str) -> str:
     """Return a user for display: names such as git are public, and a long word is a token."""
     if is_placeholder(user):
         return user
     if not scheme.lower().endswith(_WITH_TOKENS):
-        return mask if is_token(user) else user
+        return MASK if is_token(user) else user
     is_secret = len(user) > _LONGEST_USER or is_token(user) or looks_random(user)
-    return mask if is_secret and "." not in user else user
+    return MASK if is_secret and "." not in user else user
 
 
-def _masked_parameter(found: re.Match[str], mask: str) -> str:
+def _masked_parameter(found: re.Match[str]) -> str:
     sign, name, value = found.groups()
     if not value or is_placeholder(value):
         return found[0]
@@ -107,4 +108,4 @@ def _masked_parameter(found: re.Match[str], mask: str) -> str:
         is_secret = True
     if name.lower() in _OF_A_SIGNATURE:
         is_secret = len(value) > _SHORT_CODE and looks_random(value)
-    return f"{sign}{name}={mask}" if is_secret else found[0]
+    return f"{sign}{name}={MASK}" if is_secret else found[0]

@@ -7,6 +7,7 @@ import re
 
 from runstore.capture.secrets.names import Secrecy
 
+MASK = "***"
 _LONGEST_LOOKED_AT = 300
 _SHORTEST = 3
 _SHORTEST_HEX = 20

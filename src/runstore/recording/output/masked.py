@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 # The patterns are loaded before any output, when loading is still possible.
-from runstore.capture.secrets.assignments import MASK
 from runstore.capture.secrets.text import mask_plain
+from runstore.capture.secrets.values import MASK
 
 _LONGEST_LINE_BYTES = 1 << 16
 _BEGIN_OF_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,60}PRIVATE KEY(?: BLOCK)?-----(?!.*-----END )")
