@@ -6,6 +6,7 @@ import pytest
 
 from runstore.model.query.parse import parse_query
 from runstore.reading.groups import GroupsTable, sorted_by
+from runstore.reading.tables.columns import Type
 from runstore.storage.query.grouping import Grouping
 
 BEYOND = 2**60 + 1
@@ -17,6 +18,23 @@ def groups_of(store, by, where="", metrics=(), among=None):
     grouping = Grouping(store.backend.database, order.field)
     found = grouping.groups(parse_query(where), metrics, among=among)
     return {group.value: group for group in found}
+
+
+def test_numbers_that_are_not_finite_are_numbers(store):
+    values = (math.nan, math.nan, math.inf, -math.inf, 1.5, "inf", "x", None)
+    for value in values:
+        store.start("fit", params={"lr": value}, tags={"lr": "nan"}, capture=False).finish()
+
+    found = store.group("params.lr")
+    in_order = [one.value for one in sorted_by(found, "params.lr", "params.lr")]
+
+    assert {repr(one.value): one.runs for one in found} == {
+        "nan": 2, "inf": 1, "-inf": 1, "1.5": 1, "'inf'": 1, "'x'": 1, "None": 1
+    }  # fmt: skip
+    assert list(map(repr, in_order)) == ["-inf", "1.5", "inf", "'inf'", "nan", "'x'", "None"]
+    assert [one.value for one in store.group("tags.lr")] == ["nan"]
+    numbers = store.group("params.lr", "run_number < 6")
+    assert GroupsTable("params.lr", numbers, []).columns["params.lr"].type is Type.NUMBER
 
 
 @pytest.fixture

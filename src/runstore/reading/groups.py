@@ -216,7 +216,7 @@ def _key_of(value: Any, *, is_tag: bool) -> tuple[bool, float, str] | None:
     """Return the sort key of a value of groups as in lists of runs: numbers precede texts."""
     if value is None:
         return None
-    number = value
+    number = None if value != value else value  # noqa: PLR0124 - NaN
     if isinstance(value, str):
         number = tag_number(value) if is_tag else None
     return number is None, number or 0, value_text(value)

@@ -28,7 +28,8 @@ class RunGroup:
     """Runs that share a value of a field.
 
     Attributes:
-        value: The value; None for runs without one, and for those with None.
+        value: The value; None for runs without one, and for those with None. NaN is a float, and
+            so is a text `nan`.
         runs: Number of runs.
         statuses: Number of runs by status, without empty ones.
         last_reference: The most recently started run.

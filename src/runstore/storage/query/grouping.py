@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, Union
 
 from runstore.model.display.short_names import distinct_names
-from runstore.model.query.evaluate import TRUTH
+from runstore.model.query.evaluate import NAN, TRUTH
 from runstore.model.query.tree import Field, Kind, Namespace, Node, Query
 from runstore.model.results.groups import RunGroup, Spread
 from runstore.model.status import Status
@@ -24,6 +24,12 @@ from runstore.storage.rows import as_text, from_micros, is_time
 from runstore.value_classes import NamedTuple
 
 _STATUSES = tuple(Status)
+# Always the same NaN, so that it is one key of a dictionary.
+_NOT_FINITE: Mapping[tuple[Any, Any], float] = {
+    NAN: math.nan,
+    (math.inf, "inf"): math.inf,
+    (-math.inf, "-inf"): -math.inf,
+}
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 _COUNTS = ", ".join(
     f"sum(CASE WHEN r.status = '{one.value}' THEN 1 ELSE 0 END)" for one in _STATUSES
@@ -203,6 +209,8 @@ class Grouping:
             return bool(number) if self._field.kind is Kind.FLAG and number is not None else number
         if text in TRUTH and number is not None:
             return bool(text == TRUTH[1])
+        if self._field.namespace is Namespace.PARAM and (number, text) in _NOT_FINITE:
+            return _NOT_FINITE[number, text]
         if number is not None and isinstance(text, str) and text.lstrip("-").isdigit():
             with suppress(ValueError):  # an integer with too many digits
                 return int(text)  # an integer beyond the precision of a double
