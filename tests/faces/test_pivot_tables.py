@@ -104,6 +104,21 @@ def test_keys_keep_their_types_and_stand_in_order(store):
     assert labels == ["1", "2.5", "10", "true", "None", "a", "b", "nan", "(none)"]
 
 
+def test_values_that_look_alike_have_exact_texts(store):
+    values = (1, "1", True, "true", 0.3, 0.1 + 0.2, "(none)", "x")
+    for value in values:
+        with store.start("alike", params={"x": value}, capture=False) as run:
+            run.log(acc=1.0)
+    with store.start("alike", params={"y": 1}, capture=False) as run:
+        run.log(acc=1.0)
+
+    labels = [one.labels[0] for one in store.pivot("acc", "params.x", experiment="alike").rows]
+
+    assert sorted(labels) == sorted(
+        ["1", "'1'", "true", "'true'", "0.3", "0.30000000000000004", "'(none)'", "x", "(none)"]
+    )
+
+
 def test_long_integers_are_rows_in_the_order_of_their_values(store):
     """They are exact, beyond the largest double too; 1e20 is one of them."""
     values = [

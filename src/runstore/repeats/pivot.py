@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from runstore.repeats.samples import PAIR, Sample
 from runstore.repeats.selection import best_of
 from runstore.repeats.statistics import Mean, mean_of
 from runstore.repeats.values import Metric, RankedGroup
-from runstore.value_classes import dataclass
+from runstore.value_classes import dataclass, replace
 
 Mark = Literal["best", "statistically tied", ""]
 Several = Literal["best", "all"]
@@ -27,20 +28,17 @@ class PivotKey:
 
     Attributes:
         values: One per field of the rows or columns; None if the runs have none.
+        labels: The values as text; different ones have different texts.
     """
 
     values: tuple[Any, ...]
+    labels: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PivotKey) and self.order() == other.order()
 
     def __hash__(self) -> int:
         return hash(self.order())
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The values as text."""
-        return tuple(map(_label, self.values))
 
     def order(self) -> tuple[Any, ...]:
         """Return the sort key: numbers, then texts, then missing values."""
@@ -53,6 +51,20 @@ def _label(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return setting_text(value) if isinstance(value, float) else str(value)
+
+
+def _labels(values: Sequence[Any]) -> list[str]:
+    """Return the values of a field as texts; exact texts for those that look alike."""
+    different = {_order(value): _label(value) for value in values}
+    times = Counter(different.values())
+    return [
+        repr(value) if times[label] > 1 and _has_exact_text(value) else label
+        for value, label in zip(values, map(_label, values), strict=True)
+    ]
+
+
+def _has_exact_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, float) and not value.is_integer())
 
 
 def _order(value: Any) -> tuple[int, float, str]:
@@ -188,7 +200,12 @@ def pivot_of(
 
 
 def _sorted(keys: Iterable[PivotKey]) -> tuple[PivotKey, ...]:
-    return tuple(sorted(dict.fromkeys(keys), key=PivotKey.order))
+    found = sorted(dict.fromkeys(keys), key=PivotKey.order)
+    labels = [_labels(of_field) for of_field in zip(*(one.values for one in found), strict=True)]
+    return tuple(
+        replace(one, labels=tuple(of_field[place] for of_field in labels))
+        for place, one in enumerate(found)
+    )
 
 
 def _settings(
