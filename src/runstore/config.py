@@ -143,6 +143,8 @@ def _parse(contents: bytes, file: str) -> Mapping[str, Any] | None:
         tools = tomllib.loads(contents.decode()).get("tool")
     except ValueError as error:  # also of bytes that are not UTF-8
         raise UsageError(f"{file} is not valid TOML: {error}.") from error
+    except RecursionError as error:
+        raise UsageError(f"{file} cannot be read: it is nested too deeply.") from error
     settings = tools.get("runstore") if isinstance(tools, dict) else None
     return settings if isinstance(settings, dict) else None
 

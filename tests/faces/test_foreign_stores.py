@@ -201,6 +201,10 @@ def test_a_project_file_that_is_not_utf_8_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"pyproject\.toml is not valid TOML: 'utf-8' codec"):
         find_place()
 
+    file.write_text("[tool.runstore]\nstore = " + "[" * 50_000)
+    with pytest.raises(UsageError, match=r"pyproject\.toml cannot be read: it is nested too deep"):
+        find_place()
+
     file.write_bytes(b"# caf\xe9\n[project]\n")
     assert project_settings(str(tmp_path)) == ({}, str(tmp_path))
 

@@ -165,3 +165,11 @@ def test_circles_and_odd_texts_are_no_trouble():
 
     assert reached(texts, "a.py") == {"a.py", "b.py"}
     assert imports_of("\0") is None
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.ipynb"])
+def test_deeply_nested_files_are_compared_as_text(name):
+    deep = "[" * 100_000
+
+    assert meaning(name, deep) == meaning(name, deep)
+    assert meaning(name, deep) != meaning(name, f"{deep} ")

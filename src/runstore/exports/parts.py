@@ -118,7 +118,7 @@ class Manifest:
             found = json.loads(path.read_text("utf-8"))
             digests = found.pop("parts")
             self._digests = {str(name): str(digest) for name, digest in digests.items()}
-        except (ValueError, AttributeError, KeyError) as error:
+        except (ValueError, AttributeError, KeyError, RecursionError) as error:
             raise _conflict(f"{path} cannot be read: {error}.") from error
         for name, value in wanted.items():
             if found.get(name) != value:

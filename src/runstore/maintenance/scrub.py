@@ -84,7 +84,7 @@ def _by_rules() -> WantedByRules:
                     values[name] = list(mask_arguments(value))
                 elif name.endswith("command.line"):
                     values[name] = mask_command(value)
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return masked_value(text, mask_message)
         after = text if found == json.loads(text) else json.dumps(found)
         return masked_value(after, mask_message)

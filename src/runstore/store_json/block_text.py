@@ -95,7 +95,7 @@ def _place_of(text: bytes, block: Block) -> tuple[int, int] | None:
         return None
     try:
         kept = json.loads(text[begin:end])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     is_it = isinstance(kept, dict) and kept.get("reference") == reference
     return (begin, end) if is_it else None

@@ -52,7 +52,7 @@ def _essence(path: str, text: str) -> str:
     if name.endswith(".json"):
         try:
             return json.dumps(json.loads(text), sort_keys=True)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     if is_settings(path) or name.endswith(".sh"):
         lines = (line.rstrip() for line in text.splitlines())
@@ -67,7 +67,7 @@ def notebook_code(text: str) -> str:
         return "\n\n".join(
             "".join(one["source"]) for one in cells if one.get("cell_type") == "code"
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return text
 
 

@@ -235,7 +235,7 @@ def _origin(place: Any) -> str:
         url = str(told["url"])
         commit = told.get("vcs_info", {}).get("commit_id")
         is_editable = told.get("dir_info", {}).get("editable")
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return ""
     if commit:
         return f"{url}@{commit}"

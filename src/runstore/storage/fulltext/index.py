@@ -136,7 +136,7 @@ class SearchIndex:
             return []
         try:
             marks = [Mark(*one) for one in json.loads(self._fact("marks") or "[]")]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise sqlite3.DatabaseError(f"marks: {error}") from error
         for place, mark in enumerate(marks):
             found = self._of_runs(CHANGE_OF_RUN, mark.uid)
