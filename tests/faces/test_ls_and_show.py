@@ -9,6 +9,7 @@ import pytest
 from commands import messages, on_terminal, python
 from commands import runstore_here as runstore
 from places import store_at
+from runstore.reading.shown.listing import list_columns, list_rows
 
 HOSTILE = (
     "tab\there \x1b[31mred\x1b[0m \x1b]0;title\x07\nsecond line [bold]markup[/bold] \u202eevil"
@@ -153,6 +154,22 @@ def test_values_that_are_hard_to_say_are_said(tmp_path):
     }
     assert "set        {'a', 'b', 'c'}" in shown
     assert "0x" in shown
+
+
+def test_values_that_look_alike_have_exact_texts(tmp_path):
+    values = [0.3, 0.1 + 0.2, 1, "1", None, "None", 1 / 3, "x" * 90 + "a", "x" * 90 + "b"]
+    with store_at(tmp_path / ".runstore") as store:
+        for value in values:
+            store.start("odd", params={"x": value}, capture=False).finish()
+        rows = list_rows(list(reversed(store.find())))
+
+    (column,) = (one for one in list_columns(rows) if one.name == "params.x")
+
+    *others, long, other = map(column.cell, rows)
+    assert others == [
+        *("0.3", "0.30000000000000004", "1", "'1'", "None", "'None'", "0.3333"),
+    ]
+    assert long == other
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -198,11 +198,27 @@ def _params(rows: Sequence[ListRow]) -> Iterator[ListColumn]:
         cells = [row.params[key] for row in rows if key in row.params]
         rank = _PARAMS[place] if place < len(_PARAMS) else FURTHER + place
         is_number = all(number is not None for number, _ in cells)
-        yield ListColumn(f"params.{key}", rank, _of_param(key), is_number)
+        yield ListColumn(f"params.{key}", rank, _of_param(key, set(cells)), is_number)
 
 
-def _of_param(key: str) -> Callable[[ListRow], str]:
-    return lambda row: _parameter(row.params[key]) if key in row.params else ""
+def _of_param(key: str, cells: Collection[Cell]) -> Callable[[ListRow], str]:
+    """Return the text of a parameter; an exact one for different values that look alike."""
+    times = Counter(map(_parameter, cells))
+
+    def text_of(row: ListRow) -> str:
+        if key not in row.params:
+            return ""
+        text = _parameter(row.params[key])
+        return text if times[text] <= 1 else _exact(row.params[key])
+
+    return text_of
+
+
+def _exact(cell: Cell) -> str:
+    number, text = cell
+    if number is None and text is not None:
+        return repr(text) if len(text) <= _CELL else cropped(text, _CELL)
+    return shown_text(cell) or "None"
 
 
 def _parameter(cell: Cell) -> str:
