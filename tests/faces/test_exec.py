@@ -278,6 +278,8 @@ def test_secrets_in_arguments_are_masked(folder):
 
 
 def test_parameters_can_be_told(folder):
+    refused = runstore("exec", "-p", "lr=1", "-p", "lr=x", "--", "true", cwd=folder)
+    assert "Parameter lr: expected an int (such as 1), got 'x'." in refused.stderr
     runstore("exec", "--set", "lr=0.5", "--set", "deep=true", "--", "true", cwd=folder)
 
     assert newest(folder).params == {"lr": 0.5, "deep": True}

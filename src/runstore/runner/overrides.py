@@ -107,7 +107,7 @@ def _name_in(
     if is_last and isinstance(values, Mapping):
         return name
     raise UsageError(
-        f"--set {key}: the parameter set has no {name!r}.",
+        f"Parameter {key}: the parameter set has no {name!r}.",
         kept="Nothing was recorded.",
         hint=hint_of(name, texts),
     )
@@ -213,4 +213,4 @@ def _with_article(word: str) -> str:
 
 
 def _wrong(problem: str) -> UsageError:
-    return UsageError(f"--set {problem}.", kept="Nothing was recorded.")
+    return UsageError(f"Parameter {problem}.", kept="Nothing was recorded.")
