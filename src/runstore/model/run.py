@@ -364,7 +364,8 @@ class Run:
         """Values of the only parameter set, or of each set by its name.
 
         If the run has one set, this is that set's values: `run.params["lr"]`. If it has several,
-        this is a mapping from set name to values.
+        this is a mapping from set name to values. It is a new copy on each call, and changing it
+        does not change the run; `ActiveRun.params` records assignments.
         """
         return values_of(self.parameter_sets)
 
