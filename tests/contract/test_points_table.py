@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from array import array
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -197,7 +198,6 @@ class TestSampling:
 
     @given(st.lists(st.sampled_from([*STRANGE, 0.0, -1.0]), min_size=5, max_size=60))
     def test_with_and_without_numpy_a_sample_is_the_same(self, values):
-        from array import array
 
         steps = range(len(values))
         plain = Series("x", array("q", steps), array("d", steps), array("d", values)).sampled(9)
@@ -335,3 +335,19 @@ class TestWide:
 
         (row,) = store.points(run)
         assert row.time == MOMENT + timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize("column", [array, lambda code, values: np.array(values, code)])
+def test_a_series_is_its_values_for_numpy(column):
+    values = [0.5, math.nan, 2.0]
+    series = Series("x", column("q", [0, 1, 2]), column("d", [0.0] * 3), column("d", values))
+
+    made = np.asarray(series)
+
+    assert (made.dtype, made.shape) == (np.dtype("f8"), (3,))
+    np.testing.assert_array_equal(made, values)
+    assert np.asarray(series, np.float32).dtype == np.float32
+    assert float(np.nanmean(series)) == 1.25
+    copied = np.array(series)
+    copied[0] = 7
+    assert next(iter(series)) == (0, 0.0, 0.5)

@@ -129,6 +129,13 @@ class Series:
         for step, time, value in zip(self.steps, self.times, self.values, strict=True):
             yield int(step), float(time), float(value)
 
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        """Return the values; numpy and libraries for plots call this."""
+        made: np.ndarray[Any, Any] = library("numpy", "numpy").array(
+            self.values, dtype=dtype, copy=copy
+        )
+        return made
+
     def __repr__(self) -> str:
         return f"<Series {visible(repr(self.key))} of {self._numbers()}>"
 
