@@ -198,7 +198,6 @@ class TestSampling:
 
     @given(st.lists(st.sampled_from([*STRANGE, 0.0, -1.0]), min_size=5, max_size=60))
     def test_with_and_without_numpy_a_sample_is_the_same(self, values):
-
         steps = range(len(values))
         plain = Series("x", array("q", steps), array("d", steps), array("d", values)).sampled(9)
         quick = Series("x", np.array(steps), np.array(steps), np.array(values)).sampled(9)

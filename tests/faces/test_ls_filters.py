@@ -391,6 +391,23 @@ def test_runs_are_sorted_by_any_field_in_a_pipe(tmp_path, name):
         assert ended.stdout.splitlines()[1].endswith("\tfalse")
 
 
+def test_none_is_no_missing_value(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for params in ({"x": 0.5, "y": "a"}, {"x": None, "y": None}, {}):
+            store.start("fit", params=params, capture=False).finish()
+
+    def listed(*words):
+        return runstore("ls", "--columns", "run_number,x,y", *words, cwd=tmp_path).stdout
+
+    assert [line.split("\t") for line in listed().splitlines()[1:]] == [
+        ["3", "", ""],
+        ["2", "None", "None"],
+        ["1", "0.5", "a"],
+    ]
+    assert "| 2 | None | None |" in listed("--format", "markdown")
+    assert listed("--format", "csv").splitlines()[1:] == ["3,,", "2,,", "1,0.5,a"]
+
+
 def test_a_name_with_a_comma_can_be_a_column_and_a_sort_key(tmp_path):
     with store_at(tmp_path / ".runstore") as store:
         for value in (2, 1):

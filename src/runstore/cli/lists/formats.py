@@ -198,8 +198,13 @@ def _rows(columns: Mapping[str, Column], *, for_people: bool) -> Iterator[list[A
         for_programs if not for_people else _legible_tag if name.startswith("tags.") else _legible
         for name in columns
     ]
-    for row in zip(*(column.values for column in columns.values()), strict=True):
-        yield [text(value) for text, value in zip(shown, row, strict=True)]
+    nones = [column.nones if for_people else () for column in columns.values()]
+    rows = zip(*(column.values for column in columns.values()), strict=True)
+    for place, row in enumerate(rows):
+        yield [
+            "None" if place in none else text(value)
+            for none, text, value in zip(nones, shown, row, strict=True)
+        ]
 
 
 def _legible_tag(value: Any) -> str:

@@ -34,10 +34,12 @@ class Column:
     Attributes:
         type: The type of its values.
         values: One per row; None if a run has none.
+        nones: The rows of parameters whose value is None, unlike those without a value.
     """
 
     type: Type
     values: Sequence[Any]
+    nones: frozenset[int] = frozenset()
 
 
 # Most parameters of many runs are numbers, which need half the memory on their own.
@@ -89,8 +91,10 @@ class ParamType:
     def column(self, cells: Iterable[Cell | float | None]) -> Column:
         """Return cells as a column of this type."""
         read = _READ[self.type]
-        given = map(unpacked, cells)
-        return Column(self.type, [None if cell is None else read(cell) for cell in given])
+        given = list(map(unpacked, cells))
+        values = [None if cell is None else read(cell) for cell in given]
+        nones = frozenset(place for place, cell in enumerate(given) if cell == (None, None))
+        return Column(self.type, values, nones)
 
 
 def _is_number(cell: Cell) -> bool:
