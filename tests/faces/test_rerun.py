@@ -396,6 +396,22 @@ def test_outside_of_git_the_recorded_files_are_compared(tmp_path, read):
     assert len(read(tmp_path)) == 1
 
 
+def test_without_a_commit_the_new_files_of_the_repository_are_compared(tmp_path):
+    below = tmp_path / "below"
+    below.mkdir()
+    git(tmp_path, "init", "-q")
+    (tmp_path / "h.py").write_text("x = 1\n")
+    (below / "t.py").write_text("import runstore\nwith runstore.start_run('t'): pass\n")
+    python(below, "t.py")
+
+    equal = runstore("rerun", "t#1", cwd=below)
+    (tmp_path / "h.py").write_text("x = 22\n")
+    changed = runstore("rerun", "t#1", cwd=below)
+
+    assert (equal.returncode, listed(equal)) == (0, [])
+    assert (changed.returncode, listed(changed)) == (4, ["h.py changed"])
+
+
 @pytest.mark.parametrize(
     ("facts", "told"),
     [

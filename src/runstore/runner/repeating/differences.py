@@ -99,7 +99,7 @@ def what_differs(
     unknown = [one for one in found.unknown if not one.startswith("the program ")]
     if run.commit is None and "git.commit" not in facts.values:
         before = _kept_texts(store, run)
-        decisive += _changed_texts(before, where)
+        decisive += _changed_texts(before, _folder_of_texts(run, root, where))
         if before:
             unknown = [one for one in unknown if not one.startswith("its code is not known")]
     others += _of_surroundings(store, run, facts.merged(environment_facts(where)))
@@ -123,9 +123,18 @@ def _program_of(run: Run, here: Facts) -> Facts:
     return Facts(values={_PROGRAM: program})
 
 
-def _changed_texts(before: Mapping[str, str], where: Surroundings) -> Iterator[str]:
-    """Yield files of a program outside of git that changed since they were recorded."""
-    root = Path(where.scripts[0]).parent if where.scripts else where.folder
+def _folder_of_texts(run: Run, root: str, where: Surroundings) -> Path | None:
+    """Return the folder that the names of recorded files are relative to.
+
+    This is the root of a repository, even without a commit, and otherwise that of the script.
+    """
+    if then := run.facts.values.get(_ROOT):
+        return Path(root or str(then))
+    return Path(where.scripts[0]).parent if where.scripts else where.folder
+
+
+def _changed_texts(before: Mapping[str, str], root: Path | None) -> Iterator[str]:
+    """Yield files of a program without a commit that changed since they were recorded."""
     if root is None:
         return
     now = _texts(program_alone(root, [str(root / path) for path in before]))
