@@ -137,3 +137,26 @@ def test_changes_of_others_appear_and_the_selection_stays(own, visit):
     expect(line(page, 1)).to_contain_text("mnist#180")
     expect(line(page, 1)).to_have_attribute("aria-selected", "true")
     expect(page.locator(".count")).to_have_text(re.compile("^241 runs"))
+
+
+def test_columns_of_new_runs_appear_in_an_open_page(served, visit, tmp_path):
+    """The first run brings all its columns, also those of metrics that it logs later."""
+    folder = tmp_path / "store"
+    Store.open(folder, create=True).close()
+    page = visit(served(folder), RUNS_ALONE)
+    expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
+
+    def columns(*names):
+        found = page.locator('[role="columnheader"][data-name*="."]')
+        expect(found).to_have_count(len(names))
+        assert found.evaluate_all("cells => cells.map(cell => cell.dataset.name)") == list(names)
+
+    with Store.open(folder) as store:
+        run = store.start("fit", params={"lr": 0.1, "seed": 1}, capture=False)
+        run.log(loss=1.0)
+        columns("params.lr", "params.seed", "metrics.loss")
+        run.log(acc=1.0)
+        columns("params.lr", "params.seed", "metrics.loss", "metrics.acc")
+        run.finish()
+        store.start("fit", params={"lr": 0.2, "seed": 1}, capture=False).finish()
+        columns("params.lr", "metrics.loss", "metrics.acc")

@@ -374,6 +374,23 @@ def test_columns_of_the_newest_runs_are_found_at_once(client, store):
     assert found.json()["columns"] == ["params.fresh"]
 
 
+def test_columns_of_one_run_and_of_equal_results_are_found(client, store):
+    """A first run has something to show; equal runs show that their results are equal."""
+
+    def found():
+        asked = {"filter": "experiment = same"}
+        return client.get("/api/v1/columns/differing", params=asked).json()["columns"]
+
+    for expected in (["params.lr", "params.seed", "metrics.loss"], ["metrics.loss"]):
+        run = store.start("same", params={"seed": 1, "lr": 0.1}, capture=False)
+        run.log(loss=0.5)
+        run.finish()
+        assert found() == expected
+    store.start("same", params={"seed": 2, "lr": 0.2}, capture=False).finish()
+
+    assert found() == ["params.lr", "params.seed", "metrics.loss"]
+
+
 def test_columns_of_one_odd_run_come_last(client, store):
     """Thirty runs are told apart by what they share, not by the many keys of one."""
     for number in range(30):

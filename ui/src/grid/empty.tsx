@@ -8,12 +8,9 @@ import { conditionsOf, orderOf, withOrder } from "../state/query-text";
 
 const FIRST_RUN = `import runstore
 
-with runstore.start_run("mnist", params={"lr": 0.1, "layers": [64, 10]}, notes="first try") as run:
+with runstore.start_run("mnist", params={"lr": 0.1}) as run:
     for step in range(100):
-        run.log(loss=1 / (step + 1))
-
-store = runstore.Store.open()
-print(store.get("mnist#-1").status)`;
+        run.log(loss=1 / (step + 1))`;
 
 /** Split a filter at its outermost `and`, as far as its quotes and brackets allow. */
 function parts(text: string): string[] {

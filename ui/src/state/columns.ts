@@ -1,8 +1,10 @@
 // Which columns the grid shows, in which order, how wide, and which are pinned. In the address.
 import { computed, effect, signal } from "@preact/signals";
 import { get, isAbort, joinNames } from "../api/client";
+import { onPoints, onRunsChanged } from "../api/live";
 import { list, setList, setQuery, toggled, word } from "./address";
 import { filter } from "./order";
+import { paced } from "./paced";
 import { remembered } from "./remembered";
 import { textColumns } from "./rows";
 import { conditionsOf, orderOf, withOrder } from "./query-text";
@@ -47,6 +49,8 @@ const FIELDS: Record<string, { title: string; width: number; isNumeric?: boolean
 const BEFORE = ["reference", "status", "started", "duration"];
 const AFTER = ["tags", "notes"];
 const SPARKLINE = "sparkline.";
+/** Columns of parameters, metrics and tags, unless somebody chooses. */
+const COLUMNS_AT_MOST = 12;
 
 /** What differed when this browser was last here, so that the grid begins as it will be. */
 const lastDiffering = remembered<{ filter: string; columns: string[] } | null>("differing", null);
@@ -270,27 +274,43 @@ export function sameField(field: string, column: Column): boolean {
 export function followDiffering(): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: AbortController | null = null;
+  /** Ask; `keepsOrder` leaves columns that are there already in their places. */
+  const ask = async (keepsOrder: boolean): Promise<void> => {
+    running?.abort();
+    const mine = (running = new AbortController());
+    const query = { filter: conditionsOf(filter.peek()), limit: COLUMNS_AT_MOST };
+    try {
+      const { columns } = await get<{ columns: string[] }>("columns/differing", query, mine.signal);
+      const before = differing.peek() ?? [];
+      const kept = keepsOrder ? before.filter((name) => columns.includes(name)) : [];
+      const found = [...new Set([...kept, ...columns])];
+      // The same columns stay the same value: nothing is drawn again.
+      if (found.join() !== differing.peek()?.join()) differing.value = found;
+      lastDiffering.value = { filter: query.filter, columns };
+    } catch (error) {
+      // The list itself shows what is wrong; the columns stay as they are.
+      if (!isAbort(error)) differing.value ??= [];
+    }
+  };
+  const askSoon = paced(() => (isDefault.peek() ? ask(true) : Promise.resolve()), 1000);
   const stop = effect(() => {
-    const query = { filter: conditionsOf(filter.value), limit: 12 };
+    void conditionsOf(filter.value);
     if (!isDefault.value) return;
     running?.abort();
     clearTimeout(timer);
-    const mine = (running = new AbortController());
-    const ask = async (): Promise<void> => {
-      try {
-        const answer = await get<{ columns: string[] }>("columns/differing", query, mine.signal);
-        // The same columns stay the same value: nothing is drawn again.
-        if (answer.columns.join() !== differing.peek()?.join()) differing.value = answer.columns;
-        lastDiffering.value = { filter: query.filter, columns: answer.columns };
-      } catch (error) {
-        // The list itself shows what is wrong; the columns stay as they are.
-        if (!isAbort(error)) differing.value ??= [];
-      }
-    };
-    timer = setTimeout(() => void ask(), differing.peek() === null ? 0 : 250);
+    timer = setTimeout(() => void ask(false), differing.peek() === null ? 0 : 250);
+  });
+  const stopChanges = onRunsChanged(askSoon);
+  const logged = new Set<string>();
+  const stopPoints = onPoints(({ runs }) => {
+    const before = logged.size;
+    for (const { id, keys } of runs) for (const key of Object.keys(keys)) logged.add(`${id} ${key}`);
+    if (logged.size > before && (differing.peek()?.length ?? 0) < COLUMNS_AT_MOST) askSoon();
   });
   return () => {
     stop();
+    stopChanges();
+    stopPoints();
     clearTimeout(timer);
     running?.abort();
   };

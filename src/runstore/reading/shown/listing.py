@@ -22,7 +22,7 @@ from runstore.model.display.suggestions import some_of
 from runstore.model.query.evaluate import TRUTH, number_text, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace, Order
 from runstore.model.run import start_text
-from runstore.reading.grid.differing import differing_keys
+from runstore.reading.grid.differing import differing_keys, is_seed
 from runstore.reading.runs_table import metrics_of, params_of
 from runstore.reading.shown.facts import lifetime_text
 from runstore.reading.shown.last_metrics import last_values_of, telling_metrics
@@ -167,20 +167,13 @@ def differing_params(rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> list[str
     If no experiment has two runs that differ, all experiments are compared; the parameters of a
     single run are all returned.
     """
-    if len(rows) == 1:
-        return list(rows[0][1])
     every = _differing([params for _, params in rows])
     groups: dict[str, list[Mapping[str, Cell]]] = {}
     for name, params in rows:
         groups.setdefault(name, []).append(params)
     telling = {key for group in groups.values() if len(group) > 1 for key in _differing(group)}
     found = [key for key in every if key in telling] or every
-    return sorted(found, key=_is_seed)  # repeats differ in their seeds, which are not informative
-
-
-def _is_seed(key: str) -> bool:
-    name = key.rpartition(".")[2].lower()
-    return "seed" in name or name in {"rng", "random_state"}
+    return sorted(found, key=is_seed)
 
 
 def _differing(rows: Sequence[Mapping[str, Cell]]) -> list[str]:
