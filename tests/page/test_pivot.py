@@ -96,6 +96,24 @@ def test_tables_are_accessible(address, look, violations):
     assert violations(page, "main") == []
 
 
+def test_parameters_are_those_of_runs_with_the_metric(served, visit, tmp_path):
+    with Store.open(tmp_path / "store") as store:
+        for n in range(3):
+            for params, metric in (
+                ({"depth": n}, "acc"),
+                ({"darts": n}, "z"),
+                ({"darts": n}, "z"),
+            ):
+                metrics = {metric: [0.1 * n]}
+                store.record(
+                    "fit", started_at="2026-03-01T10:00:00Z", params=params, metrics=metrics
+                )
+
+    page = visit(served(tmp_path / "store"), "/pivot?metric=metrics.acc.max")
+
+    expect(page.locator(".pivot-head h1")).to_have_text("acc (max) by depth")
+
+
 def test_a_store_without_metrics_has_nothing_to_show(served, visit, tmp_path):
     Store.open(tmp_path / "empty").close()
 

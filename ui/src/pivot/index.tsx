@@ -27,7 +27,11 @@ const directionWord = word("direction");
 const AFTER_CHANGES = { everyMs: 10_000, isAffected: () => true };
 
 export default function PivotView() {
-  const { defaults, error } = useDefaults(filter.value);
+  const { defaults: metrics, error: metricsError } = useDefaults(filter.value);
+  const metric = metricWord.value || (metrics?.metrics[0] ?? "");
+  // Parameters of runs without the metric say nothing about it.
+  const { defaults, error: labelsError } = useDefaults(withMetric(filter.value, metric));
+  const error = metricsError ?? labelsError;
   return (
     <div class="pivot">
       <div class="compare-filter">
@@ -35,16 +39,24 @@ export default function PivotView() {
       </div>
       {error ? (
         <ErrorMessage error={error} />
-      ) : !defaults ? (
+      ) : !metrics || !defaults ? (
         <div class="loading" role="status" aria-label="Loading" />
       ) : (
         <Chosen
           labels={defaults.labels.filter((name) => !/(^|[.])(random_|rng_)?(seed|state)$/.test(name))}
-          metric={defaults.metrics[0] ?? ""}
+          metric={metric}
         />
       )}
     </div>
   );
+}
+
+/** Return a filter of the runs that also have a metric. */
+function withMetric(text: string, name: string): string {
+  const conditions = conditionsOf(text);
+  const { metric } = columnOf(name);
+  if (!metric) return conditions;
+  return `${conditions && `(${conditions}) and `}metrics.${metric.key} is not missing`;
 }
 
 interface Asked {
@@ -61,11 +73,10 @@ function metricText(name: string): string {
   return isPlain ? metricKey(name) : `${metricKey(name)}.${metric.of}`;
 }
 
-function Chosen({ labels, metric: usual }: { labels: string[]; metric: string }) {
+function Chosen({ labels, metric }: { labels: string[]; metric: string }) {
   const rows = rowsWord.value ? splitFields(rowsWord.value) : labels.slice(0, 1);
   const others = labels.filter((name) => !rows.includes(name));
   const columns = columnsWord.value === "none" ? [] : columnsWord.value ? splitFields(columnsWord.value) : others.slice(0, 1);
-  const metric = metricWord.value || usual;
   const asked = { rows: rows.length ? rows : ["experiment"], columns, metric };
   return (
     <>

@@ -23,6 +23,13 @@ const NAMES: Record<string, string> = {
   modules: "Modules",
   cells: "Notebook cells",
 };
+/** Facts of the code by their names. */
+const TITLES: Record<string, string> = {
+  "git.commit": "Commit",
+  "git.branch": "Branch",
+  "git.remote": "Remote",
+  "git.dirty": "Work tree",
+};
 
 export function Code({ run }: PartProps) {
   const fact = (name: string) => {
@@ -39,14 +46,15 @@ export function Code({ run }: PartProps) {
       <IconButton icon="copy" label="Copy the commit" onClick={() => void copyText(run.commit ?? "")} size={14} />
     </>
   );
-  const facts: [string, ComponentChildren][] = [["Commit", commit || <span class="soft">unknown</span>]];
-  for (const [title, name] of [["Branch", "git.branch"], ["Remote", "git.remote"]] as const) {
-    if (fact(name)) facts.push([title, <bdi>{fact(name)}</bdi>]);
+  const facts: [string, ComponentChildren][] = [];
+  if (commit || !("git.commit" in run.unknown_facts)) facts.push(["Commit", commit || <span class="soft">unknown</span>]);
+  for (const name of ["git.branch", "git.remote"]) {
+    if (fact(name)) facts.push([TITLES[name]!, <bdi>{fact(name)}</bdi>]);
   }
   if (run.workdir_dirty !== null) {
     facts.push(["Work tree", run.workdir_dirty ? "with uncommitted changes" : "no uncommitted changes"]);
   }
-  for (const [name, why] of unknown) facts.push([name, <span class="soft">unknown: {why}</span>]);
+  for (const [name, why] of unknown) facts.push([TITLES[name] ?? name, <span class="soft">unknown: {why}</span>]);
   return (
     <div class="code-part">
       <section class="card">
