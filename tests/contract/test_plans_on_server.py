@@ -63,6 +63,14 @@ def test_numbers_are_found_without_rows_of_parameters(store, is_refused):
     assert "Index Only Scan using params_by_key" in plan
 
 
+def test_parts_of_lists_are_a_range_of_the_index(store):
+    """Among all parameters of a store, few runs have any of this one."""
+    plan = plan_of_filter(store, "params.layers is missing")
+
+    assert plan.count("Index Only Scan using params_by_key") == 3
+    assert "key >= 'layers['" in plan
+
+
 def test_large_integers_are_found_by_their_nearest_double(store):
     plan = plan_of_filter(store, "params.n = 9007199254740993")
 
