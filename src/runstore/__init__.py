@@ -87,6 +87,9 @@ _HABITS = {
     **dict.fromkeys(("log_artifact", "save"), "run.save(PATH)"),
     **dict.fromkeys(("finish", "end_run"), "run.finish()"),
     "open": "runstore.Store.open()",
+    **dict.fromkeys(("runs", "list", "list_runs"), "runstore.Store.open().list()"),
+    **dict.fromkeys(("get", "get_run", "load"), 'runstore.Store.open().get("mnist#1")'),
+    "set_tag": 'run.tags["phase"] = "pilot"',
     **dict.fromkeys(("find", "search_runs"), 'runstore.Store.open().find("params.lr < 0.1")'),
 }
 

@@ -1143,6 +1143,7 @@ class Store:
 
         return source_of(self.backend)
 
+    @arguments.hinted('For a filter, write: store.find("status = error").')
     def list(
         self,
         experiment_name: str | None = None,

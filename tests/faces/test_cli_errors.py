@@ -270,6 +270,8 @@ def test_an_empty_store_says_so(tmp_path):
         "runs": [],
         "next": None,
     }
+    shown = messages(runstore_here("show", cwd=tmp_path))
+    assert shown[1:] == ["There are no runs yet; record one with: runstore exec -- COMMAND"]
 
 
 @pytest.mark.folder_only("has no store")

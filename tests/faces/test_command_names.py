@@ -221,7 +221,9 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
         (["tag", "mnist#1", "--good"], ["no option '--good'.", "Nothing was", "write +good; to"]),
         (["show", "acc", "mnist#1"], ["got unexpected arguments", "runstore show 'mnist#1'"]),
         (["log", "5", "latest"], ["got unexpected arguments", "argument: runstore output latest"]),
-        (["show", "mnist#2", "mnist#1"], ["got unexpected arguments", "Usage: runstore show"]),
+        (["show", "mnist#2", "mnist#1"], ["got unexpected", "compare 'mnist#2' 'mnist#1'"]),
+        (["best", "--by", "acc"], ["has no option '--by'.", "Name the metric with: -m test/acc"]),
+        (["note", "mnist#1", "-m", "x"], ["has no option '-m'.", "runstore note RUN TEXT"]),
     ],
 )
 def test_mistakes_are_said_in_one_style(folder, words, lines):

@@ -198,6 +198,7 @@ def test_a_command_that_is_not_there(folder):
     forbidden = runstore("exec", "--", "./data.txt", cwd=folder)
     (folder / "fit.py").write_text("")
     script = runstore("exec", "fit.py", cwd=folder)
+    shell = runstore("exec", "echo a | cat", cwd=folder)
     none = runstore("exec", cwd=folder)
 
     is_folder = runstore("exec", "--", str(folder), cwd=folder)
@@ -206,6 +207,7 @@ def test_a_command_that_is_not_there(folder):
     assert "There is no command 'no-such-program'" in missing.stderr
     assert messages(is_folder)[0] == f"runstore: {folder} is a folder."
     assert "runstore exec -- python fit.py" in script.stderr
+    assert "runstore exec -- sh -c 'echo a | cat'" in shell.stderr
     assert "runstore exec -- python train.py" in none.stderr
     assert none.returncode == 2
     assert has_no_run(folder)

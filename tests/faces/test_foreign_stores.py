@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from commands import but_the_first_line, runstore_here
+from commands import but_the_first_line, messages, runstore_here
 from other_users import ALICE, BOB, TEAM, skip_without_root
 from runstore import Store, StoreWarning, started_in
 from runstore.config import project_settings
@@ -315,6 +315,8 @@ def test_folders_are_trusted_by_a_command(strange, monkeypatch):
     assert listed.parent.stat().st_mode & 0o777 == 0o700
     assert runstore_here("trust", "--remove", "*", cwd=strange).returncode == 0
     assert runstore_here("trust", cwd=strange).stdout == f"{team}\n"
+    assert runstore_here("trust", "--remove", str(team), cwd=strange).returncode == 0
+    assert messages(runstore_here("trust", cwd=strange)) == ["runstore: no folders are trusted."]
 
 
 @pytest.mark.parametrize(

@@ -267,13 +267,55 @@ def test_a_tag_is_set_by_its_key(run, name):
 
 @pytest.mark.parametrize(
     ("name", "call"),
-    [("init", "runstore.start_run("), ("log_metric", "run.log("), ("finish", "run.finish()")],
+    [
+        ("init", "runstore.start_run("),
+        ("log_metric", "run.log("),
+        ("finish", "run.finish()"),
+        ("runs", "runstore.Store.open().list()"),
+    ],
 )
 def test_functions_of_other_tools_are_explained(name, call):
     with pytest.raises(AttributeError, match="has no attribute") as raised:
         getattr(runstore, name)
 
     assert f"Use {call}" in str(raised.value)
+
+
+def test_a_parameter_as_an_attribute_is_explained(run):
+    run.params["lr"] = 0.1
+
+    with pytest.raises(AttributeError, match=r"Write: run\.params\['lr'\]"):
+        _ = run.params.lr
+
+    with pytest.raises(AttributeError, match="have no attribute 'size'"):
+        _ = run.params.size
+
+
+def test_metrics_as_an_attribute_are_explained(run):
+    with pytest.raises(AttributeError, match=r"run\.log\(loss=0\.3\) to log, and run\.record"):
+        run.metrics["loss"] = 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("df", "page.to_pandas()"),
+        ("to_csv", "page.to_pandas().to_csv(PATH)"),
+        ("params", "[run.params for run in page]"),
+    ],
+)
+def test_names_that_a_page_does_not_have_get_a_hint(store, name, use):
+    page = store.list()
+
+    with pytest.raises(AttributeError) as raised:
+        getattr(page, name)
+
+    assert str(raised.value) == f"A page has no attribute {name!r}. Use {use}."
+
+
+def test_a_filter_as_an_argument_of_list_is_explained(store):
+    with pytest.raises(TypeError, match=r'For a filter, write: store\.find\("status = error"\)'):
+        store.list(status="error")
 
 
 _CHANGES = {

@@ -13,9 +13,9 @@ _READ = {
     "name": 'run.reference, or run.tags["name"]',
     "run_name": 'run.reference, or run.tags["name"]',
     "config": "run.params",
-    "summary": "run.record.metrics",
+    "summary": "run.log(accuracy=0.9) to log, and run.record.metrics to read",
     "history": 'run.record.metric("loss")',
-    "metrics": "run.record.metrics",
+    "metrics": "run.log(loss=0.3) to log, and run.record.metrics to read",
     "metric": 'run.record.metric("loss")',
     "artifacts": "run.record.artifacts",
     "output": "run.record.output",
@@ -84,6 +84,23 @@ _OF_STORE = {
     "rename": 'store.rename_experiment("mnist", "digits")',
     "metrics": 'store.get("mnist#1").metrics',
 }
+
+# What users of data frames, and of lists of one run, expect of a page of runs.
+_OF_PAGE = {
+    **dict.fromkeys(("df", "dataframe", "to_df", "to_dataframe"), "page.to_pandas()"),
+    **{f"to_{one}": f"page.to_pandas().to_{one}(PATH)" for one in ("csv", "parquet", "excel")},
+    **{
+        name: f"[run.{name} for run in page]"
+        for name in ("params", "metrics", "tags", "notes", "status", "artifacts")
+    },
+    "first": "page[0]",
+    "runs": "list(page)",
+}
+
+
+def no_such_part(name: str, known: Collection[str]) -> AttributeError:
+    """Return the error for an attribute that a page does not have."""
+    return _missing("page", name, known, _OF_PAGE)
 
 
 def no_such_method(name: str, known: Collection[str]) -> AttributeError:

@@ -27,9 +27,12 @@ _NEWEST = frozenset({"last", "newest", "recent", "head", "current", "@"})
 
 def hint_for_run(database: Database, text: str) -> str:
     """Return a hint with the likely run for a wrong name, or the command to list runs."""
-    if text.lower() in _NEWEST:
-        return "The newest run is called: latest"
-    if hint := _of_field(text) or _of_place(text) or _of_metric(database, text):
+    if (
+        hint := _of_newest(text)
+        or _of_field(text)
+        or _of_place(text)
+        or _of_metric(database, text)
+    ):
         return hint
     name = names.parse_run_name(clean_text(text))
     known = database.experiment_names()
@@ -43,6 +46,13 @@ def hint_for_run(database: Database, text: str) -> str:
         if near := nearest(text, known):
             return f"Did you mean the newest run of {near!r}, {near}#-1?"
     return _LIST
+
+
+def _of_newest(text: str) -> str:
+    """Return a hint for a word for the newest run, which is only missing if there is no run."""
+    if text == names.LATEST:
+        return "There are no runs yet; record one with: runstore exec -- COMMAND"
+    return "The newest run is called: latest" if text.lower() in _NEWEST else ""
 
 
 def hint_for_ending(database: Database, alike: Sequence[Run]) -> str:

@@ -107,6 +107,14 @@ class Page(Generic[T]):
     def __reduce__(self) -> tuple[Any, ...]:
         return Page, (self.items, self.next, self.hints)
 
+    if not TYPE_CHECKING:  # type checkers would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise an error with the likely method for a name that a page does not have."""
+            from runstore.model.habits import no_such_part
+
+            raise no_such_part(name, dir(type(self)))
+
     def to_pandas(self, *, sets: bool = False) -> pd.DataFrame:
         """Return the runs as a `pandas.DataFrame`: fields, `params.…`, `metrics.…`, `tags.…`.
 

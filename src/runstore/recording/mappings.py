@@ -156,6 +156,13 @@ class Params(dict[str, "Any"]):
     def __missing__(self, key: object) -> NoReturn:
         raise _missing("parameter", key, self)
 
+    if not TYPE_CHECKING:  # type checkers would accept any name
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise an error that shows how to read a parameter."""
+            hint = f" Write: run.params[{name!r}]." if name in self else ""
+            raise AttributeError(f"Parameters have no attribute {name!r}.{hint}")
+
     def is_of(self, execution: Parameterized) -> bool:
         """Check whether these are parameters of this run."""
         return self._execution is execution

@@ -179,8 +179,10 @@ def read_metric(text: str, known: Iterable[str] = ()) -> Metric:
 
 def _no_such_metric(key: str, known: Mapping[str, Mapping[str, MetricSummary]]) -> NotFoundError:
     keys = list(dict.fromkeys(one for summaries in known.values() for one in summaries))
-    none = "The run has no" if len(known) == 1 else f"None of the {len(known)} runs has a"
-    return NotFoundError(f"{none} metric {key!r}.", hint=hint_of(key, keys, who="They have"))
+    is_one = len(known) == 1
+    none = "The run has no" if is_one else f"None of the {len(known)} runs has a"
+    who = "It has" if is_one else "They have"
+    return NotFoundError(f"{none} metric {key!r}.", hint=hint_of(key, keys, who=who))
 
 
 def _check_over(repeats: Repeats) -> None:

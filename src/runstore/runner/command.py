@@ -121,6 +121,8 @@ def _hint_for_program(command: Sequence[str], *, exists: bool) -> str:
         return f"Name an experiment with -e: runstore exec -e {shlex.join(command)}"
     if not exists and program.endswith(".py") and is_file(program):
         return f"Name the interpreter: runstore exec -- python {program}"
+    if not exists and len(command) == 1 and " " in program:
+        return f"For a command of the shell, write: runstore exec -- sh -c {shlex.quote(program)}"
     return "Make it executable with chmod +x, or name its interpreter." if exists else ""
 
 

@@ -45,8 +45,10 @@ def command(folders: Sequence[str], *, remove: bool, as_json: bool) -> None:
     if as_json:
         print_json(trusted.listed())
         return
-    for one in trusted.listed():
+    for one in (found := trusted.listed()):
         say(one)
+    if not found:
+        say("runstore: no folders are trusted.", err=True)
 
 
 def _trust(given: str) -> None:

@@ -74,8 +74,13 @@ _HINTS: Mapping[str, str] = {
         ("start", "execute", "launch"), "Run a command with: runstore exec -- COMMAND"
     ),
     **dict.fromkeys(
-        ("metrics", "params", "config"),
+        ("metrics", "params"),
         "Show the parameters and metrics of a run with: runstore show RUN",
+    ),
+    **dict.fromkeys(
+        ("config", "settings", "configure"),
+        "Show the parameters of a run with `runstore show RUN`. Settings are in [tool.runstore]"
+        " of pyproject.toml.",
     ),
     **dict.fromkeys(("stats", "rank", "leaderboard"), "Rank settings with: runstore best"),
     **dict.fromkeys(("chart", "graph", "draw"), "Draw metrics with: runstore plot RUN"),

@@ -41,6 +41,14 @@ _HABITS = {
         "All settings are ranked; for some runs, write: runstore ls --sort metrics.loss -n 3",
     ),
     **dict.fromkeys(
+        [("best", one) for one in ("--by", "--sort", "--order-by")],
+        "Name the metric with: -m test/acc",
+    ),
+    **dict.fromkeys(
+        [("note", one) for one in ("-m", "--message", "--text", "--notes")],
+        "The text is an argument: runstore note RUN TEXT",
+    ),
+    **dict.fromkeys(
         [("output", one) for one in ("--tail", "--last", "--limit")],
         "Print the last lines with: -n 20",
     ),
@@ -136,19 +144,29 @@ def _hint_of_command(error: click.UsageError, ctx: click.Context) -> str:
     ):
         return f"Show its options with: {ctx.command_path} --help"
     extra = _EXTRA.fullmatch(error.message)
-    if extra is not None and ctx.info_name == "run":
-        return "Record a command with: runstore exec -- python train.py"
-    if extra is not None and extra[1].isdecimal():
-        return f"Name a run by its experiment and its number, such as mnist#{extra[1]}."
-    if extra is not None and ctx.info_name == "output" and "=" in extra[1]:
-        run = quote(ctx.params["run"])
-        return f"Log a metric with: runstore metric {quote(extra[1])} --run {run}"
-    if extra is not None and _is_before_run(ctx, extra[1]):
-        return f"RUN is the only argument: {ctx.command_path} {quote(extra[1])}"
+    if extra is not None and (hint := _hint_for_extra(extra[1], ctx)):
+        return hint
     # The usage shows which arguments there are, and in which order.
     is_run = isinstance(error, click.MissingParameter) and ctx.info_name == "run"
     known = "\nList the experiments with: runstore run --list" if is_run else ""
     return f"{ctx.get_usage()}{known}"
+
+
+def _hint_for_extra(extra: str, ctx: click.Context) -> str:
+    """Return a hint for arguments that a command does not take, if their purpose is clear."""
+    if ctx.info_name == "run":
+        return "Record a command with: runstore exec -- python train.py"
+    if extra.isdecimal():
+        return f"Name a run by its experiment and its number, such as mnist#{extra}."
+    if ctx.info_name == "output" and "=" in extra:
+        run = quote(ctx.params["run"])
+        return f"Log a metric with: runstore metric {quote(extra)} --run {run}"
+    if _is_before_run(ctx, extra):
+        return f"RUN is the only argument: {ctx.command_path} {quote(extra)}"
+    if ctx.info_name == "show" and _has_form_of_run(extra):
+        runs = " ".join(map(quote, [ctx.params["run"], *extra.split()]))
+        return f"Show the differences between runs with: runstore compare {runs}"
+    return ""
 
 
 def _is_before_run(ctx: click.Context, extra: str) -> bool:
