@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,7 @@ def export_dataset(
     states = RunStates(backend.database)
     parts = parts_of(states.of(ids))
     about = {"store": states.first_uid(), "experiment": experiment, "filter": where}
-    try:
+    with _naming_the_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
         manifest = Manifest(folder)
         manifest.check_place()
@@ -107,6 +108,16 @@ def export_dataset(
                     incomplete.append(part)
             tell(len(outdated), len(outdated))
             removed = manifest.close(parts, incomplete)
+    written = sum(len(part.tables) for part in outdated)
+    files = sum(len(part.tables) for part in parts)
+    return Exported(folder, len(ids), written, files - written, removed, tuple(left_out))
+
+
+@contextmanager
+def _naming_the_folder(folder: Path) -> Iterator[None]:
+    """Raise an error that names the folder if the disk refuses."""
+    try:
+        yield
     except StoreError:  # of the store, or another export to this folder
         raise
     except genuine(OSError) as error:
@@ -115,9 +126,6 @@ def export_dataset(
             kept="The store is unchanged, and so are the files of the dataset not yet written.",
             hint="Fix the cause, then export again: it continues from there.",
         ) from error
-    written = sum(len(part.tables) for part in outdated)
-    files = sum(len(part.tables) for part in parts)
-    return Exported(folder, len(ids), written, files - written, removed, tuple(left_out))
 
 
 def _check_folder(backend: Backend, folder: Path) -> None:

@@ -71,6 +71,11 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
             kept="Nothing was copied.",
             hint=f"Choose a folder outside {backend.path}.",
         )
+    _copy_to_folder(backend, target)
+    return target
+
+
+def _copy_to_folder(backend: Backend, target: Path) -> None:
     is_prepared = _is_empty_folder(target)
     if os.path.lexists(target) and not is_prepared:
         raise _exists(target)
@@ -101,7 +106,6 @@ def copy_store(backend: Backend, target: str | Path) -> Path | str:
             kept=f"The store is unchanged; {copy}.",
             hint="Remove it before you try again." if is_left else "",
         ) from error
-    return target
 
 
 def _exists(target: Path) -> ConflictError:

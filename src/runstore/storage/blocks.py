@@ -311,16 +311,12 @@ class BlockWriter:
         number = run.run_number if said.run_number is None else said.run_number
         reference = said.reference or run.reference
         status = _status_after(run, said.status)
-        if (name, number) == (run.experiment_name, run.run_number):
-            place: dict[str, Any] = self._present_place(row.id)
-        else:
-            place = self._place(name, number, row_id=row.id)
         if reference != run.reference:
             self._connection.execute(sql.ADD_ALIAS, {"run_id": row.id})
-        ended_at = None if run.ended_at is None else rows.to_micros(run.ended_at)
-        if status is not run.status:
-            earliest = rows.to_micros(run.started_at)
-            ended_at = max(earliest, now_micros()) if status.is_final else None
+        if (name, number) == (run.experiment_name, run.run_number):
+            place = self._present_place(row.id)
+        else:
+            place = self._place(name, number, row_id=row.id)
         values = {
             **_said(said),
             "notes": run.notes if is_same_text(run.notes, said.notes) else said.notes,
@@ -333,25 +329,12 @@ class BlockWriter:
             "reference": reference,
             "timestamp": said.timestamp or run.timestamp,
             "status": status.value,
-            "ended_at": ended_at,
+            "ended_at": _end_after(run, status),
             "block": json.dumps(block),
         }
         self._connection.execute(CHANGE_ROW, values)
         self._change_sets(row, with_values(said.parameter_sets, trees or {}))
-        was_final = run.status.is_final and status is not run.status
-        for field, old, new in (
-            ("notes", run.notes, said.notes),
-            ("experiment_name", run.experiment_name, name),
-            ("run_number", str(run.run_number), str(number)),
-            ("reference", run.reference, reference),
-            # The first end of a run is an ordinary change, not an edit.
-            ("status", run.status.value, status.value if was_final else run.status.value),
-            ("error", run.error, said.error if was_final else run.error),
-            # Their first text is an ordinary change, too.
-            ("commit", run.commit, said.commit if run.commit else run.commit),
-            ("cli", run.cli, said.cli if run.cli else run.cli),
-            ("reproduce", run.reproduce, said.reproduce if run.reproduce else run.reproduce),
-        ):
+        for field, old, new in _edited(run, said, (name, str(number), reference), status):
             if not is_same_text(old, new):
                 undone_with = operation if field == "notes" else None
                 add_event(self._connection, row.id, Edit(field, old, new, author, undone_with))
@@ -391,6 +374,34 @@ def _said(fields: BlockFields) -> dict[str, Any]:
         "full_store": fields.full_store,
         "reproduce": fields.reproduce,
     }
+
+
+def _end_after(run: Run, status: Status) -> int | None:
+    """Return when a run with an edited status ended, in microseconds."""
+    if status is run.status:
+        return None if run.ended_at is None else rows.to_micros(run.ended_at)
+    return max(rows.to_micros(run.started_at), now_micros()) if status.is_final else None
+
+
+def _edited(
+    run: Run, said: BlockFields, place: tuple[str, str, str], status: Status
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield the field, the old and the new text of what may have been edited.
+
+    The first end of a run and the first text of its code and commands are ordinary changes.
+    `place` is the experiment name, the number and the reference after the edit.
+    """
+    name, number, reference = place
+    yield "notes", run.notes, said.notes
+    yield "experiment_name", run.experiment_name, name
+    yield "run_number", str(run.run_number), number
+    yield "reference", run.reference, reference
+    if run.status.is_final and status is not run.status:
+        yield "status", run.status.value, status.value
+        yield "error", run.error, said.error
+    for field in ("commit", "cli", "reproduce"):
+        if getattr(run, field):
+            yield field, getattr(run, field), getattr(said, field)
 
 
 def _status_after(run: Run, said: Status) -> Status:

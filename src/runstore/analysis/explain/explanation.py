@@ -126,10 +126,9 @@ def explain(
     described = describe(backend, runs, sections=_RANKED)
     found = differences(described, sections=_RANKED)
     result = _result(runs, metric) if metric is not None else _own_choice(runs, found)
-    code = code_changes(backend, first, second, folder=folder) if with_code else None
-    programs = Programs(backend, runs, folder=folder) if code is not None else None
-    if code is not None and programs is not None and code.files and code.is_known:
-        code = replace(code, reached=programs.reached)
+    code, programs = None, None
+    if with_code:
+        code, programs = _code_of(backend, runs, folder)
     change = _change_of(result)
     judgement, runs_seen = Judgement({}, None), 0
     if result is not None and change and first.uid != second.uid:
@@ -155,6 +154,17 @@ def explain(
         remarks=tuple(_remarks(runs, described, code)),
         runs_seen=runs_seen,
     )
+
+
+def _code_of(
+    backend: Backend, runs: tuple[Run, Run], folder: Path | None
+) -> tuple[CodeChanges, Programs]:
+    """Return the changes of code between two runs, and the programs that may reach them."""
+    code = code_changes(backend, *runs, folder=folder)
+    programs = Programs(backend, runs, folder=folder)
+    if code.files and code.is_known:
+        code = replace(code, reached=programs.reached)
+    return code, programs
 
 
 def _result(runs: tuple[Run, Run], metric: str) -> Difference | None:
