@@ -2,6 +2,7 @@
 
 import os
 import pty
+import resource
 import shlex
 import signal
 import subprocess
@@ -66,6 +67,32 @@ def test_any_bytes_pass(folder):
     # What is kept is text, and what moves a cursor has moved it.
     printable = bytes(range(32, 127))
     assert kept_output(folder).count(printable) == 1000
+
+
+MANY_FILES = """
+import os, resource, sys
+
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (1300, hard))
+while os.dup(0) < 1100: pass
+for descriptor in range(3, 1101): os.set_inheritable(descriptor, True)
+os.execv(sys.executable, [sys.executable, "-m", "runstore", "exec", "--", "seq", "30000"])
+"""
+
+
+def test_a_command_is_run_with_a_thousand_inherited_files(folder):
+    """`select` refuses descriptors above 1023, and then no one would read the output."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < 1300:
+        pytest.skip("not that many files may be open here")
+    words = [sys.executable, "-c", MANY_FILES]
+
+    ended = subprocess.run(
+        words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True
+    )
+
+    assert ended.stdout.split()[-1] == b"30000"
+    assert kept_output(folder).split() == ended.stdout.split()
 
 
 def test_the_exit_code_is_the_commands_own(folder):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import select
+import selectors
 import stat
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 from runstore.model.text.output import STDERR, STDOUT
 from runstore.user_warnings import say
 
+# `select` refuses descriptors above 1023; `poll` refuses terminals on macOS. Source: poll(2).
+_Selector = selectors.SelectSelector if sys.platform == "darwin" else selectors.PollSelector
 _CHUNK_BYTES = 1 << 16
 # How long to read from background processes after the command has ended.
 _AFTER_END_S = 0.2
@@ -81,7 +84,7 @@ class Carrier:
     def carry(self) -> None:
         """Carry until all ends are closed, or the command has ended and its output is carried."""
         while waiting := self._open_ends():
-            ready = select.select([*waiting, self._ended], [], [])[0]
+            ready = _readable([*waiting, self._ended])
             if self._ended in ready:
                 self._carry_the_rest()
                 return
@@ -97,7 +100,7 @@ class Carrier:
         end_at = time.monotonic() + _AFTER_END_S
         while waiting := self._open_ends():
             left_s = max(0.0, end_at - time.monotonic())
-            ready = select.select(waiting, [], [], left_s)[0]
+            ready = _readable(waiting, left_s)
             is_owed = any(owed[descriptor] > 0 for descriptor in waiting)
             if not ready or (left_s == 0.0 and not is_owed):
                 return
@@ -217,6 +220,14 @@ def _hand_over(channel: CommandStream) -> None:
             setpgroup=0,
             setsigmask=(),
         )
+
+
+def _readable(descriptors: Iterable[int], timeout_s: float | None = None) -> list[int]:
+    """Wait for descriptors, and return those that can be read or are at their end."""
+    with _Selector() as selector:
+        for descriptor in descriptors:
+            selector.register(descriptor, selectors.EVENT_READ)
+        return [key.fd for key, _ in selector.select(timeout_s)]
 
 
 def _waiting_bytes(descriptor: int) -> int:
