@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
 import _thread
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ _LOOK_EVERY_S = 0.001
 _main_thread = threading.main_thread().ident
 _this_thread = _thread.get_ident
 
+# Those that report a fault of the thread itself, as to `faulthandler`.
+_FAULTS = {"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"}
+_NOT_OURS = signal.valid_signals() - {getattr(signal, name) for name in _FAULTS}
+
 # System ids of our last threads: a thread is listed for a moment after its work.
 recent_threads: deque[int] = deque(maxlen=32)
 
@@ -35,6 +40,24 @@ def in_main_thread() -> bool:
     the interpreter exits (Python 3.13.0).
     """
     return _this_thread() == _main_thread
+
+
+def start_thread(work: Callable[[], object]) -> int:
+    """Start a thread that gets no signals of the program, and return its identifier.
+
+    A program may block a signal to ask for it later, such as Slurm's before the end of a job. The
+    system would then deliver it to any other thread, and end the program if it has no handler.
+
+    Raises:
+        RuntimeError: No more threads are possible.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        # Threads inherit it. A handler of the program may raise in this call.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_OURS)
+        return _thread.start_new_thread(work, ())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Job(Protocol):
@@ -60,7 +83,7 @@ class _Worker:
         if not self._is_busy.acquire(blocking=False):
             return  # the thread sees it before it ends
         try:
-            _thread.start_new_thread(self._run, ())
+            start_thread(self._run)
         except RuntimeError:  # no more threads
             self._work()
 

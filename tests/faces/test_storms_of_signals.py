@@ -72,6 +72,33 @@ def test_a_signal_ends_a_program_by_default_once_no_run_is_left(tmp_path, by_thr
     assert (ended.returncode, ended.stdout) == (-signal.SIGTERM, "")
 
 
+ASKED_FOR_LATER = """
+import os, signal, sys, time
+import runstore
+
+with runstore.start_run("fit", store=sys.argv[1]) as run:
+    run.log(loss=1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM})
+    run.log(loss=2)
+    with runstore.start_run("another", store=sys.argv[1]):
+        for number in (signal.SIGUSR1, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+    time.sleep(0.01)
+    print(sorted(map(int, signal.sigpending())) == sorted([signal.SIGUSR1, signal.SIGTERM]))
+    for number in signal.sigpending():
+        signal.sigwait({number})
+"""
+
+
+def test_a_signal_that_the_program_blocks_does_not_end_it(tmp_path):
+    """Slurm announces the end of a job so. Any thread that does not block it would get it."""
+    ended = python("-c", ASKED_FOR_LATER, place(tmp_path / "store"), cwd=tmp_path)
+
+    assert (ended.returncode, ended.stdout) == (0, "True\n")
+    with store_at(tmp_path / "store") as store:
+        assert {run.status for run in store.list()} == {Status.COMPLETE}
+
+
 def test_signals_are_given_back_with_the_end_of_the_last_run(tmp_path):
     code = (
         "import runstore, signal, sys\n"

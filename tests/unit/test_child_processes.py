@@ -1,6 +1,7 @@
 """Other programs whose output is read: nothing of them is left, whatever happens meanwhile."""
 
 import os
+import queue
 import signal
 import sys
 import traceback
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from runstore import background
 from runstore.capture import child_process
 from runstore.capture.child_process import ProgramOutput, output_of
 
@@ -129,3 +131,12 @@ def test_a_child_gets_no_descriptor_of_the_program():
         os.close(number)
 
     assert answer.output == b"gone\n"
+
+
+def test_a_program_of_a_thread_that_blocks_signals_gets_them():
+    code = "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    answers = queue.SimpleQueue()
+
+    background.start_thread(lambda: answers.put(answer(sys.executable, "-c", code)))
+
+    assert answers.get(timeout=60).output == b"set()\n"

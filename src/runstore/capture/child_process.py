@@ -83,6 +83,7 @@ class _Child:
                 *zip(repeat(os.POSIX_SPAWN_CLOSE), _inheritable()),
             ],
             setsid=True,
+            setsigmask=(),  # our threads block signals
             # Python ignores these; a program does not expect that.
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )

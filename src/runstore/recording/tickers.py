@@ -48,7 +48,7 @@ class Ticker:
         self._go_on.acquire(blocking=False)
         try:
             # `threading` has its own locks, which the interrupted code may hold.
-            self._thread = _thread.start_new_thread(self._run, ())
+            self._thread = background.start_thread(self._run)
         except RuntimeError:  # no new thread is possible here or now
             self._is_running.release()
             return False
