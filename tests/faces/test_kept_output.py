@@ -104,6 +104,32 @@ def test_another_encoding_is_kept_as_text(run, take_streams):
     assert kept(run) == [("stdout", "caf\xe9 ?")]
 
 
+NATIVE = "le" if sys.byteorder == "little" else "be"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [
+        ("utf-16", f"utf-16-{NATIVE}"),
+        ("utf-32", f"utf-32-{NATIVE}"),
+        ("utf-16-be", "utf-16-be"),
+    ],
+)
+def test_wide_encodings_are_kept_as_text(run, take_streams, encoding, written):
+    streams = take_streams()
+    print("before")
+    run.keep_output()
+
+    sys.stdout.reconfigure(encoding=encoding)
+    for text in ("caf\xe9", "\u65e5"):
+        print(text)
+
+    sys.stdout.flush()
+    assert streams["stdout"].getvalue() == b"before\n" + "caf\xe9\n\u65e5\n".encode(written)
+    run.finish()
+    assert kept(run) == [("stdout", "caf\xe9"), ("stdout", "\u65e5")]
+
+
 def test_runs_within_runs_end_in_any_order(run, take_streams):
     streams = take_streams()
     before = sys.stdout, sys.stderr

@@ -89,8 +89,10 @@ class _KeptBytes(io.BufferedIOBase):
         """Decode output with this encoding; it is kept as UTF-8."""
         if encoding != self._encoding:
             self._encoding = encoding
-            is_utf8 = lookup(encoding).name == "utf-8"
-            self._decoder = None if is_utf8 else getincrementaldecoder(encoding)("replace")
+            name = lookup(encoding).name
+            if name in {"utf-16", "utf-32"}:  # without a byte order mark in mid-stream
+                name += "-le" if sys.byteorder == "little" else "-be"
+            self._decoder = None if name == "utf-8" else getincrementaldecoder(name)("replace")
 
     def write(self, data: Any) -> int:
         count = self._shown.write(data)
