@@ -253,6 +253,30 @@ def test_a_disk_that_takes_no_lines_ends_nothing(tmp_path, newest):
     assert newest().status is Status.COMPLETE
 
 
+FULL_DISK = """
+import os, resource
+
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.prlimit(os.getppid(), resource.RLIMIT_FSIZE, (4096, hard))
+with open(os.environ["RUNSTORE_LOG"], "a") as file:
+    file.write("loss=1\\nloss=2\\n")
+"""
+
+
+@pytest.mark.folder_only("limits the size of its files")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits other processes")
+def test_lines_wait_in_their_file_until_a_disk_accepts_points(tmp_path, newest):
+    words = ("exec", "--experiment", "x", "--", sys.executable, "-c", FULL_DISK)
+
+    ended = runstore(*words, cwd=tmp_path)
+
+    assert ended.returncode == 0
+    assert any("The last lines of x_1" in line for line in messages(ended))
+    assert not any("lost" in line for line in messages(ended))
+    run = newest()
+    assert (run.status, list(run.metric("loss").values)) == (Status.COMPLETE, [1.0, 2.0])
+
+
 def test_inputs_and_products_can_be_named(tmp_path, newest):
     (tmp_path / "data.csv").write_text("1\n")
 

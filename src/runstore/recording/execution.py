@@ -298,6 +298,11 @@ class Execution:
                 self._points.finish()
         return self._points.channel(set_index)
 
+    def has_room_for_points(self) -> bool:
+        """Check whether the next point will be written to a disk, and not be held in memory."""
+        self.channel(-1)
+        return self._points is not None and self._points.has_room()
+
     def _log_later(self, set_index: int) -> Channel:
         later = Later(self.reference, lambda: self.channel(set_index))
         found: Channel = self._held.setdefault(set_index, later)

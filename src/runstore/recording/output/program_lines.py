@@ -6,6 +6,7 @@ imports them. The format is documented in `docs/reference/spool.md`.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -177,6 +178,9 @@ class LineFile:
         """Execute the requests in new lines, even an incomplete last one once the run is over.
 
         Lines without a time have that of `at`, in seconds since 1970.
+
+        Raises:
+            OSError: No disk accepts more points; the lines remain.
         """
         waiting = b""
         while data := os.pread(self._file, _CHUNK_BYTES, self._place + len(waiting)):
@@ -204,6 +208,8 @@ class LineFile:
         try:
             asked = parse_line(text)
             if isinstance(asked, Metrics):
+                if not run.execution.has_room_for_points():  # the line is on a disk
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 run.log(
                     asked.values, step=asked.step, time=at if asked.time is None else asked.time
                 )

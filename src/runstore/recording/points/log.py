@@ -118,6 +118,14 @@ class PointLog:
         """Return the number of a series in this process's files."""
         return self._numbers.setdefault(series, next(self._next_number))
 
+    def has_room(self) -> bool:
+        """Check whether a point can be written to a disk, as far as that is known before.
+
+        Raises:
+            RunFinishedError: The run has ended.
+        """
+        return not self.held and (self.file or self._file_after(None)) is not None
+
     def append(self, known: Known, step: int, time: int, value: float) -> None:
         """Write a point, into the next file if this one is full.
 
