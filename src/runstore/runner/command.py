@@ -184,13 +184,7 @@ def run_command(
     for path in uses:
         _unless_refused(run.use, path)
     output = _Output(store, run, metrics)
-    environment = {
-        **os.environ,
-        PARENT_VARIABLE: run.uid,
-        "RUNSTORE_URL": store.backend.url,
-        program_lines.VARIABLE: output.lines.path,
-    }
-    environment.pop(COMMAND_VARIABLE, None)
+    environment = _environment(run, output)
     if if_done == "run":
         # The next call with --if-done looks for a run under the name of the command.
         keeps_experiment = experiment is not None
@@ -212,6 +206,18 @@ def run_command(
         _unless_refused(run.save, path)
     run.execution.has_output = True
     return _ended(store, run, _how_it_ended(run.reference, wait_status, asked))
+
+
+def _environment(run: ActiveRun, output: _Output) -> dict[str, str]:
+    """Return the variables of a command, by which its own runs and lines find this run."""
+    environment = {
+        **os.environ,
+        PARENT_VARIABLE: run.uid,
+        "RUNSTORE_URL": run.store.backend.url,
+        program_lines.VARIABLE: output.lines.path,
+    }
+    environment.pop(COMMAND_VARIABLE, None)
+    return environment
 
 
 class _Output:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -86,15 +86,7 @@ def what_differs(
     then = {**_kept_texts(store, run), **marks_of(run.facts)}
     words, root = command_words(argv), str(here.values.get(_ROOT, ""))
     data = data_among(now, here, words) | data_among(then, run.facts, words)
-    decisive: list[str] = []
-    others: list[str] = []
-    for one in found.differences:
-        is_data = one.section == "code" and one.key in data
-        is_new = one.section == "code" and one.key in now and one.values[0] is MISSING
-        if not is_new:
-            (others if is_data else decisive).append(_text(one, root))
-        elif not is_data:  # the recorded code cannot need it
-            others.append(f"{one.key} is new")
+    decisive, others = _of_code(found.differences, now, data, root)
     # The command is the recorded one.
     unknown = [one for one in found.unknown if not one.startswith("the program ")]
     if run.commit is None and "git.commit" not in facts.values:
@@ -106,6 +98,22 @@ def what_differs(
     others += unknown
     others += [f"{name} may have changed" for name in found.unchecked]
     return Differences(tuple(dict.fromkeys(decisive)), tuple(dict.fromkeys(others)))
+
+
+def _of_code(
+    differences: Iterable[Difference], now: Mapping[str, str], data: Collection[str], root: str
+) -> tuple[list[str], list[str]]:
+    """Return the differences that decide about the result, and the others."""
+    decisive: list[str] = []
+    others: list[str] = []
+    for one in differences:
+        is_data = one.section == "code" and one.key in data
+        is_new = one.section == "code" and one.key in now and one.values[0] is MISSING
+        if not is_new:
+            (others if is_data else decisive).append(_text(one, root))
+        elif not is_data:  # the recorded code cannot need it
+            others.append(f"{one.key} is new")
+    return decisive, others
 
 
 def _program_of(run: Run, here: Facts) -> Facts:
