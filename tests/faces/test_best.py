@@ -197,6 +197,21 @@ def name_of(folder, text):
         return short_names([store.get(text)])[0]
 
 
+def test_different_values_have_different_texts(tmp_path):
+    """Otherwise, the rank contradicts the value beside it."""
+    values = {1: 0.91234561, 2: 0.91234562, 3: 1234567.0, 4: 1234568.0, 5: 0.5, 6: 0.91234561}
+    with store_at(tmp_path / ".runstore") as store:
+        for lr, acc in values.items():
+            record(store, params={"lr": lr}, acc=[acc])
+
+    ranked = rows(runstore("best", "fit", "-m", "acc", cwd=tmp_path))
+    compared = rows(runstore("compare", "fit", "--only", "metrics", "--transpose", cwd=tmp_path))
+
+    texts = ["1234568", "1234567", "0.91234562", "0.91234561", "0.91234561", "0.5"]
+    assert [one[2] for one in ranked[1:]] == texts
+    assert sorted(one[1] for one in compared[1:]) == sorted(texts)
+
+
 def test_settings_that_ran_once_are_ranked_by_value(grid):
     """Runs are named, with the parameters that differ; equal values share a rank."""
     ended = runstore("best", "fit", "-m", "acc", cwd=grid)

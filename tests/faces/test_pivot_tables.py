@@ -163,6 +163,15 @@ def test_the_best_cell_and_its_equals_are_marked(store):
     assert marks == ["statistically tied", "best", ""]
 
 
+def test_single_values_have_the_digits_of_other_tables(store):
+    record(store, 0.97312, lr=1)
+    record(store, 0.97314, lr=2)
+
+    rows = store.pivot("acc", "params.lr").to_markdown().splitlines()[2:4]
+
+    assert rows == ["| 1 | 0.97312 |", "| 2 | **0.97314** |"]
+
+
 def test_without_a_direction_nothing_is_best(store):
     for lr in (1, 2):
         store.record(

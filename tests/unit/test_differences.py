@@ -144,6 +144,15 @@ def test_any_parameters_have_leaves(values):
 # Texts
 
 
+def test_numbers_that_differ_look_different():
+    nan = float("nan")
+    values = (0.1, 0.10000000001, MISSING, nan, 0.0, -0.0, 2e6, 2e6 + 1, 1e300, Unknown("?"))
+
+    assert texts_of(Difference("metrics", "loss", values)) == (
+        "0.1", "0.10000000001", "(none)", "nan", "0", "-0", "2000000", "2000001", "1e+300", "?",
+    )  # fmt: skip
+
+
 def test_types_are_seen_in_texts():
     told = Difference("params", "x", (1, 1.0, True, "1", MISSING, Unknown("?")))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.errors import visible
 from runstore.model import arguments
+from runstore.model.display.formatting import number_texts
 from runstore.model.display.html import html_paragraphs, html_table
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import some_of
@@ -215,19 +216,19 @@ class Ranking(RepeatsSummary):
 
     def _value_rows(self, *, has_repeats: bool) -> Iterator[tuple[str, ...]]:
         names = self._names()
-        for one in self.best.standings:
+        values = [one.mean.mean if one.mean.n else math.nan for one in self.best.standings]
+        for one, value in zip(self.best.standings, number_texts(values), strict=True):
             group = self.groups[one.place].group
             members = dict.fromkeys(
                 names[member.run.uid]
                 + (f"/{member.set_name}" if len(member.run.parameter_sets) > 1 else "")
                 for member in group.members
             )
-            value = one.mean.mean if one.mean.n else math.nan
             yield (
                 "-" if one.rank is None else str(one.rank),
                 some_of(members),
                 *((str(one.mean.n),) if has_repeats else ()),
-                f"{value:.6g}",
+                value,
                 *(text for _, text in group.settings),
             )
 

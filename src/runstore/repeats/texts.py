@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOWEST_P = 0.001
-_FEWEST_DIGITS, _MOST_DIGITS = 3, 12
+_FEWEST_DIGITS, _USUAL_DIGITS, _MOST_DIGITS = 3, 6, 12
 
 
 def number_text(value: float, scale: float | None = None) -> str:
@@ -24,11 +24,11 @@ def number_text(value: float, scale: float | None = None) -> str:
 
     Args:
         value: The number.
-        scale: Its uncertainty, of which two digits are shown; None for four digits.
+        scale: Its uncertainty, of which two digits are shown; None for six digits.
     """
     if not math.isfinite(value):
         return str(value)
-    digits = _FEWEST_DIGITS + 1
+    digits = _USUAL_DIGITS
     if scale and value and math.isfinite(scale):
         orders = math.floor(math.log10(abs(value))) - math.floor(math.log10(scale))
         digits = min(_MOST_DIGITS, max(_FEWEST_DIGITS, orders + 2))

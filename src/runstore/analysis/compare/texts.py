@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from runstore.analysis.compare.differences import MISSING, Difference, FileContents, Unknown
-from runstore.model.display.formatting import duration_text, size_text
+from runstore.model.display.formatting import duration_text, number_texts, size_text
 from runstore.value_classes import dataclass
 
 NONE = "(none)"
@@ -58,18 +58,21 @@ def change_between(old: float, new: float) -> Change:
 
 
 def texts_of(one: Difference) -> tuple[str, ...]:
-    """Return each value as text."""
-    return tuple(value_text(one, value) for value in one.values)
+    """Return each value as text; different numbers have different texts."""
+    numbers = iter(number_texts([value for value in one.values if isinstance(value, float)]))
+    return tuple(
+        next(numbers) if isinstance(value, float) and one.section == "metrics"
+        else _value_text(one, value)
+        for value in one.values
+    )  # fmt: skip
 
 
-def value_text(about: Difference, value: Any) -> str:
+def _value_text(about: Difference, value: Any) -> str:
     """Return a value as text; parameters as Python writes them, since types count there."""
     if value is MISSING or isinstance(value, Unknown):
         return NONE if value is MISSING else UNKNOWN
     if about.section == "params":
         return _as_python(value)
-    if about.section == "metrics":
-        return f"{value:.6g}"
     if about.name == "code.commit" and len(value) in _COMMIT_LENGTHS:
         return str(value[:_DIGEST_SHOWN])
     return _plain_text(value) or ("(set)" if about.section == "tags" else '""')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
@@ -121,6 +121,22 @@ def tags_text(tags: Mapping[str, str]) -> str:
 def number_text(value: float) -> str:
     """Return the value of a metric for tables."""
     return f"{value:.6g}"
+
+
+def number_texts(values: Sequence[float]) -> list[str]:
+    """Return values of a metric for tables; all digits of those that would look alike."""
+    texts = [number_text(one) for one in values]
+    alike: dict[str, set[str]] = {}
+    for text, one in zip(texts, values, strict=True):
+        alike.setdefault(text, set()).add(repr(float(one)))
+    return [
+        text if len(alike[text]) == 1 else _every_digit(one)
+        for text, one in zip(texts, values, strict=True)
+    ]
+
+
+def _every_digit(value: float) -> str:
+    return f"{int(value)}" if is_exact_whole(value) else repr(float(value))
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

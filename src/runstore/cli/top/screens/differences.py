@@ -14,7 +14,7 @@ from textual.worker import Worker
 
 from runstore.analysis.compare.comparison import compare_runs
 from runstore.analysis.compare.differences import MISSING, Difference
-from runstore.analysis.compare.texts import value_text
+from runstore.analysis.compare.texts import texts_of
 from runstore.cli.top.data.pace import Attempt, attempted
 from runstore.cli.top.data.runs import runs_left
 from runstore.cli.top.keys import BACK, QUIT, KeysLine, bindings
@@ -41,7 +41,8 @@ def _read(store: Store, uids: Sequence[str]) -> tuple[tuple[str, ...], tuple[Lin
 
 
 def _texts(one: Difference) -> tuple[str, ...]:
-    return tuple(NOTHING if value is MISSING else value_text(one, value) for value in one.values)
+    both = zip(one.values, texts_of(one), strict=True)
+    return tuple(NOTHING if value is MISSING else text for value, text in both)
 
 
 class DifferencesScreen(Screen[None]):
