@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 
 import pytest
@@ -11,6 +12,8 @@ from commands import messages, on_terminal
 from commands import runstore_here as runstore
 from places import shared_at, store_at, variables_in
 from runstore.model.query.fields import RUN_FIELDS
+from runstore.model.query.parse import parse_query
+from runstore.reading.shown.listing import list_columns, list_rows
 
 
 @pytest.fixture(scope="module")
@@ -419,3 +422,34 @@ def test_a_name_with_a_comma_can_be_a_column_and_a_sort_key(tmp_path):
 
     assert listed.stdout == "run_number\tparams.x,y\ttags.a,b\n1\t2\tt\n2\t1\tt\n"
     assert turned.stdout == listed.stdout
+
+
+def test_a_sort_key_shows_the_deciding_one_of_several_values(tmp_path):
+    """A run with several sets is sorted by its smallest or largest value, numbers first."""
+    sets = [{"name": "a", "bs": "auto"}, {"name": "b", "bs": 32}, {"name": "c", "bs": 64}]
+    with store_at(tmp_path / ".runstore") as store:
+        with store.start("fit", params=sets, capture=False) as run:
+            run.log(acc=0.5)
+            for name, acc in (("a", 0.7), ("b", 0.3), ("c", math.nan)):
+                run.of_set(name).log(acc=acc)
+        for bs, acc in ((48, 0.6), ("auto", 0.4)):
+            with store.start("fit", params={"bs": bs}, capture=False) as run:
+                run.log(acc=acc)
+
+    for key, wanted in {
+        "params.bs": ["32", "48", "auto"],
+        "params.bs desc": ["64", "48", "auto"],
+        "metrics.acc": ["0.3", "0.4", "0.6"],
+        "metrics.acc desc": ["0.7", "0.6", "0.4"],
+    }.items():
+        piped = runstore("ls", "--sort", key, cwd=tmp_path).stdout.splitlines()
+        query = parse_query(f"order by {key}")
+        with store_at(tmp_path / ".runstore") as store:
+            rows = list_rows(store.find(query))
+            (column,) = [
+                one for one in list_columns(rows, query.order) if key.startswith(one.name)
+            ]
+            cells = [column.cell(row) for row in rows]
+
+        assert [line.split("\t")[-1] for line in piped] == [column.name, *wanted]
+        assert cells == wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from runstore.model.display.formatting import (
@@ -137,12 +138,25 @@ def list_columns(rows: Sequence[ListRow], order: Sequence[Order] = ()) -> list[L
         name = column_name(key.field)
         known = [place for place, one in enumerate(found) if one.name == name]
         if known:
-            found[known[0]] = found[known[0]]._replace(rank=min(found[known[0]].rank, _SORT_KEY))
+            found[known[0]] = _with_sort_key(found[known[0]], key)
         else:
             is_number = key.field.kind is Kind.NUMBER
             found.insert(2, ListColumn(name, _SORT_KEY, _sort_key(key), is_number))
     texts = headings([one.name for one in found])
     return [one._replace(header=text) for one, text in zip(found, texts, strict=True)]
+
+
+def _with_sort_key(column: ListColumn, order: Order) -> ListColumn:
+    """Return a column of a sort key; of several values of a run, it has the deciding one."""
+    rank = min(column.rank, _SORT_KEY)
+    if order.field.namespace not in {Namespace.PARAM, Namespace.METRIC}:
+        return column._replace(rank=rank)
+
+    def cell(row: ListRow) -> str:
+        has_one = len(row.run.parameter_sets) < 2  # noqa: PLR2004 - several
+        return (has_one and column.cell(row)) or sort_key_text(order, row.run)
+
+    return column._replace(rank=rank, cell=cell)
 
 
 def headings(names: Sequence[str]) -> list[str]:
@@ -280,6 +294,17 @@ def _sort_key(order: Order) -> Callable[[ListRow], str]:
     return lambda row: sort_key_text(order, row.run)
 
 
+def _deciding(values: Sequence[Any], first: Callable[..., Any]) -> Any:
+    """Return the value that decides in an order; numbers precede texts."""
+    if not isinstance(values[0], tuple):
+        return first(values)
+    for place in (0, 1):
+        known = [one for one in values if one[place] is not None]
+        if known:
+            return first(known, key=itemgetter(place))
+    return values[0]
+
+
 _TEXTS: Mapping[Kind, Callable[[Any], str]] = {
     Kind.MOMENT: lambda micros: local_time(datetime.fromtimestamp(micros / _MICROS, timezone.utc)),
     Kind.DURATION: lambda seconds: duration_text(timedelta(seconds=seconds)),
@@ -298,10 +323,7 @@ def sort_key_text(order: Order, run: Run, *, is_exact: bool = False) -> str:
     values = [one for one in RunSubject(run).values(field) if one is not None]
     if not values:
         return ""
-    try:
-        value: Any = max(values) if order.is_descending else min(values)
-    except TypeError:  # cells of numbers and of texts
-        value = values[0]
+    value = _deciding(values, max if order.is_descending else min)
     if field.namespace is Namespace.TAG and value[1] == "":
         return TAGGED
     if isinstance(value, tuple):
