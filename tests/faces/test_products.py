@@ -92,6 +92,18 @@ def test_files_that_cannot_be_written_are_named(saved):
     assert runstore_here("download", "fit#1", "./loss.csv", "-o", "out", cwd=saved).returncode == 2
 
 
+def test_a_file_is_not_a_folder_for_downloads(saved):
+    (saved / "here.csv").write_text("mine")
+
+    ended = runstore_here("download", "fit#1", "loss.csv", "-o", "here.csv", cwd=saved)
+
+    assert ended.returncode == 2
+    assert messages(ended)[0] == (
+        "runstore: here.csv is a file, and artifacts are written to a folder."
+    )
+    assert (saved / "here.csv").read_text() == "mine"
+
+
 def test_files_beside_damaged_ones_are_written(saved):
     with store_at(saved / ".runstore") as store:
         for name in ("m/a.txt", "loss.csv"):

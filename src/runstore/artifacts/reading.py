@@ -18,6 +18,7 @@ from runstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreUnavailableError,
+    UsageError,
     genuine,
 )
 from runstore.model import arguments
@@ -25,6 +26,7 @@ from runstore.model.artifacts import Artifact, Input, artifact_path, why_no_name
 from runstore.model.display.formatting import counted
 from runstore.storage.backend import Backend
 from runstore.storage.files.unfinished import UnfinishedFolder
+from runstore.storage.sqlite.paths import is_file
 from runstore.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -73,6 +75,12 @@ class Reading:
         """Write artifacts to a folder; see `Run.download`."""
         wanted = _with_names(self._wanted(run, path))
         folder = Path(arguments.path(to, "to"))
+        if is_file(folder):
+            raise UsageError(
+                f"{folder} is a file, and artifacts are written to a folder.",
+                kept="Nothing was written.",
+                hint="Pass a folder, such as its parent.",
+            )
         written: dict[Path, Artifact] = {}
         lost: dict[str, RunstoreError] = {}
         asides = _Asides(self._seen)
