@@ -8,11 +8,16 @@ import threading
 from datetime import datetime, timedelta, timezone
 from functools import cache
 
-import boto3
 import flask
+from botocore.loaders import JSONFileLoader
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
+
+# Each file system of a bucket reads descriptions of services, most of the time that it takes.
+_read = cache(JSONFileLoader()._load_file)
+JSONFileLoader._load_file = lambda _loader, *file: _read(*file)
 
 _numbers = itertools.count(1)
 # The methods of all requests.
@@ -55,6 +60,8 @@ def variables():
 
 @cache
 def _client():
+    import boto3
+
     return boto3.client(
         "s3",
         endpoint_url=server(),
@@ -65,14 +72,14 @@ def _client():
 
 
 class TestBucket:
-    """A new bucket on the server, looked at without our own code."""
+    """A new bucket of the server, looked at without our own code and, mostly, without requests."""
 
     __test__ = False
 
     def __init__(self, name=None):
         self.name = name or f"bucket-{next(_numbers)}"
-        self._client = _client()
-        self._client.create_bucket(Bucket=self.name)
+        self._backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        self.create()
 
     @property
     def server(self):
@@ -84,39 +91,41 @@ class TestBucket:
 
     def keys(self):
         """Return the names of all objects."""
-        found = self._client.list_objects_v2(Bucket=self.name)
-        return [one["Key"] for one in found.get("Contents", ())]
+        return sorted(self._backend.get_bucket(self.name).keys)
 
     def contents(self):
         """Return the names of contents: without the mark of the store."""
         return [key for key in self.keys() if not key.endswith("runstore.txt")]
 
     def get(self, key):
-        return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
+        return self._backend.get_object(self.name, key).value
 
     def put(self, key, body):
-        self._client.put_object(Bucket=self.name, Key=key, Body=body)
+        self._backend.put_object(self.name, key, body)
 
     def remove(self, key):
-        self._client.delete_object(Bucket=self.name, Key=key)
+        self._backend.delete_object(self.name, key)
+
+    def create(self):
+        """Create the bucket, which is empty."""
+        self._backend.create_bucket(self.name, VARIABLES["AWS_DEFAULT_REGION"])
 
     def delete(self):
         """Remove the bucket with its contents."""
         for key in self.keys():
             self.remove(key)
-        self._client.delete_bucket(Bucket=self.name)
+        self._backend.delete_bucket(self.name)
 
     def begin_upload(self, key):
         """Begin an upload of several parts that is never completed."""
-        self._client.create_multipart_upload(Bucket=self.name, Key=key)
+        _client().create_multipart_upload(Bucket=self.name, Key=key)
 
     def uploads(self):
         """Return the names of incomplete uploads."""
-        found = self._client.list_multipart_uploads(Bucket=self.name)
+        found = _client().list_multipart_uploads(Bucket=self.name)
         return [one["Key"] for one in found.get("Uploads", ())]
 
     def age(self, days=2):
         """Make all objects older."""
-        [account] = [one for one in s3_backends.values() if self.name in one["aws"].buckets]
-        for key in account["aws"].buckets[self.name].keys.values():
+        for key in self._backend.get_bucket(self.name).keys.values():
             key.last_modified = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(days)

@@ -326,7 +326,7 @@ def test_files_wait_until_the_bucket_returns(place, url, bucket, monkeypatch, im
 
 
 def test_a_stream_that_was_read_is_kept_as_well(place, bucket, monkeypatch, impatient):
-    bucket._client.delete_bucket(Bucket=bucket.name)
+    bucket.delete()
     read_end, write_end = os.pipe()
     os.write(write_end, WEIGHTS)
     os.close(write_end)
@@ -337,7 +337,7 @@ def test_a_stream_that_was_read_is_kept_as_well(place, bucket, monkeypatch, impa
         pytest.warns(StoreWarning, match="the bucket does not exist"),
     ):
         run.save("model.bin", pipe)
-    bucket._client.create_bucket(Bucket=bucket.name)
+    bucket.create()
 
     assert read(place) == WEIGHTS
 

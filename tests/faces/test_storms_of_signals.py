@@ -42,10 +42,12 @@ def test_a_run_is_interrupted_however_often_that_is_said(tmp_path, program, numb
     process.stdout.readline()
     if program == "starts":
         time.sleep(0.1)
+    pause_s = 0.002
     while not process.has_ended():
         with suppress(ProcessLookupError):
             os.kill(process.pid, number)
-        time.sleep(0.002)
+        time.sleep(pause_s)
+        pause_s *= 1.02  # a slow machine handles one after the other, and gets no further
     process.wait()
 
     with store_at(tmp_path / "store") as store:
