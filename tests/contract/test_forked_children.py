@@ -143,7 +143,7 @@ def test_a_child_keeps_no_record_from_being_taken_in(store, monkeypatch):
         raise StoreLockedError("as if another program kept it locked")
 
     with monkeypatch.context() as patched:
-        patched.setattr(store.backend.part(Deferred), "_take", fork_and_fail)
+        patched.setattr(store.backend.part(Deferred), "_take_once", fork_and_fail)
         store.backend.part(Deferred).take_records()
 
     assert record.path.exists()
@@ -169,7 +169,7 @@ def test_forks_wait_while_another_thread_takes_a_record_in(store, monkeypatch):
         happened.append("taken")
         raise StoreLockedError("as if another program kept it locked")
 
-    monkeypatch.setattr(store.backend.part(Deferred), "_take", take)
+    monkeypatch.setattr(store.backend.part(Deferred), "_take_once", take)
     thread = threading.Thread(target=store.backend.part(Deferred).take_records)
     thread.start()
     taking.wait(60)
