@@ -292,7 +292,8 @@ def test_an_exception_whose_attributes_raise_is_recorded_and_raised(run, kind):
 
     assert left.value is error
     assert run.record.status.value == "error"
-    assert run.record.error.endswith(f"{kind.__name__}: the reason")
+    # Python 3.13 adds a line about notes that cannot be read.
+    assert run.record.error.splitlines()[0].endswith(f"{kind.__name__}: the reason")
     assert "test_an_exception_whose_attributes_raise" in run.record.traceback
 
 
