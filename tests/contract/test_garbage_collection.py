@@ -17,6 +17,7 @@ from runstore import Store, background
 from runstore.errors import StoreReadOnlyError, StoreWarning
 from runstore.model.results.deletion import Amount
 from runstore.storage.files.objects import Objects
+from runstore.storage.files.spool import Spool
 
 AT_ONCE = timedelta(0)
 
@@ -170,6 +171,27 @@ def test_what_a_crash_left_beside_the_store_goes_after_a_day(store):
     assert aside.path_of(waiting.digest).exists()
     assert aside.path_of(fresh.digest).exists()
     assert (place / f"{uid}.2.notes.tmp").exists()
+
+
+def test_contents_beside_the_store_that_are_saved_again_meanwhile_stay(store, monkeypatch):
+    aside = Objects(store.backend.spool.own_place() / "objects")
+    kept = aside.keep_bytes(b"saved twice")
+    os.utime(aside.path_of(kept.digest), (1, 1))
+    read, calls = Spool.awaited_digests, []
+
+    def saved_after_reading(spool):
+        found = read(spool)
+        calls.append(found)
+        if len(calls) == 1:  # the later call is about the trash
+            aside.keep_bytes(b"saved twice")  # its record will follow
+        return found
+
+    monkeypatch.setattr(Spool, "awaited_digests", saved_after_reading)
+
+    store.collect_garbage()
+
+    assert calls == [set(), set()]
+    assert aside.path_of(kept.digest).exists()
 
 
 def test_contents_that_the_database_did_not_take_yet_are_needed(store):

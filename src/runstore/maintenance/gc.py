@@ -185,11 +185,12 @@ class _Sweep:
 
     def _unneeded_aside(self) -> Iterator[Path]:
         """Yield old files of saves beside the store that ended before a record was written."""
-        awaited: set[str] | None = None
         for place in self._backend.spool.own_places():
             objects = Objects(place / OBJECTS)
-            for path in filter(is_old, self._files(objects)):
-                awaited = self._backend.spool.awaited_digests() if awaited is None else awaited
+            files = list(self._files(objects))
+            # Before their ages: contents that are saved again become recent, and get a record.
+            awaited = self._backend.spool.awaited_digests() if files else set()
+            for path in filter(is_old, files):
                 if objects.is_leftover(path) or (objects.digest_at(path) or "") not in awaited:
                     yield path
 
