@@ -42,20 +42,22 @@ def in_main_thread() -> bool:
     return _this_thread() == _main_thread
 
 
-def start_thread(work: Callable[[], object]) -> int:
+def start_thread(work: Callable[[], object]) -> int | None:
     """Start a thread that gets no signals of the program, and return its identifier.
+
+    Returns None if no more threads are possible.
 
     A program may block a signal to ask for it later, such as Slurm's before the end of a job. The
     system would then deliver it to any other thread, and end the program if it has no handler.
-
-    Raises:
-        RuntimeError: No more threads are possible.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        # Threads inherit it. A handler of the program may raise in this call.
+        # Threads inherit it. A handler of the program may raise in this call, also a RuntimeError.
         signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_OURS)
-        return _thread.start_new_thread(work, ())
+        try:
+            return _thread.start_new_thread(work, ())
+        except RuntimeError:
+            return None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -82,9 +84,7 @@ class _Worker:
         self._jobs.append(job)
         if not self._is_busy.acquire(blocking=False):
             return  # the thread sees it before it ends
-        try:
-            start_thread(self._run)
-        except RuntimeError:  # no more threads
+        if start_thread(self._run) is None:
             self._work()
 
     def _run(self) -> None:

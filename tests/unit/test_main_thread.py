@@ -1,9 +1,14 @@
-"""The main thread, as the system sees it."""
+"""The main thread, as the system sees it, and how others are started."""
 
+import _signal
 import _thread
 import os
 import threading
+from types import SimpleNamespace
 
+import pytest
+
+from runstore import background
 from runstore.background import in_main_thread
 
 
@@ -38,3 +43,22 @@ def test_it_stays_the_same_if_threads_are_replaced(monkeypatch):
     monkeypatch.setattr(_thread, "get_ident", lambda: 1)
 
     assert in_main_thread()
+
+
+def test_an_error_of_a_signal_handler_is_no_lack_of_threads(monkeypatch):
+    """A handler of the program can raise any error as soon as signals are blocked."""
+    mask, done = _signal.pthread_sigmask, []
+
+    def interrupted(how, numbers):
+        before = mask(how, numbers)
+        if numbers and how == _signal.SIG_BLOCK:
+            raise RuntimeError("of the handler")
+        return before
+
+    monkeypatch.setattr(_signal, "pthread_sigmask", interrupted)
+
+    with pytest.raises(RuntimeError, match="of the handler"):
+        background._Worker().add(SimpleNamespace(do_with=done.append))
+
+    assert not done
+    assert not mask(_signal.SIG_BLOCK, ())

@@ -46,12 +46,12 @@ class Ticker:
         if not self._is_running.acquire(blocking=False):
             return True
         self._go_on.acquire(blocking=False)
-        try:
-            # `threading` has its own locks, which the interrupted code may hold.
-            self._thread = background.start_thread(self._run)
-        except RuntimeError:  # no new thread is possible here or now
+        # `threading` has its own locks, which the interrupted code may hold.
+        thread = background.start_thread(self._run)
+        if thread is None:  # no new thread is possible here or now
             self._is_running.release()
             return False
+        self._thread = thread
         _tickers.add(self)
         return True
 
