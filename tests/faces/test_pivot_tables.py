@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from places import store_at
 from runstore.errors import FilterError, NotFoundError, UsageError
+from runstore.model.facts import Facts
 from runstore.repeats.pivot_texts import latex_text, markdown_text, plus_minus
 from runstore.repeats.statistics import mean_of
 
@@ -105,7 +106,7 @@ def test_keys_keep_their_types_and_stand_in_order(store):
 
 
 def test_values_that_look_alike_have_exact_texts(store):
-    values = (1, "1", True, "true", 0.3, 0.1 + 0.2, "(none)", "x")
+    values = (1, "1", True, "true", None, "None", 0.3, 0.1 + 0.2, "(none)", "x")
     for value in values:
         with store.start("alike", params={"x": value}, capture=False) as run:
             run.log(acc=1.0)
@@ -115,8 +116,34 @@ def test_values_that_look_alike_have_exact_texts(store):
     labels = [one.labels[0] for one in store.pivot("acc", "params.x", experiment="alike").rows]
 
     assert sorted(labels) == sorted(
-        ["1", "'1'", "true", "'true'", "0.3", "0.30000000000000004", "'(none)'", "x", "(none)"]
+        [
+            *("1", "'1'", "true", "'true'", "None", "'None'"),
+            *("0.3", "0.30000000000000004", "'(none)'", "x", "(none)"),
+        ]
     )
+
+
+def test_several_values_are_not_a_text_with_commas(store):
+    for x in ({"x.y": True, "x": {"y": 1}}, {"x": {"y": "1, true"}}, {"x.y": "b"}):
+        record(store, 0.5, **x)
+
+    rows = store.pivot("acc", "params.x.y").rows
+
+    assert [one.labels[0] for one in rows] == ["1, true", "'1, true'", "b"]
+
+
+def test_versions_are_rows_in_the_order_of_versions(store):
+    for version in ("1.9", "1.10", "1.10rc1", "local"):
+        with store.start("fit", capture=False) as run:
+            run.log(acc=0.5)
+        packages = {"packages": f"torch=={version}\n"}
+        facts = Facts(values={"python.version": version}, documents=packages)
+        store.backend.database.attach_facts(run.uid, facts)
+    record(store, 0.5)
+
+    for field in ("packages.torch", "python.version"):
+        rows = store.pivot("acc", field).rows
+        assert [one.values[0] for one in rows] == ["1.9", "1.10rc1", "1.10", "local", None]
 
 
 def test_long_integers_are_rows_in_the_order_of_their_values(store):

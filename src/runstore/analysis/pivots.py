@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore.errors import UsageError
 from runstore.model import arguments
 from runstore.model.metric_directions import Direction, kept_for
-from runstore.model.query.evaluate import TRUTH
+from runstore.model.query.evaluate import TRUTH, shown_text, version_order
 from runstore.model.query.exact import exact_value
 from runstore.model.query.parse import parse_fields
 from runstore.model.query.spelling import field_name
@@ -18,7 +18,7 @@ from runstore.reading.directions import Directions
 from runstore.reading.filters.unknown_names import with_suggestions
 from runstore.reading.find import found_page, query_of
 from runstore.repeats.grouping import Member
-from runstore.repeats.pivot import SEVERAL, PivotKey, Several, pivot_of
+from runstore.repeats.pivot import SEVERAL, PivotKey, Several, key_of, order_of, pivot_of
 from runstore.repeats.pivot_table import Pivot
 from runstore.repeats.statistics import check_level
 from runstore.repeats.values import Metric, read_values
@@ -113,19 +113,22 @@ def _direction(backend: Backend, metric: Metric) -> Direction | None:
 
 
 def _key_of(fields: Sequence[Field]) -> Callable[[Member], PivotKey]:
-    def key_of(member: Member) -> PivotKey:
+    def of_member(member: Member) -> PivotKey:
         subject = RunSubject(member.run, member.set_name)
-        return PivotKey(tuple(_value(subject, one) for one in fields))
+        return key_of(dict(_values(subject, one)) for one in fields)
 
-    return key_of
+    return of_member
 
 
-def _value(subject: RunSubject, field: Field) -> Any:
-    """Return the value of a field; of several, a text with all of them."""
-    values = dict.fromkeys(_plain(field, one) for one in subject.values(field))
-    if len(values) <= 1:
-        return next(iter(values), None)
-    return ", ".join(sorted(map(str, values)))
+def _values(subject: RunSubject, field: Field) -> Iterator[tuple[Any, Any]]:
+    """Yield the sort keys and values of a run in a field."""
+    for one in subject.values(field):
+        if field.kind is Kind.VERSION:
+            text = shown_text(one) if isinstance(one, tuple) else one
+            yield version_order(str(text)), text
+        else:
+            value = _plain(field, one)
+            yield order_of(value), value
 
 
 def _plain(field: Field, value: Any) -> Any:
@@ -135,7 +138,7 @@ def _plain(field: Field, value: Any) -> Any:
         return value
     number, text = value
     if number is None:
-        return "None" if text is None else text
+        return text
     if text in TRUTH:
         return text == TRUTH[1]
     return exact_value(value)

@@ -27,56 +27,76 @@ class PivotKey:
     """The common values of a row or a column; true and 1 are different keys.
 
     Attributes:
-        values: One per field of the rows or columns; None if the runs have none.
-        labels: The values as text; different ones have different texts.
+        each: All values of each field; several if parameter sets differ in it.
+        order: The sort key of each field, which is equal for equal values alone.
+        labels: The values of each field as text; different ones have different texts.
     """
 
-    values: tuple[Any, ...]
+    each: tuple[tuple[Any, ...], ...]
+    order: tuple[Any, ...]
     labels: tuple[str, ...] = ()
 
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """One value for each field: a text if the runs have None or several, None without any."""
+        return tuple(
+            some[0] if len(some) == 1 and some[0] is not None else _label(some) if some else None
+            for some in self.each
+        )
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PivotKey) and self.order() == other.order()
+        return isinstance(other, PivotKey) and self.order == other.order
 
     def __hash__(self) -> int:
-        return hash(self.order())
-
-    def order(self) -> tuple[Any, ...]:
-        """Return the sort key: numbers, then texts, then missing values."""
-        return tuple(map(_order, self.values))
+        return hash(self.order)
 
 
-def _label(value: Any) -> str:
-    if value is None:
-        return NONE
+def key_of(fields: Iterable[Mapping[Any, Any]]) -> PivotKey:
+    """Return the key of the values of some fields, each by its sort key, such as `order_of`."""
+    each = [sorted(one.items(), key=_first) for one in fields]
+    return PivotKey(
+        tuple(tuple(value for _, value in some) for some in each),
+        # Missing values are the last.
+        tuple((not some, tuple(order for order, _ in some)) for some in each),
+    )
+
+
+def _first(pair: tuple[Any, Any]) -> Any:
+    return pair[0]
+
+
+def order_of(value: Any) -> tuple[int, float, str, bool]:
+    """Return the sort key of a value: numbers, then truth values, then texts and None."""
+    if isinstance(value, bool):
+        return 1, float(value), "", False
+    if value is None or isinstance(value, str):
+        return 2, 0.0, str(value), value is None
+    if value != value:  # noqa: PLR0124 - NaN
+        return 0, math.inf, "nan", False
+    return 0, value, "", False
+
+
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return setting_text(value) if isinstance(value, float) else str(value)
 
 
-def _labels(values: Sequence[Any]) -> list[str]:
+def _exact_text(value: Any) -> str:
+    is_fraction = isinstance(value, float) and not value.is_integer()
+    return repr(value) if is_fraction or isinstance(value, str) else _text(value)
+
+
+def _label(some: Sequence[Any], text: Callable[[Any], str] = _text) -> str:
+    return ", ".join(map(text, some)) or NONE
+
+
+def _labels(keys: Sequence[PivotKey], field: int) -> list[str]:
     """Return the values of a field as texts; exact texts for those that look alike."""
-    different = {_order(value): _label(value) for value in values}
-    times = Counter(different.values())
-    return [
-        repr(value) if times[label] > 1 and _has_exact_text(value) else label
-        for value, label in zip(values, map(_label, values), strict=True)
-    ]
-
-
-def _has_exact_text(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, float) and not value.is_integer())
-
-
-def _order(value: Any) -> tuple[int, float, str]:
-    if value is None:
-        return 3, 0.0, ""
-    if isinstance(value, bool):
-        return 1, float(value), ""
-    if isinstance(value, str):
-        return 2, 0.0, value
-    if value != value:  # noqa: PLR0124 - NaN
-        return 0, math.inf, "nan"
-    return 0, value, ""
+    different = {one.order[field]: one.each[field] for one in keys}
+    times = Counter(map(_label, different.values()))
+    each = [one.each[field] for one in keys]
+    return [_label(some, _exact_text if times[_label(some)] > 1 else _text) for some in each]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,12 +220,10 @@ def pivot_of(
 
 
 def _sorted(keys: Iterable[PivotKey]) -> tuple[PivotKey, ...]:
-    found = sorted(dict.fromkeys(keys), key=PivotKey.order)
-    labels = [_labels(of_field) for of_field in zip(*(one.values for one in found), strict=True)]
-    return tuple(
-        replace(one, labels=tuple(of_field[place] for of_field in labels))
-        for place, one in enumerate(found)
-    )
+    found = sorted(dict.fromkeys(keys), key=lambda one: one.order)
+    fields = [_labels(found, field) for field in range(len(found[0].each))] if found else []
+    labels = zip(*fields, strict=True) if fields else [()] * len(found)
+    return tuple(replace(one, labels=own) for one, own in zip(found, labels, strict=True))
 
 
 def _settings(

@@ -10,6 +10,7 @@ import pytest
 
 from commands import runstore_here as runstore
 from places import store_at
+from runstore.model.facts import Facts
 from web_client import client_of, served_at
 
 API = "/api/v1"
@@ -258,6 +259,17 @@ def test_values_that_are_no_numbers_stay_apart(repeats, asking):
     assert words["params.lr"] == ["auto", "None", "nan"]
     assert head["columns"][0]["kind"] == "category"
     assert set(known["params.lr"]) == set(ACCURACIES)
+
+
+def test_versions_are_categories_in_the_order_of_versions(repeats, asking):
+    for version in ("1.10", "1.9", "local", "1.9"):
+        with repeats.start("odd", capture=False) as run:
+            facts = Facts(values={"python.version": version})
+        repeats.backend.database.attach_facts(run.uid, facts)
+
+    head, _, _ = columns_of(asking, "python.version", experiment="odd")
+
+    assert head["columns"][0]["categories"] == ["1.9", "1.10", "local"]
 
 
 def test_rare_categories_share_one_place(repeats, asking, monkeypatch):

@@ -203,6 +203,12 @@ def compare_versions(op: Op, version: str, wanted: str) -> bool:
     return _ORDERED[op](one, other)
 
 
+def version_order(text: str) -> tuple[bool, AnyValue, str]:
+    """Return the sort key of a version by PEP 440; other texts follow."""
+    version = _version(text)
+    return version is None, text if version is None else version, text
+
+
 @lru_cache(maxsize=256)
 def _version(text: str) -> AnyValue:
     """Parse a version, cached; return None if it is invalid."""

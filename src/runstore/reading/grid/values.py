@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from runstore.model.display.formatting import counted
-from runstore.model.query.evaluate import NAN, TRUTH, shown_text
+from runstore.model.query.evaluate import NAN, TRUTH, shown_text, version_order
 from runstore.model.query.tree import Field, Kind, Namespace
 from runstore.reading.find import settle
 from runstore.storage.grid.values import Cell, FieldValues
@@ -65,7 +65,8 @@ def _column(field: Field, cells: Mapping[int, Cell], ids: Sequence[int]) -> Valu
     if field.kind in {Kind.NUMBER, Kind.DURATION}:
         return _numbers("number", [_number(cells.get(one)) for one in ids], places)
     texts = {one: _text(field, cell) for one, cell in cells.items()}
-    return _categories([texts.get(one) for one in ids], places)
+    order = version_order if field.kind is Kind.VERSION else _order
+    return _categories([texts.get(one) for one in ids], places, order)
 
 
 def _gaps(cells: Mapping[int, Cell], ids: Sequence[int]) -> array[int]:
@@ -99,12 +100,14 @@ def _text(field: Field, cell: Cell) -> str:
     return "None" if text is None else text
 
 
-def _categories(texts: Sequence[str | None], missing: array[int]) -> ValueColumn:
+def _categories(
+    texts: Sequence[str | None], missing: array[int], order: Callable[[str], Any]
+) -> ValueColumn:
     """Return texts as indexes in a list; if there are too many, the rarest share one."""
     counts = Counter(one for one in texts if one is not None)
     kept = [one for one, _ in counts.most_common(CATEGORIES_AT_MOST)]
     others = len(counts) - len(kept)
-    categories = sorted(kept, key=_order)
+    categories = sorted(kept, key=order)
     place_of: dict[str | None, int] = {one: place for place, one in enumerate(categories)}
     place_of[None] = _MISSING
     values = array("H", (place_of.get(one, len(categories)) for one in texts))
