@@ -27,10 +27,21 @@ YAML = [
     "password:\n  desc: of bob\n  value: {}\n",
     "Password:\n  Type: String\n  Default: {}\n",
     "args:\n- --password\n- {}\n- --lr\n- 0.1\n",
+    "? password\n: {}\n",
+    "x:\n  ? 'password' # of bob\n  : {}\ny: 1\n",
+    "- ParameterKey: DBPassword\n  ParameterValue: {}\n",
+    "- ParameterValue: {}\n  ParameterKey: DBPassword\n",
     'args:\n  - "--password"\n  - {}\n  - x\n',
 ]
 QUOTED = [
     ("a.yaml", "password:\n  '{}'\n"),
+    ("a.yaml", "DBPassword: !Sub '{}'\n"),
+    ("a.yaml", "DBPassword:\n  Fn::Sub: '{}'\n"),
+    ("a.json", '{{"DBPassword": {{"Fn::Sub": "{}"}}}}\n'),
+    ("a.json", '[{{"ParameterKey": "DBPassword", "ParameterValue": "{}"}}]\n'),
+    ("", "aws x --parameters ParameterKey=DBPassword,ParameterValue={}\n"),
+    ("a.toml", 'password = """\n{}\n"""\nx = 1\n'),
+    ("a.tfvars", "password = <<EOF\n{}\nEOF\nx = 1\n"),
     ("a.yaml", 'env:\n- name: DB_PASSWORD\n  value: "{}"\n'),
     ("a.yaml", 'env:\n- value: "{}"\n  name: DB_PASSWORD\n'),
     ("a.yaml", "env:\n- name: DB_PASSWORD\n  value: |\n    {}\n  type: x\n"),
@@ -48,6 +59,9 @@ QUOTED = [
     ("a.yaml", 'args:\n- "--password"\n- "{}"\n'),
     ("a.xml", "<entry key='password'>{}</entry>\n"),
     ("", "| lr | 0.1 |\n| api_key | {} |\n"),
+    ("", "see it\n| api_key | {} |\n"),
+    ("", "see | it\\n| api_key | {} |\\n"),
+    ("a.yaml", "args:\n- --password\n- '{}'\n"),
     ("", "# | api_key | {} |\n"),
     ("", '"| lr | 0.1 |\\n| api_key | {} |\\n"'),
     ("", "\u2502 lr      \u2502 0.1 \u2502\n\u2502 api_key \u2502 {} \u2502\n"),
@@ -58,6 +72,12 @@ QUOTED = [
 VARIABLES = [
     'variable "db_password"\n{{\n  default = "{}"\n}}\n',
     'variable "db_password" {{ default = "{}" }}\n',
+    'variable "db_password" {{\n  default = <<-EOT\n    {}\n\n    EOT\n}}\nx = "y"\n',
+    'variable "db_passwords" {{\n  type = list(string)\n  default = ["{}"]\n}}\n',
+    'passwords = ["{}", "password"] # of bob\n',
+    'passwords = [\n  var.a,\n  "{}",\n]\n',
+    "password = <<EOF\n{}\nEOF\nx = 1\n",
+    'password = <<"EOF"\n  {}\n  EOF\nx = 1\n',
     'variable "db_password" {{\n  type = string\n  default = "{}"\n}}\n',
     'variable "db_password" {{\n  description = "{{x}}"\n  x {{ y = 1 }}\n  default = "{}"\n}}\n',
 ]
@@ -122,6 +142,13 @@ def test_short_passwords_of_names_around_them_are_masked_in_yaml(text):
         'variable "region" {{ default = "{}" }}\n',
         'variable "db_password" {{\n  type = string\n}}\nvariable "x" {{ default = "{}" }}\n',
         'variable "db_password" {{ default = var.password }} # {}\n',
+        "x = a\n  ? lr\n  : {}\n",
+        "x: a ? password\n  : {}\n",
+        "password = <<EOF\n$PASSWORD\nEOF\nx = '{}'\n",
+        "passwords = []\nx = ['{}']\n",
+        "DBPassword: !Sub '${{Prefix}}-x'\nx: {}\n",
+        "DBPassword: !Ref Password\nx: {}\n",
+        "- ParameterKey: LR\n  ParameterValue: {}\n",
     ],
 )  # fmt: skip
 def test_values_of_other_names_are_kept(path, text):
@@ -191,3 +218,49 @@ def test_masked_json_can_be_read():
     masked = json.loads(mask_text(json.dumps(document), "a.json"))
 
     assert masked == {"env": [{"name": "DB_PASSWORD", "value": "***"}], "n": 1}
+
+
+@pytest.mark.parametrize("path", ["", "a.tf", "a.js"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password = x << EOF\n{}\n",
+        "password = <<EOF\n{}\n",
+        "password = <<EOF\nof ada\nEOF\nx = '{}'\n",
+        "passwords = [a, b]\nx = ['{}']\n",
+        "passwords = [x1y2z3, 'password']\nx = ['{}']\n",
+        "accesskey: ['Character', '{{}}']\n# {}\n",
+    ],
+)
+def test_values_of_other_names_are_kept_in_code(path, text):
+    assert mask_text(text.format(DIGEST), path) == text.format(DIGEST)
+
+
+def test_names_in_a_list_of_a_secret_name_are_found():
+    text = "credentials = ['password', 'a', 'x --password {}', f(token='{}')]"
+
+    assert mask_text(text.format(SECRET, SECRET), "a.js") == text.format("***", "***")
+
+
+TEXTS = [
+    ("a.toml", 'password = """\nhunter2\n\n  x1y2z3\n"""\nx = 1\n'),
+    ("a.py", "run(['mysql', '-p', \"\"\"x1y2z3\n4\"\"\"])\npassword = '{}'\n"),
+    ("a.yaml", "password: |\n  a1\n\n  b2\nx: 1\n"),
+    ("", "export DB_PASSWORD x1y2z3\r\nx\r\n"),
+]
+
+
+@pytest.mark.parametrize("head", ["", "@@ -1 +1 @@\n", "@@ -1,9 +1,9 @@\n", "@@ x\n"])
+@pytest.mark.parametrize(("path", "text"), TEXTS)
+def test_masked_texts_and_patches_keep_their_lines(path, text, head):
+    patch = head + "".join(f"+{line}" for line in text.splitlines(keepends=True))
+
+    for masked, original in ((mask_text(text, path), text), (mask_patch(patch, path), patch)):
+        assert masked.count("\n") == original.count("\n")
+        assert masked.count("\r\n") == original.count("\r\n")
+
+
+def test_a_secret_of_several_lines_is_masked_in_a_patch():
+    patch = '@@ -1,2 +1,4 @@\n+password = """\n+{}\n+"""\n+token = "{}"\n'
+
+    assert mask_patch(patch.format(SECRET, SECRET), "a.toml") == patch.format("***", "***")

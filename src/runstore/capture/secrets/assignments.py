@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from runstore.capture.secrets.enclosing import enclosing_name
 from runstore.capture.secrets.names import Secrecy, secrecy, secrecy_of_key
@@ -62,12 +63,18 @@ _DEFAULT = (
 _BLOCK = re.compile(
     rf"[|>](?:[+-]?[0-9]?|[0-9][+-])[ \t]{{0,{_LINE_BOUND}}}(?:#[^\n]{{0,{_LINE_BOUND}}})?\r?\n"
 )
+# Lines of a value in Terraform and other languages.
+_HEREDOC = (
+    r"(?m)<<[-~]?(?P<quote>[\"']?)(?P<name>\w{1,40})(?P=quote)[ \t]{0,40}\r?\n"
+    rf"(?=(?:[^\n]{{0,{_LINE_BOUND}}}\n){{0,100}}?[ \t]{{0,200}}(?P=name)[ \t]{{0,40}}\r?$)"
+)
 # Before a value in YAML: its type, and a name for it.
-_PROPERTIES = r"(?:(?:!![a-z]{1,20}|&[\w-]{1,100})(?:[ \t]+|(?=\r?\n)))+"
+_PROPERTIES = r"(?:(?:!![a-z]{1,20}|!Sub|&[\w-]{1,100})(?:[ \t]+|(?=\r?\n)))+"
 # A value in the next line, which is no comment, item or another name.
 _NEXT_LINE = (
     rf"(?:#[^\n]{{0,{_LINE_BOUND}}})?(?:\r?\n){{1,3}}(?P<indent>[ \t]{{1,200}})"
-    r"(?![\s#&*!|>]|[-?:](?:\s|$)|(?:\"[^\"\n]{0,100}\"|'[^'\n]{0,100}'|[^\"':\n]{1,100}):(?:\s|$))"
+    r"(?![\s#&*!|>]|[-?:](?:\s|$)|(?:\"[^\"\n]{0,100}\"|'[^'\n]{0,100}'"
+    r"|[^\"':\n]{1,100}(?:::[^\"':\n]{1,100})?):(?:\s|$))"
     rf"(?P<value>[^\r\n]{{1,{_VALUE_BOUND}}})"
 )
 _ITEMS = r"[ \t]*(?:- +)*"
@@ -87,7 +94,7 @@ for _ in range(8):
     _EXPANSION = rf"\$\{{(?:[^\s{{}}$]|\$(?!\{{)|{_EXPANSION}){{0,{_VALUE_BOUND}}}\}}"
 # After some variables, a word is read without looking for their ends.
 _SHELL_WORD, _WORD = (
-    rf"(?:[^{ends}$]+|(?=\$))(?:(?:{_EXPANSION}|\$)[^{ends}$]*){{0,40}}(?:\$[^{within}]*)?"
+    rf"(?:[^{ends}$]+|(?=\$))(?:(?:{_EXPANSION}|\$(?!\{{))[^{ends}$]*){{0,40}}(?:\$[^{within}]*)?"
     for ends, within in (
         (r"\s\"'`", r"\s\"'`"),
         (r"\s\"'`,;&<>(){}\[\]|\\", r"\s\"'`,;&<>()\[\]|\\"),
@@ -189,12 +196,22 @@ class Assignments:
         if sign == "," or (found["close"] and sign == "!="):
             return begin
         if block := _BLOCK.match(self._text, begin):
-            return self._mask_block(found, block.end())
-        if self._is_settings:
-            ended = self._mask_list(begin, sure)
-            if ended is not None:
-                return ended
-        return self._mask_bare(found, begin, sure)
+            indent = self._column(found)
+            return self._mask_lines(
+                block.end(), lambda row: _indent(row) <= indent, is_placeholder
+            )
+        is_heredoc = self._text.startswith("<<", begin)
+        if is_heredoc and (opening := compiled(_HEREDOC).match(self._text, begin)):
+            name, begin = opening["name"], opening.end()
+            self._mask_lines(
+                begin,
+                lambda row: row.strip() == name,
+                lambda row: not self._is_secret_text(row, sure),
+            )
+            # There may be other names in its lines.
+            return max(begin, self._done)
+        ended = self._mask_list(begin, sure)
+        return self._mask_bare(found, begin, sure) if ended is None else ended
 
     def _begin_of_value(self, found: re.Match[str], begin: int, sure: Secrecy) -> int:
         """Return the position of a value after a colon, which may be in the next line."""
@@ -275,7 +292,11 @@ class Assignments:
             )
         else:
             is_secret = self._is_secret_text(value, sure)
-        return self._replace(begin, end, MASK) if is_secret else begin
+        if not is_secret:
+            return begin
+        # The number of lines does not change.
+        by = compiled(r"\S[^\r\n]*").sub(MASK, value) if "\n" in value else MASK
+        return self._replace(begin, end, by)
 
     def _is_secret_text(self, value: str, sure: Secrecy) -> bool:
         """Check whether a value in quotes is a secret."""
@@ -287,19 +308,18 @@ class Assignments:
         line = max(self._text.rfind("\n", bound, begin), bound - 1)
         return self._text.count(quote, line + 1, end) % 2 == 1
 
-    def _mask_block(self, found: re.Match[str], begin: int) -> int:
-        """Mask the lines of a YAML block, which are indented more than its name."""
-        indent = self._column(found)
-        place = begin
+    def _mask_lines(
+        self, place: int, is_end: Callable[[str], bool], is_kept: Callable[[str], bool]
+    ) -> int:
+        """Mask the lines of a value up to another line, and return the position of their end."""
         while place < len(self._text):
             end = self._text.find("\n", place)
             end = len(self._text) if end < 0 else end
             row = self._text[place:end]
-            inner = _indent(row)
-            if row.strip() and inner <= indent:
+            if row.strip() and is_end(row):
                 break
-            if row.strip() and not is_placeholder(row.strip()):
-                self._replace(place + inner, end, MASK)
+            if row.strip() and not is_kept(row.strip()):
+                self._replace(place + _indent(row), end, MASK)
             place = end + 1
         return min(place, len(self._text))
 
@@ -307,17 +327,25 @@ class Assignments:
         """Mask the items of a list, in lines or in brackets; None if no list begins here."""
         if self._text.startswith("[", begin):
             pattern, place = compiled(_ARRAY_ITEM), begin + 1
+        elif not self._is_settings:
+            return None
         elif lines := compiled(_LIST).match(self._text, begin):
             pattern, place = compiled(_ITEM), lines.end() - 1
         else:
             return None
         while item := pattern.match(self._text, place):
             kind = item.lastgroup or ""
-            if is_secret_setting(item[kind].strip("\"'"), sure):
+            value = item[kind].strip("\"'")
+            # In code, a bare word is a name, and others describe something.
+            is_value = self._is_settings or (kind != "bare" and not value.isalpha())
+            if is_value and self._is_secret_text(value, sure):
                 by = self._bare if kind == "bare" else MASK
                 self._replace(item.start(kind), item.end(kind), by)
             place = item.end()
-        return place
+        if self._is_settings:
+            return place
+        # In code, there may be other names in the list.
+        return self._done if self._done > begin else None
 
     def _mask_bare(self, found: re.Match[str], begin: int, sure: Secrecy) -> int:
         is_tired = self._is_tired(begin)

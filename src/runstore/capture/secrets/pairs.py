@@ -12,13 +12,18 @@ from runstore.capture.secrets.values import MASK, compiled, is_secret_literal, i
 
 _QUOTES = r"[\\\"']{0,4}"
 _SIGN = rf"{_QUOTES}[ \t]{{0,4}}[:=][ \t]{{0,4}}"
+# Also ParameterKey and ParameterValue of CloudFormation.
+_ALONE = r"(?:(?<!\w.)|(?<=Parameter.))"
 _NAME = (
-    rf"[nNkK](?<!\w.)(?:(?<=[nN])ame|(?<=[kK])ey){_SIGN}{_QUOTES}(?P<name>[A-Za-z][\w.-]{{2,80}})"
+    rf"[nNkK]{_ALONE}(?:(?<=[nN])ame|(?<=[kK])ey){_SIGN}{_QUOTES}(?P<name>[A-Za-z][\w.-]{{2,80}})"
 )
 _GAP = r"(?:[\s,]|#[^\n]{0,200}(?=\n)){1,80}"
 # Other settings between the two.
-_OTHERS = rf"(?:{_GAP}{_QUOTES}(?![vV]alue\b)\w{{1,40}}{_SIGN}[^\n,:{{}}\[\]<>]{{0,100}}){{0,2}}"
-_VALUE = rf"[vV](?<!\w.)alue(?P<close>{_QUOTES})[ \t]{{0,4}}(?P<sign>[:=])[ \t]{{0,4}}"
+_OTHERS = (
+    rf"(?:{_GAP}{_QUOTES}(?!(?:Parameter)?[vV]alue\b)\w{{1,40}}{_SIGN}"
+    r"[^\n,:{}\[\]<>]{0,100}){0,2}"
+)
+_VALUE = rf"[vV]{_ALONE}alue(?P<close>{_QUOTES})[ \t]{{0,4}}(?P<sign>[:=])[ \t]{{0,4}}"
 _LONGEST_VALUE = 400
 _WORD_OF_ELEMENT = rf"[^\s<>]{{3,{_LONGEST_VALUE}}}(?=</)"
 _WORD = r"\\{0,3}[\"']?(?P<value>[^\s\"',{}\[\]\\]{3,400})"
@@ -64,7 +69,7 @@ def _places(word: str, lowered: str) -> Iterator[int]:
 
 class _NameFirst(Pairs):
     begins = ("name", "key")
-    pattern = rf"{_NAME}{_QUOTES}{_OTHERS}{_GAP}{_QUOTES}{_VALUE}"
+    pattern = rf"{_NAME}{_QUOTES}{_OTHERS}{_GAP}{_QUOTES}(?:Parameter)?{_VALUE}"
 
 
 class _ValueFirst(Pairs):
@@ -73,7 +78,7 @@ class _ValueFirst(Pairs):
         rf"{_VALUE}"
         rf"(?=(?:(?P<quote>\\{{0,3}}[\"'])[^\"'\\\n]{{1,{_LONGEST_VALUE}}}(?P=quote)"
         rf"|[^\s\"',{{}}\[\]<>][^\n,{{}}<>]{{0,{_LONGEST_VALUE}}}?)"
-        rf"{_GAP}{_QUOTES}{_NAME}(?![\w.-]))"
+        rf"{_GAP}{_QUOTES}(?:Parameter)?{_NAME}(?![\w.-]))"
     )
 
 
@@ -94,9 +99,9 @@ class _Element(Pairs):
 class _Inner(Pairs):
     """Values of settings in a secret one: `password: {value: X}`."""
 
-    begins = ("value", "default")
+    begins = ("value", "default", "fn::sub")
     pattern = (
-        rf"(?<!\w)(?:[vV]alue|[dD]efault)(?P<close>{_QUOTES})[ \t]{{0,4}}"
+        rf"(?<!\w)(?:[vV]alue|[dD]efault|Fn::Sub)(?P<close>{_QUOTES})[ \t]{{0,4}}"
         r"(?P<sign>[:=])(?P<name>)[ \t]{0,4}"
     )
 
@@ -109,23 +114,39 @@ class _Inner(Pairs):
 
 
 class _Variable(Pairs):
-    """variable "password" { default = "X" } of Terraform."""
+    """variable "password" { default = "X" } of Terraform, also with a list or a heredoc."""
 
     begins = ("variable ",)
     pattern = (
         r"\bvariable[ \t]{1,40}\"?(?P<name>[\w-]{2,100})(?P<close>\"?)\s{0,40}\{"
         r"(?:[^{}\"]|\"[^\"\n]{0,400}\"|\{[^{}]{0,400}\}){0,2000}?"
-        r"\bdefault[ \t]{0,40}(?P<sign>=)[ \t]{0,40}(?=\")"
+        r"\bdefault[ \t]{0,40}(?P<sign>=)[ \t]{0,40}(?=[\"\[]|<<)"
     )
 
     def _is_secret_text(self, value: str, sure: Secrecy) -> bool:
         return is_secret_literal(value, sure)
 
 
+class _LongKey(Pairs):
+    """? password, and in the next line : X, in YAML."""
+
+    begins = ("? ",)
+    pattern = (
+        r"\?[ \t]{1,40}[\"']?(?P<name>[\w.-]{2,100})(?P<close>[\"']?)[ \t]{0,40}"
+        r"(?:#[^\n]{0,200})?\r?\n[ \t]{0,200}(?P<sign>:)[ \t]{1,40}"
+    )
+
+    def _secrecy(self, found: re.Match[str]) -> Secrecy:
+        is_yaml = self._bare != MASK and self._begins_line(found.start())
+        return super()._secrecy(found) if is_yaml else Secrecy.NONE
+
+
 # By a part of each text with such settings.
 PAIRS: dict[str, tuple[type[Pairs], ...]] = {
     "value": (_NameFirst, _ValueFirst, _Inner),
     "default": (_Inner, _Variable),
+    "fn::sub": (_Inner,),
+    "? ": (_LongKey,),
     '">': (_Element,),
     "'>": (_Element,),
 }

@@ -234,7 +234,7 @@ class _Masker:
 
     def _masked_word(self, frame: _Frame, value: str) -> str | None:
         """Return a masked word of a command in a list; None if it is no secret."""
-        if frame.bracket not in {"(", "["}:
+        if frame.bracket not in {"(", "["} or "\n" in value:
             return None
         options = PROGRAMS.get(frame.program)
         frame.program = known_program(value, frame.program)

@@ -229,13 +229,13 @@ def _in_netrc(found: re.Match[str]) -> str:
 
 def _after_space(found: re.Match[str]) -> str:
     sure, value = secrecy(found["name"]), found["value"].rstrip()
-    return found["value"] if sure and is_secret_word(value.strip("\"'"), sure) else ""
+    return value if sure and is_secret_word(value.strip("\"'"), sure) else ""
 
 
 def _in_magic(found: re.Match[str]) -> str:
     sure, value = secrecy(found["name"]), found["value"].rstrip()
     is_secret = sure and is_secret_setting(value, sure) and not is_stand_in(value)
-    return found["value"] if is_secret else ""
+    return value if is_secret else ""
 
 
 def _in_words(found: re.Match[str]) -> str:
