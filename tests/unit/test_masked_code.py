@@ -115,6 +115,12 @@ def test_a_literal_goes_where_its_name_says_that_it_is_secret():
         ("run(['mysql', '-phunter2'])", "run(['mysql', '-p***'])"),
         ("run(['mysql', f'-p{password}'])", "run(['mysql', f'-p{password}'])"),
         ("run(['zip', '-P', 'hunter2', 'a.zip'])", "run(['zip', '-P', '***', 'a.zip'])"),
+        ("run(['mysql', '-p', '12345'])", "run(['mysql', '-p', '***'])"),
+        ("run(['sudo', 'mysql', '-p', '12345'])", "run(['sudo', 'mysql', '-p', '***'])"),
+        ("run(['zip', '-P', '-r', 'a.zip'])", "run(['zip', '-P', '-r', 'a.zip'])"),
+        ("run(['zip', '-P', 'password'])", "run(['zip', '-P', 'password'])"),
+        ("run(['curl', '-u', 'bob:password'])", "run(['curl', '-u', 'bob:password'])"),
+        ("run(['curl', '-u', 'password:hunter2'])", "run(['curl', '-u', 'password:***'])"),
         ("run(['cp', '-p', 'mongo', 'a1'])", "run(['cp', '-p', 'mongo', 'a1'])"),
         (
             "run(['sshpass', '-p', 'hunter2', 'ssh', '-p', '2222'])",

@@ -140,6 +140,8 @@ KEPT = [
     "Authorization: Bearer $TOKEN",
     "authorization: plain",
     'Authorization: Digest username="a", response={}',
+    "Authorization: Plain name=bob or ada",
+    "Authorization: Plain the word a1b2c3d4",
     "Authorization: two words",
     "Cookie: yes please",
     "'Authorization': f'Bearer {{token}}'",
@@ -297,6 +299,17 @@ OTHERS = [
     ("password: swordfis", "password: ***"),
     ("Cookie: session={}; a=b", "Cookie: ***"),
     ("Set-Cookie: id={}", "Set-Cookie: ***"),
+    ("Authorization: token abcdefg1", "Authorization: token ***"),
+    ("Authorization: AWS Credential={}, a=b", "Authorization: AWS ***"),
+    ("\u0130\u0130 Bearer {}", "\u0130\u0130 Bearer ***"),
+    (
+        "\x1b[1mpassword\x1b[0m: {}\n\x1b[1mx\x1b[0m",
+        "password: ***\n\x1b[1mx\x1b[0m",
+    ),
+    (
+        "\x1b[1mx\x1b[0m \x1b[2mpassword={} y\x1b[0m",
+        "\x1b[1mx\x1b[0m \x1b[2mpassword=*** y\x1b[0m",
+    ),
     ("Basic Ym9iOnNlY3JldDE=", "Basic ***"),
     ("login bob passwd '{}'", "login bob passwd ***"),
     ("login bob password hunter2x", "login bob password ***"),
@@ -506,6 +519,16 @@ WORDS = [
     ("sshpass -p x7q1 ssh -p 2222 a", "sshpass -p *** ssh -p 2222 a"),
     ("curl -u bob@x.org:x7q1 x", "curl -u bob@x.org:*** x"),
     ("rar a -hpx7q1 a.rar", "rar a -hp*** a.rar"),
+    ("mysql -p!x7q1 a", "mysql -p*** a"),
+    ("mysql -p12345 a", "mysql -p*** a"),
+    ("sudo -u root mysql -p 12345 a", "sudo -u root mysql -p *** a"),
+    ("ssh a mysql -px7q1 a", "ssh a mysql -p*** a"),
+    ("docker exec mysql mysql -px7q1 a", "docker exec mysql mysql -p*** a"),
+    ("sshpass -p x7q1 mysql -py7q1", "sshpass -p *** mysql -p***"),
+    ("keytool -deststorepass x7q1", "keytool -deststorepass ***"),
+    ("ldapcompare -w x7q1", "ldapcompare -w ***"),
+    ("beeline -u a -p x7q1", "beeline -u a -p ***"),
+    ("run docker -p x7q1", None),
     ("unrar x -p- a.rar", None),
     ("mysql -p$PW a", None),
     ("wandb login --relogin abc1", "wandb login --relogin ***"),
@@ -539,6 +562,9 @@ PROGRAMS = [
     "sqlcmd -S a -U bob -P {}", "bcp a in b -P{}", "lftp -u bob,{} a", "cqlsh -u bob -p {}",
     "ssh-keygen -t rsa -N '{}'", "keytool -list -storepass {}", "mosquitto_pub -u bob -P {} -t a",
     "smbclient -U bob%{} //a/b", "http -a bob:{} a", "twine upload -u bob -p {} dist/a",
+    "redis-cli -h mysql -a {}", "ssh a mysql -p{} a", "gzip a | zip -P {} a.zip",
+    "mysqldump a && zip -P {} a.zip", "ls mysql; redis-cli -a {}",
+    "docker exec -it mongo curl -u bob:{} a", "docker exec mysql mysql -p{} a",
     "mongosh -u bob -p {}", "docker login \\\n  -u bob \\\n  -p {}", "sshpass -p {} ssh -p 2222 a",
 ]  # fmt: skip
 
@@ -579,6 +605,44 @@ def test_secrets_after_options_of_programs_are_masked_in_commands(line):
 def test_other_options_of_programs_stay(text):
     assert mask_text(text) == text
     assert mask_command(text) == text
+
+
+@pytest.mark.parametrize("before", ["", "x:\n  - ", "RUN ", "A=1 ", "set -e; nohup ", "$("])
+def test_a_number_is_a_password_after_an_option_of_the_program_itself(before):
+    assert mask_text(f"{before}mysql -p12345 a") == f"{before}mysql -p*** a"
+
+
+def test_a_password_with_the_sign_of_a_tag_of_yaml_is_masked():
+    assert (
+        mask_text("mysql -p!x1y2 a; mysql -u a -p '!x1y2'") == "mysql -p*** a; mysql -u a -p '***'"
+    )
+
+
+def test_a_secret_in_colors_is_masked():
+    token = "ghp_" + "a1B2" * 9
+    line = f"\x1b[1msee\x1b[0m {token[:20]}\x1b[31m{token[20:]}\x1b[0m\n"
+
+    assert mask_message(line) == "see ***\n"
+    assert mask_text(line.replace("\x1b", "\\u001b"), "a.ipynb") == "see ***\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password${'api_key: x1y2z3", "password: {}${", 'password: {}"""',
+        "set 'password={} Zq81' x1y2z3",
+        "AKIAABCDEFGHIJKLMNOP" + "ghp_" + "a1B2" * 9, "password := ${{A:-{}}}> x",
+        "set API_KEY={} x1y2z3",
+        "sh -c 'token={} keytool' x", "train --password" + "ghp_" + "a1B2" * 9 + " x1y2z3",
+    ],
+)  # fmt: skip
+def test_masking_a_masked_text_changes_nothing(text):
+    given = text.replace("{}", SECRET)
+
+    for mask in (mask_text, mask_command):
+        assert mask(mask(given)) == mask(given)
+    words = mask_arguments(given.split(" "))
+    assert mask_arguments(words) == words
 
 
 def test_options_of_another_program_of_a_line_stay():

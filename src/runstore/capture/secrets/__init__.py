@@ -37,8 +37,8 @@ _LONG_TEXT = 10_000  # checking all words would take longer than the patterns
 def may_hold_secrets(text: str) -> bool:
     """Check quickly whether a text may contain secrets."""
     lowered = text.lower()
-    if "://" in text and ("@" in text or "=" in text):
-        return True  # a URL can have a secret in its login or in a parameter
+    if "\x1b[" in text or ("://" in text and ("@" in text or "=" in text)):
+        return True  # a color within a secret; the login or a parameter of a URL
     if any(map(lowered.__contains__, _HINTS)) or len(text) > _LONG_TEXT:
         return True
     return may_hold_token(lowered)

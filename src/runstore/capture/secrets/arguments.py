@@ -63,7 +63,8 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
             if begin is None
             else word[:begin] + _masked_text(word[begin:], options)
         )
-        is_changed = place in changed and secrecy(word) is Secrecy.SURE
+        # In a masked text, `password=***` is not the name of the next word.
+        is_changed = place in changed and MASK not in word and secrecy(word) is Secrecy.SURE
         if is_changed or _precedes_secret(word, options):
             option = word
     return tuple(masked)
@@ -71,7 +72,7 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
 
 def _precedes_secret(word: str, options: ProgramOptions) -> bool:
     """Check whether a word is an option whose value may be a secret."""
-    if not word.startswith(("-", "+")) or any(one in word.removesuffix(":") for one in "= :$"):
+    if not word.startswith(("-", "+")) or any(one in word.removesuffix(":") for one in "= :$*"):
         return False
     if options is not NO_OPTIONS and (
         is_before_secret(word, options) or is_login_option(word, options)
@@ -116,7 +117,7 @@ def _shell_texts(words: Sequence[str]) -> Iterator[tuple[int, int]]:
     for place, word in enumerate(words):
         if word.rpartition("/")[2] in SHELLS:
             text = text_of_shell(words[place:])
-            if text is not None and not OF_A_SHELL.search(words[place + text]):
+            if text is not None and not OF_A_SHELL.search(words[place + text].replace(MASK, "")):
                 yield place + text, 0
 
 

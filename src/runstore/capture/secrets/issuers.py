@@ -185,6 +185,17 @@ def mask_tokens(text: str) -> str:
     """Return a text without tokens of issuers, and without secret URLs."""
     if "https://" in text:
         text = compiled(WEBHOOKS).sub(lambda found: f"{found[found.lastindex or 0]}{MASK}", text)
+    if not _LONG_WORD.search(text):
+        return text
+    text = _without_words(text)
+    if any(map(text.__contains__, _IN_ATTACHED)):
+        # Another token may end where such a one begins.
+        text = _without_words(compiled(_ATTACHED).sub(MASK, text))
+    return text
+
+
+def _without_words(text: str) -> str:
+    """Return a text without tokens that are separate words."""
     tokens = compiled(_TOKEN)
 
     def masked(word: re.Match[str]) -> str:
@@ -197,7 +208,4 @@ def mask_tokens(text: str) -> str:
             piece if len(piece) < _SHORTEST else tokens.sub(MASK, piece) for piece in pieces
         )
 
-    text = _LONG_WORD.sub(masked, text)
-    if any(map(text.__contains__, _IN_ATTACHED)):
-        text = compiled(_ATTACHED).sub(MASK, text)
-    return text
+    return _LONG_WORD.sub(masked, text)

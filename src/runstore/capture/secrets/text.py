@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from runstore.capture.secrets.assignments import IN_NAMES, Assignments
 from runstore.capture.secrets.issuers import mask_tokens
@@ -68,6 +69,8 @@ _CELL = (
     r"[|\u2502\u2503][ \t]{0,100}(?P<name>[\w.-]{2,80})[ \t]{0,100}[|\u2502\u2503][ \t]{0,4}"
     r"(?P<value>[^\s|\u2502\u2503]{8,400})(?=[ \t]*[|\u2502\u2503])"
 )
+# A color of a terminal, also in JSON.
+_COLOR = r"(?:\x1b|\\{1,2}u001b)\[[0-9;]{0,20}m"
 # The beginning of a row, perhaps in a comment, a patch or a string.
 _ROW = r"[\s>#*/+\"'-]*[|\u2502\u2503]"
 _LONGEST_ROW = 4000
@@ -92,6 +95,20 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
         is_settings: Whether the text is a file of settings, whose values are not code.
         bare: Replacement of a value without quotes.
     """
+    masked = _mask_words(text, is_settings=is_settings, bare=bare)
+    if "\x1b[" not in text and "u001b[" not in text:
+        return masked
+    shown = compiled(_COLOR).sub("", masked)
+    again = _mask_words(shown, is_settings=is_settings, bare=bare)
+    if again == shown:
+        return masked
+    # Only lines with a color inside a secret lose their colors.
+    rows = (one.split("\n") for one in (masked, shown, again))
+    lines = zip_longest(*rows, fillvalue="")
+    return "\n".join(line if before == after else after for line, before, after in lines)
+
+
+def _mask_words(text: str, *, is_settings: bool, bare: str) -> str:
     text = mask_keys(text)
     if "://" in text:
         text = mask_urls(text)

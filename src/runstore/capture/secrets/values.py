@@ -25,7 +25,7 @@ _PLACEHOLDER = (
     r"|[*.?_\-#: ]*|[*xX._\-]{3,}|0+|.*(?:\.\.\.|…)|.*%[a-z(].*"  # ***, xxxx, abc..., %s
     r"|(?:none|null|nil|true|false|yes|no|on|off|undefined|nan|required|optional|default|auto)"
     r"|\$|\$\{?[A-Za-z_][A-Za-z0-9_.:-]*\}?|\$\(.*|`.*|%[A-Za-z_(][^%]*(?:%|\)s?)|%s|%r"
-    r"|\$?\{\{?.*\}|<[^<>]*>|\[[^\[\]]*\]|\(.*\)|@[\w./-]*|!\w.*"
+    r"|\$?\{\{?.*\}|<[^<>]*>|\[[^\[\]]*\]|\(.*\)|@[\w./-]*|![a-z_:.-]+(?:\s.*)?|![0-9]"
     r"|(?:your|my|the|some|insert|put|enter|change|replace|fake|dummy|example|sample)"
     r"(?:[-_ ]?(?:your|my|the|api|access|secret|private|auth|client|me|this|here|it|super|own|long"
     r"|token|key|password|pass|hf|aws|github|openai|wandb|in|with|to|db|user))*"
