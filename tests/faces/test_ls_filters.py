@@ -424,6 +424,29 @@ def test_a_name_with_a_comma_can_be_a_column_and_a_sort_key(tmp_path):
     assert turned.stdout == listed.stdout
 
 
+def test_a_metric_of_parameter_sets_is_a_column(tmp_path):
+    """A run that has the metric itself shows that value alone."""
+    with store_at(tmp_path / ".runstore") as store:
+        for own, *of_sets in ((None, 0.2), (None, 0.1, 0.3), (0.7, 0.9), (0.5,), (math.nan,)):
+            sets = [{"name": f"s{place}"} for place in range(len(of_sets))]
+            with store.start("fit", params=sets, capture=False) as run:
+                for one, acc in zip(sets, of_sets, strict=True):
+                    run.of_set(one["name"]).log(acc=acc)
+                if own is not None:
+                    run.log(acc=own)
+
+    def column(columns, *words):
+        words = ("ls", "--columns", columns, "--format", "csv", *words)
+        return runstore(*words, cwd=tmp_path).stdout.splitlines()
+
+    whole = ["metrics.acc", "nan", "0.5", "0.7", '"0.1, 0.3"', "0.2"]
+    assert column("metrics.acc") == column("acc") == whole
+    rows = ["metrics.acc,set", "nan,", "0.5,", "0.9,s0", "0.1,s0", "0.3,s1", "0.2,s0"]
+    assert column("acc,set", "--sets") == rows
+    for columns in ("metrics.acc,run_number,metrics.acc.max", "metrics.acc.max,set,metrics.acc"):
+        assert column(columns, "--sets")[0] == columns
+
+
 def test_a_sort_key_shows_the_deciding_one_of_several_values(tmp_path):
     """A run with several sets is sorted by its smallest or largest value, numbers first."""
     sets = [{"name": "a", "bs": "auto"}, {"name": "b", "bs": 32}, {"name": "c", "bs": 64}]

@@ -173,10 +173,12 @@ class GatheredRuns:
         if self._names is not None:
             self._names.append(name)
         cells = {f"params.{key}": cell for key, cell in params_of(run, at).items()}
+        values = last_values.get(run.uid, {})
+        metrics = metrics_of(run, at, values)
         if self._more:
-            cells.update(_cells_of(run, self._more, name))
+            cells.update(_cells_of(run, self._more, name, metrics, values))
         self.params.add(self.count, {column: packed(one) for column, one in cells.items()})
-        self.metrics.add(self.count, metrics_of(run, at, last_values.get(run.uid, {})))
+        self.metrics.add(self.count, metrics)
         self.tags.add(self.count, run.tags)
         self.count += 1
 
@@ -205,13 +207,27 @@ class GatheredRuns:
 
 
 def _cells_of(
-    run: Run, fields: Mapping[str, Field], set_name: str | None
+    run: Run,
+    fields: Mapping[str, Field],
+    set_name: str | None,
+    metrics: dict[str, float],
+    last_values: Mapping[tuple[str | None, str], float],
 ) -> Iterator[tuple[str, Cell]]:
-    """Yield the cells of further columns."""
-    from runstore.reading.tables.field_columns import cell_of
+    """Yield the cells of further columns; a metric among them is removed from `metrics`."""
+    from runstore.reading.tables.field_columns import cell_of, is_last_value, joined_cell
 
     for name, field in fields.items():
-        if (cell := cell_of(run, field, set_name)) is not None:
+        if not is_last_value(name, field):
+            cell = cell_of(run, field, set_name)
+        elif field.key in metrics:
+            cell = joined_cell(field, [metrics.pop(field.key)])
+        elif set_name is None:
+            # A run that has the metric in parameter sets alone has one value for each of them.
+            values = [value for (_, key), value in last_values.items() if key == field.key]
+            cell = joined_cell(field, values)
+        else:
+            continue
+        if cell is not None:
             yield name, cell
 
 

@@ -24,7 +24,7 @@ from runstore.reading.runs_table import GatheredRuns, RunsTable, Table
 from runstore.reading.shown.facts import SYSTEM
 from runstore.reading.shown.listing import headings
 from runstore.reading.tables.columns import Column, Type
-from runstore.reading.tables.field_columns import fields_of, usual_name
+from runstore.reading.tables.field_columns import fields_of, metrics_among, usual_name
 from runstore.reading.tables.streamed import RunsPart, StreamedRuns, write_parquet
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def print_page(
     fields = fields_of(
         store.backend, [one for one in names if one not in own and not is_known(one)]
     )
+    fields |= metrics_among(store.backend, names)
     more = {name: field for name, field in fields.items() if usual_name(name, field) == name}
     if form == "table" and output.is_terminal():
         wanted = names or usual
@@ -100,7 +101,9 @@ def chosen(
         name = _full_name(asked, types, is_known)
         if name in fields:
             name = usual_name(name, fields[name])
-        inside = [one for one in types if _is_within(one, name)]
+        inside = [
+            one for one in types if one == name or (one not in fields and _is_within(one, name))
+        ]
         if not inside and name not in _NAMESPACES:
             is_of_runs = is_empty and name.partition(".")[0] in _NAMESPACES
             if is_known(name) or asked in fields or is_of_runs:

@@ -41,6 +41,22 @@ def fields_of(backend: Backend, names: Iterable[str]) -> dict[str, Field]:
     return found
 
 
+def metrics_among(backend: Backend, names: Iterable[str]) -> dict[str, Field]:
+    """Return the fields of the last values of metrics among the names, by `metrics.KEY`.
+
+    Metrics that no run has are left out.
+    """
+    known = StoredNames(backend.database.driver)
+    keys = dict.fromkeys(name.removeprefix("metrics.") for name in names)
+    fields = {f"metrics.{key}": Field(Namespace.METRIC, key, Kind.NUMBER, "last") for key in keys}
+    return {name: field for name, field in fields.items() if known.has(field)}
+
+
+def is_last_value(name: str, field: Field) -> bool:
+    """Check whether a column has the last values of a metric, such as `metrics.loss`."""
+    return field.namespace is Namespace.METRIC and name == f"metrics.{field.key}"
+
+
 def usual_name(name: str, field: Field) -> str:
     """Return the name that tables have for the column of a field."""
     if field.namespace is Namespace.RUN:
@@ -60,16 +76,21 @@ def cell_of(run: Run, field: Field, set_name: str | None) -> Cell | None:
         field: The field.
         set_name: Only values of this parameter set, and of the run; None for all sets.
     """
-    values = dict.fromkeys(_cell(field, one) for one in RunSubject(run, set_name).values(field))
-    if len(values) < 2:  # noqa: PLR2004 - several
-        return next(iter(values), None)
-    return None, ", ".join(shown_text(one) or "None" for one in values)
+    return joined_cell(field, RunSubject(run, set_name).values(field))
+
+
+def joined_cell(field: Field, values: Iterable[Value]) -> Cell | None:
+    """Return the values of a field as one cell; None without any."""
+    cells = dict.fromkeys(_cell(field, one) for one in values)
+    if len(cells) < 2:  # noqa: PLR2004 - several
+        return next(iter(cells), None)
+    return None, ", ".join(shown_text(one) or "None" for one in cells)
 
 
 def _cell(field: Field, value: Value) -> Cell:
     if isinstance(value, tuple):
         return value
-    if value is None:
+    if value is None or value != value:  # noqa: PLR0124 - NaN
         return NAN
     if isinstance(value, str):
         return None, value
