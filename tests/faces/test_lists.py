@@ -134,6 +134,8 @@ def test_a_key_of_the_run_needs_no_column_of_its_own(grid):
         (["grid", "--reverse", "--sort", "metrics.val/acc"], "grid_12", "grid_1"),
         (["grid", "-r", "--sort", "metrics.val/acc desc"], "grid_1", "grid_12"),
         (["grid", "-r", "--sort", "status, run_number"], "grid_4", "grid_1"),
+        (["grid", "-r", "order by status, run_number"], "grid_4", "grid_1"),
+        (["grid", "-r", "run_number > 2 order by metrics.val/acc"], "grid_12", "grid_3"),
     ],
 )
 def test_the_order_can_be_reversed(grid, words, first, last):
@@ -141,6 +143,18 @@ def test_the_order_can_be_reversed(grid, words, first, last):
 
     assert rows[0].rpartition("_")[0].startswith(f"{first}_2")
     assert rows[-1].startswith(f"{last}_2")
+
+
+def test_errors_of_a_filter_show_the_filter_without_the_options(grid):
+    for order in (["-r"], ["--sort", "status"]):
+        ended = runstore("ls", "grid", "run_number >", *order, cwd=grid)
+
+        assert "order by s" not in ended.stderr
+        assert "\n  run_number >\n" in ended.stderr
+
+    both = runstore("ls", "grid", "order by status", "--sort", "started", "-r", cwd=grid)
+    assert both.returncode == 2
+    assert "--sort" in both.stderr
 
 
 def test_a_name_of_a_parameter_and_a_metric_is_ambiguous(grid):

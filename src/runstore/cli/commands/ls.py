@@ -33,11 +33,7 @@ class _ListRequest(NamedTuple):
     experiment: str | None
     where: str
     sort: str | None
-
-    @property
-    def text(self) -> str:
-        """The filter and its order."""
-        return f"{self.where} order by {self.sort}".lstrip() if self.sort else self.where
+    is_reversed: bool = False
 
 
 @click.command(short_help="List runs, newest first.")
@@ -130,7 +126,7 @@ def command(
             asked = _asked(store, words, _turned(sort or "started desc") if reverse else sort)
             _print_groups(store, asked, group_by, columns, wanted, form)
             return
-        asked = _asked(store, words, _sort_key(sort, is_reversed=reverse))
+        asked = _asked(store, words, _sort_key(sort, is_reversed=reverse), is_reversed=reverse)
         query, page = _found(store, asked, wanted, after)
         tell_hints(page)
         if is_list:
@@ -148,9 +144,9 @@ def command(
 
 
 def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:
-    """Return the sort key with its direction; by default, the start of the run."""
+    """Return the sort key with its direction."""
     if sort is None:
-        return "started" if is_reversed else None
+        return None
     from runstore.model.query.spelling import listed_names
 
     if sort.startswith("-"):
@@ -169,25 +165,45 @@ def _turned(key: str) -> str:
     return f"{key} desc"
 
 
-def _asked(store: Store, words: Sequence[str], sort: str | None) -> _ListRequest:
+def _asked(
+    store: Store, words: Sequence[str], sort: str | None, *, is_reversed: bool = False
+) -> _ListRequest:
     experiment, where = place_meant(store, words)
     if sort is not None:
         from runstore.reading.filters.unknown_names import with_namespaces
 
         sort = with_namespaces(store.backend, sort)
-    return _ListRequest(experiment, where, sort)
+    return _ListRequest(experiment, where, sort, is_reversed)
 
 
 def _found(
     store: Store, asked: _ListRequest, limit: int | None, after: str | None
 ) -> tuple[Query | None, Page[Run]]:
     """Return the query (None without filter and order) and its runs."""
-    if not asked.text:
+    if not (asked.where or asked.sort or asked.is_reversed):
         return None, store.list(asked.experiment, limit=limit, after=after)
-    from runstore.reading.find import query_of
-
-    query = query_of(store.backend, asked.text, asked.experiment)
+    query = _in_order(store, asked)
     return query, store.find(query, limit=limit, after=after)
+
+
+def _in_order(store: Store, asked: _ListRequest) -> Query:
+    """Return the query with its order: that of the options, or else its own, maybe reversed."""
+    from runstore.reading.find import query_of
+    from runstore.value_classes import replace
+
+    query = query_of(store.backend, asked.where, asked.experiment)
+    if sort := asked.sort or ("started" if asked.is_reversed and not query.order else ""):
+        if query.order:
+            raise UsageError(
+                "The filter has an order, and --sort is another.",
+                hint="Leave out --sort, or `order by` in the filter.",
+            )
+        order = query_of(store.backend, f"order by {sort}", None).order
+    elif asked.is_reversed:
+        order = tuple(replace(one, is_descending=not one.is_descending) for one in query.order)
+    else:
+        return query
+    return replace(query, order=order)
 
 
 def _print_groups(
