@@ -12,9 +12,10 @@ from runstore.model.display.suggestions import either, hint_of, likely, listed
 from runstore.model.params.flatten import ROWS_LIMIT
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
 from runstore.model.query.normalize import leaves
-from runstore.model.query.spelling import listed_names, spelled, spelled_value
+from runstore.model.query.spelling import field_name, listed_names, spelled, spelled_value
 from runstore.model.query.tree import Field, Missing, Namespace, Op, Query
 from runstore.storage.query.names import StoredNames
+from runstore.value_classes import replace
 
 if TYPE_CHECKING:
     from runstore.storage.backend import Backend
@@ -84,7 +85,18 @@ def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
             hint = hint_of(field.key, known, most=_LISTED) if known else f"No run has any {word}."
             if field.namespace is Namespace.PARAM and len(known) >= ROWS_LIMIT:
                 hint += f" Filters know the first {ROWS_LIMIT:,} parameters of a set."
+            hint = " ".join((hint, *_of_sets(field, known)))
             yield f"No run has the {word} {field.key!r}. {hint}"
+
+
+def _of_sets(field: Field, known: Sequence[str]) -> Iterable[str]:
+    """Yield how to write the metric of a set that lists of runs show as `small/acc`."""
+    if field.namespace is Namespace.METRIC and field.set_name is None:
+        for at, sign in enumerate(field.key):
+            set_name, key = field.key[:at], field.key[at + 1 :]
+            if sign == "/" and set_name and key in known:
+                named = field_name(replace(field, key=key, set_name=set_name))
+                yield (f"If {set_name!r} is a parameter set, write: {named.removesuffix('.last')}")
 
 
 def _of_other_kinds(names: StoredNames, query: Query) -> Iterable[str]:
