@@ -2,15 +2,31 @@
 
 import contextlib
 import re
+from datetime import timedelta
 
 import pytest
 
 import runstore
+from runstore.model.display.formatting import duration_text
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 
 RUNS = 240
+# Of which the last one started last.
+DURATIONS = (
+    0.04,
+    9.96,
+    42,
+    59.6,
+    60,
+    61,
+    119.4,
+    3_600 + 59,
+    7_800,
+    90_000,
+    86_400 * 3 + 4 * 3_600,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +41,8 @@ def unusual(serving, tmp_path_factory):
         for _ in range(3):
             store.start("wide", params={f"p{n}": n for n in range(200)}, capture=False).finish()
         store.record("past", started_at="2024-01-02T03:04:05Z")
+        for start, seconds in enumerate(DURATIONS, 1_700_000_000):
+            store.record("timed", started_at=start, ended_at=start + seconds)
     return serving(folder, "--read-only")
 
 
@@ -375,6 +393,14 @@ def test_hard_numbers_and_unknown_ends(unusual, look, turn_to):
     expect(line(page, 0)).to_contain_text("past#1")
     duration = page.get_by_role("columnheader", name="Duration").get_attribute("data-c")
     expect(cell(page, 0, duration)).to_have_text("")
+
+
+def test_durations_are_those_of_the_command_line(unusual, look):
+    page = look(unusual, "/?panel=0&filter=experiment+=+timed&columns=duration")
+
+    for number, seconds in enumerate(reversed(DURATIONS)):
+        shown = page.locator(f'.grid-body [data-line="{number}"] [role="gridcell"]').last
+        expect(shown).to_have_text(duration_text(timedelta(seconds=seconds)))
 
 
 def test_only_columns_in_sight_are_drawn(unusual, look):

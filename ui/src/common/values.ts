@@ -56,15 +56,19 @@ export function formatDifference(difference: number): string {
   return (difference > 0 ? "+" : "") + formatNumber(Number(difference.toPrecision(3)));
 }
 
+const UNITS: [string, number][] = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
+
+/** Write a duration like `duration_text`: "0.3 s", "5 min 3 s", "2 h 10 min", "3 d 4 h". */
 export function formatDuration(seconds: number | null): string {
   if (seconds === null) return "";
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  let rest = Math.round(seconds);
+  const parts: [number, string][] = [];
+  for (const [unit, size] of UNITS) {
+    if (rest >= size || parts.length) parts.push([Math.floor(rest / size), unit]);
+    rest %= size;
+  }
+  return parts.slice(0, 2).filter(([count]) => count).map((part) => part.join(" ")).join(" ");
 }
 
 export function formatBytes(size: number): string {

@@ -15,7 +15,7 @@ NONE = "(none)"
 UNKNOWN = "?"
 _DIGEST_SHOWN = 12
 _COMMIT_LENGTHS = (40, 64)
-_MINUTE_S, _HOUR_S = 60, 3600
+_MINUTE_S = 60
 _MANY_PERCENT, _TOO_MANY_PERCENT = 1e3, 1e6
 
 
@@ -95,11 +95,7 @@ def _contents_text(value: FileContents) -> str:
 def _duration_text(value: timedelta) -> str:
     """Return a duration as exact as it was described."""
     seconds = value.total_seconds()
-    if seconds < _MINUTE_S:
-        return f"{seconds:.2f} s"
-    if seconds < _HOUR_S:
-        return f"{seconds // _MINUTE_S:.0f} min {seconds % _MINUTE_S:.0f} s"
-    return duration_text(value)
+    return f"{seconds:.2f} s" if seconds < _MINUTE_S else duration_text(value)
 
 
 def _as_python(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _TENTHS_BELOW_S = 10
 _DAY_S = 86_400
 _DAYS, _WEEKS_BELOW = 14, 60
@@ -13,23 +13,24 @@ _DIGITS = 4
 _COMMAS_FROM = 10_000
 _WHOLE_BELOW, _DECIMAL_FROM = 1e12, 1e-4
 _EXACT_UP_TO = 2**53  # larger whole numbers may differ from the nearest float
-_MINUTE_S = 60
 _KILO = 1000
 
 
 def duration_text(duration: timedelta) -> str:
-    """Return a readable duration: `0.3 s`, `42 s`, `5 min`, `2 h 10 min`, `3 d 4 h`."""
+    """Return a readable duration: `0.3 s`, `42 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`.
+
+    The page has the same in `formatDuration`.
+    """
     seconds = max(0.0, duration.total_seconds())
     if seconds < _TENTHS_BELOW_S:
         return f"{seconds:.1f} s"
-    if seconds < _MINUTE_S:
-        return f"{seconds:.0f} s"
-    parts = []
+    rest = int(seconds + 0.5)
+    parts: list[tuple[int, str]] = []
     for unit, size in _UNITS:
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count:.0f} {unit}")
-    return " ".join(parts[:2])
+        count, rest = divmod(rest, size)
+        if count or parts:
+            parts.append((count, unit))
+    return " ".join(f"{count} {unit}" for count, unit in parts[:2] if count)
 
 
 def local_time(at: datetime) -> str:
@@ -48,7 +49,7 @@ def ago_text(at: datetime, now: datetime) -> str:
     for unit, size in _UNITS:
         if seconds >= size:
             return f"{seconds // size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+    return "0 s ago"
 
 
 def brief_number(value: float, digits: int = _DIGITS) -> str:
