@@ -583,20 +583,53 @@ def test_a_copy_of_the_code_is_kept_while_its_program_lives(project, killed, rea
     assert copies_after_another_rerun(project) == []
 
 
-def test_a_damaged_list_of_files_is_an_error_that_names_the_run(project):
-    (project / "new.py").write_text("pass\n")
-    python(project, "train.py")
+def damage(project, document, body):
     with (
         store_at(project / ".runstore") as store,
         store.backend.database.driver.write() as connection,
     ):
         connection.execute(
-            "UPDATE documents SET body = '{broken' WHERE hash IN"
-            " (SELECT hash FROM run_documents WHERE name = 'untracked')"
+            "UPDATE documents SET body = ? WHERE hash IN"
+            " (SELECT hash FROM run_documents WHERE name = ?)",
+            (body, document),
         )
 
-    ended = runstore("rerun", "toy#1", "--dry-run", cwd=project)
 
-    assert ended.returncode == 5
-    assert "The captured text 'untracked' of toy_1_" in ended.stderr
-    assert "Nothing was started." in ended.stderr
+@pytest.mark.parametrize("body", ["{broken", "[1]", '{"new.py": 1}'])
+def test_a_damaged_list_of_files_is_an_error_that_names_the_run(project, body):
+    (project / "new.py").write_text("pass\n")
+    python(project, "train.py")
+    damage(project, "untracked", body)
+    (project / "new.py").write_text("1\n")
+
+    dry = runstore("rerun", "toy#1", "--dry-run", cwd=project)
+    restored = runstore("rerun", "toy#1", "--recorded-code", cwd=project)
+    python(project, "train.py")
+    similar = runstore("similar", "toy#2", cwd=project)
+
+    assert (dry.returncode, restored.returncode) == (5, 4)
+    for ended in (dry, restored):
+        assert "he captured text 'untracked' of toy_1_" in ended.stderr
+        assert "Nothing was started." in ended.stderr
+    assert similar.returncode == 0, similar.stderr
+    assert "its code is not known: The captured text" in similar.stdout
+
+
+@pytest.mark.parametrize("body", ["{broken", '{"shared": [1]}'])
+def test_a_run_with_a_damaged_list_of_modules_is_not_the_same(project, monkeypatch, body):
+    outside = project.parent / "lib"
+    outside.mkdir()
+    (outside / "shared.py").write_text("x = 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(outside))
+    (project / "train.py").write_text(
+        "import runstore, shared\nrunstore.start_run('toy', if_done='error')\n"
+    )
+    git(project, "commit", "-qam", "two")
+    python(project, "train.py")
+    damage(project, "modules", body)
+
+    ended = runstore("rerun", "toy#1", "--dry-run", cwd=project)
+    python(project, "train.py")
+
+    assert ended.returncode == 0, ended.stderr
+    assert listed(ended)[0].startswith("its code is not known: The captured text 'modules' of")

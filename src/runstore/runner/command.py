@@ -22,7 +22,7 @@ from runstore.errors import (
     RunstoreError,
     UsageError,
 )
-from runstore.model.code.documents import IMPORTED_MODULES, LATE_MODULES
+from runstore.model.code.documents import IMPORTED_MODULES, LATE_MODULES, entries_of
 from runstore.model.code.launchers import launched
 from runstore.model.facts import Facts, FactValue
 from runstore.model.status import Status
@@ -301,7 +301,9 @@ def _edited_module(store: Store, run: ActiveRun) -> str:
         return ""
     from runstore.capture.program.command_modules import edited_since
 
-    return edited_since(run.started_at, text, str(run.record.facts.values.get("git.root")))
+    root = str(run.record.facts.values.get("git.root"))
+    modules = entries_of(IMPORTED_MODULES, text, run.reference)
+    return edited_since(run.started_at, [place for place, _ in modules.values()], root)
 
 
 def _keep(store: Store, uid: str, facts: Facts) -> None:

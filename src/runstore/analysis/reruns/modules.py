@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from runstore.capture.program.files import CLOCK_LAG_NS, own_modules
 from runstore.capture.program.imports import file_of
 from runstore.capture.program.modules import Marks, paths_in
 from runstore.capture.program.places import written_ns
+from runstore.errors import StoreCorruptError
 from runstore.model.code.documents import IGNORED, LATE_MODULES, MODULES, OUTSIDE
 from runstore.value_classes import NamedTuple, dataclass, field
 
@@ -60,7 +60,10 @@ def modules_now(old: ComparedRun, new: ComparedRun) -> ModulesNow:
         old: The earlier run, of the same commit.
         new: The run that is about to start in this process.
     """
-    return _Look(old, new).now
+    try:
+        return _Look(old, new).now
+    except StoreCorruptError as error:
+        return ModulesNow(unknown=[f"its modules are not known: {error.what.rstrip('.')}"])
 
 
 class _Look:
@@ -165,9 +168,7 @@ class _Look:
 
 
 def _entries(one: ComparedRun, document: str) -> dict[str, _Entry]:
-    text = one.text_of(document) if document in one.documents else None
-    found: Mapping[str, Sequence[str]] = json.loads(text) if text else {}
-    return {name: _Entry(*entry) for name, entry in found.items()}
+    return {name: _Entry(*entry) for name, entry in one.entries(document).items()}
 
 
 def _started_ns(run: Run) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +16,12 @@ from runstore.capture.git.new_files import (
     recorded_words,
     texts_of_new_files,
 )
+from runstore.errors import StoreCorruptError
 from runstore.model.code.documents import (
-    CODE_DOCUMENTS,
     IMPORTED_MODULES,
     LATE_MODULES,
     MODULES,
+    NEW_FILES,
     RESUMED_FILES,
 )
 from runstore.model.code.patches import parse_patch
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.storage.backend import Backend
 
+_PATCH = "patch"
 _FINGERPRINT = 8
 # Python writes it anew from the source, with other times.
 _BYTECODE = ".pyc"
@@ -91,7 +92,10 @@ def _recorded(
     backend: Backend, old: ComparedRun, new: ComparedRun, *, exactly: bool, with_data: bool
 ) -> tuple[list[Difference], list[str]]:
     found, unknown = _params(backend, old.run, new.run)
-    code = _code(old, new) if with_data else _code_alone(old, new)
+    try:
+        code = _code(old, new) if with_data else _code_alone(old, new)
+    except StoreCorruptError as error:
+        code = [], [f"its code is not known: {error.what.rstrip('.')}"]
     calls = call_of(old.run.facts), call_of(new.run.facts)
     for compared in (code, call_differences(*calls, exactly=exactly)):
         found += compared[0]
@@ -131,7 +135,7 @@ def _without_resumed_files(one: ComparedRun) -> ComparedRun:
 
 def _data(one: ComparedRun, words: frozenset[str]) -> set[str]:
     """Return the new files of a run that do not count as code."""
-    texts = texts_of_new_files(one.text_of("untracked") if "untracked" in one.documents else None)
+    texts = texts_of_new_files(one.text_of(NEW_FILES) if NEW_FILES in one.documents else None)
     return data_among({**texts, **marks_of(one.run.facts)}, one.run.facts, words)
 
 
@@ -183,8 +187,7 @@ def _imported(one: ComparedRun) -> dict[str, str]:
 
 
 def _marks_in(one: ComparedRun, document: str) -> dict[str, str]:
-    text = one.text_of(document) if document in one.documents else None
-    return {name: mark for name, (_, mark) in json.loads(text or "{}").items()}
+    return {name: mark for name, (_, mark) in one.entries(document).items()}
 
 
 def _changed_marks(before: Mapping[str, str], now: Mapping[str, str]) -> list[Difference]:
@@ -198,8 +201,7 @@ def _changed_marks(before: Mapping[str, str], now: Mapping[str, str]) -> list[Di
 def _changed_files(old: ComparedRun, new: ComparedRun) -> list[Difference]:
     """Return the files that differ between two states of the code beyond one commit."""
     before, now = (
-        {path: text for name in CODE_DOCUMENTS for path, text in _files(name, one.text_of(name))}
-        for one in (old, new)
+        {**_patches(one.text_of(_PATCH)), **one.entries(NEW_FILES)} for one in (old, new)
     )
     return [
         Difference("code", path, (_state(before.get(path)), _state(now.get(path))))
@@ -208,13 +210,9 @@ def _changed_files(old: ComparedRun, new: ComparedRun) -> list[Difference]:
     ]
 
 
-def _files(document: str, text: str | None) -> list[tuple[str, str]]:
-    """Return the files of a captured text: path and text, or its part of the patch."""
-    if text is None:
-        return []
-    if document == "patch":
-        return [(one.path, one.text) for one in parse_patch(text)]
-    return [(path, str(body)) for path, body in json.loads(text).items()]
+def _patches(text: str | None) -> dict[str, str]:
+    """Return the parts of a patch by path."""
+    return {one.path: one.text for one in parse_patch(text or "")}
 
 
 def _state(text: str | None) -> object:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runstore.analysis.compare.differences import Difference
 from runstore.errors import visible
+from runstore.model.code.documents import entries_of
 from runstore.value_classes import dataclass
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ class ComparedRun:
     run: Run
     documents: Mapping[str, str]
     text_of: Callable[[str], str | None]
+
+    def entries(self, document: str) -> dict[str, Any]:
+        """Return the entries of a captured text, such as `untracked`; none without the text.
+
+        Raises:
+            StoreCorruptError: The text is damaged.
+        """
+        text = self.text_of(document) if document in self.documents else None
+        return entries_of(document, text, self.run.reference)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,20 @@ run wrote.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from runstore.capture.git.source_files import is_code, is_source
-from runstore.model.code.documents import CUT, HIDDEN, LEFT_OUT, OTHER_FILES
+from runstore.errors import StoreCorruptError
+from runstore.model.code.documents import (
+    CUT,
+    HIDDEN,
+    LEFT_OUT,
+    NEW_FILES,
+    OTHER_FILES,
+    entries_of,
+)
 from runstore.model.facts import Facts
 
 TYPE_CHECKING = False
@@ -119,11 +126,9 @@ def recorded_words(*facts: Facts) -> frozenset[str]:
 def texts_of_new_files(document: str | None) -> dict[str, str]:
     """Return the files of the document `untracked`; none if it is damaged."""
     try:
-        files = json.loads(document or "{}")
-    except (ValueError, RecursionError):
+        return entries_of(NEW_FILES, document, "")
+    except StoreCorruptError:
         return {}
-    is_right = isinstance(files, dict) and all(isinstance(one, str) for one in files.values())
-    return files if is_right else {}
 
 
 def marks_of(facts: Facts) -> dict[str, str]:

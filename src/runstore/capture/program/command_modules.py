@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from importlib import machinery
 from pathlib import Path
@@ -49,9 +48,9 @@ def modules_of_command(root: Path, command: Command, is_kept: IsKept) -> Facts:
     return marked(IMPORTED_MODULES, root, files, is_kept, problem)
 
 
-def edited_since(at: datetime, text: str, root: str) -> str:
+def edited_since(at: datetime, places: Iterable[str], root: str) -> str:
     """Return a module of a document `modules.imported` written since; empty without any."""
-    files = [os.path.join(root, place) for place, _ in json.loads(text).values()]  # noqa: PTH118 - text all along
+    files = [os.path.join(root, place) for place in places]  # noqa: PTH118 - text all along
     return first_written_since(int(at.timestamp() * 1_000_000) * 1000 - CLOCK_LAG_NS, root, files)
 
 

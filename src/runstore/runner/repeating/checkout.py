@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from runstore.capture.git.state import GitError, GitUnavailableError, run_git
 from runstore.errors import ConflictError
-from runstore.model.code.documents import IGNORED, OTHER_FILES
+from runstore.model.code.documents import IGNORED, NEW_FILES, OTHER_FILES, entries_of
 from runstore.model.display.short_names import short_name
 from runstore.storage.files.unfinished import UnfinishedFolder
 from runstore.value_classes import dataclass
@@ -84,8 +84,8 @@ def checked_out(store: Store, run: Run, root: Path | None) -> Iterator[Checkout]
             (folder.path / _KNOWN).write_text(known, encoding="utf-8")
             (folder.path / _NEW).unlink()
         except (GitError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise _refused(run, str(reason)) from error
+            reason = getattr(error, "strerror", None) or getattr(error, "what", error)
+            raise _refused(run, str(reason).rstrip(".")) from error
         folder.keep_locked_by_children()  # if this process is killed, they use it further
         try:
             yield checkout
@@ -132,7 +132,8 @@ def _fill(store: Store, run: Run, root: Path, place: Path) -> None:
         file = place.parent / "changes.patch"
         file.write_text(patch, encoding="utf-8", errors="surrogateescape")
         _git(["apply", "--index", "--whitespace=nowarn", str(file)], place)
-    for name, text in json.loads(store.document(run.uid, "untracked") or "{}").items():
+    texts = entries_of(NEW_FILES, store.document(run.uid, NEW_FILES), run.reference)
+    for name, text in texts.items():
         _write(place, name, text)
     for name in _marked(run):
         _copy(root, place, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -18,6 +17,7 @@ from runstore.capture.git.new_files import command_words, data_among, marks_of
 from runstore.capture.git.snapshot import program_alone
 from runstore.capture.surroundings import Surroundings, environment_facts, quick_facts
 from runstore.errors import NotFoundError, StoreCorruptError, UsageError
+from runstore.model.code.documents import NEW_FILES, entries_of
 from runstore.model.display.formatting import counted
 from runstore.model.facts import Facts
 from runstore.runner.run_folder import ARTIFACTS
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.store import Store
 
-_UNTRACKED, _PACKAGES = "untracked", "packages"
+_PACKAGES = "packages"
 _PACKAGES_SHOWN = 6
 _PROGRAM, _ROOT = "command.program", "git.root"
 # Facts that are compared apart from code and inputs, with their labels.
@@ -166,17 +166,14 @@ def _text(one: Difference, root: str) -> str:
 
 def _kept_texts(store: Store, run: Run) -> dict[str, Any]:
     try:
-        return dict(json.loads(store.document(run.uid, _UNTRACKED) or "{}"))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise StoreCorruptError(
-            f"The captured text {_UNTRACKED!r} of {run.reference} is damaged.",
-            kept="Nothing was started.",
-            hint="Check the store with: runstore doctor",
-        ) from error
+        return entries_of(NEW_FILES, store.document(run.uid, NEW_FILES), run.reference)
+    except StoreCorruptError as error:
+        error.kept = "Nothing was started."
+        raise
 
 
 def _texts(facts: Facts) -> dict[str, Any]:
-    return dict(json.loads(facts.documents.get(_UNTRACKED, "{}")))
+    return entries_of(NEW_FILES, facts.documents.get(NEW_FILES), "this program")
 
 
 def _of_surroundings(store: Store, run: Run, now: Facts) -> Iterator[str]:
