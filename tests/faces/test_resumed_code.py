@@ -34,11 +34,11 @@ def head(folder):
     ).stdout.strip()
 
 
-def resumed(folder):
+def resumed(folder, name="x#1"):
     with store_at(folder / ".runstore") as store:
-        store.resume("x#1").finish()
+        store.resume(name).finish()
         background.wait_until_done(60)
-        run = store.get("x#1")
+        run = store.get(name)
         return run, [one for one in store.events(run.uid) if one.field == "code"]
 
 
@@ -68,6 +68,19 @@ def test_changes_alone_are_other_code(folder):
 
     assert "with changes" in run.facts.unknown["resumed.code"]
     assert len(events) == 1
+
+
+@pytest.mark.parametrize("name", ["train.py", "new.py"])
+def test_changes_too_large_to_be_kept_are_other_code(folder, name):
+    (folder / name).write_text("2\n" * 700_000)
+    python("-c", BEGIN, cwd=folder)
+    same, _ = resumed(folder, "x#2")
+    python("-c", BEGIN, cwd=folder)
+    (folder / name).write_text("3\n" * 700_000)
+    other, _ = resumed(folder, "x#3")
+
+    assert "resumed.code" not in same.facts.unknown
+    assert "resumed.code" in other.facts.unknown
 
 
 def test_the_same_code_leaves_no_event(folder):

@@ -9,10 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runstore import background
-from runstore.capture.git.new_files import new_code, recorded_words, texts_of_new_files
+from runstore.capture.git.new_files import marks_of, new_code, recorded_words, texts_of_new_files
 from runstore.config import current_author
 from runstore.errors import StoreError
-from runstore.model.code.documents import IGNORED, MODULES, RESUMED_CODE, RESUMED_FILES
+from runstore.model.code.documents import (
+    IGNORED,
+    MODULES,
+    OTHER_CHANGES,
+    RESUMED_CODE,
+    RESUMED_FILES,
+)
 from runstore.model.facts import Facts, FactValue
 from runstore.recording.recorder import Recorder
 from runstore.storage.database import Edit
@@ -122,11 +128,17 @@ def _compared(backend: Backend, run: Run, prefix: str, facts: Facts) -> Facts:
 
 def _has_other_changes(run: Run, first: Mapping[str, str | None], now: Facts) -> bool:
     """Return whether the code beyond the commit differs from that of the start."""
-    if now.documents.get(_PATCH) != first[_PATCH]:
-        return True
     words = recorded_words(run.facts, now)
-    before = new_code(texts_of_new_files(first[_UNTRACKED]), run.facts, words)
-    return new_code(texts_of_new_files(now.documents.get(_UNTRACKED)), now, words) != before
+    then, here = (
+        (
+            documents.get(_PATCH),
+            facts.values.get(OTHER_CHANGES),
+            new_code(marks_of(facts), facts, words),
+            new_code(texts_of_new_files(documents.get(_UNTRACKED)), facts, words),
+        )
+        for documents, facts in ((first, run.facts), (now.documents, now))
+    )
+    return then != here
 
 
 def _under(facts: Facts, prefix: str) -> Facts:
