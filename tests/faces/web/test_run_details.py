@@ -155,6 +155,16 @@ def test_output_is_a_file_to_save(client):
     assert response.headers["content-disposition"].startswith("attachment")
 
 
+@pytest.mark.parametrize("path", ["output", "output/text", "output/hits"])
+def test_unknown_streams_are_refused(client, path):
+    query = {"streams": "stdin", "text": "line"} if "hits" in path else {"streams": "stdin"}
+
+    response = client.get(f"/api/v1/runs/mnist%232/{path}", params=query)
+
+    assert response.status_code == 400
+    assert "no stream 'stdin'" in response.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("path", "media_type"),
     [

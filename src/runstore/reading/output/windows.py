@@ -123,7 +123,7 @@ def window_of(
         StoreCorruptError: A file was changed or damaged.
         UsageError: There is no such stream.
     """
-    _check(streams)
+    check_streams(streams)
     with opened_parts(backend, run) as parts:
         order = backend.part(OutputOrders).of(run.uid, parts)
         with order.lock:
@@ -175,7 +175,7 @@ def hits_of(
         StoreCorruptError: A file was changed or damaged.
         UsageError: There is no such stream.
     """
-    _check(streams)
+    check_streams(streams)
     until = time.monotonic() + patience_s
     with opened_parts(backend, run) as parts:
         order = backend.part(OutputOrders).of(run.uid, parts)
@@ -244,7 +244,12 @@ def _search(search: _Search, mark: LineMark, after: int, limit: int, until: floa
     return Hits(tuple(hits), None)
 
 
-def _check(streams: Collection[str]) -> None:
+def check_streams(streams: Collection[str]) -> None:
+    """Check that there are such streams.
+
+    Raises:
+        UsageError: One does not exist, or none is named.
+    """
     wrong = [one for one in streams if one not in STREAMS]
     if wrong or not streams:
         raise UsageError(

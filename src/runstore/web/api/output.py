@@ -10,7 +10,7 @@ from runstore.model.text.line_pattern import Needle
 from runstore.model.text.output import OutputLine, plain_text
 from runstore.reading.output.order import STREAMS
 from runstore.reading.output.whole import lines_of
-from runstore.reading.output.windows import Hit, NumberedLine, hits_of, window_of
+from runstore.reading.output.windows import Hit, NumberedLine, check_streams, hits_of, window_of
 from runstore.web.downloads import attachment
 from runstore.web.encoding import Answer, json_answer
 from runstore.web.endpoints import Call, Endpoint, query_flag, query_list, query_text, query_whole
@@ -98,7 +98,9 @@ def _hit(one: Hit) -> dict[str, Any]:
 def _text(call: Call) -> Answer:
     run = call.store.get(call.path["name"])
     headers = attachment(f"{run.reference}.txt")
-    stream = _printed(lines_of(call.store.backend, run), _streams(call))
+    streams = _streams(call)
+    check_streams(streams)  # before the answer begins
+    stream = _printed(lines_of(call.store.backend, run), streams)
     return Answer(b"", "text/plain; charset=utf-8", headers=headers, stream=stream)
 
 
