@@ -298,6 +298,17 @@ def test_metrics_as_an_attribute_are_explained(run):
 
 @pytest.mark.parametrize(
     ("name", "use"),
+    [("series", 'run.metric("loss")'), ("load", 'run.open("model.pt")')],
+)
+def test_names_that_a_read_run_does_not_have_get_a_hint(store, run, name, use):
+    with pytest.raises(AttributeError) as raised:
+        getattr(store.get(run.uid), name)
+
+    assert str(raised.value) == f"A run has no attribute {name!r}. Use {use}."
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
     [
         ("df", "page.to_pandas()"),
         ("to_csv", "page.to_pandas().to_csv(PATH)"),
