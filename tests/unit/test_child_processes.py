@@ -11,7 +11,7 @@ import pytest
 
 from runstore import background
 from runstore.capture import child_process
-from runstore.capture.child_process import ProgramOutput, output_of
+from runstore.capture.child_process import ProgramOutput, environment, output_of
 
 
 def answer(*command, limit_bytes=100, timeout_s=30):
@@ -140,3 +140,15 @@ def test_a_program_of_a_thread_that_blocks_signals_gets_them():
     background.start_thread(lambda: answers.put(answer(sys.executable, "-c", code)))
 
     assert answers.get(timeout=60).output == b"set()\n"
+
+
+def test_variables_that_another_thread_removes_are_left_out(monkeypatch):
+    class Changing(dict):
+        def __iter__(self):
+            for name in list(super().__iter__()):
+                self.pop("GONE", None)
+                yield name
+
+    monkeypatch.setattr(os, "environ", Changing(KEPT="1", GONE="2", ALSO="3"))
+
+    assert environment() == {"KEPT": "1", "ALSO": "3"}

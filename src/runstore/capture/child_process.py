@@ -27,9 +27,15 @@ class ProgramOutput(NamedTuple):
     complaint: bytes
 
 
+def environment() -> dict[str, str]:
+    """Return the environment variables, which another thread may remove meanwhile."""
+    found = {name: os.environ.get(name) for name in os.environ}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def output_of(
     command: Sequence[str],
-    environment: Mapping[str, str],
+    variables: Mapping[str, str],
     *,
     limit_bytes: int,
     timeout_s: float,
@@ -40,7 +46,7 @@ def output_of(
 
     Args:
         command: The program and its arguments.
-        environment: Its environment variables; the program is found in those of this process.
+        variables: Its environment variables; the program is found in those of this process.
         limit_bytes: Limit of the output; slightly more is returned if it is exceeded.
         timeout_s: Time limit in seconds.
 
@@ -49,7 +55,7 @@ def output_of(
     """
     child = _Child()
     try:
-        child.start(command, environment)
+        child.start(command, variables)
         read = child.read(limit_bytes, time.monotonic() + timeout_s)
         if read is None:
             return None
@@ -72,7 +78,7 @@ class _Child:
         self._ends: list[int] = []
         self._ended: list[tuple[int, int]] = []
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def start(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
         self._ends.extend(chain.from_iterable(starmap(os.pipe, ((), ()))))
         spawn = partial(
             os.posix_spawnp,
@@ -87,7 +93,7 @@ class _Child:
             # Python ignores these; a program does not expect that.
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
-        self._ids.extend(map(spawn, command[:1], (command,), (environment,)))
+        self._ids.extend(map(spawn, command[:1], (command,), (variables,)))
         self._close((3, 1))
 
     def read(self, limit_bytes: int, deadline: float) -> tuple[bytes, bytes] | None:

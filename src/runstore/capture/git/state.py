@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from runstore.capture.child_process import output_of
+from runstore.capture.child_process import environment, output_of
 from runstore.errors import genuine
 from runstore.model.facts import Facts, FactValue
 
@@ -88,13 +88,13 @@ def run_git(
     Raises:
         GitError: git is missing, refused, or took too long; it was ended with all its children.
     """
-    environment = {**os.environ, **_ENVIRONMENT, **variables}
+    passed = {**environment(), **_ENVIRONMENT, **variables}
     for name in _NOT_PASSED_ON:
-        environment.pop(name, None)
+        passed.pop(name, None)
     try:
         answer = output_of(
             [*_GIT, "-C", os.fspath(cwd), *args],
-            environment,
+            passed,
             limit_bytes=limit_bytes,
             timeout_s=timeout_s,
         )

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from runstore.capture.child_process import output_of
+from runstore.capture.child_process import environment, output_of
 from runstore.errors import genuine, suppressed
 from runstore.model.facts import Facts, FactValue
 
@@ -97,7 +97,7 @@ def _processor() -> str:
         return platform.processor()
     try:
         answer = output_of(
-            ["uname", "-p"], os.environ, limit_bytes=_LINE_BYTES, timeout_s=_UNAME_TIMEOUT_S
+            ["uname", "-p"], environment(), limit_bytes=_LINE_BYTES, timeout_s=_UNAME_TIMEOUT_S
         )
     except genuine(OSError):
         return ""

@@ -5,10 +5,10 @@ Source: the manuals of sacct, squeue and scontrol, Slurm 22.05 to 24.05.
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
+from runstore.capture.child_process import environment
 from runstore.errors import genuine
 from runstore.value_classes import NamedTuple
 
@@ -91,7 +91,7 @@ def _lines(*command: str) -> list[str] | None:
             # Variables can change the format, and the cluster that is asked.
             env={
                 name: value
-                for name, value in os.environ.items()
+                for name, value in environment().items()
                 if not name.startswith(("SACCT_", "SQUEUE_", "SLURM_CLUSTERS"))
             },
         )
