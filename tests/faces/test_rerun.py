@@ -241,6 +241,44 @@ def test_renamed_and_binary_files_are_restored(project, read):
     assert (metrics["size"].last, metrics["x"].last) == (768, 3)
 
 
+def test_hidden_changes_and_other_encodings_are_restored(project, read):
+    (project / "train.py").write_text(
+        "import latin, runstore, helper\n"
+        "runstore.start_run('toy').log(code=ord(latin.name), x=helper.f(3))\n"
+    )
+    git(project, "commit", "-qam", "two")
+    (project / "latin.py").write_bytes("# coding: latin-1\nname = 'ü'\n".encode("latin-1"))
+    git(project, "update-index", "--skip-worktree", "helper.py")
+    (project / "helper.py").write_text("def f(x):\n    return 2 * x\n")
+    python(project, "train.py")
+    (project / "helper.py").write_text("def f(x):\n    return x\n")
+    (project / "latin.py").unlink()
+
+    ended = runstore("rerun", "toy#1", "--recorded-code", cwd=project)
+
+    assert ended.returncode == 0, ended.stderr
+    metrics = read(project)[-1].metrics
+    assert (metrics["code"].last, metrics["x"].last) == (ord("ü"), 6)
+
+
+def test_code_without_its_secrets_is_not_run(project, read):
+    (project / "train.py").write_text(
+        "import keys, runstore\nrunstore.start_run('toy').log(length=len(keys.KEY))\n"
+    )
+    git(project, "commit", "-qam", "two")
+    (project / "keys.py").write_text(f"KEY = 'ghp_{'0aB1cD2eF3' * 3}012345'\n")
+    python(project, "train.py")
+
+    refused = runstore("rerun", "toy#1", "--recorded-code", cwd=project)
+    ended = runstore("rerun", "toy#1", "--recorded-code", "--anyway", cwd=project)
+
+    assert refused.returncode == 4
+    assert "secrets in keys.py were masked" in refused.stderr
+    assert "add --anyway" in refused.stderr
+    assert ended.returncode == 0, ended.stderr
+    assert [run.metrics["length"].last for run in read(project)] == [40, len("***")]
+
+
 def test_a_new_script_of_the_recorded_code_can_be_executed(project):
     script = project / "new.sh"
     script.write_text("#!/bin/sh\necho loss=1\n")

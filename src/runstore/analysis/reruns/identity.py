@@ -11,6 +11,7 @@ from pathlib import PurePath
 from runstore.analysis.compare.differences import MISSING, Difference
 from runstore.model.code.documents import (
     CODE_DOCUMENTS,
+    CUT,
     IGNORED,
     LATE_MODULES,
     LEFT_OUT,
@@ -26,8 +27,8 @@ from runstore.model.params.parameter_set import ParameterSet
 from runstore.value_classes import dataclass
 
 MASK = "***"
-# The parts that are missing in them.
-_GAPS = (
+# Missing parts of changes and new files, without which these cannot be restored.
+_LOST = (
     "patch",
     "patch.rest",
     "patch.masked",
@@ -35,8 +36,12 @@ _GAPS = (
     "patch.filters",
     "patch.hidden",
     "untracked",
-    "untracked.cut",
     "untracked.masked",
+)
+# All missing parts.
+_GAPS = (
+    *_LOST,
+    CUT,
     OTHER_FILES,
     IGNORED,
     MODULES,
@@ -103,21 +108,34 @@ def _marks(facts: Facts, name: str) -> dict[str, str] | None:
 def _problem(commit: str | None, facts: Facts) -> str:
     if commit is None:
         return facts.unknown.get("git.commit", "no commit was recorded")
-    if "git.dirty" not in facts.values:
-        return facts.unknown.get("git.dirty", "whether it had changes was not recorded")
-    for name in (RESUMED_CODE, RESUMED_FILES):
-        if name in facts.unknown:
-            return facts.unknown[name]
+    if lost := lost_code(facts):
+        return lost
+    if RESUMED_FILES in facts.unknown:
+        return facts.unknown[RESUMED_FILES]
     gap = next((name for name in _GAPS if name in facts.unknown), None)
     if gap is None and OTHER_FILES not in facts.values and LEFT_OUT in facts.unknown:
         gap = LEFT_OUT
-    if gap is not None:
-        part = _NAMES.get(gap.partition(".")[0] if gap != IGNORED else MODULES, "the new files")
-        return f"{part} are not known as a whole: {facts.unknown[gap]}"
+    return _incomplete(gap, facts) if gap else ""
+
+
+def lost_code(facts: Facts) -> str:
+    """Return the reason if changes and new files cannot be restored; empty otherwise."""
+    if "git.dirty" not in facts.values:
+        return facts.unknown.get("git.dirty", "whether it had changes was not recorded")
+    if RESUMED_CODE in facts.unknown:
+        return facts.unknown[RESUMED_CODE]
+    for gap in _LOST:
+        if gap in facts.unknown:
+            return _incomplete(gap, facts)
     has_more = facts.values["git.dirty"] or facts.values.get("git.has_untracked")
     if has_more and not is_code_read(facts):
         return facts.unknown.get("git", "its changes were not read")
     return ""
+
+
+def _incomplete(gap: str, facts: Facts) -> str:
+    part = _NAMES.get(gap.partition(".")[0] if gap != IGNORED else MODULES, "the new files")
+    return f"{part} are not known as a whole: {facts.unknown[gap]}"
 
 
 def is_code_read(facts: Facts) -> bool:

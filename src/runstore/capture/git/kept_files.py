@@ -10,6 +10,7 @@ from pathlib import Path
 from runstore.capture.git.source_files import is_code, is_secret_file, masked_path, shown
 from runstore.capture.secrets import mask_text
 from runstore.errors import genuine
+from runstore.model.code.documents import ENCODING
 from runstore.model.facts import Facts, FactValue
 from runstore.model.values import blake2b, free_name
 
@@ -64,9 +65,9 @@ class KeptFiles:
         if masked != text:
             self._note_masked(name)
         if encoding:
-            known = self.unknown.get("untracked.encoding")
+            known = self.unknown.get(ENCODING)
             told = f"{masked_path(name)} ({encoding})"
-            self.unknown["untracked.encoding"] = f"{known}; {told}" if known else told
+            self.unknown[ENCODING] = f"{known}; {told}" if known else told
         return ""
 
     def _mask_text(self, text: str, name: str) -> str:

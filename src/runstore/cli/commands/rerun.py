@@ -122,7 +122,8 @@ def _repeat_in_copy(
     words += [] if options["notes"] is None else ["--notes", options["notes"]]
     words += [word for one in options["settings"] for word in ("--set", one)]
     before = Path.cwd()
-    with held_back(), checked_out(store, recorded.run, recorded.root) as checkout:
+    code = checked_out(store, recorded.run, recorded.root, in_part=options["anyway"])
+    with held_back(), code as checkout:
         import_first(checkout.root)
         os.chdir(recorded.moved_to(checkout.root).folder)
         url = store.backend.url  # not in the words, which every user of the machine can see
@@ -132,8 +133,8 @@ def _repeat_in_copy(
         os.chdir(before)
     if checkout.is_kept:
         say(f"runstore: the run wrote files, which are in {checkout.root}", err=True)
-    code = os.waitstatus_to_exitcode(status)
-    sys.exit(code if code >= 0 else 128 - code)
+    exit_code = os.waitstatus_to_exitcode(status)
+    sys.exit(exit_code if exit_code >= 0 else 128 - exit_code)
 
 
 class _Again:

@@ -20,6 +20,8 @@ OTHER_FILES = "untracked.others"
 LEFT_OUT = "untracked.rest"
 # Whether more of them are missing, as a reason.
 CUT = "untracked.cut"
+# New files whose text is not UTF-8, each with its encoding.
+ENCODING = "untracked.encoding"
 # Tracked files among them: git was told to ignore their changes.
 HIDDEN = "git.hidden"
 # Modules in the work tree that git ignores: their fingerprints.

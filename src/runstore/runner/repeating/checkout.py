@@ -12,9 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from runstore.analysis.reruns.identity import lost_code
 from runstore.capture.git.state import GitError, GitUnavailableError, run_git
 from runstore.errors import ConflictError
-from runstore.model.code.documents import IGNORED, NEW_FILES, OTHER_FILES, entries_of
+from runstore.model.code.documents import (
+    ENCODING,
+    HIDDEN,
+    IGNORED,
+    NEW_FILES,
+    OTHER_FILES,
+    entries_of,
+)
 from runstore.model.display.short_names import short_name
 from runstore.storage.files.unfinished import UnfinishedFolder
 from runstore.value_classes import dataclass
@@ -62,18 +70,28 @@ class Checkout:
 
 
 @contextmanager
-def checked_out(store: Store, run: Run, root: Path | None) -> Iterator[Checkout]:
+def checked_out(
+    store: Store, run: Run, root: Path | None, *, in_part: bool = False
+) -> Iterator[Checkout]:
     """Yield the recorded code of a run, in a repository that shares the objects of the original.
 
     It has the commit, the uncommitted changes and the new files of the run. Data files that git
     does not track are links to the original ones. When the block ends it is deleted, unless the
     program has written files to it; if this process is killed, by the next one.
 
+    Args:
+        store: The store of the run.
+        run: The run.
+        root: The original repository.
+        in_part: Whether changes and new files may be incomplete.
+
     Raises:
         ConflictError: The code was not recorded as a whole, or the commit is missing.
     """
     if run.commit is None or root is None:
         raise _refused(run, "it was not in a git repository")
+    if not in_part and (lost := lost_code(run.facts)):
+        raise _refused(run, lost, "To run what was recorded of it, add --anyway. ")
     above = Path(tempfile.gettempdir())
     with UnfinishedFolder(above, _PREFIX, is_private=True, has_results=_has_results) as folder:
         checkout = Checkout(folder.path / (root.name or "code"))
@@ -134,9 +152,12 @@ def _fill(store: Store, run: Run, root: Path, place: Path) -> None:
         _git(["apply", "--index", "--whitespace=nowarn", str(file)], place)
     texts = entries_of(NEW_FILES, store.document(run.uid, NEW_FILES), run.reference)
     for name, text in texts.items():
-        _write(place, name, text)
+        _write(place, name, text, _encoding(run, name))
+    hidden = run.facts.values.get(HIDDEN)
     for name in _marked(run):
-        _copy(root, place, name)
+        _copy(root, place, name, over=isinstance(hidden, tuple) and name in hidden)
+    if isinstance(hidden, tuple):
+        _git(["update-index", "--assume-unchanged", "--", *hidden], place)
     linked = list(_link_data(root, place))
     with (place / ".git" / "info" / "exclude").open("a", encoding="utf-8") as ignored:
         ignored.writelines(f"/{_escaped(one)}\n" for one in linked)
@@ -167,18 +188,24 @@ def _inside(place: Path, name: str) -> Path:
     return file
 
 
-def _write(place: Path, name: str, text: str) -> None:
+def _encoding(run: Run, name: str) -> str:
+    """Return the encoding of a new file, of which the text is recorded."""
+    noted = f"; {run.facts.unknown.get(ENCODING, '')};"
+    return "latin-1" if f"; {name} (latin-1);" in noted else "utf-8"
+
+
+def _write(place: Path, name: str, text: str, encoding: str) -> None:
     file = _inside(place, name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+    file.write_text(text, encoding=encoding, errors="surrogateescape", newline="")
     if text.startswith("#!"):  # rights of new files are not recorded
         file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
 
-def _copy(root: Path, place: Path, name: str) -> None:
+def _copy(root: Path, place: Path, name: str, *, over: bool) -> None:
     """Copy a file from the original folder; the comparison that follows shows a changed one."""
     file = _inside(place, name)
-    if (root / name).is_file() and not file.exists():
+    if (root / name).is_file() and (over or not file.exists()):
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, file)
 
@@ -208,11 +235,11 @@ def _escaped(name: str) -> str:
     return "".join(f"\\{sign}" if sign in "*?[]\\#! " else sign for sign in name)
 
 
-def _refused(run: Run, why: str) -> ConflictError:
+def _refused(run: Run, why: str, todo: str = "") -> ConflictError:
     return ConflictError(
         f"The recorded code of {short_name(run)} cannot be restored: {why}.",
         kept=_KEPT,
-        hint=f"Recorded texts are shown by: runstore show {short_name(run)} --full",
+        hint=f"{todo}Recorded texts are shown by: runstore show {short_name(run)} --full",
     )
 
 
