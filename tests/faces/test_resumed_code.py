@@ -72,11 +72,11 @@ def test_changes_alone_are_other_code(folder):
 
 @pytest.mark.parametrize("name", ["train.py", "new.py"])
 def test_changes_too_large_to_be_kept_are_other_code(folder, name):
-    (folder / name).write_text("2\n" * 700_000)
+    (folder / name).write_text("2" * 5_000_000)
     python("-c", BEGIN, cwd=folder)
     same, _ = resumed(folder, "x#2")
     python("-c", BEGIN, cwd=folder)
-    (folder / name).write_text("3\n" * 700_000)
+    (folder / name).write_text("3" * 5_000_000)
     other, _ = resumed(folder, "x#3")
 
     assert "resumed.code" not in same.facts.unknown
