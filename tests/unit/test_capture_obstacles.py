@@ -124,6 +124,28 @@ def test_large_changes_do_not_crowd_out_code(repository):
     assert "a.csv (" in facts.unknown["patch.rest"]
 
 
+def test_each_change_is_masked_once_and_none_that_is_too_large(repository, monkeypatch):
+    """Masking a megabyte of short lines takes seconds."""
+    masked = []
+
+    def counted(text, *words):
+        masked.append(text)
+        return mask_patch(text, *words)
+
+    monkeypatch.setattr("runstore.capture.git.patch.mask_patch", counted)
+    for name in ("large.py", "small.py"):
+        (repository / name).write_text("0\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "two")
+    (repository / "large.py").write_text("1\n" * 700_000)
+    (repository / "small.py").write_text("1\n")
+
+    facts = snapshot(repository, run_git)
+
+    assert ["small.py" in one for one in masked] == [True]
+    assert "large.py (its change is larger than 1 MiB)" in facts.unknown["patch.rest"]
+
+
 def test_changes_without_a_patch_have_fingerprints(repository):
     """Nothing that depends on the contents of a secret file is stored."""
     for name in ("big.csv", "gone.csv", ".env"):
