@@ -86,6 +86,9 @@ CODE = [
     "EnvVar(name='API_KEY', value='{}')",
     "EnvVar(name='LR', value='<>')",
     "run(['curl', '-sSu', 'bob:{}', '<>'])",
+    "f('token' '<>')",
+    "password = {'<>': 1}",
+    "y = {x['password']: '{}'}",
 ]
 
 
@@ -108,6 +111,8 @@ def test_a_literal_goes_where_its_name_says_that_it_is_secret():
         ("password = 'x'['hunter22']", "password = 'x'['hunter22']"),
         ("password = get()\nlog('hunter22')", "password = get()\nlog('hunter22')"),
         ("'password=hunter2'", "'password=***'"),
+        ("password = 'x7q1b'", "password = 'x7q1b'"),
+        ("password = 'redis://bob:hunter2@x'", "password = '***'"),
         (
             "x = {'name': 'DB_PASSWORD', 'value': 'hunter2'}",
             "x = {'name': 'DB_PASSWORD', 'value': '***'}",

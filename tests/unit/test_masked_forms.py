@@ -139,6 +139,7 @@ KEPT = [
     "echo ${{PASSWORD:+{}}}",
     "Authorization: Bearer $TOKEN",
     "authorization: plain",
+    "Authorization: <your-token-1234>",
     'Authorization: Digest username="a", response={}',
     "Authorization: Plain name=bob or ada",
     "Authorization: Plain the word a1b2c3d4",
@@ -253,6 +254,7 @@ KEPT = [
     "ssh://git@x.org",
     "ssh://{}@x.org",
     "https://bob:password@x",
+    "http:// bob@x.org",
     "https://bob:bob@x",
     "https://bob:<pw>@x",
     "https://x:8080/a@b",
@@ -266,6 +268,7 @@ KEPT = [
     "https://first.last.name.long.enough@x.org",
     "password=$(cat x)",
     "Cookie: id=plain",
+    "Cookie: theme=dark2024",
     "Basic Ym9i8nNlY3JldA==",
     "print('password is ' + x) # '{}'",
     "  password: [a, b]",
@@ -284,6 +287,7 @@ KEPT = [
     "int f = A | TOKEN | FLAG_1A2B3C | B;",
     "x: str | Token | Int32Array4x | None",
     "cat a | token | b1c2d3e4f5 | wc",
+    "zip -P a1 a.zip",
     "option('--password', 'Must set --password to non-empty')",
     "mysqldump -u root -p shop-prod > a",
     "token += tokens[i]",
@@ -311,6 +315,9 @@ OTHERS = [
         "\x1b[1mx\x1b[0m \x1b[2mpassword=*** y\x1b[0m",
     ),
     ("Basic Ym9iOnNlY3JldDE=", "Basic ***"),
+    ("Basic Ym9iOnNlY3JldDE", "Basic ***"),
+    ("Authorization: *** Credential=abcd1234, x=y", "Authorization: ***"),
+    ("export TOKEN yes\nexport PASSWORD hunter2\n", "export TOKEN yes\nexport PASSWORD ***\n"),
     ("login bob passwd '{}'", "login bob passwd ***"),
     ("login bob password hunter2x", "login bob password ***"),
     ("<password>x</password>", "<password>***</password>"),
@@ -338,6 +345,7 @@ OTHERS = [
     ("token='Qwerty12'", "token='***'"),
     ("https://bob:p/{}@x.org", "https://bob:***@x.org"),
     ("https://x.org/?password=swordfish", "https://x.org/?password=***"),
+    ("https://averyveryverylonguser@x.org", "https://***@x.org"),
     ("https://x.org/?token=abc", "https://x.org/?token=***"),
     ("Basic Ym9iOnNlY3JldD8=", "Basic ***"),
     ("PASSWORD=${{A:-{}}}", "PASSWORD=***"),
@@ -379,6 +387,7 @@ OTHERS = [
     ("https://bob:${{A:-{}}}@x.org", "https://bob:***@x.org"),
     ("Authorization: Bearer ${{A:-{}}}", "Authorization: Bearer ***"),
     ("PASSWORD=a,b1", "PASSWORD=***"),
+    ("x, password: " + "abcdef" * 4 + ", y", "x, password: ***, y"),
     ("password=a,b1x", "password=***"),
 ]
 
@@ -408,6 +417,19 @@ def test_what_is_no_secret_stays():
 
 def test_a_secret_goes_with_its_line_or_value():
     assert masked(text for text, _ in OTHERS) == [expected for _, expected in OTHERS]
+
+
+@pytest.mark.parametrize("kind", ["api", "access", "secret", "account", "subscription"])
+@pytest.mark.parametrize("last", ["key", "token"])
+def test_names_of_two_words_mark_secrets_in_prose(kind, last):
+    assert mask_text(f"The {kind} {last}: {SECRET}") == f"The {kind} {last}: ***"
+
+
+def test_only_env_splits_the_text_after_its_option():
+    setting = "password=x7q1 b"
+
+    assert mask_arguments(["env", "-S", setting]) == ("env", "-S", "password=*** b")
+    assert mask_arguments(["sort", "-S", setting]) == ("sort", "-S", "password=***")
 
 
 def masked(texts):
@@ -494,6 +516,8 @@ WORDS = [
     ("redis-cli -a x7q1", "redis-cli -a ***"),
     ("redis-cli -ax7q1", "redis-cli -a***"),
     ("7z a -pabc1 a.7z", "7z a -p*** a.7z"),
+    ("7zz a -pabc1 a.7z", "7zz a -p*** a.7z"),
+    ("ssh-keygen -p -P x7q1 -N y7q1", "ssh-keygen -p -P *** -N ***"),
     ("7z a -p a.7z", None),
     ("unrar x -pabc1 a.rar", "unrar x -p*** a.rar"),
     ("curl -sSLu bob:x7q1 x", "curl -sSLu bob:*** x"),
@@ -542,6 +566,7 @@ WORDS = [
     ("git login abc1", None),
     ("aws configure set aws_secret_key abc1", "aws configure set aws_secret_key ***"),
     ("aws configure set region abc1", None),
+    ("sh -c password=abcd", "sh -c password=***"),
 ]  # fmt: skip
 
 
@@ -557,7 +582,7 @@ PROGRAMS = [
     "7z a -p{} a.7z b", "7za x -p'{}' a.7z", "zip -r -P {} a.zip b", "unzip -P{} a.zip",
     "unrar x -p{} a.rar", "rar a -hp{} a.rar b", "mysql -u root -p{} a", "sshpass -p{} ssh a",
     "curl -u bob:{} a", 'curl -H "a; b" --user="bob:{}" a', "redis-cli -h a -a {}",
-    "curl -sSu bob:{} a",
+    "curl -sSu bob:{} a", "mysql - -p{} a", "mysql \\\n  --quick \\\n  -p{} a",
     "openssl rsa -in a -passin pass:{}", "openssl rsa -passout 'pass:{}'", "openssl enc -k {}",
     "sqlcmd -S a -U bob -P {}", "bcp a in b -P{}", "lftp -u bob,{} a", "cqlsh -u bob -p {}",
     "ssh-keygen -t rsa -N '{}'", "keytool -list -storepass {}", "mosquitto_pub -u bob -P {} -t a",
@@ -795,7 +820,7 @@ def test_a_name_says_how_secret_its_value_is(names, expected):
     [
         (["a1b2cc44", "ab12cd34ef", "0123456789abcdef0123"], looks_random, True),
         (["a" * 20 + "1" * 3 + "b" * 3], looks_random, True),
-        (["abcd1efghijklmnop2"], looks_random, True),
+        (["abcd1efghijklmnop2", "abcdefghijk1lmnopqrstu", "abcdef" * 4], looks_random, True),
         (["abcdefgh", "abcdefg1", "hello-world", "abc1de", "abcdefg1hij", "0123456789"],
          looks_random, False),
         (["0123456789abcdef012", "x" * 301 + "a1b2c3d4"], looks_random, False),
@@ -806,7 +831,8 @@ def test_a_name_says_how_secret_its_value_is(names, expected):
         (["None", "null", "nil", "true", "False", "yes", "no", "on", "off", "undefined", "nan",
           "required", "optional", "default", "auto"], is_placeholder, True),
         (["$A", "${A}", "$A.b", "$(cat x)", "`cat x`", "%A%", "{{ a }}", "${{ a }}", "<a b>",
-          "[a]", "(a)", "@a/b", "!vault x", "|", ">-", "|2", "a ${B} c", "a {{b}} c", "$"],
+          "[a]", "(a)", "@a/b", "!vault x", "!vault a1b2c3d4", "|", ">-", "|2",
+          "a ${B} c", "a {{b}} c", "$"],
          is_placeholder, True),
         (["${A:-}", "${A:-$B}", "${A:-none}", "${A:-your_key}", "${A:?is missing}", "${A:-${B:-}}",
           "${oc.env:A}", "${env:A}", "${A:0:4}", "${A:none}", "${oc.env:A,null}",

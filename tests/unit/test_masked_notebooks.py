@@ -54,6 +54,20 @@ def test_secrets_in_patches_of_notebooks_are_masked(line):
     assert mask_patch(patch, "a.ipynb") == patch.replace(SECRET, "***")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\n!mysql -u root \\\n  -p{}",
+        "%%bash\nexport DB_PASSWORD={}",
+        "x = '{}'\n!echo a\\b",
+    ],
+)
+def test_commands_at_the_end_of_a_text_are_masked(text):
+    token = "ghp_" + "a1B2" * 9
+
+    assert mask_text(text.format(token), "a.py") == text.format("***")
+
+
 def test_cells_of_other_languages_are_masked_as_text():
     text = "%%bash -e\nexport DB_PASSWORD={}\nit's='\nmysql -p{} runs\n\n# In [2]\nimport os\n"
 

@@ -12,6 +12,10 @@ DIGEST = "0123456789abcdef" * 2 + "01234567"
 YAML = [
     "wandb:\n  key: {}\n",
     "wandb:\n  entity: bob\n\n  # of bob\n  key: {}\nx: 1\n",
+    "wandb:\n# of bob\n  key: {}\n",
+    "wandb:\n  Key: {}\n",
+    "WANDB:\n  KEY: {}\n",
+    "wandb: {{entity: bob, key: {}}}\n",
     "logger:\n  neptune: # of ada\n    key: {}\n",
     "x: {{wandb: {{entity: bob, key: {}}}}}\n",
     "password:\n  {}\n",
@@ -153,6 +157,31 @@ def test_short_passwords_of_names_around_them_are_masked_in_yaml(text):
 )  # fmt: skip
 def test_values_of_other_names_are_kept(path, text):
     assert mask_text(text.format(DIGEST), path) == text.format(DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "secret"),
+    [
+        ("a.yaml", "- name: DB_PASSWORD\n  value: '{}'\n", "swordfish"),
+        ("", '{{"name": "DB_PASSWORD", "value": "{}"}}', "correct horse 1"),
+        ("a.json", '"password": {}, "lr": 1\n', "hunter2"),
+        ("a.env", "password={}\n", "x"),
+    ],
+)
+def test_words_beside_a_secret_name_are_masked(path, text, secret):
+    assert mask_text(text.format(secret), path) == text.format("***")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "DB_PASSWORD", "value": "swordfish"}',
+        "<entry key='password'>${PASSWORD}</entry>",
+        "<entry key='password'></entry>",
+    ],
+)
+def test_values_that_are_no_secrets_are_kept(text):
+    assert mask_text(text) == text
 
 
 def test_anchors_of_yaml_are_kept():

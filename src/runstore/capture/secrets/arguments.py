@@ -204,12 +204,7 @@ _QUOTES: Callable[[str], bool] = re.compile(r"[\"'\\]").search  # type: ignore[a
 
 
 def _unquoted(word: str) -> str:
-    if not _QUOTES(word):
-        return word
-    try:
-        return "".join(shlex.split(word))
-    except ValueError:
-        return word
+    return "".join(shlex.split(word)) if _QUOTES(word) else word
 
 
 def _quoted_as(raw: str, masked: str, *, is_alone: bool) -> str:

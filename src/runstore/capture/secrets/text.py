@@ -201,7 +201,7 @@ def _anywhere(
 def _in_header(found: re.Match[str]) -> str:
     value = found["value"]
     is_template = "{" in value and not has_own_default(value)
-    if is_template or is_placeholder(value) or MASK in value.split():
+    if is_template or is_placeholder(value):
         return ""
     if "cookie" in found["name"].lower():
         return value if "=" in value and looks_random(value) else ""
