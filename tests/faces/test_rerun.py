@@ -462,6 +462,14 @@ def test_without_a_commit_the_new_files_of_the_repository_are_compared(tmp_path)
             "a worker process",
         ),
         (
+            {"command.argv": ("python", "-m", "joblib.externals.loky.backend.popen_loky_posix")},
+            "a worker process",
+        ),
+        (
+            {"command.argv": ("python", "/v/ray/_private/workers/default_worker.py", "--node")},
+            "a worker process",
+        ),
+        (
             {"command.argv": ("./a",), "exec.options": ("-p", "key=***"), "command.cwd": "/"},
             "its options contain a secret",
         ),

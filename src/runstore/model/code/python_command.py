@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 _PYTHONS = ("python", "pypy")
 _VARIANTS = {"", "w", "t", "wt"}  # without a console, without the global lock
+# What starts the workers of a pool: code, modules and scripts.
 _OF_A_POOL = ("from multiprocessing.", "import sys; from multiprocessing.")
+_MODULES_OF_POOLS = (
+    "loky.backend.popen_loky_posix",
+    "mpi4py.futures.server",
+    "pyspark.daemon",
+    "distributed.cli.dask_worker",
+)
+_SCRIPTS_OF_POOLS = ("ray/_private/workers/default_worker.py",)
 
 
 def is_python(name: str) -> bool:
@@ -48,12 +56,22 @@ def python_target(words: Sequence[str]) -> tuple[str, str, list[str]]:
     return "script", "", []
 
 
+def is_pool_worker(command: Sequence[str]) -> bool:
+    """Check whether a command starts a worker of a pool: it does not name the program."""
+    if not command or not is_python(command[0]):
+        return False
+    kind, what, _ = python_target(command[1:])
+    if kind == "code":
+        return what.startswith(_OF_A_POOL)
+    return what.endswith(_MODULES_OF_POOLS if kind == "module" else _SCRIPTS_OF_POOLS)
+
+
 def code_argument(command: Sequence[str]) -> str:
     """Return `-c` and the code of a Python command; empty if it runs anything else.
 
     The code with which a pool starts its workers contains descriptors, not the program.
     """
-    if not command or not is_python(command[0]):
+    if not command or not is_python(command[0]) or is_pool_worker(command):
         return ""
     kind, what, _ = python_target(command[1:])
-    return f"-c {what}" if kind == "code" and not what.startswith(_OF_A_POOL) else ""
+    return f"-c {what}" if kind == "code" else ""

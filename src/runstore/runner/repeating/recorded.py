@@ -14,7 +14,7 @@ from runstore.capture.git.state import QUICK_TIMEOUT_S, GitError, run_git
 from runstore.capture.secrets import MASK
 from runstore.errors import ConflictError, NotFoundError
 from runstore.model.code.launchers import launched
-from runstore.model.code.python_command import code_argument, is_python
+from runstore.model.code.python_command import is_pool_worker, is_python
 from runstore.model.display.short_names import short_name
 from runstore.model.facts import EXEC_OPTIONS, REPEATS, Facts
 from runstore.storage.sqlite.paths import can_be_entered, is_file
@@ -122,10 +122,9 @@ def _words(run: Run) -> tuple[str, ...]:
     line = shlex.join(words)
     if any(MASK in one for one in words):
         raise _refused(run, f"its command contains a secret, which was not recorded: {line}")
-    found = launched(words)
-    is_worker = found.kind == "code" and is_python(found.interpreter) and not code_argument(words)
-    if is_worker and is_python(words[0]):
+    if is_pool_worker(words):
         raise _refused(run, "it was recorded in a worker process, which its program started")
+    found = launched(words)
     if found.kind == "program" and is_python(found.what):
         raise _refused(run, f"its code came from a prompt or from standard input: {line}")
     return words
