@@ -1,6 +1,7 @@
 """runstore show on a terminal: a run on one screen, everything with --full, and the pager."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def test_environment_and_edits_are_in_full_alone(tmp_path):
         assert "(none) → edited" in full
 
 
-def test_the_command_is_the_one_that_was_typed(tmp_path):
+def test_the_command_is_the_one_that_was_typed_and_its_files_are_counted(tmp_path):
     (tmp_path / "train.py").write_text("import runstore; runstore.start_run('typed').finish()\n")
     python("train.py", "--lr", "0.1", cwd=tmp_path)
 
@@ -124,6 +125,7 @@ def test_the_command_is_the_one_that_was_typed(tmp_path):
     assert f"command    {name} train.py --lr 0.1" in shown
     assert f"{name} train.py --lr 0.1" in piped
     assert sys.executable not in shown
+    assert re.search(r"^  untracked +1 file: ", piped, re.MULTILINE)
 
 
 def test_an_experiment_is_its_newest_run(folder):

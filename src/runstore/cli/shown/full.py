@@ -12,6 +12,13 @@ from runstore.cli.shown.layout import PagePart
 from runstore.cli.sparkline import sparkline
 from runstore.errors import NotFoundError, StoreCorruptError, StoreError
 from runstore.model.artifacts import Artifact, Input
+from runstore.model.code.documents import (
+    IMPORTED_MODULES,
+    LATE_MODULES,
+    MODULES,
+    NEW_FILES,
+    entries_of,
+)
 from runstore.model.display.formatting import (
     brief_number,
     counted,
@@ -34,6 +41,8 @@ _TEXT_WIDTH = 60
 _SPARK_STRETCHES = 50
 _REPEATS = 20
 _DRAWN = 50  # maximum number of metrics with sparklines
+# Documents of entries, and what these are.
+_ENTRIES = {NEW_FILES: "file"} | dict.fromkeys((MODULES, LATE_MODULES, IMPORTED_MODULES), "module")
 _LEFT_OUT = (
     "command.", "git.commit", "git.branch", "git.dirty", "git.has_untracked", "untracked.",
     "patch.", "rerun.", "exec.",
@@ -122,10 +131,19 @@ def _code(store: Store, run: Run) -> Iterator[tuple[str, str]]:
     if text := commit_text(run):
         yield "commit", text
     for name in store.documents(run.uid):
-        lines = (store.document(run.uid, name) or "").count("\n")
         shown = shlex.quote(run.reference)
         whole = for_this_store(f": runstore show {shown} --document {name}")
-        yield name, f"{counted(lines, 'line')}{whole}"
+        yield name, f"{_length(name, store.document(run.uid, name) or '', run.reference)}{whole}"
+
+
+def _length(name: str, text: str, reference: str) -> str:
+    """Return the length of a document: its entries if it has some, otherwise its lines."""
+    if name not in _ENTRIES:
+        return counted(len(text.splitlines()), "line")
+    try:
+        return counted(len(entries_of(name, text, reference)), _ENTRIES[name])
+    except StoreCorruptError:
+        return "damaged"
 
 
 def _fact(value: object) -> str:
