@@ -326,6 +326,43 @@ def test_a_full_disk_for_the_output_ends_nothing(folder):
     assert "6 bytes of output were lost" in messages(ended)[0]
 
 
+FULL_DISKS = """
+import os, resource
+
+def get_params():
+    return {"process": 0}
+
+def run(params, manager):
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(params["process"], resource.RLIMIT_FSIZE, (0, hard))
+
+if __name__ == "__main__":
+    run({"process": os.getppid()}, None)
+"""
+
+
+@pytest.mark.folder_only("a server has disks of its own")
+@pytest.mark.parametrize("command", ["exec", "run"])
+def test_a_run_whose_end_no_disk_accepts_is_not_called_recorded(folder, command):
+    (folder / "experiments").mkdir()
+    (folder / "experiments" / "fit.py").write_text(FULL_DISKS)
+    words = ["--", sys.executable, "experiments/fit.py"] if command == "exec" else ["fit"]
+
+    # In a pipe, which needs no disk.
+    ended = subprocess.run(
+        [*command_server.client("runstore"), command, *words],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    run = newest(folder)
+    told = f"runstore: the end of {run.reference} was not recorded: complete"
+    assert (ended.returncode, messages(ended)[-1]) == (0, told)
+    assert run.status is Status.LOST
+
+
 def test_output_that_cannot_be_shown_is_kept_with_a_message(folder):
     ended = subprocess.run(
         f"{shlex.join(command_server.client('runstore'))} exec -- echo hello > /dev/full",

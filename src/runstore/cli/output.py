@@ -79,6 +79,13 @@ def give_up_on_stderr() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
+def recorded_text(reference: str, *, is_recorded: bool) -> str:
+    """Return the beginning of the last line of a command that executed a run."""
+    if is_recorded:
+        return f"recorded as {reference}"
+    return f"the end of {reference} was not recorded"
+
+
 def say_lines(lines: Iterable[str]) -> None:
     """Print lines, each as `say` does."""
     for line in lines:

@@ -104,9 +104,10 @@ class Deferred:
         reference: str,
         ending: Mapping[str, Any],
         because: RunstoreError | None,
-    ) -> None:
-        """Keep the end of a run."""
-        self._keep(uid, "end", ending, f"the end of {reference} ({ending['status']})", because)
+    ) -> bool:
+        """Keep the end of a run; return whether any place accepted it."""
+        what = f"the end of {reference} ({ending['status']})"
+        return self._keep(uid, "end", ending, what, because)
 
     def artifact(
         self,
@@ -205,8 +206,8 @@ class Deferred:
         *,
         apart: str = "",
         tell: Callable[[str], None] = warn,
-    ) -> None:
-        """Write a record, with a warning about the first one of a problem.
+    ) -> bool:
+        """Write a record, with a warning about the first one of a problem; return if it is kept.
 
         `apart` names the later data that waits with it; by default, all does.
         """
@@ -215,13 +216,13 @@ class Deferred:
             path = self._backend.spool.keep(uid, kind, body)
         except genuine(OSError) as error:
             tell(f"{reason}This was not recorded: {what}; {error}.")
-            return
+            return False
         if apart:
             self._backend.spool.set_apart(path)
         driver = self._backend.database.driver
         if driver.is_writing:  # a signal handler or a finalizer, which must not wait
             driver.after_writing(self.take_back_quietly)
-            return
+            return True
         # A loop of saves should report a problem only once.
         if path.parent not in self._said:
             self._said.add(path.parent)
@@ -229,6 +230,7 @@ class Deferred:
                 f"{reason}Kept in {path.parent} until the store can be written again:"
                 f" {what} and later {apart or 'data'}."
             )
+        return True
 
     # Import
 

@@ -158,6 +158,11 @@ class Execution:
         """Whether this process started the run, and so ends it."""
         return self._pid == os.getpid()
 
+    @property
+    def is_end_kept(self) -> bool:
+        """Whether its end, if it has one, is recorded or waits in the spool."""
+        return self.uid not in self.recorder.unkept
+
     # Parameters and tags
 
     @functools.cached_property
@@ -344,7 +349,7 @@ class Execution:
             except BaseException:  # Ctrl-C that waited too long: the end is kept in the spool
                 ending = self.__dict__.get("_ending")
                 if ending is not None and not self.is_end_written:
-                    self.recorder.deferred.end(self.uid, self.reference, ending, None)
+                    self.recorder.keep_ending(self.uid, self.reference, ending, None)
                     self._has_ended()
                 raise
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from runstore.errors import NotFoundError, RunFinishedError, StoreError
+from runstore.errors import NotFoundError, RunFinishedError, RunstoreError, StoreError
 from runstore.model.facts import Facts, ProcessIdentity
 from runstore.model.once import once
 from runstore.model.status import Status
@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Writes for the runs of this process."""
+    """Writes for the runs of this process.
+
+    `unkept` are the uids of the runs whose end no disk accepted.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self.unkept: set[str] = set()
         backend.let_go = self.let_go
 
     def let_go(self, error: BaseException | None, block: StoreBlock) -> None:
@@ -107,11 +111,18 @@ class Recorder:
             if points is not None and points.leave_last(refused):
                 # The points may be the reason.
                 return self.write_ending(uid, reference, ending, answers=False)
-            self.deferred.end(uid, reference, ending, refused)
+            self.keep_ending(uid, reference, ending, refused)
             return isinstance(refused, NotFoundError)
         if points is not None:
             points.has_taken_last()
         return True
+
+    def keep_ending(
+        self, uid: str, reference: str, ending: Mapping[str, Any], because: RunstoreError | None
+    ) -> None:
+        """Spool the end of a run."""
+        if not self.deferred.end(uid, reference, ending, because):
+            self.unkept.add(uid)
 
     def reopen(self, uid: str, process: ProcessIdentity, author: str) -> None:
         """Continue an ended run of this process, with an event."""

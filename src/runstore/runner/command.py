@@ -58,6 +58,7 @@ class Ended:
         exit_code: Its own, or 128 + the number of the signal that ended it, as shells have it.
         error: The error in a line; None for success.
         run: The run as it is kept; None if the store cannot be read.
+        is_recorded: Whether this end is recorded.
     """
 
     reference: str
@@ -65,6 +66,7 @@ class Ended:
     exit_code: int
     error: str | None
     run: Run | None = None
+    is_recorded: bool = True
 
 
 def experiment_of(command: Sequence[str]) -> str:
@@ -198,7 +200,8 @@ def run_command(
         output.end()
         told = f"{command[0]} could not be started: {error.strerror}"
         run.finish(Status.ERROR, error=told, exit_code=EXIT_NOT_EXECUTABLE)
-        return Ended(run.reference, Status.ERROR, EXIT_NOT_EXECUTABLE, told)
+        ended = Ended(run.reference, Status.ERROR, EXIT_NOT_EXECUTABLE, told)
+        return replace(ended, is_recorded=run.execution.is_end_kept)
     output.begin()
     wait_status, asked = pass_on_until_ended(pid, output.resized)
     output.end()
@@ -270,6 +273,7 @@ def _ended(store: Store, run: ActiveRun, ended: Ended) -> Ended:
         run.execution.leave_to(kept.status)
         return _ended_by_program(store, kept, ended)
     run.finish(ended.status, error=ended.error, exit_code=ended.exit_code)
+    ended = replace(ended, is_recorded=run.execution.is_end_kept)
     return ended if kept is None else replace(ended, reference=kept.reference, run=kept)
 
 

@@ -103,6 +103,7 @@ class Outcome:
         pruned: Calls that were stopped early on purpose.
         failures: Calls that raised anything else.
         folder: The folder of the full store, if any.
+        is_recorded: Whether its end is recorded.
     """
 
     reference: str
@@ -111,6 +112,7 @@ class Outcome:
     pruned: int = 0
     failures: list[Failure] = field(default_factory=list)
     folder: Path | None = None
+    is_recorded: bool = True
 
     @property
     def status(self) -> Status:
@@ -296,6 +298,7 @@ def execute(
             _work_through(plan, manager, request, outcome, progress)
         trace = "\n".join(one.traceback for one in outcome.failures)
         run.finish(outcome.status, error=outcome.error, traceback=trace or None)
+        outcome.is_recorded = run.execution.is_end_kept
     return outcome
 
 

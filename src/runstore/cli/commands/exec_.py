@@ -12,7 +12,7 @@ import click
 from runstore.cli.already_ran import chosen, if_done_option, say_nearest, skipping
 from runstore.cli.context import open_store
 from runstore.cli.options import mask_output_option, tag_option
-from runstore.cli.output import say
+from runstore.cli.output import recorded_text, say
 from runstore.errors import UsageError
 from runstore.model.display.suggestions import some_of
 
@@ -190,7 +190,8 @@ def execute(
     if read and ended.run is not None and ended.run.params == params:
         _say_read(ended.run, [*command_params.leaf_names(read)])
     error = "" if ended.error is None else f": {ended.error}"
-    say(f"runstore: recorded as {ended.reference}: {ended.status}{error}", err=True)
+    recorded = recorded_text(ended.reference, is_recorded=ended.is_recorded)
+    say(f"runstore: {recorded}: {ended.status}{error}", err=True)
     sys.exit(ended.exit_code)
 
 

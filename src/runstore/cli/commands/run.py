@@ -15,7 +15,7 @@ from runstore.cli.context import open_store
 from runstore.cli.dialogs import edited
 from runstore.cli.lists.modules import list_options
 from runstore.cli.options import PathToWrite, mask_output_option, tag_option
-from runstore.cli.output import TableColumn, is_terminal, print_table, say
+from runstore.cli.output import TableColumn, is_terminal, print_table, recorded_text, say
 from runstore.model.display.formatting import counted
 
 if TYPE_CHECKING:
@@ -217,14 +217,14 @@ def _progress(total: int) -> Any:
     return shown_on_terminal(total)
 
 
-def _recorded(reference: str, *, is_kept: bool) -> str:
-    return f"recorded as {reference}" if is_kept else "not recorded"
+def _recorded(reference: str, *, is_kept: bool, is_recorded: bool = True) -> str:
+    return recorded_text(reference, is_recorded=is_recorded) if is_kept else "not recorded"
 
 
 def _report(outcome: Any, *, is_kept: bool) -> None:
     for failure in outcome.failures:
         say(failure.traceback, err=True, nl=False, keep_lines=True)
-    ended = _recorded(outcome.reference, is_kept=is_kept)
+    ended = _recorded(outcome.reference, is_kept=is_kept, is_recorded=outcome.is_recorded)
     sets = f", {outcome.done} of {outcome.total} parameter sets" if outcome.total > 1 else ""
     say(f"runstore: {ended}: {outcome.status}{sets}", err=True)
     if outcome.folder is not None and is_kept:
