@@ -171,8 +171,9 @@ def test_a_closed_stdout_is_no_bug(folder, command):
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_goes_away_before_the_first_line_is_no_error(folder, unbuffered):
-    line = "$RUNSTORE ls --limit 30 | true; echo ${PIPESTATUS[0]}"
+@pytest.mark.parametrize("words", ["ls --limit 30", "--help"])
+def test_a_reader_that_goes_away_before_the_first_line_is_no_error(folder, words, unbuffered):
+    line = f"$RUNSTORE {words} | true; echo ${{PIPESTATUS[0]}}"
 
     ended = shell(line, folder, PYTHONUNBUFFERED=unbuffered)
 

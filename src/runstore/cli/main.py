@@ -87,7 +87,10 @@ class _Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args[:1] == ["help"]:  # as in git: `runstore help ls`
             args = [*args[1:2], "--help"]
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)  # prints help
+        except BrokenPipeError as error:
+            raise _ReaderWentAwayError from error
 
     def invoke(self, ctx: click.Context) -> object:
         try:
