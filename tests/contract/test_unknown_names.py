@@ -37,6 +37,8 @@ def recorded(store):
         # A parameter of this name is likelier than a field that is written alike.
         (lambda store: store.find("seed = 1"), "Did you mean params.seed?"),
         (lambda store: store.find("statsu = 1"), "Did you mean 'status'?"),
+        (lambda store: store.find("tags = phase"), "Did you mean tags.phase is not missing?"),
+        (lambda store: store.find("lr > 0 and tag contains 'phase'"), "Did you mean params.lr?"),
         (lambda store: store.group("lr"), "Did you mean params.lr?"),
         (lambda store: store.pivot("lr", "mixed", "loss"), "Did you mean params.mixed?"),
     ],

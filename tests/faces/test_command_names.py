@@ -204,8 +204,14 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
         ),
         (
             ["metric", "fit#1", "loss", "3"],
-            ["is not a valid metric: expected key=value.", "Write for example: loss=0.3"],
+            ["Expected KEY=VALUE, got 'fit#1'.", "last: runstore metric loss=3 --run 'fit#1'"],
         ),
+        (
+            ["metric", "fit#1", "loss"],
+            ["Expected KEY=VALUE, got 'fit#1'.", "write: runstore plot 'fit#1' -m loss"],
+        ),
+        (["metric", "loss"], ["Expected KEY=VALUE, got 'loss'.", "Write for example: loss=0.31"]),
+        (["ls", "-n", "all"], ["at least 0, got 'all'.", "For all of them, write: --all"]),
         (
             ["export", "-o", "a.csv"],
             ["has no option '-o'.", "with: runstore ls --all --format csv"],

@@ -33,10 +33,12 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
     from runstore.model.run import Run
     from runstore.recording.output.program_lines import Metrics, append, parse_line
 
-    line = shlex.join(values)
-    asked = parse_line(line, source="metric")
+    for one in values:
+        if not one.rpartition("=")[0]:
+            raise UsageError(f"Expected KEY=VALUE, got {one!r}.", hint=_hint(values))
+    asked = parse_line(shlex.join(values), source="metric")
     if not isinstance(asked, Metrics):
-        raise UsageError(f"Expected KEY=VALUE, got {line!r}.", hint="Write for example: loss=0.31")
+        raise UsageError(f"Expected KEY=VALUE, got {values[0]!r}.", hint=_hint(values))
     if step is not None:
         asked = asked._replace(step=step)
     file = line_file() if run is None else None
@@ -55,3 +57,21 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
         found.is_strict = True
         found.log(asked.values, step=asked.step, time=asked.time)
         found.execution.hand_in(is_last=True)
+
+
+def _hint(values: Sequence[str]) -> str:
+    """Return the command that was meant by the words, if one of them names a run."""
+    from shlex import join
+
+    from runstore.model.reference import LATEST, has_number
+
+    run = next((one for one in values if one == LATEST or has_number(one)), None)
+    if run is None:
+        return "Write for example: loss=0.31"
+    rest = [one for one in values if one != run] or ["loss"]
+    if len(rest) == 1 and "=" not in rest[0]:
+        return (
+            f"To draw a metric of a run, write: {join(['runstore', 'plot', run, '-m', rest[0]])}"
+        )
+    pair = rest[0] if "=" in rest[0] else "=".join(rest[:2])
+    return f"Name the run last: {join(['runstore', 'metric', pair, '--run', run])}"

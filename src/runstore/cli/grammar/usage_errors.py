@@ -142,7 +142,7 @@ def _hint_of_command(error: click.UsageError, ctx: click.Context) -> str:
     if isinstance(error, (click.NoSuchOption, click.BadParameter)) and not isinstance(
         error, click.MissingParameter
     ):
-        return f"Show its options with: {ctx.command_path} --help"
+        return _hint_for_all(error) or f"Show its options with: {ctx.command_path} --help"
     extra = _EXTRA.fullmatch(error.message)
     if extra is not None and (hint := _hint_for_extra(extra[1], ctx)):
         return hint
@@ -150,6 +150,15 @@ def _hint_of_command(error: click.UsageError, ctx: click.Context) -> str:
     is_run = isinstance(error, click.MissingParameter) and ctx.info_name == "run"
     known = "\nList the experiments with: runstore run --list" if is_run else ""
     return f"{ctx.get_usage()}{known}"
+
+
+def _hint_for_all(error: click.UsageError) -> str:
+    """Return the option for all runs, instead of the number `all`."""
+    found = _VALUE.match(error.message)
+    options = () if error.ctx is None else error.ctx.command.params
+    is_meant = found is not None and found[1].lower() == "all"
+    is_there = is_meant and any("--all" in one.opts for one in options)
+    return "For all of them, write: --all" if is_there else ""
 
 
 def _hint_for_extra(extra: str, ctx: click.Context) -> str:

@@ -30,6 +30,8 @@ _WORDS = {
 _LISTED = 8
 _BY_KIND = frozenset({Op.EQUAL, Op.BELOW, Op.AT_MOST, Op.ABOVE, Op.AT_LEAST, Op.IN})
 _NAME = re.compile(r"[\w./@:-]+")
+# `tags = keep`, for a tag without a value.
+_TAG_ALONE = re.compile(r"""tags?\s*(?:==?|:|contains\b|in\b)\s*['"]?([\w./@:-]+)['"]?""")
 _BEFORE_A_FIELD = re.compile(r"(^|[(,]|\b(and|or|not|by))\s*$", re.IGNORECASE)
 _SORTED_BY = re.compile(r"([\w./@:-]+)((?:\s+(?:asc|desc))?)", re.IGNORECASE)
 
@@ -192,6 +194,12 @@ def add_suggestions(backend: Backend, text: str, error: FilterError) -> None:
         return
     found = None if error.position is None else _NAME.match(text, error.position)
     if found is None:
+        return
+    tag = _TAG_ALONE.match(text, found.start())
+    if tag is not None and tag[1] in StoredNames(backend.database.driver).every(Namespace.TAG):
+        meant = f"{spelled(Namespace.TAG, tag[1])} is not missing"
+        error.suggestions, error.end = (meant,), tag.end()
+        error.hint = f"Did you mean {meant}?"
         return
     if (before := experiment_before(backend, text, found.start())) is not None:
         error.position, error.end, comparison = before
