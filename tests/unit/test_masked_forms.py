@@ -120,6 +120,8 @@ MASKED = [
     "API_KEY += {}",
     "**Token:** {}",
     "**Access token**: {}",
+    "*Access token*: {}",
+    '#define API_KEY "{}"',
     "API key: {}",
     "Secret Access Key = {}.",
     "api key: `{}`",
@@ -288,6 +290,7 @@ KEPT = [
     "x: str | Token | Int32Array4x | None",
     "cat a | token | b1c2d3e4f5 | wc",
     "zip -P a1 a.zip",
+    "#define API_KEY hunter22",
     "option('--password', 'Must set --password to non-empty')",
     "mysqldump -u root -p shop-prod > a",
     "token += tokens[i]",
@@ -314,10 +317,13 @@ OTHERS = [
         "\x1b[1mx\x1b[0m \x1b[2mpassword={} y\x1b[0m",
         "\x1b[1mx\x1b[0m \x1b[2mpassword=*** y\x1b[0m",
     ),
+    ("\x1b[1mpassword\x1b[0m: !x7q1z9w8", "password: ***"),
     ("Basic Ym9iOnNlY3JldDE=", "Basic ***"),
     ("Basic Ym9iOnNlY3JldDE", "Basic ***"),
     ("Authorization: *** Credential=abcd1234, x=y", "Authorization: ***"),
     ("export TOKEN yes\nexport PASSWORD hunter2\n", "export TOKEN yes\nexport PASSWORD ***\n"),
+    ("login bob password swordfish", "login bob password ***"),
+    ('#define API_KEY "hunter2"', '#define API_KEY "***"'),
     ("login bob passwd '{}'", "login bob passwd ***"),
     ("login bob password hunter2x", "login bob password ***"),
     ("<password>x</password>", "<password>***</password>"),
@@ -487,7 +493,8 @@ WORDS = [
     *[
         (f"{program} -x -w x7q1", f"{program} -x -w ***")
         for program in (
-            "ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldappasswd", "ldapwhoami"
+            "ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldappasswd", "ldapwhoami",
+            "ldapcompare", "ldapexop", "ldapmodrdn",
         )
     ],
     ("ldappasswd -s x7q1 -a x7q1", "ldappasswd -s *** -a ***"),
@@ -500,26 +507,38 @@ WORDS = [
     ("openssl -passin file:pw.txt", None),
     *[
         (f"{program} -px7q1 a", f"{program} -p*** a")
-        for program in ("mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass")
+        for program in (
+            "mysql", "mysqldump", "mysqladmin", "mysqlimport", "mariadb", "mariadb-dump",
+            "sshpass", "7z", "7za", "7zz", "unrar",
+        )
     ],
     *[
         (f"{program} -p x7q1 a", f"{program} -p *** a")
         for program in (
             "mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "docker login",
-            "podman login", "twine", "az login", "mongosh", "mongo", "mongodump",
+            "podman login", "twine", "az login", "mongosh", "mongo", "mongodump", "mongorestore",
+            "mongoexport", "mongoimport", "cqlsh", "beeline", "mysqlimport", "mariadb-dump",
         )
     ],
-    ("zip -Px7q1 a", "zip -P*** a"),
-    ("zip -P x7q1 a", "zip -P *** a"),
-    ("unzip -Px7q1 a", "unzip -P*** a"),
-    ("unzip -P x7q1 a", "unzip -P *** a"),
+    *[
+        (f"{program} -P{space}x7q1 a", f"{program} -P{space}*** a")
+        for program in ("mosquitto_pub", "mosquitto_sub", "sqlcmd", "bcp", "zip", "unzip")
+        for space in ("", " ")
+    ],
+    *[
+        (f"{program} {option} x7q1 a", f"{program} {option} *** a")
+        for program in ("keytool", "jarsigner")
+        for option in ("-storepass", "-keypass", "-srcstorepass", "-deststorepass")
+    ],
+    ("smbclient --user bob%x7q1", "smbclient --user bob%***"),
+    ("lftp -u bob,x7q1 a", "lftp -u bob,*** a"),
+    ("lftp --user bob,x7q1 a", "lftp --user bob,*** a"),
     ("redis-cli -a x7q1", "redis-cli -a ***"),
     ("redis-cli -ax7q1", "redis-cli -a***"),
     ("7z a -pabc1 a.7z", "7z a -p*** a.7z"),
-    ("7zz a -pabc1 a.7z", "7zz a -p*** a.7z"),
     ("ssh-keygen -p -P x7q1 -N y7q1", "ssh-keygen -p -P *** -N ***"),
     ("7z a -p a.7z", None),
-    ("unrar x -pabc1 a.rar", "unrar x -p*** a.rar"),
+    ("unrar x -hpabc1 a.rar", "unrar x -hp*** a.rar"),
     ("curl -sSLu bob:x7q1 x", "curl -sSLu bob:*** x"),
     ("curl -sSLo bob:x7q1 x", None),
     ("curl -ubob:x7q1 x", "curl -ubob:*** x"),
@@ -543,15 +562,13 @@ WORDS = [
     ("sshpass -p x7q1 ssh -p 2222 a", "sshpass -p *** ssh -p 2222 a"),
     ("curl -u bob@x.org:x7q1 x", "curl -u bob@x.org:*** x"),
     ("rar a -hpx7q1 a.rar", "rar a -hp*** a.rar"),
+    ("rar a -px7q1 a.rar", "rar a -p*** a.rar"),
     ("mysql -p!x7q1 a", "mysql -p*** a"),
     ("mysql -p12345 a", "mysql -p*** a"),
     ("sudo -u root mysql -p 12345 a", "sudo -u root mysql -p *** a"),
     ("ssh a mysql -px7q1 a", "ssh a mysql -p*** a"),
     ("docker exec mysql mysql -px7q1 a", "docker exec mysql mysql -p*** a"),
     ("sshpass -p x7q1 mysql -py7q1", "sshpass -p *** mysql -p***"),
-    ("keytool -deststorepass x7q1", "keytool -deststorepass ***"),
-    ("ldapcompare -w x7q1", "ldapcompare -w ***"),
-    ("beeline -u a -p x7q1", "beeline -u a -p ***"),
     ("run docker -p x7q1", None),
     ("unrar x -p- a.rar", None),
     ("mysql -p$PW a", None),
@@ -775,7 +792,8 @@ SURE = [
     "passphrases", "apikeys", "my_password", "dbPassword", "DB_PASSWORD", "userpassword",
     "connection_string", "conn_string", "account_key", "sas_token", "authorization",
     "Proxy-Authorization", "X-Authorization", "password2", "password_old", "password_v2",
-    "api_key_new", "secret_value", "secret_b64", "secret_str", "secret_text", "secret_env",
+    "my api key", "api_key_new", "secret_value", "secret_b64", "secret_str", "secret_text",
+    "secret_env",
     "secret_raw", "secret_plain", "secret_base64", "secretB64", "SECRET_BASE64", "MY_TOKEN",
     "PASS", "TOK_PW", "db_pass", "smtp_pass", "mail_pass", "email_pass", "user_pass",
     "mysql_pass", "redis_pass", "admin_pass", "db_pw", "SSHPASS", "dbpass", "userpass",

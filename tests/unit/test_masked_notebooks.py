@@ -78,7 +78,7 @@ def test_cells_of_other_languages_are_masked_as_text():
     "text",
     [
         "import os\n%env CUDA_VISIBLE_DEVICES=0\n%env CUDA_VISIBLE_DEVICES 0\n",
-        "import os\n%env TOKENIZERS_PARALLELISM false\n",
+        "import os\n%env TOKENIZERS_PARALLELISM false\n%env TOKENIZERS_THREADS 4\n",
         "import os\n%env HF_TOKEN\n%env HF_TOKEN $TOKEN\n%env HF_TOKEN={token}\n",
         "import os\n%load_ext autoreload\n!pip install tokenizers==0.15.2\n",
         "import os\nx = 'password: %s' \\\n%os\ny = 1\n",
