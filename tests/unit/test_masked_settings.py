@@ -39,6 +39,7 @@ YAML = [
 ]
 QUOTED = [
     ("a.yaml", "password:\n  '{}'\n"),
+    ("a.yaml", "x:\n  password: |\n    {}\ny: z\n"),
     ("a.yaml", "DBPassword: !Sub '{}'\n"),
     ("a.yaml", "DBPassword:\n  Fn::Sub: '{}'\n"),
     ("a.json", '{{"DBPassword": {{"Fn::Sub": "{}"}}}}\n'),
@@ -169,6 +170,8 @@ def test_values_of_other_names_are_kept(path, text):
         ("", '{{"name": "DB_PASSWORD", "value": "{}"}}', "correct horse 1"),
         ("a.json", '"password": {}, "lr": 1\n', "hunter2"),
         ("a.env", "password={}\n", "x"),
+        ("a.env", "x=${{PASSWORD:-{}}} y\n", "ab"),
+        ("a.ini", "password = {}\n", "'x7q1z9"),
     ],
 )
 def test_words_beside_a_secret_name_are_masked(path, text, secret):
@@ -250,6 +253,12 @@ def test_masked_json_can_be_read():
     masked = json.loads(mask_text(json.dumps(document), "a.json"))
 
     assert masked == {"env": [{"name": "DB_PASSWORD", "value": "***"}], "n": 1}
+
+
+def test_masking_a_masked_list_of_settings_changes_nothing():
+    masked = mask_text(f"PASSWORDS=['{SECRET}', \"{SECRET}\"]\n", "a.env")
+
+    assert mask_text(masked, "a.env") == masked == "PASSWORDS=['***', \"***\"]\n"
 
 
 @pytest.mark.parametrize("path", ["", "a.tf", "a.js"])

@@ -107,7 +107,7 @@ PROGRAMS = {
 _WITH_SUBCOMMAND = frozenset(name.partition(" ")[0] for name in PROGRAMS if " " in name)
 PROGRAM_NAMES = _WITH_SUBCOMMAND | PROGRAMS.keys()
 _SHORTEST = 3
-_NAME = "|".join(sorted(PROGRAMS, reverse=True)).replace(" ", r"[ \t][^\n|;&]{0,100}?(?<=[ \t])")
+_NAME = "|".join(PROGRAMS).replace(" ", r"[ \t][^\n|;&]{0,100}?(?<=[ \t])")
 _HEAD = rf"(?<![\w.-])(?:{_NAME})(?=[ \t])"
 # An option with a secret, after a space and a minus sign.
 _OPTIONS = {
