@@ -40,9 +40,10 @@ def folder(tmp_path_factory):
                 del params["lr"]
             with store.start("fit", params=params, capture=False) as run:
                 run.log({"acc": 0.5 + n / 100, "loss": float("nan") if n == 3 else 1 - n / 100})
-        for text in ("<img src=x onerror=alert(1)>", "a\u202eb"):
+        for code, text in enumerate(("<img src=x onerror=alert(1)>", "a\u202eb")):
             with store.start("odd", params={text: text}, capture=False) as run:
                 run.tags["hostile"] = text
+                run.finish(exit_code=code)
     return place / ".runstore"
 
 
@@ -134,9 +135,10 @@ def test_what_to_compare_is_taught_and_mistakes_are_told(address, look, turn_to)
     expect(page.get_by_role("alert")).to_contain_text("nobody")
 
 
-def test_hostile_texts_are_shown_harmlessly(address, look, uid_of):
+def test_hostile_texts_are_shown_harmlessly_and_exit_codes_have_no_change(address, look, uid_of):
     page = look(address, f"/compare?runs={runs_of(uid_of, 'odd_1', 'odd_2')}")
 
+    expect(row(page, "exit code").get_by_role("cell")).to_have_text(["0", "1"])
     expect(row(page, "hostile").get_by_role("cell")).to_have_text(
         ["<img src=x onerror=alert(1)>", "a\\u202eb"]
     )

@@ -160,14 +160,15 @@ def test_tags_and_notes_are_edited_in_place_and_undone(opened, made):
     expect(page.get_by_role("group", name="Tags")).not_to_contain_text("owner")
 
     page.get_by_role("button", name="Edit").click()
-    page.get_by_role("textbox", name="Notes").fill("Only *this*.")
+    page.get_by_role("textbox", name="Notes").fill("Only *this*.\nAnd that.")
     page.keyboard.press("Control+Enter")
     undo = page.get_by_role("button", name="Undo", exact=True).last
     undo.hover()  # a message stays while it is pointed at
     expect(page.locator(".markdown em")).to_have_text("this")
+    expect(page.locator(".markdown br")).to_have_count(1)
     expect(page.get_by_role("button", name="Edit")).to_be_focused()
     with Store.open(folder) as store:
-        assert store.get(uid).notes == "Only *this*."
+        assert store.get(uid).notes == "Only *this*.\nAnd that."
     undo.click()
     expect(page.locator(".markdown").get_by_role("heading", name="Plan")).to_be_visible()
 

@@ -276,7 +276,8 @@ function Value({ row, place, baseline, isLong }: ValueProps) {
 function Change({ row, place, baseline }: Omit<ValueProps, "isLong">) {
   const now = numberOf(row.values[place] as Cell);
   const before = numberOf(row.values[baseline] as Cell);
-  if (now === null || before === null || now === before) return null;
+  // An exit code is a name.
+  if (row.section === "status" || now === null || before === null || now === before) return null;
   const difference = now - before;
   if (!Number.isFinite(difference)) return null;
   const share = before !== 0 ? (100 * difference) / Math.abs(before) : NaN;

@@ -5,12 +5,13 @@ import type { ComponentChildren } from "preact";
 export type MarkdownRenderer = (
   text: string,
   pictureOf: (path: string) => string | null,
+  keepsLines: boolean,
 ) => ComponentChildren;
 
 type PictureOf = (path: string) => string | null;
 
-export const render: MarkdownRenderer = (text, pictureOf) =>
-  blocks(bounded(new Lexer({ gfm: true }).lex(text)), pictureOf);
+export const render: MarkdownRenderer = (text, pictureOf, keepsLines) =>
+  blocks(bounded(new Lexer({ gfm: true, breaks: keepsLines }).lex(text)), pictureOf);
 
 /** Quotes in quotes in lists: deeper than this nobody reads, and a browser may not draw. */
 const DEEPEST = 24;

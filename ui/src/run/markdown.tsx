@@ -13,9 +13,11 @@ interface MarkdownProps {
   text: string;
   /** The address of a picture that a text names by a path. */
   pictureOf?: (path: string) => string | null;
+  /** Whether each line of a paragraph begins on a new one, as where it was typed. */
+  keepsLines?: boolean;
 }
 
-export function Markdown({ text, pictureOf }: MarkdownProps) {
+export function Markdown({ text, pictureOf, keepsLines = false }: MarkdownProps) {
   const [isWhole, setWhole] = useState(text.length <= DRAWN_AT_ONCE);
   const [, drawAgain] = useState(0);
   useEffect(() => {
@@ -27,7 +29,7 @@ export function Markdown({ text, pictureOf }: MarkdownProps) {
   }, []);
   const renderer = loaded;
   const drawn = useMemo(
-    () => (isWhole && renderer ? rendered(renderer, text, pictureOf) : null),
+    () => (isWhole && renderer ? rendered(renderer, text, pictureOf, keepsLines) : null),
     [text, isWhole, renderer],
   );
   if (!isWhole) {
@@ -54,9 +56,10 @@ function rendered(
   render: MarkdownRenderer,
   text: string,
   pictureOf: MarkdownProps["pictureOf"],
+  keepsLines: boolean,
 ): ComponentChildren {
   try {
-    return render(text, pictureOf ?? (() => null));
+    return render(text, pictureOf ?? (() => null), keepsLines);
   } catch (error) {
     // Brackets in brackets without an end; the text itself can always be shown.
     console.info("The Markdown could not be read.", error);

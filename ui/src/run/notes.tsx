@@ -41,6 +41,7 @@ export function Notes({ run }: { run: RunRecord }) {
       ) : run.notes ? (
         <Markdown
           text={run.notes}
+          keepsLines
           pictureOf={(path) =>
             run.artifacts.some((one) => one.path === path)
               ? endpoint(ofFile(run.uid, "artifacts", path))
