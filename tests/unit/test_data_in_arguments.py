@@ -10,7 +10,9 @@ from runstore.analysis.reruns import inputs
 from runstore.analysis.reruns.inputs import FilesNow, arguments_now
 from runstore.capture.git import state
 
-EARLIER = SimpleNamespace(ended_at=datetime.now(timezone.utc) - timedelta(days=1))
+NOW = datetime.now(timezone.utc)
+EARLIER = SimpleNamespace(ended_at=NOW - timedelta(days=1))
+LATER = SimpleNamespace(ended_at=NOW + timedelta(days=1))
 
 
 @pytest.fixture
@@ -26,9 +28,9 @@ def project(tmp_path):
     return folder
 
 
-def changed(project, *words):
+def changed(project, *words, run=EARLIER):
     files = FilesNow(SimpleNamespace(part=lambda _: SimpleNamespace(extent=len)))
-    return [(one.key, one.values[1]) for one in arguments_now(EARLIER, words, project, files)]
+    return [(one.key, one.values[1]) for one in arguments_now(run, words, project, files)]
 
 
 @pytest.mark.parametrize("word", ["data", "./data/", "data/below/../../data", "{}/project/data"])
@@ -45,6 +47,34 @@ def test_a_new_link_on_the_way_may_have_led_elsewhere(project):
     word = f"{project.parent}/link/data"
 
     assert [one for one, _ in changed(project, word)] == [word]
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("new/below/x.csv", None),
+        ("--data=new/below/x.csv", "new/below/x.csv"),
+        ("-fnew/below/x.csv", "new/below/x.csv"),
+        ("@new/below/x.csv", "new/below/x.csv"),
+        ("other.csv,new/below/x.csv", "new/below/x.csv"),
+        ("new/below/x.csv:ro", "new/below/x.csv"),
+        ('{"data": "new/below/x.csv"}', "new/below/x.csv"),
+        ("cat new/below/x.csv | awk -F= 1", "new/below/x.csv"),
+        ("lr=0.1.csv", None),
+        ("--data=lr=0.1.csv", "lr=0.1.csv"),
+        ("new", None),
+        ("new/", None),
+        ("link.csv", None),
+    ],
+)
+def test_files_are_found_in_any_argument_that_names_them(project, argument, name):
+    (project / "new" / "below").mkdir(parents=True)
+    (project / "new" / "below" / "x.csv").write_text("1")
+    for link in ("link.csv", "lr=0.1.csv"):
+        (project / link).symlink_to("new/below/x.csv")
+
+    assert [one for one, _ in changed(project, "echo", argument)] == [name or argument]
+    assert changed(project, "echo", argument, run=LATER) == []
 
 
 @pytest.mark.parametrize("name", ["new.csv", "below/new.csv", "?.csv"])
