@@ -12,7 +12,6 @@ import importlib
 import marshal
 import os
 import pkgutil
-import platform
 import runpy
 import select
 import selectors
@@ -186,9 +185,8 @@ def client(program):
 
 def load(*modules):
     """Have modules of extras loaded before the next command, which would load them each time."""
-    stdin = _server()[2]
-    stdin.write(" ".join([*modules, ""]).encode())
-    stdin.flush()
+    with Path(f"{address()}-loads").open("wb", buffering=0) as names:
+        names.write(" ".join([*modules, ""]).encode())
 
 
 def address():
@@ -196,33 +194,53 @@ def address():
     return _server()[0]
 
 
+_shared = []
+
+
+def share(server):
+    """Use the server that the process of all workers has started."""
+    _shared.append(server)
+
+
+def shared():
+    """Start a server for the workers of this process; return what `share` gets."""
+    return _server()
+
+
 @cache
 def _server():
-    """Start a server that ends with this process; return its socket, settings and stdin."""
+    """Return the socket and the settings of a server, which ends with the process it is of."""
+    return _shared[0] if _shared else _started()
+
+
+def _started():
     folder = tempfile.mkdtemp(prefix="runstore-")  # a socket's path is short
     path = f"{folder}/commands"
     # Threads of a library would be lost in a fork.
     env = {**os.environ, "PYTHONWARNINGS": "", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # as for tests
     # A file on the stack would count as the program that records. What `-c` itself compiles is
     # freed at the end of each program, which would copy all of its memory.
     program = f"exec(compile(open({__file__!r}, encoding='utf-8').read(), '<string>', 'exec'))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=env,
-    )
-    if not process.stdout.read(1):
-        raise RuntimeError("The server of commands did not start; its error is above.")
+    os.mkfifo(f"{path}-loads")
+    with socket.socket(socket.AF_UNIX) as commands:
+        # Those that come before it has loaded wait.
+        commands.bind(path)
+        commands.listen(100)
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(commands.fileno()), f"{path}-loads"],
+            stdin=subprocess.PIPE,
+            env=env,
+            pass_fds=[commands.fileno()],
+        )
 
     def end():
         process.stdin.close()
         process.wait()
-        process.stdout.close()
         shutil.rmtree(folder)
 
     atexit.register(end)
-    return path, _settings(env), process.stdin
+    return path, _settings(env)
 
 
 def _settings(env):
@@ -240,18 +258,18 @@ def _load():
         importlib.import_module(name)
     _load_extras(_IF_PRESENT)
     _use_once()
+    _look_at_modules()
 
 
 def _use_once():
     """Have what processes read, compile and ask once kept by the server."""
+    from runstore.capture.machine.host import host_details
     from runstore.capture.machine.packages import distributions
-    from runstore.capture.program.files import own_modules
     from runstore.capture.secrets.issuers import is_token
     from runstore.model.query.parse import parse_query
 
-    platform.platform()
+    host_details()
     distributions()
-    own_modules()
     is_token("")
     parse_query("params.lr > 0.1 order by metrics.loss")
 
@@ -260,6 +278,24 @@ def _load_extras(names):
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+
+
+def _look_at_modules():
+    """Have all of them looked at but `__main__`, the last, which is that of each program."""
+    from runstore.capture.program.files import own_modules
+
+    main = sys.modules.pop("__main__")
+    own_modules()
+    sys.modules["__main__"] = main
+
+
+def _look_at_main():
+    """Look at the last of the modules alone: a look at all would copy much memory."""
+    from runstore.capture.program import files
+
+    (count, _), own = files._known
+    main = {"__main__": sys.modules["__main__"]}
+    files._known = (count + 1, "__main__"), {**own, **files._own_among(main)}
 
 
 def _gather_memory():
@@ -298,8 +334,12 @@ def _use_large_pages(libc):
             libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(end - first), _MADV_COLLAPSE)
 
 
-def _serve(listener):
+def _serve(listener, loads):
     """Fork for each request until our stdin is closed, which the process that started us holds.
+
+    Args:
+        listener: The socket for requests.
+        loads: Descriptor of a pipe for the names of modules.
 
     Returns the connection of the request in a new process, and None at the end of the server.
     """
@@ -314,15 +354,15 @@ def _serve(listener):
     signal.set_wakeup_fd(wakeup)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     selector = selectors.DefaultSelector()
-    for one in (listener, 0, child_ended):
+    for one in (listener, loads, 0, child_ended):
         selector.register(one, selectors.EVENT_READ)
     while True:
         ready = [key.fileobj for key, _ in selector.select()]
         if 0 in ready:
-            names = os.read(0, 10_000).decode()
-            if not names:
-                return None
-            _load_extras(names.split())
+            return None
+        if loads in ready:
+            _load_extras(os.read(loads, 10_000).decode().split())
+            _look_at_modules()
             gc.freeze()
         if child_ended in ready:
             os.read(child_ended, 100)
@@ -332,7 +372,7 @@ def _serve(listener):
             if (command := os.fork()) == 0:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                for one in (child_ended, wakeup):
+                for one in (child_ended, wakeup, loads):
                     os.close(one)
                 selector.close()
                 listener.close()
@@ -432,6 +472,7 @@ def _run(arguments, cwd, env, *, is_python=False, rights=None):
     if is_python:
         _run_python(*arguments)
     else:
+        _look_at_main()  # which is none of the user's
         sys.argv[1:] = arguments
         sys.orig_argv[1:] = ["-m", "runstore", *arguments]
         runpy.run_module("runstore", run_name="__main__", alter_sys=True)
@@ -449,12 +490,14 @@ def _run_python(first, *words):
         runpy._run_module_as_main(words[0])
     elif first == "-c":
         sys.argv[:] = ["-c", *words[1:]]
+        _look_at_main()
         exec(compile(words[0], "<string>", "exec"), main.__dict__)  # noqa: S102 - of a test
     else:
         sys.argv[:] = [first, *words]
         script = Path(first).absolute()
         sys.path[0] = str(script.resolve().parent)
         main.__file__ = str(script)
+        _look_at_main()
         exec(compile(script.read_bytes(), script, "exec"), main.__dict__)  # noqa: S102
 
 
@@ -462,10 +505,9 @@ if __name__ == "__main__":
     atexit.register(_leave, 0)  # the first, and so the last to be called
     gc.disable()  # there is no garbage among modules
     _load()
-    with socket.socket(socket.AF_UNIX) as commands:
-        commands.bind(sys.argv[1])
-        commands.listen(100)
-        os.write(1, b"\n")
-        connection = _serve(commands)
+    # We also write to it, as far as the system knows, and so never find its end.
+    names = os.open(sys.argv[2], os.O_RDWR)
+    with socket.socket(fileno=int(sys.argv[1])) as commands:
+        connection = _serve(commands, names)
     if connection is not None:
         _become(connection)

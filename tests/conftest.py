@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
+import command_server
+
 # Otherwise each worker would compile every test anew, which takes longer than most of them run.
 sys.dont_write_bytecode = False
 os.environ["TEXTUAL_ANIMATIONS"] = "none"  # each of their pictures takes time to draw
@@ -86,6 +88,8 @@ def pytest_configure(config):
         # happen to be loaded, which depend on the tests before.
         constants = Constants()
         providers._get_local_constants = lambda: constants
+    if hasattr(config, "workerinput"):
+        command_server.share(config.workerinput["commands"])
     if getattr(config.option, "numprocesses", None):
         _compile_tests(config)
 
@@ -160,6 +164,12 @@ def pytest_xdist_auto_num_workers():
     """Return how many workers `-n auto` means: one waits for a program or a lock at any time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return (cores or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Let workers share a server of commands, which starts while they collect tests."""
+    node.workerinput["commands"] = command_server.shared()
 
 
 @pytest.fixture
