@@ -51,6 +51,7 @@ _EVENTS = {"call", "line", "return", "exception", "opcode", "c_call", "c_return"
 _JOINERS = "\u200c\u200d"  # within words of Persian or Hindi, and within emoji
 _LINE_ENDS = "\n\r\u2028\u2029"
 _FIRST_BEYOND_CONTROLS = "\xa0"
+_LONGEST_QUOTED = 300  # characters; the names of experiments have up to 255 bytes
 
 
 def genuine(*kinds: type[E]) -> tuple[type[E], ...]:
@@ -141,6 +142,12 @@ def attempt(work: Callable[[], T], otherwise: Callable[[Exception], T]) -> T:
 def shown(value: object) -> str:
     """Return the `repr` of a value in at most 60 characters; never raises."""
     return attempt(lambda: f"{value!r:.60}", lambda _: f"<{type(value).__name__}>")
+
+
+def quoted(name: str) -> str:
+    """Return a name in quotes; of one that is longer than any that exists, the beginning."""
+    text = repr(name)
+    return text if len(text) <= _LONGEST_QUOTED else f"{text[:_LONGEST_QUOTED]}…"
 
 
 def named_error(error: BaseException) -> str:

@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 from runstore import ArtifactManager, ManagerStore, recorded, start_run
-from runstore.errors import NotFoundError, RunNotFoundError, RunstoreError, UsageError
+from runstore.errors import (
+    InvalidValueError,
+    NotFoundError,
+    RunNotFoundError,
+    RunstoreError,
+    UsageError,
+)
 from runstore.model.arguments import hinted
+from runstore.model.params.build import parameter_set
 from runstore.reading.metrics.summaries import refresh
 from runstore.store import Store
 
@@ -279,6 +286,43 @@ def test_a_long_name_has_no_nearest_one(store):
         store.find(experiment="e" * 1_001)
 
     assert raised.value.hint.startswith("Available: ")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store, name: store.find(experiment=name),
+        lambda store, name: store.get(name),
+        lambda store, name: store.get(f"{name}#1"),
+        lambda store, name: store.rename_experiment(name, "other"),
+        lambda store, name: store.find(limit=None).best(name),
+        lambda store, name: store.get("e#1").metric(name),
+        lambda store, name: store.get("e#1").metrics[name],
+    ],
+)
+def test_of_a_name_longer_than_any_errors_quote_the_beginning(store, call):
+    with pytest.raises(LookupError) as raised:
+        call(store, "x" * 5_000)
+
+    assert "xxxx…" in str(raised.value)
+    assert len(str(raised.value)) < 800
+
+
+def test_a_long_text_called_name_is_a_value_and_no_name(store):
+    """The name of a parameter set is shown beside each of its values."""
+    text = "x" * 3_000_000
+    with pytest.raises(InvalidValueError, match="has 3,000,000 characters; the limit is 1,000"):
+        parameter_set({"lr": 1}, name=text)
+
+    for params in ({"name": text, "lr": 1}, Named(text)):
+        (one,) = store.start("e", params=params, capture=False).parameter_sets
+        assert (one.name, one.values["name"]) == ("default", text)
+    assert parameter_set({"name": text}).hash != parameter_set({"name": text + "x"}).hash
+
+
+class Named:
+    def __init__(self, name):
+        self.name = name
 
 
 # Python refuses to write an integer of more than 4,300 digits.

@@ -11,6 +11,7 @@ from runstore.errors import (
     RunNotFoundError,
     StoreError,
     UsageError,
+    quoted,
     shown,
 )
 from runstore.model import arguments
@@ -134,7 +135,7 @@ def run_named(backend: Backend, name: object) -> Run:
         raise error
     if not found and backend.server is not None and _waits_here(backend, text):
         raise RunWaitsError(
-            f"The run {text!r} waits on this machine; it is not on the server yet.",
+            f"The run {quoted(text)} waits on this machine; it is not on the server yet.",
             kept=f"To read it, add: --store {backend.path}/waiting",
             hint="If it has ended, deliver it with: runstore push",
         )
@@ -146,7 +147,7 @@ def run_named(backend: Backend, name: object) -> Run:
             hint = hint_for_ending(backend.database, alike)
         else:
             hint = hint_for_run(backend.database, base if names.has_number(base) else text)
-        raise RunNotFoundError(f"There is no run {text!r} in {backend.place}.", hint=hint)
+        raise RunNotFoundError(f"There is no run {quoted(text)} in {backend.place}.", hint=hint)
     return with_source(backend, [the_one(found, text, backend.place)])[0]
 
 
@@ -274,7 +275,7 @@ def the_one(
     """
     if not found:
         raise RunNotFoundError(
-            f"There is no run {name!r} in {place}.",
+            f"There is no run {quoted(name)} in {place}.",
             hint=hint,
         )
     if len(found) > 1:
@@ -317,5 +318,6 @@ def check_experiment(database: Database, name: str, place: object) -> None:
         from runstore.reading.near_misses import hint_for_experiment
 
         raise NotFoundError(
-            f"There is no experiment {name!r} in {place}.", hint=hint_for_experiment(name, known)
+            f"There is no experiment {quoted(name)} in {place}.",
+            hint=hint_for_experiment(name, known),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from runstore.errors import NotFoundError, UsageError
+from runstore.errors import NotFoundError, UsageError, quoted
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
 from runstore.model.logged.metric_names import names_of
@@ -171,7 +171,7 @@ def read_metric(text: str, known: Iterable[str] = ()) -> Metric:
     if dot and statistic in STATISTICS and text not in known:
         if not key:
             raise UsageError(
-                f"{text!r} does not name a metric.", hint="Write it as acc or acc.max."
+                f"{quoted(text)} does not name a metric.", hint="Write it as acc or acc.max."
             )
         return Metric(key=key, statistic=statistic)
     return Metric(key=text, statistic="last")
@@ -182,7 +182,7 @@ def _no_such_metric(key: str, known: Mapping[str, Mapping[str, MetricSummary]]) 
     is_one = len(known) == 1
     none = "The run has no" if is_one else f"None of the {len(known)} runs has a"
     who = "It has" if is_one else "They have"
-    return NotFoundError(f"{none} metric {key!r}.", hint=hint_of(key, keys, who=who))
+    return NotFoundError(f"{none} metric {quoted(key)}.", hint=hint_of(key, keys, who=who))
 
 
 def _check_over(repeats: Repeats) -> None:
@@ -190,5 +190,5 @@ def _check_over(repeats: Repeats) -> None:
     for key in repeats.over:
         if not any(one == key or one.endswith(f".{key}") for one in repeats.found):
             raise UsageError(
-                f"No complete run has a parameter {key!r}.", hint=hint_of(key, repeats.keys)
+                f"No complete run has a parameter {quoted(key)}.", hint=hint_of(key, repeats.keys)
             )

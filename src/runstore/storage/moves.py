@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from runstore.errors import ConflictError, NotFoundError
+from runstore.errors import ConflictError, NotFoundError, quoted
 from runstore.model.facts import ProcessIdentity
 from runstore.model.reference import build_reference, new_uid, with_endings, without_ending
 from runstore.storage import statements as sql
@@ -137,7 +137,8 @@ class Moves:
         def move(connection: Connection) -> int:
             found = connection.execute(EXPERIMENT, {"name": old}).fetchone()
             if found is None:
-                raise NotFoundError(f"There is no experiment {old!r}.", kept="Nothing was moved.")
+                what = f"There is no experiment {quoted(old)}."
+                raise NotFoundError(what, kept="Nothing was moved.")
             target_id = _free_target(connection, new, found[1], is_merge=is_merge)
             rows = connection.execute(ALL_OF_EXPERIMENT, {"id": found[0]}).fetchall()
             every = [mended_row(row) for row in rows]

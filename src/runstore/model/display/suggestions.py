@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from runstore.errors import quoted
+
 _MOST_LIKELY = 3
 _LISTED = 12
 _LONGEST = 1_000  # characters of a name that may be misspelt
@@ -59,7 +61,8 @@ def hint_of(
 def missing_key(noun: str, name: object, known: Collection[str]) -> KeyError:
     """Return the error of a mapping that has no such key, with a hint."""
     hint = hint_of(name, known, most=10) if isinstance(name, str) else ""
-    return KeyError(f"There is no {noun} {name!r}. {hint}".rstrip())
+    named = quoted(name) if isinstance(name, str) else repr(name)
+    return KeyError(f"There is no {noun} {named}. {hint}".rstrip())
 
 
 def either(names: Iterable[str], *, word: str = "or") -> str:

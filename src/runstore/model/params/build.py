@@ -208,7 +208,7 @@ def _own_name(values: Any) -> str | None:
     else:
         is_mapping = _is_mapping(values)
         found = _named(values) if is_mapping else attempt(lambda: values.name, lambda _: None)
-    return clean_text(str.__str__(found)) if isinstance(found, str) and found else None
+    return clean_text(str.__str__(found)) if is_name(found) else None
 
 
 def _renamed(one: ParameterSet, name: str | None, file: str | None) -> ParameterSet:

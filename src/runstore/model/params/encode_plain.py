@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from json import encoder
 
+from runstore.model.arguments import NAME_LIMIT_BYTES
 from runstore.model.values import canonical_json
 
 TYPE_CHECKING = False
@@ -63,5 +64,5 @@ def _has_plain_types(values: dict[Any, Any]) -> bool:
 
 
 def is_name(value: object) -> bool:
-    """Check whether an attribute called `name` names its parameter set."""
-    return isinstance(value, str) and value != ""
+    """Check whether an attribute called `name` names its parameter set; a long text does not."""
+    return isinstance(value, str) and 0 < str.__len__(value) <= NAME_LIMIT_BYTES

@@ -99,10 +99,15 @@ def checked_name(name: object) -> str:
     """Check the name of a parameter set, and return it.
 
     Raises:
-        InvalidValueError: It is empty, or not text.
+        InvalidValueError: It is empty, too long, or not text.
     """
     if not isinstance(name, str) or not name:
         raise InvalidValueError(
             f"Expected the name of a parameter set as text, got {shown(name)}."
+        )
+    if len(name) > arguments.NAME_LIMIT_BYTES:
+        raise InvalidValueError(
+            f"The name of a parameter set, {name[:40]!r}…, has {len(name):,} characters;"
+            f" the limit is {arguments.NAME_LIMIT_BYTES:,}."
         )
     return clean_text(name)

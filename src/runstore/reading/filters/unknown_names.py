@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from runstore.errors import FilterError, UsageError, shown
+from runstore.errors import FilterError, UsageError, quoted, shown
 from runstore.model.display.suggestions import either, hint_of, likely, listed
 from runstore.model.params.flatten import ROWS_LIMIT
 from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Word, field_of
@@ -88,7 +88,7 @@ def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
             if field.namespace is Namespace.PARAM and len(known) >= ROWS_LIMIT:
                 hint += f" Filters know the first {ROWS_LIMIT:,} parameters of a set."
             hint = " ".join((hint, *_of_sets(field, known)))
-            yield f"No run has the {word} {field.key!r}. {hint}"
+            yield f"No run has the {word} {quoted(field.key)}. {hint}"
 
 
 def _of_sets(field: Field, known: Sequence[str]) -> Iterable[str]:

@@ -14,6 +14,7 @@ from runstore.errors import (
     RunNotFoundError,
     StoreCorruptError,
     StoreUnavailableError,
+    quoted,
 )
 from runstore.model import arguments
 from runstore.model.display.suggestions import hint_of
@@ -165,7 +166,7 @@ class _WantedMetrics:
                 continue
             known = sorted({name for names in self._seen for name in names})
             raise NotFoundError(
-                f"None of these runs has a metric {wanted!r}.",
+                f"None of these runs has a metric {quoted(wanted)}.",
                 hint=hint_of(wanted, known, who="They have", most=_KEYS_SHOWN),
             )
 

@@ -13,6 +13,7 @@ from runstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreUnavailableError,
+    quoted,
     suppressed,
 )
 from runstore.model.logged.metric_names import names_of
@@ -102,7 +103,7 @@ def no_such_metric(run: Run, key: str) -> NotFoundError:
     from runstore.model.display.suggestions import hint_of
 
     return NotFoundError(
-        f"{run.reference} has no metric {key!r}.",
+        f"{run.reference} has no metric {quoted(key)}.",
         hint=hint_of(key, sorted(run.metrics), who="It has"),
     )
 
@@ -168,7 +169,7 @@ def candidates(run: Run, key: str, set_name: str | None) -> list[KeyOf]:
     names = [one.name for one in run.parameter_sets]
     if set_name is not None:
         if set_name not in names:
-            raise NotFoundError(f"{run.reference} has no parameter set {set_name!r}.")
+            raise NotFoundError(f"{run.reference} has no parameter set {quoted(set_name)}.")
         return [KeyOf(names.index(set_name), key)]
     found = [KeyOf(OF_RUN, key)]
     for index, name in enumerate(names):
