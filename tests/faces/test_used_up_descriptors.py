@@ -48,6 +48,7 @@ ACTIONS = {
     "note": lambda run: run.edit(notes="n"),
     "save": lambda run: run.save("a.json", {"a": 1}),
     "unknown": lambda run: run.save("a.bin", b"1"),
+    "path": lambda run: run.save("a.weights"),
     "use": lambda run: run.use("program.py"),
     "text": lambda run: run.log_text("a", "b"),
     "params": lambda run: run.add_params(seed=7),
@@ -82,6 +83,7 @@ for name in sys.argv[2:] or ACTIONS:
 def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, captured):
     """What recording loads late, and what it keeps, has descriptors in reserve."""
     (tmp_path / "program.py").write_text(USED_UP)
+    (tmp_path / "a.weights").write_bytes(b"2")
     warnings = "ignore" if captured else "error"  # some facts cannot be read
 
     ended = subprocess.run(
@@ -111,6 +113,7 @@ def test_nothing_of_a_run_needs_descriptors_that_are_used_up(tmp_path, captured)
         assert kept["note"].notes == "n"
         assert kept["save"].read_bytes("a.json")
         assert kept["unknown"].read_bytes("a.bin") == b"1"
+        assert kept["path"].read_bytes("a.weights") == b"2"
         assert kept["use"].inputs[0].digest
         assert kept["child"].parent_uid == kept["parent"].uid
         assert list(kept["text"].artifacts) == ["media/text/a/0.txt"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from runstore.errors import InvalidValueError, shown
+from runstore.errors import InvalidValueError, genuine, shown
 from runstore.model.values import clean_text
 from runstore.value_classes import dataclass
 
@@ -176,5 +176,8 @@ def media_type_of(path: str) -> str:
         return found
     import mimetypes
 
-    guessed, encoding = mimetypes.guess_type(path, strict=False)
+    try:
+        guessed, encoding = mimetypes.guess_type(path, strict=False)
+    except genuine(OSError):  # without descriptors, the tables of the system cannot be read
+        guessed, encoding = mimetypes.MimeTypes().guess_type(path, strict=False)
     return UNKNOWN_TYPE if guessed is None or encoding is not None else guessed
