@@ -82,14 +82,24 @@ class _Worker:
 
     def add(self, job: Job) -> None:
         self._jobs.append(job)
-        if not self._is_busy.acquire(blocking=False):
-            return  # the thread sees it before it ends
-        if start_thread(self._run) is None:
-            self._work()
+        self._start()
 
-    def _run(self) -> None:
-        recent_threads.append(_thread.get_native_id())
-        self._work()
+    def _start(self) -> None:
+        if not self._is_busy.acquire(blocking=False):
+            return  # the thread sees new jobs before it ends
+        claim = _thread.allocate_lock()
+        try:
+            if start_thread(lambda: self._run(claim)) is None:
+                self._run(claim)
+        except BaseException:  # a signal handler raised, before or after the thread began
+            if claim.acquire(blocking=False):
+                self._is_busy.release()
+            raise
+
+    def _run(self, claim: Any) -> None:
+        if claim.acquire(blocking=False):
+            recent_threads.append(_thread.get_native_id())
+            self._work()
 
     def _work(self) -> None:
         try:
@@ -106,6 +116,8 @@ class _Worker:
                 self._work()
 
     def wait(self, patience_s: float) -> None:
+        if self._jobs:
+            self._start()
         deadline = time.monotonic() + patience_s
         # Not by taking the lock: a signal handler may raise before it would be released.
         while (self._is_busy.locked() or self._jobs) and time.monotonic() < deadline:

@@ -57,8 +57,12 @@ def test_an_error_of_a_signal_handler_is_no_lack_of_threads(monkeypatch):
 
     monkeypatch.setattr(_signal, "pthread_sigmask", interrupted)
 
+    worker = background._Worker()
     with pytest.raises(RuntimeError, match="of the handler"):
-        background._Worker().add(SimpleNamespace(do_with=done.append))
+        worker.add(SimpleNamespace(do_with=done.append))
 
     assert not done
     assert not mask(_signal.SIG_BLOCK, ())
+    monkeypatch.undo()
+    worker.wait(10)
+    assert done == [[]]
