@@ -23,6 +23,8 @@ import command_server
 # Otherwise each worker would compile every test anew, which takes longer than most of them run.
 sys.dont_write_bytecode = False
 os.environ["TEXTUAL_ANIMATIONS"] = "none"  # each of their pictures takes time to draw
+# Otherwise each interpreter would load what setuptools has for those who import distutils.
+os.environ["SETUPTOOLS_USE_DISTUTILS"] = "stdlib"
 _MEMORY = "/dev/shm"
 _ROOM_BYTES = 4 << 30
 

@@ -728,12 +728,13 @@ def test_uncommitted_changes_are_other_code(changed):
 def test_changes_too_large_for_a_patch_are_other_code(tmp_path):
     (tmp_path / "train.py").write_text(TRAIN)
     (tmp_path / "model.py").write_text("FACTOR = 0.1\n")
-    (tmp_path / "data.csv").write_text("0\n" * 700_000)
+    # In a few long lines, since git compares one with another.
+    (tmp_path / "data.csv").write_text(f"{'0' * 999}\n" * 2200)
     git(tmp_path, "init", "-q", "-b", "main")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "one")
     for seed, value in enumerate("122", 1):
-        (tmp_path / "data.csv").write_text(f"{value}\n" * 700_000)
+        (tmp_path / "data.csv").write_text(f"{value * 999}\n" * 2200)
         ended = python("train.py", str(seed), cwd=tmp_path)
         assert ended.returncode == 0, ended.stderr
 
