@@ -317,8 +317,8 @@ OTHERS = [
     ("Authorization: AWS Credential={}, a=b", "Authorization: AWS ***"),
     ("\u0130\u0130 Bearer {}", "\u0130\u0130 Bearer ***"),
     (
-        "\x1b[1mpassword\x1b[0m: {}\n\x1b[1mx\x1b[0m",
-        "password: ***\n\x1b[1mx\x1b[0m",
+        "\x1b[1mpassword\x1b[0m: {}\n\x1b[1mxy\x1b[0m",
+        "password: ***\n\x1b[1mxy\x1b[0m",
     ),
     (
         "\x1b[1mx\x1b[0m \x1b[2mpassword={} y\x1b[0m",
@@ -446,8 +446,9 @@ def test_names_of_two_words_mark_secrets_in_prose(kind, last):
 def test_only_env_splits_the_text_after_its_option():
     setting = "password=x7q1 b"
 
-    assert mask_arguments(["env", "-S", setting]) == ("env", "-S", "password=*** b")
-    assert mask_arguments(["sort", "-S", setting]) == ("sort", "-S", "password=***")
+    for env in ("env", "/usr/bin/env"):
+        assert mask_arguments([env, "-S", setting]) == (env, "-S", "password=*** b")
+    assert mask_arguments(["sort", "-S", setting, "a.sh"])[2] == "password=***"
 
 
 def masked(texts):
@@ -599,6 +600,12 @@ WORDS = [
     ("aws configure set aws_secret_key abc1", "aws configure set aws_secret_key ***"),
     ("aws configure set region abc1", None),
     ("sh -c password=abcd", "sh -c password=***"),
+    ("/bin/sh -c password=abcd", "/bin/sh -c password=***"),
+    ("/usr/bin/wandb login abc1", "/usr/bin/wandb login ***"),
+    ("train --password : x7q1", "train --password : ***"),
+    ("train --token --verbose abc1", None),
+    ("train pat=$T", None),
+    ("dvc remote modify password url a", None),
 ]  # fmt: skip
 
 
