@@ -81,7 +81,9 @@ __all__ = [
 _MODULES = ("errors", "testing")
 # Functions that users of Weights & Biases and MLflow expect here.
 _HABITS = {
-    **dict.fromkeys(("init", "set_experiment"), 'runstore.start_run("mnist")'),
+    # As long as the modules of these names are not loaded.
+    **dict.fromkeys(("init", "set_experiment", "start"), 'runstore.start_run("mnist")'),
+    "store": "runstore.Store.open()",
     **dict.fromkeys(("log", "log_metric", "log_metrics"), "run.log(loss=0.3)"),
     **dict.fromkeys(("log_param", "log_params"), 'run.params.update({"lr": 0.1})'),
     **dict.fromkeys(("log_artifact", "save"), "run.save(PATH)"),

@@ -283,6 +283,12 @@ class Store:
 
             raise no_such_method(name, dir(type(self)))
 
+        def __getitem__(self, key: object) -> None:
+            """Raise an error with the method that returns a run."""
+            raise TypeError(
+                f"A store has no items. Use store.get({shown(key)}), or store.list() for all runs."
+            )
+
     def __repr__(self) -> str:
         return f"<Store {self.backend.place!r}>"
 

@@ -3,6 +3,8 @@
 import copy
 import json
 import pickle
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -279,6 +281,24 @@ def test_functions_of_other_tools_are_explained(name, call):
         getattr(runstore, name)
 
     assert f"Use {call}" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "use"), [("start", "runstore.start_run("), ("store", "runstore.Store.open()")]
+)
+def test_names_of_modules_called_first_are_explained(tmp_path, name, use):
+    code = f"import runstore; runstore.{name}('fit')"
+    words = [sys.executable, "-c", code]  # which has loaded no module yet
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert f"has no attribute {name!r}. Use {use}" in ended.stderr
+
+
+def test_items_of_a_run_and_of_a_store_are_explained(store, run):
+    with pytest.raises(TypeError, match=r"Use run\.log\(\{'loss': 0\.3\}\), or run\.params\["):
+        run["loss"] = 3
+    with pytest.raises(TypeError, match=r"Use store\.get\('x#1'\), or store\.list\(\)"):
+        store["x#1"]
 
 
 def test_a_parameter_as_an_attribute_is_explained(run):

@@ -133,6 +133,15 @@ class ActiveRun:
 
         raise no_such_attribute(name, self._names())
 
+    if not TYPE_CHECKING:  # type checkers would accept it
+
+        def __setitem__(self, key: object, _value: object) -> None:
+            """Raise an error with the method that logs a metric."""
+            raise TypeError(
+                "A run has no items to assign."
+                f" Use run.log({{{shown(key)}: 0.3}}), or run.params[{shown(key)}] = 0.3."
+            )
+
     def _names(self) -> list[str]:
         return [name for name in dir(self) if not name.startswith("_")]
 
