@@ -117,6 +117,17 @@ def test_a_filter_uses_the_index_that_was_made_for_it(store, monkeypatch, text, 
     assert any(index in step for step in steps), steps
 
 
+def test_values_that_never_occur_together_do_not_make_all_runs_be_sorted(store, monkeypatch):
+    """No run of the first experiment has the tag by which its runs are sorted."""
+    for name, value in {"FIRST": 5, "EQUAL_AT_MOST": 30}.items():
+        monkeypatch.setattr(sorting, name, value)
+
+    found = plans_of(store, "order by experiment, tags.phase")
+
+    assert len(found) > 5
+    assert [one for one, _ in found if " AS k0" in one and "/* scanned */" in one] == []
+
+
 def is_narrow(scan, statement):
     if scan == "r":  # row by row from the newest one on, until the page is full
         return "ORDER BY q.id DESC LIMIT" in statement or "ORDER BY r.id DESC LIMIT" in statement

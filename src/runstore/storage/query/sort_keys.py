@@ -29,6 +29,11 @@ class SortKey(NamedTuple):
         """The SQL keyword for its direction."""
         return "DESC" if self.order.is_descending else "ASC"
 
+    @property
+    def is_start(self) -> bool:
+        """Whether it is the start of a run, which every run has."""
+        return self.order.field == _NEWEST.field
+
     def of_run(self, condition: Condition) -> str:
         """Return the SQL of the run `r`'s value of this key."""
         field = self.order.field

@@ -111,6 +111,9 @@ class SortedRuns:
         for _ in range(ROUNDS):
             block = self._block(fixed, start, size, is_narrowed=is_narrowed)
             found += self._of(block.ids, fixed, found, limit)
+            if not found and not is_narrowed and self._are_rare(block, fixed):
+                is_narrowed = True
+                continue
             if len(found) < limit:
                 more = self._with_last(block, fixed, found, limit - len(found))
                 if more is None:
@@ -126,10 +129,17 @@ class SortedRuns:
                 size *= GROWTH
         return None
 
+    def _are_rare(self, block: _Block, fixed: tuple[Any, ...]) -> bool:
+        """Check whether few runs have both the last value of a block and the fixed values."""
+        has_value = any(value is not None for value in fixed)
+        return has_value and bool(block.equal) and not self._of(block.equal, fixed, (), 1)
+
     def _with_last(
         self, block: _Block, fixed: tuple[Any, ...], found: Sequence[int], limit: int
     ) -> list[int] | None:
         """Return the runs with the last value of a block; None if that is slow."""
+        if block.is_last and self._keys[len(fixed)].is_start:
+            return []
         if block.last is not None:
             equal = self._with_value(len(fixed), block.last)
             if equal is not None:
@@ -191,9 +201,11 @@ class SortedRuns:
         parameters = [*condition.parameters, *values, size]
         found = self._connection.execute(text, parameters).fetchall()
         if len(found) < size:
-            return _Block([row[0] for row in found], None, is_last=True)
+            return _Block([row[0] for row in found], [], None, is_last=True)
         last = found[-1][1]
-        return _Block([row[0] for row in found if row[1] != last], last, is_last=False)
+        before = [row[0] for row in found if row[1] != last]
+        equal = [row[0] for row in found if row[1] == last]
+        return _Block(before, equal, last, is_last=False)
 
     def _with_value(self, place: int, value: Any) -> list[int] | None:
         """Return the runs with a value of a key; None if there are many."""
@@ -245,8 +257,12 @@ class SortedRuns:
 
 
 class _Block(NamedTuple):
-    """The next runs by one key: those before the last value, which further runs may share."""
+    """The next runs by one key: those before the last value, which further runs may share.
+
+    `equal` are the first of these.
+    """
 
     ids: list[int]
+    equal: list[int]
     last: Any
     is_last: bool
