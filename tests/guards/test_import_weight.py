@@ -281,6 +281,13 @@ def test_reading_ends_without_loading_what_it_does_not_use(tmp_path, words):
     assert not loaded & UNUSED
 
 
+def test_a_list_without_a_filter_loads_none_of_filters(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.start("light", capture=False).finish()
+
+    assert "runstore.model.query.tree" not in loaded_by_command("ls", cwd=tmp_path)
+
+
 def test_help_needs_no_store(tmp_path):
     assert loaded_by_command("ls", "--help", cwd=tmp_path) & {"runstore.store", "sqlite3"} == set()
 

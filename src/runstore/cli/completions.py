@@ -11,7 +11,6 @@ import click
 
 from runstore.cli.context import STORE
 from runstore.errors import RunstoreError
-from runstore.model.query.tree import Namespace
 from runstore.model.reference import is_on_one_line
 
 if TYPE_CHECKING:
@@ -55,9 +54,7 @@ def complete_tag_words(
 ) -> list[str]:
     """Return matching changes of tags, such as `+keep`, or runs and experiments."""
     if begun.startswith("+"):
-        return _asked(
-            context, begun, lambda store: [f"+{one}" for one in _keys(store, Namespace.TAG)]
-        )
+        return _asked(context, begun, lambda store: [f"+{one}" for one in _keys(store, "tags")])
     return complete_words(context, parameter, begun)
 
 
@@ -95,10 +92,11 @@ def _columns(store: Store) -> list[str]:
     return known_columns(store.backend)
 
 
-def _keys(store: Store, namespace: Namespace) -> list[str]:
+def _keys(store: Store, namespace: str) -> list[str]:
+    from runstore.model.query.tree import Namespace
     from runstore.reading.filters.unknown_names import known_keys
 
-    return known_keys(store.backend, namespace)
+    return known_keys(store.backend, Namespace(namespace))
 
 
 def complete_experiments(
@@ -136,7 +134,7 @@ def complete_metrics(context: click.Context, _parameter: click.Parameter, begun:
                 is_experiment = store.has_experiment(word)
                 runs = store.list(word, limit=_NEWEST) if is_experiment else (store.get(word),)
                 found.update(dict.fromkeys(key for run in runs for key in run.metrics))
-        return list(found) or _keys(store, Namespace.METRIC)
+        return list(found) or _keys(store, "metrics")
 
     return _asked(context, begun, ask)
 
