@@ -194,7 +194,8 @@ with runstore.start_run(store=sys.argv[1], resume=sys.argv[2]) as run:
 
 def test_a_child_process_logs_to_the_run_by_its_name(store, tmp_path):
     with store.start("fit", capture=False) as run:
-        ended = in_other_process(RESUME, tmp_path, store.backend.url, run.reference)
+        words = [sys.executable, "-c", RESUME, store.backend.url, run.reference]
+        ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert run.record.status is Status.RUNNING
 
     assert ended.stderr == ""
