@@ -106,7 +106,7 @@ def test_keys_keep_their_types_and_stand_in_order(store):
 
 
 def test_values_that_look_alike_have_exact_texts(store):
-    values = (1, "1", True, "true", None, "None", 0.3, 0.1 + 0.2, "(none)", "x")
+    values = (1, "1", True, "true", None, "None", 0.3, 0.1 + 0.2, "(none)", "x", "")
     for value in values:
         with store.start("alike", params={"x": value}, capture=False) as run:
             run.log(acc=1.0)
@@ -118,7 +118,7 @@ def test_values_that_look_alike_have_exact_texts(store):
     assert sorted(labels) == sorted(
         [
             *("1", "'1'", "true", "'true'", "None", "'None'"),
-            *("0.3", "0.30000000000000004", "'(none)'", "x", "(none)"),
+            *("0.3", "0.30000000000000004", "'(none)'", "x", "(none)", ""),
         ]
     )
 

@@ -88,7 +88,7 @@ def _exact_text(value: Any) -> str:
 
 
 def _label(some: Sequence[Any], text: Callable[[Any], str] = _text) -> str:
-    return ", ".join(map(text, some)) or NONE
+    return ", ".join(map(text, some)) if some else NONE
 
 
 def _labels(keys: Sequence[PivotKey], field: int) -> list[str]:
