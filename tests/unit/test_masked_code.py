@@ -121,6 +121,7 @@ def test_a_literal_goes_where_its_name_says_that_it_is_secret():
         ("run(['mysql', f'-p{password}'])", "run(['mysql', f'-p{password}'])"),
         ("run(['zip', '-P', 'hunter2', 'a.zip'])", "run(['zip', '-P', '***', 'a.zip'])"),
         ("run(['mysql', '-p', '12345'])", "run(['mysql', '-p', '***'])"),
+        ("run(['mysql', '-p', '''x1y2z3\n4'''])", "run(['mysql', '-p', '''***\n***'''])"),
         ("run(['sudo', 'mysql', '-p', '12345'])", "run(['sudo', 'mysql', '-p', '***'])"),
         ("run(['zip', '-P', '-r', 'a.zip'])", "run(['zip', '-P', '-r', 'a.zip'])"),
         ("run(['zip', '-P', 'password'])", "run(['zip', '-P', 'password'])"),

@@ -688,7 +688,20 @@ def test_a_secret_in_colors_is_masked():
     line = f"\x1b[1msee\x1b[0m {token[:20]}\x1b[31m{token[20:]}\x1b[0m\n"
 
     assert mask_message(line) == "see ***\n"
-    assert mask_text(line.replace("\x1b", "\\u001b"), "a.ipynb") == "see ***\n"
+    for escape in ("\\u001b", "\\u001B"):
+        assert mask_text(line.replace("\x1b", escape), "a.ipynb") == "see ***\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("\x1b[01;31m\x1b[K", "\x1b[m\x1b[K"),  # grep
+        ("\x1b[1m", "\x1b(B\x1b[m"),  # tput
+        ("\x1b[1;38;2;255;255;255;48;2;10;10;10m", "\x1b[0m"),
+    ],
+)
+def test_a_name_in_colors_is_one(begin, end):
+    assert mask_text(f"{begin}password{end}={SECRET}\n") == "password=***\n"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from runstore.capture.secrets.programs import (
     masked_value,
 )
 from runstore.capture.secrets.text import mask_plain
-from runstore.capture.secrets.values import MASK, is_secret_in_code, looks_random
+from runstore.capture.secrets.values import MASK, compiled, is_secret_in_code, looks_random
 
 _TOKEN = re.compile(
     r"(?P<prefix>[A-Za-z]{0,3})(?P<quote>\"\"\"|'''|\"|')"
@@ -226,6 +226,8 @@ class _Masker:
         is_word = frame.program or value in PROGRAM_NAMES or "/" in value
         masked = self._masked_word(frame, value) if is_word and not is_secret else None
         by = masked or (MASK if is_secret else _inner(value))
+        if "\n" in value and by.count("\n") != value.count("\n"):
+            by = compiled(r"\S[^\r\n]*").sub(MASK, value)  # the number of lines does not change
         self._replace(begin, end, by)
         if frame.first is None:
             frame.first = value
@@ -234,7 +236,7 @@ class _Masker:
 
     def _masked_word(self, frame: _Frame, value: str) -> str | None:
         """Return a masked word of a command in a list; None if it is no secret."""
-        if frame.bracket not in {"(", "["} or "\n" in value:
+        if frame.bracket not in {"(", "["}:
             return None
         options = PROGRAMS.get(frame.program)
         frame.program = known_program(value, frame.program)

@@ -69,8 +69,9 @@ _CELL = (
     r"[|\u2502\u2503][ \t]{0,100}(?P<name>[\w.-]{2,80})[ \t]{0,100}[|\u2502\u2503][ \t]{0,4}"
     r"(?P<value>[^\s|\u2502\u2503]{8,400})(?=[ \t]*[|\u2502\u2503])"
 )
-# A color of a terminal, also in JSON.
-_COLOR = r"(?:\x1b|\\{1,2}u001b)\[[0-9;]{0,20}m"
+# A color of a terminal, also in JSON, and what grep and tput print with it.
+_COLOR = r"(?:\x1b|\\{1,2}u001[bB])(?:\[[0-9;:]{0,60}[mK]|\(B)"
+_IN_COLORS = ("\x1b[", "u001b[", "u001B[")
 # The beginning of a row, perhaps in a comment, a patch or a string.
 _ROW = r"[\s>#*/+\"'-]*[|\u2502\u2503]"
 _LONGEST_ROW = 4000
@@ -96,7 +97,7 @@ def mask_plain(text: str, *, is_settings: bool = False, bare: str = MASK) -> str
         bare: Replacement of a value without quotes.
     """
     masked = _mask_words(text, is_settings=is_settings, bare=bare)
-    if "\x1b[" not in text and "u001b[" not in text:
+    if not any(map(text.__contains__, _IN_COLORS)):
         return masked
     shown = compiled(_COLOR).sub("", masked)
     again = _mask_words(shown, is_settings=is_settings, bare=bare)
