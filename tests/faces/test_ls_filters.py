@@ -436,15 +436,17 @@ def test_a_metric_of_parameter_sets_is_a_column(tmp_path):
                     run.log(acc=own)
 
     def column(columns, *words):
-        words = ("ls", "--columns", columns, "--format", "csv", *words)
+        words = ("ls", "--columns", columns, *words)
         return runstore(*words, cwd=tmp_path).stdout.splitlines()
 
-    whole = ["metrics.acc", "nan", "0.5", "0.7", '"0.1, 0.3"', "0.2"]
+    whole = ["metrics.acc", "nan", "0.5", "0.7", "0.1, 0.3", "0.2"]
     assert column("metrics.acc") == column("acc") == whole
-    rows = ["metrics.acc,set", "nan,", "0.5,", "0.9,s0", "0.1,s0", "0.3,s1", "0.2,s0"]
+    rows = ["metrics.acc\tset", "nan\t", "0.5\t", "0.9\ts0", "0.1\ts0", "0.3\ts1", "0.2\ts0"]
     assert column("acc,set", "--sets") == rows
     for columns in ("metrics.acc,run_number,metrics.acc.max", "metrics.acc.max,set,metrics.acc"):
-        assert column(columns, "--sets")[0] == columns
+        assert column(columns, "--sets", "--format", "csv")[0] == columns
+    for_programs = json.loads("".join(column("metrics.acc", "--format", "json")))
+    assert [one["metrics.acc"] for one in for_programs] == ["NaN", 0.5, 0.7, None, None]
 
 
 def test_a_sort_key_shows_the_deciding_one_of_several_values(tmp_path):

@@ -58,7 +58,9 @@ def print_page(
     fields = fields_of(
         store.backend, [one for one in names if one not in own and not is_known(one)]
     )
-    fields |= metrics_among(store.backend, names)
+    if form in _FOR_PEOPLE:
+        # For programs, a column of numbers remains one.
+        fields |= metrics_among(store.backend, names)
     more = {name: field for name, field in fields.items() if usual_name(name, field) == name}
     if form == "table" and output.is_terminal():
         wanted = names or usual
