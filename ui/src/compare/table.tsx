@@ -277,7 +277,7 @@ function Change({ row, place, baseline }: Omit<ValueProps, "isLong">) {
   const now = numberOf(row.values[place] as Cell);
   const before = numberOf(row.values[baseline] as Cell);
   // An exit code is a name.
-  if (row.section === "status" || now === null || before === null || now === before) return null;
+  if (row.key === "exit code" || now === null || before === null || now === before) return null;
   const difference = now - before;
   if (!Number.isFinite(difference)) return null;
   const share = before !== 0 ? (100 * difference) / Math.abs(before) : NaN;
