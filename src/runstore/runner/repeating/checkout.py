@@ -91,7 +91,10 @@ def checked_out(
     if run.commit is None or root is None:
         raise _refused(run, "it was not in a git repository")
     if not in_part and (lost := lost_code(run.facts)):
-        raise _refused(run, lost, "To run what was recorded of it, add --anyway. ")
+        # A masked patch may not apply.
+        is_hopeless = "patch.masked" in run.facts.unknown
+        todo = "" if is_hopeless else "To run what was recorded of it, add --anyway. "
+        raise _refused(run, lost, todo)
     above = Path(tempfile.gettempdir())
     with UnfinishedFolder(above, _PREFIX, is_private=True, has_results=_has_results) as folder:
         checkout = Checkout(folder.path / (root.name or "code"))
