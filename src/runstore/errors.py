@@ -145,9 +145,9 @@ def shown(value: object) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name in quotes; of one that is longer than any that exists, the beginning."""
+    """Return a name in quotes, of which a long one is cut."""
     text = repr(name)
-    return text if len(text) <= _LONGEST_QUOTED else f"{text[:_LONGEST_QUOTED]}…"
+    return text if len(text) <= _LONGEST_QUOTED else f"{text[:_LONGEST_QUOTED]}…{text[0]}"
 
 
 def named_error(error: BaseException) -> str:

@@ -289,6 +289,10 @@ class Store:
                 f"A store has no items. Use store.get({shown(key)}), or store.list() for all runs."
             )
 
+        def __iter__(self) -> Iterator[Run]:
+            """Raise an error with the method that returns all runs."""
+            raise TypeError("A store cannot be iterated. Use store.list(limit=None).")
+
     def __repr__(self) -> str:
         return f"<Store {self.backend.place!r}>"
 

@@ -89,10 +89,10 @@ def test_keys_of_a_running_program_are_suggested(store):
         ("metrics.los < 1", ["No run has the metric 'los'. Did you mean 'loss'?"]),
         ("metrics.acc < 1", ["No run has the metric 'acc'. Did you mean 'val/acc'?"]),
         ("metrics.x/loss < 1", ["No run has the metric 'x/loss'. Did you mean 'loss'?"]),
-        ("metrics.x/loss < 1", ["If 'x' is a parameter set, write: metrics[x].loss"]),
+        ("metrics.x/loss < 1", ["For a metric of a parameter set, write: metrics[x].loss"]),
         (
             "metrics.a/b/loss.max < 1",
-            ["If 'a/b' is a parameter set, write: metrics[a/b].loss.max"],
+            ["For a metric of a parameter set, write: metrics[a/b].loss.max"],
         ),
         ("params.decay = 1", ["No run has the parameter 'decay'. Did you mean 'opt.decay'?"]),
         ("tags.fase = pilot", ["No run has the tag 'fase'. Did you mean 'phase'?"]),

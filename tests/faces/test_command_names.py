@@ -210,7 +210,9 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
             ["metric", "fit#1", "loss"],
             ["Expected KEY=VALUE, got 'fit#1'.", "write: runstore plot 'fit#1' -m loss"],
         ),
+        (["metric", "top_5", "0.9"], ["got 'top_5'.", "Write: runstore metric top_5=0.9"]),
         (["metric", "loss"], ["Expected KEY=VALUE, got 'loss'.", "Write for example: loss=0.31"]),
+        (["ls", "--format", "all"], ["'all'", "Show its options with: runstore ls --help"]),
         (["ls", "-n", "all"], ["at least 0, got 'all'.", "For all of them, write: --all"]),
         (
             ["export", "-o", "a.csv"],

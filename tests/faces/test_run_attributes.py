@@ -295,10 +295,12 @@ def test_names_of_modules_called_first_are_explained(tmp_path, name, use):
 
 
 def test_items_of_a_run_and_of_a_store_are_explained(store, run):
-    with pytest.raises(TypeError, match=r"Use run\.log\(\{'loss': 0\.3\}\), or run\.params\["):
+    with pytest.raises(TypeError, match=r"Use run\.log\(\{'loss': 3\}\), or run\.params\["):
         run["loss"] = 3
     with pytest.raises(TypeError, match=r"Use store\.get\('x#1'\), or store\.list\(\)"):
         store["x#1"]
+    with pytest.raises(TypeError, match=r"Use store\.list\(limit=None\)"):
+        list(store)
 
 
 def test_a_parameter_as_an_attribute_is_explained(run):

@@ -135,11 +135,12 @@ class ActiveRun:
 
     if not TYPE_CHECKING:  # type checkers would accept it
 
-        def __setitem__(self, key: object, _value: object) -> None:
+        def __setitem__(self, key: object, value: object) -> None:
             """Raise an error with the method that logs a metric."""
             raise TypeError(
                 "A run has no items to assign."
-                f" Use run.log({{{shown(key)}: 0.3}}), or run.params[{shown(key)}] = 0.3."
+                f" Use run.log({{{shown(key)}: {shown(value)}}}),"
+                f" or run.params[{shown(key)}] = {shown(value)}."
             )
 
     def _names(self) -> list[str]:

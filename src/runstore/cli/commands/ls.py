@@ -195,7 +195,7 @@ def _in_order(store: Store, asked: _ListRequest) -> Query:
     if sort := asked.sort or ("started" if asked.is_reversed and not query.order else ""):
         if query.order:
             raise UsageError(
-                "The filter has an order, and --sort is another.",
+                "The filter already has `order by`; --sort adds a second order.",
                 hint="Leave out --sort, or `order by` in the filter.",
             )
         order = query_of(store.backend, f"order by {sort}", None).order

@@ -65,6 +65,9 @@ def _hint(values: Sequence[str]) -> str:
 
     from runstore.model.reference import LATEST, has_number
 
+    key, *rest = values
+    if len(rest) == 1 and _is_number(rest[0]) and "#" not in key:
+        return f"Write: {join(['runstore', 'metric', f'{key}={rest[0]}'])}"
     run = next((one for one in values if one == LATEST or has_number(one)), None)
     if run is None:
         return "Write for example: loss=0.31"
@@ -75,3 +78,11 @@ def _hint(values: Sequence[str]) -> str:
         )
     pair = rest[0] if "=" in rest[0] else "=".join(rest[:2])
     return f"Name the run last: {join(['runstore', 'metric', pair, '--run', run])}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -155,9 +155,11 @@ def _hint_of_command(error: click.UsageError, ctx: click.Context) -> str:
 def _hint_for_all(error: click.UsageError) -> str:
     """Return the option for all runs, instead of the number `all`."""
     found = _VALUE.match(error.message)
+    option = error.param if isinstance(error, click.BadParameter) else None
     options = () if error.ctx is None else error.ctx.command.params
     is_meant = found is not None and found[1].lower() == "all"
-    is_there = is_meant and any("--all" in one.opts for one in options)
+    is_number = is_meant and option is not None and "-n" in option.opts
+    is_there = is_number and any("--all" in one.opts for one in options)
     return "For all of them, write: --all" if is_there else ""
 
 

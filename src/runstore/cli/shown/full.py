@@ -138,10 +138,12 @@ def _code(store: Store, run: Run) -> Iterator[tuple[str, str]]:
 
 def _length(name: str, text: str, reference: str) -> str:
     """Return the length of a document: its entries if it has some, otherwise its lines."""
-    if name not in _ENTRIES:
-        return counted(len(text.splitlines()), "line")
+    # Those of a resumed run have names such as `resumed.1.untracked`.
+    kind = next((one for one in _ENTRIES if f".{name}".endswith(f".{one}")), None)
+    if kind is None:
+        return counted(text.count("\n") + (text[-1:] not in {"", "\n"}), "line")
     try:
-        return counted(len(entries_of(name, text, reference)), _ENTRIES[name])
+        return counted(len(entries_of(kind, text, reference)), _ENTRIES[kind])
     except StoreCorruptError:
         return "damaged"
 

@@ -12,7 +12,9 @@ _MODULES_OF_POOLS = (
     "loky.backend.popen_loky_posix",
     "mpi4py.futures.server",
     "pyspark.daemon",
+    "pyspark.worker",
     "distributed.cli.dask_worker",
+    "distributed.cli.dask_spec",
 )
 _SCRIPTS_OF_POOLS = ("ray/_private/workers/default_worker.py",)
 

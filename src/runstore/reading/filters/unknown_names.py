@@ -87,18 +87,19 @@ def _sentences(names: StoredNames, fields: Iterable[Field]) -> Iterable[str]:
             hint = hint_of(field.key, known, most=_LISTED) if known else f"No run has any {word}."
             if field.namespace is Namespace.PARAM and len(known) >= ROWS_LIMIT:
                 hint += f" Filters know the first {ROWS_LIMIT:,} parameters of a set."
-            hint = " ".join((hint, *_of_sets(field, known)))
+            if of_sets := [*_of_sets(field, known)]:
+                hint += f" For a metric of a parameter set, write: {either(of_sets)}"
             yield f"No run has the {word} {quoted(field.key)}. {hint}"
 
 
 def _of_sets(field: Field, known: Sequence[str]) -> Iterable[str]:
-    """Yield how to write the metric of a set that lists of runs show as `small/acc`."""
+    """Yield how to write the metric of a set, which lists of runs show as `small/acc`."""
     if field.namespace is Namespace.METRIC and field.set_name is None:
         for at, sign in enumerate(field.key):
             set_name, key = field.key[:at], field.key[at + 1 :]
             if sign == "/" and set_name and key in known:
                 named = field_name(replace(field, key=key, set_name=set_name))
-                yield (f"If {set_name!r} is a parameter set, write: {named.removesuffix('.last')}")
+                yield named.removesuffix(".last")
 
 
 def _of_other_kinds(names: StoredNames, query: Query) -> Iterable[str]:
