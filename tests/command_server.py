@@ -223,6 +223,8 @@ def _started():
     # freed at the end of each program, which would copy all of its memory.
     program = f"exec(compile(open({__file__!r}, encoding='utf-8').read(), '<string>', 'exec'))"
     os.mkfifo(f"{path}-loads")
+    # So that no test waits for a server that could not start.
+    reader = os.open(f"{path}-loads", os.O_RDONLY | os.O_NONBLOCK)
     with socket.socket(socket.AF_UNIX) as commands:
         # Those that come before it has loaded wait.
         commands.bind(path)
@@ -237,6 +239,7 @@ def _started():
     def end():
         process.stdin.close()
         process.wait()
+        os.close(reader)
         shutil.rmtree(folder)
 
     atexit.register(end)
