@@ -339,7 +339,7 @@ def _take_binary(section: bytes, found: _Found) -> None:
 def _add(path: str, section: str, masked: str, found: _Found) -> None:
     if masked != section:
         # Masked patches, which no longer apply, are marked as such.
-        found.unknown["patch.masked"] = "secrets in it were masked"
+        found.unknown["patch.masked"] = "secrets in them were masked"
     # A change of type, such as a file that became a link, has two parts.
     found.sections[path] = found.sections.get(path, "") + masked
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from runstore.analysis.reruns.identity import lost_code
 from runstore.capture.git.state import GitError, GitUnavailableError, run_git
-from runstore.errors import ConflictError
+from runstore.errors import ConflictError, StoreError
 from runstore.model.code.documents import (
     ENCODING,
     HIDDEN,
@@ -104,6 +104,9 @@ def checked_out(
             known = json.dumps([checkout.root.name, *checkout.untracked()])
             (folder.path / _KNOWN).write_text(known, encoding="utf-8")
             (folder.path / _NEW).unlink()
+        except StoreError as error:
+            error.kept = error.kept or _KEPT
+            raise
         except (GitError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or getattr(error, "what", error)
             raise _refused(run, str(reason).rstrip(".")) from error
