@@ -73,6 +73,15 @@ def check_text(value: object, what: str) -> str | None:
     return clean_text(str.__str__(value))
 
 
+def is_number_text(text: str) -> bool:
+    """Check whether Python reads a text as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def free_name(name: str, taken: Container[str]) -> str:
     """Return a name that is not taken: itself, or with a number, as in `name~2`.
 

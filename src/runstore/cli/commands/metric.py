@@ -60,13 +60,14 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
 
 
 def _hint(values: Sequence[str]) -> str:
-    """Return the command that was meant by the words, if one of them names a run."""
+    """Return the command that the words suggest, or an example."""
     from shlex import join
 
     from runstore.model.reference import LATEST, has_number
+    from runstore.model.values import is_number_text
 
     key, *rest = values
-    if len(rest) == 1 and _is_number(rest[0]) and "#" not in key:
+    if len(rest) == 1 and is_number_text(rest[0]) and "#" not in key:
         return f"Write: {join(['runstore', 'metric', f'{key}={rest[0]}'])}"
     run = next((one for one in values if one == LATEST or has_number(one)), None)
     if run is None:
@@ -78,11 +79,3 @@ def _hint(values: Sequence[str]) -> str:
         )
     pair = rest[0] if "=" in rest[0] else "=".join(rest[:2])
     return f"Name the run last: {join(['runstore', 'metric', pair, '--run', run])}"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from runstore.errors import UsageError
 from runstore.model.query.times import duration_s
+from runstore.model.values import is_number_text
 
 
 def duration(text: str, option: str, *, kept: str = "Nothing was changed.") -> timedelta:
@@ -21,7 +22,7 @@ def duration(text: str, option: str, *, kept: str = "Nothing was changed.") -> t
             kept=kept,
             hint="Write for example: '7 days', 12h or '2 h 30 min'.",
         )
-    if found and _is_number(text):
+    if found and is_number_text(text):
         raise UsageError(
             f"{option}: {text!r:.60} has no unit.",
             kept=kept,
@@ -36,11 +37,3 @@ def _duration(text: str) -> timedelta | None:
         return timedelta(seconds=duration_s(text, long_units=True))
     except (ValueError, OverflowError):
         return None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

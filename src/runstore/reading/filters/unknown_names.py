@@ -14,6 +14,7 @@ from runstore.model.query.fields import RUN_FIELDS, STATS, UnknownFieldError, Wo
 from runstore.model.query.normalize import leaves
 from runstore.model.query.spelling import field_name, listed_names, spelled, spelled_value
 from runstore.model.query.tree import Field, Missing, Namespace, Op, Query
+from runstore.model.values import is_number_text
 from runstore.storage.query.names import StoredNames
 from runstore.value_classes import replace
 
@@ -110,7 +111,7 @@ def _of_other_kinds(names: StoredNames, query: Query) -> Iterable[str]:
         if one.op not in _BY_KIND or one.is_negated:
             continue
         wanted = one.value if isinstance(one.value, tuple) else (one.value,)
-        of_texts = all(isinstance(value, str) and not _is_number(value) for value in wanted)
+        of_texts = all(isinstance(value, str) and not is_number_text(value) for value in wanted)
         of_numbers = all(type(value) in {int, float} for value in wanted)
         if (of_texts or of_numbers) and names.has(one.field):
             if names.has_values(one.field, are_numbers=of_numbers):
@@ -120,14 +121,6 @@ def _of_other_kinds(names: StoredNames, query: Query) -> Iterable[str]:
                 f"The parameter {one.field.key!r} is {kinds[0]} in every run,"
                 f" and {', '.join(map(shown, wanted))} is {kinds[1]}."
             )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def is_known_column(backend: Backend, name: str) -> bool:
