@@ -158,6 +158,7 @@ def test_values_that_are_hard_to_say_are_said(tmp_path):
 
 def test_values_that_look_alike_have_exact_texts(tmp_path):
     values = [0.3, 0.1 + 0.2, 1, "1", None, "None", 1 / 3, "x" * 90 + "a", "x" * 90 + "b"]
+    values += [[1], ["1"], "[1]", ["a", 0.5]]
     with store_at(tmp_path / ".runstore") as store:
         for value in values:
             store.start("odd", params={"x": value}, capture=False).finish()
@@ -165,11 +166,24 @@ def test_values_that_look_alike_have_exact_texts(tmp_path):
 
     (column,) = (one for one in list_columns(rows) if one.name == "params.x")
 
-    *others, long, other = map(column.cell, rows)
-    assert others == [
+    shown = list(map(column.cell, rows))
+    assert shown[:7] == [
         *("0.3", "0.30000000000000004", "1", "'1'", "None", "'None'", "0.3333"),
     ]
-    assert long == other
+    assert shown[7] == shown[8]
+    assert shown[9:] == ["[1]", "['1']", "'[1]'", "[a, 0.5]"]
+    assert not column.is_number
+
+
+def test_lists_whose_elements_look_alike_are_a_column(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for value in ([0.3, 2], [0.1 + 0.2, 2]):
+            store.start("odd", params={"x": value}, capture=False).finish()
+        rows = list_rows(list(reversed(store.find())))
+
+    (column,) = (one for one in list_columns(rows) if one.name == "params.x")
+
+    assert list(map(column.cell, rows)) == ["[0.3, 2]", "[0.30000000000000004, 2]"]
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])

@@ -69,6 +69,18 @@ def test_parameters_and_tags_group_too_and_what_has_none_is_a_group(folder):
     assert {one["tags.keep"]: one["runs"] for one in tags} == {"": 2, None: 6}
 
 
+def test_groups_whose_values_look_alike_have_exact_texts(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for value in (1, "1", "'1'", True, "true", None, "None"):
+            store.start("odd", params={"x": value}, capture=False).finish()
+
+    found = groups(tmp_path, "--group-by", "params.x")
+
+    assert [one["params.x"] for one in found[::-1]] == [
+        *("1", "'1'", "\"'1'\"", "true", "'true'", None, "None"),
+    ]
+
+
 def test_metrics_are_summed_up(folder):
     found = groups(folder, "--group-by", "experiment", "--columns", "metrics.acc")
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 from runstore.errors import FilterError, UsageError
 from runstore.model import arguments
-from runstore.model.display.formatting import TAGGED, counted, local_time, number_text
+from runstore.model.display.formatting import (
+    TAGGED,
+    counted,
+    exact_if_alike,
+    local_time,
+    number_text,
+)
 from runstore.model.query.evaluate import tag_number, value_text
 from runstore.model.query.tree import Field, Kind, Namespace, Query
 from runstore.model.results.groups import RunGroup
@@ -175,14 +181,17 @@ def _counts(by: str, groups: Sequence[RunGroup]) -> Iterator[tuple[str, Column]]
 
 
 def _values(groups: Sequence[RunGroup]) -> Column:
-    """Return the column of group values: of a single type, or else as texts."""
+    """Return the column of group values: of a single type, or else as different texts."""
     values: list[Any] = [one.value for one in groups]
     kinds = {type(one) for one in values if one is not None}
     if kinds == {bool}:
         return Column(Type.FLAG, values)
     if kinds and kinds <= {int, float}:
         return number_column(values)
-    return Column(Type.TEXT, [None if one is None else value_text(one) for one in values])
+    known = [one for one in values if one is not None]
+    exact = [repr(one) if isinstance(one, str) else value_text(one) for one in known]
+    texts = iter(exact_if_alike(list(map(value_text, known)), exact))
+    return Column(Type.TEXT, [None if one is None else next(texts) for one in values])
 
 
 def sorted_by(groups: Sequence[RunGroup], by: str, text: str) -> list[RunGroup]:

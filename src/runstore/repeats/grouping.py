@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from runstore.model.display.formatting import cropped, setting_text
+from runstore.model.display.formatting import cropped, exact_if_alike, setting_text
 from runstore.model.params.decode import tag_of
 from runstore.model.params.flatten import Cell, flatten, joined
 from runstore.model.run import Run, RunSource
@@ -364,17 +363,14 @@ def _differing(groups: Sequence[Mapping[str, Cell]]) -> list[str]:
 
 def _texts(cells: Iterable[Cell | None]) -> dict[Cell | None, str]:
     """Return the text of each value of a parameter; exact texts for those that look alike."""
-    found = {cell: _setting(cell) for cell in cells}
-    times = Counter(found.values())
-    return {
-        cell: _exact(cell) if cell is not None and times[text] > 1 else text
-        for cell, text in found.items()
-    }
+    found = list(dict.fromkeys(cells))
+    texts = exact_if_alike(list(map(_setting, found)), list(map(_exact, found)))
+    return dict(zip(found, texts, strict=True))
 
 
-def _exact(cell: Cell) -> str:
+def _exact(cell: Cell | None) -> str:
     """Return a value as text with all its digits, and in quotes if it is a text."""
-    number, text = cell
+    number, text = cell or (None, None)
     if number is None and text is not None:
         return repr(text)
     if number is not None and text is None and not number.is_integer():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from runstore.model.display.formatting import setting_text
+from runstore.model.display.formatting import exact_if_alike, setting_text
 from runstore.model.metric_directions import Direction
 from runstore.repeats.grouping import LeftOut, Member
 from runstore.repeats.samples import PAIR, Sample
@@ -94,9 +93,10 @@ def _label(some: Sequence[Any], text: Callable[[Any], str] = _text) -> str:
 def _labels(keys: Sequence[PivotKey], field: int) -> list[str]:
     """Return the values of a field as texts; exact texts for those that look alike."""
     different = {one.order[field]: one.each[field] for one in keys}
-    times = Counter(map(_label, different.values()))
-    each = [one.each[field] for one in keys]
-    return [_label(some, _exact_text if times[_label(some)] > 1 else _text) for some in each]
+    exact = [_label(some, _exact_text) for some in different.values()]
+    texts = exact_if_alike(list(map(_label, different.values())), exact)
+    labels = dict(zip(different, texts, strict=True))
+    return [labels[one.order[field]] for one in keys]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -138,6 +139,18 @@ def number_texts(values: Sequence[float]) -> list[str]:
 
 def _every_digit(value: float) -> str:
     return f"{int(value)}" if is_exact_whole(value) else repr(float(value))
+
+
+def exact_if_alike(texts: Sequence[str], exact: Sequence[str]) -> list[str]:
+    """Return the texts of different values; the exact ones of those that look alike."""
+    while True:
+        times = Counter(texts)
+        better = [
+            one if times[one] == 1 else other for one, other in zip(texts, exact, strict=True)
+        ]
+        if better == texts:
+            return better
+        texts = better  # an exact text may look like that of another value
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

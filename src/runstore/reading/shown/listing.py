@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from runstore.model.display.formatting import (
     brief_parameter,
     cropped,
     duration_text,
+    exact_if_alike,
     local_time,
     tags_text,
 )
@@ -62,15 +63,21 @@ _ERROR = 2
 FURTHER = 15
 
 
+class ListCell(NamedTuple):
+    """A parameter that is a list of values."""
+
+    elements: tuple[Cell, ...]
+
+
 class ListRow(NamedTuple):
     """A run of a list, with the values of its columns.
 
-    `name` is short, but unique among the rows; a list of values is one text.
+    `name` is short, but unique among the rows.
     """
 
     run: Run
     name: str
-    params: Mapping[str, Cell]
+    params: Mapping[str, Cell | ListCell]
     metrics: Mapping[str, float]
 
 
@@ -103,17 +110,18 @@ def list_rows(runs: Sequence[Run], last_values: LastValues | None = None) -> lis
     ]
 
 
-def _with_lists(cells: Mapping[str, Cell]) -> dict[str, Cell]:
-    """Return parameters with the elements of a list as one text: `[64, 10]`."""
-    found: dict[str, Cell] = {}
-    lists: dict[str, list[str]] = {}
+def _with_lists(cells: Mapping[str, Cell]) -> dict[str, Cell | ListCell]:
+    """Return parameters with the elements of a list as one value: `[64, 10]`."""
+    found: dict[str, Cell | ListCell] = {}
+    lists: dict[str, list[Cell]] = {}
     for key, cell in cells.items():
         base, bracket, index = key.partition("[")
         if bracket and index[:-1].isdigit() and index.endswith("]") and '"' not in base:
-            lists.setdefault(base, []).append(_parameter(cell))
-            found[base] = (None, f"[{', '.join(lists[base])}]")
+            found[base] = ListCell(())  # at the place of its first element
+            lists.setdefault(base, []).append(cell)
         else:
             found[key] = cell
+    found.update((base, ListCell(tuple(some))) for base, some in lists.items())
     return found
 
 
@@ -175,14 +183,14 @@ def _end(text: str) -> str:
     return text if len(text) <= _HEADING else "…" + text[1 - _HEADING :]
 
 
-def differing_params(rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> list[str]:
+def differing_params(rows: Sequence[tuple[str, Mapping[str, Cell | ListCell]]]) -> list[str]:
     """Return the parameters in which runs of an experiment differ, most informative first.
 
     If no experiment has two runs that differ, all experiments are compared; the parameters of a
     single run are all returned.
     """
     every = _differing([params for _, params in rows])
-    groups: dict[str, list[Mapping[str, Cell]]] = {}
+    groups: dict[str, list[Mapping[str, Cell | ListCell]]] = {}
     for name, params in rows:
         groups.setdefault(name, []).append(params)
     telling = {key for group in groups.values() if len(group) > 1 for key in _differing(group)}
@@ -190,7 +198,7 @@ def differing_params(rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> list[str
     return sorted(found, key=is_seed)
 
 
-def _differing(rows: Sequence[Mapping[str, Cell]]) -> list[str]:
+def _differing(rows: Sequence[Mapping[str, Cell | ListCell]]) -> list[str]:
     values = ((at, key, cell) for at, row in enumerate(rows) for key, cell in row.items())
     return differing_keys(values, len(rows))
 
@@ -202,33 +210,45 @@ def _params(rows: Sequence[ListRow]) -> Iterator[ListColumn]:
         yield ListColumn("sets", rank, lambda row: _sets(row.run))
     keys = differing_params([(row.run.experiment_name, row.params) for row in rows])
     for place, key in enumerate(keys):
-        cells = [row.params[key] for row in rows if key in row.params]
+        cells = list(dict.fromkeys(row.params[key] for row in rows if key in row.params))
         rank = _PARAMS[place] if place < len(_PARAMS) else FURTHER + place
-        is_number = all(number is not None for number, _ in cells)
-        yield ListColumn(f"params.{key}", rank, _of_param(key, set(cells)), is_number)
+        is_number = all(map(_is_number, cells))
+        yield ListColumn(f"params.{key}", rank, _of_param(key, cells), is_number)
 
 
-def _of_param(key: str, cells: Collection[Cell]) -> Callable[[ListRow], str]:
+def _of_param(key: str, cells: Sequence[Cell | ListCell]) -> Callable[[ListRow], str]:
     """Return the text of a parameter; an exact one for different values that look alike."""
-    times = Counter(map(_parameter, cells))
+    brief = list(map(_parameter, cells))
+    texts = dict(zip(cells, exact_if_alike(brief, list(map(_exact, cells))), strict=True))
 
     def text_of(row: ListRow) -> str:
         if key not in row.params:
             return ""
-        text = _parameter(row.params[key])
-        return text if times[text] <= 1 else _exact(row.params[key])
+        cell = row.params[key]
+        if cell in texts:
+            return texts[cell]
+        text = _parameter(cell)  # of a later row
+        return _exact(cell) if text in brief else text
 
     return text_of
 
 
-def _exact(cell: Cell) -> str:
+def _is_number(cell: Cell | ListCell) -> bool:
+    return not isinstance(cell, ListCell) and cell[0] is not None
+
+
+def _exact(cell: Cell | ListCell) -> str:
+    if isinstance(cell, ListCell):
+        return cropped(f"[{', '.join(map(_exact, cell.elements))}]", _CELL)
     number, text = cell
     if number is None and text is not None:
         return repr(text) if len(text) <= _CELL else cropped(text, _CELL)
     return shown_text(cell) or "None"
 
 
-def _parameter(cell: Cell) -> str:
+def _parameter(cell: Cell | ListCell) -> str:
+    if isinstance(cell, ListCell):
+        return cropped(f"[{', '.join(map(_parameter, cell.elements))}]", _CELL)
     number, text = cell
     if text is None and number is not None:
         return brief_parameter(number)
@@ -242,7 +262,7 @@ def _sets(run: Run) -> str:
 
 def _metrics(rows: Sequence[ListRow]) -> Iterator[ListColumn]:
     # A number that is set and logged, such as `lr`, is a parameter.
-    numbers = {key for row in rows for key, cell in row.params.items() if cell[0] is not None}
+    numbers = {key for row in rows for key, cell in row.params.items() if _is_number(cell)}
     keys = [key for key in telling_metrics([row.metrics for row in rows]) if key not in numbers]
     for rank, key in zip(_METRICS, keys, strict=False):
         yield ListColumn(f"metrics.{key}", rank, _of_metric(key), is_number=True)
