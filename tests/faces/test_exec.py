@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -130,6 +131,19 @@ def test_a_command_may_handle_a_signal_and_go_on(folder):
 
     assert end_of(process) == (0, "got it\nend\n")
     assert newest(folder).status is Status.COMPLETE
+
+
+def test_a_command_that_was_stopped_for_a_while_goes_on(folder):
+    os.mkfifo(folder / "pipe")
+    process = started(folder, "sh", "-c", "echo ready; cat pipe; exit 7")
+
+    os.kill(process.pid, signal.SIGSTOP)
+    time.sleep(1.5)  # longer than between two looks for the end of the command
+    os.kill(process.pid, signal.SIGCONT)
+    (folder / "pipe").write_text("on\n")
+
+    assert end_of(process) == (7, "on\n")
+    assert newest(folder).exit_code == 7
 
 
 def test_a_command_that_ends_well_when_asked_is_complete(folder):
