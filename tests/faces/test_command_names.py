@@ -212,6 +212,13 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
         ),
         (["metric", "top_5", "0.9"], ["got 'top_5'.", "Write: runstore metric top_5=0.9"]),
         (["metric", "loss"], ["Expected KEY=VALUE, got 'loss'.", "Write for example: loss=0.31"]),
+        (
+            ["metric", "my loss=abc", "step=1"],
+            [
+                "runstore: 'my loss=abc step=1' is not a valid metric: could not",
+                "loss=0.3 step=10",
+            ],
+        ),
         (["ls", "--format", "all"], ["'all'", "Show its options with: runstore ls --help"]),
         (["ls", "-n", "all"], ["at least 0, got 'all'.", "For all of them, write: --all"]),
         (
@@ -242,6 +249,19 @@ def test_mistakes_are_said_in_one_style(folder, words, lines):
     assert said[0].startswith("runstore: ")
     assert len(said) == len(lines)
     assert all(expected in line for expected, line in zip(lines, said, strict=True))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["show", "mnist#1"], ["views"], ["metric"], ["run"], ["exec", "--"]],
+)
+def test_of_a_long_argument_errors_show_the_beginning(folder, words):
+    """It may be the name of a module, which no file can have."""
+    ended = runstore(*words, "x" * 5_000, cwd=folder / "ml")
+
+    assert ended.returncode in {2, 127}
+    assert "xxxx…" in ended.stderr
+    assert len(ended.stderr) < 1_000
 
 
 @pytest.mark.parametrize(

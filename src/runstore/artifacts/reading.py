@@ -20,6 +20,7 @@ from runstore.errors import (
     StoreUnavailableError,
     UsageError,
     genuine,
+    quoted,
 )
 from runstore.model import arguments
 from runstore.model.artifacts import Artifact, Input, artifact_path, why_no_name
@@ -279,6 +280,6 @@ def _no_artifact(
     from runstore.model.display.suggestions import hint_of
 
     return NotFoundError(
-        f"{run.reference} has no artifact {path!r}.",
+        f"{run.reference} has no artifact {quoted(path)}.",
         hint=hint_of(path, known, who="It has", most=10, otherwise=instead),
     )

@@ -25,6 +25,7 @@ from runstore.errors import (
     StoreWarning,
     UsageError,
     UserCodeError,
+    quoted,
 )
 
 _OURS = (StoreWarning, AlreadyRanWarning)
@@ -110,7 +111,8 @@ class _Commands(click.Group):
             if name.startswith("-"):
                 raise click.NoSuchOption(name, ctx=ctx)
             raise UsageError(
-                f"There is no command {name!r}.", hint=hint_for(name, self.list_commands(ctx))
+                f"There is no command {quoted(name)}.",
+                hint=hint_for(name, self.list_commands(ctx)),
             )
         return name, command, args[1:]
 

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from runstore.cli.output import say
-from runstore.errors import FilterError, NotFoundError, RunNotFoundError, UsageError
+from runstore.errors import FilterError, NotFoundError, RunNotFoundError, UsageError, quoted
 from runstore.model.display.short_names import short_name
 from runstore.model.reference import LATEST, has_ending, has_number, parse_reference
 
@@ -88,20 +88,20 @@ def one_run(store: Store, word: str) -> Run:
 
     if _is_experiment(store, word) and not runs_called(store.backend.database, word):
         found = tuple(store.list(word, limit=1))
-        chosen = f"the newest run of {word!r}"
+        chosen = f"the newest run of {quoted(word)}"
     elif is_filter(store, word):
         name, text = _split(store, word)
         text = filter_text(store, text)
         found = tuple(_found(store, text, name, 1))
         is_sorted = "order by" in text.lower()
-        chosen = f"the {'first' if is_sorted else 'newest'} run that matches {word!r}"
+        chosen = f"the {'first' if is_sorted else 'newest'} run that matches {quoted(word)}"
     else:
         return store.get(word)
     if not found:
         raise RunNotFoundError(
-            f"There is no run of {word!r}."
+            f"There is no run of {quoted(word)}."
             if _is_experiment(store, word)
-            else f"No run matches {word!r}.",
+            else f"No run matches {quoted(word)}.",
             hint="List the runs with: runstore ls",
         )
     run = found[0]
@@ -128,7 +128,7 @@ def run_before(store: Store, word: str, others: Sequence[str]) -> Run:
             raise
         right = in_order(meant or LATEST, [word, *others])
         raise RunNotFoundError(
-            f"There is no run {word!r}.",
+            f"There is no run {quoted(word)}.",
             kept="Nothing was changed.",
             hint=f"The run comes first{'' if meant else ', such as'}: {right}",
         ) from error
@@ -265,13 +265,13 @@ def other_meanings(store: Store, words: Sequence[str]) -> list[str]:
     for word in (one for one in words if _is_experiment(store, one)):
         runs = runs_called(store.backend.database, word)
         if others := [run.reference for run in runs if run.experiment_name != word]:
-            lines.append(f"{word!r} is the experiment here, and not the run {others[0]}.")
+            lines.append(f"{quoted(word)} is the experiment here, and not the run {others[0]}.")
     return lines
 
 
 def _filter_beside_run(name: str) -> UsageError:
     return UsageError(
-        f"A filter searches experiments, and {name!r} is not an experiment.",
+        f"A filter searches experiments, and {quoted(name)} is not an experiment.",
         hint="Leave out the filter, or the name of the run.",
     )
 
@@ -313,6 +313,6 @@ def metrics_meant(wanted: Sequence[str], runs: Sequence[Run]) -> tuple[str, ...]
             continue
         matching = [key for key in known if fnmatchcase(key, name)]
         if not matching:
-            raise NotFoundError(f"No metric matches {name!r}.", hint=listed(known))
+            raise NotFoundError(f"No metric matches {quoted(name)}.", hint=listed(known))
         found.update(dict.fromkeys(matching))
     return tuple(found)

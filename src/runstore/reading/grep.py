@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
 from runstore.model import arguments
 from runstore.model.text.line_pattern import Needle
 from runstore.model.text.matches import ERROR, NOTES, OUTPUT, TRACEBACK, FoundTexts
@@ -70,7 +70,7 @@ def _places(fields: Sequence[str]) -> tuple[str, ...]:
     unknown = [one for one in fields if one not in PLACES]
     if unknown or not fields:
         raise UsageError(
-            f"There is no field {unknown[0]!r}." if unknown else "No field was named.",
+            f"There is no field {quoted(unknown[0])}." if unknown else "No field was named.",
             hint=f"There are {', '.join(PLACES)}.",
         )
     return tuple(place for name, places in PLACES.items() if name in fields for place in places)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, overload
 
-from runstore.errors import FilterError, UsageError
+from runstore.errors import FilterError, UsageError, quoted
 from runstore.model import arguments
 from runstore.model.display.formatting import (
     TAGGED,
@@ -142,13 +142,13 @@ def checked_field(field: Field, by: str) -> Field:
     ):
         raise _not_grouped(by)
     if field.kind in {Kind.MOMENT, Kind.DURATION}:
-        raise UsageError(f"Runs cannot be grouped by a time such as {by!r}.")
+        raise UsageError(f"Runs cannot be grouped by a time such as {quoted(by)}.")
     return field
 
 
 def _not_grouped(by: str) -> UsageError:
     return UsageError(
-        f"Runs cannot be grouped by {by!r}.",
+        f"Runs cannot be grouped by {quoted(by)}.",
         hint="Group by experiment, status, params.lr, tags.phase and the like.",
     )
 
@@ -205,7 +205,7 @@ def sorted_by(groups: Sequence[RunGroup], by: str, text: str) -> list[RunGroup]:
     columns = GroupsTable(by, groups, metrics).columns
     if name not in columns or direction.strip().lower() not in {"", "asc", "desc"}:
         raise UsageError(
-            f"Groups cannot be sorted by {text!r}.",
+            f"Groups cannot be sorted by {quoted(text)}.",
             hint=f"Sort by one of: {', '.join(columns)}; with desc for the largest first.",
         )
     keys = columns[name].values

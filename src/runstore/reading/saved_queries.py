@@ -6,11 +6,13 @@ import re
 
 from runstore.errors import InvalidValueError, NotFoundError, shown
 from runstore.model import arguments
+from runstore.model.display.formatting import cropped
 from runstore.model.display.suggestions import hint_of
 from runstore.model.query.parse import parse_query
 from runstore.reading.kept_by_name import KeptByName
 
-_NAME = re.compile(r"\w[\w.-]{0,99}")
+_LONGEST = 100
+_NAME = re.compile(rf"\w[\w.-]{{0,{_LONGEST - 1}}}")
 
 
 class SavedQueries(KeptByName[str]):
@@ -37,4 +39,4 @@ class SavedQueries(KeptByName[str]):
 
     def _missing(self, name: str, kept: dict[str, str]) -> NotFoundError:
         hint = hint_of(name, kept, otherwise="List them with: runstore views ls")
-        return NotFoundError(f"There is no filter @{name}.", hint=hint)
+        return NotFoundError(f"There is no filter @{cropped(name, _LONGEST)}.", hint=hint)

@@ -21,6 +21,7 @@ from runstore.errors import (
     NotFoundError,
     RunstoreError,
     UsageError,
+    quoted,
 )
 from runstore.model.code.documents import IMPORTED_MODULES, LATE_MODULES, entries_of
 from runstore.model.code.launchers import launched
@@ -110,7 +111,7 @@ def check_command(command: Sequence[str]) -> None:
         raise CommandNotFoundError(
             f"{program} {'is a folder' if is_folder(program) else 'cannot be executed'}."
             if exists
-            else f"There is no command {program!r}.",
+            else f"There is no command {quoted(program)}.",
             exit_code=EXIT_NOT_EXECUTABLE if exists else EXIT_NOT_FOUND,
             kept="Nothing was recorded.",
             hint="" if is_folder(program) else _hint_for_program(command, exists=exists),

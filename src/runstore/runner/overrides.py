@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
 from runstore.model.display.suggestions import hint_of, nearest
 from runstore.value_classes import fields, is_dataclass
 
@@ -35,7 +35,7 @@ def apply(values: Any, settings: Sequence[str]) -> Any:
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
             raise UsageError(
-                f"{setting!r} is not of the form key=value.",
+                f"{quoted(setting)} is not of the form key=value.",
                 kept="Nothing was recorded.",
                 hint="Write for example: lr=0.1",
             )
@@ -107,7 +107,7 @@ def _name_in(
     if is_last and isinstance(values, Mapping):
         return name
     raise UsageError(
-        f"Parameter {key}: the parameter set has no {name!r}.",
+        f"Parameter {key}: the parameter set has no {quoted(name)}.",
         kept="Nothing was recorded.",
         hint=hint_of(name, texts),
     )

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from runstore.config import SETTINGS, is_folder, is_usable, project_settings, working_directory
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
 from runstore.model.display.suggestions import hint_of
+from runstore.storage.sqlite.paths import is_file
 from runstore.value_classes import dataclass
 
 _NAMED = 10  # names in a hint, at most
@@ -89,7 +90,7 @@ class Project:
         for folder in folders:
             name = _dotted(given, folder, self.root)
             file = folder.joinpath(*name.split(".")).with_suffix(".py")
-            if name and all(part.isidentifier() for part in name.split(".")) and file.is_file():
+            if name and all(part.isidentifier() for part in name.split(".")) and is_file(file):
                 return Module(name, file, folder)
         known = [
             one.name
@@ -103,7 +104,7 @@ class Project:
         else:
             todo = "" if known else "Create a small project with: runstore init"
         raise UsageError(
-            f"There is no {kind} {given!r} in {_shown(folders[0])}.",
+            f"There is no {kind} {quoted(given)} in {_shown(folders[0])}.",
             kept="Nothing was recorded.",
             hint=f"{hint} {todo}".strip(),
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
 from runstore.model.display.formatting import counted
 from runstore.model.display.suggestions import hint_of
 from runstore.model.params.build import parameter_set
@@ -119,7 +119,7 @@ def _parts(text: str, known: Sequence[str]) -> list[str]:
 def _place(name: str, known: Sequence[str]) -> int:
     if name not in known:
         raise UsageError(
-            f"Unknown parameter set {name!r}. Known sets: {', '.join(known)}.",
+            f"Unknown parameter set {quoted(name)}. Known sets: {', '.join(known)}.",
             kept=_NOTHING_RECORDED,
             hint=hint_of(name, known, otherwise=""),
         )
@@ -130,7 +130,7 @@ def _places(text: str, count: int) -> range:
     match = _INDICES.fullmatch(text)
     if match is None:
         raise UsageError(
-            f"--indices: expected indices such as 0,2-4, got {text!r}.",
+            f"--indices: expected indices such as 0,2-4, got {quoted(text)}.",
             kept=_NOTHING_RECORDED,
             hint="Write for example: --indices 0,2-4",
         )

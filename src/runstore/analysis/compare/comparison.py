@@ -18,7 +18,7 @@ from runstore.analysis.compare.differences import (
     gaps,
 )
 from runstore.analysis.compare.texts import texts_of
-from runstore.errors import NotFoundError, UsageError
+from runstore.errors import NotFoundError, UsageError, quoted
 from runstore.extras import library
 from runstore.model import arguments
 from runstore.model.display.html import html_table
@@ -171,7 +171,7 @@ def check_sections(names: Iterable[str]) -> tuple[str, ...]:
     for name in wanted:
         if name not in SECTIONS:
             hint = hint_of(name, SECTIONS)
-            raise UsageError(f"There is no section {name!r}.", hint=hint)
+            raise UsageError(f"There is no section {quoted(name)}.", hint=hint)
     return wanted
 
 
@@ -185,6 +185,6 @@ def check_metrics(runs: Sequence[Run], keys: Collection[str]) -> None:
     for key in keys:
         if key not in known:
             raise NotFoundError(
-                f"None of these runs has a metric {key!r}.",
+                f"None of these runs has a metric {quoted(key)}.",
                 hint=hint_of(key, known, who="They have"),
             )

@@ -19,7 +19,7 @@ from runstore.analysis.explain.precedents import precedents
 from runstore.analysis.explain.programs import Programs
 from runstore.analysis.explain.ranking import most_changed, ranked
 from runstore.analysis.explain.rules import Cause, Setting
-from runstore.errors import NotFoundError, visible
+from runstore.errors import NotFoundError, quoted, visible
 from runstore.model import arguments
 from runstore.model.display.html import html_table
 from runstore.model.display.short_names import short_names
@@ -176,12 +176,12 @@ def _result(runs: tuple[Run, Run], metric: str) -> Difference | None:
         if metric in one:
             common = sorted(known[0].keys() & known[1].keys())
             raise NotFoundError(
-                f"Only {run.reference} has a metric {metric!r}.",
+                f"Only {run.reference} has a metric {quoted(metric)}.",
                 hint=listed(common, who="Both have"),
             )
     keys = sorted({key for one in known for key in one})
     raise NotFoundError(
-        f"Neither of these runs has a metric {metric!r}.",
+        f"Neither of these runs has a metric {quoted(metric)}.",
         hint=hint_of(metric, keys, who="They have"),
     )
 

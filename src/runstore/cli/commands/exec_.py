@@ -13,7 +13,7 @@ from runstore.cli.already_ran import chosen, if_done_option, say_nearest, skippi
 from runstore.cli.context import open_store
 from runstore.cli.options import mask_output_option, tag_option
 from runstore.cli.output import recorded_text, say
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
 from runstore.model.display.suggestions import some_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class _Exec(click.Command):
             if ours is None:
                 raise
             raise UsageError(
-                f"`runstore exec` has no option {error.option_name!r}.",
+                f"`runstore exec` has no option {quoted(error.option_name)}.",
                 kept="Nothing was recorded.",
                 hint=f"Did you mean {ours}?",
             ) from None

@@ -12,7 +12,7 @@ from runstore.cli.completions import complete_columns, complete_experiments
 from runstore.cli.context import for_this_store, open_store
 from runstore.cli.options import json_option, refuse_together, words_argument
 from runstore.cli.words import place_meant, tell_hints
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
 from runstore.model.display.formatting import counted
 from runstore.value_classes import NamedTuple
 
@@ -152,7 +152,7 @@ def _sort_key(sort: str | None, *, is_reversed: bool) -> str | None:
     if sort.startswith("-"):
         first, *rest = listed_names(sort[1:])
         raise UsageError(
-            f"--sort: {sort!r} is not a sort key.",
+            f"--sort: {quoted(sort)} is not a sort key.",
             hint=f"For the largest first, write '{', '.join((f'{first} desc', *rest))}'.",
         )
     return ", ".join(map(_turned, listed_names(sort))) if is_reversed else sort

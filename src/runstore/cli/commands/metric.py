@@ -27,18 +27,14 @@ def command(values: Sequence[str], step: int | None, run: str | None) -> None:
     runstore metric loss=0.31 val/acc=0.9
     runstore metric loss=0.25 --step 10
     """  # noqa: D301 - click keeps lines after the mark as they are
-    import shlex
-
-    from runstore.errors import UsageError
+    from runstore.errors import UsageError, quoted
     from runstore.model.run import Run
-    from runstore.recording.output.program_lines import Metrics, append, parse_line
+    from runstore.recording.output.program_lines import append, parse_metrics
 
     for one in values:
         if not one.rpartition("=")[0]:
-            raise UsageError(f"Expected KEY=VALUE, got {one!r}.", hint=_hint(values))
-    asked = parse_line(shlex.join(values), source="metric")
-    if not isinstance(asked, Metrics):
-        raise UsageError(f"Expected KEY=VALUE, got {values[0]!r}.", hint=_hint(values))
+            raise UsageError(f"Expected KEY=VALUE, got {quoted(one)}.", hint=_hint(values))
+    asked = parse_metrics(values)
     if step is not None:
         asked = asked._replace(step=step)
     file = line_file() if run is None else None

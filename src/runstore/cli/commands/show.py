@@ -10,7 +10,7 @@ from runstore.cli import output
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option, refuse_together, run_argument
 from runstore.cli.words import one_run
-from runstore.errors import NotFoundError
+from runstore.errors import NotFoundError, quoted
 from runstore.model.display.formatting import local_time
 from runstore.model.run import Run
 from runstore.store import Store
@@ -82,7 +82,9 @@ def _document(store: Store, run: Run, name: str) -> str:
     text = store.document(run.uid, name)
     if text is None:
         known = ", ".join(store.documents(run.uid)) or "none"
-        raise NotFoundError(f"{run.reference} has no document {name!r}.", hint=f"It has: {known}.")
+        raise NotFoundError(
+            f"{run.reference} has no document {quoted(name)}.", hint=f"It has: {known}."
+        )
     return text
 
 

@@ -12,7 +12,7 @@ from runstore.cli.completions import complete_tag_words
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option
 from runstore.cli.words import in_order, is_name, runs_meant
-from runstore.errors import RunNotFoundError, UsageError
+from runstore.errors import RunNotFoundError, UsageError, quoted
 from runstore.model.display.formatting import tags_text
 from runstore.model.display.short_names import short_name
 from runstore.model.display.suggestions import nearest
@@ -97,7 +97,7 @@ def _say_if_missing(key: str, runs: Sequence[Run]) -> None:
     hint = f" Did you mean -{near}?" if near else ""
     one = f"{short_name(runs[0])} has no tag"
     which = one if len(runs) == 1 else f"None of these {len(runs):,} runs has a tag"
-    output.say(f"runstore: {which} {key!r}.{hint}", err=True)
+    output.say(f"runstore: {which} {quoted(key)}.{hint}", err=True)
 
 
 def _parted(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
@@ -123,7 +123,7 @@ def _is_change(word: str, *, is_first: bool) -> bool:
     is_field = key in RUN_FIELDS or key in SAME or ("." in key and field in NAMESPACE_WORDS)
     if is_field and not is_first:
         raise UsageError(
-            f"{word!r} may be a tag or a filter.",
+            f"{quoted(word)} may be a tag or a filter.",
             kept="Nothing was changed.",
             hint=f"For the tag, write +{word}; for the filter, put it first, before the changes.",
         )
@@ -133,7 +133,7 @@ def _is_change(word: str, *, is_first: bool) -> bool:
 def _change(word: str) -> tuple[str, str | None]:
     if word.startswith("--"):
         raise UsageError(
-            f"`runstore tag` has no option {word!r}.",
+            f"`runstore tag` has no option {quoted(word)}.",
             kept="Nothing was changed.",
             hint=f"To set a tag, write +{word[2:]}; to remove it, {word[1:]}.",
         )
@@ -157,7 +157,7 @@ def _runs(store: Store, named: Sequence[str]) -> list[Run]:
             hint=f"{error.hint} To set a tag, write: '+{texts[0]}'",
         ) from error
     except RunNotFoundError as error:
-        wrong = [word for word in named if f"{word!r}" in error.what]
+        wrong = [word for word in named if quoted(word) in error.what]
         hint = f"To set a tag, write: +{wrong[0]}" if wrong else ""
         if named[0] in wrong:
             meant = next((word for word in named[1:] if is_name(store, word)), None)

@@ -7,12 +7,14 @@ from shlex import quote
 
 import click
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
+from runstore.model.display.formatting import cropped
 from runstore.model.reference import LATEST, parse_reference
 
 _EXTRA = re.compile(r"(?s)Got unexpected extra arguments? \((.*)\)\.?")
 _COMMAND = re.compile(r"(?s)No such command (.*)\.")
 _OF_MESSAGE = {_EXTRA: "got unexpected arguments:", _COMMAND: "has no command"}
+_LONGEST = 300  # characters of arguments in an error
 _VALUE = re.compile(r"(?s)'?(.*?)'? is not ")
 # Options by which other programs filter; here a filter is an argument.
 _FILTERING = {
@@ -82,7 +84,7 @@ def as_ours(error: click.ClickException) -> UsageError:
 
 def _what(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption):
-        return f"{_command(error)} has no option {error.option_name!r}."
+        return f"{_command(error)} has no option {quoted(error.option_name)}."
     if isinstance(error, click.MissingParameter):
         kind = "option" if isinstance(error.param, click.Option) else "argument"
         name = _name(error)
@@ -95,7 +97,7 @@ def _what(error: click.UsageError) -> str:
         return f"The option {error.option_name} needs a value."
     for pattern, problem in _OF_MESSAGE.items():
         if found := pattern.fullmatch(error.message):
-            return f"{_command(error)} {problem} {found[1]}."
+            return f"{_command(error)} {problem} {cropped(found[1], _LONGEST)}."
     return _sentence(error.format_message())
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.cli import output
 from runstore.cli.lists.runs import RUN_END, say_left_out
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
 from runstore.extras import library
 from runstore.model.display.as_json import for_programs
 from runstore.model.display.formatting import TAGGED, duration_text, is_exact_whole, local_time
@@ -115,7 +115,7 @@ def chosen(
             if name == OUTPUT:
                 raise UsageError("The output of a run cannot be a column.", hint="Remove it.")
             raise UsageError(
-                f"None of these runs has {name!r}.",
+                f"None of these runs has {quoted(name)}.",
                 hint=hint_of(name, types, otherwise=listed(every, most=len(every))),
             )
         found.update((one, types[one]) for one in inside)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runstore.cli.lists.formats import print_table_of
 from runstore.cli.output import is_terminal, say
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
 from runstore.model.display.formatting import ago_text
 from runstore.reading.filters.unknown_names import is_known_column, unknown_names, with_namespaces
 from runstore.reading.find import query_of
@@ -45,7 +45,7 @@ def print_groups(
     wrong = [one for one in columns if not one.startswith(_METRICS)]
     if wrong:
         raise UsageError(
-            f"Groups have no column {wrong[0]!r}.",
+            f"Groups have no column {quoted(wrong[0])}.",
             hint="With --group-by, --columns names metrics to summarize: metrics.loss.",
         )
     metrics = [one.removeprefix(_METRICS) for one in columns]

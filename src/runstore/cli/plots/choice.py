@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from runstore.errors import NotFoundError, UsageError
+from runstore.errors import NotFoundError, UsageError, quoted
 from runstore.model.display.suggestions import hint_of, listed, some_of
 from runstore.model.metrics import MetricSummary
 from runstore.model.run import Run
@@ -83,7 +83,7 @@ def _expanded(known: Known, keys: Sequence[str]) -> list[str]:
             found = _matching(plain, key) or _matching(full, key) or found
         if len(found) > _PANELS_AT_MOST:
             raise UsageError(
-                f"{key!r} matches {len(found)} metrics, but at most {_PANELS_AT_MOST} can be"
+                f"{quoted(key)} matches {len(found)} metrics, but at most {_PANELS_AT_MOST} can be"
                 " drawn.",
                 hint=listed(found, who="They are", most=_KEYS_LISTED),
             )
@@ -138,7 +138,7 @@ def _no_such_metric(known: Known, key: str) -> NotFoundError:
     found = list(dict.fromkeys(full_key(one) for _, summaries in known for one in summaries))
     who = known[0][0].reference if len(known) == 1 else f"None of the {len(known)} runs"
     return NotFoundError(
-        f"{who} has {'no' if len(known) == 1 else 'a'} metric {key!r}.",
+        f"{who} has {'no' if len(known) == 1 else 'a'} metric {quoted(key)}.",
         hint=hint_of(key, found, most=_KEYS_LISTED) if found else "",
     )
 

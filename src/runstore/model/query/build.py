@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any as AnyValue
 
 from runstore.errors import FilterError, genuine
+from runstore.model.display.formatting import cropped
 from runstore.model.display.suggestions import listed, nearest
 from runstore.model.query.fields import (
     MLFLOW_STATUSES,
@@ -41,6 +42,7 @@ from runstore.value_classes import replace
 DEPTH_LIMIT = 50
 COMPARISONS_LIMIT = 200
 OPTIONS_LIMIT = 1_000
+_HINTED = 100  # characters of a name in a hint
 _OPS = {"==": Op.EQUAL, "<>": Op.EQUAL, "!=": Op.EQUAL, "!~": Op.MATCHES}
 _ORDERED = frozenset({Op.EQUAL, Op.BELOW, Op.AT_MOST, Op.ABOVE, Op.AT_LEAST})
 _TEXTUAL = frozenset({Kind.TEXT, Kind.CELL, Kind.STATUS, Kind.VERSION})
@@ -224,7 +226,8 @@ class Builder:
             if text in NAMESPACE_WORDS:
                 hint = f"Write for example: {_EXAMPLES[NAMESPACE_WORDS[text]]}"
             elif not rest and not hint:
-                hint = f"A parameter is params.{text}, a metric metrics.{text}, a tag tags.{text}."
+                name = cropped(text, _HINTED)
+                hint = f"A parameter is params.{name}, a metric metrics.{name}, a tag tags.{name}."
             raise Mistake(str(error), first.at, hint, error.near) from None
 
     def dotted(self, token: Token) -> Word:

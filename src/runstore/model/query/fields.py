@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from runstore.errors import quoted
 from runstore.model.display.suggestions import nearest
 from runstore.model.query.tree import Field, Kind, Namespace
 from runstore.value_classes import NamedTuple
@@ -152,7 +153,7 @@ def _of_run(name: str) -> Field:
         return Field(Namespace.SET, SET_FIELDS[name], Kind.TEXT)
     if name.partition(".")[0] in _FACT_GROUPS and "." in name:
         return _named_fact(name)
-    raise UnknownFieldError(f"There is no field {name!r}.", _meant(name, known_names()))
+    raise UnknownFieldError(f"There is no field {quoted(name)}.", _meant(name, known_names()))
 
 
 def known_names() -> list[str]:

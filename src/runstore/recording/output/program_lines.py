@@ -12,11 +12,13 @@ import os
 import re
 import threading
 import time as clock
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runstore.errors import RunstoreError, UsageError, genuine, suppressed
+from runstore.errors import RunstoreError, UsageError, genuine, quoted, suppressed
+from runstore.model.display.formatting import cropped
 from runstore.model.logged.values import to_float
 from runstore.model.status import Status
 from runstore.storage.files.locks import lock_now, pause
@@ -42,6 +44,8 @@ _HEAD = "# runstore lines, taken in up to byte {:020d}\n"
 _HEAD_BYTES = len(_HEAD.format(0))
 _FOLDER = "# folder "
 _OPTIONS = ("step", "time")
+_INVALID = (ValueError, TypeError, OverflowError, RecursionError)
+_SHOWN = 200  # characters of the reason why a line is invalid
 _QUOTING = re.compile(r"[\"'\\\t\r\n]")
 
 
@@ -72,17 +76,11 @@ class Tagged(NamedTuple):
     tags: dict[str, str]
 
 
-def parse_line(
-    line: str, *, source: str = f"line of {VARIABLE}"
-) -> Metrics | Saved | Tagged | None:
+def parse_line(line: str) -> Metrics | Saved | Tagged | None:
     """Return the request in a line; None for an empty line or a comment.
 
     `loss=0.3 acc=0.9 step=10`, `{"loss": 0.3, "step": 10}`, `save out/model.bin [NAME]`,
     `tag phase=pilot`.
-
-    Args:
-        line: The line.
-        source: Name of such a line in an error.
 
     Raises:
         UsageError: The line is not a valid request.
@@ -94,11 +92,27 @@ def parse_line(
         if text.startswith("{"):
             return _metrics(json.loads(text))
         return _words(text)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise UsageError(
-            f"{text!r:.200} is not a valid {source}: {error}.",
-            hint="Write for example: loss=0.3 step=10",
-        ) from None
+    except _INVALID as error:
+        raise _refused(text, f"line of {VARIABLE}", error) from None
+
+
+def parse_metrics(words: Sequence[str]) -> Metrics:
+    """Return the metrics of words such as `loss=0.3` and `step=10`.
+
+    Raises:
+        UsageError: A word is not a valid metric.
+    """
+    try:
+        return _pairs(words)
+    except _INVALID as error:
+        raise _refused(" ".join(words), "metric", error) from None
+
+
+def _refused(text: str, kind: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"{quoted(text)} is not a valid {kind}: {cropped(str(error), _SHOWN)}.",
+        hint="Write for example: loss=0.3 step=10",
+    )
 
 
 def _words(text: str) -> Metrics | Saved | Tagged:
@@ -111,6 +125,10 @@ def _words(text: str) -> Metrics | Saved | Tagged:
         return Saved(*words[1:])
     if words[0] == "tag" and len(words) > 1:
         return Tagged({key: value for key, _, value in (one.partition("=") for one in words[1:])})
+    return _pairs(words)
+
+
+def _pairs(words: Sequence[str]) -> Metrics:
     pairs = [word.rpartition("=") for word in words]
     if not all(key and separator for key, separator, _ in pairs):
         raise ValueError("expected key=value")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runstore.errors import UsageError
+from runstore.errors import UsageError, quoted
 from runstore.model.display.suggestions import hint_of
 from runstore.runner.overrides import read_value
 from runstore.runner.programs.params import NamedParam, named_params
@@ -38,7 +38,7 @@ def split(setting: str) -> tuple[str, str]:
     key, sign, text = setting.partition("=")
     if not sign or not key.strip():
         raise UsageError(
-            f"--set {setting!r} is not of the form key=value.",
+            f"--set {quoted(setting)} is not of the form key=value.",
             kept=_KEPT,
             hint="Write for example: --set lr=0.1",
         )
@@ -51,10 +51,10 @@ def _only(key: str, found: Sequence[NamedParam]) -> NamedParam:
         return same[0]
     names = list(dict.fromkeys(one.name for one in found))
     if same:
-        problem = f"The command names {key!r} {len(same)} times."
+        problem = f"The command names {quoted(key)} {len(same)} times."
         todo = "Run the changed command with: runstore exec -- COMMAND"
     else:
-        problem = f"The command does not name {key!r}, so its value cannot be changed."
+        problem = f"The command does not name {quoted(key)}, so its value cannot be changed."
         todo = "Run another command with: runstore exec -- COMMAND"
         if names:
             todo = f"{hint_of(key, names, who='It names')} {todo}"
