@@ -27,6 +27,7 @@ from runstore.errors import (
     suppressed,
 )
 from runstore.model import arguments
+from runstore.storage.sqlite.descriptors import is_used_up, too_few_files
 from runstore.storage.sqlite.paths import (
     DATABASE,
     is_missing,
@@ -450,11 +451,10 @@ def _make_with_parents(path: str) -> None:
 
 def unreachable(path: AnyPath, error: OSError) -> StoreUnavailableError:
     """Return the error for a store whose folder cannot be used."""
-    is_limit = error.errno in {errno.EMFILE, errno.ENFILE}
+    what = f"The store at {path} cannot be opened: {error.strerror or error}."
+    kept = "Nothing was changed."
+    if is_used_up(error):
+        return too_few_files(what, kept, error)
     return StoreUnavailableError(
-        f"The store at {path} cannot be opened: {error.strerror or error}.",
-        kept="Nothing was changed.",
-        hint="Close files that are not needed, or allow more: ulimit -n 1024"
-        if is_limit
-        else "Name a folder that exists or can be created.",
+        what, kept=kept, hint="Name a folder that exists or can be created."
     )

@@ -1,5 +1,6 @@
 """Recording goes on when a program has used up its descriptors, or has closed those of others."""
 
+import errno
 import gc
 import os
 import subprocess
@@ -561,6 +562,33 @@ def test_a_store_that_no_descriptor_is_left_for_is_unavailable(tmp_path):
     )
 
     assert (ended.stdout, ended.stderr) == ("StoreUnavailableError True\n", "")
+
+
+READ_WITH_NONE = """
+import errno, os, resource, sys
+from runstore import Store
+from runstore.errors import RunstoreError
+
+with Store.open(sys.argv[1]) as store:
+    run = store.get("e#1")
+    run.read_bytes("a.txt")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    for path in ("b.txt", "c.txt"):
+        try: print(run.read_bytes(path))
+        except RunstoreError as error: print(type(error).__name__, error.errno, error.hint)
+"""
+
+
+def test_files_that_no_descriptor_is_left_for_are_not_damaged(tmp_path):
+    with store_at(tmp_path / "store") as store, store.start("e", capture=False) as run:
+        for name in "abc":
+            run.save(f"{name}.txt", name.encode())
+
+    ended = python("-c", READ_WITH_NONE, place(tmp_path / "store"), cwd=tmp_path)
+
+    line = f"StoreUnavailableError {errno.EMFILE} Close files that are not needed, or allow more"
+    assert ended.stderr == ""
+    assert [one.partition(":")[0] for one in ended.stdout.splitlines()] == [line, line]
 
 
 @pytest.mark.folder_only("a store on a server has no files")

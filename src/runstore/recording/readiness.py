@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from runstore.errors import StoreUnavailableError, genuine, suppressed
-from runstore.storage.sqlite.descriptors import is_used_up, with_room
+from runstore.storage.sqlite.descriptors import is_used_up, too_few_files, with_room
 from runstore.storage.sqlite.forks import inside_the_engine
 from runstore.storage.sqlite.signals import Uninterrupted
 from runstore.user_warnings import warn
@@ -142,14 +142,10 @@ def be_ready(needed: tuple[str, ...]) -> None:
 
 
 def _too_few_files() -> StoreUnavailableError:
-    number, reason = errno.EMFILE, os.strerror(errno.EMFILE)
-    error = StoreUnavailableError(
-        f"A part of runstore could not be loaded: {reason}.",
-        kept="What was recorded before is kept; this call recorded nothing.",
-        hint="Close files that are not needed, or allow more: ulimit -n 1024",
+    return too_few_files(
+        f"A part of runstore could not be loaded: {os.strerror(errno.EMFILE)}.",
+        "What was recorded before is kept; this call recorded nothing.",
     )
-    error.errno, error.strerror = number, reason
-    return error
 
 
 def _loaded_soon(needed: tuple[str, ...], pauses_s: tuple[float, ...]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from runstore.errors import (
     NotFoundError,
     StoreCorruptError,
+    StoreError,
     StoreLockedError,
     StoreUnavailableError,
     genuine,
@@ -35,6 +36,7 @@ from runstore.storage.files.safe_files import (
     stat_file,
 )
 from runstore.storage.rows import is_digest
+from runstore.storage.sqlite.descriptors import is_used_up, too_few_files
 from runstore.storage.sqlite.paths import follow_folder, parsed, sync_folder
 from runstore.value_classes import NamedTuple
 
@@ -381,6 +383,7 @@ class Objects:
         Raises:
             NotFoundError: The contents are missing.
             StoreCorruptError: The file has other contents; it is left as it is.
+            StoreUnavailableError: This program has used all its descriptors.
         """
         path = self.path_of(digest)
         try:
@@ -526,9 +529,12 @@ def _cloned(source: BinaryIO, target: Path) -> bool:
     return True
 
 
-def _unreadable(path: Path, error: OSError) -> StoreCorruptError:
-    return StoreCorruptError(
-        f"{path} cannot be read: {error.strerror}.", kept="It was not changed."
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    what, kept = f"{path} cannot be read: {error.strerror}.", "It was not changed."
+    return (
+        too_few_files(what, kept, error)
+        if is_used_up(error)
+        else StoreCorruptError(what, kept=kept)
     )
 
 

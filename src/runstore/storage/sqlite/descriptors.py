@@ -15,7 +15,7 @@ from fcntl import fcntl
 from itertools import count, islice
 from weakref import WeakSet
 
-from runstore.errors import genuine, is_of_signal, suppressed
+from runstore.errors import StoreUnavailableError, genuine, is_of_signal, suppressed
 from runstore.value_classes import NamedTuple
 
 TYPE_CHECKING = False
@@ -50,6 +50,7 @@ _marks = count()
 _IN_RESERVE = 6
 # A start requires about as many.
 _AT_ONCE = 6
+ALLOW_MORE = "Close files that are not needed, or allow more: ulimit -n 1024"
 _USED_UP = {errno.EMFILE, errno.ENFILE}
 # A connection opens three files that stay open; other threads may open some meanwhile.
 _NEXT = 10
@@ -232,6 +233,14 @@ def is_used_up(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in _USED_UP
     return any(os.strerror(number) in str(error) for number in _USED_UP)
+
+
+def too_few_files(what: str, kept: str, error: Exception | None = None) -> StoreUnavailableError:
+    """Return the error for work that failed because descriptors ran out, for `is_used_up`."""
+    refused = StoreUnavailableError(what, kept=kept, hint=ALLOW_MORE)
+    refused.errno = getattr(error, "errno", None) or errno.EMFILE
+    refused.strerror = os.strerror(refused.errno)
+    return refused
 
 
 def none_left() -> bool:

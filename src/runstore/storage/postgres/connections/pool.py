@@ -23,6 +23,7 @@ from runstore.storage.sqlite.descriptors import (
     identity_of,
     keep_for_ever,
     none_left,
+    too_few_files,
     with_room,
 )
 from runstore.user_warnings import warn_in_background
@@ -214,10 +215,8 @@ class ConnectionPool:
 
     def _without_descriptors(self, error: OSError) -> StoreUnavailableError:
         """Return the error for a connection that failed in this process, not at the server."""
-        return StoreUnavailableError(
-            f"No connection to {self.path} can be opened: {error.strerror}.",
-            kept=KEPT,
-            hint="Close files, or raise the limit of the program with: ulimit -n",
+        return too_few_files(
+            f"No connection to {self.path} can be opened: {error.strerror}.", KEPT, error
         )
 
     def _opened(self, timeout_s: float | None = None) -> WatchedConnection:
