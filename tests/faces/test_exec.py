@@ -417,6 +417,17 @@ def test_on_a_terminal_the_command_has_one(folder):
     assert kept_output(folder) == b"True 77 33\n"
 
 
+def test_pagers_do_not_wait_for_keys_of_the_commands_terminal(folder):
+    shown = ["sh", "-c", "echo $PAGER $GIT_PAGER $PSQL_PAGER"]
+
+    drawn = on_terminal("exec", "--", *shown, cwd=folder, PAGER="less", PSQL_PAGER="less -S")
+    with_pager = {**os.environ, "PAGER": "less", "GIT_PAGER": "", "PSQL_PAGER": ""}
+    plain = runstore("exec", "--", *shown, cwd=folder, env=with_pager)
+
+    assert drawn.startswith("cat cat cat\r\n")
+    assert plain.stdout == "less\n"
+
+
 def test_ctrl_c_on_a_terminal_reaches_the_command_once(folder):
     code = (
         "import signal, time\n"

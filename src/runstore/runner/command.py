@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 _EXIT_SIGNAL = 128
+# Variables that name a pager, beside others such as PSQL_PAGER.
+_PAGERS = frozenset({"PAGER", "GIT_PAGER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,9 @@ def _environment(run: ActiveRun, output: _Output) -> dict[str, str]:
         program_lines.VARIABLE: output.lines.path,
     }
     environment.pop(COMMAND_VARIABLE, None)
+    if output.is_on_terminals:  # a pager would wait for keys from one that has no keyboard
+        pagers = {name for name in environment if name.endswith("PAGER")}
+        environment.update(dict.fromkeys(pagers | _PAGERS, "cat"))
     return environment
 
 
@@ -242,6 +247,11 @@ class _Output:
             self.write_ends = self._streams.write_ends
         except OSError as error:
             warn(f"The output is shown but not kept: {error.strerror}.")
+
+    @property
+    def is_on_terminals(self) -> bool:
+        """Whether the command has terminals that are not this one."""
+        return self._streams is not None and all(map(os.isatty, self.write_ends))
 
     def begin(self) -> None:
         """Read what the command writes, once it has its own descriptors."""
