@@ -16,6 +16,9 @@ RUNS = 240
 # Of which the last one started last.
 DURATIONS = (
     0.04,
+    0.15,
+    0.25,
+    1.05,
     9.96,
     42,
     59.6,

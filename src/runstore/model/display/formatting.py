@@ -24,7 +24,7 @@ def duration_text(duration: timedelta) -> str:
     """
     seconds = max(0.0, duration.total_seconds())
     if seconds < _TENTHS_BELOW_S:
-        return f"{seconds:.1f} s"
+        return f"{int(seconds * 10 + 0.5) / 10:.1f} s"  # halves up, as in JavaScript
     rest = int(seconds + 0.5)
     parts: list[tuple[int, str]] = []
     for unit, size in _UNITS:
