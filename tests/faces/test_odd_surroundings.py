@@ -192,6 +192,32 @@ def test_programs_are_recorded_although_standard_streams_are_closed(tmp_path, ne
     assert "python.version" in run.facts.values
 
 
+@pytest.mark.parametrize("closed", ["", *CLOSED])
+def test_text_for_closed_streams_gets_into_no_file_of_a_store(tmp_path, closed):
+    """They may also be closed while the run is active, as by a program that becomes a daemon."""
+    code = (
+        "import os, stat, runstore\n"
+        "def print_from_c(number):\n"
+        "    try: os.write(number, b'from C code\\n')\n"
+        "    except OSError: return False\n"
+        "    mode = os.fstat(number).st_mode\n"
+        "    return stat.S_ISREG(mode) or stat.S_ISSOCK(mode)\n"
+        "with runstore.start_run('x', output=False, capture=False) as run:\n"
+        f"    {'pass' if closed else 'os.closerange(0, 3)'}\n"
+        "    for n in range(5):\n"
+        "        run.log_points('n', range(20_000))\n"
+        "        run.save(f'{n}.bin', b'contents')\n"
+        "        assert not any(map(print_from_c, range(3)))\n"
+    )
+
+    ended = python_in_a_shell(code, tmp_path, closed)
+
+    with store_at(tmp_path / "store") as store:
+        run = store.get("latest")
+        assert (ended.returncode, run.status, run.error) == (0, Status.COMPLETE, None)
+        assert run.metrics["n"].count == len(run.metric("n")) == 100_000
+
+
 UNWRITABLE = {
     "closed": "sys.stderr = open(os.devnull, 'w'); sys.stderr.close()",
     "without all characters": "sys.stderr = io.TextIOWrapper(io.BytesIO(), 'ascii')",

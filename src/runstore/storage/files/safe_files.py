@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runstore.errors import genuine, suppressed
+from runstore.storage.sqlite.descriptors import occupy_closed_streams
 from runstore.storage.sqlite.paths import follow_folder, sync_names, wait_for_rights
 
 TYPE_CHECKING = False
@@ -175,6 +176,8 @@ def open_in(
     try:
         # Truncated later, once it is known to be the store's own.
         careful = flags & ~os.O_TRUNC | _FLAGS
+        if flags & _WRITES:
+            occupy_closed_streams()
         descriptor = os.open(name, careful, 0o666, dir_fd=folder.descriptor)
     except genuine(OSError) as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:

@@ -216,6 +216,20 @@ def keep_reserve() -> None:
             _reserve.append(first._replace(number=os.dup(first.number)))
 
 
+def occupy_closed_streams() -> None:
+    """Open the null device at the numbers of closed standard streams, as SQLite does.
+
+    Otherwise the next file would get such a number, and the text that the program, or its C code,
+    prints. As with a closed stream, reading from it and writing to it fail.
+    """
+    for number, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_RDONLY)):
+        if _is_free(number):
+            with suppressed(OSError):  # none is left, or there is no such device
+                made = os.open(os.devnull, flags)
+                if made != number:  # another thread was faster
+                    os.close(made)
+
+
 @contextmanager
 def _released() -> Iterator[None]:
     while _reserve:

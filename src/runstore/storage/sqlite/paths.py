@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from runstore.errors import StoreUnavailableError, genuine, suppressed
+from runstore.storage.sqlite.descriptors import occupy_closed_streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def made_file(path: AnyPath) -> int:
         OSError: It cannot be created, or exists already.
     """
     folder = os.stat(os.path.dirname(path))
+    occupy_closed_streams()
     made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     follow_folder(made, folder)
     return made

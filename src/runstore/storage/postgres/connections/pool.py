@@ -23,6 +23,7 @@ from runstore.storage.sqlite.descriptors import (
     identity_of,
     keep_for_ever,
     none_left,
+    occupy_closed_streams,
     too_few_files,
     with_room,
 )
@@ -228,6 +229,7 @@ class ConnectionPool:
         """
         timeout = {} if timeout_s is None else {"connect_timeout": round(timeout_s)}
         try:
+            occupy_closed_streams()
             return self._waits.WatchedConnection.connect(
                 self.location.url,
                 autocommit=True,
