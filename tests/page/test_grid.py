@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import sqlite3
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ expect = playwright.expect
 RUNS = 240
 # Of which the last one started last.
 DURATIONS = (
+    -1,  # as once recorded if a clock was set back
     0.04,
     0.15,
     0.25,
@@ -45,7 +47,11 @@ def unusual(serving, tmp_path_factory):
             store.start("wide", params={f"p{n}": n for n in range(200)}, capture=False).finish()
         store.record("past", started_at="2024-01-02T03:04:05Z")
         for start, seconds in enumerate(DURATIONS, 1_700_000_000):
-            store.record("timed", started_at=start, ended_at=start + seconds)
+            store.record("timed", started_at=start, ended_at=start + max(0, seconds))
+    with contextlib.closing(sqlite3.connect(folder / "runstore.db")) as database, database:
+        database.execute(
+            "UPDATE runs SET ended_at = started_at - 1000000 WHERE started_at = 1700000000000000"
+        )
     return serving(folder, "--read-only")
 
 

@@ -1,11 +1,11 @@
 """How runs show themselves: plain, in notebooks, and on terminals with rich."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from rich.pretty import pretty_repr
 
-from runstore.model.display.formatting import duration_text, size_text
+from runstore.model.display.formatting import ago_text, duration_text, size_text
 from runstore.model.facts import Facts
 from runstore.reading.shown.facts import commit_text
 from runstore.testing import temporary_store
@@ -66,6 +66,25 @@ def test_a_page_is_a_table_in_a_notebook():
         assert page._repr_html_().count("<tr>") == 3
         assert ">0.2<" in page._repr_html_()
         assert pretty_repr(page).count("mnist_") >= 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (12, "12 s ago"),
+        (3_600 * 30, "1 d ago"),
+        (86_400 * 30, "4 weeks ago"),
+        (0, "0 s ago"),
+        (-1.5, "0 s ago"),
+        (-59, "0 s ago"),
+        (-3_600, "2026-11-30"),
+        (86_400 * 90, "2026-09-01"),
+    ],
+)
+def test_times_of_a_clock_that_is_ahead_are_now(seconds, text):
+    now = datetime(2026, 11, 30, 12).astimezone()
+
+    assert ago_text(now - timedelta(seconds=seconds), now) == text
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ const UNITS: [string, number][] = [["d", 86_400], ["h", 3_600], ["min", 60], ["s
 /** Write a duration like `duration_text`: "0.3 s", "5 min 3 s", "2 h 10 min", "3 d 4 h". */
 export function formatDuration(seconds: number | null): string {
   if (seconds === null) return "";
-  if (seconds < 10) return `${(Math.round(seconds * 10) / 10).toFixed(1)} s`;
+  if (seconds < 10) return `${(Math.round(Math.max(0, seconds) * 10) / 10).toFixed(1)} s`;
   let rest = Math.round(seconds);
   const parts: [number, string][] = [];
   for (const [unit, size] of UNITS) {

@@ -10,6 +10,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _TENTHS_BELOW_S = 10
 _DAY_S = 86_400
 _DAYS, _WEEKS_BELOW = 14, 60
+_CLOCKS_DIFFER_S = 60  # at most, between machines
 _DIGITS = 4
 _COMMAS_FROM = 10_000
 _WHOLE_BELOW, _DECIMAL_FROM = 1e12, 1e-4
@@ -40,10 +41,13 @@ def local_time(at: datetime) -> str:
 
 
 def ago_text(at: datetime, now: datetime) -> str:
-    """Return how long ago a time was: `12 s ago`, `2 h ago`; the date if it was months ago."""
+    """Return how long ago a time was: `12 s ago`, `2 h ago`; the date if it was months ago.
+
+    The clock of the machine that recorded it may be a little ahead. The page has the same.
+    """
     seconds = (now - at).total_seconds()
     days = int(seconds // _DAY_S)
-    if seconds < 0 or days >= _WEEKS_BELOW:
+    if seconds < -_CLOCKS_DIFFER_S or days >= _WEEKS_BELOW:
         return f"{at.astimezone():%Y-%m-%d}"
     if days >= _DAYS:
         return f"{days // 7} weeks ago"
