@@ -79,7 +79,7 @@ __all__ = [
 
 # Modules with too many public names for this list: `except runstore.errors.NotFoundError`.
 _MODULES = ("errors", "testing")
-# Functions that users of Weights & Biases and MLflow expect here.
+# Names that users of Weights & Biases, MLflow and TensorBoard expect here.
 _HABITS = {
     # As long as the modules of these names are not loaded.
     **dict.fromkeys(("init", "set_experiment", "start"), 'runstore.start_run("mnist")'),
@@ -92,6 +92,15 @@ _HABITS = {
     **dict.fromkeys(("runs", "list", "list_runs"), "runstore.Store.open().list()"),
     **dict.fromkeys(("get", "get_run", "load"), 'runstore.Store.open().get("mnist#1")'),
     "set_tag": 'run.tags["phase"] = "pilot"',
+    "active_run": "runstore.current_run()",
+    "config": "run.params",
+    "summary": "run.log(accuracy=0.9)",
+    **dict.fromkeys(("Api", "MlflowClient", "Client"), "runstore.Store.open()"),
+    "SummaryWriter": 'runstore.start_run("mnist"), and run.log({"loss": 0.3}, step=1)',
+    "set_tracking_uri": 'runstore.start_run("mnist", store=PATH)',
+    "Image": 'run.log_image("sample", image)',
+    "Table": 'run.save("table.csv", table)',
+    "Artifact": "run.save(PATH)",
     **dict.fromkeys(("find", "search_runs"), 'runstore.Store.open().find("params.lr < 0.1")'),
 }
 

@@ -96,6 +96,11 @@ def test_a_natural_word_is_the_same_command_and_is_not_listed(tmp_path, other, n
         ("params", "Show the parameters and metrics of a run with: runstore show RUN"),
         ("stats", "Rank settings with: runstore best"),
         ("chart", "Draw metrics with: runstore plot RUN"),
+        ("repro", "Repeat a run with: runstore rerun RUN"),
+        ("resume", 'start_run(resume="mnist#7")'),
+        ("sweep", "in a loop: runstore exec --if-done skip"),
+        ("tensorboard", "runstore ui"),
+        ("purge", "runstore gc --trash"),
         ("xyzzy", "Show all commands with: runstore --help"),
     ],
 )
@@ -238,6 +243,11 @@ def test_each_kind_of_command_takes_the_store_behind_it(folder, words):
         (["log", "5", "latest"], ["got unexpected arguments", "argument: runstore output latest"]),
         (["show", "mnist#2", "mnist#1"], ["got unexpected", "compare 'mnist#2' 'mnist#1'"]),
         (["best", "--by", "acc"], ["has no option '--by'.", "Name the metric with: -m test/acc"]),
+        (["ls", "--order-by", "loss"], ["no option '--order-by'.", "with: --sort metrics.loss"]),
+        (["trash", "--empty"], ["has no option '--empty'.", "with: runstore gc --trash"]),
+        (["trash", "--hlp"], ["has no option '--hlp'.", "Did you mean --help?"]),
+        (["trash", "--kelp"], ["has no option '--kelp'.", "with: runstore trash --help"]),
+        (["ui", "--logdir", "x"], ["has no option '--logdir'.", "of a store with: --store"]),
         (["note", "mnist#1", "-m", "x"], ["has no option '-m'.", "runstore note RUN TEXT"]),
     ],
 )

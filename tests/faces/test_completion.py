@@ -108,6 +108,7 @@ def offered(folder, line):
         ("runstore direction set to", ["top5"]),
         ("runstore record mni", ["mnist"]),
         ("runstore record @", []),
+        ("runstore exec -e mni", ["mnist"]),
         ("runstore down", ["download"]),
         ("runstore output --str", ["--stream"]),
         ("runstore show nothing", []),
@@ -128,6 +129,15 @@ def test_references_are_offered_where_one_is_typed(folder):
     (reference,) = offered(folder, "runstore show mnist_2")
 
     assert reference.startswith("mnist_2_")
+
+
+@pytest.mark.parametrize("run", ["", "mnist#2 "])
+def test_the_captured_texts_of_a_run_are_offered(tmp_path, run):
+    with store_at(tmp_path / ".runstore") as store:
+        store.start("mnist", capture=False).finish()
+        store.start("mnist").finish()
+
+    assert "packages" in offered(tmp_path, f"runstore show {run}--document pa")
 
 
 def test_runs_in_the_trash_are_offered_to_restore(tmp_path):

@@ -261,6 +261,22 @@ def test_a_nested_mapping_is_kept_under_joined_names(run):
     assert "'val/loss'" in told
 
 
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("add_scalar", 'run.log({"loss": 0.3}, step=1)'),
+        ("add_figure", 'run.save("figure.png", figure)'),
+        ("log_table", 'run.save("table.csv", table)'),
+        ("plot", 'run.record.metric("loss").plot()'),
+    ],
+)
+def test_names_of_other_tools_lead_to_ours(run, name, use):
+    with pytest.raises(AttributeError) as raised:
+        getattr(run, name)
+
+    assert str(raised.value) == f"A run has no attribute {name!r}. Use {use}."
+
+
 @pytest.mark.parametrize("name", ["tag", "set_tag"])
 def test_a_tag_is_set_by_its_key(run, name):
     with pytest.raises(AttributeError, match=r'Use run.tags\["phase"\] = "pilot"'):
@@ -273,6 +289,10 @@ def test_a_tag_is_set_by_its_key(run, name):
         ("init", "runstore.start_run("),
         ("log_metric", "run.log("),
         ("finish", "run.finish()"),
+        ("SummaryWriter", 'runstore.start_run("mnist"), and run.log('),
+        ("active_run", "runstore.current_run()"),
+        ("MlflowClient", "runstore.Store.open()"),
+        ("Image", "run.log_image("),
         ("runs", "runstore.Store.open().list()"),
     ],
 )
@@ -333,6 +353,7 @@ def test_names_that_a_read_run_does_not_have_get_a_hint(store, run, name, use):
     ("name", "use"),
     [
         ("df", "page.to_pandas()"),
+        ("plot", '[run.metric("loss").plot() for run in page]'),
         ("to_csv", "page.to_pandas().to_csv(PATH)"),
         ("params", "[run.params for run in page]"),
     ],

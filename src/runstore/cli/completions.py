@@ -118,6 +118,15 @@ def complete_artifacts(
     return _asked(context, begun, lambda store: [*store.get(run).artifacts])
 
 
+def complete_documents(
+    context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[str]:
+    """Return matching captured texts of the run named earlier."""
+    # click has not assigned the words to parameters if the line ends with an option.
+    run = next(iter(context.args), context.params["run"])
+    return _asked(context, begun, lambda store: store.documents(store.get(run).uid))
+
+
 def complete_metrics(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     """Return matching metrics of the runs named earlier, or of the store if there are none."""
     given = (context.params.get(name) for name in ("runs", "words", "run", "a", "b"))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from runstore.model.display.suggestions import nearest
 
-# By the words of Weights & Biases, MLflow, Aim and Sacred.
+# By the words of Weights & Biases, MLflow, Aim, Sacred and TensorBoard.
 _READ = {
     "id": "run.uid",
     "run_id": "run.uid",
@@ -28,6 +28,12 @@ _READ = {
     "log_metric": "run.log(loss=0.3)",
     "log_metrics": 'run.log({"loss": 0.3}, step=1)',
     "log_scalar": "run.log(loss=0.3)",
+    "add_scalar": 'run.log({"loss": 0.3}, step=1)',
+    "add_scalars": 'run.log({"train/loss": 0.3, "val/loss": 0.4}, step=1)',
+    "add_text": 'run.log_text("answer", text)',
+    "add_image": 'run.log_image("sample", image)',
+    "add_figure": 'run.save("figure.png", figure)',
+    "add_hparams": 'run.params.update({"lr": 0.1})',
     "track": "run.log(loss=0.3)",
     "log_param": 'run.params["lr"] = 0.1',
     "log_params": 'run.params.update({"lr": 0.1})',
@@ -40,6 +46,7 @@ _READ = {
     "log_artifact": "run.save(PATH)",
     "log_artifacts": "run.save(FOLDER)",
     "log_figure": 'run.save("figure.png", figure)',
+    "log_table": 'run.save("table.csv", table)',
     "log_dict": 'run.save("values.json", values)',
     "log_model": 'run.save("model.pt", model)',
     "add_artifact": "run.save(PATH)",
@@ -50,6 +57,9 @@ _READ = {
     "end_run": "run.finish()",
     "stop": "run.finish()",
     "close": "run.finish()",
+    "url": "runstore.ui(), or `runstore ui` in a terminal",
+    "path": 'run.save("model.pt", model), which keeps a file with the run',
+    "plot": 'run.record.metric("loss").plot()',
 }
 _WRITTEN = {
     "name": 'run.tags["name"] = "baseline"',
@@ -94,6 +104,7 @@ _OF_PAGE = {
         for name in ("params", "metrics", "tags", "notes", "status", "artifacts")
     },
     "first": "page[0]",
+    "plot": '[run.metric("loss").plot() for run in page]',
     "runs": "list(page)",
 }
 
@@ -129,6 +140,7 @@ _OF_STORED = {
     "history": 'run.metric("loss")',
     "series": 'run.metric("loss")',
     "points": 'run.metric("loss")',
+    "plot": 'run.metric("loss").plot()',
     "files": "run.artifacts",
     "load": 'run.open("model.pt")',
     "note": "run.notes",

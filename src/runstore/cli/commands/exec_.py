@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from runstore.cli.already_ran import chosen, if_done_option, say_nearest, skipping
+from runstore.cli.completions import complete_experiment_names
 from runstore.cli.context import open_store
 from runstore.cli.options import mask_output_option, tag_option
 from runstore.cli.output import recorded_text, say
@@ -62,7 +63,13 @@ class _Exec(click.Command):
     context_settings={"allow_interspersed_args": False},
     short_help="Run any command and record it.",
 )
-@click.option("-e", "--experiment", metavar="NAME", help="Experiment (default: the program).")
+@click.option(
+    "-e",
+    "--experiment",
+    metavar="NAME",
+    shell_complete=complete_experiment_names,
+    help="Experiment (default: the program).",
+)
 @click.option(
     "-p",
     "--param",

@@ -7,6 +7,7 @@ from itertools import chain
 import click
 
 from runstore.cli import output
+from runstore.cli.completions import complete_documents
 from runstore.cli.context import open_store
 from runstore.cli.options import json_option, refuse_together, run_argument
 from runstore.cli.words import one_run
@@ -28,6 +29,7 @@ from runstore.store import Store
 @click.option(
     "--document",
     metavar="NAME",
+    shell_complete=complete_documents,
     help="Captured text to print: patch, packages, untracked, modules or cells.",
 )
 @click.option("--patch", "document", flag_value="patch", help="Same as --document patch.")

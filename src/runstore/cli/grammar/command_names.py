@@ -55,10 +55,10 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(("info", "describe", "view", "inspect"), "Show a run with: runstore show RUN"),
     **dict.fromkeys(
         ("purge", "prune", "clean", "empty"),
-        "Permanently delete trashed runs with: runstore gc",
+        "Permanently delete trashed runs with: runstore gc --trash",
     ),
     **dict.fromkeys(
-        ("web", "dashboard", "server", "serve", "open", "browse", "board"),
+        ("web", "dashboard", "server", "serve", "open", "browse", "board", "tensorboard"),
         "Look at runs in a browser with: runstore ui",
     ),
     **dict.fromkeys(("watch", "monitor"), "Watch runs with: runstore top"),
@@ -93,8 +93,16 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(("parquet", "duckdb"), "Write a dataset with: runstore export --parquet DIR"),
     "import": "Record a past run with: runstore record",
     **dict.fromkeys(
-        ("repeat", "reproduce", "restart", "retry", "again"),
+        ("repeat", "reproduce", "repro", "restart", "retry", "again"),
         "Repeat a run with: runstore rerun RUN",
+    ),
+    **dict.fromkeys(
+        ("resume", "continue"), 'Resume a run in its script: start_run(resume="mnist#7")'
+    ),
+    **dict.fromkeys(
+        ("sweep", "agent", "grid", "multirun", "tune", "hparams"),
+        "Start a program once per setting, in a loop: runstore exec --if-done skip -- python"
+        " train.py --lr 0.1",
     ),
     "version": "Show the version with: runstore --version",
 }

@@ -39,6 +39,18 @@ _HABITS = {
         "Choose columns with: --columns run,params,metrics.loss",
     ),
     **dict.fromkeys(
+        [("ls", one) for one in ("--order", "--order-by", "--sort-by")],
+        "Sort with: --sort metrics.loss",
+    ),
+    **dict.fromkeys(
+        [("trash", one) for one in ("--empty", "--delete", "--purge", "--clear")],
+        "Permanently delete trashed runs with: runstore gc --trash",
+    ),
+    **dict.fromkeys(
+        [("ui", one) for one in ("--logdir", "--backend-store-uri", "--dir", "--repo")],
+        "Name the folder of a store with: --store",
+    ),
+    **dict.fromkeys(
         [("best", one) for one in ("-n", "--top", "--limit")],
         "All settings are ranked; for some runs, write: runstore ls --sort metrics.loss -n 3",
     ),
@@ -131,8 +143,9 @@ def _hint(error: click.UsageError) -> str:
             return f"A filter is an argument, without an option: {quote}{example}{quote}"
         if hint := _hint_for_habit(error):
             return hint
-        if error.possibilities:
-            return f"Did you mean {next(iter(error.possibilities))}?"  # the nearest comes first
+        near = next(iter(error.possibilities or ()), "")  # the nearest comes first
+        if near and (near != "--help" or error.option_name.startswith("--h")):
+            return f"Did you mean {near}?"
     if error.ctx is None:
         return ""
     if _COMMAND.fullmatch(error.message) and isinstance(error.ctx.command, click.Group):
