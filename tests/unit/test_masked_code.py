@@ -136,6 +136,10 @@ def test_a_literal_goes_where_its_name_says_that_it_is_secret():
             "run(['sshpass', '-e', 'ssh', '-p', '2222'])",
             "run(['sshpass', '-e', 'ssh', '-p', '2222'])",
         ),
+        (
+            "run(['redis-cli', '-h', 'mysql', '-a', 'x1'])",
+            "run(['redis-cli', '-h', 'mysql', '-a', '***'])",
+        ),
         ("password: str = field(default='hunter2')", "password: str = field(default='***')"),
     ],
 )

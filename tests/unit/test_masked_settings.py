@@ -36,6 +36,7 @@ YAML = [
     "- ParameterKey: DBPassword\n  ParameterValue: {}\n",
     "- ParameterValue: {}\n  ParameterKey: DBPassword\n",
     'args:\n  - "--password"\n  - {}\n  - x\n',
+    "DBPassword:\n  Fn::Sub:\n    - {}\n    - x: y\n",
 ]
 QUOTED = [
     ("a.yaml", "password:\n  '{}'\n"),
@@ -43,6 +44,10 @@ QUOTED = [
     ("a.yaml", "DBPassword: !Sub '{}'\n"),
     ("a.yaml", "DBPassword:\n  Fn::Sub: '{}'\n"),
     ("a.json", '{{"DBPassword": {{"Fn::Sub": "{}"}}}}\n'),
+    ("a.yaml", "DBPassword:\n  Fn::Sub: |\n    {}\nx: y\n"),
+    ("a.yaml", "DBPassword:\n  Fn::Sub: ['{}', {{x: y}}]\n"),
+    ("a.json", '{{"DBPassword": {{"Fn::Sub": ["{}", {{"x": "y"}}]}}}}\n'),
+    ("a.tfvars", f"password = <<EOF\n{{}}\n{'# ' * 600}\nEOF\n"),
     ("a.json", '[{{"ParameterKey": "DBPassword", "ParameterValue": "{}"}}]\n'),
     ("", "aws x --parameters ParameterKey=DBPassword,ParameterValue={}\n"),
     ("a.toml", 'password = """\n{}\n"""\nx = 1\n'),

@@ -55,7 +55,7 @@ def mask_words(words: Sequence[str]) -> tuple[str, ...]:
             option = _KEY if (before, word) in _LOGGED_IN else ""
             before = word.rpartition("/")[2]
             if program or word in PROGRAM_NAMES or "/" in word:
-                program = known_program(word, program)
+                program = known_program(word, program, words[place - 1])
                 options = PROGRAMS.get(program, NO_OPTIONS)
         begin = texts.get(place)
         masked.append(

@@ -66,7 +66,7 @@ _BLOCK = re.compile(
 # Lines of a value in Terraform and other languages.
 _HEREDOC = (
     r"(?m)<<[-~]?(?P<quote>[\"']?)(?P<name>\w{1,40})(?P=quote)[ \t]{0,40}\r?\n"
-    rf"(?=(?:[^\n]{{0,{_LINE_BOUND}}}\n){{0,100}}?[ \t]{{0,200}}(?P=name)[ \t]{{0,40}}\r?$)"
+    r"(?=(?:[^\n]*\n){0,100}?[ \t]{0,200}(?P=name)[ \t]{0,40}\r?$)"
 )
 # Before a value in YAML: its type, and a name for it.
 _PROPERTIES = r"(?:(?:!![a-z]{1,20}|!Sub|&[\w-]{1,100})(?:[ \t]+|(?=\r?\n)))+"

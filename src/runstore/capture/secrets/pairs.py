@@ -26,7 +26,11 @@ _OTHERS = (
 _VALUE = rf"[vV]{_ALONE}alue(?P<close>{_QUOTES})[ \t]{{0,4}}(?P<sign>[:=])[ \t]{{0,4}}"
 _LONGEST_VALUE = 400
 _WORD_OF_ELEMENT = rf"[^\s<>]{{3,{_LONGEST_VALUE}}}(?=</)"
-_WORD = r"\\{0,3}[\"']?(?P<value>[^\s\"',{}\[\]\\]{3,400})"
+# Perhaps the first line of a block of YAML, or the first item of a list.
+_WORD = (
+    r"(?:[|>][+-]?[ \t]{0,40}\r?\n\s{1,200}|\[\s{0,200}|\r?\n[ \t]{1,200}- +)?"
+    r"\\{0,3}[\"']?(?P<value>[^\s\"',{}\[\]\\]{3,400})"
+)
 
 
 class Pairs(Assignments):

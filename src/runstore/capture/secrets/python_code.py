@@ -239,10 +239,10 @@ class _Masker:
         if frame.bracket not in {"(", "["}:
             return None
         options = PROGRAMS.get(frame.program)
-        frame.program = known_program(value, frame.program)
+        option = frame.word if frame.is_key and self.before == "," else ""
+        frame.program = known_program(value, frame.program, option)
         if options is None:
             return None
-        option = frame.word if frame.is_key and self.before == "," else ""
         masked = masked_value(value, option, options)
         if masked is None:
             masked = masked_option(value, options)
