@@ -9,7 +9,7 @@ import pytest
 from commands import git, python, runstore
 from runstore.capture.git.snapshot import snapshot
 from runstore.capture.git.state import GitError, read_head, run_git
-from runstore.capture.secrets import mask_patch
+from runstore.capture.secrets import mask_patch, mask_text
 from runstore.capture.surroundings import Surroundings, code_facts, quick_facts
 
 
@@ -128,22 +128,24 @@ def test_each_change_is_masked_once_and_none_that_is_too_large(repository, monke
     """Masking a megabyte of short lines takes seconds."""
     masked = []
 
-    def counted(text, *words):
-        masked.append(text)
-        return mask_patch(text, *words)
+    def noting(mask):
+        return lambda text, *words: masked.append(text) or mask(text, *words)
 
-    monkeypatch.setattr("runstore.capture.git.patch.mask_patch", counted)
-    for name in ("large.py", "small.py"):
-        (repository / name).write_text("0\n")
+    for mask in (mask_patch, mask_text):
+        monkeypatch.setattr(f"runstore.capture.git.patch.{mask.__name__}", noting(mask))
+    line_of = {"large": b"1\n", "bytes": b"# \xe9\n", "mixed": b"1\r\n", "small": b"1\n"}
+    for name in line_of:
+        (repository / f"{name}.py").write_bytes(b"0\n0\r\n" if name == "mixed" else b"0\n")
     git(repository, "add", ".")
-    git(repository, "commit", "-qm", "two")
-    (repository / "large.py").write_text("1\n" * 700_000)
-    (repository / "small.py").write_text("1\n")
+    git(repository, "commit", "-qm", "four")
+    for name, line in line_of.items():
+        (repository / f"{name}.py").write_bytes(line * (1 if name == "small" else 700_000))
 
     facts = snapshot(repository, run_git)
 
     assert ["small.py" in one for one in masked] == [True]
-    assert "large.py (its change is larger than 1 MiB)" in facts.unknown["patch.rest"]
+    for name in ("large.py", "bytes.py", "mixed.py"):
+        assert f"{name} (its change is larger than 1 MiB)" in facts.unknown["patch.rest"]
 
 
 def test_changes_without_a_patch_have_fingerprints(repository):

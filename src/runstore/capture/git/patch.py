@@ -242,6 +242,8 @@ def _take(ask: Asker, answer: bytes, found: _Found) -> None:
         text = _text_of(section)
         if _BINARY in section:
             _take_binary(section, found)
+        elif len(section) > PATCH_LIMIT_BYTES:  # masking it would take seconds
+            found.left_out[_path_of(section, found)] = _LARGE
         elif text is not None and (not _is_mixed(ask, section) or mask_patch(text) != text):
             _take_text(text, found)
         else:
@@ -311,10 +313,7 @@ def _take_text(text: str, found: _Found) -> None:
             return  # the same commit: a patch would be empty
     text = _TEXT_OF_NOTE.sub(_without_secrets, text)
     path = _path_of(text.encode(), found)
-    if len(text) > PATCH_LIMIT_BYTES:
-        found.left_out[path] = _LARGE  # masking it would take seconds
-    else:
-        _add(path, text, mask_patch(text, path), found)
+    _add(path, text, mask_patch(text, path), found)
 
 
 def _without_secrets(hunk: re.Match[str]) -> str:
