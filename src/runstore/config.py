@@ -63,7 +63,7 @@ def working_directory() -> str:
     except FileNotFoundError as error:
         raise StoreUnavailableError(
             "The working directory was deleted, so there is no place to look for a store.",
-            hint="Change to a folder that exists, or name the store: Store.open(folder).",
+            hint="Change to a folder that exists, or set RUNSTORE_URL to the store.",
         ) from error
 
 
