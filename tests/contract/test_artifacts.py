@@ -146,6 +146,23 @@ def test_swapped_arguments_are_answered_with_their_order(run, tmp_path, monkeypa
     assert run.record.artifacts == {}
 
 
+def test_a_file_elsewhere_is_answered_with_a_name_for_it(run, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "model.pt").write_bytes(b"x")
+
+    for path in (tmp_path / "model.pt", f"{tmp_path}/model.pt", "../model.pt"):
+        with pytest.raises(InvalidValueError) as raised:
+            run.save(path)
+
+        written = f"run.save('model.pt', {str(path)!r})"
+        assert raised.value.hint == f"Pass a name first: {written}"
+        eval(written)  # noqa: S307 - as advised
+    with pytest.raises(InvalidValueError, match=r"Use a relative path, such as plots/loss\.png"):
+        run.save("..")
+    assert list(run.record.artifacts) == ["model.pt"]
+
+
 @given(st.text())
 def test_a_name_that_is_taken_stays_inside(text):
     try:

@@ -289,6 +289,27 @@ def test_inputs_and_products_can_be_named(tmp_path, newest):
     assert (list(run.artifacts), [one.name for one in run.inputs]) == (["out.txt"], ["data.csv"])
 
 
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("save", "--run", "fit#1", "../a b.txt"), "Pass a name: runstore save"),
+        (("exec", "--save", "../a b.txt", "--", "touch", "ran"), "with a name: runstore save"),
+        (
+            ("record", "fit", "--started", "2025", "--save", "../a b.txt"),
+            "runstore save --run RUN",
+        ),
+    ],
+)
+def test_files_elsewhere_are_answered_with_a_name_for_them(tmp_path, words, advice):
+    runstore("record", "fit", "--started", "2025", cwd=tmp_path)
+
+    ended = runstore(*words, cwd=tmp_path)
+
+    assert ended.returncode
+    assert ended.stderr.rstrip().endswith(f"{advice} '../a b.txt' 'a b.txt'")
+    assert not (tmp_path / "ran").exists()
+
+
 # Other runs
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runstore.artifacts.safetensors import write_safetensors
 from runstore.errors import InvalidValueError, MissingExtraError
-from runstore.model.artifacts import artifact_path, is_text_type, media_type_of
+from runstore.model.artifacts import artifact_path, is_text_type, media_type_of, why_no_name
 from runstore.model.display.json_text import json_text
 from runstore.model.params.library_values import is_array_like
 from runstore.model.values import clean_text
@@ -468,4 +468,9 @@ def name_of_file(source: Any) -> str:
     if path.is_absolute():
         with suppress(FileNotFoundError, ValueError):  # no working directory, or not below it
             path = path.relative_to(Path.cwd())
-    return artifact_path(path.as_posix())
+    try:
+        return artifact_path(path.as_posix())
+    except InvalidValueError as error:
+        if why_no_name(path.name) is None:
+            error.hint = f"Pass a name first: run.save({path.name!r}, {os.fspath(source)!r})"
+        raise

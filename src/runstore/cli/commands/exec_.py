@@ -14,7 +14,7 @@ from runstore.cli.completions import complete_experiment_names
 from runstore.cli.context import open_store
 from runstore.cli.options import mask_output_option, tag_option
 from runstore.cli.output import recorded_text, say
-from runstore.errors import UsageError, quoted
+from runstore.errors import InvalidValueError, UsageError, quoted
 from runstore.model.display.suggestions import some_of
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def command(*, if_done: str | None, **options: Any) -> None:
     runstore exec -m 'loss: {loss}' -- ./simulate
     runstore exec -e fit -p seed=1 -- Rscript fit.R data.csv
     """  # noqa: D301 - click keeps lines after the mark as they are
+    _check_saves(options["saves"])
     execute(if_done=chosen(if_done, "run"), **options)
 
 
@@ -200,6 +201,18 @@ def execute(
     recorded = recorded_text(ended.reference, is_recorded=ended.is_recorded)
     say(f"runstore: {recorded}: {ended.status}{error}", err=True)
     sys.exit(ended.exit_code)
+
+
+def _check_saves(saves: Sequence[str]) -> None:
+    """Refuse results that could not be saved at the end, because their paths cannot be names."""
+    from runstore.cli.commands.save import own_name
+
+    for path in saves:
+        try:
+            own_name(path, "The command itself can save it with a name: runstore save")
+        except InvalidValueError as error:
+            error.kept = "The command was not started."
+            raise
 
 
 def _check_patterns(metrics: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from runstore.cli.commands.save import own_name
 from runstore.cli.completions import complete_experiment_names, complete_words
 from runstore.cli.context import open_store
 from runstore.cli.grammar.durations import duration
@@ -20,6 +21,7 @@ from runstore.model.status import FINAL
 
 _WORDS = click.Choice(sorted(one.value for one in FINAL))
 _NOTHING = "Nothing was recorded."
+_SAVE_LATER = "Once the run is recorded, save it with a name: runstore save --run RUN"
 
 
 @click.command(short_help="Record a past run.")
@@ -80,7 +82,6 @@ def command(
     runstore record mnist --started '2025-03-01 10:30' --took 2h --set lr=0.1 --metric acc=0.93
     runstore record mnist --started yesterday --status error --error 'out of memory'
     """  # noqa: D301 - click keeps lines after the mark as they are
-    from runstore.artifacts.serializers import name_of_file
     from runstore.runner import overrides
 
     if ended is not None and took is not None:
@@ -100,7 +101,7 @@ def command(
             metrics=numbers,
             tags=tags,
             notes=notes,
-            artifacts={name_of_file(path): Path(path) for path in saves},
+            artifacts={own_name(path, _SAVE_LATER): Path(path) for path in saves},
             error=error,
             exit_code=exit_code,
             cli=cli,
