@@ -175,6 +175,18 @@ def test_values_that_look_alike_have_exact_texts(tmp_path):
     assert not column.is_number
 
 
+def test_a_parameter_in_which_nearly_all_runs_agree_comes_after_others(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for n in range(20):
+            params = {"batch": 64 if n else 32, "depth": n % 2, "lr": n % 3}
+            store.record("net", started_at=1e9, params=params)
+        rows = list_rows(list(store.find()))
+
+    found = [one.name for one in list_columns(rows)]
+
+    assert found[2:5] == ["params.depth", "params.lr", "params.batch"]
+
+
 def test_lists_whose_elements_look_alike_are_a_column(tmp_path):
     with store_at(tmp_path / ".runstore") as store:
         for value in ([0.3, 2], [0.1 + 0.2, 2]):

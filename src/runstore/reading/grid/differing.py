@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ _IN_FLIGHT = 20  # the number of active runs whose newest metrics are read
 _SHOWN = 12
 _METRICS_AT_LEAST = 4
 _RARE = 20  # a key of fewer than one in this many runs
+_DEVIATING = 10  # a value of all runs but one in this many
 _OF_MACHINE = "system/"
 
 
@@ -30,8 +32,8 @@ def ranked(backend: Backend, ids: Sequence[int]) -> list[tuple[Namespace, str]]:
     """Return the metrics of runs and the other keys in which they differ, most informative first.
 
     Parameters with values shared by several runs come before those with a different value in each
-    run, and before those of few runs and seeds; metrics follow the first parameters; system
-    metrics come last.
+    run, those in which nine of ten runs agree, those of few runs, and seeds; metrics follow the
+    first parameters; system metrics come last.
     """
     sample = _sample(ids)
     values = KeyValues(backend.database)
@@ -106,15 +108,20 @@ def differing_keys(
     for row_id, key, value in values:
         found.setdefault(key, {}).setdefault(row_id, set()).add(value)
 
-    def different(key: str) -> int:
-        return len({frozenset(one) for one in found[key].values()})
+    def times(key: str) -> Counter[frozenset[object]]:
+        return Counter(map(frozenset, found[key].values()))
 
-    def rank(key: str) -> tuple[bool, bool, bool, int, str]:
+    def different(key: str) -> int:
+        return len(times(key))
+
+    def rank(key: str) -> tuple[bool, bool, bool, bool, int, str]:
         # Keys of a few unusual runs say nothing about the others.
         is_rare = len(found[key]) * _RARE < count
         is_shared = is_metric or different(key) <= max(2, len(found[key]) // 2)
         is_constant = different(key) == 1  # some runs lack it, and the others agree
-        return is_rare, is_constant, not is_shared, -len(found[key]), key
+        deviating = len(found[key]) - max(times(key).values())
+        agree = not is_metric and deviating * _DEVIATING <= len(found[key])
+        return is_rare, is_constant, agree, not is_shared, -len(found[key]), key
 
     is_each = is_metric or count == 1
     differing = (key for key in found if is_each or len(found[key]) < count or different(key) > 1)
