@@ -226,10 +226,34 @@ def test_a_dataset_of_another_store_or_filter_is_refused(store, tmp_path):
     with pytest.raises(ConflictError, match=r"another filter \(all runs, not 'status = error'\)"):
         store.export_parquet(tmp_path / "out", "status = error")
     with Store.open(tmp_path / "other") as other:
+        with pytest.raises(ConflictError, match=r"another store \('.*', not one without runs\)"):
+            other.export_parquet(tmp_path / "out")
         record(other)
         with pytest.raises(ConflictError, match="another store"):
             other.export_parquet(tmp_path / "out")
     assert contents(tmp_path / "out") == before
+
+
+def test_a_dataset_of_a_store_without_runs_is_continued(store, tmp_path):
+    store.export_parquet(tmp_path / "out")
+    run = record(store)
+
+    store.export_parquet(tmp_path / "out")
+
+    assert [row["uid"] for row in rows(tmp_path / "out", "runs")] == [run.uid]
+
+
+def test_a_dataset_is_continued_after_the_first_run_was_restored(store, tmp_path):
+    runs = record(store), record(store)
+    store.push(tmp_path / "backup")
+    store.export_parquet(tmp_path / "out")
+    store.delete(runs[0].uid)
+    store.collect_garbage(older_than=0)
+    store.pull(tmp_path / "backup", restore=True)
+
+    store.export_parquet(tmp_path / "out")
+
+    assert {row["uid"] for row in rows(tmp_path / "out", "runs")} == {run.uid for run in runs}
 
 
 def test_an_unknown_experiment_is_refused_before_anything_is_written(store, tmp_path):

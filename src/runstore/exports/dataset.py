@@ -97,7 +97,7 @@ def export_dataset(
         manifest = Manifest(folder)
         manifest.check_place()
         with locked(folder / _LOCK, is_shared=False, patience_s=_PATIENCE_S):
-            manifest.open(about)
+            manifest.open(about, states.has_run)
             outdated = [part for part in parts if not manifest.is_current(part)]
             left_out: list[LeftOutSeries] = []
             incomplete = []

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +78,10 @@ def _conflict(message: str) -> ConflictError:
     return ConflictError(message, kept="Nothing was written.", hint="Choose a new folder.")
 
 
-def _shown(value: object) -> str:
-    return repr(value) if value else "all runs"
+def _shown(name: str, value: object) -> str:
+    if value:
+        return repr(value)
+    return "one without runs" if name == "store" else "all runs"
 
 
 class Manifest:
@@ -101,11 +103,14 @@ class Manifest:
         ):
             raise _conflict(f"{self._folder} is not empty, and has no dataset of runstore.")
 
-    def open(self, about: dict[str, Any]) -> None:
+    def open(self, about: dict[str, Any], has_run: Callable[[str], bool]) -> None:
         """Read the file, or begin a new dataset.
 
         Args:
-            about: The store and the filter, which must be those of the existing dataset.
+            about: The store, named by its first run, and the filter, which must be those of the
+                existing dataset.
+            has_run: Whether the store has or had a run of this uid. The first run is another one
+                after it was restored from another store.
 
         Raises:
             ConflictError: It is a dataset of another store or filter.
@@ -120,11 +125,14 @@ class Manifest:
             self._digests = {str(name): str(digest) for name, digest in digests.items()}
         except (ValueError, AttributeError, KeyError, RecursionError) as error:
             raise _conflict(f"{path} cannot be read: {error}.") from error
+        first = found.get("store")
+        if not first or has_run(str(first)):  # without runs, a dataset may be of any store
+            found["store"] = wanted["store"]
         for name, value in wanted.items():
             if found.get(name) != value:
                 raise _conflict(
                     f"{self._folder} is a dataset with another {name}"
-                    f" ({_shown(found.get(name))}, not {_shown(value)})."
+                    f" ({_shown(name, found.get(name))}, not {_shown(name, value)})."
                 )
         self._about = wanted
 

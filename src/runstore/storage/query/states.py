@@ -22,6 +22,7 @@ RUN_STATES = f"""
 """
 _BEYOND = 2**62
 FIRST_UID = "SELECT uid FROM runs ORDER BY id LIMIT 1"
+HAS_RUN = "SELECT 1 FROM runs WHERE uid = :uid"
 
 
 class RunState(NamedTuple):
@@ -56,6 +57,10 @@ class RunStates:
         """Return the uid of the first run of the store, even if it was deleted; else empty."""
         row = self._driver.fetch_one(FIRST_UID)
         return "" if row is None else as_text(row[0])
+
+    def has_run(self, uid: str) -> bool:
+        """Check whether the store has this run, even if it was deleted."""
+        return self._driver.fetch_one(HAS_RUN, {"uid": uid}) is not None
 
     def of(self, row_ids: Container[int]) -> Iterator[RunState]:
         """Yield the states of these runs, by row."""
