@@ -261,6 +261,32 @@ def test_hidden_changes_and_other_encodings_are_restored(project, read):
     assert (metrics["code"].last, metrics["x"].last) == (ord("ü"), 6)
 
 
+@pytest.mark.parametrize("way", ["attributes", "setting"])
+def test_line_ends_of_the_recorded_code_are_restored(project, read, way):
+    (project / "train.py").write_text(
+        "import runstore\n"
+        "size = len(open('helper.py', 'rb').read())\n"
+        "runstore.start_run('toy').log(size=size)\n"
+    )
+    (project / ".gitattributes").write_text("*.py text eol=crlf\n" if way == "attributes" else "")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "two")
+    if way == "attributes":
+        (project / ".gitattributes").write_text("*.py -text\n")
+    else:
+        git(project, "config", "core.autocrlf", "true")
+        (project / "helper.py").unlink()
+        git(project, "checkout", "-q", "helper.py")
+    python(project, "train.py")
+
+    ended = runstore("rerun", "toy#1", "--recorded-code", cwd=project)
+
+    assert ended.returncode == 0, ended.stderr
+    assert listed(ended) == []
+    size = len("def f(x):\n    return x\n") + (0 if way == "attributes" else 2)
+    assert [run.metrics["size"].last for run in read(project)] == [size, size]
+
+
 def test_code_without_its_secrets_is_not_run(project, read):
     (project / "train.py").write_text(
         "import keys, runstore\nrunstore.start_run('toy').log(length=len(keys.KEY))\n"

@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -42,8 +42,9 @@ _PREFIX = "runstore-code-"
 # Files beside the checkout: one until it is complete; then its name, and those of its untracked
 # files before it is used. A program that cleans up temporary folders may remove them.
 _NEW, _KNOWN = ".incomplete", "known.json"
+_LINE_ENDS = ("core.autocrlf", "core.eol")
 # No program of a repository runs, not even a hook.
-_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
+_SETTINGS = ("-c", "core.hooksPath=/dev/null")
 
 
 @dataclass(slots=True)
@@ -142,7 +143,18 @@ def _fill(store: Store, run: Run, root: Path, place: Path) -> None:
     _git(
         [*_SETTINGS, "clone", "--quiet", "--shared", "--no-checkout", str(root), str(place)], root
     )
-    _git([*_SETTINGS, "checkout", "--quiet", "--detach", commit], place)
+    _git(["update-ref", "--no-deref", "HEAD", commit], place)
+    _git(["read-tree", commit], place)
+    patch = store.document(run.uid, "patch")
+    if patch:
+        file = place.parent / "changes.patch"
+        file.write_text(patch, encoding="utf-8", errors="surrogateescape")
+        _git(["apply", "--cached", "--whitespace=nowarn", str(file)], place)
+    for setting in _LINE_ENDS:
+        with suppress(GitError):  # it is not set
+            _git(["config", setting, os.fsdecode(_git(["config", setting], root)).strip()], place)
+    # After the attributes that the run had, which determine line ends as well.
+    _git([*_SETTINGS, "checkout-index", "--all", "--index"], place)
     if (place / ".gitmodules").exists():
         raise ValueError("its commit has submodules, which would be fetched")
     # The remote is recorded with each run.
@@ -151,11 +163,6 @@ def _fill(store: Store, run: Run, root: Path, place: Path) -> None:
         _git(["config", "remote.origin.url", remote], place)
     except GitError:
         _git(["remote", "remove", "origin"], place)
-    patch = store.document(run.uid, "patch")
-    if patch:
-        file = place.parent / "changes.patch"
-        file.write_text(patch, encoding="utf-8", errors="surrogateescape")
-        _git(["apply", "--index", "--whitespace=nowarn", str(file)], place)
     texts = entries_of(NEW_FILES, store.document(run.uid, NEW_FILES), run.reference)
     for name, text in texts.items():
         _write(place, name, text, _encoding(run, name))
