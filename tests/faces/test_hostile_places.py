@@ -235,6 +235,20 @@ def test_a_full_disk_loses_nothing(small_disk, tmp_path, monkeypatch):
         assert number == store.experiments()[0].run_count
 
 
+def test_a_file_too_large_for_the_disk_is_kept_elsewhere_with_the_reason(
+    small_disk, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with Store.open(small_disk / "store") as store:
+        run = store.start("m", capture=False)
+
+        with pytest.warns(
+            StoreWarning, match="objects cannot be written: No space left .*Kept in"
+        ):
+            run.save("large.bin", bytes(2 * 2**20))
+        run.finish()
+
+
 def fill(disk):
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):

@@ -557,4 +557,5 @@ def test_log_says_at_once_that_a_run_has_no_output(folder):
             run.finish()
 
     assert "no output of quiet_1" in said
+    assert "It printed nothing, or" in said
     assert "runstore exec" in said

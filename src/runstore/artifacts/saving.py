@@ -187,8 +187,9 @@ class Saving:
         except StoreError:
             raise
         except genuine(OSError) as refused:
+            reason = f"{self.objects.folder} cannot be written: {refused.strerror or refused}."
             try:
-                return self._kept_aside(keep)
+                return self._kept_aside(keep, StoreUnavailableError(reason))
             except genuine(OSError):
                 if not isinstance(refused, UnsyncedError):
                     raise refused from None

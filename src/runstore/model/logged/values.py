@@ -10,6 +10,7 @@ from datetime import datetime
 from runstore.errors import InvalidValueError, attempt, genuine, shown
 from runstore.model.arguments import NAME_LIMIT_BYTES
 from runstore.model.reference import check_is_on_one_line
+from runstore.model.values import is_number_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,9 +72,12 @@ def to_float(plain: Any) -> float:
 
 
 def _no_number(value: Any, key: str) -> InvalidValueError:
+    is_text = isinstance(value, str) and is_number_text(value)
     return InvalidValueError(
         f"The metric {shown(key)} got {shown(value)}, which is not a number.",
-        hint="Log a number; use log_text, log_image or log_histogram for anything else.",
+        hint=f"Convert the text with float({shown(value)})."
+        if is_text
+        else "Log a number; use log_text, log_image or log_histogram for anything else.",
     )
 
 

@@ -95,9 +95,11 @@ def _columns_of(key: str, given: Any) -> tuple[Any, Any, Any]:
         return given.values, given.steps, given.times
     if isinstance(given, Mapping):
         if "values" not in given or not set(given) <= set(_COLUMNS):
+            own = f"{key}/{next(iter(given), 'mean')}"
             raise InvalidValueError(
                 f"The metric {shown(key)} got a mapping with {', '.join(map(shown, given))}.",
-                hint="A mapping has 'values' and, if they are known, 'steps' and 'times'.",
+                hint="A mapping has 'values' and, if they are known, 'steps' and 'times'."
+                + ("" if "values" in given else f" For several metrics, write {shown(own)}."),
             )
         return given["values"], given.get("steps"), given.get("times")
     # Scalars of numpy and torch can only be recognized by their shape.
