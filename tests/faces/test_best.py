@@ -1,5 +1,6 @@
 """runstore best, and groups of repeats in Python: real runs, their tables, JSON and mistakes."""
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -432,6 +433,24 @@ def test_a_verdict_wraps_on_a_narrow_terminal(tmp_path):
     assert "…" not in table
     assert {"too", "values", "judged", "value)"} <= set(table.split())
     assert max(map(len, table.splitlines())) <= 60
+
+
+@pytest.mark.parametrize("words", [["best"], ["compare", "fit", "--over", "seed"]])
+def test_numbers_and_words_are_whole_on_a_narrow_terminal(tmp_path, words):
+    models = "transformer", "convolution"
+    with store_at(tmp_path / ".runstore") as store:
+        for model, depth, seed in itertools.product(models, (16, 32), range(3)):
+            params = {"seed": seed, "model": model, "depth": depth}
+            with store.start("fit", params=params, capture=False) as run:
+                run.log(acc=depth / 100 + len(model) / 7 + seed**2 / 900)
+
+    drawn = on_terminal(*words, "-m", "acc", cwd=tmp_path, columns=72, NO_COLOR="1")
+
+    table = drawn.partition("runstore:")[0]
+    assert "…" not in table
+    shown = table.split()
+    assert all(shown.count(f"model={model}") >= 2 for model in models)
+    assert max(map(len, table.splitlines())) <= 72
 
 
 def test_runs_that_did_not_complete_are_told(folder):

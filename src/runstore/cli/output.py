@@ -294,12 +294,13 @@ def cell_len(text: str) -> int:
 
 
 def folded(text: str, width: int, indent: int = 0) -> Iterator[str]:
-    """Yield parts of a text that fit, broken between words if possible."""
+    """Yield parts of a text that fit; only words that are longer than a line are broken."""
     margin = " " * indent
     while cell_len(text) > width:
         end = _prefix(text, width)
         blank = text.rfind(" ", 0, end + 1)
-        if blank > width // 2:
+        word = text[blank + 1 :].partition(" ")[0]
+        if blank > 0 and (blank > width // 2 or cell_len(word) <= width):
             yield margin + text[:blank]
             text = text[blank + 1 :]
         else:

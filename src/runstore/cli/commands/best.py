@@ -26,8 +26,8 @@ _COLUMNS = (
     output.TableColumn("rank", narrowest=4, rank=4),
     output.TableColumn("group", narrowest=12, rank=0, wraps=True),
     output.TableColumn("n", narrowest=2, rank=5),
-    output.TableColumn("mean", narrowest=8, rank=2),
-    output.TableColumn("interval", narrowest=12, rank=3),
+    output.TableColumn("mean", rank=2, is_number=True),
+    output.TableColumn("interval", rank=3, is_number=True),
     output.TableColumn("verdict", narrowest=19, rank=1, wraps=True),
 )
 _METRICS_LISTED = 12

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 _PAIRS_SHOWN = 20
 
 _MEANS = (
-    output.TableColumn("group", narrowest=12, rank=0),
+    output.TableColumn("group", narrowest=12, rank=0, wraps=True),
     output.TableColumn("n", narrowest=2, rank=2),
-    output.TableColumn("mean", narrowest=8, rank=1),
-    output.TableColumn("interval", narrowest=12, rank=3),
+    output.TableColumn("mean", rank=1, is_number=True),
+    output.TableColumn("interval", rank=3, is_number=True),
 )
 _DIFFERENCES = (
-    output.TableColumn("difference", narrowest=16, rank=0),
-    output.TableColumn("by", narrowest=8, rank=1),
-    output.TableColumn("interval", narrowest=12, rank=3),
-    output.TableColumn("test", narrowest=9, rank=4),
+    output.TableColumn("difference", narrowest=16, rank=0, wraps=True),
+    output.TableColumn("by", rank=1, is_number=True),
+    output.TableColumn("interval", rank=3, is_number=True),
+    output.TableColumn("test", narrowest=9, rank=4, wraps=True),
     output.TableColumn("p", narrowest=7, rank=5),
     output.TableColumn("corrected p", narrowest=11, rank=2),
 )
@@ -93,8 +93,8 @@ def _remarks(table: RepeatsTable, pairs: int) -> Iterator[str]:
 def over_text(table: RepeatsTable | Ranking) -> str:
     """Return the parameters in which the runs of a group differ, as a sentence."""
     if not table.over:
-        return f"{table.metric}; no run has a parameter called seed."
-    return f"{table.metric}; repeats differ in {', '.join(table.over)}."
+        return f"Metric: {table.metric}; no run has a parameter called seed."
+    return f"Metric: {table.metric}; repeats differ in {', '.join(table.over)}."
 
 
 def _as_json(table: RepeatsTable) -> dict[str, Any]:
