@@ -197,6 +197,20 @@ def test_tags_without_a_value_are_marked(served, visit, tmp_path):
     expect(page.locator(".grid-body .line:not(.group-line)")).to_contain_text("✓")
 
 
+def test_groups_whose_values_look_alike_open_alone(served, visit, tmp_path):
+    with runstore.Store.open(tmp_path / "store") as store:
+        for value in (0.3, 0.1 + 0.2, 1, "1", True, "true"):
+            store.start("fit", params={"x": value}, capture=False).finish()
+
+    page = visit(served(tmp_path / "store"), "/?columns=reference&group=params.x")
+    heads = page.locator(".group-line strong")
+    expect(heads).to_have_text(["'true'", "true", "'1'", "1", "0.3", "0.3"])
+    for place in (5, 2):
+        page.locator(".group-line").nth(place).click()
+
+    expect(page.locator(".grid-body .line:not(.group-line)")).to_have_count(2)
+
+
 def test_bad_columns_of_an_address_are_explained(shared, look):
     """Someone's link with an impossible column says so, and leads on."""
     page = look(shared, "/?columns=reference,params.(", expected_statuses={400})

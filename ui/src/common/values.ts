@@ -45,10 +45,16 @@ export function formatCell(value: Cell | undefined): string {
 /** Of a tag without a value. */
 export const TAGGED = "✓";
 
-/** Return a value that runs are grouped by; an empty text is not a missing one. */
+/** Return a value that runs are grouped by; an empty text is not a missing one, and "1" is not 1. */
 export function formatGroup(name: string, value: Cell | undefined): string {
-  if (value !== "") return formatCell(value);
-  return name.startsWith("tags.") ? TAGGED : "(empty)";
+  if (value === "") return name.startsWith("tags.") ? TAGGED : "(empty)";
+  return name.startsWith("params.") && readsAsAnother(value) ? `'${value}'` : formatCell(value);
+}
+
+/** Check whether a text looks like a number or a truth value. */
+function readsAsAnother(value: Cell | undefined): boolean {
+  if (typeof value !== "string" || numberOf(value) !== null) return false;
+  return value === "true" || value === "false" || (value.trim() !== "" && !Number.isNaN(Number(value)));
 }
 
 /** Write a difference with its sign, in few digits: the values beside it have all of them. */

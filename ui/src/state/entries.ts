@@ -21,7 +21,7 @@ const open = list("open");
 /** Return what names a group in the address. */
 export function groupKey(group: GroupInfo): string {
   return Object.entries(group.values)
-    .map(([name, value]) => formatGroup(name, value))
+    .map(([name, value]) => (typeof value === "number" ? String(value) : formatGroup(name, value)))
     .join("~");
 }
 
