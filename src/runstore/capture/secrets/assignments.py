@@ -186,7 +186,9 @@ class Assignments:
         begin, sign = found.end(), found["sign"].strip()
         if sign == ">":
             return self._mask_element(found, begin)
-        if sign == ":":
+        # A value in the next line, of several lines or of several items begins with a sign.
+        is_word = self._text[begin : begin + 1].isalnum()
+        if sign == ":" and not is_word:
             begin = self._begin_of_value(found, begin, sure)
         opened = _OPEN.match(self._text, begin)
         if opened is not None:
@@ -195,6 +197,11 @@ class Assignments:
                 return ended
         if sign == "," or (found["close"] and sign == "!="):
             return begin
+        ended = None if is_word else self._mask_several(found, begin, sure)
+        return self._mask_bare(found, begin, sure) if ended is None else ended
+
+    def _mask_several(self, found: re.Match[str], begin: int, sure: Secrecy) -> int | None:
+        """Mask a value of several lines or items; None if no such value begins here."""
         if block := _BLOCK.match(self._text, begin):
             indent = self._column(found)
             return self._mask_lines(
@@ -210,8 +217,7 @@ class Assignments:
             )
             # There may be other names in its lines.
             return max(begin, self._done)
-        ended = self._mask_list(begin, sure)
-        return self._mask_bare(found, begin, sure) if ended is None else ended
+        return self._mask_list(begin, sure)
 
     def _begin_of_value(self, found: re.Match[str], begin: int, sure: Secrecy) -> int:
         """Return the position of a value after a colon, which may be in the next line."""
@@ -353,8 +359,11 @@ class Assignments:
             return self._run_end if is_tired else begin
         begins_line = self._begins_line(found.start())
         is_variable = found["name"].isupper() and found["sign"] == "="
-        before = self._text[found.start() - 1 : found.start()]
-        if begins_line and before not in _QUOTES and (value := _REST.match(self._text, begin)):
+        if (
+            begins_line
+            and self._text[found.start() - 1 : found.start()] not in _QUOTES
+            and (value := _REST.match(self._text, begin))
+        ):
             shown = _without_comment(value[0])
             if self._is_secret_line(shown, sure, is_variable=is_variable):
                 return self._replace(begin, begin + len(shown), self._bare)
@@ -365,17 +374,21 @@ class Assignments:
         if "\\" in shown and self._text[word.end() : word.end() + 1] in _QUOTES:
             shown = compiled(_ENDS_OF_LINES).sub("", shown)  # of a line of code in JSON
         is_secret = is_secret_setting if self._is_settings and begins_line else is_secret_word
-        is_call = self._text.startswith(("(", "["), word.end()) and "${" not in shown
+        has_variables = "${" in shown
+        is_call = self._text.startswith(("(", "["), word.end()) and not has_variables
+        if is_call and not is_variable:
+            return begin
         judged = shown[:_VALUE_BOUND]
-        parts = dict.fromkeys((judged, _first_part(judged)))
-        if (is_variable or not is_call) and any(is_secret(one, sure) for one in parts):
+        if is_secret(judged, sure) or (has_variables and is_secret(_first_part(judged), sure)):
             return self._replace(begin, begin + len(shown), self._bare)
         return begin
 
     def _is_no_value(self, begin: int) -> bool:
         """Check whether a URL without secrets begins here, or a text of several lines."""
-        rest = self._text[begin : begin + _LINE_BOUND]
-        return (rest[:1] in _QUOTES and not rest[1:2].strip()) or is_url_without_secret(rest)
+        text, bound = self._text, begin + _LINE_BOUND
+        if text[begin : begin + 1] in _QUOTES and not text[begin + 1 : begin + 2].strip():
+            return True
+        return text.find("://", begin, bound) >= 0 and is_url_without_secret(text[begin:bound])
 
     def _begins_line(self, name: int) -> bool:
         bound = max(0, name - _LINE_BOUND)
