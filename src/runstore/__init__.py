@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runstore.model.run import Run
     from runstore.model.status import Status
     from runstore.reading.pages import Page
-    from runstore.recording.active import ActiveRun
+    from runstore.recording.active import ActiveRun, current_run
     from runstore.start import attach_run, recorded, start_run
     from runstore.store import Store
     from runstore.web.in_process import ui

@@ -359,6 +359,8 @@ TIMES = "Use '2026-11-01', '2026-11-01 10:30', '3 days ago', 'yesterday' or 'tod
         ("git.branch > 7", "Expected text for git.branch, got the number 7.", "7", "Put the"),
         ("lr > 1", "There is no field 'lr'.", "lr > 1", "A parameter is params.lr, a metric"),
         ("a.b > 1", "There is no field 'a.b'.", "a.b > 1", ""),
+        ("name = x", "There is no field 'name'.", "name = x", "Did you mean 'run'?"),
+        ("state = 1", "There is no field 'state'.", "state = 1", "Did you mean 'status'?"),
         ("statu = 1", "There is no field 'statu'.", "statu = 1", "Did you mean 'status'?"),
         ("params.x ~ '['", None, "'['", ""),
         ("order by output", "Runs cannot be sorted by output.", "output", ""),

@@ -70,6 +70,16 @@ MLFLOW_STATUSES: Mapping[str, tuple[str, ...]] = {
     "FAILED": ("error", "lost"),
     "KILLED": ("interrupted", "pruned"),
 }
+# Words of other tools for fields, which may as well be names of parameters or tags.
+_MEANT: Mapping[str, str] = {
+    **dict.fromkeys(("name", "title"), "run"),
+    **dict.fromkeys(("id", "run_uuid"), "uid"),
+    "project": "experiment",
+    "state": "status",
+    **dict.fromkeys(("created", "created_at", "date", "time", "start"), "started"),
+    **dict.fromkeys(("finished", "finished_at", "end"), "ended"),
+    **dict.fromkeys(("runtime", "elapsed", "walltime"), "duration"),
+}
 NAMESPACE_WORDS: Mapping[str, Namespace] = {
     **dict.fromkeys(("param", "params", "parameter", "parameters"), Namespace.PARAM),
     **dict.fromkeys(("metric", "metrics"), Namespace.METRIC),
@@ -164,6 +174,8 @@ def known_names() -> list[str]:
 
 def _meant(name: str, names: Sequence[str]) -> str:
     """Return the probable intended name; empty if there is none."""
+    if name in _MEANT:
+        return _MEANT[name]
     by_text = {one.rstrip("."): one for one in names}
     if near := nearest(name.partition(".")[0], by_text):
         return by_text[near]
