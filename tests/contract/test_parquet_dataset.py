@@ -256,6 +256,19 @@ def test_a_dataset_is_continued_after_the_first_run_was_restored(store, tmp_path
     assert {row["uid"] for row in rows(tmp_path / "out", "runs")} == {run.uid for run in runs}
 
 
+def test_an_edit_after_an_older_copy_was_put_back_is_exported(store, tmp_path):
+    record(store)
+    store.copy(tmp_path / "copy")
+    store.edit("mnist#1", notes="lost")
+    store.export_parquet(tmp_path / "out")
+
+    with Store.open(tmp_path / "copy") as copy:
+        copy.edit("mnist#1", notes="new")
+        copy.export_parquet(tmp_path / "out")
+
+    assert [row["notes"] for row in rows(tmp_path / "out", "runs")] == ["new"]
+
+
 def test_an_unknown_experiment_is_refused_before_anything_is_written(store, tmp_path):
     record(store)
 

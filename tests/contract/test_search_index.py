@@ -58,6 +58,31 @@ def test_an_older_database_put_back_is_searched_as_it_is(store, tmp_path):
         assert found(again, "new words") == [(2, "notes", 1)]
 
 
+@pytest.mark.parametrize("edits", [["fit#1"], ["fit#2", "fit#1", "fit#1"]])
+def test_edits_after_an_older_database_was_put_back_are_found(store, tmp_path, edits):
+    """Their numbers of changes are those of the lost edits, which the index has seen."""
+    for _ in range(2):
+        store.start("fit", capture=False).finish()
+    store.edit("fit#2", notes="before")
+    found(store, "before")
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    with store.backend.database.driver.read() as connection:
+        connection.backup(copy)
+    for _ in edits[-2:]:
+        store.edit("fit#1", notes="lost words")
+    found(store, "lost words")
+    store.close()
+    with contextlib.closing(sqlite3.connect(store.path / DATABASE)) as target, target:
+        copy.backup(target)
+    copy.close()
+
+    with Store.open(store.path) as again:
+        for number, name in enumerate(edits):
+            again.edit(name, notes=f"new words {number}")
+
+        assert {run for run, *_ in found(again, "new words")} == {int(one[-1]) for one in edits}
+
+
 def test_the_index_of_another_store_is_made_anew(tmp_path):
     for name in ("one", "two"):
         with Store.open(tmp_path / name) as store:

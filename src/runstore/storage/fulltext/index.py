@@ -39,6 +39,12 @@ _NOT_THERE, _DAMAGED = -1, -2  # of `parts.taken_bytes`
 
 CREATED_AT = "SELECT coalesce(min(applied_at), 0) FROM schema_migrations"
 CHANGE_OF_RUN = "SELECT changed FROM runs WHERE uid = ?"
+# Events of runs in the trash are removed with them.
+NEWEST_EVENT = """
+    SELECT e.id, e.link FROM events e JOIN runs r ON r.id = e.run_id
+    WHERE r.deleted_at IS NULL ORDER BY e.id DESC LIMIT 1
+"""
+LINK_OF_EVENT = "SELECT link FROM events WHERE id = ?"
 CHANGED_RUNS = """
     SELECT id, uid, changed, deleted_at, notes, error, traceback FROM runs
     WHERE changed > ? ORDER BY changed LIMIT ?
@@ -92,14 +98,17 @@ SET_FACT = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)"
 
 
 class Mark(NamedTuple):
-    """Progress of the index: the number of a change, and the run that changed.
+    """Progress of the index: the number of a change, the run that changed, and an event before.
 
-    Change numbers may be reused after the runs with the highest ones are removed. As long as the
-    run of a mark exists, all later changes have higher numbers.
+    Change numbers may be reused after the runs with the highest ones are removed, or if an older
+    copy of the database was put back. As long as the run and the event of a mark exist, all later
+    changes have higher numbers.
     """
 
     changed: int
     uid: str
+    event: int = 0
+    link: str = ""
 
 
 class SearchIndex:
@@ -140,9 +149,14 @@ class SearchIndex:
             raise sqlite3.DatabaseError(f"marks: {error}") from error
         for place, mark in enumerate(marks):
             found = self._of_runs(CHANGE_OF_RUN, mark.uid)
-            if found and found[0][0] >= mark.changed:
+            if found and found[0][0] >= mark.changed and self._has_event(mark):
                 return marks[place:]
         return []
+
+    def _has_event(self, mark: Mark) -> bool:
+        return not mark.event or any(
+            str(link) == mark.link for (link,) in self._of_runs(LINK_OF_EVENT, mark.event)
+        )
 
     def _fact(self, name: str) -> Any:
         row = self._connection.execute(GET_FACT, (name,)).fetchone()
@@ -190,6 +204,7 @@ class SearchIndex:
         self._stale = self._fact("stale") or 0
         marks = self._trusted_marks()
         reached = marks[0] if marks else Mark(0, "")
+        events = self._of_runs(NEWEST_EVENT)
         while True:
             rows = self._changed_runs(reached.changed)
             further = self._take(rows)
@@ -198,6 +213,8 @@ class SearchIndex:
                 break
         self._connection.execute(SET_FACT, ("stale", self._stale))
         if reached.uid and reached not in marks:
+            for event, link in events:
+                reached = reached._replace(event=event, link=str(link))
             marks = [reached, *marks][:_MARKS_KEPT]
             self._connection.execute(SET_FACT, ("marks", json.dumps(marks)))
         self._forget_if_stale()

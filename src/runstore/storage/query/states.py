@@ -10,13 +10,15 @@ from runstore.storage.database import Database
 from runstore.storage.rows import as_int, as_text
 from runstore.value_classes import NamedTuple
 
-# The number of the last change does not grow with points and files, so they are counted.
+# The number of the last change does not grow with points and files, so they are counted. If an
+# older copy of the database was put back, it may be that of a lost edit or end.
 RUN_STATES = f"""
     SELECT r.id, r.uid, e.name, r.run_number, r.status IN {sql.UNFINISHED}, r.changed,
         (SELECT sum(CAST(m.count AS REAL)) FROM metric_summaries m WHERE m.run_id = r.id),
         (SELECT max(m.last_at) FROM metric_summaries m WHERE m.run_id = r.id),
         (SELECT count(*) FROM artifacts a WHERE a.run_id = r.id),
-        (SELECT max(a.saved_at) FROM artifacts a WHERE a.run_id = r.id)
+        (SELECT max(a.saved_at) FROM artifacts a WHERE a.run_id = r.id),
+        r.last_link, r.status, r.ended_at
     FROM runs r JOIN experiments e ON e.id = r.experiment_id
     WHERE {sql.KEPT} ORDER BY r.id
 """
@@ -65,7 +67,7 @@ class RunStates:
     def of(self, row_ids: Container[int]) -> Iterator[RunState]:
         """Yield the states of these runs, by row."""
         rows = self._driver.fetch_all(RUN_STATES)
-        for row_id, uid, name, number, is_active, changed, points, last_at, *of_files in rows:
+        for row_id, uid, name, number, is_active, changed, points, last_at, *others in rows:
             if row_id in row_ids:
                 of_points = (uid, row_id, name, number, points, last_at)
                 yield RunState(
@@ -74,6 +76,6 @@ class RunStates:
                     as_int(number),
                     int(points) if isinstance(points, float) and points < _BEYOND else 0,
                     bool(is_active),
-                    (*of_points, changed, *of_files),
+                    (*of_points, changed, *others),
                     of_points,
                 )
