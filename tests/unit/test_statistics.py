@@ -89,6 +89,12 @@ def test_a_level_out_of_range_is_refused(level):
         mean_of([1, 2], level=level)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 0.7, -0.1, 1e-310])
+def test_the_mean_of_equal_values_is_their_value(value):
+    for n in range(2, 12):
+        assert mean_of([value] * n).mean == value
+
+
 def test_equal_values_have_an_interval_without_width():
     found = mean_of([0.1, 0.1, 0.1])
 

@@ -279,7 +279,8 @@ def moments_of(values: Sequence[float], *, rounding: float = 0.0) -> Moments:
     # A power of two changes no digit, and keeps squares of very large and small values in range.
     scale = math.frexp(largest)[1] - 1
     scaled = [math.ldexp(one, -scale) for one in values]
-    mean = math.fsum(scaled) / n
+    # Rounded, the quotient may be outside of the values, even if all of them are equal.
+    mean = min(max(math.fsum(scaled) / n, min(scaled)), max(scaled))
     if n == 1:
         return Moments(n, values[0], math.nan)
     if max(values) - min(values) <= max(rounding, _ROUNDING * largest):
