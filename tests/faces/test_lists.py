@@ -215,6 +215,21 @@ def test_a_tag_without_a_value_is_marked(tmp_path):
         assert [one.value for one in groups] == ["", None]
 
 
+def test_values_of_chosen_columns_that_look_alike_have_exact_texts(tmp_path):
+    with store_at(tmp_path / ".runstore") as store:
+        for value in (1, "1", 0.3, 0.1 + 0.2, None, "None"):
+            store.start("fit", params={"x": value}, capture=False).finish()
+        for value in (1, "1"):
+            store.start("two", params={"x": value}, capture=False).finish()
+
+    def column(*words):
+        return [line.split()[-1] for line in drawn(tmp_path, *words)[:0:-1]]
+
+    exact = ["1", "'1'", "0.3", "0.30000000000000004", "None", "'None'"]
+    assert column("fit", "--columns", "run,params.x") == exact
+    assert column("two", "--columns", "run,params") == exact[:2]
+
+
 def test_groups_show_the_metric_before_the_statuses(grid):
     lines = drawn(grid, "--group-by", "params.loss", "--columns", "metrics.loss", columns=60)
 

@@ -15,15 +15,22 @@ from runstore.cli.lists.runs import RUN_END, say_left_out
 from runstore.errors import UsageError, quoted
 from runstore.extras import library
 from runstore.model.display.as_json import for_programs
-from runstore.model.display.formatting import TAGGED, duration_text, is_exact_whole, local_time
+from runstore.model.display.formatting import (
+    TAGGED,
+    duration_text,
+    exact_if_alike,
+    is_exact_whole,
+    local_time,
+)
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
+from runstore.model.query.evaluate import exact_text
 from runstore.model.query.fields import OUTPUT
 from runstore.reading.filters.unknown_names import is_known_column
 from runstore.reading.runs_table import GatheredRuns, RunsTable, Table
 from runstore.reading.shown.facts import SYSTEM
 from runstore.reading.shown.listing import headings
-from runstore.reading.tables.columns import Column, Type
+from runstore.reading.tables.columns import Column, Type, unpacked
 from runstore.reading.tables.field_columns import fields_of, metrics_among, usual_name
 from runstore.reading.tables.streamed import RunsPart, StreamedRuns, write_parquet
 
@@ -153,7 +160,8 @@ def _print_on_terminal(
         short = dict(zip((run.uid for run in page), short_names(page.items), strict=True))
         uids = table.columns["uid"].values
         shown["run"] = Column(Type.TEXT, [short[uid] for uid in uids])
-    _print_table(shown, _rows(shown, for_people=True))
+    texts = [_different_texts(name, one) for name, one in shown.items()]
+    _print_table(shown, map(list, zip(*texts, strict=True)))
     if dull := len(columns) - len(shown):
         count = f"{dull} column{'' if dull == 1 else 's'}"
         output.say(
@@ -166,7 +174,7 @@ def _is_dull(name: str, column: Column) -> bool:
     namespace, _, key = name.partition(".")
     if namespace not in _NAMESPACES:
         return False
-    values = {str(one) for one in column.values}
+    values: set[Any] = set(column.cells) or {str(one) for one in column.values}
     return key.startswith(SYSTEM) or (len(values) == 1 and len(column.values) > 1)
 
 
@@ -199,17 +207,32 @@ def _rows_of(parts: Iterable[Table], *, for_people: bool = False) -> Iterator[li
 
 
 def _rows(columns: Mapping[str, Column], *, for_people: bool) -> Iterator[list[Any]]:
-    shown = [
-        for_programs if not for_people else _legible_tag if name.startswith("tags.") else _legible
-        for name in columns
+    texts = [
+        _texts(name, one) if for_people else map(for_programs, one.values)
+        for name, one in columns.items()
     ]
-    nones = [column.nones if for_people else () for column in columns.values()]
-    rows = zip(*(column.values for column in columns.values()), strict=True)
-    for place, row in enumerate(rows):
-        yield [
-            "None" if place in none else text(value)
-            for none, text, value in zip(nones, shown, row, strict=True)
-        ]
+    return map(list, zip(*texts, strict=True))
+
+
+def _texts(name: str, column: Column) -> Iterable[str]:
+    """Return the values of a column for people."""
+    texts = map(_legible_tag if name.startswith("tags.") else _legible, column.values)
+    if not column.cells:
+        return texts
+    cells = zip(column.cells, texts, strict=True)
+    return ("None" if cell == (None, None) else text for cell, text in cells)
+
+
+def _different_texts(name: str, column: Column) -> Iterable[str]:
+    """Return the values of a column for people; exact texts for those that look alike."""
+    texts = _texts(name, column)
+    if not column.cells:
+        return texts
+    cells = list(map(unpacked, column.cells))
+    found = dict(zip(cells, texts, strict=True))
+    exact = ["" if one is None else exact_text(one) for one in found]
+    shown = dict(zip(found, exact_if_alike(list(found.values()), exact), strict=True))
+    return [shown[one] for one in cells]
 
 
 def _legible_tag(value: Any) -> str:

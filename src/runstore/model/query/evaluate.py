@@ -195,6 +195,14 @@ def shown_text(cell: Cell) -> str | None:
     return cell[1] if cell[1] is not None else number_text(cell[0])
 
 
+def exact_text(cell: Cell) -> str:
+    """Return the text of a cell that no other cell has: `1`, `'1'`, `None`."""
+    number, text = cell
+    if number is None and text is not None:
+        return repr(text)
+    return shown_text(cell) or "None"
+
+
 def compare_versions(op: Op, version: str, wanted: str) -> bool:
     """Compare two versions by PEP 440; other texts are compared for equality."""
     one, other = _version(version), _version(wanted)

@@ -21,7 +21,7 @@ from runstore.model.display.formatting import (
 )
 from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import some_of
-from runstore.model.query.evaluate import TRUTH, number_text, shown_text
+from runstore.model.query.evaluate import TRUTH, exact_text, number_text, shown_text
 from runstore.model.query.tree import Field, Kind, Namespace, Order
 from runstore.model.run import start_text
 from runstore.reading.grid.differing import differing_keys, is_seed
@@ -241,9 +241,8 @@ def _exact(cell: Cell | ListCell) -> str:
     if isinstance(cell, ListCell):
         return cropped(f"[{', '.join(map(_exact, cell.elements))}]", _CELL)
     number, text = cell
-    if number is None and text is not None:
-        return repr(text) if len(text) <= _CELL else cropped(text, _CELL)
-    return shown_text(cell) or "None"
+    is_long = number is None and text is not None and len(text) > _CELL
+    return cropped(text or "", _CELL) if is_long else exact_text(cell)
 
 
 def _parameter(cell: Cell | ListCell) -> str:

@@ -34,12 +34,12 @@ class Column:
     Attributes:
         type: The type of its values.
         values: One per row; None if a run has none.
-        nones: The rows of parameters whose value is None, unlike those without a value.
+        cells: The cells of a parameter, which distinguish `1` from `'1'`, and None from no value.
     """
 
     type: Type
     values: Sequence[Any]
-    nones: frozenset[int] = frozenset()
+    cells: Sequence[Cell | float | None] = ()
 
 
 # Most parameters of many runs are numbers, which need half the memory on their own.
@@ -88,13 +88,11 @@ class ParamType:
             return Type.TEXT
         return _number_type(has_integer=self._has_integer, are_whole=self._are_whole)
 
-    def column(self, cells: Iterable[Cell | float | None]) -> Column:
+    def column(self, cells: Sequence[Cell | float | None]) -> Column:
         """Return cells as a column of this type."""
         read = _READ[self.type]
-        given = list(map(unpacked, cells))
-        values = [None if cell is None else read(cell) for cell in given]
-        nones = frozenset(place for place, cell in enumerate(given) if cell == (None, None))
-        return Column(self.type, values, nones)
+        values = [None if cell is None else read(cell) for cell in map(unpacked, cells)]
+        return Column(self.type, values, cells)
 
 
 def _is_number(cell: Cell) -> bool:
