@@ -277,6 +277,15 @@ def test_names_of_other_tools_lead_to_ours(run, name, use):
     assert str(raised.value) == f"A run has no attribute {name!r}. Use {use}."
 
 
+def test_a_parameter_is_read_by_its_key(run):
+    run.params["learning_rate"] = 0.1
+
+    for one in (run, run.record):
+        with pytest.raises(AttributeError, match=r"Use run\.params\['learning_rate'\]\.$"):
+            _ = one.learning_rate
+        assert not hasattr(one, "rate_of_something")
+
+
 @pytest.mark.parametrize("name", ["tag", "set_tag"])
 def test_a_tag_is_set_by_its_key(run, name):
     with pytest.raises(AttributeError, match=r'Use run.tags\["phase"\] = "pilot"'):

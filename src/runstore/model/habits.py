@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from runstore.model.display.suggestions import nearest
 
@@ -119,9 +119,11 @@ def no_such_method(name: str, known: Collection[str]) -> AttributeError:
     return _missing("store", name, known, _OF_STORE)
 
 
-def no_such_attribute(name: str, known: Collection[str]) -> AttributeError:
+def no_such_attribute(
+    name: str, known: Collection[str], params: Callable[[], Collection[str]]
+) -> AttributeError:
     """Return the error for reading an attribute that a run does not have."""
-    return _missing("run", name, known, _READ)
+    return _missing("run", name, known, _READ, params)
 
 
 def no_such_assignment(name: str, known: Collection[str]) -> AttributeError:
@@ -172,19 +174,25 @@ _EDITED = {
 }
 
 
-def no_such_field(name: str, known: Collection[str]) -> AttributeError:
+def no_such_field(
+    name: str, known: Collection[str], params: Callable[[], Collection[str]]
+) -> AttributeError:
     """Return the error for reading an attribute that a run from a store does not have."""
-    return _missing("run", name, known, _OF_STORED)
+    return _missing("run", name, known, _OF_STORED, params)
 
 
 def _missing(
-    kind: str, name: str, known: Collection[str], uses: Mapping[str, str]
+    kind: str,
+    name: str,
+    known: Collection[str],
+    uses: Mapping[str, str],
+    params: Callable[[], Collection[str]] = tuple,
 ) -> AttributeError:
     """Return the error for a missing attribute, with what to use instead, or a similar name."""
-    if name.startswith("_"):
+    if name.startswith("_") or name in known:  # of a copy that is being made
         return AttributeError(f"A {kind} has no attribute {name!r}.")
     near = nearest(name, [one for one in known if not one.startswith("_")])
-    use = uses.get(name)
+    use = uses.get(name) or (f"run.params[{name!r}]" if name in params() else "")
     hint = f" Use {use}." if use else f" Did you mean {near!r}?" if near else ""
     return AttributeError(f"A {kind} has no attribute {name!r}.{hint}")
 

@@ -213,7 +213,7 @@ class Run:
             """Raise an error with the likely name for an attribute that a run does not have."""
             from runstore.model.habits import no_such_field
 
-            raise no_such_field(name, dir(type(self)))
+            raise no_such_field(name, dir(type(self)), lambda: self.params)
 
     @property
     def metrics(self) -> dict[str, MetricSummary]:

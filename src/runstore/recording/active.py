@@ -131,7 +131,7 @@ class ActiveRun:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         from runstore.model.habits import no_such_attribute
 
-        raise no_such_attribute(name, self._names())
+        raise no_such_attribute(name, self._names(), lambda: self.params)
 
     if not TYPE_CHECKING:  # type checkers would accept it
 
