@@ -39,7 +39,7 @@ class Column:
 
     type: Type
     values: Sequence[Any]
-    cells: Sequence[Cell | float | None] = ()
+    cells: Sequence[Any] = ()
 
 
 # Most parameters of many runs are numbers, which need half the memory on their own.
