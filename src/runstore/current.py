@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _thread import get_ident
 from contextvars import ContextVar
 
 from runstore.background import in_main_thread
@@ -89,6 +90,7 @@ class _OfMainThread:
 
     def __init__(self) -> None:
         self.run: Executed | None = None
+        self.thread: int | None = None
         # The previous value in the environment, and the value set since.
         self.inherited: str | None = None
         self.said: str | None = None
@@ -177,6 +179,7 @@ def parent_uid() -> str | None:
 def _become(run: Executed | None) -> None:
     _current.set(run)
     if in_main_thread():
+        _main.thread = get_ident()
         _main.is_now(run)
 
 
@@ -192,3 +195,12 @@ def _still_open(run: Executed | None) -> Executed | None:
     while run is not None and run.status.is_final:
         run = run.surrounding
     return run
+
+
+def _after_fork_in_child() -> None:
+    """Keep the current run if another thread forked, which is the main thread of the child."""
+    if _main.thread != get_ident() and _current.get() is None:
+        _current.set(_main.run)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -170,6 +170,27 @@ def test_workers_of_multiprocessing_find_their_parent(tmp_path, way):
     assert kept_parents(tmp_path / "runs", "trial") == [sweep] * 4
 
 
+def test_a_child_that_another_thread_forks_has_the_current_run(start, tmp_path):
+    """As a worker that replaces one of a pool (`maxtasksperchild`)."""
+    ended = []
+
+    def fork():
+        if not (child := os.fork()):
+            for _ in range(2):
+                with start("child"):
+                    pass
+            os._exit(runstore.current_run() is not run)
+        ended.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    with start("parent") as run:
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+
+    assert ended == [0]
+    assert kept_parents(tmp_path / "runs", "child") == [run.uid] * 2
+
+
 def test_what_the_environment_said_before_is_said_again(start, monkeypatch):
     monkeypatch.setenv(PARENT_VARIABLE, "0198c0de-0000-7000-8000-000000000001")
     run = start("fit")
