@@ -121,6 +121,15 @@ def test_rounded_numbers_have_a_sign_and_all_of_their_digits(opened):
     expect(rounded).to_have_attribute("title", re.compile(r"^Rounded from 0\.17988698"))
 
 
+def test_numbers_of_metrics_are_in_sight_on_a_narrow_screen(opened):
+    page = opened(viewport={"width": 390, "height": 800})
+
+    table = page.get_by_role("region", name="Table of metrics")
+    expect(table.get_by_role("columnheader", name="Curve")).to_be_hidden()
+    last = table.locator("tbody td.number").last.bounding_box()
+    assert last["x"] + last["width"] <= 390
+
+
 def test_notes_are_markdown_of_which_nothing_is_obeyed(opened):
     page = opened()
 
