@@ -134,13 +134,14 @@ def test_a_text_reads_like_english(name):
         assert found["conditions"] >= needed, f"{name}: if and when {found['conditions']} times"
 
 
-def test_docs_install_runstore_from_a_clone():
+def test_docs_and_hints_install_runstore_from_a_clone():
     """The package is not on an index yet, so its name installs nothing, or another package."""
     pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+    modules = sorted(PACKAGE.rglob("*.py"))
 
     wrong = [
         f"{page.relative_to(REPOSITORY)}: {found}"
-        for page in pages
+        for page in [*pages, *modules]
         for found in re.findall(r"pip install [^`\n]*\brunstore\b[^`\n]*", page.read_text("utf-8"))
     ]
 

@@ -155,7 +155,7 @@ class Database(NewRuns):
                 SchemaTooNewError(
                     f"{path} has schema {found}; this runstore knows up to {SCHEMA_VERSION}.",
                     kept="Nothing was changed; reading still works.",
-                    hint="Upgrade with: pip install -U runstore",
+                    hint="In a checkout of a newer version of runstore, run: pip install .",
                 )
             )
             return

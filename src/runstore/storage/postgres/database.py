@@ -97,7 +97,7 @@ class ServerDatabase(Database):
                     f"{self.path} has schema {found.version}; this runstore knows up to"
                     f" {SCHEMA_VERSION}.",
                     kept="Nothing was changed; reading still works.",
-                    hint="Upgrade with: pip install -U runstore",
+                    hint="In a checkout of a newer version of runstore, run: pip install .",
                 )
             )
             return
