@@ -8,7 +8,7 @@ RunstoreError
 │  ├─ RunNotFoundError
 │  ├─ AmbiguousReferenceError
 │  └─ CommandNotFoundError
-├─ ConflictError                    the request is valid, but not in the present state
+├─ ConflictError                    the request is valid, but not in the current state
 │  ├─ RunActiveError
 │  ├─ RunFinishedError
 │  ├─ AlreadyRanError
@@ -297,7 +297,7 @@ class CommandNotFoundError(NotFoundError):
 
 
 class ConflictError(RunstoreError):
-    """The request is valid, but not in the present state."""
+    """The request is valid, but not in the current state."""
 
     code = "conflict"
 

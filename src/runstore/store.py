@@ -857,7 +857,7 @@ class Store:
         return collect(self.backend, older_than=kept, is_dry=bool(dry), vacuum=vacuum)
 
     def copy(self, target: str | Path) -> Path | str:
-        """Copy the store to a new folder or an empty database, also while programs record into it.
+        """Copy the store to a new folder or an empty database, even while programs record into it.
 
         The copy has the runs, files, output and points as they are now. An active run is `lost`
         in the copy once its process has ended. Links are skipped with a warning.

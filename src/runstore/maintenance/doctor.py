@@ -54,7 +54,7 @@ _GET_BACK = (
 )
 _DELIVER = "To try again: runstore push"
 _OTHER_URL = (
-    "If that is an earlier URL of this store, and this store is no copy, add the data with:"
+    "If that is an earlier URL of this store, and this store is not a copy, add the data with:"
     " runstore push --recover"
 )
 _ODD_PATHS = (

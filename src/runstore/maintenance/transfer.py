@@ -149,7 +149,7 @@ def uids_of(
     if runs is not None:
         if where or experiment:
             raise UsageError(
-                "There are both a filter and runs.",
+                "Both a filter and runs were passed.",
                 kept="Nothing was transferred.",
                 hint="Pass only one of them.",
             )

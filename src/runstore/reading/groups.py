@@ -149,7 +149,7 @@ def checked_field(field: Field, by: str) -> Field:
 def _not_grouped(by: str) -> UsageError:
     return UsageError(
         f"Runs cannot be grouped by {quoted(by)}.",
-        hint="Group by experiment, status, params.lr, tags.phase and the like.",
+        hint="Group by a field such as experiment, status, params.lr or tags.phase.",
     )
 
 

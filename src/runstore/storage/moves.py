@@ -209,7 +209,7 @@ def _free_target(connection: Connection, new: str, last: int, *, is_merge: bool)
         return int(connection.execute(NEW_EXPERIMENT, made).fetchone()[0])
     if not is_merge and connection.execute(HAS_RUNS, {"id": target[0]}).fetchone():
         raise ConflictError(
-            f"There is an experiment {new!r} already.",
+            f"There is already an experiment {new!r}.",
             kept="Nothing was moved.",
             hint="Choose another name, or merge the two, which renumbers the runs.",
         )

@@ -120,7 +120,7 @@ def _reason(complaint: str) -> str:
     if "not a git repository" in complaint:
         return NO_REPOSITORY
     # Programs started by git complain before git does.
-    lines = complaint.strip().splitlines() or ["git failed without a word"]
+    lines = complaint.strip().splitlines() or ["git failed without a message"]
     return next((one for one in lines if one.startswith("fatal: ")), lines[0])[:200]
 
 

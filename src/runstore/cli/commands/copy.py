@@ -15,8 +15,8 @@ def command(target: str) -> None:
     """Copy the store to TARGET, even while programs record into it.
 
     TARGET is a new or empty folder, or the URL of an empty database. The copy has all runs,
-    files, output and metrics. To use it, pass it as --store or RUNSTORE_URL, or rename a folder
-    to .runstore in another project.
+    files, output and metrics. To use it, pass it as --store or RUNSTORE_URL, or move a folder to
+    another project as .runstore.
 
     \b
     runstore copy /backup/runs-2026-11-27

@@ -32,7 +32,7 @@ def command(context: click.Context, *, deep: bool, as_json: bool) -> None:
     orphaned   exists without its run
     unused     is intact; `runstore gc` deletes it
     unchecked  has no hash, so changes cannot be detected
-    waiting    is on this machine, because its database or bucket was out of reach
+    waiting    is on this machine, because its database or bucket was unavailable
 
     The exit code is 1 if something is damaged, dangling or orphaned.
     """  # noqa: D301 - click keeps lines after the mark as they are

@@ -68,7 +68,7 @@ class _Exec(click.Command):
     "--experiment",
     metavar="NAME",
     shell_complete=complete_experiment_names,
-    help="Experiment (default: the program).",
+    help="Experiment (default: the name of the script or program).",
 )
 @click.option(
     "-p",

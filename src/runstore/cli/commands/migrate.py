@@ -24,8 +24,8 @@ def command(objects: str | None) -> None:
     this command, because other machines may have an older version of runstore, which can only
     read the store afterwards. Programs that record wait until it is done.
 
-    With --objects, contents are copied, and then used, in the new place by all machines. Those in
-    the former place are kept.
+    With --objects, contents are copied to the new place, which all machines then use. Those in the
+    former place are kept.
 
     \b
     runstore --store postgresql://ann@db.example.org/runs migrate

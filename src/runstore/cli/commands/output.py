@@ -29,7 +29,7 @@ _POLL_S = 0.25
     "--lines",
     type=click.IntRange(0),
     metavar="N",
-    help="Number of lines, the last ones (default: all).",
+    help="Number of lines to print from the end (default: all).",
 )
 @click.option("-t", "--times", is_flag=True, help="Print the time before each line.")
 @click.option(

@@ -69,7 +69,7 @@ _RUNS_LOOKED_AT = 1000
     "--full-y",
     "is_whole",
     is_flag=True,
-    help="Whole y axis, even if a line leaves the others far behind.",
+    help="Y axis over all lines, including runs that diverged.",
 )
 @click.option(
     "--smooth",
@@ -121,8 +121,8 @@ def command(
     runstore plot digits "params.lr < 0.1" -m loss
 
     Each metric is a panel, with a line for each run and each parameter set. In a pipe the plot is
-    plain text. Long series are sampled, but extremes are kept. Runs that diverged leave the y axis
-    at the signs ^ and v, and are named below.
+    plain text. Long series are sampled, but extremes are kept. If a run
+    diverged, its line leaves the y axis at the signs ^ or v, and the run is named below.
     """  # noqa: D301 - click keeps lines after the mark as they are
     _check(file, follow=follow, as_json=as_json)
     view = View(x=x, is_log=is_log, is_whole=is_whole, smoothing=smoothing, limit=_FILE_POINTS)

@@ -25,8 +25,8 @@ def command(
     """Copy runs with all their data from the store OTHER, and merge their edits.
 
     A RUN, EXPERIMENT or FILTER selects runs of OTHER; without one, all runs are copied, including
-    deleted ones. For the rest, see `runstore push`. Nothing is written to a store of another user
-    unless you trust it.
+    runs in the trash. For details, see `runstore push`. Nothing is written to a store of another
+    user unless you trust it.
 
     Runs that were permanently deleted here are skipped, unless you pass --restore.
 

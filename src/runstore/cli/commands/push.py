@@ -28,7 +28,7 @@ from runstore.errors import UsageError
     "--recover",
     is_flag=True,
     help="Without OTHER: also write data that waits for another URL of the store, and add data"
-    " whose run is missing to new runs of the experiment recovered.",
+    " whose run is missing to new runs in the experiment `recovered`.",
 )
 @click.option("--dry-run", is_flag=True, help="Only count the runs and files to copy.")
 @json_option
@@ -44,13 +44,13 @@ def command(
 ) -> None:
     """Copy runs with all their data to the store OTHER, and merge their edits.
 
-    Without a RUN, EXPERIMENT or FILTER, all runs are copied, including deleted ones. A run is the
-    same run in both stores, so that repeating the command copies only what is new. If OTHER does
-    not exist, it is created. Runs that are not finished are skipped. If the command is
-    interrupted, repeat it to continue.
+    Without a RUN, EXPERIMENT or FILTER, all runs are copied, including runs in the trash. A run
+    keeps its identity in both stores, so repeating the command copies only new data. If OTHER
+    does not exist, it is created. Unfinished runs are skipped. If the command is interrupted,
+    repeat it to continue.
 
     Without OTHER, runs and other data that wait on this machine, because the store of the project
-    was out of reach, are written to that store.
+    was unavailable, are written to that store.
 
     Runs that were permanently deleted in OTHER are skipped, unless you pass --restore.
 

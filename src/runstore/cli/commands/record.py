@@ -52,9 +52,7 @@ _SAVE_LATER = "Once the run is recorded, save it with a name: runstore save --ru
 @click.option("--command", "cli", metavar="TEXT", help="Command line.")
 @click.option("--commit", metavar="HASH", help="Commit of the code.")
 @click.option("--host", "hostname", metavar="NAME", help="Name of the machine.")
-@click.option(
-    "--parent", metavar="RUN", shell_complete=complete_words, help="Run that started it."
-)
+@click.option("--parent", metavar="RUN", shell_complete=complete_words, help="Parent run.")
 def command(
     experiment: str,
     started: str,

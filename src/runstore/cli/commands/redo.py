@@ -13,7 +13,7 @@ from runstore.cli.lists.edit_lines import print_edits
 def command(*, dry_run: bool) -> None:
     """Redo the edit that you undid last.
 
-    A second redo redoes the edit before it. After a new edit there is nothing to redo.
+    Repeat the command to redo further edits. After a new edit, there is nothing to redo.
     """
     with open_store() as store:
         found = store.redo(dry=dry_run)

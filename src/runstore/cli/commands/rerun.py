@@ -36,7 +36,7 @@ _IN_COPY = "copy"  # the value of AGAIN_VARIABLE in a copy of the recorded code
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Another value of a parameter in the command, such as lr=0.1; repeatable.",
+    help="New value of a parameter in the command, such as lr=0.1; repeatable.",
 )
 @click.option(
     "--recorded-code",
@@ -44,7 +44,7 @@ _IN_COPY = "copy"  # the value of AGAIN_VARIABLE in a copy of the recorded code
     help="Run the recorded commit and changes in a temporary folder.",
 )
 @click.option(
-    "-y", "--anyway", is_flag=True, help="Run the present code and inputs, even if they differ."
+    "-y", "--anyway", is_flag=True, help="Run the current code and inputs, even if they differ."
 )
 @click.option("--notes", metavar="TEXT", help="Notes of the new run.")
 @click.option(

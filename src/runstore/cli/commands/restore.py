@@ -22,9 +22,8 @@ from runstore.errors import UsageError
 def command(words: Sequence[str], *, everything: bool, as_json: bool) -> None:
     """Restore RUNs, or all runs of an EXPERIMENT, from the trash.
 
-    They are restored with their numbers, metrics and files.
-
-    `latest` is the run that was deleted last. To list the trash, use `runstore trash`.
+    Restored runs have their numbers, metrics, files and tags. `latest` is the run that was deleted
+    last. To list the trash, use `runstore trash`.
 
     \b
     runstore restore mnist#3

@@ -106,7 +106,7 @@ def _one_word_each(args: Sequence[str], with_value: Collection[str]) -> list[str
     "--cache",
     type=PathToWrite(file_okay=False),
     metavar="FOLDER",
-    help="Folder of cached files of earlier runs (default: in the store).",
+    help="Folder of cached files (default: in the store).",
 )
 @click.option("--dry-cache", is_flag=True, help="Read the cache, but write nothing to it.")
 @click.option("--overwrite", is_flag=True, help="Replace cached files.")

@@ -43,8 +43,8 @@ def command(
 ) -> None:
     """Permanently remove secrets from rows, output, artifacts, copies, logs and free pages.
 
-    By default, everything is removed that would be masked if it were recorded today; parameters,
-    notes, output and artifacts are left unchanged.
+    By default, the command removes all text that would be masked if it were recorded today, and
+    leaves parameters, notes, output and artifacts unchanged.
 
     Secrets are replaced by ***. Text artifacts are rewritten and get a new digest; other
     artifacts that contain a secret are removed. This cannot be undone. A secret is never passed

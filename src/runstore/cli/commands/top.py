@@ -1,4 +1,4 @@
-"""runstore top: running and recent runs on a full screen."""
+"""runstore top: running and recent runs in a full-screen view."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from runstore.model.arguments import PAGE_LIMIT
 _BY_SIGNAL = 128
 
 
-@click.command(short_help="Watch runs on a full screen.")
+@click.command(short_help="Watch runs in a full-screen view.")
 @click.argument("filter_text", metavar="[FILTER]", default="")
-@limit_option("Largest number of runs to read, newest first.", default=100, most=PAGE_LIMIT)
+@limit_option("Maximum number of runs to read, newest first.", default=100, most=PAGE_LIMIT)
 @click.option(
     "--refresh",
     "refresh_s",
@@ -32,10 +32,10 @@ _BY_SIGNAL = 128
     show_default=True,
     type=click.FloatRange(0.1, 3600),
     metavar="SECONDS",
-    help="Pause between readings; longer if reading is slow.",
+    help="Pause between updates; longer if reading is slow.",
 )
 def command(filter_text: str, limit: int, refresh_s: float) -> int:
-    """Watch running and recent runs on a full screen: all, or those that match FILTER.
+    """Watch running and recent runs in a full-screen view: all, or those that match FILTER.
 
     \b
     runstore top

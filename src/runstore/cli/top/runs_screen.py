@@ -33,7 +33,7 @@ from runstore.cli.top.texts import clean, fitted
 from runstore.lasting import LastingStore
 from runstore.model.display.formatting import counted
 
-_FILTER_HELP = "Type a filter; enter keeps it, esc restores the last."
+_FILTER_HELP = "Type a filter; enter keeps it, esc restores the previous one."
 _KEYS = (
     Key("", "", "↑↓", "move", "Move the cursor; page up, page down, home and end as well."),
     Key("enter", "details", "enter", "details", "Show everything about the run."),

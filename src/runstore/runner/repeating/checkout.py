@@ -94,7 +94,7 @@ def checked_out(
     if not in_part and (lost := lost_code(run.facts)):
         # A masked patch may not apply.
         is_hopeless = "patch.masked" in run.facts.unknown
-        todo = "" if is_hopeless else "To run what was recorded of it, add --anyway. "
+        todo = "" if is_hopeless else "To run the recorded part of it, add --anyway. "
         raise _refused(run, lost, todo)
     above = Path(tempfile.gettempdir())
     with UnfinishedFolder(above, _PREFIX, is_private=True, has_results=_has_results) as folder:

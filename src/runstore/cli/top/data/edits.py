@@ -86,7 +86,7 @@ class SessionEdits:
         """
         with self._lock, self._opened() as store:
             if not self._done:
-                return "Nothing to undo: no edit was made here since the start."
+                return "Nothing to undo: no edit has been made here yet."
             last = self._done[-1]
             try:
                 undo_operation(store.backend, last.operation, author_named(None))
