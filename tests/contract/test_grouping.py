@@ -73,6 +73,16 @@ def test_the_group_with_the_latest_start_comes_first(store, runs):
     assert list(groups_of(store, "experiment")) == ["fit", "other"]
 
 
+def test_groups_of_several_sets_of_one_run_have_one_order_in_every_store(store):
+    values = (10, "adam", -(10**30), "1.9", 9)
+    sets = [{"name": f"set {number}", "lr": value} for number, value in enumerate(values)]
+    store.start("fit", params=sets, capture=False).finish()
+
+    found = [group.value for group in store.group("params.lr")]
+
+    assert found == [-(10**30), "1.9", 10, 9, "adam"]
+
+
 def test_a_table_of_groups_keeps_all_digits_of_numbers_among_texts(store):
     values = ["small", 123456789.25, 123456789.5, BEYOND, 3]
     for n in values:

@@ -119,6 +119,7 @@ class Grouping:
             found = connection.execute(REFERENCES, (ids,)).fetchall()
         last = self._named({row[0]: _LastRun(*map(as_text, row[1:])) for row in found})
         made = [self._group(row, last, spreads) for row in rows]
+        made.sort(key=lambda one: str(one.value))  # of several sets of one run, in every store
         return sorted(made, key=lambda one: one.last_started_at or _NEVER, reverse=True)
 
     def _named(self, runs: Mapping[int, _LastRun]) -> dict[int, _LastRun]:
