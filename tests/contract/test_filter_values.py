@@ -145,6 +145,8 @@ def test_a_parameter_that_is_none_is_not_one_that_is_missing(store):
     assert numbers(store, "params.a is null") == [1, 4]
     assert numbers(store, "params.a is not null") == [2, 3]
     assert numbers(store, "params.a is missing") == [4]
+    assert numbers(store, "params.a != 7") == [1, 2, 3]
+    assert numbers(store, "params.a not in (7, 'x')") == [1, 2, 3]
     assert numbers(store, "not (params.a is none)") == [2, 3, 4]
     assert numbers(store, "notes is none") == [1, 2, 3, 4]
 
