@@ -297,6 +297,9 @@ def test_of_a_long_argument_errors_show_the_beginning(folder, words):
         ),
         (["note", "too slow"], ["no run 'too slow'", "", ": runstore note latest 'too slow'"]),
         (["download", "x.bin"], ["no run 'x.bin'", "", "such as: runstore download latest x.bin"]),
+        (["show", "mnist1"], ["no run 'mnist1'", "Did you mean 'mnist#1'?"]),
+        (["show", "mnist-1"], ["no run 'mnist-1'", "Did you mean 'mnist#1'?"]),
+        (["show", "mnist99"], ["no run 'mnist99'", "Did you mean the newest run of 'mnist'"]),
         (["note", "mnits"], ["no run 'mnits'", "Did you mean the newest run of 'mnist'"]),
     ],
 )

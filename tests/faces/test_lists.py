@@ -174,6 +174,18 @@ def test_columns_need_no_namespace(grid):
     ]
 
 
+def test_columns_of_metrics_need_no_namespace_before_their_parts(grid):
+    words = ("ls", "grid", "-n", "1", "--columns")
+    rows = runstore(*words, "run_number,val/acc.min,loss.first", cwd=grid)
+    largest = runstore(*words, "lr.max", cwd=grid)
+
+    assert rows.stdout.splitlines() == [
+        "run_number\tmetrics.val/acc.min\tmetrics.loss.first",
+        "12\t1.1e-05\t1.57143",
+    ]
+    assert largest.stdout.splitlines()[0] == "metrics.lr.max"
+
+
 def test_groups_of_columns_leave_constants_and_samples_out_on_a_terminal(grid):
     lines = drawn(grid, "grid", "--columns", "run,params,metrics", "-n", "4")
     named = drawn(grid, "grid", "--columns", "run,a_constant,system/cpu_percent", "-n", "2")

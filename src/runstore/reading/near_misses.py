@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -43,9 +43,21 @@ def hint_for_run(database: Database, text: str) -> str:
         experiment = text if parts is None else parts[0]
         if parts is not None or text in known:
             return _of_number(database, experiment, known) or _LIST
+        for experiment, number in _numbered(text, known):
+            if runs := database.runs_by_number(experiment, number):
+                (called,) = distinct_names(runs[:1], database.namesakes([runs[0].uid]))
+                return f"Did you mean {called!r}?"
         if near := nearest(text, known):
             return f"Did you mean the newest run of {near!r}, {near}#-1?"
     return _LIST
+
+
+def _numbered(text: str, known: Collection[str]) -> Iterator[tuple[str, int]]:
+    """Yield the experiments and numbers that a name such as `mnist7` or `mnist-7` may mean."""
+    for name in known:
+        rest = text.removeprefix(name).lstrip("-: /")
+        if text.startswith(name) and rest.isascii() and rest.isdigit():
+            yield name, int(rest)
 
 
 def _of_newest(text: str) -> str:

@@ -26,7 +26,7 @@ from runstore.model.display.short_names import short_names
 from runstore.model.display.suggestions import hint_of, listed
 from runstore.model.query.evaluate import exact_text
 from runstore.model.query.fields import OUTPUT
-from runstore.reading.filters.unknown_names import is_known_column
+from runstore.reading.filters.unknown_names import is_known_column, with_namespaces
 from runstore.reading.runs_table import GatheredRuns, RunsTable, Table
 from runstore.reading.shown.facts import SYSTEM
 from runstore.reading.shown.listing import headings
@@ -62,6 +62,7 @@ def print_page(
     is_known = partial(is_known_column, store.backend)
     usual = [*_USUAL, *(["set"] if sets else []), "params", "metrics", "tags"]
     own = GatheredRuns([], sets=sets).own_columns()
+    names = [one if one in own else _of_metric(store, one) for one in names]
     fields = fields_of(
         store.backend, [one for one in names if one not in own and not is_known(one)]
     )
@@ -85,6 +86,13 @@ def print_page(
     wanted = names or (usual if form in _FOR_PEOPLE else list(streamed.types))
     types = chosen(streamed.types, wanted, is_known, fields, is_empty=not streamed.count)
     _PRINT[form](types, streamed.parts(types))
+
+
+def _of_metric(store: Store, name: str) -> str:
+    """Return `metrics.loss.max` for `loss.max`, as in a sort key; other names as they are."""
+    is_plain = "." in name and not any(sign in name for sign in ",\"'`")
+    full = with_namespaces(store.backend, name) if is_plain else name
+    return full if full.startswith("metrics.") else name
 
 
 def chosen(
