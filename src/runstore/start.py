@@ -57,7 +57,7 @@ def start_run(
 
     Args:
         experiment_name: The experiment that the run belongs to: any printable text up to 255
-            bytes. It gets the next number of that experiment.
+            bytes. The run gets its next number.
         store: A folder, a URL or an open `Store`; None finds the project's store, or creates one.
         resume: A run to continue instead of a new one, by any name that `Store.get` accepts.
             Parameters and tags are added to its existing ones.
@@ -80,7 +80,7 @@ def start_run(
             `AlreadyRanError`.
 
     Returns:
-        The run, which is durable by then.
+        The run, which is already durable.
 
     Raises:
         AlreadyRanError: An identical run exists, and `if_done` is `skip` or `error`.

@@ -924,16 +924,16 @@ class Store:
     ) -> Transfer:
         """Copy runs with all their data to another store, and merge their edits.
 
-        A run is the same run in every store, by its uid; repeating a transfer changes nothing. A
+        A run has the same uid in every store, so repeating a transfer changes nothing. A
         run appears in the other store completely or not at all. Without a filter, all runs are
-        transferred, including deleted ones. Active runs are skipped.
+        transferred, including runs in the trash. Active runs are skipped.
 
         Args:
             other: The other store, or its location; a missing folder is created.
             where: Only runs that match this filter.
             experiment: Only runs of this experiment.
             runs: Only these runs, or any names of runs.
-            restore: Also add runs again that were permanently deleted in the receiving store.
+            restore: Also add runs that were permanently deleted in the receiving store.
             dry: Only count the runs and files that would be transferred.
             progress: Called now and then with the number of finished runs, the number of all
                 runs, and the number of copied bytes.
@@ -1071,7 +1071,7 @@ class Store:
     ) -> tuple[Undone, ...]:
         """Undo the last edit: notes, tags, a move or a deletion, with all runs that it changed.
 
-        The next call undoes the edit before. Undoing is recorded as events, too.
+        The next call undoes the edit before it. Undoing is recorded as events, too.
 
         Args:
             name: Undo the last edit of this run, kept or in the trash, by any author; None for
@@ -1122,7 +1122,7 @@ class Store:
         Args:
             name: A run, a reference, a uid, `mnist#7`, `mnist#-1` (the newest of mnist), `latest`,
                 `mnist_7`, an unambiguous prefix of a reference or uid, or `mnist#7~b456` (the
-                `mnist#7` whose uid ends so).
+                `mnist#7` whose uid ends with `b456`).
 
         Raises:
             RunNotFoundError: No run matches.
@@ -1193,7 +1193,7 @@ class Store:
 
         Args:
             where: A filter, such as `params.lr > 0.01 and status = 'error' order by
-                metrics.loss.last`; see the guide on finding runs. None or empty for all.
+                metrics.loss.last`; see the guide on filters. None or empty for all.
             experiment: Only runs of this experiment.
             limit: Maximum number of runs; None for all.
             after: `next` of the previous page; None for the first page.

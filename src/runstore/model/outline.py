@@ -27,7 +27,7 @@ class OutlinePart(NamedTuple):
         x: Position of its first point.
         first: Its first value.
         min: Its smallest value, ignoring NaN; NaN if there is no other.
-        max: Its largest value, as `min`.
+        max: Its largest value, ignoring NaN like `min`.
         last: Its last value.
         x_last: Position of its last point.
         points: Its number of points.
@@ -57,7 +57,7 @@ class SeriesOutline:
         x: Position of the first point of each section, which is its lowest x.
         first: The value of that point.
         min: The smallest value of each section, ignoring NaN; NaN if there is no other.
-        max: The largest value, as `min`.
+        max: The largest value, ignoring NaN like `min`.
         last: The value of its last point.
         x_last: Position of its last point.
         points: Number of points of each section.

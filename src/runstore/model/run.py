@@ -217,9 +217,9 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, MetricSummary]:
-        """Summaries by key; those of a parameter set by `<set>/<key>`.
+        """Summaries by key; metrics of a parameter set have the key `<set>/<key>`.
 
-        If the run itself has a metric of that name, that of the set is `<set>/<key> (set <set>)`.
+        If the run itself has a metric of that name, the key is `<set>/<key> (set <set>)`.
         """
         from runstore.model.logged.metric_names import names_of
         from runstore.model.results.lists import MetricsByName

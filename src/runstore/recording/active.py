@@ -434,7 +434,7 @@ class ActiveRun:
             time: Seconds since 1970, or an aware datetime; by default now.
             more: Values as keyword arguments.
 
-        If a value cannot be logged (it is not a number, its key has 10 MB, the run has ended), a
+        If a value cannot be logged (it is not a number, its key is too long, the run has ended), a
         `StoreWarning` is shown and the program continues; if `is_strict` is set, an
         `InvalidValueError` or a `RunFinishedError` is raised.
         """
@@ -466,7 +466,7 @@ class ActiveRun:
         """Delete all points from a step onwards, to log them again from a checkpoint.
 
         Use it in a resumed run: points logged between the last checkpoint and the end of the run
-        would otherwise be there twice. Points of all metrics with this step or a later one are
+        would otherwise be recorded twice. Points of all metrics with this step or a later one are
         permanently deleted, from all processes, except for system metrics (`system/`). An event
         records their number. Media and files are kept. Points that other processes log meanwhile
         may be kept.
