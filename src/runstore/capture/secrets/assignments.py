@@ -69,7 +69,7 @@ _HEREDOC = (
     r"(?=(?:[^\n]*\n){0,100}?[ \t]{0,200}(?P=name)[ \t]{0,40}\r?$)"
 )
 # Before a value in YAML: its type, and a name for it.
-_PROPERTIES = r"(?:(?:!![a-z]{1,20}|!Sub|&[\w-]{1,100})(?:[ \t]+|(?=\r?\n)))+"
+_PROPERTIES = r"(?:(?:!![a-z]{1,20}|!Sub|!Join|&[\w-]{1,100})(?:[ \t]+|(?=\r?\n)))+"
 # A value in the next line, which is no comment, item or another name.
 _NEXT_LINE = (
     rf"(?:#[^\n]{{0,{_LINE_BOUND}}})?(?:\r?\n){{1,3}}(?P<indent>[ \t]{{1,200}})"
@@ -80,11 +80,13 @@ _NEXT_LINE = (
 _ITEMS = r"[ \t]*(?:- +)*"
 _LIST = r"[ \t]*\r?\n(?=[ \t]*- )"
 _ITEM = r"\n[ \t]*- (?P<bare>[^\r\n:]{3,400})\r?(?=\n|$)"
-# An item of a list in brackets, after the comma and comments before it.
+# The beginning of a list in brackets, perhaps with another one in it.
+_ARRAY = r"\[(?:[\s,\[]|\"\"|''){0,200}"
+# An item of it, after the comma and comments before it.
 _ARRAY_ITEM = (
     rf"(?:[\s,]|#[^\n]{{0,{_LINE_BOUND}}}\n){{0,{_LINE_BOUND}}}"
     rf"(?:\"(?P<double>[^\"\\\n]{{1,{_VALUE_BOUND}}})\"|'(?P<single>[^'\n]{{1,{_VALUE_BOUND}}})'"
-    rf"|(?P<bare>[^\s,\]\"'\[{{}}#]{{1,{_VALUE_BOUND}}}))"
+    rf"|(?P<bare>(?:![\w:.]{{1,40}}[ ]{{1,4}})?[^\s,\]\"'\[{{}}#]{{1,{_VALUE_BOUND}}}))"
 )
 # A word does not end at a bound.
 _REST = re.compile(rf"[^\r\n]{{1,{_VALUE_BOUND}}}\S*")
@@ -331,8 +333,8 @@ class Assignments:
 
     def _mask_list(self, begin: int, sure: Secrecy) -> int | None:
         """Mask the items of a list, in lines or in brackets; None if no list begins here."""
-        if self._text.startswith("[", begin):
-            pattern, place = compiled(_ARRAY_ITEM), begin + 1
+        if array := compiled(_ARRAY).match(self._text, begin):
+            pattern, place = compiled(_ARRAY_ITEM), array.end()
         elif not self._is_settings:
             return None
         elif lines := compiled(_LIST).match(self._text, begin):

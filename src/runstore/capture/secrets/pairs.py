@@ -28,7 +28,7 @@ _LONGEST_VALUE = 400
 _WORD_OF_ELEMENT = rf"[^\s<>]{{3,{_LONGEST_VALUE}}}(?=</)"
 # Perhaps the first line of a block of YAML, or the first item of a list.
 _WORD = (
-    r"(?:[|>][+-]?[ \t]{0,40}\r?\n\s{1,200}|\[\s{0,200}|\r?\n[ \t]{1,200}- +)?"
+    r"(?:[|>][+-]?[ \t]{0,40}\r?\n\s{1,200}|\[(?:[\s,\[]|\"\"|''){0,200}|\r?\n[ \t]{1,200}- +)?"
     r"\\{0,3}[\"']?(?P<value>[^\s\"',{}\[\]\\]{3,400})"
 )
 
@@ -103,9 +103,9 @@ class _Element(Pairs):
 class _Inner(Pairs):
     """Values of settings in a secret one: `password: {value: X}`."""
 
-    begins = ("value", "default", "fn::sub")
+    begins = ("value", "default", "fn::sub", "fn::join")
     pattern = (
-        rf"(?<!\w)(?:[vV]alue|[dD]efault|Fn::Sub)(?P<close>{_QUOTES})[ \t]{{0,4}}"
+        rf"(?<!\w)(?:[vV]alue|[dD]efault|Fn::(?:Sub|Join))(?P<close>{_QUOTES})[ \t]{{0,4}}"
         r"(?P<sign>[:=])(?P<name>)[ \t]{0,4}"
     )
 
@@ -149,7 +149,7 @@ class _LongKey(Pairs):
 PAIRS: dict[str, tuple[type[Pairs], ...]] = {
     "value": (_NameFirst, _ValueFirst, _Inner),
     "default": (_Inner, _Variable),
-    "fn::sub": (_Inner,),
+    "fn::": (_Inner,),
     "? ": (_LongKey,),
     '">': (_Element,),
     "'>": (_Element,),
