@@ -269,6 +269,20 @@ def test_an_edit_after_an_older_copy_was_put_back_is_exported(store, tmp_path):
     assert [row["notes"] for row in rows(tmp_path / "out", "runs")] == ["new"]
 
 
+def test_points_logged_anew_at_the_same_times_are_exported(store, tmp_path):
+    """Their number and the time of the last one are those of the points that were removed."""
+    with store.start("mnist", capture=False) as run:
+        run.log_points("loss", [1.0, 2.0], times=[1_700_000_000.0, 1_700_000_001.0])
+    store.export_parquet(tmp_path / "out")
+    with store.resume(run.reference) as run:
+        run.rewind(1)
+        run.log_points("loss", [3.0], steps=[1], times=[1_700_000_001.0])
+
+    store.export_parquet(tmp_path / "out")
+
+    assert [row["value"] for row in rows(tmp_path / "out", "metrics")] == [1.0, 3.0]
+
+
 def test_an_unknown_experiment_is_refused_before_anything_is_written(store, tmp_path):
     record(store)
 

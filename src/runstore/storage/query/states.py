@@ -7,15 +7,19 @@ from collections.abc import Container, Iterator
 
 from runstore.storage import statements as sql
 from runstore.storage.database import Database
+from runstore.storage.metrics.rewinding import FIELD as REWOUND
 from runstore.storage.rows import as_int, as_text
 from runstore.value_classes import NamedTuple
 
-# The number of the last change does not grow with points and files, so they are counted. If an
-# older copy of the database was put back, it may be that of a lost edit or end.
+# The number of the last change does not grow with points and files, so they are counted; after a
+# rewind, they may be as many as before. If an older copy of the database was put back, the number
+# of a change may be that of a lost edit or end.
 RUN_STATES = f"""
     SELECT r.id, r.uid, e.name, r.run_number, r.status IN {sql.UNFINISHED}, r.changed,
         (SELECT sum(CAST(m.count AS REAL)) FROM metric_summaries m WHERE m.run_id = r.id),
         (SELECT max(m.last_at) FROM metric_summaries m WHERE m.run_id = r.id),
+        (SELECT e.link FROM events e WHERE e.run_id = r.id AND e.field = '{REWOUND}'
+            ORDER BY e.id DESC LIMIT 1),
         (SELECT count(*) FROM artifacts a WHERE a.run_id = r.id),
         (SELECT max(a.saved_at) FROM artifacts a WHERE a.run_id = r.id),
         r.last_link, r.status, r.ended_at
@@ -67,9 +71,20 @@ class RunStates:
     def of(self, row_ids: Container[int]) -> Iterator[RunState]:
         """Yield the states of these runs, by row."""
         rows = self._driver.fetch_all(RUN_STATES)
-        for row_id, uid, name, number, is_active, changed, points, last_at, *others in rows:
+        for (
+            row_id,
+            uid,
+            name,
+            number,
+            is_active,
+            changed,
+            points,
+            last_at,
+            rewound,
+            *others,
+        ) in rows:
             if row_id in row_ids:
-                of_points = (uid, row_id, name, number, points, last_at)
+                of_points = (uid, row_id, name, number, points, last_at, rewound)
                 yield RunState(
                     row_id,
                     as_text(name),
