@@ -420,6 +420,8 @@ MISPLACED = {
     "find": (lambda store, params: store.find(**params), 'store.find("params.lr = 0.1'),
     "edit": (lambda store, params: store.edit("e#1", params), 'store.edit("mnist#1", notes='),
     "misspelt": (lambda _, params: start_run("e", parms=params), "Did you mean 'params'?"),
+    "of W&B": (lambda _, params: start_run("e", config=params), "Did you mean 'params'?"),
+    "a project": (lambda _, __: start_run(project="e"), "Did you mean 'experiment_name'?"),
     "misspelt in find": (lambda store, _: store.find(expriment="e"), "Did you mean 'experiment'?"),
 }
 

@@ -49,16 +49,20 @@ def hinted(hint: str) -> Callable[[F], F]:
 
 
 def _with_meant(text: str, function: Callable[..., Any]) -> str:
-    """Return the text of the error as sentences, with the nearest name to an unknown keyword."""
-    if text.endswith("?"):  # Python suggests a name since 3.13
-        return text
+    """Return the text of the error as sentences, with the likely name for an unknown keyword."""
     from runstore.model.display.suggestions import nearest
+    from runstore.model.habits import KEYWORDS
 
     code = function.__code__
     name = text.partition(_UNKNOWN_KEYWORD)[2].partition("'")[0]
     known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    ours = KEYWORDS.get(name)
+    if ours not in known and text.endswith("?"):  # Python suggests a name since 3.13
+        return text
     near = nearest(name, [one for one in known if one != "self"]) if name else ""
-    return f"{text}. Did you mean {near!r}?" if near else f"{text}."
+    meant = ours if ours in known else near
+    text = text.partition(". Did you mean")[0]
+    return f"{text}. Did you mean {meant!r}?" if meant else f"{text}."
 
 
 def text(value: object, name: str, example: str) -> str:

@@ -75,6 +75,18 @@ _WRITTEN = {
 }
 
 
+# Keyword arguments that other tools have for the same purpose.
+KEYWORDS = {
+    **dict.fromkeys(("config", "hparams", "parameters"), "params"),
+    **dict.fromkeys(("project", "experiment"), "experiment_name"),
+    "run_name": "name",
+    **dict.fromkeys(("description", "message"), "notes"),
+    **dict.fromkeys(("group", "job_type", "labels"), "tags"),
+    **dict.fromkeys(("dir", "path", "tracking_uri"), "store"),
+    **dict.fromkeys(("nested", "parent_run_id"), "parent"),
+    **dict.fromkeys(("id", "run_id"), "resume"),
+}
+
 # What users of other tools, and of our own commands, expect of a store.
 _OF_STORE = {
     "best": 'store.find(experiment="mnist").best("loss")',
