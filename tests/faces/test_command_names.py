@@ -300,6 +300,7 @@ def test_of_a_long_argument_errors_show_the_beginning(folder, words):
         (["show", "mnist1"], ["no run 'mnist1'", "Did you mean 'mnist#1'?"]),
         (["show", "mnist-1"], ["no run 'mnist-1'", "Did you mean 'mnist#1'?"]),
         (["show", "mnist99"], ["no run 'mnist99'", "Did you mean the newest run of 'mnist'"]),
+        (["show", f"mnist{2**63}"], [f"no run 'mnist{2**63}'", "List the runs"]),
         (["note", "mnits"], ["no run 'mnits'", "Did you mean the newest run of 'mnist'"]),
     ],
 )

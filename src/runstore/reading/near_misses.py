@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ _LIST = "List the runs with: runstore ls"
 _FIELDS = ("params.", "metrics.", "tags.")
 # Other programs' words for the newest run.
 _NEWEST = frozenset({"last", "newest", "recent", "head", "current", "@"})
+_NUMBER = re.compile(r"[0-9]{1,18}")  # both engines have integers of 64 bits
 
 
 def hint_for_run(database: Database, text: str) -> str:
@@ -55,9 +57,9 @@ def hint_for_run(database: Database, text: str) -> str:
 def _numbered(text: str, known: Collection[str]) -> Iterator[tuple[str, int]]:
     """Yield the experiments and numbers that a name such as `mnist7` or `mnist-7` may mean."""
     for name in known:
-        rest = text.removeprefix(name).lstrip("-: /")
-        if text.startswith(name) and rest.isascii() and rest.isdigit():
-            yield name, int(rest)
+        number = text.removeprefix(name).lstrip("-: /")
+        if text.startswith(name) and _NUMBER.fullmatch(number):
+            yield name, int(number)
 
 
 def _of_newest(text: str) -> str:
