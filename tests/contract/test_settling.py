@@ -174,7 +174,7 @@ def test_a_process_that_lives_here_is_never_called_lost(store, slurm):
 
     (one,) = store.settle(presume_lost=True).silent
 
-    assert one.reason == "its process lives, and is stopped or busy"
+    assert one.reason == "its process is alive, but stopped or busy"
     assert store.get(run).status is Status.RUNNING
     run.finish()
 

@@ -63,7 +63,7 @@ def settle(backend: Backend, wanted: object, *, is_presumed: bool = False) -> Se
     for run in silent:
         state = states.get(run.uid)
         if run.uid in alive:
-            open_ones.append(Silent(run, "its process lives, and is stopped or busy"))
+            open_ones.append(Silent(run, "its process is alive, but stopped or busy"))
             continue
         if state is not None and state.is_over:
             why = _OVER.format(job=_job(run), state=state.name)

@@ -111,7 +111,7 @@ def _responses(endpoint: Endpoint) -> Iterator[tuple[str, dict[str, Any]]]:
     content = {endpoint.media_type: {"schema": endpoint.result}}
     yield "200", {"description": endpoint.about, "content": content}
     if endpoint.method == "GET":
-        yield "304", {"description": "The client has it already: see If-None-Match."}
+        yield "304", {"description": "The client already has it: see If-None-Match."}
     more = _WITH_BODY if endpoint.body is not None else ()
     unknown = (HTTPStatus.NOT_FOUND,) if _PATH.search(endpoint.path) else ()
     for status in sorted({*_ALWAYS, *more, *unknown, *endpoint.statuses}):

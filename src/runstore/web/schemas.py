@@ -64,7 +64,7 @@ def mismatch(value: object, schema: Schema, at: str = "it") -> str:  # noqa: PLR
     if kind is not None and not _TYPES[kind](value):
         return f"{at} is not of the type {kind}"
     if "enum" in schema and value not in schema["enum"]:
-        return f"{at} is none of {', '.join(map(str, schema['enum']))}"
+        return f"{at} is not one of {', '.join(map(str, schema['enum']))}"
     if isinstance(value, str):
         return _length(value, schema, "Length", "characters", at)
     if isinstance(value, list):

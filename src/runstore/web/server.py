@@ -120,7 +120,7 @@ def listening_socket(options: Options) -> socket.socket:
                 family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach()
             )
     raise UsageError(
-        f"The page cannot listen to port {ports[-1]} of {options.host}: {last.strerror or last}.",
+        f"The page cannot listen on port {ports[-1]} of {options.host}: {last.strerror or last}.",
         hint="Leave out --port to use a free one.",
     ) from last
 
