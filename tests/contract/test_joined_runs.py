@@ -34,6 +34,25 @@ def run(stores):
     return run.uid
 
 
+@pytest.mark.parametrize("order", [ORDERS, ORDERS[::-1]])
+def test_points_logged_anew_with_an_equal_summary_are_copied(stores, order):
+    """Number, extremes, mean, and the last step and time are those of the removed points."""
+    times = [1_700_000_000.0 + step for step in range(6)]
+    with stores["a"].start("fit", capture=False) as run:
+        run.log_points("loss", [0.0, 1.0, 2.0, 3.0, 4.0, 9.0], times=times)
+    for name in "bc":
+        stores["a"].push(stores[name])
+    with stores["a"].resume(run.uid) as again:
+        again.rewind(1)
+        again.log_points("loss", [2.0, 1.0, 4.0, 3.0, 9.0], steps=range(1, 6), times=times[1:])
+
+    exchanged(stores, run.uid, order)
+
+    for store in stores.values():
+        found = store.get(run.uid).metric("loss").values
+        assert list(found) == [0.0, 2.0, 1.0, 4.0, 3.0, 9.0]
+
+
 def exchanged(stores, uid, order=ORDERS):
     """Exchange runs until nothing is new, and return all that each store knows of one."""
     for _ in range(2):

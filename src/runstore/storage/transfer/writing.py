@@ -27,6 +27,7 @@ from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.moves import MOVE_RUN, REMOVE_ALIAS, tell_apart
 from runstore.storage.new_runs import RunCells
 from runstore.storage.rows import facts_from_text, now_micros
+from runstore.storage.transfer.branches import branches
 from runstore.storage.transfer.joining import Joined, columns_of
 from runstore.storage.transfer.merging import PLACE, RECORDED, row_of
 from runstore.storage.transfer.points import PointRows, SeriesCopy, drop_series, write_points
@@ -284,8 +285,11 @@ class Writer:
     ) -> None:
         for key in mine.series.keys() - record.series.keys():
             drop_series(self._target, record.row.id, key)
+        ours, _ = branches(mine, theirs)
+        # As many points of an equal summary may have been logged anew.
+        may_differ = bool(ours.removals) and not ours.was_continued
         for key, summary in record.series.items():
-            if mine.series.get(key) == summary:
+            if mine.series.get(key) == summary and not may_differ:
                 continue
             one = joined.get(key)
             if one is None:
