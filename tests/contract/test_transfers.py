@@ -584,7 +584,7 @@ def test_a_filter_or_names_select_runs(a, b):
     a.push(b, runs=["fit#1"], dry=True)
 
     assert {run.params["lr"] for run in b.list()} == {2, 3}
-    with pytest.raises(UsageError, match="both a filter and runs"):
+    with pytest.raises(UsageError, match="Both a filter and runs"):
         a.push(b, "params.lr = 1", runs=["fit#1"])
     with pytest.raises(NotFoundError):
         b.pull(a, runs=["fit#9"])
