@@ -308,7 +308,7 @@ def test_starts_ends_and_edits_take_one_round_trip(proxy):
         }
         assert {name: proxy.count(work) for name, work in trips.items()} == dict.fromkeys(trips, 1)
 
-        with pytest.warns(UserWarning, match="has ended already"):
+        with pytest.warns(UserWarning, match="has already ended"):
             run.finish()
 
 

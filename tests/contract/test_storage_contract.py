@@ -159,7 +159,7 @@ class TestEnding:
         assert (kept.status.value, kept.exit_code) == (status, code)
         assert (kept.error, kept.traceback) == ("it broke", "Traceback …")
         assert kept.ended_at >= kept.started_at
-        with pytest.warns(StoreWarning, match=f"ended already, as {status}"):
+        with pytest.warns(StoreWarning, match=f"already ended, as {status}"):
             run.finish()
         with pytest.raises(RunFinishedError):
             store.finish(run.uid)

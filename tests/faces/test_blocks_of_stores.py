@@ -68,7 +68,7 @@ def test_the_end_is_recorded_once(tmp_path):
         run = store.start("x", capture=False)
         raise ValueError("boom")
 
-    with pytest.warns(StoreWarning, match="has ended already, as error"):
+    with pytest.warns(StoreWarning, match="has already ended, as error"):
         run.finish()
     assert one_run(tmp_path).status is Status.ERROR
 

@@ -230,7 +230,7 @@ def test_a_generator_may_be_resumed_in_another_context(store):
 def test_a_second_end_changes_nothing_and_says_so(run):
     run.finish("error", error="first")
 
-    with pytest.warns(StoreWarning, match="has ended already, as error"):
+    with pytest.warns(StoreWarning, match="has already ended, as error"):
         run.finish()
 
     assert (run.record.status.value, run.record.error) == ("error", "first")

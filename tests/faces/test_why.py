@@ -464,7 +464,7 @@ def test_the_same_run_twice_has_no_causes(folder):
     ended = runstore("why", "fit#1", "latest", cwd=folder)
 
     assert ended.stdout == ""
-    assert "Both names mean the same run." in ended.stderr
+    assert "Both names refer to the same run." in ended.stderr
 
 
 def test_the_same_question_has_the_same_answer(folder):

@@ -541,7 +541,7 @@ class ActiveRun:
         if self.execution.is_end_written:
             if not self.execution.was_ended_by_exit:
                 warn(
-                    f"The run {self.reference} has ended already, as {self.status}. Its record was"
+                    f"The run {self.reference} has already ended, as {self.status}. Its record was"
                     " not changed."
                 )
             return
@@ -552,7 +552,7 @@ class ActiveRun:
     def __enter__(self) -> ActiveRun:
         if self.status.is_final:
             raise ConflictError(
-                f"The run {self.reference} has ended already.",
+                f"The run {self.reference} has already ended.",
                 hint=f"To continue it: runstore.start_run(resume={self.reference!r}).",
             )
         self.execution.is_block = True

@@ -153,7 +153,7 @@ class Database(NewRuns):
         if found > SCHEMA_VERSION:
             driver.refuse_writes(
                 SchemaTooNewError(
-                    f"{path} has schema {found}; this runstore knows up to {SCHEMA_VERSION}.",
+                    f"{path} has schema {found}; this runstore supports up to {SCHEMA_VERSION}.",
                     kept="Nothing was changed; reading still works.",
                     hint="In a checkout of a newer version of runstore, run: pip install .",
                 )
@@ -222,7 +222,7 @@ class Database(NewRuns):
 
         Raises:
             RunNotFoundError: There is no such run.
-            RunFinishedError: The run has ended already.
+            RunFinishedError: The run has already ended.
         """
         ending = {
             "uid": uid,
@@ -245,7 +245,7 @@ class Database(NewRuns):
             if (row.status, row.ended_at) == (status.value, ended_at):
                 return  # it was committed before, but the connection was lost before the answer
             raise RunFinishedError(
-                f"The run {row.reference} has ended already, as {row.status}.",
+                f"The run {row.reference} has already ended, as {row.status}.",
                 kept="Its record was not changed.",
                 hint=f"To continue it: runstore.start_run(resume={row.reference!r}).",
             )

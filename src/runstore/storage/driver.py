@@ -362,7 +362,7 @@ class DriverBase:
     def _interrupted(self) -> StoreError:
         """Return the error for a write inside a transaction of the same thread."""
         return StoreLockedError(
-            f"This thread is writing to {self.path} already, and was interrupted.",
+            f"This thread is already writing to {self.path}, and was interrupted.",
             kept=NOT_WRITTEN,
             hint="Write outside of signal handlers and finalizers.",
         )

@@ -261,7 +261,7 @@ def _remarks(
     for key in _editable(runs, described):
         yield f"The package {key} is installed from a folder; its code is not recorded."
     if runs[0].uid == runs[1].uid:
-        yield "Both names mean the same run."
+        yield "Both names refer to the same run."
 
 
 def _editable(runs: tuple[Run, Run], described: tuple[Mapping[str, Any], ...]) -> dict[str, None]:

@@ -94,7 +94,7 @@ class ServerDatabase(Database):
         if found.version > SCHEMA_VERSION:
             driver.refuse_writes(
                 SchemaTooNewError(
-                    f"{self.path} has schema {found.version}; this runstore knows up to"
+                    f"{self.path} has schema {found.version}; this runstore supports up to"
                     f" {SCHEMA_VERSION}.",
                     kept="Nothing was changed; reading still works.",
                     hint="In a checkout of a newer version of runstore, run: pip install .",

@@ -137,7 +137,7 @@ def was_committed(pool: ConnectionPool, number: str) -> bool:
         return bool(status == "committed")
     raise ServerUnreachableError(
         f"The connection to {pool.path} was lost during a change. {why}".rstrip(),
-        kept="It is unknown whether the change was written; it was written as a whole, or not"
-        " at all.",
-        hint="When the server is available again, look before you repeat it.",
+        kept="It is unknown whether the change was written; it was written either completely or"
+        " not at all.",
+        hint="When the server is available again, check the store before you repeat it.",
     )
