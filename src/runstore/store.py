@@ -521,6 +521,7 @@ class Store:
         be_ready(RESUMING)
         from runstore.capture.machine.process import current_process
         from runstore.model.status import Status
+        from runstore.reading.liveness import mark_left
         from runstore.recording import live_runs
         from runstore.recording.active import ActiveRun, join
         from runstore.recording.joining.attaching import is_executed_elsewhere
@@ -533,6 +534,8 @@ class Store:
         if is_executed_elsewhere(run):
             return join(self.backend, run, self)
         was_executed = live_runs.running(run.uid) is not None
+        if run.process == current_process() and not was_executed:
+            mark_left(self.backend, run)
         try:
             with live_runs.Beginning():
                 self.backend.database.resume_run(

@@ -163,3 +163,26 @@ def test_a_program_can_wait_for_what_is_read_in_the_background(folder):
 
         assert "python.prefix" in run.record.facts.values
         run.finish()
+
+
+def test_a_program_that_starts_itself_again_can_continue_its_run(tmp_path):
+    (tmp_path / "train.py").write_text(
+        "import os, sys, runstore\n"
+        "if sys.argv[1:]:\n"
+        "    with runstore.start_run(resume=sys.argv[1]) as run:\n"
+        "        run.log(loss=1.0)\n"
+        "    sys.exit()\n"
+        "run = runstore.start_run('fit', capture=False)\n"
+        "run.log(loss=2.0)\n"
+        "os.execv(sys.executable, [sys.executable, __file__, run.reference])\n"
+    )
+
+    ended = python("train.py", cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    with store_at(tmp_path / ".runstore") as store:
+        (run,) = store.list()
+        assert (run.status, list(run.metric("loss").values)) == ("complete", [2.0, 1.0])
+        assert [(one.field, one.old, one.new) for one in store.events(run)] == [
+            ("status", "lost", "running")
+        ]

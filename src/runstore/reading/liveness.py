@@ -49,6 +49,12 @@ def _gone(runs: Sequence[Run]) -> Sequence[Run]:
     return gone
 
 
+def mark_left(backend: Backend, run: Run) -> None:
+    """Mark a run of this process as lost that its program left, such as by `os.execv`."""
+    if not run.status.is_final:
+        _mark_lost(backend, [run])
+
+
 def _mark_lost(backend: Backend, gone: Sequence[Run]) -> tuple[Mapping[str, int | None], bool]:
     """Mark runs as lost.
 
