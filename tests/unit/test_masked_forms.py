@@ -549,6 +549,12 @@ WORDS = [
     ("redis-cli -a x7q1", "redis-cli -a ***"),
     ("redis-cli -ax7q1", "redis-cli -a***"),
     ("redis-cli -h mysql -a x7q1", "redis-cli -h mysql -a ***"),
+    *[
+        (f"{before} redis-cli -a x7q1 ping", f"{before} redis-cli -a *** ping")
+        for before in ("kubectl exec -n mysql db --", "ssh -l mysql host --", "sudo -u mysql -H")
+    ],
+    ("docker run --network http -it mysql -px7q1", "docker run --network http -it mysql -p***"),
+    ("srun --job-name zip --pty mysql -px7q1", "srun --job-name zip --pty mysql -p***"),
     ("redis-cli -h mysql -p 6379", None),
     ("sshpass -v mysql -px7q1", "sshpass -v mysql -p***"),
     ("7z a -pabc1 a.7z", "7z a -p*** a.7z"),

@@ -128,15 +128,14 @@ _NO_QUOTE = r"(?:[^\s\"'`|;&\\]|\\[^\snrt\"'])"
 def known_program(word: str, before: str, option: str) -> str:
     """Return the program that a word of a command names, or else the one before it.
 
-    After an option, it may be a value of that, such as the host `mysql` in `redis-cli -h mysql`.
+    After `-h`, it is the name of a host, such as `mysql` in `redis-cli -h mysql`.
 
     Args:
         word: The word.
         before: The last program before it; empty if there is none.
         option: The word before it.
     """
-    options = PROGRAMS.get(before, NO_OPTIONS)
-    if option.startswith("-") and options is not NO_OPTIONS and not options.is_first:
+    if option in {"-h", "--host"} and before in PROGRAMS and not PROGRAMS[before].is_first:
         return before
     name = word.rpartition("/")[2]
     if name in PROGRAMS or name in _WITH_SUBCOMMAND:
