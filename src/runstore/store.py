@@ -534,7 +534,7 @@ class Store:
         if is_executed_elsewhere(run):
             return join(self.backend, run, self)
         was_executed = live_runs.running(run.uid) is not None
-        if run.process == current_process() and not was_executed:
+        if run.process == current_process() and not live_runs.is_of_this_program(run.uid):
             mark_left(self.backend, run)
         try:
             with live_runs.Beginning():

@@ -9,7 +9,8 @@ import pytest
 
 from commands import python
 from places import store_at
-from runstore import Status, StoreWarning, start_run
+from runstore import Status, Store, StoreWarning, start_run
+from runstore.errors import RunActiveError
 from threads import at_once
 
 
@@ -305,3 +306,15 @@ def test_while_an_exception_is_handled_the_end_of_the_process_decides(tmp_path, 
 
     assert ("the process ended without finishing x_1" in errors) is (status == "lost")
     assert one_run(tmp_path / ".runstore").status.value == status
+
+
+def test_a_run_left_open_in_a_block_is_not_resumed_while_its_object_lives(tmp_path):
+    with Store.open(tmp_path) as store:
+        run = store.start("x", capture=False)
+
+    with Store.open(tmp_path) as store, pytest.raises(RunActiveError, match="is still running"):
+        store.resume("x#1")
+    with pytest.warns(StoreWarning, match="was closed"):
+        run.finish("error")
+
+    assert one_run(tmp_path).status is Status.ERROR

@@ -50,7 +50,7 @@ def _gone(runs: Sequence[Run]) -> Sequence[Run]:
 
 
 def mark_left(backend: Backend, run: Run) -> None:
-    """Mark a run of this process as lost that its program left, such as by `os.execv`."""
+    """Mark a run of this process as lost whose program has ended, by `os.execv`."""
     if not run.status.is_final:
         _mark_lost(backend, [run])
 

@@ -185,6 +185,8 @@ class _Registry:
     def __init__(self, parent: _Registry | None = None) -> None:
         self.pid = os.getpid()
         self.runs: dict[str, LiveRun] = {}
+        # Those left without an end, which the program may still end itself.
+        self.left_open: set[str] = set()
         # The runs of the process that this one was forked from: a daemon continues them.
         self.inherited: dict[str, LiveRun] = (
             {} if parent is None else {**parent.runs, **parent.inherited}
@@ -271,6 +273,7 @@ class _Registry:
             return
         for run in runs:
             self.remove(run)
+            self.left_open.add(run.uid)
         names = [run.reference for run in runs]
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004 - a line's worth
         say(
@@ -414,6 +417,12 @@ def adopt(run: LiveRun) -> None:
 def end(run: LiveRun) -> None:
     """Remove a run that has ended."""
     _current().remove(run)
+
+
+def is_of_this_program(uid: str) -> bool:
+    """Check whether a run without an end was begun by this program, not before `os.execv`."""
+    registry = _current()
+    return uid in registry.runs or uid in registry.left_open
 
 
 def running(uid: str) -> LiveRun | None:
