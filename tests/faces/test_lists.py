@@ -186,6 +186,18 @@ def test_columns_of_metrics_need_no_namespace_before_their_parts(grid):
     assert largest.stdout.splitlines()[0] == "metrics.lr.max"
 
 
+def test_a_nested_parameter_comes_before_a_part_of_a_metric(tmp_path):
+    params = {"loss": {"max": 3}}
+    with store_at(tmp_path / ".runstore") as store:
+        run = store.start("x", params=params, capture=False)
+        run.log(loss=0.5)
+        run.finish()
+
+    ended = runstore("ls", "--columns", "loss.max", cwd=tmp_path)
+
+    assert ended.stdout.splitlines() == ["params.loss.max", "3"]
+
+
 def test_groups_of_columns_leave_constants_and_samples_out_on_a_terminal(grid):
     lines = drawn(grid, "grid", "--columns", "run,params,metrics", "-n", "4")
     named = drawn(grid, "grid", "--columns", "run,a_constant,system/cpu_percent", "-n", "2")

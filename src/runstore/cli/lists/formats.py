@@ -89,9 +89,14 @@ def print_page(
 
 
 def _of_metric(store: Store, name: str) -> str:
-    """Return `metrics.loss.max` for `loss.max`, as in a sort key; other names as they are."""
+    """Return `metrics.loss.max` for `loss.max`, as in a sort key; other names as they are.
+
+    A parameter of that name comes first.
+    """
     is_plain = "." in name and not any(sign in name for sign in ",\"'`")
-    full = with_namespaces(store.backend, name) if is_plain else name
+    if not is_plain or is_known_column(store.backend, f"params.{name}"):
+        return name
+    full = with_namespaces(store.backend, name)
     return full if full.startswith("metrics.") else name
 
 
