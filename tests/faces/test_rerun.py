@@ -287,6 +287,23 @@ def test_line_ends_of_the_recorded_code_are_restored(project, read, way):
     assert [run.metrics["size"].last for run in read(project)] == [size, size]
 
 
+def test_no_hook_runs_for_the_recorded_code(project, tmp_path):
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    for name in ("post-checkout", "post-index-change", "reference-transaction"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\n")
+        (hooks / name).chmod(0o755)
+    (tmp_path / "settings").write_text(f"[core]\nhooksPath = {hooks}\n")
+    (project / "helper.py").write_text("def f(x):\n    return 3 * x\n")
+    python(project, "train.py")
+
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": str(tmp_path / "settings")}
+    ended = runstore("rerun", "toy#1", "--recorded-code", cwd=project, env=env)
+
+    assert ended.returncode == 0, ended.stderr
+    assert not (tmp_path / "ran").exists()
+
+
 def test_code_without_its_secrets_is_not_run(project, read):
     (project / "train.py").write_text(
         "import keys, runstore\nrunstore.start_run('toy').log(length=len(keys.KEY))\n"

@@ -140,9 +140,7 @@ def _fill(store: Store, run: Run, root: Path, place: Path) -> None:
         raise ValueError(str(error)) from error
     except GitError as error:
         raise ValueError(f"{root} does not have its commit {commit[:_SHOWN]}") from error
-    _git(
-        [*_SETTINGS, "clone", "--quiet", "--shared", "--no-checkout", str(root), str(place)], root
-    )
+    _git(["clone", "--quiet", "--shared", "--no-checkout", str(root), str(place)], root)
     _git(["update-ref", "--no-deref", "HEAD", commit], place)
     _git(["read-tree", commit], place)
     patch = store.document(run.uid, "patch")
@@ -154,7 +152,7 @@ def _fill(store: Store, run: Run, root: Path, place: Path) -> None:
         with suppress(GitError):  # it is not set
             _git(["config", setting, os.fsdecode(_git(["config", setting], root)).strip()], place)
     # After the attributes that the run had, which determine line ends as well.
-    _git([*_SETTINGS, "checkout-index", "--all", "--index"], place)
+    _git(["checkout-index", "--all", "--index"], place)
     if (place / ".gitmodules").exists():
         raise ValueError("its commit has submodules, which would be fetched")
     # The remote is recorded with each run.
@@ -177,7 +175,7 @@ def _fill(store: Store, run: Run, root: Path, place: Path) -> None:
 
 
 def _git(words: Sequence[str], folder: Path) -> bytes:
-    return run_git(words, folder, limit_bytes=_LIMIT_BYTES, timeout_s=_TIMEOUT_S)
+    return run_git([*_SETTINGS, *words], folder, limit_bytes=_LIMIT_BYTES, timeout_s=_TIMEOUT_S)
 
 
 def _marked(run: Run) -> Iterator[str]:
