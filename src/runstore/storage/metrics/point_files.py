@@ -29,7 +29,11 @@ from runstore.storage.metrics.point_records import (
     KeyOf,
     packed,
 )
-from runstore.storage.sqlite.descriptors import identity_of, keep_for_ever
+from runstore.storage.sqlite.descriptors import (
+    identity_of,
+    keep_for_ever,
+    occupy_closed_streams,
+)
 from runstore.storage.sqlite.paths import made_file, parsed, sync_folder
 
 TYPE_CHECKING = False
@@ -274,6 +278,7 @@ class PointFile:
         It is reopened if the program has closed it, as daemons do, and possibly reused its number.
         """
         if identity_of(self._descriptor) != self._device_and_file:
+            occupy_closed_streams()
             descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             if identity_of(descriptor) != self._device_and_file:
                 os.close(descriptor)

@@ -23,6 +23,7 @@ from runstore.storage.sqlite.descriptors import (
     is_whole,
     keep_for_ever,
     marked,
+    occupy_closed_streams,
 )
 from runstore.storage.sqlite.paths import (
     follow_folder,
@@ -310,6 +311,7 @@ class DatabaseFile:
             if is_missing(self.path):  # not if a disk only failed to answer: the log is in use
                 self._set_leftovers_aside()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                occupy_closed_streams()
                 made = os.open(self.path, flags, 0o666)
                 # SQLite copies the database's permissions to its log and its shared memory.
                 follow_folder(made, os.fstat(folder))
