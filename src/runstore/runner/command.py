@@ -47,8 +47,10 @@ if TYPE_CHECKING:
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 _EXIT_SIGNAL = 128
-# Variables that name a pager, beside others such as PSQL_PAGER.
-_PAGERS = frozenset({"PAGER", "GIT_PAGER"})
+# Variables that name a pager; git also has one in its settings.
+_PAGERS = (
+    "PAGER", "GIT_PAGER", "MANPAGER", "PSQL_PAGER", "SYSTEMD_PAGER", "GH_PAGER", "AWS_PAGER",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +226,7 @@ def _environment(run: ActiveRun, output: _Output) -> dict[str, str]:
     }
     environment.pop(COMMAND_VARIABLE, None)
     if output.is_on_terminals:  # a pager would wait for keys from one that has no keyboard
-        pagers = {name for name in environment if name.endswith("PAGER")}
-        environment.update(dict.fromkeys(pagers | _PAGERS, "cat"))
+        environment.update(dict.fromkeys(_PAGERS, "cat"))
     return environment
 
 

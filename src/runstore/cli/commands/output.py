@@ -73,7 +73,7 @@ def _say_nothing_kept(run: Run) -> None:
     hint = (
         for_this_store(f"Show its error with: runstore show {run.reference}")
         if run.error
-        else "It printed nothing, or its output was not recorded. The output of scripts is, unless"
+        else "It printed nothing, or its output was not recorded. Scripts record theirs unless"
         " it is turned off; for other programs, use: runstore exec -- PROGRAM"
     )
     output.say(f"runstore: no output of {run.reference} is kept{so_far}. {hint}", err=True)

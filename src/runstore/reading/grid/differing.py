@@ -108,21 +108,17 @@ def differing_keys(
     for row_id, key, value in values:
         found.setdefault(key, {}).setdefault(row_id, set()).add(value)
 
-    def times(key: str) -> Counter[frozenset[object]]:
-        return Counter(map(frozenset, found[key].values()))
-
-    def different(key: str) -> int:
-        return len(times(key))
+    times = {key: Counter(map(frozenset, values.values())) for key, values in found.items()}
 
     def rank(key: str) -> tuple[bool, bool, bool, bool, int, str]:
         # Keys of a few unusual runs say nothing about the others.
         is_rare = len(found[key]) * _RARE < count
-        is_shared = is_metric or different(key) <= max(2, len(found[key]) // 2)
-        is_constant = different(key) == 1  # some runs lack it, and the others agree
-        deviating = len(found[key]) - max(times(key).values())
+        is_shared = is_metric or len(times[key]) <= max(2, len(found[key]) // 2)
+        is_constant = len(times[key]) == 1  # some runs lack it, and the others agree
+        deviating = len(found[key]) - max(times[key].values())
         agree = not is_metric and deviating * _DEVIATING <= len(found[key])
         return is_rare, is_constant, agree, not is_shared, -len(found[key]), key
 
     is_each = is_metric or count == 1
-    differing = (key for key in found if is_each or len(found[key]) < count or different(key) > 1)
+    differing = (key for key in found if is_each or len(found[key]) < count or len(times[key]) > 1)
     return sorted(differing, key=rank)
