@@ -188,7 +188,8 @@ def test_a_child_that_another_thread_forks_has_the_current_run(start, tmp_path):
         thread.join()
 
     assert ended == [0]
-    assert kept_parents(tmp_path / "runs", "child") == [run.uid] * 2
+    with runstore.Store.open(tmp_path / "runs") as store:
+        assert [one.parent_uid for one in store.list("child")] == [run.uid] * 2
 
 
 def test_what_the_environment_said_before_is_said_again(start, monkeypatch):
