@@ -234,6 +234,20 @@ def test_a_dataset_of_another_store_or_filter_is_refused(store, tmp_path):
     assert contents(tmp_path / "out") == before
 
 
+def test_a_dataset_is_refused_by_a_store_that_received_its_runs(store, tmp_path):
+    run = record(store)
+    store.export_parquet(tmp_path / "out")
+    with Store.open(tmp_path / "team") as team:
+        record(team)
+        store.push(team.path)
+
+        with pytest.raises(ConflictError, match="another store"):
+            team.export_parquet(tmp_path / "out")
+
+    store.export_parquet(tmp_path / "out")
+    assert [row["uid"] for row in rows(tmp_path / "out", "runs")] == [run.uid]
+
+
 def test_a_dataset_of_a_store_without_runs_is_continued(store, tmp_path):
     store.export_parquet(tmp_path / "out")
     run = record(store)

@@ -15,6 +15,7 @@ from runstore.errors import (
     StoreUnavailableError,
     UsageError,
     genuine,
+    suppressed,
 )
 from runstore.exports.columns import METRICS, POINT, rows_of, run_columns, schema_of
 from runstore.exports.files import written_aside
@@ -91,13 +92,19 @@ def export_dataset(
     ids = set(run_order(backend, where, experiment).ids)
     states = RunStates(backend.database)
     parts = parts_of(states.of(ids))
-    about = {"store": states.first_uid(), "experiment": experiment, "filter": where}
+    own_first = states.first_uid()
+    about = {"store": own_first, "experiment": experiment, "filter": where}
+
+    def is_ours(first: str) -> bool:
+        # A store that received the runs has its own first run, which is not in the dataset.
+        return states.has_run(first) and own_first in _uids(folder)
+
     with _naming_the_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
         manifest = Manifest(folder)
         manifest.check_place()
         with locked(folder / _LOCK, is_shared=False, patience_s=_PATIENCE_S):
-            manifest.open(about, states.has_run)
+            manifest.open(about, is_ours)
             outdated = [part for part in parts if not manifest.is_current(part)]
             left_out: list[LeftOutSeries] = []
             incomplete = []
@@ -140,6 +147,17 @@ def _check_folder(backend: Backend, folder: Path) -> None:
         raise ConflictError(
             f"{folder} is not a folder.", kept="Nothing was written.", hint="Choose a new folder."
         )
+
+
+def _uids(folder: Path) -> set[str]:
+    """Return the uids of the runs in a dataset, except for those in damaged files."""
+    parquet = library("pyarrow.parquet", "arrow")
+    found: set[str] = set()
+    for path in folder.glob("runs/*/*.parquet"):
+        with path.open("rb") as file, suppressed(ValueError, OSError):
+            columns = parquet.read_table(file, columns=["uid"]).to_pydict()
+            found.update(columns.get("uid", ()))
+    return found
 
 
 def _write(backend: Backend, folder: Path, part: DatasetPart) -> list[LeftOutSeries]:

@@ -103,14 +103,14 @@ class Manifest:
         ):
             raise _conflict(f"{self._folder} is not empty, and has no dataset of runstore.")
 
-    def open(self, about: dict[str, Any], has_run: Callable[[str], bool]) -> None:
+    def open(self, about: dict[str, Any], is_ours: Callable[[str], bool]) -> None:
         """Read the file, or begin a new dataset.
 
         Args:
             about: The store, named by its first run, and the filter, which must be those of the
                 existing dataset.
-            has_run: Whether the store has or had a run of this uid. The first run is another one
-                after it was restored from another store.
+            is_ours: Whether a dataset whose store had this first run is of this store. The first
+                run is another one after it was restored from another store.
 
         Raises:
             ConflictError: It is a dataset of another store or filter.
@@ -126,7 +126,8 @@ class Manifest:
         except (ValueError, AttributeError, KeyError, RecursionError) as error:
             raise _conflict(f"{path} cannot be read: {error}.") from error
         first = found.get("store")
-        if not first or has_run(str(first)):  # without runs, a dataset may be of any store
+        # Without runs, a dataset may be of any store.
+        if first != wanted["store"] and (not first or is_ours(str(first))):
             found["store"] = wanted["store"]
         for name, value in wanted.items():
             if found.get(name) != value:
