@@ -34,8 +34,11 @@ def run(stores):
     return run.uid
 
 
-@pytest.mark.parametrize("order", [ORDERS, ORDERS[::-1]])
-def test_points_logged_anew_with_an_equal_summary_are_copied(stores, order):
+@pytest.mark.parametrize(
+    "order", [ORDERS, ORDERS[::-1], ["ac", "cb", "bc", "ba", "ab"], ["ab", "ba", "ac", "cb"]]
+)
+@pytest.mark.parametrize("continued", [[], [7.0, 8.0]])
+def test_points_logged_anew_with_an_equal_summary_are_copied(stores, order, continued):
     """Number, extremes, mean, and the last step and time are those of the removed points."""
     times = [1_700_000_000.0 + step for step in range(6)]
     with stores["a"].start("fit", capture=False) as run:
@@ -45,12 +48,29 @@ def test_points_logged_anew_with_an_equal_summary_are_copied(stores, order):
     with stores["a"].resume(run.uid) as again:
         again.rewind(1)
         again.log_points("loss", [2.0, 1.0, 4.0, 3.0, 9.0], steps=range(1, 6), times=times[1:])
+    if continued:
+        with stores["b"].resume(run.uid) as again:
+            again.log_points("loss", continued)
 
     exchanged(stores, run.uid, order)
 
     for store in stores.values():
-        found = store.get(run.uid).metric("loss").values
-        assert list(found) == [0.0, 2.0, 1.0, 4.0, 3.0, 9.0]
+        assert values(store, run.uid) == [0, 2, 1, 4, 3, 9, *continued]
+
+
+def test_equal_points_that_two_stores_logged_anew_are_kept(stores):
+    times = [1_700_000_000.0 + step for step in range(3)]
+    with stores["a"].start("fit", capture=False) as run:
+        run.log_points("loss", [1.0, 2.0, 3.0], times=times)
+    stores["a"].push(stores["b"])
+    for name in "ab":
+        with stores[name].resume(run.uid) as again:
+            again.rewind(1)
+            again.log_points("loss", [3.0, 2.0], steps=[1, 2], times=times[1:])
+
+    joined = exchanged(stores, run.uid)
+
+    assert list(joined.metric("loss").values) == [1, 3, 2]
 
 
 def exchanged(stores, uid, order=ORDERS):

@@ -276,7 +276,7 @@ class _Transfer:
             except StoreCorruptError as error:
                 self._skip(record.row.reference, uid, DAMAGED, error.what)
                 continue
-            if known is not None and after is known:
+            if known is not None and after is known and not join.found:
                 self._unchanged += 1
             elif known is not None and not self._may_change:
                 self._skip(record.row.reference, uid, FOREIGN)
@@ -372,17 +372,22 @@ class _Transfer:
     def _with_gains(self, one: Delivery) -> Delivery:
         """Write what the long series of a run in both stores gained."""
         mine = one.mine
-        gains = [] if mine is None else long_gains(mine, one.theirs, one.after)
-        if mine is None or not gains:
+        if mine is None:
+            return one
+        found = long_gains(mine, one.theirs, one.after)
+        gains = [key for key in found if one.joined.get(key) is None]
+        if not gains:
             return one
         databases = self._source.database, self._target.database
+        joined = dict(one.joined)
         for key in gains:
             if not extend(*databases, mine, one.theirs, key):
                 break  # it is written with the run, unless the run was changed
+            joined.pop(key, None)
         now = self._mine(one.uid)
         if now is None or now._replace(series=mine.series) != mine:
             return one  # it was changed meanwhile, which is noticed when it is written
-        after = one._replace(mine=now)
+        after = one._replace(mine=now, joined=joined)
         self._points += one.points - after.points
         return after
 

@@ -47,13 +47,14 @@ class PointJoiner:
     """Joins series of one run.
 
     Attributes:
-        found: The joined points of series that neither store has like this.
+        found: The joined points of series that the target does not have like this; None if the
+            source has exactly these points.
     """
 
     def __init__(self, source: Database, target: Database) -> None:
         self._source = source
         self._target = target
-        self.found: dict[KeyOf, Joined] = {}
+        self.found: dict[KeyOf, Joined | None] = {}
 
     def __call__(self, mine: Branch, theirs: Branch, key: KeyOf) -> Summary | None:
         """Return the summary of the joined points; None if no point is left."""
@@ -64,22 +65,28 @@ class PointJoiner:
             one_moment(there),
         ):
             result = joined(here, there, mine, theirs, key)
-        if isinstance(result, Summary):
-            return result
-        self.found[key] = result
-        return result.summary
+        if isinstance(result, Joined):
+            self.found[key] = result
+            return result.summary
+        if result is theirs:
+            self.found[key] = None
+        return result.record.series[key]
 
 
 def joined(
     here: Connection, there: Connection, mine: Branch, theirs: Branch, key: KeyOf
-) -> Summary | Joined:
-    """Return the summary of the series that has the points of both, or their joined points.
+) -> Branch | Joined:
+    """Return the copy with the points of both in its series, or their joined points.
 
     Raises:
         StoreCorruptError: The points are damaged.
     """
     sides = (mine, theirs)
     known = [one.record.series.get(key) for one in sides]
+
+    def summary_of(one: Branch) -> str:
+        return repr(one.record.series[key])
+
     is_whole = key.key.startswith(NEVER_REMOVED) or not (mine.removals or theirs.removals)
     if is_whole and known[0] is not None and known[1] is not None:
         contains = _continuing(
@@ -87,15 +94,16 @@ def joined(
             chunks_of_series(there, theirs.record.row.id, key),
         )
         if any(contains):
-            return max(compress([known[0], known[1]], contains), key=repr)
+            return max(compress(sides, contains), key=summary_of)
     stored = [
         () if summary is None else tuple(chunks_of_series(connection, one.record.row.id, key))
         for connection, one, summary in zip((here, there), sides, known, strict=True)
     ]
     kept = _equal_chunks(*stored)
     rests = [_points(one[kept:]) for one in stored]
+    all_stay = key.key.startswith(NEVER_REMOVED) or rests[0] == rests[1]
     left = [
-        rest if key.key.startswith(NEVER_REMOVED) else _without(rest, one.removals)
+        rest if all_stay else _without(rest, one.removals)
         for rest, one in zip(rests, sides, strict=True)
     ]
     rest = _united(*left)
@@ -104,12 +112,12 @@ def joined(
         if not _is_ordered(chain(_each_point(stored[0][:kept]), rest)):
             kept, rest = 0, sorted(chain(_each_point(stored[0][:kept]), rest))
     equal = [
-        summary
-        for summary, before in zip(known, rests, strict=True)
+        one
+        for one, summary, before in zip(sides, known, rests, strict=True)
         if summary is not None and before == rest
     ]
     if equal:
-        return max(equal, key=repr)
+        return max(equal, key=summary_of)
     return Joined(_summary(stored[0][:kept], rest), kept, rest)
 
 

@@ -216,9 +216,9 @@ def _series(mine: Branch, theirs: Branch, join: Join) -> dict[KeyOf, Summary]:
     joined: dict[KeyOf, Summary] = {}
     for key in (*known, *(others.keys() - known)):
         one, other = known.get(key), others.get(key)
-        is_known = one == other or (
-            (one is None and not theirs.removals) or (other is None and not mine.removals)
-        )
+        # Points that were logged anew may have the summary of the removed points.
+        may_lose = (one and mine.removals) or (other and theirs.removals)
+        is_known = not may_lose and (one == other or one is None or other is None)
         summary = (one or other) if is_known else join(mine, theirs, key)
         if summary is not None:
             joined[key] = summary

@@ -19,16 +19,16 @@ from runstore.value_classes import NamedTuple
 
 
 class Delivery(NamedTuple):
-    """A run to transfer: both records, the one to write, and series that neither store has.
+    """A run to transfer: both records, the one to write, and its series that were joined.
 
-    `mine` is None if the run was never in this store.
+    `mine` is None if the run was never in this store; for `joined`, see `PointJoiner`.
     """
 
     uid: str
     theirs: RunRecord
     mine: RunRecord | None
     after: RunRecord
-    joined: Mapping[KeyOf, Joined] = {}
+    joined: Mapping[KeyOf, Joined | None] = {}
 
     @property
     def is_new(self) -> bool:
@@ -47,8 +47,11 @@ class Delivery(NamedTuple):
     def points(self) -> int:
         """The number of points to copy."""
         known = {} if self.mine is None or self.is_new else self.mine.series
-        series = self.after.series.items()
-        return sum(one.points for key, one in series if known.get(key) != one)
+        return sum(
+            one.points
+            for key, one in self.after.series.items()
+            if key in self.joined or known.get(key) != one
+        )
 
 
 class WrittenRuns(NamedTuple):

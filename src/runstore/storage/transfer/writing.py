@@ -27,7 +27,6 @@ from runstore.storage.metrics.point_records import KeyOf
 from runstore.storage.moves import MOVE_RUN, REMOVE_ALIAS, tell_apart
 from runstore.storage.new_runs import RunCells
 from runstore.storage.rows import facts_from_text, now_micros
-from runstore.storage.transfer.branches import branches
 from runstore.storage.transfer.joining import Joined, columns_of
 from runstore.storage.transfer.merging import PLACE, RECORDED, row_of
 from runstore.storage.transfer.points import PointRows, SeriesCopy, drop_series, write_points
@@ -140,9 +139,9 @@ class Writer:
         mine: RunRecord,
         record: RunRecord,
         theirs: RunRecord,
-        joined: Mapping[KeyOf, Joined],
+        joined: Mapping[KeyOf, Joined | None],
     ) -> None:
-        """Write the merged record of a run, with series that neither store has like this.
+        """Write the merged record of a run, with the series that were joined.
 
         Raises:
             StoreCorruptError: A part of it is damaged in the other store.
@@ -172,7 +171,7 @@ class Writer:
         mine: RunRecord,
         record: RunRecord,
         theirs: RunRecord,
-        joined: Mapping[KeyOf, Joined],
+        joined: Mapping[KeyOf, Joined | None],
     ) -> None:
         self._write_tags(mine, record)
         self._write_documents(mine, record)
@@ -281,15 +280,12 @@ class Writer:
         mine: RunRecord,
         record: RunRecord,
         theirs: RunRecord,
-        joined: Mapping[KeyOf, Joined],
+        joined: Mapping[KeyOf, Joined | None],
     ) -> None:
         for key in mine.series.keys() - record.series.keys():
             drop_series(self._target, record.row.id, key)
-        ours, _ = branches(mine, theirs)
-        # As many points of an equal summary may have been logged anew.
-        may_differ = bool(ours.removals) and not ours.was_continued
         for key, summary in record.series.items():
-            if mine.series.get(key) == summary and not may_differ:
+            if key not in joined and mine.series.get(key) == summary:
                 continue
             one = joined.get(key)
             if one is None:
