@@ -83,6 +83,68 @@ def test_edits_after_an_older_database_was_put_back_are_found(store, tmp_path, e
         assert {run for run, *_ in found(again, "new words")} == {int(one[-1]) for one in edits}
 
 
+def runs_left(store):
+    with store.backend.texts._file.opened() as connection:
+        return search_index.SearchIndex(connection, store.backend.database, None).left()[0]
+
+
+def test_the_index_is_kept_after_the_run_of_the_last_edit_was_removed(store):
+    """Its event is removed too, and the next one gets the same id."""
+    for _ in range(3):
+        store.start("fit", notes="words", capture=False).finish()
+    store.edit("fit#3", notes="other words")
+    for number in range(search_index._MARKS_KEPT + 1):
+        store.start("fit", notes="words", capture=False).finish()
+        assert len(found(store, "words")) == number + 4
+    store.delete("fit#3")
+    store.collect_garbage(older_than=0)
+
+    assert runs_left(store) == 1
+    store.edit("fit#1", notes="new words")
+    assert runs_left(store) == 2
+    assert found(store, "new words") == [(1, "notes", 1)]
+
+
+def test_the_index_is_kept_after_a_run_with_many_edits_was_removed(store):
+    for _ in range(3):
+        store.start("fit", notes="words", capture=False).finish()
+    assert len(found(store, "words")) == 3
+    for number in range(search_index._MARKS_KEPT + 1):
+        store.edit("fit#3", notes=f"words {number}")
+        assert found(store, f"words {number}") == [(3, "notes", 1)]
+    store.delete("fit#3")
+    store.collect_garbage(older_than=0)
+
+    assert runs_left(store) == 1
+    assert len(found(store, "words")) == 2
+
+
+def test_an_edit_before_a_removal_in_an_older_database_is_found(store, tmp_path):
+    """The removed run is the one that had the last lost edit."""
+    for _ in range(2):
+        store.start("fit", capture=False).finish()
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    with store.backend.database.driver.read() as connection:
+        connection.backup(copy)
+    store.edit("fit#1", notes="lost words")
+    store.start("fit", capture=False).finish()
+    store.edit("fit#2", notes="lost words")
+    found(store, "lost words")
+    store.close()
+    with contextlib.closing(sqlite3.connect(store.path / DATABASE)) as target, target:
+        copy.backup(target)
+    copy.close()
+
+    with Store.open(store.path) as again:
+        again.edit("fit#1", notes="new words")
+        for _ in range(3):
+            again.start("fit", capture=False).finish()
+        again.delete("fit#2")
+        again.collect_garbage(older_than=0)
+
+        assert found(again, "new words") == [(1, "notes", 1)]
+
+
 def test_the_index_of_another_store_is_made_anew(tmp_path):
     for name in ("one", "two"):
         with Store.open(tmp_path / name) as store:

@@ -39,9 +39,13 @@ _NOT_THERE, _DAMAGED = -1, -2  # of `parts.taken_bytes`
 
 CREATED_AT = "SELECT coalesce(min(applied_at), 0) FROM schema_migrations"
 CHANGE_OF_RUN = "SELECT changed FROM runs WHERE uid = ?"
-# Events of runs in the trash are removed with them.
+# Events of runs in the trash are removed with them. The last column is the newest run if it was
+# started after the event.
 NEWEST_EVENT = """
-    SELECT e.id, e.link FROM events e JOIN runs r ON r.id = e.run_id
+    SELECT e.id, e.link, r.uid, (
+        SELECT n.uid FROM runs n WHERE n.id = (SELECT max(id) FROM runs) AND n.started_at > e.at
+    )
+    FROM events e JOIN runs r ON r.id = e.run_id
     WHERE r.deleted_at IS NULL ORDER BY e.id DESC LIMIT 1
 """
 LINK_OF_EVENT = "SELECT link FROM events WHERE id = ?"
@@ -102,13 +106,16 @@ class Mark(NamedTuple):
 
     Change numbers may be reused after the runs with the highest ones are removed, or if an older
     copy of the database was put back. As long as the run and the event of a mark exist, all later
-    changes have higher numbers.
+    changes have higher numbers. If the event was removed with its run, which was permanently
+    deleted, a run that was started after the event has to exist instead.
     """
 
     changed: int
     uid: str
     event: int = 0
     link: str = ""
+    edited: str = ""
+    later: str | None = None
 
 
 class SearchIndex:
@@ -154,9 +161,12 @@ class SearchIndex:
         return []
 
     def _has_event(self, mark: Mark) -> bool:
-        return not mark.event or any(
+        if not mark.event or any(
             str(link) == mark.link for (link,) in self._of_runs(LINK_OF_EVENT, mark.event)
-        )
+        ):
+            return True
+        is_later = bool(self._of_runs(CHANGE_OF_RUN, mark.later))
+        return is_later and self._database.is_purged(mark.edited)
 
     def _fact(self, name: str) -> Any:
         row = self._connection.execute(GET_FACT, (name,)).fetchone()
@@ -213,9 +223,13 @@ class SearchIndex:
                 break
         self._connection.execute(SET_FACT, ("stale", self._stale))
         if reached.uid and reached not in marks:
-            for event, link in events:
-                reached = reached._replace(event=event, link=str(link))
-            marks = [reached, *marks][:_MARKS_KEPT]
+            for event, link, edited, later in events:
+                evidence = event, str(link), as_text(edited), as_optional_text(later)
+                reached = Mark(reached.changed, reached.uid, *evidence)
+            # One of each run that was edited, because all of them may lose their events at once.
+            run = reached.edited, reached.later
+            others = [one for one in marks if not one.event or (one.edited, one.later) != run]
+            marks = [reached, *others][:_MARKS_KEPT]
             self._connection.execute(SET_FACT, ("marks", json.dumps(marks)))
         self._forget_if_stale()
 
