@@ -317,4 +317,5 @@ def test_a_run_left_open_in_a_block_is_not_resumed_while_its_object_lives(tmp_pa
     with pytest.warns(StoreWarning, match="was closed"):
         run.finish("error")
 
-    assert one_run(tmp_path).status is Status.ERROR
+    with Store.open(tmp_path) as store:
+        assert store.get("x#1").status is Status.ERROR
