@@ -117,6 +117,39 @@ def test_signals_are_given_back_with_the_end_of_the_last_run(tmp_path):
     assert ended.stdout == "[False, True, True] False\n"
 
 
+FORKS = """
+import os, signal, sys, threading
+import runstore
+from runstore.storage.sqlite.signals import Uninterrupted
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        is_default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        os._exit(10 * is_default + (signal.getsignal(signal.SIGUSR1) is note))
+    exits.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+def note(*_): pass
+
+exits = []
+signal.signal(signal.SIGUSR1, note)
+with runstore.start_run("fit", store=sys.argv[1], capture=False):
+    fork()
+    with Uninterrupted(), Uninterrupted():
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+print(exits)
+"""
+
+
+def test_a_forked_child_has_the_handlers_of_the_program_alone(tmp_path):
+    """A worker that waits in C, as for the next task of a pool, may see ours too late."""
+    ended = python("-W", "ignore", "-c", FORKS, place(tmp_path / "store"), cwd=tmp_path)
+
+    assert ended.stdout == "[11, 11]\n"
+
+
 @pytest.fixture
 def called(monkeypatch):
     """Return what the handler of a signal notes."""

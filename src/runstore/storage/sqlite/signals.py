@@ -7,6 +7,7 @@ SQLite hides what a handler raises in a function that a statement calls.
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -91,6 +92,10 @@ class Uninterrupted:
             if self._due:
                 self._call_due()
 
+    def handler_of(self, number: int) -> Callable[..., Any]:
+        """Return the handler that the block has replaced."""
+        return self._handlers.get(number) or self._former[number]
+
     def drop(self, *handlers: Callable[..., Any]) -> None:
         """Discard received signals that have one of these handlers."""
         self._due = [one for one in self._due if self._handlers.get(one) not in handlers]
@@ -161,3 +166,27 @@ class Heard(Uninterrupted):
                 raise raised
         finally:
             del raised  # or it and this frame would refer to each other
+
+
+class _Fork:
+    """Restores handlers in a child that another thread forks: it has no block to end."""
+
+    def __init__(self) -> None:
+        self._is_elsewhere = False
+
+    def before(self) -> None:
+        self._is_elsewhere = not in_main_thread()
+
+    def after_in_child(self) -> None:
+        if not self._is_elsewhere:
+            return
+        for number in _EVERY:
+            known = handler = signal.getsignal(number)
+            while is_waiting(handler):
+                handler = handler.__self__.handler_of(number)
+            if handler is not known:
+                signal.signal(number, handler)
+
+
+_fork = _Fork()
+os.register_at_fork(before=_fork.before, after_in_child=_fork.after_in_child)
