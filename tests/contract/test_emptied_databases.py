@@ -5,7 +5,7 @@ import os
 import pytest
 
 from runstore import Store
-from runstore.errors import StoreCorruptError
+from runstore.errors import StoreCorruptError, StoreWarning
 
 
 def with_log(folder):
@@ -80,3 +80,22 @@ def test_an_empty_file_alone_becomes_a_store(tmp_path):
     with Store.open(tmp_path) as store:
         store.start("bert", capture=False).finish()
         assert store.get("bert#1").run_number == 1
+
+
+@pytest.mark.parametrize("sign", [with_objects, with_index, with_copy])
+def test_a_new_database_beside_signs_of_runs_is_said(tmp_path, sign):
+    sign(tmp_path)
+
+    with pytest.warns(StoreWarning, match="runstore.db was missing, though .* shows that there"):
+        Store.open(tmp_path).close()
+    with Store.open(tmp_path) as store:  # without another warning
+        assert list(store.list()) == []
+
+
+def test_nothing_is_said_of_a_new_database_beside_other_files(tmp_path):
+    (tmp_path / "results.csv").touch()
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "car.obj").touch()
+    (tmp_path / "runs" / "Nov27_10-15-00_host").mkdir(parents=True)  # of TensorBoard
+
+    Store.open(tmp_path).close()

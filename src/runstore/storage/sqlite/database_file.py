@@ -8,9 +8,10 @@ old one, and truncate it under the mappings of older connections: that kills the
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from os.path import basename, dirname, join
 
@@ -33,11 +34,13 @@ from runstore.storage.sqlite.paths import (
     sync_folder,
     wait_for_rights,
 )
+from runstore.user_warnings import warn
 
 _LOG, _SHARED_MEMORY = "-wal", "-shm"
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
 _HEAD_BYTES, _FIRST_PAGES_BYTES = 100, 1 << 20
 _NOTES = b"schema_migrations"
+_IS_PART_OF_OBJECTS = re.compile(r"[0-9a-f]{2}").fullmatch
 _BESIDE = (_LOG, _SHARED_MEMORY, "-journal")
 _LOCK_PATIENCE_S = 5.0
 # Databases that this process must not use any more, with what happened and a hint.
@@ -187,7 +190,7 @@ class DatabaseFile:
         """
         if not _is_empty(real):
             return
-        beside = next(filter(None, map(_kept_at, _signs_of_runs(real, dirname(self.path)))), None)
+        beside = _first_kept(_signs_of_runs(real, dirname(self.path)))
         if beside is not None and _is_empty(real):  # otherwise it was created just now
             raise StoreCorruptError(
                 f"{self.path} is empty, but {beside} beside it shows that it contained runs.",
@@ -294,6 +297,8 @@ class DatabaseFile:
     def make(self) -> None:
         """Create an empty file if it does not exist, moving leftovers of an older one aside.
 
+        It warns if files of a store are there without their database.
+
         Raises:
             OSError: It cannot be created.
         """
@@ -304,11 +309,13 @@ class DatabaseFile:
             return
         from runstore.storage.files.locks import unlock, wait_for_lock
 
+        left = None
         folder = os.open(above, os.O_RDONLY | os.O_CLOEXEC)
         try:
             # One process at a time creates the file, but none waits for ever.
             wait_for_lock(folder, patience_s=_LOCK_PATIENCE_S)
             if is_missing(self.path):  # not if a disk only failed to answer: the log is in use
+                left = _first_kept(_sure_signs_of_runs(self.path, above))
                 self._set_leftovers_aside()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 occupy_closed_streams()
@@ -319,6 +326,12 @@ class DatabaseFile:
         finally:
             unlock(folder)
             os.close(folder)
+        if left is not None:
+            warn(
+                f"{self.path} was missing, though {left} beside it shows that there were runs. "
+                "A new database was created, and numbers begin again at 1. "
+                "If it was lost, put its backup in its place before you record more."
+            )
 
     def _set_leftovers_aside(self) -> None:
         # Programs that have it open keep it.
@@ -345,12 +358,27 @@ def _is_empty(path: str) -> bool:
 
 
 def _signs_of_runs(database: str, store: str) -> Iterator[str]:
-    """Yield paths that only a store with runs has."""
+    """Yield paths that a store with runs has beside its database, if they are not empty."""
     yield database + _LOG
-    yield from (join(store, name) for name in ("search.db", "objects", "runs"))
+    yield from (join(store, name) for name in ("objects", "runs"))
+    yield from _sure_signs_of_runs(database, store)
+
+
+def _sure_signs_of_runs(database: str, store: str) -> Iterator[str]:
+    """Yield those whose names no folder of the recorded program has."""
+    yield join(store, "search.db")
     copy = f"{basename(database)}.before-schema-"
     with suppressed(OSError):
         yield from (join(store, one) for one in sorted(os.listdir(store)) if one.startswith(copy))
+    objects = join(store, "objects")
+    with suppressed(OSError):
+        if any(map(_IS_PART_OF_OBJECTS, os.listdir(objects))):
+            yield objects
+
+
+def _first_kept(paths: Iterable[str]) -> str | None:
+    """Return the name of the first file or folder that is not empty; None otherwise."""
+    return next(filter(None, map(_kept_at, paths)), None)
 
 
 def _kept_at(path: str) -> str | None:
