@@ -10,6 +10,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -44,7 +45,8 @@ def browser_tab(width, height):
     """Yield an empty page of Chromium in this size."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+            executable_path=which("chromium-headless-shell") or which("chromium"),
+            args=["--no-sandbox"],
         )
         yield chromium.new_page(viewport={"width": width, "height": height}, color_scheme="light")
         chromium.close()

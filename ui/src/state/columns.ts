@@ -32,7 +32,7 @@ export const KINDS = { field: "run", param: "parameter", metric: "metric", tag: 
 
 /** Columns that every row brings along. */
 const FIELDS: Record<string, { title: string; width: number; isNumeric?: boolean }> = {
-  reference: { title: "Run", width: 190 },
+  reference: { title: "Run", width: 170 },
   experiment: { title: "Experiment", width: 130 },
   run_number: { title: "Number", width: 84, isNumeric: true },
   status: { title: "Status", width: 112 },
@@ -105,6 +105,11 @@ export function columnOf(name: string): Column {
   return column;
 }
 
+/** The width of a column of values: that of its header, but enough for a number. */
+function widthFor(title: string, detail: string): number {
+  return Math.round(Math.min(Math.max(92, 36 + 7.5 * (title.length + detail.length)), 132));
+}
+
 function describe(name: string): Column {
   const field = FIELDS[name];
   const common = { name, detail: "", sortField: name, metric: null };
@@ -118,7 +123,7 @@ function describe(name: string): Column {
     const sortField = metric.of.startsWith("@") ? null : metricName(metric.key, metric.of);
     const detail = metric.of.startsWith("@") ? `at ${metric.of.slice(1)}` : metric.of;
     const title = bare(metric.key);
-    return { ...common, kind: "metric", title, detail, width: 116, isNumeric: true, sortField, metric };
+    return { ...common, kind: "metric", title, detail, width: widthFor(title, detail), isNumeric: true, sortField, metric };
   }
   if (name.startsWith(SPARKLINE)) {
     const key = name.slice(SPARKLINE.length);
@@ -133,7 +138,8 @@ function describe(name: string): Column {
     const isTag = match[1] === "tags";
     const detail = isTag ? "tag" : (match[2] ?? "").slice(1, -1);
     const kind = isTag ? "tag" : "param";
-    return { ...common, kind, title: bare(match[3]!) || '""', detail, width: 116, isNumeric: !isTag };
+    const title = bare(match[3]!) || '""';
+    return { ...common, kind, title, detail, width: widthFor(title, detail), isNumeric: !isTag };
   }
   return { ...common, kind: "fact", title: name, detail: "", width: 140, isNumeric: false };
 }
