@@ -115,11 +115,19 @@ def test_a_longer_silence_can_be_allowed_in_the_url():
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Return a block that gives up a silent server at once; others wait for a slow machine."""
+    """Return a block that gives up a silent server at once; others wait for a slow machine.
+
+    If nothing answers at all, no question about the silence is waited for either.
+    """
 
     @contextmanager
-    def block():
+    def block(*, is_silent=True):
         with monkeypatch.context() as patch:
+            patch.setattr(waits, "_ON_ITS_WAY_S", 0)
+            if is_silent:
+                patch.setattr(waits, "_PROBE_S", 0.1)
+                # psycopg waits for a connection for two seconds, at least.
+                patch.setattr(psycopg.connection, "timeout_from_conninfo", lambda _: 0.1)
             patch.setattr(pool, "SILENT_AT_MOST_S", 0.3)
             patch.setattr(driver, "_GRACE_S", 0.1)
             patch.setattr(pool, "RETURNS_WITHIN_S", 0)
@@ -191,7 +199,7 @@ def test_a_lock_that_is_held(url, impatient):
         run = store.start("fit", capture=False)
         pid = holder.pgconn.backend_pid
         holder.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
-        with impatient():
+        with impatient(is_silent=False):
             with pytest.warns(StoreWarning) as told:
                 other = recorded(store, run)
             with pytest.raises(StoreLockedError):

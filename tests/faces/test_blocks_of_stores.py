@@ -231,7 +231,9 @@ def test_a_second_signal_leaves_the_other_runs_to_the_end_of_the_process(tmp_pat
     code = """if True:
         import os, signal, sqlite3, runstore
         from runstore.recording import live_runs
+        from runstore.storage.sqlite import driver
         live_runs.PATIENCE_S = 0.0
+        driver.ENGINE_WAITS_S = 0.1  # for which SQLite sees no signal
         def interrupt(*_):
             lock.rollback()
             raise KeyboardInterrupt
