@@ -48,6 +48,7 @@ _TEMPORARY = tempfile.tempdir = os.environ["TMPDIR"] = _temporary()
 _GARBAGE = (20_000, 20, 20)
 _SHORT_ROUNDS = 8
 _LONG_ROUNDS = 100
+_SEVERAL, _MANY = 6, 16
 _MANY_FILES = 20
 _PATIENCE_S = 10.0
 _NEVER_S = 3600.0
@@ -178,6 +179,12 @@ def pytest_configure_node(node):
 def campaign_rounds(request):
     """How often a campaign repeats what it does."""
     return _LONG_ROUNDS if request.config.getoption("--campaign") else _SHORT_ROUNDS
+
+
+@pytest.fixture
+def processes(is_full_campaign):
+    """How many processes do the same at once."""
+    return _MANY if is_full_campaign else _SEVERAL
 
 
 @pytest.fixture(scope="session")

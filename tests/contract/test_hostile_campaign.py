@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import stat
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import command_server
 from hostile_rows import changes_of, damage, make
 from runstore import Store
 
@@ -190,10 +190,10 @@ def test_no_command_leaves_the_store(recorded, is_full_campaign):
             accesses = not follows and tells_accesses(place)
             before = known_of(private, accesses=accesses)
 
-            ended = subprocess.run(
-                [sys.executable, PROGRAM, place / "store", private, place / "to"],
-                capture_output=True,
-                check=False,
+            ended = command_server.run(
+                [PROGRAM, place / "store", private, place / "to"],
+                is_python=True,
+                text=False,
                 cwd=place,
                 env={**os.environ, "XDG_STATE_HOME": str(place / "state"), "HOME": here},
                 timeout=PATIENCE_S,

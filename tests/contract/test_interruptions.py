@@ -356,7 +356,7 @@ def test_a_time_limit_is_not_taken_for_a_failure_of_the_disk(
     before = signal.signal(signal.SIGALRM, _raise_timeout)
     unseen = []
     try:
-        for at in range(0, count, 1 if is_full_campaign else max(1, count // 50)):
+        for at in range(0, count, 1 if is_full_campaign else max(1, count // 25)):
             limit = Moments(at)
             with contextlib.suppress(TimeoutError):
                 limit.within(lambda n=at: LIMITED[call](run, 2 + n))
@@ -417,7 +417,7 @@ def test_a_search_that_is_interrupted_leaves_no_snapshot_behind(store, is_full_c
     before = signal.signal(signal.SIGALRM, _raise_timeout)
     missed, kept, other = [], [], Store.open(store.path)
     try:
-        for at in range(0, count, 1 if is_full_campaign else max(1, count // 100)):
+        for at in range(0, count, 1 if is_full_campaign else max(1, count // 40)):
             try:
                 Moments(at).within(lambda: list(store.find("params.n > 0")))
             except TimeoutError as error:
@@ -441,7 +441,7 @@ def test_an_interrupted_change_keeps_no_lock(store, call, is_full_campaign):
     before = signal.signal(signal.SIGALRM, _raise_timeout)
     kept, other = [], Store.open(store.path)
     try:
-        for at in range(0, count, 1 if is_full_campaign else max(1, count // 50)):
+        for at in range(0, count, 1 if is_full_campaign else max(1, count // 25)):
             try:
                 Moments(at).within(lambda n=at: LIMITED[call](run, 2 + n))
             except TimeoutError as error:

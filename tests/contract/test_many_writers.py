@@ -7,7 +7,7 @@ from command_server import Program
 from runstore import Status, Store
 from threads import at_once
 
-PROCESSES, STARTS = 16, 8
+STARTS = 8
 
 WORKER = """
 import sys
@@ -29,15 +29,15 @@ def run_workers(location, count, starts):
     return [[int(line) for line in text.split()] for text, _ in outputs]
 
 
-def test_sixteen_processes_share_one_new_store(vacant):
+def test_many_processes_share_one_new_store(vacant, processes):
     """The store itself is made by whoever comes first."""
-    numbers = run_workers(vacant, PROCESSES, STARTS)
+    numbers = run_workers(vacant, processes, STARTS)
 
-    assert sorted(n for some in numbers for n in some) == list(range(1, PROCESSES * STARTS + 1))
+    assert sorted(n for some in numbers for n in some) == list(range(1, processes * STARTS + 1))
     with Store.open(vacant) as store:
-        assert store.experiments()[0].run_count == PROCESSES * STARTS
+        assert store.experiments()[0].run_count == processes * STARTS
         assert Counter(run.status for run in store.list(limit=1000)) == {
-            Status.COMPLETE: PROCESSES * STARTS
+            Status.COMPLETE: processes * STARTS
         }
 
 

@@ -10,7 +10,7 @@ from runstore.errors import ConflictError, NotFoundError
 
 AUTHOR = "ada"
 EXPERIMENTS = ("fit", "train", "a_1", "naïve über", "x#2")
-STEPS, MANY_STEPS = 400, 1_000
+STEPS, MANY_STEPS = 200, 1_000
 
 
 class Walk:
@@ -158,7 +158,7 @@ def test_operations_in_any_order_leave_nothing_dangling_or_orphaned(
 
         for step in range(MANY_STEPS if is_full_campaign else STEPS):
             walk.chance.choice(often * 2 + seldom)()
-            if step % 100 == 0:
+            if step % 100 == 50:
                 walk.check_all()
 
         while walk.live:
