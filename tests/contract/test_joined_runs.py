@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import shutil
 from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta, timezone
 
@@ -17,9 +18,10 @@ ORDERS = list(itertools.permutations("abc", 2))
 
 
 @pytest.fixture
-def stores(tmp_path, unsynced):
+def stores(tmp_path, empty, unsynced):
     with ExitStack() as opened:
-        yield {name: opened.enter_context(Store.open(tmp_path / name)) for name in "abc"}
+        places = {name: shutil.copytree(empty, tmp_path / name) for name in "abc"}
+        yield {name: opened.enter_context(Store.open(one)) for name, one in places.items()}
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Long series of new runs are written in parts, before the run appears."""
 
+import shutil
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -16,16 +17,16 @@ POINTS = 5_000
 
 
 @pytest.fixture(params=["folder", "server"])
-def stores(request, tmp_path, unsynced, monkeypatch):
+def stores(request, tmp_path, empty, unsynced, monkeypatch):
     monkeypatch.setattr(chunks, "POINTS_AT_MOST", 64)
     monkeypatch.setattr(chunks, "FILLED_UP", 32)
     monkeypatch.setattr(staging, "LONG_SERIES", 1_000)
     with ExitStack() as opened:
-        place = tmp_path / "b"
+        places = [shutil.copytree(empty, tmp_path / name) for name in "ab"]
         if request.param == "server":
             pytest.importorskip("psycopg")
-            place = opened.enter_context(pytest.importorskip("postgres_server").database())
-        yield [opened.enter_context(Store.open(one)) for one in (tmp_path / "a", place)]
+            places[1] = opened.enter_context(pytest.importorskip("postgres_server").database())
+        yield [opened.enter_context(Store.open(one)) for one in places]
 
 
 @pytest.fixture

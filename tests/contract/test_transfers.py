@@ -4,6 +4,7 @@ import math
 import os
 import random
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -41,9 +42,10 @@ WORDS = ("first", "second", "", "naïve\nüber 日本語")
 
 
 @pytest.fixture
-def stores(tmp_path, unsynced):
+def stores(tmp_path, empty, unsynced):
     with ExitStack() as opened:
-        yield [opened.enter_context(Store.open(tmp_path / name)) for name in "abc"]
+        places = [shutil.copytree(empty, tmp_path / name) for name in "abc"]
+        yield [opened.enter_context(Store.open(one)) for one in places]
 
 
 @pytest.fixture

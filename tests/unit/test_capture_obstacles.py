@@ -12,6 +12,9 @@ from runstore.capture.git.state import GitError, read_head, run_git
 from runstore.capture.secrets import mask_patch, mask_text
 from runstore.capture.surroundings import Surroundings, code_facts, quick_facts
 
+# Larger than any patch, in few lines, which git compares sooner.
+LARGE = ("1" * 999 + "\n") * 1_400
+
 
 def untracked(facts):
     return json.loads(facts.documents["untracked"])
@@ -125,7 +128,7 @@ def test_large_changes_do_not_crowd_out_code(repository):
 
 
 def test_each_change_is_masked_once_and_none_that_is_too_large(repository, monkeypatch):
-    """Masking a megabyte of short lines takes seconds."""
+    """Masking a megabyte takes seconds."""
     masked = []
 
     def noting(mask):
@@ -133,13 +136,15 @@ def test_each_change_is_masked_once_and_none_that_is_too_large(repository, monke
 
     for mask in (mask_patch, mask_text):
         monkeypatch.setattr(f"runstore.capture.git.patch.{mask.__name__}", noting(mask))
-    line_of = {"large": b"1\n", "bytes": b"# \xe9\n", "mixed": b"1\r\n", "small": b"1\n"}
+    long = b"1" * 999  # git compares few lines sooner
+    ends = {"large": b"\n", "bytes": b"# \xe9\n", "mixed": b"\r\n"}
+    line_of = {"small": b"1\n", **{name: long + end for name, end in ends.items()}}
     for name in line_of:
         (repository / f"{name}.py").write_bytes(b"0\n0\r\n" if name == "mixed" else b"0\n")
     git(repository, "add", ".")
     git(repository, "commit", "-qm", "four")
     for name, line in line_of.items():
-        (repository / f"{name}.py").write_bytes(line * (1 if name == "small" else 700_000))
+        (repository / f"{name}.py").write_bytes(line * (1 if name == "small" else 1_400))
 
     facts = snapshot(repository, run_git)
 
@@ -151,14 +156,14 @@ def test_each_change_is_masked_once_and_none_that_is_too_large(repository, monke
 def test_changes_without_a_patch_have_fingerprints(repository):
     """Nothing that depends on the contents of a secret file is stored."""
     for name in ("big.csv", "gone.csv", ".env"):
-        (repository / name).write_text("0\n" * 700_000)
+        (repository / name).write_text(LARGE.replace("1", "0"))
     git(repository, "add", "-f", ".")
     git(repository, "commit", "-qm", "two")
     (repository / "gone.csv").unlink()
     marks = []
-    for text in ("1\n", "2\n", "2\n"):
-        (repository / "big.csv").write_text(text * 700_000)
-        (repository / ".env").write_text(text)
+    for text in ("1", "2", "2"):
+        (repository / "big.csv").write_text(LARGE.replace("1", text))
+        (repository / ".env").write_text(f"{text}\n")
         os.utime(repository / ".env", (1, 1))
         marks.append(snapshot(repository, run_git).values["patch.others"])
 

@@ -29,10 +29,10 @@ def test_layout_does_not_matter(indent):
 
 
 @pytest.mark.parametrize("indent", [None, 2, 4])
-def test_file_cut_anywhere_keeps_every_whole_block_and_guesses_nothing(indent):
+def test_file_cut_anywhere_keeps_every_whole_block_and_guesses_nothing(indent, is_full_campaign):
     text = json.dumps(BLOCKS, indent=indent)
     ends = [len(json.dumps(BLOCKS[: at + 1], indent=indent)) - 2 for at in range(4)]
-    for length in range(len(text)):
+    for length in range(0, len(text), 1 if is_full_campaign else 3):
         found = read_blocks(text[:length])
 
         assert found.problems, length
