@@ -56,13 +56,13 @@ def settings():
 class Command:
     """`runstore`, or `python`, with these arguments and standard streams."""
 
-    def __init__(self, arguments, *, cwd, env, streams, is_python=False, rights=None):
+    def __init__(self, arguments, *, cwd, env, streams, is_python=False, **more):
         from command_client import ask
 
         self._server = socket.socket(socket.AF_UNIX)
         given = [os.fspath(one) for one in arguments]
         asked = {"arguments": given, "cwd": str(cwd), "env": env, "is_python": is_python}
-        ask(self._server, address(), streams=streams, rights=rights, **asked)
+        ask(self._server, address(), streams=streams, **asked, **more)
         # Not a byte of the next answer is read with this one, so that `select` sees it.
         self._answers = self._server.makefile("rb", buffering=0)
         self.pid = int(self._answers.readline())
@@ -82,10 +82,19 @@ class Command:
                 raise
 
 
-def run(arguments, *, cwd, env, timeout, is_python=False, stdin=b"", text=True, rights=None):
-    """Run `runstore`, or `python`; return its output and exit status.
+def run(arguments, *, cwd, env, timeout, stdin=b"", text=True, **more):
+    """Run `runstore`; return its output and exit status.
 
-    The rights are those of another user: its number, that of its group and of others, its umask.
+    Args:
+        arguments: Of the command.
+        cwd: Its working directory.
+        env: All of its environment variables.
+        timeout: Seconds after which it is killed.
+        stdin: Its input.
+        text: Whether its output is text.
+        more: `is_python` for `python` instead; `rights` of another user (its number, that of its
+            group and of others, its umask); `forks_programs` if a Python program that the command
+            starts shall be forked, too.
     """
     with (
         tempfile.TemporaryFile() as stdout,
@@ -96,8 +105,7 @@ def run(arguments, *, cwd, env, timeout, is_python=False, stdin=b"", text=True, 
         lines.write(stdin)
         lines.seek(0)
         streams = [one.fileno() for one in (lines, stdout, stderr)]
-        asked = {"cwd": cwd, "env": env, "is_python": is_python, "rights": rights}
-        ended = Command(arguments, streams=streams, **asked).wait(timeout)
+        ended = Command(arguments, streams=streams, cwd=cwd, env=env, **more).wait(timeout)
         printed = []
         for stream in (stdout, stderr):
             stream.seek(0)
@@ -396,13 +404,20 @@ def _tell_ends(waiting):
 def _become(connection):
     """Go on as `python` or `python -m runstore`, as the request says.
 
-    If the program reaches its last line, this returns, so that the end of the frame that calls it
-    is that of the program, which can be seen.
+    If the program reaches its last line, this returns None, so that the end of the frame that
+    calls it is that of the program, which can be seen. In a process that is forked for a program
+    of a command, it returns the connection of that.
     """
     with connection:
-        _, streams, *_ = socket.recv_fds(connection, 1, 3)
+        mark, streams, *_ = socket.recv_fds(connection, 1, 3)
+        if not mark:  # the command has ended, and started no program
+            os._exit(0)
         with connection.makefile("rb") as requests:
             request = marshal.loads(requests.read())  # noqa: S302 - of our own
+    if request.pop("forks_programs", False) and (asked := _prepare_program()) is not None:
+        for stream in streams:
+            os.close(stream)
+        return asked
     for target, stream in enumerate(streams):
         os.dup2(stream, target)
         os.close(stream)
@@ -421,11 +436,72 @@ def _become(connection):
         _show(error)
         status = 1
     else:
-        return
+        return None
     threading._shutdown()
     atexit.unregister(_leave)
     atexit._run_exitfuncs()
-    _leave(status or 0)
+    return _leave(status or 0)
+
+
+def _prepare_program():
+    """Fork a process that becomes the first Python program that this command starts.
+
+    It is a child of the command, as a program is, and so is forked before the command has loaded
+    or opened anything. Return its connection in that process, and None in this one.
+    """
+    from runstore.capture.program import modules
+
+    command, program = socket.socketpair()
+    usual = _settings(os.environ)
+    pid = os.fork()
+    if pid == 0:
+        command.close()
+        # What is written from now on is there before the program begins.
+        modules.process_started_ns = lambda: None
+        return program
+    program.close()
+
+    def or_fork(spawn):
+        def spawned(path, words, env, **more):
+            request = None
+            if command.fileno() >= 0 and not {*more} - {"file_actions", "setsigmask", "setsigdef"}:
+                request = _as_request(path, words, env, usual)
+            streams = _streams(more.get("file_actions", ()))
+            if request is None or streams is None:
+                return spawn(path, words, env, **more)
+            with command:
+                socket.send_fds(command, [b"\n"], streams)
+                command.sendall(marshal.dumps(request))
+            return pid
+
+        return spawned
+
+    os.posix_spawn, os.posix_spawnp = or_fork(os.posix_spawn), or_fork(os.posix_spawnp)
+    return None
+
+
+def _as_request(path, words, env, usual):
+    """Return the request for a program; None if it needs an interpreter of its own."""
+    found, own = Path(shutil.which(path) or "/"), Path(sys.executable)
+    # Environments share the program, but not the folder with the link to it.
+    is_own = found.samefile(own) and found.parent.samefile(own.parent)
+    if not is_own or len(words) == 1 or _settings(env) != usual:
+        return None
+    is_python = words[1:3] != ["-m", "runstore"]
+    if is_python and words[1].startswith("-") and words[1] not in {"-c", "-m"}:
+        return None
+    asked = {"cwd": str(Path.cwd()), "env": dict(env), "is_python": is_python, "name": words[0]}
+    return {**asked, "arguments": words[1 if is_python else 3 :], "forks_programs": not is_python}
+
+
+def _streams(actions):
+    """Return the standard streams that these actions of a spawn make; None if they do more."""
+    streams = [0, 1, 2]
+    for kind, *descriptors in actions:
+        if kind != os.POSIX_SPAWN_DUP2 or descriptors[1] not in streams:
+            return None
+        streams[descriptors[1]] = descriptors[0]
+    return streams
 
 
 def _show(error):
@@ -458,15 +534,18 @@ def _step_down(user, group, groups, umask):
     ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
 
 
-def _run(arguments, cwd, env, *, is_python=False, rights=None):
-    from runstore import started_in
+def _run(arguments, cwd, env, *, is_python=False, rights=None, name=sys.executable):
+    from runstore import current, started_in
     from runstore.capture.program import files, modules
+    from runstore.recording import starting
 
+    sys.orig_argv[0] = name
     if rights is not None:
         _step_down(*rights)
     os.chdir(cwd)
     started_in.STARTED_IN = cwd
     files.LOADED_AT_NS = modules.LOADED_AT_NS = time.time_ns()
+    starting._IS_OF_COMMAND = current.COMMAND_VARIABLE in env
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
@@ -483,7 +562,7 @@ def _run(arguments, cwd, env, *, is_python=False, rights=None):
 
 
 def _run_python(first, *words):
-    """Run the text after `-c`, the module after `-m`, or a script."""
+    """Run the text after `-c`, the module after `-m`, a script, or a folder."""
     sys.orig_argv[1:] = [first, *words]
     if first != "-c":  # its file makes it a module that is loaded now
         del sys.modules["__main__"]
@@ -495,6 +574,10 @@ def _run_python(first, *words):
         sys.argv[:] = ["-c", *words[1:]]
         _look_at_main()
         exec(compile(words[0], "<string>", "exec"), main.__dict__)  # noqa: S102 - of a test
+    elif Path(first).is_dir():
+        sys.argv[:] = [first, *words]
+        sys.path[0] = str(Path(first).absolute())
+        runpy._run_module_as_main("__main__", alter_argv=False)
     else:
         sys.argv[:] = [first, *words]
         script = Path(first).absolute()
@@ -512,5 +595,5 @@ if __name__ == "__main__":
     names = os.open(sys.argv[2], os.O_RDWR)
     with socket.socket(fileno=int(sys.argv[1])) as commands:
         connection = _serve(commands, names)
-    if connection is not None:
-        _become(connection)
+    while connection is not None:
+        connection = _become(connection)

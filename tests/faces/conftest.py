@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+import commands
 from places import forget_shared, is_folder_only, place, store_at
 from runstore import Store
 
@@ -45,6 +46,21 @@ def _store_of_the_project(engine, monkeypatch):
 def named_store(tmp_path, monkeypatch):
     """Name the store of a test to the programs and commands that it starts."""
     monkeypatch.setenv("RUNSTORE_URL", str(place(tmp_path / "store")))
+
+
+@pytest.fixture
+def forked_programs(monkeypatch):
+    """Fork the Python programs that commands start: for tests of what is recorded of them.
+
+    How a command starts a program is tested in test_exec.py, with interpreters.
+    """
+    monkeypatch.setattr(commands, "_ARE_PROGRAMS_FORKED", True)
+
+
+@pytest.fixture
+def interpreters(forked_programs, monkeypatch):
+    """Start interpreters after all: for tests of their command lines, as the system shows them."""
+    monkeypatch.setattr(commands, "_ARE_PROGRAMS_FORKED", False)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from places import store_at
 from runstore import Status
 from runstore.errors import NotFoundError
 
-pytestmark = pytest.mark.usefixtures("named_store")
+pytestmark = pytest.mark.usefixtures("named_store", "forked_programs")
 
 START = "import runstore, os, sys, time\n"
 ONE = "with runstore.start_run('digits') as run: run.log(loss=0.5); print(run.reference)"
@@ -212,6 +212,7 @@ else:
         (ONE, ("sh", "-c", f"{sys.executable} train.py && {sys.executable} train.py")),
     ],
 )
+@pytest.mark.usefixtures("interpreters")
 def test_programs_that_the_command_starts_have_runs_of_their_own(executed, kept, code, command):
     executed(code, *command)
 

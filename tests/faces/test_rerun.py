@@ -17,6 +17,8 @@ from places import place, store_at
 from runstore import Status
 from runstore.model.facts import Facts
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 TRAIN = """\
 import argparse, runstore, helper
 parser = argparse.ArgumentParser()
@@ -94,7 +96,7 @@ def test_a_module_a_folder_and_a_script_above_are_repeated(project, read, words,
         (project / "pkg" / name).write_text("import runstore\nrunstore.start_run('m').finish()\n")
     git(project, "add", ".")
     git(project, "commit", "-qm", "two")
-    subprocess.run([sys.executable, *words], cwd=project / folder, check=True)
+    python(project / folder, *words)
 
     again = runstore("rerun", "m#1", cwd=project)
     recorded = runstore("rerun", "m#1", "--recorded-code", cwd=project)
