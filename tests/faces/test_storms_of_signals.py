@@ -150,6 +150,70 @@ def test_a_forked_child_has_the_handlers_of_the_program_alone(tmp_path):
     assert ended.stdout == "[11, 11]\n"
 
 
+WORKERS = """
+import os, signal, sys, time
+import runstore
+
+with runstore.start_run("fit", store=sys.argv[1], capture=False):
+    children = []
+    for _ in range(100):
+        child = os.fork()
+        if child == 0:
+            time.sleep(20)
+            os._exit(0)
+        os.kill(child, signal.SIGTERM)
+        children.append(child)
+    ended = [os.waitpid(child, 0)[1] == signal.SIGTERM for child in children]
+    print(all(ended), signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def test_a_forked_child_is_ended_even_before_it_has_begun(tmp_path):
+    """Python forgets such a signal if there is a handler, as for the active run."""
+    ended = python("-W", "ignore", "-c", WORKERS, place(tmp_path / "store"), cwd=tmp_path)
+
+    assert ended.stdout == "True set()\n"
+
+
+DURING_A_FORK = """
+import os, signal, sys, time
+
+def send():
+    os.kill(os.getpid(), int(sys.argv[2]))
+
+os.register_at_fork(before=send)  # called after the hooks of runstore
+import runstore
+
+signal.signal(signal.SIGUSR1, lambda number, _: print(number))
+with runstore.start_run("fit", store=sys.argv[1], capture=False):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    time.sleep(2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "output", "status"),
+    [
+        (signal.SIGINT, "", Status.INTERRUPTED),
+        (signal.SIGTERM, "", Status.INTERRUPTED),
+        (signal.SIGUSR1, f"{int(signal.SIGUSR1)}\n", Status.COMPLETE),
+    ],
+)
+def test_a_signal_is_received_when_the_program_has_forked(tmp_path, number, output, status):
+    """Python would print what the handler raises in a hook, and continue."""
+    store = place(tmp_path / "store")
+    program = ("-W", "ignore", "-c", DURING_A_FORK, store, str(int(number)))
+    ended = python(*program, cwd=tmp_path)
+
+    assert ended.stdout == output
+    assert "Exception ignored" not in ended.stderr
+    with store_at(tmp_path / "store") as opened:
+        assert opened.get("fit#1").status is status
+
+
 @pytest.fixture
 def called(monkeypatch):
     """Return what the handler of a signal notes."""

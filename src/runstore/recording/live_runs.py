@@ -16,6 +16,7 @@ from types import FrameType
 from runstore import background
 from runstore.errors import RunstoreError, suppressed
 from runstore.model.status import Status
+from runstore.recording.fork_signals import ForkSignals
 from runstore.recording.readiness import Uncollected
 from runstore.recording.tickers import Ticker, stop_all
 from runstore.storage.sqlite.descriptors import keep_reserve
@@ -513,18 +514,13 @@ def _at_exit() -> None:
         _repeat_ctrl_c()
 
 
-def _after_fork_in_child() -> None:
-    """Restore the default action: no run of the child needs the handlers yet.
-
-    Python notices a signal with a handler late if the child is about to wait in a function of C,
-    such as for the next task of a pool, and a pool that ends its workers would wait for ever.
-    """
-    for number in _SIGNALS:
-        if signal.getsignal(number) is _terminate:
-            signal.signal(number, signal.SIG_DFL)
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+_fork = ForkSignals(_terminate)
+# The last registered is called first before a fork: signals wait during the hooks of others.
+os.register_at_fork(
+    before=_fork.before,
+    after_in_parent=_fork.after_in_parent,
+    after_in_child=_fork.after_in_child,
+)
 # A signal may arrive before they are protected from it, so this is repeated.
 for _ in range(3):
     atexit.register(_at_exit)

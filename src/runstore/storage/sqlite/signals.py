@@ -7,7 +7,6 @@ SQLite hides what a handler raises in a function that a statement calls.
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ _OF_THE_LOOP = "_sighandler_noop"
 # The signals by which people and systems end a program.
 ENDING = (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP))
 # The methods in which a block begins and ends; a signal that meets another block is only late.
-_EDGES = {"__enter__", "__exit__", "_give_back"}
+_EDGES = {"__enter__", "__exit__", "restore", "_give_back"}
 # Named signals only; real-time signals are rarely handled and would double the time.
 _EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
 
@@ -91,6 +90,13 @@ class Uninterrupted:
         finally:
             if self._due:
                 self._call_due()
+
+    def restore(self) -> list[int]:
+        """Restore the handlers without calling them; return the signals that are due."""
+        self._former = dict(self._handlers)
+        self._give_back()
+        due, self._due = self._due, []
+        return due
 
     def handler_of(self, number: int) -> Callable[..., Any]:
         """Return the handler that the block has replaced."""
@@ -168,25 +174,11 @@ class Heard(Uninterrupted):
             del raised  # or it and this frame would refer to each other
 
 
-class _Fork:
-    """Restores handlers in a child that another thread forks: it has no block to end."""
-
-    def __init__(self) -> None:
-        self._is_elsewhere = False
-
-    def before(self) -> None:
-        self._is_elsewhere = not in_main_thread()
-
-    def after_in_child(self) -> None:
-        if not self._is_elsewhere:
-            return
-        for number in _EVERY:
-            known = handler = signal.getsignal(number)
-            while is_waiting(handler):
-                handler = handler.__self__.handler_of(number)
-            if handler is not known:
-                signal.signal(number, handler)
-
-
-_fork = _Fork()
-os.register_at_fork(before=_fork.before, after_in_child=_fork.after_in_child)
+def restore_all() -> None:
+    """Restore all handlers, in a child that another thread forked: it has no block to end."""
+    for number in _EVERY:
+        known = handler = signal.getsignal(number)
+        while is_waiting(handler):
+            handler = handler.__self__.handler_of(number)
+        if handler is not known:
+            signal.signal(number, handler)
