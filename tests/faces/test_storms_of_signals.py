@@ -214,6 +214,46 @@ def test_a_signal_is_received_when_the_program_has_forked(tmp_path, number, outp
         assert opened.get("fit#1").status is status
 
 
+WORKER = """
+import _thread, multiprocessing, operator, os, signal, sys
+from functools import partial
+from multiprocessing.util import Finalize
+import runstore
+
+def work():
+    runstore.start_run("fit", store=sys.argv[1], capture=False)
+    {then}
+
+# All is loaded here, so that calls at the exit of the program are not those of the worker.
+runstore.start_run("load", store=sys.argv[1], capture=False).finish()
+worker = multiprocessing.get_context("fork").Process(target=work)
+worker.start()
+worker.join(20)
+print(worker.exitcode is not None)
+worker.kill()
+"""
+# In functions of C, between which Python calls no handler.
+WAITS = """
+    calls = [partial(_thread.interrupt_main, signal.SIGTERM), multiprocessing.Semaphore(0).acquire]
+    list(map(operator.methodcaller("__call__"), calls))
+"""
+# In the call of another module, before that of runstore.
+ENDS = """
+    Finalize(None, os.kill, (os.getpid(), signal.SIGTERM), exitpriority=200)
+"""
+
+
+@pytest.mark.parametrize("then", [WAITS, ENDS], ids=["waits", "ends"])
+def test_a_worker_with_a_run_is_ended_whenever_that_is_said(tmp_path, then):
+    """A pool ends a worker by one SIGTERM, and waits for it without end."""
+    program = WORKER.format(then=then.strip())
+    ended = python("-W", "ignore", "-c", program, place(tmp_path / "store"), cwd=tmp_path)
+
+    assert ended.stdout == "True\n"
+    with store_at(tmp_path / "store") as store:
+        assert store.get("fit#1").status is Status.INTERRUPTED
+
+
 @pytest.fixture
 def called(monkeypatch):
     """Return what the handler of a signal notes."""

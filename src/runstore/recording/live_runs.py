@@ -16,8 +16,9 @@ from types import FrameType
 from runstore import background
 from runstore.errors import RunstoreError, suppressed
 from runstore.model.status import Status
-from runstore.recording.fork_signals import ForkSignals
 from runstore.recording.readiness import Uncollected
+from runstore.recording.signals.forks import ForkSignals
+from runstore.recording.signals.late import LateSignals
 from runstore.recording.tickers import Ticker, stop_all
 from runstore.storage.sqlite.descriptors import keep_reserve
 from runstore.storage.sqlite.signals import ENDING, Uninterrupted, is_waiting
@@ -198,6 +199,7 @@ class _Registry:
         self._ends_with_worker = False
         self._ticker = Ticker(self._heartbeat, lambda: HEARTBEAT_S)
         self._handled: list[int] = []
+        self._late: LateSignals | None = None  # in workers of multiprocessing
         self._probe: SystemProbe | None = None
 
     def add(self, run: LiveRun) -> None:
@@ -205,6 +207,8 @@ class _Registry:
         self.take_signals()
         self.exits.watch()
         self._end_with_worker()
+        if self._late is not None and self._handled and background.in_main_thread():
+            self._late.watch()
         keep_reserve()
         # In a container that allows no more threads, only the heartbeats are lost.
         self._ticker.start()
@@ -290,7 +294,14 @@ class _Registry:
         import multiprocessing.util
 
         self._ends_with_worker = True
+        self._late = LateSignals(_terminate, lambda: self.terminated_by is not None)
         multiprocessing.util.Finalize(None, self._end_by_worker, exitpriority=100)
+
+    def note_signal(self, number: int) -> None:
+        """Note the signal that ends this process."""
+        self.terminated_by = number
+        if self._ends_with_worker and sys.modules["multiprocessing.util"]._exiting:  # noqa: SLF001 - the only sign
+            self._end_by_worker()  # what the handler raises ends the calls of the worker's exit
 
     def _end_by_worker(self) -> None:
         with Uninterrupted(patience_s=PATIENCE_S):
@@ -340,6 +351,8 @@ class _Registry:
         """Restore the default action of signals."""
         if not background.in_main_thread():
             return
+        if self._late is not None:
+            self._late.unwatch()
         for number in list(self._handled):
             handler = signal.getsignal(number)
             if is_waiting(handler):
@@ -487,7 +500,7 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         return
-    _registry.terminated_by = number
+    _registry.note_signal(number)
     raise Terminated(number)
 
 
