@@ -25,17 +25,21 @@ MARK = "\0runstore\0"
 # The other interpreter need not have runstore, so it gets the modules of ours that our files need,
 # which themselves need none; all of these files run in Python 3.7. They are gone when programs are
 # looked at. Only then does it search the folder of the script first, as Python does, because that
-# may have a `types.py`.
+# may have a `types.py`. If it has our version, it reads our files compiled, and what it has loaded
+# need not be taken apart: both would take as long as the rest.
 _OURS = {"runstore.errors": errors.__file__, "runstore.value_classes": value_classes.__file__}
 _ASK = f"""
 import sys
 folder, *files, file, function, words = sys.argv[1:]
 del sys.path[0]
-import json, types
+import json, os, types
+from importlib.machinery import SourceFileLoader
+
+sys.dont_write_bytecode = True
 
 def run(file, names):
-    with open(file, encoding="utf-8") as text:
-        exec(compile(text.read(), file, "exec"), names)
+    name = names["__name__"]
+    exec(SourceFileLoader(name, file).get_code(name), names)
 
 ours = {{name: types.ModuleType(name) for name in {["runstore", *_OURS]!r}}}
 sys.modules.update(ours)
@@ -46,7 +50,8 @@ run(file, own)
 for name in ours:
     del sys.modules[name]
 sys.path.insert(0, folder)
-print({MARK!r} + json.dumps(own[function](*json.loads(words))))
+print({MARK!r} + json.dumps(own[function](*json.loads(words))), flush=True)
+os._exit(0)
 """
 # The form of pip for long paths of interpreters, which the shell starts.
 _EXEC = re.compile(r"^'''exec' (\"[^\"\n]+\"|\S+)", re.MULTILINE)
