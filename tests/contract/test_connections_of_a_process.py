@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 
 import pytest
 
+from commands import python
 from runstore import Store
 from runstore.errors import StoreLockedError, StoreUnavailableError
 from runstore.storage.sqlite import forks, opening
@@ -103,6 +104,46 @@ def test_a_child_leaves_a_connection_in_use_to_its_parent(driver, is_interrupted
 
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert SQLiteConnection.left_by_fork[before:] == []
+
+
+TWO_FORKS = """
+import os, sys, threading, time
+
+def wait():
+    if threading.current_thread().name == "slow":
+        is_forking.set()
+        has_forked.wait(10)
+        time.sleep(0.5)
+        done.append("fork")
+
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+
+is_forking, has_forked, done = threading.Event(), threading.Event(), []
+os.register_at_fork(before=wait)  # called after the hooks of runstore
+import runstore
+
+with runstore.Store.open(sys.argv[1]) as store:
+    store.start("fit", capture=False).finish()
+    slow = threading.Thread(target=fork, name="slow")
+    slow.start()
+    is_forking.wait(10)
+    fork()
+    has_forked.set()
+    store.start("fit", capture=False).finish()
+    done.append("run")
+    slow.join()
+print(done)
+"""
+
+
+def test_no_thread_enters_the_engine_while_one_of_two_still_forks(tmp_path):
+    """The child would wait for ever for locks that this thread had."""
+    ended = python("-W", "ignore", "-c", TWO_FORKS, str(tmp_path / "store"), cwd=tmp_path)
+
+    assert ended.stdout == "['fork', 'run']\n", ended.stderr
 
 
 def test_a_failed_opening_leaves_no_connection_and_delays_no_fork(tmp_path):

@@ -77,7 +77,8 @@ class _Gate:
 
     def __init__(self) -> None:
         self.depths: dict[int, int] = {}
-        self.closed_by: int | None = None
+        # The threads that fork; Python lets several begin at once.
+        self.forking: set[int] = set()
 
     def enter(self) -> Callable[[], None]:
         """Enter, and return the function to leave."""
@@ -85,7 +86,7 @@ class _Gate:
         depth = self.depths.get(me, 0)
         self.depths[me] = depth + 1
         # A thread that is inside already must pass, or the fork would wait for it.
-        while depth == 0 and self.closed_by not in {None, me}:
+        while depth == 0 and self.forking and me not in self.forking:
             # Set before checked, as in `close`: one of the two sees the other.
             del self.depths[me]
             time.sleep(_LOOK_EVERY_S)
@@ -101,14 +102,15 @@ class _Gate:
             self.depths[me] = depth - 1
 
     def close(self) -> None:
-        me = self.closed_by = threading.get_ident()
+        me = threading.get_ident()
+        self.forking.add(me)
         for _ in range(_LOOKS):
             if not self.depths.keys() - {me}:
                 return
             time.sleep(_LOOK_EVERY_S)
 
     def open(self) -> None:
-        self.closed_by = None
+        self.forking.discard(threading.get_ident())
 
 
 gate = _Gate()
