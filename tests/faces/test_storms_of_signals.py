@@ -254,6 +254,31 @@ def test_a_worker_with_a_run_is_ended_whenever_that_is_said(tmp_path, then):
         assert store.get("fit#1").status is Status.INTERRUPTED
 
 
+TICKS = """
+import os, signal, sys
+import runstore
+
+def allocate(*room):
+    os.kill(os.getpid(), signal.SIGALRM)  # as a timer does if the disk is slow
+    allocated(*room)
+
+allocated, os.posix_fallocate = os.posix_fallocate, allocate
+with runstore.start_run("fit", store=sys.argv[1], capture=False) as run:
+    signal.signal(signal.SIGALRM, lambda *_: run.log(ticks=1))
+    run.log(loss=1)
+"""
+
+
+def test_a_handler_may_log_while_the_first_point_is_logged(tmp_path):
+    ended = python("-c", TICKS, place(tmp_path / "store"), cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    with store_at(tmp_path / "store") as store:
+        run = store.get("fit#1")
+        assert list(run.metric("loss").values) == [1]
+        assert list(run.metric("ticks").values) == [1]
+
+
 @pytest.fixture
 def called(monkeypatch):
     """Return what the handler of a signal notes."""

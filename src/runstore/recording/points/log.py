@@ -31,6 +31,7 @@ from runstore.storage.sqlite.descriptors import with_room
 from runstore.storage.sqlite.disks import is_network_disk
 from runstore.storage.sqlite.forks import LiveSet
 from runstore.storage.sqlite.paths import is_missing
+from runstore.storage.sqlite.signals import Uninterrupted
 from runstore.user_warnings import warn
 
 TYPE_CHECKING = False
@@ -185,13 +186,15 @@ class PointLog:
         """
         following = self._following if old is None else old.following
         if "" not in following:
-            made = self._new_file(old)
-            if made is None:
-                return None
-            if following.setdefault("", made) is made:
-                self.files.add(made)
-            else:
-                made.discard()  # another thread was faster
+            # A handler that logs every millisecond would begin a file whenever it interrupts this.
+            with Uninterrupted():
+                made = self._new_file(old)
+                if made is None:
+                    return None
+                if following.setdefault("", made) is made:
+                    self.files.add(made)
+                else:
+                    made.discard()  # another thread was faster
         new = following[""]
         if new is None:
             if self.is_strict or not self.reopen_run():
