@@ -41,6 +41,8 @@ _NOT_LOADED = ("runstore.__main__", "runstore.runner.project_template", "runstor
 # An interpreter reads these when it starts.
 _OF_INTERPRETERS = ("PYTHON", "LANG", "LC_")
 _MADV_COLLAPSE = 25
+# As many small objects as all that is loaded takes; one in each arena of the allocator stays.
+_SMALL_OBJECTS, _SMALL_BYTES, _ONE_OF = 84_000, 400, 500
 
 
 def can_run(env):
@@ -307,6 +309,17 @@ def _look_at_main():
     (count, _), own = files._known
     main = {"__main__": sys.modules["__main__"]}
     files._known = (count + 1, "__main__"), {**own, **files._own_among(main)}
+
+
+def _reserve_memory():
+    """Have small objects lie side by side, so that large pages can hold them.
+
+    Their arenas would lie between libraries otherwise. Return what keeps the arenas there.
+    """
+    objects = [None] * _SMALL_OBJECTS  # a list that grows would lie between them as well
+    for place in range(_SMALL_OBJECTS):
+        objects[place] = bytes(_SMALL_BYTES)
+    return objects[::_ONE_OF]
 
 
 def _gather_memory():
@@ -590,6 +603,7 @@ def _run_python(first, *words):
 if __name__ == "__main__":
     atexit.register(_leave, 0)  # the first, and so the last to be called
     gc.disable()  # there is no garbage among modules
+    reserved = _reserve_memory()
     _load()
     # We also write to it, as far as the system knows, and so never find its end.
     names = os.open(sys.argv[2], os.O_RDWR)
