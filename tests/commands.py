@@ -20,7 +20,8 @@ import command_server
 from places import variables_in
 
 _A_BUG = 70
-_ARE_PROGRAMS_FORKED = False  # see `forked_programs` in faces/conftest.py
+# Commands whose Python programs are forked, too; see `interpreters` in faces/conftest.py.
+_FORKING = frozenset({"exec", "rerun"})
 
 
 def runstore(*arguments, cwd, **more):
@@ -119,7 +120,7 @@ def _ended(arguments, cwd, more, *, is_python=False):
     is_usual = not is_python or arguments[0] in {"-c", "-m"} or not arguments[0].startswith("-")
     if is_usual and not more and command_server.can_run(environment):
         asked = {"cwd": cwd, "env": environment, "is_python": is_python}
-        asked["forks_programs"] = _ARE_PROGRAMS_FORKED and not is_python
+        asked["forks_programs"] = not is_python and not _FORKING.isdisjoint(arguments)
         given = {"stdin": typed.encode(), "text": text}
         return command_server.run(arguments, **asked, **given, timeout=60)
     return subprocess.run(

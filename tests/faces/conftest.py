@@ -49,18 +49,12 @@ def named_store(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def forked_programs(monkeypatch):
-    """Fork the Python programs that commands start: for tests of what is recorded of them.
+def interpreters(monkeypatch):
+    """Have commands start programs: for tests of how they do that, and of what the system shows.
 
-    How a command starts a program is tested in test_exec.py, with interpreters.
+    Otherwise, a Python program that they start is forked.
     """
-    monkeypatch.setattr(commands, "_ARE_PROGRAMS_FORKED", True)
-
-
-@pytest.fixture
-def interpreters(forked_programs, monkeypatch):
-    """Start interpreters after all: for tests of their command lines, as the system shows them."""
-    monkeypatch.setattr(commands, "_ARE_PROGRAMS_FORKED", False)
+    monkeypatch.setattr(commands, "_FORKING", frozenset())
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from runstore.errors import StoreLockedError
 from runstore.runner import signals
 from runstore.runner.command import run_command
 
+pytestmark = pytest.mark.usefixtures("interpreters")
+
 
 @pytest.fixture
 def folder(tmp_path):

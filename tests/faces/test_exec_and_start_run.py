@@ -13,7 +13,7 @@ from places import store_at
 from runstore import Status
 from runstore.errors import NotFoundError
 
-pytestmark = pytest.mark.usefixtures("named_store", "forked_programs")
+pytestmark = pytest.mark.usefixtures("named_store")
 
 START = "import runstore, os, sys, time\n"
 ONE = "with runstore.start_run('digits') as run: run.log(loss=0.5); print(run.reference)"

@@ -11,6 +11,8 @@ from commands import git, runstore, runstore_here
 from runstore.capture.machine.packages import distributions
 from runstore.capture.program.files import OWN_FOLDER
 
+pytestmark = pytest.mark.usefixtures("interpreters")
+
 
 @pytest.fixture
 def other(tmp_path):

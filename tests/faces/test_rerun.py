@@ -17,8 +17,6 @@ from places import place, store_at
 from runstore import Status
 from runstore.model.facts import Facts
 
-pytestmark = pytest.mark.usefixtures("forked_programs")
-
 TRAIN = """\
 import argparse, runstore, helper
 parser = argparse.ArgumentParser()
