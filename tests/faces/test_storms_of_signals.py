@@ -243,7 +243,17 @@ ENDS = """
 """
 
 
-@pytest.mark.parametrize("then", [WAITS, ENDS], ids=["waits", "ends"])
+# As by Ctrl-C for the parent, which then ends its workers.
+BOTH = """
+    both = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, both)
+    for number in both:
+        os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+"""
+
+
+@pytest.mark.parametrize("then", [WAITS, ENDS, BOTH], ids=["waits", "ends", "both"])
 def test_a_worker_with_a_run_is_ended_whenever_that_is_said(tmp_path, then):
     """A pool ends a worker by one SIGTERM, and waits for it without end."""
     program = WORKER.format(then=then.strip())

@@ -255,7 +255,7 @@ class _Registry:
         if self.terminated_by is not None:
             error = Terminated(self.terminated_by)
         if self._ends_with_worker:  # its program, copied from its parent, never reaches its end
-            error = error or _exit_of_forked_worker() or self.exits.last
+            error = error or _exit_of_worker() or self.exits.last
         elif error is None:
             reached_its_end = self.exits.is_caught
             error = None if reached_its_end else self.exits.last
@@ -296,12 +296,19 @@ class _Registry:
         self._ends_with_worker = True
         self._late = LateSignals(_terminate, lambda: self.terminated_by is not None)
         multiprocessing.util.Finalize(None, self._end_by_worker, exitpriority=100)
+        if sys.version_info[:2] < _WORKERS_FORGET:
+            # A signal may end these calls before ours; this one follows them.
+            threading._register_atexit(self._end_at_last)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
 
     def note_signal(self, number: int) -> None:
         """Note the signal that ends this process."""
         self.terminated_by = number
         if self._ends_with_worker and sys.modules["multiprocessing.util"]._exiting:  # noqa: SLF001 - the only sign
             self._end_by_worker()  # what the handler raises ends the calls of the worker's exit
+
+    def _end_at_last(self) -> None:
+        if self.pid == os.getpid():
+            self._end_by_worker()
 
     def _end_by_worker(self) -> None:
         with Uninterrupted(patience_s=PATIENCE_S):
@@ -311,7 +318,7 @@ class _Registry:
         if self.terminated_by is not None:
             self.end_all(Terminated(self.terminated_by))
         else:
-            self.end_all(sys.exc_info()[1] or _exit_of_forked_worker())
+            self.end_all(sys.exc_info()[1] or _exit_of_worker())
 
     def _heartbeat(self) -> None:
         for run in list(self.runs.values()):
@@ -476,17 +483,20 @@ def _repeat_ctrl_c() -> None:
             exec("raise KeyboardInterrupt")  # noqa: S102 - the only way to note it
 
 
-def _exit_of_forked_worker() -> SystemExit | None:
-    """Return the end of a forked worker: since Python 3.13, its exception is gone by now.
+def _exit_of_worker() -> SystemExit | None:
+    """Return the end of a worker whose exception is gone by now.
 
-    Source: CPython 3.13, `multiprocessing.popen_fork.Popen._launch`.
+    Since Python 3.13, it is gone in each forked worker.
+
+    Source: CPython 3.10 to 3.13, `multiprocessing.process.BaseProcess._bootstrap` and
+    `multiprocessing.popen_fork.Popen._launch`.
     """
-    if sys.version_info[:2] < _WORKERS_FORGET:
-        return None
+    forgets = sys.version_info[:2] >= _WORKERS_FORGET
+    function, variable = ("_launch", "code") if forgets else ("_bootstrap", "exitcode")
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the documented way to see callers
-    while frame is not None and frame.f_code.co_name != "_launch":
+    while frame is not None and frame.f_code.co_name != function:
         frame = frame.f_back
-    code = None if frame is None else frame.f_locals.get("code")
+    code = None if frame is None else frame.f_locals.get(variable)
     return SystemExit(code) if isinstance(code, int) else None
 
 
