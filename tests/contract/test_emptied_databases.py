@@ -1,6 +1,8 @@
 """A database that lost its contents is not taken for a new one."""
 
 import os
+import warnings
+from sqlite3 import connect
 
 import pytest
 
@@ -13,7 +15,9 @@ def with_log(folder):
 
 
 def with_objects(folder):
-    (folder / "objects" / "ab").mkdir(parents=True)
+    contents = folder / "objects" / "ab" / f"{7:062x}"
+    contents.parent.mkdir(parents=True)
+    contents.touch()
 
 
 def with_index(folder):
@@ -82,20 +86,48 @@ def test_an_empty_file_alone_becomes_a_store(tmp_path):
         assert store.get("bert#1").run_number == 1
 
 
-@pytest.mark.parametrize("sign", [with_objects, with_index, with_copy])
+@pytest.mark.parametrize("sign", [with_objects, with_copy])
 def test_a_new_database_beside_signs_of_runs_is_said(tmp_path, sign):
     sign(tmp_path)
 
-    with pytest.warns(StoreWarning, match="runstore.db was missing, though .* shows that there"):
+    with pytest.warns(StoreWarning, match="runstore.db is missing, but .* that it contained"):
         Store.open(tmp_path).close()
     with Store.open(tmp_path) as store:  # without another warning
         assert list(store.list()) == []
 
 
+def test_a_warning_that_is_an_error_creates_nothing(tmp_path):
+    with Store.open(tmp_path / "store") as store, store.start("bert", capture=False) as run:
+        run.save("a.txt", b"kept")
+    database = tmp_path / "store" / "runstore.db"
+    backup = database.read_bytes()
+    database.unlink()
+    (tmp_path / "store" / "runstore.db-wal").write_bytes(b"frames")
+    left = sorted(tmp_path.rglob("*"))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            with pytest.raises(StoreWarning, match="objects/ beside it"):
+                Store.open(tmp_path / "store")
+            assert sorted(tmp_path.rglob("*")) == left
+
+    (tmp_path / "store" / "runstore.db-wal").unlink()
+    database.write_bytes(backup)
+    with Store.open(tmp_path / "store") as store:
+        assert store.get("bert#1").read_bytes("a.txt") == b"kept"
+
+
 def test_nothing_is_said_of_a_new_database_beside_other_files(tmp_path):
     (tmp_path / "results.csv").touch()
-    (tmp_path / "objects").mkdir()
-    (tmp_path / "objects" / "car.obj").touch()
-    (tmp_path / "runs" / "Nov27_10-15-00_host").mkdir(parents=True)  # of TensorBoard
+    for name in (
+        "objects/car.obj",
+        "objects/01/mesh.ply",
+        f"objects/ab/{7:038x}",  # of a bare git repository
+        "runs/Nov27_10-15-00_host/events",  # of TensorBoard
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"of others")
+    connect(tmp_path / "search.db").execute("CREATE TABLE documents (text)").connection.close()
 
     Store.open(tmp_path).close()

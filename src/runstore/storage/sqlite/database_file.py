@@ -40,7 +40,9 @@ _LOG, _SHARED_MEMORY = "-wal", "-shm"
 APPLICATION_ID = 0x72756E73  # "runs"; marks the file as ours (PRAGMA application_id)
 _HEAD_BYTES, _FIRST_PAGES_BYTES = 100, 1 << 20
 _NOTES = b"schema_migrations"
-_IS_PART_OF_OBJECTS = re.compile(r"[0-9a-f]{2}").fullmatch
+# Contents are at objects/ab/cdef…, by their SHA-256; git, for example, uses SHA-1.
+_IS_PART = re.compile(r"[0-9a-f]{2}").fullmatch
+_IS_REST_OF_DIGEST = re.compile(r"[0-9a-f]{62}").fullmatch
 _BESIDE = (_LOG, _SHARED_MEMORY, "-journal")
 _LOCK_PATIENCE_S = 5.0
 # Databases that this process must not use any more, with what happened and a hint.
@@ -297,7 +299,7 @@ class DatabaseFile:
     def make(self) -> None:
         """Create an empty file if it does not exist, moving leftovers of an older one aside.
 
-        It warns if files of a store are there without their database.
+        It warns first if files of a store are there without their database.
 
         Raises:
             OSError: It cannot be created.
@@ -309,13 +311,12 @@ class DatabaseFile:
             return
         from runstore.storage.files.locks import unlock, wait_for_lock
 
-        left = None
         folder = os.open(above, os.O_RDONLY | os.O_CLOEXEC)
         try:
             # One process at a time creates the file, but none waits for ever.
             wait_for_lock(folder, patience_s=_LOCK_PATIENCE_S)
             if is_missing(self.path):  # not if a disk only failed to answer: the log is in use
-                left = _first_kept(_sure_signs_of_runs(self.path, above))
+                self._warn_of_loss(above)  # first, because a filter may make it an error
                 self._set_leftovers_aside()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 occupy_closed_streams()
@@ -326,11 +327,13 @@ class DatabaseFile:
         finally:
             unlock(folder)
             os.close(folder)
-        if left is not None:
+
+    def _warn_of_loss(self, store: str) -> None:
+        if (left := _first_kept(_sure_signs_of_runs(self.path, store))) is not None:
             warn(
-                f"{self.path} was missing, though {left} beside it shows that there were runs. "
-                "A new database was created, and numbers begin again at 1. "
-                "If it was lost, put its backup in its place before you record more."
+                f"{self.path} is missing, but {left} beside it shows that it contained runs. "
+                "A new database is created; numbers begin again at 1. "
+                "If this is unexpected, stop the program and restore a backup."
             )
 
     def _set_leftovers_aside(self) -> None:
@@ -360,20 +363,26 @@ def _is_empty(path: str) -> bool:
 def _signs_of_runs(database: str, store: str) -> Iterator[str]:
     """Yield paths that a store with runs has beside its database, if they are not empty."""
     yield database + _LOG
-    yield from (join(store, name) for name in ("objects", "runs"))
+    yield from (join(store, name) for name in ("objects", "runs", "search.db"))
     yield from _sure_signs_of_runs(database, store)
 
 
 def _sure_signs_of_runs(database: str, store: str) -> Iterator[str]:
-    """Yield those whose names no folder of the recorded program has."""
-    yield join(store, "search.db")
+    """Yield paths that no other program has."""
     copy = f"{basename(database)}.before-schema-"
     with suppressed(OSError):
         yield from (join(store, one) for one in sorted(os.listdir(store)) if one.startswith(copy))
     objects = join(store, "objects")
     with suppressed(OSError):
-        if any(map(_IS_PART_OF_OBJECTS, os.listdir(objects))):
+        parts = [join(objects, one) for one in os.listdir(objects) if _IS_PART(one)]
+        if any(map(_has_contents, parts)):
             yield objects
+
+
+def _has_contents(part: str) -> bool:
+    with suppressed(OSError), os.scandir(part) as found:
+        return any(_IS_REST_OF_DIGEST(one.name) for one in found)
+    return False
 
 
 def _first_kept(paths: Iterable[str]) -> str | None:
