@@ -267,6 +267,9 @@ def test_a_worker_with_a_run_is_ended_whenever_that_is_said(tmp_path, then):
 TICKS = """
 import os, signal, sys
 import runstore
+from runstore.recording import live_runs
+
+live_runs.PATIENCE_S = float(sys.argv[2])
 
 def allocate(*room):
     os.kill(os.getpid(), signal.SIGALRM)  # as a timer does if the disk is slow
@@ -279,14 +282,42 @@ with runstore.start_run("fit", store=sys.argv[1], capture=False) as run:
 """
 
 
-def test_a_handler_may_log_while_the_first_point_is_logged(tmp_path):
-    ended = python("-c", TICKS, place(tmp_path / "store"), cwd=tmp_path)
+needs_allocation = pytest.mark.skipif(
+    not hasattr(os, "posix_fallocate"), reason="signals come while a file is allocated"
+)
+
+
+@needs_allocation
+@pytest.mark.parametrize("patience_s", [60, 0])
+def test_a_handler_may_log_while_the_first_point_is_logged(tmp_path, patience_s):
+    ended = python("-c", TICKS, place(tmp_path / "store"), str(patience_s), cwd=tmp_path)
 
     assert ended.returncode == 0, ended.stderr
     with store_at(tmp_path / "store") as store:
         run = store.get("fit#1")
         assert list(run.metric("loss").values) == [1]
-        assert list(run.metric("ticks").values) == [1]
+        assert set(run.metric("ticks").values) == {1}
+
+
+@needs_allocation
+def test_a_disk_that_hangs_at_the_first_point_keeps_no_signal_waiting(tmp_path, monkeypatch):
+    ends = []
+
+    def hang(*_):
+        signal.raise_signal(signal.SIGINT)
+        ends.append("of the disk")
+
+    monkeypatch.setattr(live_runs, "PATIENCE_S", 0.0)
+    with store_at(tmp_path) as store:
+        with store.start("x", capture=False) as run:
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "posix_fallocate", hang)
+                with pytest.raises(KeyboardInterrupt):
+                    run.log(loss=1)
+            assert ends == []
+            run.log(loss=2)
+
+        assert list(store.get("x#1").metric("loss").values) == [2]
 
 
 @pytest.fixture

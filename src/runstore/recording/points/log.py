@@ -17,6 +17,7 @@ from runstore.errors import (
     genuine,
     suppressed,
 )
+from runstore.recording import live_runs
 from runstore.recording.points.channel import NOWHERE, Channel, Executing, Known
 from runstore.recording.points.held import HeldPoints
 from runstore.recording.points.importing import PointImport
@@ -187,7 +188,7 @@ class PointLog:
         following = self._following if old is None else old.following
         if "" not in following:
             # A handler that logs every millisecond would begin a file whenever it interrupts this.
-            with Uninterrupted():
+            with Uninterrupted(patience_s=live_runs.PATIENCE_S):
                 made = self._new_file(old)
                 if made is None:
                     return None
