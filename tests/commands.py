@@ -20,7 +20,8 @@ import command_server
 from places import variables_in
 
 _A_BUG = 70
-# Commands whose Python programs are forked, too; see `interpreters` in faces/conftest.py.
+# Commands whose Python programs are forked, too, except in campaigns; see `interpreters` in
+# faces/conftest.py.
 _FORKING = frozenset({"exec", "rerun"})
 
 

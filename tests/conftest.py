@@ -218,12 +218,14 @@ def _places():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_surroundings(_places):
+def _no_surroundings(_places, is_full_campaign):
     """What tests share is recorded away from the stores of the person who runs them, too.
 
     The tests themselves count as installed: each run would keep the texts of all that are loaded.
     What runs do every few seconds is not done: one test in a hundred would meet it by chance.
+    In campaigns, commands start programs as they do for users; see `interpreters`.
     """
+    import commands
     from runstore.capture.program import files
     from runstore.recording import live_runs, tickers
     from runstore.recording.points import log
@@ -234,6 +236,8 @@ def _no_surroundings(_places):
         files.is_own.cache_clear()
         monkeypatch.setattr(live_runs, "HEARTBEAT_S", _NEVER_S)
         monkeypatch.setattr(log, "_TEND_EVERY_S", _NEVER_S)
+        if is_full_campaign:
+            monkeypatch.setattr(commands, "_FORKING", frozenset())
         _isolate(monkeypatch, next(_places))
         yield
         # Those left active would be written to, or ended, after this.
