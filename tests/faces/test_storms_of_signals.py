@@ -264,6 +264,66 @@ def test_a_worker_with_a_run_is_ended_whenever_that_is_said(tmp_path, then):
         assert store.get("fit#1").status is Status.INTERRUPTED
 
 
+IN_WORKER = """
+import multiprocessing, os, signal, sys, threading, time
+import runstore
+
+def start():
+    return runstore.start_run("fit", store=sys.argv[1], capture=False)
+
+def work():
+{does}
+
+runstore.Store.open(sys.argv[1]).close()
+worker = multiprocessing.get_context("fork").Process(target=work)
+worker.start()
+worker.join(20)
+print(worker.exitcode)
+worker.kill()
+"""
+OWN_HANDLER = """
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    with start():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.3)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with start():
+        time.sleep(0.3)
+"""
+CLOSED_FILES = """
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    run = start()
+    os.closerange(3, 1000)
+    files = [open(f"{number}", "w+b", buffering=0) for number in range(12)]
+    for file in files:
+        file.write(b"0123456789")
+        file.seek(0)
+    signal.raise_signal(signal.SIGUSR1)
+    time.sleep(0.3)
+    assert {file.read() for file in files} == {b"0123456789"}
+    os._exit(0)
+"""
+LATE_THREAD = """
+    def outlive():
+        threading.main_thread().join()
+        try: start().finish()
+        except RuntimeError: os._exit(1)
+    threading.Thread(target=outlive).start()
+"""
+
+
+@pytest.mark.parametrize(
+    "does",
+    [OWN_HANDLER, CLOSED_FILES, LATE_THREAD],
+    ids=["own handler", "closed files", "late thread"],
+)
+def test_a_worker_that_is_not_to_be_ended_goes_on(tmp_path, does):
+    code = IN_WORKER.format(does=does.strip("\n"))
+    ended = python("-W", "ignore", "-c", code, place(tmp_path / "store"), cwd=tmp_path)
+
+    assert ended.stdout == "0\n", ended.stderr
+
+
 TICKS = """
 import os, signal, sys
 import runstore

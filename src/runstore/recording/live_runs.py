@@ -197,6 +197,7 @@ class _Registry:
         self.is_over = False
         self.exits: ExitCalls = ExitCalls() if parent is None else parent.exits
         self._ends_with_worker = False
+        self._is_ending = False
         self._ticker = Ticker(self._heartbeat, lambda: HEARTBEAT_S)
         self._handled: list[int] = []
         self._late: LateSignals | None = None  # in workers of multiprocessing
@@ -297,13 +298,17 @@ class _Registry:
         self._late = LateSignals(_terminate, lambda: self.terminated_by is not None)
         multiprocessing.util.Finalize(None, self._end_by_worker, exitpriority=100)
         if sys.version_info[:2] < _WORKERS_FORGET:
-            # A signal may end these calls before ours; this one follows them.
-            threading._register_atexit(self._end_at_last)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+            # A signal may end these calls before ours; this one follows them. A thread that
+            # outlives the worker's function is too late for it.
+            with suppress(RuntimeError):
+                threading._register_atexit(self._end_at_last)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
 
     def note_signal(self, number: int) -> None:
         """Note the signal that ends this process."""
         self.terminated_by = number
-        if self._ends_with_worker and sys.modules["multiprocessing.util"]._exiting:  # noqa: SLF001 - the only sign
+        if not self._ends_with_worker or self._is_ending:
+            return
+        if sys.modules["multiprocessing.util"]._exiting:  # noqa: SLF001 - the only sign
             self._end_by_worker()  # what the handler raises ends the calls of the worker's exit
 
     def _end_at_last(self) -> None:
@@ -311,6 +316,7 @@ class _Registry:
             self._end_by_worker()
 
     def _end_by_worker(self) -> None:
+        self._is_ending = True
         with Uninterrupted(patience_s=PATIENCE_S):
             self._end_all_of_worker()
 
