@@ -184,13 +184,17 @@ def send():
 os.register_at_fork(before=send)  # called after the hooks of runstore
 import runstore
 
-signal.signal(signal.SIGUSR1, lambda number, _: print(number))
+received = []
+signal.signal(signal.SIGUSR1, lambda number, _: received.append(int(number)))
 with runstore.start_run("fit", store=sys.argv[1], capture=False):
     child = os.fork()
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
-    time.sleep(2)
+    latest = time.monotonic() + 20
+    while not received and time.monotonic() < latest:
+        time.sleep(0.01)
+    print(received)
 """
 
 
@@ -199,7 +203,7 @@ with runstore.start_run("fit", store=sys.argv[1], capture=False):
     [
         (signal.SIGINT, "", Status.INTERRUPTED),
         (signal.SIGTERM, "", Status.INTERRUPTED),
-        (signal.SIGUSR1, f"{int(signal.SIGUSR1)}\n", Status.COMPLETE),
+        (signal.SIGUSR1, f"[{int(signal.SIGUSR1)}]\n", Status.COMPLETE),
     ],
 )
 def test_a_signal_is_received_when_the_program_has_forked(tmp_path, number, output, status):
@@ -212,6 +216,95 @@ def test_a_signal_is_received_when_the_program_has_forked(tmp_path, number, outp
     assert "Exception ignored" not in ended.stderr
     with store_at(tmp_path / "store") as opened:
         assert opened.get("fit#1").status is status
+
+
+FORKS_AT_ONCE = """
+import _thread, os, signal, sys
+
+exits = []
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        os._exit(is_as_before())
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+def is_as_before():
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    return not mask and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+def fork_another():
+    if not exits:
+        exits.append(None)
+        exits[0] = fork()
+
+os.register_at_fork(before=fork_another)  # called after the hooks of runstore
+from runstore.recording import live_runs
+
+if len(sys.argv) > 1:  # as gevent does, which may switch to another greenlet in a hook
+    _thread.get_ident = lambda: len(exits)
+print(fork(), *exits, is_as_before(), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("others", [(), ("greenlets",)])
+def test_signals_are_received_after_two_forks_at_once_in_a_thread(tmp_path, others):
+    ended = python("-W", "ignore", "-c", FORKS_AT_ONCE, *others, cwd=tmp_path)
+
+    assert ended.stdout == "1 1 True\n", ended.stderr
+
+
+RAISES_IN_HOOKS = """
+import os, sys, time
+import _signal as signal  # the functions of the other make objects
+from runstore.recording.signals.forks import ForkSignals
+
+class Tick(Exception): pass
+
+def tick(*_):
+    if is_on: raise Tick
+
+def send(*_):
+    global left
+    left -= 1
+    if left == 0: os.kill(os.getpid(), signal.SIGRTMIN)
+
+def call(hook):
+    global is_on
+    try:
+        is_on = True
+        hook()
+    except Tick:
+        pass
+    is_on = False
+
+is_on = False
+signal.signal(signal.SIGRTMIN, tick)
+handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+forks = ForkSignals(tick)
+for after in (forks.after_in_parent, forks.after_in_child):
+    at = left = 0
+    while left <= 0:
+        at = left = at + 1
+        sys.setprofile(send)
+        call(forks.before)
+        call(after)
+        sys.setprofile(None)
+        time.sleep(0.002)  # to receive what was delayed
+        now = [signal.getsignal(number) for number in signal.valid_signals()]
+        assert now == handlers, at
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()), at
+    assert at > 20
+print("done")
+"""
+
+
+def test_a_handler_that_raises_as_signals_are_delayed_leaves_none_blocked(tmp_path):
+    """At each call of a function, also that of a real-time signal."""
+    ended = python("-c", RAISES_IN_HOOKS, cwd=tmp_path)
+
+    assert ended.stdout == "done\n", ended.stderr
 
 
 WORKER = """

@@ -10,17 +10,18 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
 import _thread
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 
 from runstore import background
-from runstore.storage.sqlite.signals import ENDING, Uninterrupted, restore_all
+from runstore.storage.sqlite.signals import ENDING, EVERY, Uninterrupted, handled, restore_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Long enough for the hooks of other code that follow ours.
+# Long enough for most hooks of other code that follow ours.
 _LATER_S = 0.001
 
 
@@ -33,21 +34,26 @@ class ForkSignals:
 
     def __init__(self, ours: Callable[..., Any]) -> None:
         self._ours = ours
-        # By forking thread: its block, and the signals that the program has blocked there.
-        self._forking: dict[int, tuple[Uninterrupted, set[int], bool]] = {}
+        self._delays: dict[int, _Delay] = {}  # by forking thread
 
     def before(self) -> None:
         """Delay signals."""
-        block = Uninterrupted()
-        block.__enter__()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        self._forking[_thread.get_ident()] = block, mask, background.in_main_thread()
+        thread = _this_thread()
+        delay = self._delays.get(thread)
+        if delay is None:
+            delay = self._delays[thread] = _Delay()
+            delay.__enter__()
+        delay.forks += 1
 
     def after_in_parent(self) -> None:
         """Receive signals again."""
-        delayed = self._forking.pop(_thread.get_ident(), None)
-        if delayed is not None:  # otherwise a handler raised before the block began
-            _receive(*delayed[:2])
+        thread = _this_thread()
+        delay = self._delays.get(thread)
+        if delay is not None:  # otherwise a handler raised before the block began
+            delay.forks -= 1
+            if delay.forks <= 0:
+                del self._delays[thread]
+                delay.__exit__()
 
     def after_in_child(self) -> None:
         """Receive signals again, with the handlers of the program alone.
@@ -55,28 +61,55 @@ class ForkSignals:
         No run of the child needs ours yet, and Python notices a signal with a handler late if the
         child is about to wait in a function of C, such as for the next task of a pool.
         """
-        delayed = self._forking.pop(_thread.get_ident(), None)
-        self._forking.clear()
-        if delayed is not None:
-            block, mask, was_main = delayed
-            block.restore()
-            if not was_main:
-                restore_all()
+        delay = self._delays.pop(_this_thread(), None)
+        self._delays.clear()
+        if delay is not None:
+            delay.leave_to_parent()
         for number in ENDING:
             if signal.getsignal(number) is self._ours:
                 signal.signal(number, signal.SIG_DFL)
-        if delayed is not None:
-            block = Uninterrupted()
-            block.__enter__()
-            _receive(block, mask)
+        if delay is not None:
+            with delay:
+                pass
 
 
-def _receive(block: Uninterrupted, mask: set[int]) -> None:
-    """End a block; signals that it received are sent again when the fork is over."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    due = block.restore()
-    if due and background.start_thread(lambda: _send(due, _LATER_S)) is None:
-        _send(due, 0.0)
+class _Delay(Uninterrupted):
+    """Delays signals while a thread forks; those received are sent again when it has forked.
+
+    Python would not call their handlers in a child that has not begun: they are blocked as well.
+    """
+
+    _deferred = EVERY
+    # Several at once if the hooks of a fork let another greenlet of the thread fork.
+    forks = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_in_main_thread = background.in_main_thread()
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    def __enter__(self) -> Uninterrupted:
+        super().__enter__()
+        signal.pthread_sigmask(signal.SIG_BLOCK, handled())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        finally:
+            super().__exit__(*error)
+
+    def leave_to_parent(self) -> None:
+        """Restore the handlers in a child; signals for the child are still blocked."""
+        self._due.clear()
+        self._give_back()
+        if not self._is_in_main_thread:
+            restore_all()
+
+    def _call_due(self) -> None:
+        due, self._due = self._due, []
+        if background.start_thread(lambda: _send(due, _LATER_S)) is None:
+            _send(due, 0.0)
 
 
 def _send(numbers: Iterable[int], later_s: float) -> None:
@@ -84,3 +117,17 @@ def _send(numbers: Iterable[int], later_s: float) -> None:
     time.sleep(later_s)
     for number in dict.fromkeys(numbers):
         os.kill(os.getpid(), number)
+
+
+def _this_thread() -> int:
+    """Return the identifier of this thread, which a child keeps.
+
+    For `_thread.get_ident`, each greenlet is a thread if a program has called `patch_all` of
+    gevent; but all greenlets of a thread share its signals.
+    """
+    here = sys._getframe()  # noqa: SLF001 - as `traceback` does
+    try:
+        frames = sys._current_frames()  # noqa: SLF001 - documented
+        return next(thread for thread, frame in frames.items() if frame is here)
+    finally:
+        del here  # or it would refer to itself

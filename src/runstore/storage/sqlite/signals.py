@@ -9,7 +9,7 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import compress
 from types import FrameType
 
@@ -25,14 +25,20 @@ _OF_THE_LOOP = "_sighandler_noop"
 # The signals by which people and systems end a program.
 ENDING = (int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP))
 # The methods in which a block begins and ends; a signal that meets another block is only late.
-_EDGES = {"__enter__", "__exit__", "restore", "_give_back"}
-# Named signals only; real-time signals are rarely handled and would double the time.
-_EVERY = tuple(number for number in map(int, signal.valid_signals()) if number < 32)  # noqa: PLR2004 - as of signal(7)
+_EDGES = {"__enter__", "__exit__", "_give_back"}
+EVERY = tuple(map(int, signal.valid_signals()))
+# Real-time signals are rarely handled and would double the time.
+_NAMED = tuple(number for number in EVERY if number < 32)  # noqa: PLR2004 - as of signal(7)
 
 
 def is_waiting(handler: object) -> bool:
     """Check whether a handler is that of an `Uninterrupted` block."""
     return isinstance(getattr(handler, "__self__", None), Uninterrupted)
+
+
+def handled(numbers: tuple[int, ...] = EVERY) -> Iterable[int]:
+    """Return those signals that have a Python handler; by functions of C: every start waits."""
+    return compress(numbers, map(callable, map(signal.getsignal, numbers)))
 
 
 def _is_at_edge(frame: FrameType | None) -> bool:
@@ -53,6 +59,8 @@ class Uninterrupted:
             a second Ctrl-C need not wait for a database that does not respond.
     """
 
+    _deferred = _NAMED
+
     def __init__(
         self, numbers: tuple[int, ...] | None = None, *, patience_s: float | None = None
     ) -> None:
@@ -68,8 +76,7 @@ class Uninterrupted:
         self._began = time.monotonic()
         wait = self._wait
         try:
-            # Most have no Python handler; asked by functions of C, because every start waits.
-            for number in compress(_EVERY, map(callable, map(signal.getsignal, _EVERY))):
+            for number in handled(self._deferred):
                 handler = signal.getsignal(number)
                 if getattr(handler, "__name__", "") != _OF_THE_LOOP:
                     self._handlers[number] = handler
@@ -90,13 +97,6 @@ class Uninterrupted:
         finally:
             if self._due:
                 self._call_due()
-
-    def restore(self) -> list[int]:
-        """Restore the handlers without calling them; return the signals that are due."""
-        self._former = dict(self._handlers)
-        self._give_back()
-        due, self._due = self._due, []
-        return due
 
     def handler_of(self, number: int) -> Callable[..., Any]:
         """Return the handler that the block has replaced."""
@@ -176,7 +176,7 @@ class Heard(Uninterrupted):
 
 def restore_all() -> None:
     """Restore all handlers, in a child that another thread forked: it has no block to end."""
-    for number in _EVERY:
+    for number in EVERY:
         known = handler = signal.getsignal(number)
         while is_waiting(handler):
             handler = handler.__self__.handler_of(number)
