@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from runstore import background
+from runstore.recording.readiness import Uncollected
 from runstore.storage.sqlite.signals import ENDING, EVERY, Uninterrupted, handled, restore_all
 
 TYPE_CHECKING = False
@@ -127,7 +128,8 @@ def _this_thread() -> int:
     """
     here = sys._getframe()  # noqa: SLF001 - as `traceback` does
     try:
-        frames = sys._current_frames()  # noqa: SLF001 - documented
+        with Uncollected():  # see `live_runs._frame_of_main_thread`
+            frames = sys._current_frames()  # noqa: SLF001 - documented
         return next(thread for thread, frame in frames.items() if frame is here)
     finally:
         del here  # or it would refer to itself
