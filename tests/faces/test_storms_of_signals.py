@@ -256,7 +256,7 @@ def test_signals_are_received_after_two_forks_at_once_in_a_thread(tmp_path, othe
 
 
 RAISES_IN_HOOKS = """
-import os, sys, time
+import gc, os, sys, time
 import _signal as signal  # the functions of the other make objects
 from runstore.recording.signals.forks import ForkSignals
 
@@ -295,6 +295,7 @@ for after in (forks.after_in_parent, forks.after_in_child):
         now = [signal.getsignal(number) for number in signal.valid_signals()]
         assert now == handlers, at
         assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()), at
+        assert gc.isenabled() and not forks._delays, at
     assert at > 20
 print("done")
 """
@@ -305,6 +306,31 @@ def test_a_handler_that_raises_as_signals_are_delayed_leaves_none_blocked(tmp_pa
     ended = python("-c", RAISES_IN_HOOKS, cwd=tmp_path)
 
     assert ended.stdout == "done\n", ended.stderr
+
+
+KEEPS = """
+import gc, os, sys, weakref
+import runstore
+
+class Big: pass
+
+def fork():
+    big = Big()
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+    return weakref.ref(big)
+
+gc.disable()
+with runstore.start_run("fit", store=sys.argv[1], capture=False):
+    print(fork()())
+"""
+
+
+def test_a_fork_keeps_no_object_of_the_program(tmp_path):
+    ended = python("-W", "ignore", "-c", KEEPS, place(tmp_path / "store"), cwd=tmp_path)
+
+    assert ended.stdout == "None\n", ended.stderr
 
 
 WORKER = """

@@ -10,18 +10,21 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]  # without its slow enumerations
 import _thread
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable
+from types import BuiltinFunctionType
 
 from runstore import background
-from runstore.recording.readiness import Uncollected
 from runstore.storage.sqlite.signals import ENDING, EVERY, Uninterrupted, handled, restore_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# If a program has called `patch_all` of gevent before, this is a number of a greenlet, and all
+# greenlets of a thread share its signals. Other threads hardly ever fork there.
+_is_real = isinstance(_thread.get_ident, BuiltinFunctionType)
+_this_thread: Callable[[], int] = _thread.get_ident if _is_real else int
 # Long enough for most hooks of other code that follow ours.
 _LATER_S = 0.001
 
@@ -39,12 +42,12 @@ class ForkSignals:
 
     def before(self) -> None:
         """Delay signals."""
-        thread = _this_thread()
-        delay = self._delays.get(thread)
-        if delay is None:
-            delay = self._delays[thread] = _Delay()
-            delay.__enter__()
-        delay.forks += 1
+        delay = _Delay()
+        delay.__enter__()  # first, because a handler may raise in any line until then
+        known = self._delays.setdefault(_this_thread(), delay)
+        if known is not delay:
+            delay.__exit__()
+        known.forks += 1
 
     def after_in_parent(self) -> None:
         """Receive signals again."""
@@ -118,18 +121,3 @@ def _send(numbers: Iterable[int], later_s: float) -> None:
     time.sleep(later_s)
     for number in dict.fromkeys(numbers):
         os.kill(os.getpid(), number)
-
-
-def _this_thread() -> int:
-    """Return the identifier of this thread, which a child keeps.
-
-    For `_thread.get_ident`, each greenlet is a thread if a program has called `patch_all` of
-    gevent; but all greenlets of a thread share its signals.
-    """
-    here = sys._getframe()  # noqa: SLF001 - as `traceback` does
-    try:
-        with Uncollected():  # see `live_runs._frame_of_main_thread`
-            frames = sys._current_frames()  # noqa: SLF001 - documented
-        return next(thread for thread, frame in frames.items() if frame is here)
-    finally:
-        del here  # or it would refer to itself

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S, _REST_S = 0.1, 1.0
 _READ_BYTES = 1 << 16
 # Above the numbers that files of a program get if it closes all that are open.
-_HIGH = 200
+_HIGH = 100
 
 
 class LateSignals:
     """Sends signals again while their handler has not been called.
 
-    They interrupt what the main thread waits for. All but the last method is for that thread.
+    They interrupt what the main thread waits for. That thread calls the methods.
 
     Args:
         handler: The handler of these signals; those with another one are left alone.
@@ -62,9 +62,10 @@ class LateSignals:
         writing = self._pipe[1].number
         with suppressed(ValueError, OSError):  # the descriptor of the program is closed
             others = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-            self._is_watching = others in {-1, writing}
-            if not self._is_watching:
+            self._is_watching = True
+            if others not in {-1, writing}:
                 signal.set_wakeup_fd(others, warn_on_full_buffer=False)
+                self._is_watching = False
         if self._is_watching:
             self._ticker.start()
 

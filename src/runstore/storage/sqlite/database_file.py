@@ -309,6 +309,8 @@ class DatabaseFile:
             # SQLite would open a file without write permission yet as read-only.
             wait_for_rights(lambda: os.stat(self.path), os.stat(above))
             return
+        if is_missing(self.path):  # before it is locked, because a filter may do anything
+            self._warn_of_loss(above)
         from runstore.storage.files.locks import unlock, wait_for_lock
 
         folder = os.open(above, os.O_RDONLY | os.O_CLOEXEC)
@@ -316,7 +318,6 @@ class DatabaseFile:
             # One process at a time creates the file, but none waits for ever.
             wait_for_lock(folder, patience_s=_LOCK_PATIENCE_S)
             if is_missing(self.path):  # not if a disk only failed to answer: the log is in use
-                self._warn_of_loss(above)  # first, because a filter may make it an error
                 self._set_leftovers_aside()
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 occupy_closed_streams()

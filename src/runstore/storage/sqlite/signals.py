@@ -37,7 +37,7 @@ def is_waiting(handler: object) -> bool:
 
 
 def handled(numbers: tuple[int, ...] = EVERY) -> Iterable[int]:
-    """Return those signals that have a Python handler; by functions of C: every start waits."""
+    """Return signals with a Python handler; by functions of C, because every start waits."""
     return compress(numbers, map(callable, map(signal.getsignal, numbers)))
 
 
