@@ -37,19 +37,33 @@ def test_the_index_forgets_deleted_runs(store):
     assert index_counts(store) == [4, 2]
 
 
+def copy_database(store, path):
+    """Copy the database of an open store to a file."""
+    with (
+        contextlib.closing(sqlite3.connect(path)) as copy,
+        store.backend.database.driver.read() as connection,
+    ):
+        connection.backup(copy)
+
+
+def put_back(path, store):
+    """Close the store, and replace the contents of its database by those of the file."""
+    store.close()
+    with (
+        contextlib.closing(sqlite3.connect(path)) as copy,
+        contextlib.closing(sqlite3.connect(store.path / DATABASE)) as target,
+        target,
+    ):
+        copy.backup(target)
+
+
 def test_an_older_database_put_back_is_searched_as_it_is(store, tmp_path):
     store.start("fit", notes="old words", capture=False).finish()
-    copy = sqlite3.connect(tmp_path / "copy.db")
-    with store.backend.database.driver.read() as connection:
-        connection.backup(copy)
+    copy_database(store, tmp_path / "copy.db")
     store.start("fit", notes="lost words", capture=False).finish()
     store.edit("fit#1", notes="edited words")
     assert len(found(store, "words")) == 2
-    store.close()
-
-    with contextlib.closing(sqlite3.connect(store.path / DATABASE)) as target, target:
-        copy.backup(target)
-    copy.close()
+    put_back(tmp_path / "copy.db", store)
 
     with Store.open(store.path) as again:
         assert found(again, "words") == [(1, "notes", 1)]
@@ -65,16 +79,11 @@ def test_edits_after_an_older_database_was_put_back_are_found(store, tmp_path, e
         store.start("fit", capture=False).finish()
     store.edit("fit#2", notes="before")
     found(store, "before")
-    copy = sqlite3.connect(tmp_path / "copy.db")
-    with store.backend.database.driver.read() as connection:
-        connection.backup(copy)
+    copy_database(store, tmp_path / "copy.db")
     for _ in edits[-2:]:
         store.edit("fit#1", notes="lost words")
     found(store, "lost words")
-    store.close()
-    with contextlib.closing(sqlite3.connect(store.path / DATABASE)) as target, target:
-        copy.backup(target)
-    copy.close()
+    put_back(tmp_path / "copy.db", store)
 
     with Store.open(store.path) as again:
         for number, name in enumerate(edits):
@@ -123,17 +132,12 @@ def test_an_edit_before_a_removal_in_an_older_database_is_found(store, tmp_path)
     """The removed run is the one that had the last lost edit."""
     for _ in range(2):
         store.start("fit", capture=False).finish()
-    copy = sqlite3.connect(tmp_path / "copy.db")
-    with store.backend.database.driver.read() as connection:
-        connection.backup(copy)
+    copy_database(store, tmp_path / "copy.db")
     store.edit("fit#1", notes="lost words")
     store.start("fit", capture=False).finish()
     store.edit("fit#2", notes="lost words")
     found(store, "lost words")
-    store.close()
-    with contextlib.closing(sqlite3.connect(store.path / DATABASE)) as target, target:
-        copy.backup(target)
-    copy.close()
+    put_back(tmp_path / "copy.db", store)
 
     with Store.open(store.path) as again:
         again.edit("fit#1", notes="new words")
